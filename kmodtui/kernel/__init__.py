@@ -1,0 +1,1 @@
+"""Reading one Linux system, through a Host."""

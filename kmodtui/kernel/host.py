@@ -1,0 +1,118 @@
+"""Host: the only way to a file of the observed system.
+
+The real machine, a captured tree, a fixture of a test and the demo differ by a
+Host and by nothing else. Paths are absolute as the observed system sees them
+(`/proc/modules`); the Host knows below which folder that system lies.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from kmodtui.kernel.uevents import NetlinkUevents, NoUevents, UeventSource
+
+
+class Host(Protocol):
+    """Read, list and follow links below one system's root.
+
+    Every reading method raises OSError as the system does: FileNotFoundError
+    for what is not there (or just vanished), PermissionError for what may not
+    be read, OSError(ENODEV) for a module's file while the module goes.
+    """
+
+    @property
+    def badge(self) -> str:
+        """A word for the header that says what is looked at: "", DEMO, or a root folder."""
+        ...
+
+    @property
+    def live(self) -> bool:
+        """Whether this is a kernel that changes, not a tree that was captured once."""
+        ...
+
+    def read(self, path: str, limit: int = -1) -> bytes:
+        """Return the bytes of a file, at most `limit` of them if that is not negative."""
+        ...
+
+    def open(self, path: str) -> BinaryIO:
+        """Return the file opened for reading, unbuffered, for whoever reads in pieces."""
+        ...
+
+    def listdir(self, path: str) -> list[str]:
+        """Return the names in a folder, sorted."""
+        ...
+
+    def readlink(self, path: str) -> str:
+        """Return where a symbolic link points, as it stands in the link."""
+        ...
+
+    def exists(self, path: str) -> bool:
+        """Return whether there is something at `path`; False also where it may not be seen."""
+        ...
+
+    def stat(self, path: str) -> os.stat_result:
+        """Return what stat(2) says of `path`, links followed."""
+        ...
+
+    def uevents(self) -> UeventSource:
+        """Return a source of module uevents of this system; one that stays silent if none."""
+        ...
+
+
+class LocalHost:
+    """The system below a folder of this machine: `/`, or a tree with /proc, /sys and /lib."""
+
+    def __init__(self, root: str | Path = "/", *, badge: str | None = None) -> None:
+        self.root = Path(root)
+        self._is_this_machine = self.root == Path("/")
+        self._prefix = "" if self._is_this_machine else str(self.root).rstrip("/")
+        self._badge = badge
+
+    @property
+    def badge(self) -> str:
+        """Empty for this machine; the folder's name for a captured tree."""
+        if self._badge is not None:
+            return self._badge
+        return "" if self._is_this_machine else self._prefix
+
+    @property
+    def live(self) -> bool:
+        """Only the machine itself changes by itself."""
+        return self._is_this_machine
+
+    def locate(self, path: str) -> str:
+        """Return the path on this machine of a path of the observed system."""
+        return self._prefix + path
+
+    def read(self, path: str, limit: int = -1) -> bytes:
+        """Return the bytes of a file; see `Host.read`."""
+        with open(self.locate(path), "rb", buffering=0) as file:
+            if limit >= 0:
+                return file.read(limit) or b""
+            return file.readall()
+
+    def open(self, path: str) -> BinaryIO:
+        """Return the file opened unbuffered; see `Host.open`."""
+        return open(self.locate(path), "rb", buffering=0)
+
+    def listdir(self, path: str) -> list[str]:
+        """Return the names in a folder, sorted."""
+        return sorted(os.listdir(self.locate(path)))
+
+    def readlink(self, path: str) -> str:
+        """Return where a symbolic link points."""
+        return os.readlink(self.locate(path))
+
+    def exists(self, path: str) -> bool:
+        """Return whether there is something at `path`."""
+        return os.path.exists(self.locate(path))
+
+    def stat(self, path: str) -> os.stat_result:
+        """Return what stat(2) says of `path`."""
+        return os.stat(self.locate(path))
+
+    def uevents(self) -> UeventSource:
+        """Return the kernel's own uevents for this machine, none for a captured tree."""
+        return NetlinkUevents.open() if self._is_this_machine else NoUevents()

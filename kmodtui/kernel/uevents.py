@@ -1,0 +1,138 @@
+"""The kernel's own announcement that a module came or went.
+
+A netlink socket of the kobject-uevent family tells of every module at once,
+to ordinary users as well. Source of the format: `lib/kobject_uevent.c`:
+`add@/module/btrfs NUL ACTION=add NUL DEVPATH=/module/btrfs NUL SUBSYSTEM=module …`.
+In a network namespace of its own the socket opens and stays silent, so
+polling must go on beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from dataclasses import dataclass
+from typing import Protocol
+
+_NETLINK_KOBJECT_UEVENT = 15
+_KERNEL_GROUP = 1  # udevd's own rebroadcasts go to group 2
+_MAX_MESSAGE = 16 * 1024
+_PREFIX = "/module/"
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleUevent:
+    """A module was added or removed, as the kernel said.
+
+    Attributes:
+        action: `add` or `remove`.
+        name: the module.
+    """
+
+    action: str
+    name: str
+
+
+class UeventSource(Protocol):
+    """Something that can wait until modules come or go."""
+
+    async def wait(self) -> tuple[ModuleUevent, ...]:
+        """Return what has happened since the last call; wait until something has.
+
+        An empty tuple means that something was lost (ENOBUFS): read everything again.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give the source back; `wait` must not be called afterwards."""
+        ...
+
+
+class NoUevents:
+    """A system that announces nothing: `wait` never returns."""
+
+    async def wait(self) -> tuple[ModuleUevent, ...]:
+        """Wait for ever; polling does the work."""
+        await asyncio.get_running_loop().create_future()
+        return ()
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+class NetlinkUevents:
+    """The kernel's uevents of this machine."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+
+    @classmethod
+    def open(cls) -> UeventSource:
+        """Return the socket, or a silent source where the system grants none."""
+        try:
+            channel = socket.socket(
+                socket.AF_NETLINK,
+                socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK,
+                _NETLINK_KOBJECT_UEVENT,
+            )
+        except OSError:
+            return NoUevents()
+        try:
+            channel.bind((0, _KERNEL_GROUP))
+        except OSError:
+            channel.close()
+            return NoUevents()
+        return cls(channel)
+
+    async def wait(self) -> tuple[ModuleUevent, ...]:
+        """Return the module uevents that have queued up; see `UeventSource.wait`."""
+        while True:
+            await self._readable()
+            events = self._drain()
+            if events is None:
+                return ()
+            if events:
+                return tuple(events)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._channel.close()
+
+    async def _readable(self) -> None:
+        loop = asyncio.get_running_loop()
+        ready = loop.create_future()
+
+        def wake() -> None:
+            if not ready.done():
+                ready.set_result(None)
+
+        loop.add_reader(self._channel, wake)
+        try:
+            await ready
+        finally:
+            loop.remove_reader(self._channel)
+
+    def _drain(self) -> list[ModuleUevent] | None:
+        events: list[ModuleUevent] = []
+        while True:
+            try:
+                data, (sender, _groups) = self._channel.recvfrom(_MAX_MESSAGE)
+            except BlockingIOError:
+                return events
+            except OSError as error:
+                if error.errno == errno.ENOBUFS:
+                    return None
+                raise
+            # Any process may send to the group; only the kernel has port 0.
+            if sender == 0 and (event := parse_uevent(data)):
+                events.append(event)
+
+
+def parse_uevent(data: bytes) -> ModuleUevent | None:
+    """Return the module uevent in one netlink message, None for any other subsystem."""
+    action, _, path = data.split(b"\0", 1)[0].decode("ascii", "replace").partition("@")
+    name = path.removeprefix(_PREFIX)
+    if action not in ("add", "remove") or name == path or "/" in name or not name:
+        return None
+    return ModuleUevent(action, name)

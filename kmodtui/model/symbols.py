@@ -1,0 +1,221 @@
+"""The kernel's symbol table, and the exact difference of two readings of it.
+
+Source of the format: `s_show` in `kernel/kallsyms.c`: `ADDRESS TYPE NAME` for
+the kernel itself, with `TAB [MODULE]` behind it for a module's symbol.
+
+Names repeat (`__func__.7`, `_note_10`), and addresses are zero for an ordinary
+user, so a difference is one of multisets of (module, type, name).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from kmodtui.model.text import clean, decode
+
+TYPE_WORDS = {
+    "t": "functions",
+    "w": "weak",
+    "v": "weak objects",
+    "d": "data",
+    "g": "small data",
+    "r": "read-only",
+    "b": "bss",
+    "s": "small bss",
+    "a": "absolute",
+    "u": "undefined",
+    "n": "debug",
+    "i": "indirect functions",
+    "c": "common",
+    "?": "unknown",
+}
+"""What a type letter stands for, by its lower case; `man nm` and `scripts/kallsyms.c`."""
+
+
+def type_words(letter: str) -> str:
+    """Return the type letter in words. In a module, upper case marks EXPORT_SYMBOL only."""
+    words = TYPE_WORDS.get(letter.lower(), f"type {letter}")
+    return f"{words}, exported" if letter.isupper() and letter != "?" else words
+
+
+class Symbol(NamedTuple):
+    """One row of /proc/kallsyms.
+
+    Attributes:
+        address: 0 where the kernel hides addresses.
+        type: the letter as it stands.
+        name: made safe for showing.
+    """
+
+    address: int
+    type: str
+    name: str
+
+
+@dataclass(frozen=True)
+class SymbolRows:
+    """Rows of one owner, kept as the kernel printed them and parsed when they are looked at.
+
+    Attributes:
+        raw: complete lines, each with its newline.
+    """
+
+    raw: bytes = b""
+
+    def __len__(self) -> int:
+        return self._lines
+
+    def __iter__(self) -> Iterator[Symbol]:
+        return iter(self.symbols)
+
+    @cached_property
+    def _lines(self) -> int:
+        return self.raw.count(b"\n")
+
+    @cached_property
+    def symbols(self) -> tuple[Symbol, ...]:
+        """The rows in the kernel's order; a row that makes no sense is left out."""
+        return tuple(filter(None, map(_parse_row, self.raw.splitlines())))
+
+    @cached_property
+    def types(self) -> Mapping[str, int]:
+        """How many rows there are of each type letter, the most frequent first."""
+        fields = (line.split(b" ", 2) for line in self.raw.splitlines())
+        counts = Counter(decode(field[1]) for field in fields if len(field) == 3)
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _parse_row(line: bytes) -> Symbol | None:
+    fields = line.split(b"\t", 1)[0].split(b" ", 2)
+    if len(fields) != 3:
+        return None
+    try:
+        address = int(fields[0], 16)
+    except ValueError:
+        return None
+    return Symbol(address, decode(fields[1]), clean(decode(fields[2])))
+
+
+NO_ROWS = SymbolRows()
+
+
+@dataclass(frozen=True)
+class SymbolTable:
+    """One reading of /proc/kallsyms.
+
+    Attributes:
+        core: rows of the kernel itself.
+        modules: rows by module, in the kernel's order, newest module first.
+        pseudo: rows by owner of what is bracketed like a module and is none: `bpf`, `__builtin__…`.
+    """
+
+    core: SymbolRows = NO_ROWS
+    modules: Mapping[str, SymbolRows] = field(default_factory=dict)
+    pseudo: Mapping[str, SymbolRows] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        owners = (self.core, *self.modules.values(), *self.pseudo.values())
+        return sum(len(rows) for rows in owners)
+
+    @cached_property
+    def addresses_hidden(self) -> bool:
+        """Whether the kernel printed zeros instead of addresses.
+
+        The first rows are truly zero on x86 (per-CPU offsets), so the answer is
+        in `_stext`, which never is; without it, in the last row of the kernel.
+        """
+        row = self.core.raw.find(b" _stext\n")
+        end = row + 1 if row >= 0 else len(self.core.raw.rstrip(b"\n"))
+        start = self.core.raw.rfind(b"\n", 0, end) + 1
+        address = self.core.raw[start:end].split(b" ", 1)[0]
+        return not address.strip(b"0")
+
+    def of(self, module: str) -> SymbolRows:
+        """Return the rows of a module; none if it has none or is not loaded."""
+        return self.modules.get(module, NO_ROWS)
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of symbols by module, the largest first."""
+        counts = {name: len(rows) for name, rows in self.modules.items()}
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+    def without(self, modules: frozenset[str]) -> SymbolTable:
+        """Return the table without the rows of some modules: those that are not Live yet."""
+        if modules.isdisjoint(self.modules):
+            return self
+        kept = {name: rows for name, rows in self.modules.items() if name not in modules}
+        return SymbolTable(self.core, kept, self.pseudo)
+
+
+@dataclass(frozen=True)
+class OwnerDelta:
+    """What one owner's rows gained and lost between two readings.
+
+    Attributes:
+        owner: a module's name; empty for the kernel itself.
+    """
+
+    owner: str
+    gained: SymbolRows = NO_ROWS
+    lost: SymbolRows = NO_ROWS
+
+
+@dataclass(frozen=True)
+class SymbolDelta:
+    """The difference of two symbol tables, by owner: those that changed, and no others."""
+
+    owners: tuple[OwnerDelta, ...] = ()
+
+    @cached_property
+    def gained(self) -> int:
+        """How many symbols came."""
+        return sum(len(owner.gained) for owner in self.owners)
+
+    @cached_property
+    def lost(self) -> int:
+        """How many symbols went."""
+        return sum(len(owner.lost) for owner in self.owners)
+
+    def __bool__(self) -> bool:
+        return bool(self.owners)
+
+
+def difference(before: SymbolTable, after: SymbolTable) -> SymbolDelta:
+    """Return what `after` has that `before` had not, and the other way round.
+
+    Pseudo-owners are left out: compiled BPF programs and trampolines come and
+    go with every tracing tool and belong to no module.
+    """
+    owners = []
+    if before.core.raw != after.core.raw:
+        owners.append(_between("", before.core, after.core))
+    for name in (*after.modules, *(set(before.modules) - set(after.modules))):
+        old, new = before.of(name), after.of(name)
+        if old.raw != new.raw:
+            owners.append(_between(name, old, new))
+    owners = [owner for owner in owners if owner.gained or owner.lost]
+    owners.sort(key=lambda owner: (-len(owner.gained) - len(owner.lost), owner.owner))
+    return SymbolDelta(tuple(owners))
+
+
+def _between(owner: str, old: SymbolRows, new: SymbolRows) -> OwnerDelta:
+    if not old or not new:
+        return OwnerDelta(owner, new, old)
+    return OwnerDelta(owner, _surplus(new, old), _surplus(old, new))
+
+
+def _surplus(rows: SymbolRows, other: SymbolRows) -> SymbolRows:
+    """Return the rows that `other` has not, or not as often, addresses disregarded."""
+    spare = Counter(line.split(b" ", 1)[-1] for line in other.raw.splitlines())
+    surplus = []
+    for line in rows.raw.splitlines(keepends=True):
+        key = line.rstrip(b"\n").split(b" ", 1)[-1]
+        if spare[key]:
+            spare[key] -= 1
+        else:
+            surplus.append(line)
+    return SymbolRows(b"".join(surplus))

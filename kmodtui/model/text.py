@@ -1,0 +1,62 @@
+"""Text from the kernel and from files is data: made safe here before it is shown.
+
+A modinfo string can hold escape sequences, `[markup]`, bytes that are no
+UTF-8. Nothing of that may reach a terminal or a markup parser.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+# Cc control, Cf format (bidirectional overrides, zero-width), Cs surrogates,
+# Co private use, Cn unassigned: none has a shape that a person should trust.
+_UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def decode(data: bytes) -> str:
+    r"""Return `data` as text; bytes that are no UTF-8 become `\\xNN`."""
+    return data.decode("utf-8", "backslashreplace")
+
+
+def clean(text: str) -> str:
+    r"""Return `text` with every character that a terminal could obey written out.
+
+    Control, format and unassigned characters become `\xNN`, `\uNNNN` or
+    `\UNNNNNNNN`; a newline becomes `\n` and a tab `\t`, so that a value
+    always stays on its line. Everything else stands as it is: `[` and `]` are
+    the concern of the widget, which must not parse markup in the first place.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        _escaped(char) if unicodedata.category(char) in _UNSAFE_CATEGORIES else char
+        for char in text
+    )
+
+
+def _escaped(char: str) -> str:
+    if char == "\n":
+        return "\\n"
+    if char == "\t":
+        return "\\t"
+    code = ord(char)
+    if code <= 0xFF:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def human_size(size: int) -> str:
+    """Return `size` bytes for a person: `504 B`, `20.0 KiB`, `1.7 MiB`."""
+    if size < 1024:
+        return f"{size} B"
+    value = float(size)
+    for unit in ("KiB", "MiB", "GiB"):
+        value /= 1024
+        if value < 1024 or unit == "GiB":
+            return f"{value:,.1f} {unit}"
+    raise AssertionError  # the loop always returns
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return `1 module`, `2 modules`, `4,474 symbols`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -1,0 +1,163 @@
+"""What kmodtui and its privileged helper say to each other: one JSON object a line.
+
+The helper speaks first:
+
+    {"hello": {"protocol": 1, "version": "0.1.0", "pid": 4711, "uid": 0,
+               "operations": ["load", "unload"], "modprobe": "/sbin/modprobe"}}
+
+Then a request, with an id of the client's choosing:
+
+    {"id": 1, "op": "load", "name": "btrfs", "parameters": ["key=value"]}
+    {"id": 2, "op": "unload", "names": ["btrfs"]}
+
+is answered by any number of lines that tell what is going on, and one result:
+
+    {"id": 1, "log": {"seq": 812, "usec": 91823344, "level": 6, "text": "Btrfs loaded, …"}}
+    {"id": 1, "result": {"ok": true, "code": "done", "message": "", "errno": null,
+                         "command": ["/sbin/modprobe", "-v", "--", "btrfs"], "exit": 0, "output": "…",
+                         "before": {"btrfs": null}, "after": {"btrfs": "Live"}, "took": 0.43}}
+
+`before` and `after` are what /proc/modules says of each module that was named:
+`Live`, `Loading`, `Unloading`, or null where it is not loaded. `ok` is true only
+if `after` is what was asked for. The session ends when the helper's standard
+input closes.
+
+`helper.py` imports nothing of kmodtui, so it repeats the few constants it needs;
+a test holds both to the same values.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from kmodtui.errors import HelperError
+
+PROTOCOL = 1
+"""Version of this protocol: it changes when an old helper would misunderstand."""
+
+MAX_LINE = 1024 * 1024
+"""Bytes of one line at the most, in either direction."""
+
+
+class ResultCode(StrEnum):
+    """Why a request ended as it did; for words see `model.explain`."""
+
+    DONE = "done"
+    INVALID = "invalid"  # the request itself was refused, nothing was run
+    UNKNOWN_MODULE = "unknown-module"  # not in the running kernel's index
+    FAILED = "failed"  # it ran and the kernel or modprobe said no
+    NOT_DONE = "not-done"  # exit status 0, and yet the kernel does not show it
+    TIMEOUT = "timeout"  # still running when the time was up
+    NO_MODPROBE = "no-modprobe"  # no usable modprobe where it should be
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The helper's first line."""
+
+    protocol: int
+    version: str
+    pid: int
+    uid: int
+    operations: tuple[str, ...]
+    modprobe: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    r"""A record of the kernel log.
+
+    Attributes:
+        seq: its number since boot.
+        usec: microseconds since boot.
+        level: 0 emergency to 7 debug.
+        text: as the kernel has it, bytes outside printable ASCII written `\\xNN` by the kernel.
+    """
+
+    seq: int
+    usec: int
+    level: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a request ended. See the module's docstring for the fields."""
+
+    ok: bool
+    code: ResultCode
+    message: str = ""
+    errno: int | None = None
+    command: tuple[str, ...] = ()
+    exit: int | None = None
+    output: str = ""
+    before: dict[str, str | None] = field(default_factory=dict)
+    after: dict[str, str | None] = field(default_factory=dict)
+    took: float = 0.0
+    log: tuple[LogRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A line before the result of request `id`: at present always a kernel-log record."""
+
+    id: int
+    log: LogRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The result of request `id`; its log records have come before it."""
+
+    id: int
+    result: Result
+
+
+Answer = Hello | Progress | Finished
+
+
+def encode_load(request_id: int, name: str, parameters: tuple[str, ...]) -> bytes:
+    """Return the line that asks to load a module by name with `key=value` parameters."""
+    return _line({"id": request_id, "op": "load", "name": name, "parameters": list(parameters)})
+
+
+def encode_unload(request_id: int, names: tuple[str, ...]) -> bytes:
+    """Return the line that asks to unload modules, in this order."""
+    return _line({"id": request_id, "op": "unload", "names": list(names)})
+
+
+def decode_answer(line: bytes) -> Answer:
+    """Return what the helper said in one line.
+
+    Raises:
+        HelperError: it is no line of this protocol.
+    """
+    try:
+        message = json.loads(line)
+        if "hello" in message:
+            hello = message["hello"]
+            return Hello(**{**_known(hello, Hello), "operations": tuple(hello["operations"])})
+        if "log" in message:
+            return Progress(int(message["id"]), LogRecord(**_known(message["log"], LogRecord)))
+        fields = _known(message["result"], Result)
+        fields["code"] = ResultCode(fields["code"])
+        fields["command"] = tuple(fields.get("command", ()))
+        fields.pop("log", None)
+        return Finished(int(message["id"]), Result(**fields))
+    except (ValueError, KeyError, TypeError) as error:
+        raise HelperError(
+            f"The privileged helper answered something that makes no sense ({error}).",
+            "Install the same version of kmodtui and its helper.",
+        ) from error
+
+
+def _known(message: dict[str, Any], kind: type[Any]) -> dict[str, Any]:
+    """Return the fields that `kind` has: a later minor version may send more."""
+    return {key: value for key, value in message.items() if key in kind.__dataclass_fields__}
+
+
+def _line(message: dict[str, Any]) -> bytes:
+    return json.dumps(message, ensure_ascii=True).encode("ascii") + b"\n"

@@ -1,0 +1,1 @@
+"""Things that go on: the monitor, actions, file watching."""

@@ -1,0 +1,1 @@
+"""The dashboard. Textual and rich occur here and nowhere else."""
