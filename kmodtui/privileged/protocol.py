@@ -14,13 +14,17 @@ is answered by any number of lines that tell what is going on, and one result:
 
     {"id": 1, "log": {"seq": 812, "usec": 91823344, "level": 6, "text": "Btrfs loaded, …"}}
     {"id": 1, "result": {"ok": true, "code": "done", "message": "", "errno": null,
-                         "command": ["/sbin/modprobe", "-v", "--", "btrfs"], "exit": 0, "output": "…",
-                         "before": {"btrfs": null}, "after": {"btrfs": "Live"}, "took": 0.43}}
+        "subject": "btrfs", "command": ["/sbin/modprobe", "-v", "--", "btrfs"],
+        "exit": 0, "output": "…",
+        "before": {"btrfs": null}, "after": {"btrfs": "Live"}, "took": 0.43}}
 
 `before` and `after` are what /proc/modules says of each module that was named:
 `Live`, `Loading`, `Unloading`, or null where it is not loaded. `ok` is true only
-if `after` is what was asked for. The session ends when the helper's standard
-input closes.
+if `after` is what was asked for. `subject` is the module at which it stopped, or
+the last one; `command` is what ran last, empty if nothing ran. Requests may
+overlap: each answer carries the id of its request. A line that is no request at
+all is answered with id null. The session ends when the helper's standard input
+closes.
 
 `helper.py` imports nothing of kmodtui, so it repeats the few constants it needs;
 a test holds both to the same values.
@@ -47,11 +51,16 @@ class ResultCode(StrEnum):
 
     DONE = "done"
     INVALID = "invalid"  # the request itself was refused, nothing was run
-    UNKNOWN_MODULE = "unknown-module"  # not in the running kernel's index
+    UNKNOWN_MODULE = "unknown-module"  # not in the running kernel's index, nothing was run
+    BUILT_IN = "built-in"  # in the kernel's image, nothing was run
+    ALREADY_LOADED = "already-loaded"  # before the request, nothing was run
+    NOT_LOADED = "not-loaded"  # before the request to unload it, nothing was run
+    NO_MODULES = "no-modules"  # no /proc/modules, or no index of the running kernel
+    BUSY = "busy"  # too many requests at once
     FAILED = "failed"  # it ran and the kernel or modprobe said no
     NOT_DONE = "not-done"  # exit status 0, and yet the kernel does not show it
-    TIMEOUT = "timeout"  # still running when the time was up
-    NO_MODPROBE = "no-modprobe"  # no usable modprobe where it should be
+    TIMEOUT = "timeout"  # still running when the time was up, and left running
+    NO_MODPROBE = "no-modprobe"  # no usable modprobe where it should be (BusyBox's is none)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +100,7 @@ class Result:
     code: ResultCode
     message: str = ""
     errno: int | None = None
+    subject: str = ""
     command: tuple[str, ...] = ()
     exit: int | None = None
     output: str = ""
@@ -110,7 +120,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The result of request `id`; its log records have come before it."""
+    """The result of request `id`; its log records have come before it.
+
+    Id 0 stands for null: the helper could not read the line it answers.
+    """
 
     id: int
     result: Result
@@ -146,7 +159,7 @@ def decode_answer(line: bytes) -> Answer:
         fields["code"] = ResultCode(fields["code"])
         fields["command"] = tuple(fields.get("command", ()))
         fields.pop("log", None)
-        return Finished(int(message["id"]), Result(**fields))
+        return Finished(int(message["id"] or 0), Result(**fields))
     except (ValueError, KeyError, TypeError) as error:
         raise HelperError(
             f"The privileged helper answered something that makes no sense ({error}).",

@@ -1,0 +1,275 @@
+"""The unprivileged side of a helper session: asks, streams, and notices when the helper dies.
+
+Everything that changes the kernel goes through a `HelperChannel`. There is one
+implementation, `HelperClient`, over a `Transport` of lines: the pipes of a real
+helper (see `privileged.elevation`) or a simulated kernel that answers the same
+lines. Nothing here blocks the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Protocol
+
+from kmodtui.errors import HelperDiedError, HelperError, HelperVersionError
+from kmodtui.model.text import clean
+from kmodtui.privileged.protocol import (
+    PROTOCOL,
+    Finished,
+    Hello,
+    LogRecord,
+    Progress,
+    Result,
+    decode_answer,
+    encode_load,
+    encode_unload,
+)
+
+LogSink = Callable[[LogRecord], None]
+"""Called on the event loop with each kernel-log record as it comes."""
+
+START_TIME = 30.0
+"""Seconds that a helper has from being started to its hello."""
+
+# PAM modules and shells' profiles may print before the helper has its say.
+_NOISE_LINES = 200
+
+
+class Transport(Protocol):
+    """Lines to and from a helper, each a JSON object with its newline."""
+
+    async def send(self, line: bytes) -> None:
+        """Hand one line over.
+
+        Raises:
+            OSError: the other side is gone.
+        """
+        ...
+
+    async def receive(self) -> bytes:
+        """Return the next line with its newline; empty bytes once the other side is gone."""
+        ...
+
+    async def close(self) -> None:
+        """End the session and wait until the other side has gone. May be called twice."""
+        ...
+
+    @property
+    def last_words(self) -> str:
+        """What the other side wrote beside the protocol (stderr), to tell why it died."""
+        ...
+
+
+class HelperChannel(Protocol):
+    """What the rest of kmodtui knows of a session with root."""
+
+    @property
+    def hello(self) -> Hello:
+        """Who answers, and what it can do."""
+        ...
+
+    @property
+    def via(self) -> str:
+        """How root was had, for the header and for dialogs: `sudo`, `root`, `demo`."""
+        ...
+
+    @property
+    def alive(self) -> bool:
+        """Whether requests can still be made."""
+        ...
+
+    async def load(
+        self, name: str, parameters: Sequence[str] = (), on_log: LogSink | None = None
+    ) -> Result:
+        """Load a module by name with `key=value` parameters; return how that ended.
+
+        A refusal by the kernel is a Result, not an error. Cancelling leaves the
+        module loading: it stops the waiting, not the kernel.
+
+        Raises:
+            HelperDiedError: the helper is gone; whether it happened must be read anew.
+        """
+        ...
+
+    async def unload(self, names: Sequence[str], on_log: LogSink | None = None) -> Result:
+        """Unload modules in this order, stopping at the first that stays; see `load`."""
+        ...
+
+    async def closed(self) -> None:
+        """Return once the session has ended, by whomever."""
+        ...
+
+    async def close(self) -> None:
+        """Give root up. May be called twice."""
+        ...
+
+
+@dataclass
+class _Pending:
+    """A request that has no result yet."""
+
+    answer: asyncio.Future[Result]
+    on_log: LogSink | None
+    log: list[LogRecord] = field(default_factory=list)
+
+
+class HelperClient:
+    """A session with a helper that has said hello."""
+
+    def __init__(self, transport: Transport, hello: Hello, via: str) -> None:
+        self._transport = transport
+        self._hello = hello
+        self._via = via
+        self._ids = count(1)
+        self._pending: dict[int, _Pending] = {}
+        self._end: HelperError | None = None
+        self._reader = asyncio.create_task(self._read(), name="helper session")
+
+    @classmethod
+    async def connect(
+        cls, transport: Transport, via: str, *, within: float = START_TIME
+    ) -> HelperClient:
+        """Return the session once the helper has said hello.
+
+        Args:
+            transport: lines to and from the helper; closed again if this fails.
+            via: how root was had, in a word.
+            within: seconds until the hello must have come.
+
+        Raises:
+            HelperDiedError: it ended, or said nothing in time.
+            HelperVersionError: it speaks another version of the protocol.
+        """
+        try:
+            async with asyncio.timeout(within):
+                hello = await _hello(transport)
+        except TimeoutError:
+            await transport.close()
+            raise HelperDiedError(
+                f"The privileged helper said nothing within {within:.0f} seconds."
+            ) from None
+        except BaseException:
+            await transport.close()
+            raise
+        if hello.protocol != PROTOCOL:
+            await transport.close()
+            raise HelperVersionError(
+                f"The privileged helper is version {clean(hello.version)} and speaks protocol "
+                f"{hello.protocol}; this kmodtui speaks {PROTOCOL}.",
+                "Install the helper of this version: kmodtui helper install.",
+            )
+        return cls(transport, hello, via)
+
+    @property
+    def hello(self) -> Hello:
+        """Who answers, and what it can do."""
+        return self._hello
+
+    @property
+    def via(self) -> str:
+        """How root was had, in a word."""
+        return self._via
+
+    @property
+    def alive(self) -> bool:
+        """Whether requests can still be made."""
+        return self._end is None
+
+    async def load(
+        self, name: str, parameters: Sequence[str] = (), on_log: LogSink | None = None
+    ) -> Result:
+        """Load a module by name; see `HelperChannel.load`."""
+        return await self._ask(lambda number: encode_load(number, name, tuple(parameters)), on_log)
+
+    async def unload(self, names: Sequence[str], on_log: LogSink | None = None) -> Result:
+        """Unload modules in this order; see `HelperChannel.unload`."""
+        return await self._ask(lambda number: encode_unload(number, tuple(names)), on_log)
+
+    async def closed(self) -> None:
+        """Return once the session has ended, by whomever."""
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(self._reader)
+
+    async def close(self) -> None:
+        """Give root up: requests under way fail with HelperDiedError."""
+        self._finish(HelperDiedError("The session with the privileged helper was closed."))
+        self._reader.cancel()
+        await self._transport.close()
+
+    async def _ask(self, encode: Callable[[int], bytes], on_log: LogSink | None) -> Result:
+        if self._end is not None:
+            raise self._end
+        number = next(self._ids)
+        pending = _Pending(asyncio.get_running_loop().create_future(), on_log)
+        self._pending[number] = pending
+        try:
+            try:
+                await self._transport.send(encode(number))
+            except OSError:
+                self._finish(self._death())
+            return await pending.answer
+        finally:
+            # Also when the person has stopped waiting: what comes later is dropped.
+            self._pending.pop(number, None)
+
+    async def _read(self) -> None:
+        try:
+            while line := await self._transport.receive():
+                self._take(line)
+            self._finish(self._death())
+        except HelperError as error:
+            self._finish(error)
+            await self._transport.close()
+        except OSError:
+            self._finish(self._death())
+
+    def _take(self, line: bytes) -> None:
+        answer = decode_answer(line)
+        if isinstance(answer, Hello):
+            raise HelperError("The privileged helper said hello in the middle of a session.")
+        pending = self._pending.get(answer.id)
+        if pending is None or pending.answer.done():
+            return
+        if isinstance(answer, Progress):
+            pending.log.append(answer.log)
+            if pending.on_log is not None:
+                pending.on_log(answer.log)
+        elif isinstance(answer, Finished):
+            pending.answer.set_result(replace(answer.result, log=tuple(pending.log)))
+
+    def _death(self) -> HelperDiedError:
+        words = clean(self._transport.last_words.strip().rsplit("\n", 1)[-1])
+        return HelperDiedError(
+            "The privileged helper has ended"
+            + (f" and said last: {words}" if words else " without an answer."),
+            "What it was doing may or may not have happened; the kernel is being read again.",
+        )
+
+    def _finish(self, error: HelperError) -> None:
+        if self._end is None:
+            self._end = error
+        for pending in self._pending.values():
+            if not pending.answer.done():
+                pending.answer.set_exception(self._end)
+
+
+async def _hello(transport: Transport) -> Hello:
+    for _ in range(_NOISE_LINES):
+        line = await transport.receive()
+        if not line:
+            break
+        if not line.lstrip().startswith(b"{"):
+            continue
+        answer = decode_answer(line)
+        if isinstance(answer, Hello):
+            return answer
+        break
+    words = clean(transport.last_words.strip().rsplit("\n", 1)[-1])
+    raise HelperDiedError(
+        "The privileged helper did not start" + (f": {words}" if words else "."),
+        "It runs under the system's Python 3.9 or later.",
+    )
