@@ -1,0 +1,1 @@
+"""What only a kernel can prove: kmodtui in an unmodified Debian, booted in QEMU."""
