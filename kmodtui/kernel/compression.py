@@ -1,0 +1,145 @@
+"""Opener of files that may be compressed: plain, gzip, xz or Zstandard.
+
+The first bytes decide and the name does not, as in kmod: a `.ko.xz` that was
+unpacked in place is read all the same. Distributions ship .ko, .ko.xz and
+.ko.zst; gzip is left from older ones.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import stat
+import sys
+from typing import BinaryIO, Protocol
+
+from kmodtui.errors import ModuleFileError, UnreadableError
+from kmodtui.kernel.host import Host
+from kmodtui.model.text import clean, human_size
+
+MAX_SIZE = 512 * 1024 * 1024
+"""Bytes that a file may unpack to; the largest modules with debug information have 400 MB."""
+
+REINSTALL = "Install the package that it belongs to again."
+
+_MAX_MEMORY = 256 * 1024 * 1024
+_GZIP = b"\x1f\x8b\x08"
+_XZ = b"\xfd7zXZ\x00"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+
+
+class _Decompressor(Protocol):
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
+
+
+def open_unpacked(host: Host, path: str, limit: int = MAX_SIZE) -> BinaryIO:
+    """Return the file at `path`, unpacked if it was packed, at its first byte, for seeking.
+
+    Args:
+        host: the system to read.
+        path: a file of that system.
+        limit: bytes that it may unpack to.
+
+    Raises:
+        UnreadableError: it is not there, may not be read, or unpacking needs what is missing.
+        ModuleFileError: it is no regular file, is empty, damaged or unpacks to more than `limit`.
+    """
+    try:
+        # Opening a pipe would wait for its other end, so look before opening.
+        if not stat.S_ISREG(host.stat(path).st_mode):
+            raise ModuleFileError(f"{clean(path)} is no regular file.")
+        file = host.open(path)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    try:
+        start = file.read(len(_XZ))
+        if not start:
+            raise ModuleFileError(f"{clean(path)} is empty.", REINSTALL)
+        if not start.startswith((_GZIP, _XZ, _ZSTD)):
+            file.seek(0)
+            return file
+        with file:
+            return io.BytesIO(_unpacked(path, start, file, limit))
+    except OSError as error:
+        file.close()
+        raise unreadable(path, error) from None
+    except BaseException:
+        file.close()
+        raise
+
+
+def unreadable(path: str, error: OSError) -> UnreadableError:
+    """Return the error that says why the file at `path` cannot be read."""
+    shown = clean(path)
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return UnreadableError(f"There is no file {shown}.")
+    if isinstance(error, PermissionError):
+        return UnreadableError(f"{shown} may not be read by this user.")
+    why = os.strerror(error.errno) if error.errno else str(error)
+    again = REINSTALL if error.errno in (errno.EIO, errno.EBADMSG) else ""
+    return UnreadableError(f"{shown} cannot be read: {why}.", again)
+
+
+def _unpacked(path: str, start: bytes, file: BinaryIO, limit: int) -> bytes:
+    # Nothing that unpacks to `limit` bytes is much longer than that when packed.
+    packed = start + (file.read(limit) or b"")
+    pieces: list[bytes] = []
+    size = 0
+    # Tools that work in parallel write several streams, one after another.
+    while packed.startswith((_GZIP, _XZ, _ZSTD)):
+        decompressor, damage = _decompressor(packed)
+        try:
+            piece = decompressor.decompress(packed, limit + 1 - size)
+        except (damage, EOFError, ValueError, MemoryError) as error:
+            raise ModuleFileError(
+                f"{clean(path)} is damaged: it cannot be unpacked ({clean(str(error))}).",
+                REINSTALL,
+            ) from None
+        pieces.append(piece)
+        size += len(piece)
+        if size > limit:
+            raise ModuleFileError(
+                f"{clean(path)} unpacks to more than {human_size(limit)}, which no module does.",
+                "Do not load it: files like this are made to fill the memory.",
+            )
+        if not decompressor.eof:
+            raise ModuleFileError(f"{clean(path)} is cut off: its end is missing.", REINSTALL)
+        packed = decompressor.unused_data
+    if not size:
+        raise ModuleFileError(f"{clean(path)} is empty when unpacked.", REINSTALL)
+    return b"".join(pieces)
+
+
+def _decompressor(start: bytes) -> tuple[_Decompressor, type[Exception]]:
+    """Return what unpacks a file that begins with `start`, and what it raises at damage."""
+    if start.startswith(_GZIP):
+        import zlib
+
+        return zlib.decompressobj(31), zlib.error
+    if start.startswith(_XZ):
+        import lzma
+
+        # A header can ask for a dictionary of 4 GiB.
+        unxz = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MAX_MEMORY)
+        return unxz, lzma.LZMAError
+    try:
+        if sys.version_info >= (3, 14):
+            from compression import zstd
+        else:
+            from backports import zstd
+    except ImportError:
+        raise UnreadableError(
+            "This Python cannot unpack Zstandard (.zst) files.",
+            "Install the package backports.zstd beside kmodtui.",
+        ) from None
+    window: dict[int, int] = {
+        zstd.DecompressionParameter.window_log_max: _MAX_MEMORY.bit_length() - 1
+    }
+    return zstd.ZstdDecompressor(options=window), zstd.ZstdError

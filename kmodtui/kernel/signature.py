@@ -1,0 +1,182 @@
+"""Reader of the signature that stands after the end of a signed module.
+
+The tail of such a file is: signer, key identifier, signature, a record of 12
+bytes that tells their lengths, and a magic line (`struct module_signature` in
+`include/linux/module_signature.h`). Since Linux 4.3 signer and key are inside
+the signature, which is PKCS#7 (RFC 2315, section 9) in DER.
+
+It is read for showing and never verified: that is the kernel's concern.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import BinaryIO, NamedTuple
+
+from kmodtui.model.module_info import Signature
+
+_MAGIC = b"~Module signature appended~\n"
+_RECORD = struct.Struct(">BBBBB3xI")
+_MAX_LENGTH = 1024 * 1024
+
+_ID_TYPES = ("PGP", "X509", "PKCS#7")
+_HASHES = ("md4", "md5", "sha1", "rmd160", "sha256", "sha384", "sha512", "sha224", "sm3")
+_ALGORITHMS = 2
+
+_HASH_OIDS = {
+    "2a864886f70d0204": "md4",
+    "2a864886f70d0205": "md5",
+    "2b0e03021a": "sha1",
+    "2b24030201": "rmd160",
+    "608648016503040201": "sha256",
+    "608648016503040202": "sha384",
+    "608648016503040203": "sha512",
+    "608648016503040204": "sha224",
+    "608648016503040208": "sha3-256",
+    "608648016503040209": "sha3-384",
+    "60864801650304020a": "sha3-512",
+    "2a811ccf55018311": "sm3",
+}
+_SIGNED_DATA = bytes.fromhex("2a864886f70d010702")
+_COMMON_NAME = bytes.fromhex("550403")
+
+_INTEGER, _OCTETS, _OID, _SEQUENCE, _SET = 0x02, 0x04, 0x06, 0x30, 0x31
+_CONTEXT_0, _CONTEXT_1 = 0xA0, 0xA1
+
+
+def read_signature(file: BinaryIO, size: int) -> Signature | None:
+    """Return the signature at the end of `file`, which has `size` bytes; None if it has none.
+
+    A PKCS#7 signature that cannot be understood is returned without a value, as
+    kmod since version 31 shows it.
+    """
+    end = size - len(_MAGIC) - _RECORD.size
+    if end < 0:
+        return None
+    file.seek(end)
+    tail = file.read(size - end)
+    if not tail.endswith(_MAGIC) or len(tail) != size - end:
+        return None
+    algorithm, hashing, id_type, signer, key, length = _RECORD.unpack_from(tail)
+    if algorithm >= _ALGORITHMS or hashing >= len(_HASHES) or id_type >= len(_ID_TYPES):
+        return None
+    start = end - signer - key - length
+    if not length or start < 0:
+        return None
+    kind = _ID_TYPES[id_type]
+    if length > _MAX_LENGTH:
+        return Signature(kind)
+    file.seek(start)
+    data = file.read(end - start)
+    if kind == "PKCS#7":
+        return _parse_pkcs7(data[signer + key :]) or Signature(kind)
+    return Signature(
+        id_type=kind,
+        signer=data[:signer].split(b"\0")[0],
+        key_id=data[signer : signer + key],
+        hash_algorithm=_HASHES[hashing],
+        value=data[signer + key :],
+    )
+
+
+def _parse_pkcs7(data: bytes) -> Signature | None:
+    """Return what the first signer of a PKCS#7 SignedData says; None if it is none."""
+    try:
+        content_type, content = _Der(data).one(_SEQUENCE).take(_OID, _CONTEXT_0)
+        if content_type.data != _SIGNED_DATA:
+            return None
+        signed = content.one(_SEQUENCE)
+        signed.take(_INTEGER, _SET, _SEQUENCE)
+        signed.skip(_CONTEXT_0)  # certificates
+        signed.skip(_CONTEXT_1)  # revocation lists
+        (signers,) = signed.take(_SET)
+        signer = signers.one(_SEQUENCE)
+        _, identity, digest = signer.take(_INTEGER, _SEQUENCE, _SEQUENCE)
+        signer.skip(_CONTEXT_0)  # authenticated attributes
+        _, value = signer.take(_SEQUENCE, _OCTETS)
+        issuer, serial = identity.take(_SEQUENCE, _INTEGER)
+        algorithm = digest.one(_OID).data.hex()
+        return Signature(
+            id_type="PKCS#7",
+            signer=_common_name(issuer),
+            key_id=_magnitude(serial.data),
+            hash_algorithm=_HASH_OIDS.get(algorithm, "unknown"),
+            value=value.data,
+        )
+    except _DerError:
+        return None
+
+
+def _common_name(issuer: _Der) -> bytes:
+    """Return the common name in an X.501 name; kmod takes the last part where there is none."""
+    name = b""
+    while issuer.more:
+        (relative,) = issuer.take(_SET)
+        while relative.more:
+            (part,) = relative.take(_SEQUENCE)
+            oid = part.one(_OID).data
+            name = part.any().data.split(b"\0")[0]
+            if oid == _COMMON_NAME:
+                return name
+    return name
+
+
+def _magnitude(data: bytes) -> bytes:
+    """Return the absolute value of a DER integer without leading zeros, as it is printed."""
+    number = abs(int.from_bytes(data, "big", signed=True))
+    return number.to_bytes((number.bit_length() + 7) // 8, "big")
+
+
+class _DerError(Exception):
+    """The bytes are not the DER that was expected."""
+
+
+class _Value(NamedTuple):
+    tag: int
+    data: bytes
+
+
+class _Der:
+    """A walk along the values inside one constructed DER value."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self._position = 0
+
+    @property
+    def more(self) -> bool:
+        return self._position < len(self.data)
+
+    def any(self) -> _Value:
+        """Return the next value, whatever it is."""
+        start = self._position + 2
+        header = self.data[self._position : start]
+        if len(header) < 2:
+            raise _DerError
+        tag, length = header
+        if length >= 0x80:
+            width = length - 0x80
+            length = int.from_bytes(self.data[start : start + width], "big")
+            start += width
+            if not 1 <= width <= 4:
+                raise _DerError
+        self._position = start + length
+        if self._position > len(self.data):
+            raise _DerError
+        return _Value(tag, self.data[start : self._position])
+
+    def take(self, *tags: int) -> list[_Der]:
+        """Return the next values, which must have these tags."""
+        values = [self.any() for _ in tags]
+        if tuple(value.tag for value in values) != tags:
+            raise _DerError
+        return [_Der(value.data) for value in values]
+
+    def one(self, tag: int) -> _Der:
+        """Return the next value, which must have this tag."""
+        return self.take(tag)[0]
+
+    def skip(self, tag: int) -> None:
+        """Pass over the next value if it has this tag."""
+        if self.data[self._position : self._position + 1] == bytes([tag]):
+            self.any()
