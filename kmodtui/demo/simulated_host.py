@@ -1,0 +1,62 @@
+"""The simulated machine as the readers see it: a folder that changes and announces it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+from kmodtui.kernel.host import LocalHost
+from kmodtui.kernel.uevents import ModuleUevent, UeventSource
+
+Subscribe = Callable[[Callable[[ModuleUevent], None]], Callable[[], None]]
+"""Takes a listener for uevents; returns what ends its listening."""
+
+
+class SimulatedHost(LocalHost):
+    """A simulated machine: reads like any folder, lives like a kernel."""
+
+    def __init__(self, root: Path, subscribe: Subscribe, *, badge: str = "DEMO") -> None:
+        """Read the machine below `root`, hearing its uevents through `subscribe`."""
+        super().__init__(root, badge=badge)
+        self._subscribe = subscribe
+
+    @property
+    def live(self) -> bool:
+        """It changes by itself."""
+        return True
+
+    def uevents(self) -> UeventSource:
+        """Return a source of the simulated kernel's module uevents, from now on."""
+        return SimulatedUevents(self._subscribe)
+
+
+class SimulatedUevents:
+    """Module uevents of a simulated kernel, which may run in another thread."""
+
+    def __init__(self, subscribe: Subscribe) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._heard: list[ModuleUevent] = []
+        self._something = asyncio.Event()
+        self._unsubscribe = subscribe(self._hear)
+
+    async def wait(self) -> tuple[ModuleUevent, ...]:
+        """Return what has happened since the last call; wait until something has."""
+        await self._something.wait()
+        self._something.clear()
+        heard, self._heard = tuple(self._heard), []
+        return heard
+
+    def close(self) -> None:
+        """Hear nothing any more."""
+        self._unsubscribe()
+
+    def _hear(self, event: ModuleUevent) -> None:
+        # A loop that has ended has nobody left to tell.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._note, event)
+
+    def _note(self, event: ModuleUevent) -> None:
+        self._heard.append(event)
+        self._something.set()

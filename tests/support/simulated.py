@@ -1,0 +1,46 @@
+"""A simulated kernel for tests: small, without delays, a new one each time.
+
+    kernel = make_simulated(tmp_path)
+    kernel.load("btrfs")            as another shell would; `load("dummy", "numdummies=2")`
+    kernel.unload("btrfs")          returns an Outcome: exit, errno, output, log
+    kernel.hold("ext4", 2)          references that no module holds; negative gives back
+    kernel.append("/proc/modules", b"garbage\\n")   stays at the end, through every load
+    kernel.folder.write("/proc/version", b"...")   any other file, replaced as a whole
+    kernel.folder.remove("/proc/modules")          until the next load
+    kernel.host                     what the readers take
+
+To stop in the middle of a load, take its steps one by one:
+
+    steps = kernel.modprobe.load("btrfs")
+    next(steps)     # Moment("xor", Point.LOADING), and everyone can see it
+
+Import the fixture `simulated_kernel` in a conftest, or call `make_simulated`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from kmodtui.demo.simulated_kernel import SimulatedKernel
+from tests.support.small_recording import Part, write_small_recording
+
+
+def make_simulated(tmp_path: Path, *, parts: Mapping[str, Part] | None = None) -> SimulatedKernel:
+    """Return a kernel that has booted the small recording below `tmp_path`.
+
+    Args:
+        tmp_path: an empty folder, or one in which there is no folder `simulated` yet.
+        parts: other modules than `small_recording.PARTS`.
+    """
+    system = tmp_path / "simulated"
+    write_small_recording(system, parts=parts)
+    return SimulatedKernel(system)
+
+
+@pytest.fixture
+def simulated_kernel(tmp_path: Path) -> SimulatedKernel:
+    """Return a small simulated kernel of the test's own."""
+    return make_simulated(tmp_path)
