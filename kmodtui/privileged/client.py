@@ -9,7 +9,6 @@ lines. Nothing here blocks the event loop.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -19,6 +18,7 @@ from kmodtui.errors import HelperDiedError, HelperError, HelperVersionError
 from kmodtui.model.text import clean
 from kmodtui.privileged.protocol import (
     PROTOCOL,
+    Bye,
     Finished,
     Hello,
     LogRecord,
@@ -191,13 +191,14 @@ class HelperClient:
 
     async def closed(self) -> None:
         """Return once the session has ended, by whomever."""
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.shield(self._reader)
+        await asyncio.wait({self._reader})
 
     async def close(self) -> None:
         """Give root up: requests under way fail with HelperDiedError."""
         self._finish(HelperDiedError("The session with the privileged helper was closed."))
-        self._reader.cancel()
+        if self._reader is not asyncio.current_task():
+            self._reader.cancel()
+            await asyncio.wait({self._reader})
         await self._transport.close()
 
     async def _ask(self, encode: Callable[[int], bytes], on_log: LogSink | None) -> Result:
@@ -229,6 +230,8 @@ class HelperClient:
 
     def _take(self, line: bytes) -> None:
         answer = decode_answer(line)
+        if isinstance(answer, Bye):
+            raise _goodbye(answer)
         if isinstance(answer, Hello):
             raise HelperError("The privileged helper said hello in the middle of a session.")
         pending = self._pending.get(answer.id)
@@ -257,6 +260,15 @@ class HelperClient:
                 pending.answer.set_exception(self._end)
 
 
+def _goodbye(bye: Bye) -> HelperDiedError:
+    if bye.reason == "idle":
+        return HelperDiedError(
+            "Root was given up, because nothing was asked of the helper for a while.",
+            "The next load or unload asks for it again.",
+        )
+    return HelperDiedError(f"The privileged helper has ended: {clean(bye.message)}")
+
+
 async def _hello(transport: Transport) -> Hello:
     for _ in range(_NOISE_LINES):
         line = await transport.receive()
@@ -267,6 +279,8 @@ async def _hello(transport: Transport) -> Hello:
         answer = decode_answer(line)
         if isinstance(answer, Hello):
             return answer
+        if isinstance(answer, Bye):
+            raise _goodbye(answer)
         break
     words = clean(transport.last_words.strip().rsplit("\n", 1)[-1])
     raise HelperDiedError(

@@ -24,7 +24,9 @@ if `after` is what was asked for. `subject` is the module at which it stopped, o
 the last one; `command` is what ran last, empty if nothing ran. Requests may
 overlap: each answer carries the id of its request. A line that is no request at
 all is answered with id null. The session ends when the helper's standard input
-closes.
+closes; where the helper ends it of itself, it says why:
+
+    {"bye": {"reason": "idle", "message": "Nothing was asked for a while."}}
 
 `helper.py` imports nothing of kmodtui, so it repeats the few constants it needs;
 a test holds both to the same values.
@@ -43,7 +45,10 @@ PROTOCOL = 1
 """Version of this protocol: it changes when an old helper would misunderstand."""
 
 MAX_LINE = 1024 * 1024
-"""Bytes of one line at the most, in either direction."""
+"""Bytes of one line of an answer at the most."""
+
+MAX_REQUEST = 64 * 1024
+"""Bytes of one line of a request at the most; the helper refuses longer ones."""
 
 
 class ResultCode(StrEnum):
@@ -129,7 +134,15 @@ class Finished:
     result: Result
 
 
-Answer = Hello | Progress | Finished
+@dataclass(frozen=True, slots=True)
+class Bye:
+    """The helper ends the session: `idle`, or `not-root` in place of a hello."""
+
+    reason: str
+    message: str = ""
+
+
+Answer = Hello | Progress | Finished | Bye
 
 
 def encode_load(request_id: int, name: str, parameters: tuple[str, ...]) -> bytes:
@@ -153,6 +166,8 @@ def decode_answer(line: bytes) -> Answer:
         if "hello" in message:
             hello = message["hello"]
             return Hello(**{**_known(hello, Hello), "operations": tuple(hello["operations"])})
+        if "bye" in message:
+            return Bye(**_known(message["bye"], Bye))
         if "log" in message:
             return Progress(int(message["id"]), LogRecord(**_known(message["log"], LogRecord)))
         fields = _known(message["result"], Result)

@@ -1,0 +1,106 @@
+"""A folder that looks like a system to the helper, with a modprobe that does as it is told.
+
+What the modprobe does stands in `behaviour.json` beside it; what it was called
+with (arguments, environment, folder, descriptors) is appended to `calls`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kmodtui.privileged.pipes import PipeTransport, Process
+
+RELEASE = "6.1.0-test"
+
+_MODPROBE = """#!{python} -IS
+import json, os, sys, time
+root = {root!r}
+arguments = sys.argv[1:]
+if arguments == ["--version"]:
+    print({version!r})
+    sys.exit()
+mask = os.umask(0)
+call = {{"argv": sys.argv, "env": dict(os.environ), "cwd": os.getcwd(), "umask": mask,
+        "fds": sorted(int(n) for n in os.listdir("/proc/self/fd"))}}
+with open(root + "/calls", "a") as file:
+    file.write(json.dumps(call) + "\\n")
+with open(root + "/behaviour.json") as file:
+    behaviour = json.load(file)
+name = arguments[arguments.index("--") + 1]
+todo = {{"exit": 0, **behaviour.get(name, {{}})}}
+if "--show-depends" in arguments:
+    print(todo.get("plan", "insmod /lib/modules/x/" + name + ".ko "))
+    sys.exit()
+print(todo.get("print", ""), end="", flush=True)
+if "touch" in todo:
+    open(root + "/" + todo["touch"], "w").close()
+if "block" in todo:
+    open(root + "/" + todo["block"]).read()
+path = root + "/proc/modules"
+with open(path) as file:
+    lines = file.read().splitlines(True)
+if not todo.get("idle"):
+    if "-r" in arguments:
+        gone = [name, *todo.get("also", [])]
+        lines = [line for line in lines if line.split(" ")[0] not in gone]
+    else:
+        lines.insert(0, name + " 16384 0 - Live 0x0000000000000000\\n")
+    with open(path + ".new", "w") as file:
+        file.write("".join(lines))
+    os.rename(path + ".new", path)
+sys.exit(todo["exit"])
+"""
+
+
+class HelperFolder:
+    """The folder, and how to start the real helper on it."""
+
+    def __init__(self, root: Path, version: str = "kmod version 30\n-XZ") -> None:
+        self.root = root
+        index = root / "lib" / "modules" / RELEASE
+        for folder in (index, root / "proc", root / "sbin"):
+            folder.mkdir(parents=True, mode=0o755)
+        self.modules_dep("kernel/fs/btrfs/btrfs.ko: kernel/lib/xor.ko", "kernel/lib/xor.ko:")
+        (index / "modules.builtin").write_text("kernel/fs/ext4/ext4.ko\n")
+        self.loaded()
+        self.behave({})
+        modprobe = root / "sbin" / "modprobe"
+        modprobe.write_text(
+            _MODPROBE.format(python=sys.executable, root=str(root), version=version)
+        )
+        modprobe.chmod(0o755)
+
+    def modules_dep(self, *lines: str) -> None:
+        path = self.root / "lib" / "modules" / RELEASE / "modules.dep"
+        path.write_text("".join(f"{line}\n" for line in lines))
+        path.chmod(0o644)
+
+    def loaded(self, *lines: str) -> None:
+        """Write /proc/modules, each line without its address."""
+        text = "".join(f"{line} 0x0000000000000000\n" for line in lines)
+        (self.root / "proc" / "modules").write_text(text)
+
+    def behave(self, behaviour: dict[str, dict[str, Any]]) -> None:
+        """Set what modprobe does, by module name."""
+        (self.root / "behaviour.json").write_text(json.dumps(behaviour))
+
+    @property
+    def calls(self) -> list[dict[str, Any]]:
+        """The calls of modprobe until now."""
+        path = self.root / "calls"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def command(self, idle: float = 60.0, limit: float = 60.0) -> Sequence[str]:
+        """Return the command that runs the helper on this folder."""
+        script = Path(__file__).with_name("helper_on_folder.py")
+        return (
+            sys.executable, "-I", "-S", str(script), str(self.root), str(idle), str(limit)
+        )  # fmt: skip
+
+    async def transport(self, idle: float = 60.0, limit: float = 60.0) -> PipeTransport:
+        """Start the helper on this folder."""
+        return await PipeTransport.over(Process.start(self.command(idle, limit), own_session=True))
