@@ -165,6 +165,10 @@ class Machine:
             reason = f"{path} is {'BusyBox' if 'BusyBox' in said else 'somebody'}'s, not kmod's"
         raise Refused("no-modprobe", f"No usable modprobe: {reason}.", errno.ENOENT)
 
+    def show_depends(self, modprobe: str, name: str) -> Ended:
+        """Return what modprobe would do to load a module: `insmod PATH` or `install COMMAND`s."""
+        return run_briefly([modprobe, "--show-depends", "--", name])
+
     def check_trusted(self, status: os.stat_result, path: str) -> None:
         """Refuse what others than root can write."""
         if status.st_uid != self.owner or status.st_mode & 0o022:
@@ -267,7 +271,7 @@ def load(machine: Machine, names: list[str], request: dict[str, Any]) -> Steps:
         raise Refused("unknown-module", message, errno.ENOENT, name)
     modprobe = machine.modprobe()
     if not all(HARMLESS.fullmatch(parameter) for parameter in parameters):
-        plan = run_briefly([modprobe, "--show-depends", "--", name])
+        plan = machine.show_depends(modprobe, name)
         if plan.exit or not all(line.startswith("insmod ") for line in plan.output.splitlines()):
             message = (
                 "Where an install rule exists, parameters are letters, digits, _.,:=/@%+- only."
