@@ -1,1 +1,49 @@
-"""A recorded Debian system and a simulated kernel that changes it as modules come and go."""
+"""A recorded Debian system and a simulated kernel that changes it as modules come and go.
+
+`open_demo` is the one way in for everything above.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kmodtui.demo.recording import unpack_recording
+from kmodtui.demo.simulated_helper import SimulatedHelper
+from kmodtui.demo.simulated_host import SimulatedHost
+from kmodtui.demo.simulated_kernel import SimulatedKernel
+from kmodtui.privileged.client import HelperChannel, HelperClient
+
+VIA = "demo"
+"""What stands in a session for the way root was had."""
+
+NOTICE = "This is a recorded system with a simulated kernel: nothing on your machine is changed."
+"""What the demo says where a real machine would ask for root."""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A running demo.
+
+    Attributes:
+        host: the machine, for every reader.
+        kernel: what runs in it; `kernel.load` is another shell's modprobe.
+        pace: 1 for a kernel that takes its time, 0 for one that takes none.
+    """
+
+    host: SimulatedHost
+    kernel: SimulatedKernel
+    pace: float = 1.0
+
+    async def start_channel(self) -> HelperChannel:
+        """Return a session with the demo's helper, which asks for no password."""
+        return await HelperClient.connect(SimulatedHelper(self.kernel, pace=self.pace), VIA)
+
+
+def open_demo(*, pace: float = 1.0) -> Demo:
+    """Unpack the recorded system and boot its kernel.
+
+    Raises:
+        UnreadableError: the recording is missing or damaged, or there is no room for it.
+    """
+    kernel = SimulatedKernel(unpack_recording())
+    return Demo(kernel.host, kernel, pace)

@@ -75,29 +75,36 @@ class Modprobe:
 
     def load(self, name: str, parameters: Sequence[str] = ()) -> Run:
         """Run `modprobe -v -- NAME KEY=VALUE…`."""
-        said = _Said()
-        began = len(self.kernel.log)
-        number = yield from self._load(name, parameters, said)
-        command = (PATH, "-v", "--", name, *parameters)
-        return self._outcome(command, number, said, began)
+        return self.run((PATH, "-v", "--", name, *parameters))
 
     def unload(self, names: Sequence[str]) -> Run:
-        """Run `modprobe -r -v -- NAME…`; like modprobe, go on after a refusal."""
+        """Run `modprobe -v -r -- NAME…`."""
+        return self.run((PATH, "-v", "-r", "--", *names))
+
+    def run(self, command: Sequence[str]) -> Run:
+        """Run a command line: options, `--`, then a module and its parameters, or modules."""
         said = _Said()
         began = len(self.kernel.log)
+        separator = command.index("--")
+        words = command[separator + 1 :]
         failure = 0
-        for name in names:
-            failure = (yield from self._unload(name, said)) or failure
-        return self._outcome((PATH, "-r", "-v", "--", *names), failure, said, began)
-
-    def _outcome(self, command: tuple[str, ...], number: int, said: _Said, began: int) -> Outcome:
+        if "-r" in command[:separator]:
+            for name in words:
+                # It goes on after a refusal.
+                failure = (yield from self._unload(name, said)) or failure
+        else:
+            failure = yield from self._load(words[0], words[1:], said)
         return Outcome(
-            command=command,
-            exit=1 if number else 0,
-            errno=number or None,
+            command=tuple(command),
+            exit=1 if failure else 0,
+            errno=failure or None,
             output="".join(f"{line}\n" for line in said.lines),
             log=tuple(self.kernel.log[began:]),
         )
+
+    def show_depends(self, module: str) -> str:
+        """Return what `modprobe --show-depends` prints: `insmod PATH` for each module, in order."""
+        return "".join(f"insmod {self.index.path(name)} \n" for name in self._load_order(module))
 
     def _load(self, name: str, parameters: Sequence[str], said: _Said) -> Call:
         modules = self.index.lookup(name)

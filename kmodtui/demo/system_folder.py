@@ -66,7 +66,9 @@ class SystemFolder:
         """
         made = self._new()
         if source.is_dir():
-            shutil.copytree(source, made, symlinks=True)
+            # Linked, not copied: nothing is ever written in place, and a file that its
+            # owner may not read, as some parameters are, could not be copied.
+            shutil.copytree(source, made, symlinks=True, copy_function=os.link)
         made.mkdir(exist_ok=True)
         for name in empty:
             shutil.rmtree(made / name, ignore_errors=True)

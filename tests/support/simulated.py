@@ -24,6 +24,7 @@ from pathlib import Path
 
 import pytest
 
+from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from tests.support.small_recording import Part, write_small_recording
 
@@ -44,3 +45,12 @@ def make_simulated(tmp_path: Path, *, parts: Mapping[str, Part] | None = None) -
 def simulated_kernel(tmp_path: Path) -> SimulatedKernel:
     """Return a small simulated kernel of the test's own."""
     return make_simulated(tmp_path)
+
+
+def make_demo(tmp_path: Path, *, parts: Mapping[str, Part] | None = None) -> Demo:
+    """Return a demo on the small recording, without delays: `.host`, `.kernel`, `.start_channel`.
+
+    What `kmodtui.demo.open_demo` returns, for whoever wants to load with keys.
+    """
+    kernel = make_simulated(tmp_path, parts=parts)
+    return Demo(kernel.host, kernel, pace=0)

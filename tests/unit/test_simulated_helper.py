@@ -1,0 +1,127 @@
+"""The demo's helper: the client's requests reach the simulated kernel, answers are as real ones."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from kmodtui import __version__
+from kmodtui.demo import Demo
+from kmodtui.demo.simulated_helper import SimulatedHelper
+from kmodtui.errors import HelperDiedError
+from kmodtui.kernel.proc_modules import read_modules
+from kmodtui.kernel.uevents import ModuleUevent
+from kmodtui.model.modules import ModuleState
+from kmodtui.privileged.client import HelperChannel, HelperClient
+from kmodtui.privileged.protocol import LogRecord, ResultCode
+from tests.support.simulated import make_demo
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Demo:
+    return make_demo(tmp_path)
+
+
+@pytest.fixture
+async def channel(demo: Demo) -> AsyncIterator[HelperChannel]:
+    session = await demo.start_channel()
+    yield session
+    await session.close()
+
+
+async def turns_up(demo: Demo, name: str) -> None:
+    """Return at the moment at which a module stands in /proc/modules for the first time."""
+    while demo.kernel.state(name) is None:  # noqa: ASYNC110 - nothing announces this one
+        await asyncio.sleep(0)
+
+
+async def test_says_who_it_is(channel: HelperChannel) -> None:
+    assert channel.hello.uid == 0
+    assert channel.hello.version == __version__
+    assert set(channel.hello.operations) >= {"load", "unload"}
+    assert channel.via == "demo"
+
+
+async def test_loads_and_unloads(demo: Demo, channel: HelperChannel) -> None:
+    logged: list[LogRecord] = []
+    result = await channel.load("btrfs", on_log=logged.append)
+    assert result.ok
+    assert result.code is ResultCode.DONE
+    assert (result.before, result.after) == ({"btrfs": None}, {"btrfs": "Live"})
+    assert result.command[-1] == "btrfs"
+    assert "insmod /lib/modules/" in result.output
+    assert tuple(logged) == result.log
+    assert "Btrfs loaded" in result.log[-1].text
+    assert "btrfs" in read_modules(demo.host).live
+
+    result = await channel.unload(["btrfs"])
+    assert result.ok
+    assert result.after == {"btrfs": None}
+    assert "btrfs" not in read_modules(demo.host).by_name
+
+
+async def test_parameters_arrive(demo: Demo, channel: HelperChannel) -> None:
+    assert (await channel.load("dummy", ["numdummies=3"])).ok
+    assert demo.host.read("/sys/module/dummy/parameters/numdummies") == b"3\n"
+
+
+async def test_a_parameter_with_characters_that_a_shell_would_read(
+    demo: Demo, channel: HelperChannel
+) -> None:
+    assert (await channel.load("binder_linux", ["devices=a;b $c"])).ok
+    assert demo.host.read("/sys/module/binder_linux/parameters/devices") == b"a;b $c\n"
+
+
+async def test_refusals_have_the_kernels_errno(demo: Demo, channel: HelperChannel) -> None:
+    result = await channel.load("dummy", ["numdummies=abc"])
+    assert (result.ok, result.code, result.errno) == (False, ResultCode.FAILED, errno.EINVAL)
+    assert result.log[-1].text == "dummy: `abc' invalid for parameter `numdummies'"
+
+    result = await channel.unload(["ext4"])
+    assert (result.code, result.errno) == (ResultCode.FAILED, errno.EAGAIN)
+    assert result.after == {"ext4": "Live"}
+
+    await channel.load("binder_linux")
+    result = await channel.unload(["binder_linux"])
+    assert (result.code, result.errno) == (ResultCode.FAILED, errno.EBUSY)
+
+    result = await channel.load("nosuch")
+    assert result.code is ResultCode.UNKNOWN_MODULE
+    assert result.exit is None, "nothing was run"
+
+
+async def test_takes_its_time_and_shows_the_states(demo: Demo, tmp_path: Path) -> None:
+    session = await HelperClient.connect(SimulatedHelper(demo.kernel, pace=0.01), "demo")
+    uevents = demo.host.uevents()
+    loading = asyncio.create_task(session.load("dummy"))
+    await turns_up(demo, "dummy")
+    assert read_modules(demo.host).by_name["dummy"].state is ModuleState.LOADING
+    assert await uevents.wait() == (ModuleUevent("add", "dummy"),)
+    assert (await loading).ok
+    uevents.close()
+    await session.close()
+
+
+async def test_closing_does_not_stop_the_kernel_half_way(demo: Demo) -> None:
+    session = await HelperClient.connect(SimulatedHelper(demo.kernel, pace=1000), "demo")
+    loading = asyncio.create_task(session.load("btrfs"))
+    await turns_up(demo, "libcrc32c")
+    await session.close()
+    with pytest.raises(HelperDiedError):
+        await loading
+    assert demo.kernel.state("btrfs") is ModuleState.LIVE
+    assert read_modules(demo.host).settled
+
+
+async def test_uevents_of_another_shell(demo: Demo) -> None:
+    uevents = demo.host.uevents()
+    await asyncio.to_thread(demo.kernel.load, "vfat")
+    heard = await uevents.wait()
+    while len(heard) < 2:
+        heard += await uevents.wait()
+    assert heard == (ModuleUevent("add", "fat"), ModuleUevent("add", "vfat"))
+    uevents.close()
