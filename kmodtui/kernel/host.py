@@ -53,7 +53,7 @@ class Host(Protocol):
         ...
 
     def stat(self, path: str) -> os.stat_result:
-        """Return what stat(2) says of `path`, links followed."""
+        """Return the status of what is at `path`, links followed."""
         ...
 
     def uevents(self) -> UeventSource:
@@ -110,7 +110,7 @@ class LocalHost:
         return os.path.exists(self.locate(path))
 
     def stat(self, path: str) -> os.stat_result:
-        """Return what stat(2) says of `path`."""
+        """Return the status of what is at `path`; see `Host.stat`."""
         return os.stat(self.locate(path))
 
     def uevents(self) -> UeventSource:

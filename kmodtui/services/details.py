@@ -1,0 +1,116 @@
+"""Everything that is known of one module, gathered for the pane that shows it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from kmodtui.errors import KmodtuiError
+from kmodtui.kernel.sysfs import read_parameters
+from kmodtui.model.live_module import ParameterValue
+from kmodtui.model.module_info import ModuleInfo, Parameter
+from kmodtui.model.modules import LoadedModule, taint_words
+from kmodtui.services.machine import Machine
+
+
+@dataclass(frozen=True, slots=True)
+class ShownParameter:
+    """A parameter as the file declares it, with its value as the kernel has it.
+
+    Attributes:
+        name: as it is given to modprobe.
+        type: such as `int`; empty where the file does not tell.
+        description: empty where the file does not tell.
+        value: what it is now; None where the kernel does not show it.
+        why_no_value: why there is no value, in a few words.
+    """
+
+    name: str
+    type: str
+    description: str
+    value: str | None
+    why_no_value: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleDetails:
+    """What the information pane shows.
+
+    Attributes:
+        name: the module.
+        loaded: whether it is loaded.
+        builtin: whether it is compiled into the kernel.
+        description: in the words of its authors; empty where there are none.
+        problem: why its file tells nothing, in a sentence; empty if it does.
+        fields: keys with all their values, in the file's order.
+        parameters: in the file's order, those the kernel alone knows behind.
+    """
+
+    name: str
+    loaded: bool
+    builtin: bool
+    description: str
+    problem: str
+    fields: tuple[tuple[str, tuple[str, ...]], ...]
+    parameters: tuple[ShownParameter, ...]
+
+
+async def read_details(machine: Machine, loaded: LoadedModule | None, name: str) -> ModuleDetails:
+    """Return the details of a module; what cannot be read is told in them, not raised."""
+    return await asyncio.to_thread(_read, machine, loaded, name)
+
+
+def _read(machine: Machine, loaded: LoadedModule | None, name: str) -> ModuleDetails:
+    info, problem = None, ""
+    try:
+        info = machine.module_info(name)
+    except KmodtuiError as error:
+        problem = str(error)
+    values = read_parameters(machine.host, name) if loaded or (info and info.builtin) else ()
+    return ModuleDetails(
+        name=name,
+        loaded=loaded is not None,
+        builtin=bool(info and info.builtin),
+        description=info.description if info else "",
+        problem=problem,
+        fields=_fields(info, loaded),
+        parameters=_parameters(info, values, loaded is not None),
+    )
+
+
+def _fields(
+    info: ModuleInfo | None, loaded: LoadedModule | None
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    fields: dict[str, list[str]] = {}
+    if loaded is not None and loaded.taints:
+        words = ", ".join(taint_words(loaded.taints))
+        fields["taint"] = [f"{loaded.taints}: {words}"]
+    if info is not None:
+        fields["filename"] = [info.filename]
+        for field in info.fields:
+            # Parameters have a part of their own, the description is the headline.
+            if field.key not in ("parm", "parmtype", "description"):
+                fields.setdefault(field.key, []).append(field.value)
+        if info.signature is not None and info.signature.signer_name:
+            fields["signer"] = [info.signature.signer_name]
+    return tuple((key, tuple(values)) for key, values in fields.items())
+
+
+def _parameters(
+    info: ModuleInfo | None, values: tuple[ParameterValue, ...], loaded: bool
+) -> tuple[ShownParameter, ...]:
+    now = {value.name: value for value in values}
+    declared = list(info.parameters) if info else []
+    known = {parameter.name for parameter in declared}
+    declared += [Parameter(name, "", "") for name in now if name not in known]
+    missing = "not shown by the kernel" if loaded else "not loaded"
+    return tuple(
+        ShownParameter(
+            parameter.name,
+            parameter.type,
+            parameter.description,
+            value=now[parameter.name].value if parameter.name in now else None,
+            why_no_value=now[parameter.name].why_hidden if parameter.name in now else missing,
+        )
+        for parameter in declared
+    )

@@ -1,0 +1,119 @@
+"""The machine that is looked at: its host, its release, its index, and how root is had there."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from kmodtui.errors import KmodtuiError, UnreadableError
+from kmodtui.kernel.catalog import ModuleIndex, read_index
+from kmodtui.kernel.host import Host
+from kmodtui.kernel.proc_modules import read_modules
+from kmodtui.kernel.system import read_system
+from kmodtui.model.module_info import ModuleInfo
+from kmodtui.model.plan import Plan, plan_load, plan_unload
+from kmodtui.privileged.client import HelperChannel
+from kmodtui.privileged.elevation import Foreground
+from kmodtui.services.root import RootAccess
+
+
+class Machine:
+    """One observed system and what is known of it for as long as kmodtui runs."""
+
+    def __init__(self, host: Host, root: RootAccess, *, release: str = "") -> None:
+        """Look at `host`; `release` is another release of /lib/modules than the running one."""
+        self.host = host
+        self.root = root
+        self.facts = read_system(host)
+        self.release = release or self.facts.release or ""
+        self.index_problem: KmodtuiError | None = None
+        self._index: ModuleIndex | None = None
+        self._index_lock = threading.Lock()
+        self._channel: HelperChannel | None = None
+
+    # What is known
+
+    @property
+    def index_if_read(self) -> ModuleIndex | None:
+        """The release's index if it has been read; reads nothing."""
+        return self._index
+
+    async def index(self) -> ModuleIndex | None:
+        """Return the release's index, None where there is none; `index_problem` says why."""
+        return self._index or await asyncio.to_thread(self.index_now)
+
+    def index_now(self) -> ModuleIndex | None:
+        """Return the same, reading in this thread."""
+        with self._index_lock:
+            if self._index is None:
+                try:
+                    self._index = read_index(self.host, self.release)
+                    self.index_problem = None
+                except KmodtuiError as error:
+                    self.index_problem = error
+        return self._index
+
+    def module_info(self, name: str) -> ModuleInfo:
+        """Return what a module's file says of it. Reads files: not for the event loop.
+
+        Raises:
+            KmodtuiError: there is no file, or it is none of a module.
+        """
+        index = self.index_now()
+        if index is None:
+            raise self.index_problem or UnreadableError("The index of modules cannot be read.")
+        return index.read_info(name)
+
+    def tainted(self) -> int:
+        """Return the kernel's taint bits now."""
+        return read_system(self.host).tainted or 0
+
+    async def loaded_names(self) -> frozenset[str]:
+        """Return the names of the modules that are loaded now."""
+        table = await asyncio.to_thread(read_modules, self.host)
+        return frozenset(table.by_name)
+
+    async def plan(self, verb: str, name: str, parameters: tuple[str, ...]) -> Plan:
+        """Return what loading or unloading a module would do now.
+
+        Raises:
+            KmodtuiError: it cannot be planned; the message says why.
+        """
+        index = await self.index()
+        if index is None:
+            raise self.index_problem or UnreadableError("The index of modules cannot be read.")
+        table = await asyncio.to_thread(read_modules, self.host)
+        if verb == "load":
+            return await asyncio.to_thread(plan_load, name, parameters, table, index)
+        return await asyncio.to_thread(plan_unload, name, table, index)
+
+    # Root
+
+    @property
+    def privilege_words(self) -> str:
+        """How things stand with root, for the header."""
+        if self._channel is not None and self._channel.alive:
+            return f"helper: {self._channel.via}"
+        return "read-only" if self.root.denied else "helper: locked"
+
+    @property
+    def root_words(self) -> str:
+        """How root will be had for the next change, for a person about to confirm it."""
+        if self._channel is not None and self._channel.alive:
+            return f"the helper holds root already, by way of {self._channel.via}"
+        return self.root.sentence
+
+    async def channel(self, foreground: Foreground) -> HelperChannel:
+        """Return the session with root, opening one if there is none.
+
+        Raises:
+            KmodtuiError: root was not to be had; the message says why.
+        """
+        if self._channel is None or not self._channel.alive:
+            self._channel = await self.root.open(foreground)
+        return self._channel
+
+    async def close(self) -> None:
+        """Give root up, if it was had."""
+        if self._channel is not None:
+            await self._channel.close()

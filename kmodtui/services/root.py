@@ -1,0 +1,93 @@
+"""How root is had on the machine that is looked at: really, in the demo, or not at all."""
+
+from __future__ import annotations
+
+import os
+from typing import Protocol
+
+from kmodtui.demo import NOTICE, Demo
+from kmodtui.errors import ElevationRefusedError, KmodtuiError
+from kmodtui.privileged.client import HelperChannel
+from kmodtui.privileged.elevation import Foreground, NoElevation, detect, open_session
+
+
+class RootAccess(Protocol):
+    """A way to a session with root."""
+
+    @property
+    def sentence(self) -> str:
+        """What happens when root is needed, for the dialog that asks to go on."""
+        ...
+
+    @property
+    def denied(self) -> KmodtuiError | None:
+        """Why root is not to be had here at all; None where it may be."""
+        ...
+
+    async def open(self, foreground: Foreground) -> HelperChannel:
+        """Return a session with root, asking for a password where one is needed.
+
+        Raises:
+            ElevationError: it was refused or broken off.
+            HelperError: the helper did not start as it should.
+        """
+        ...
+
+
+class LocalRoot:
+    """Root on this machine, by the first way that works here."""
+
+    def __init__(self) -> None:
+        self._elevation = detect()
+
+    @property
+    def sentence(self) -> str:
+        """What the way to root will do."""
+        return self._elevation.sentence
+
+    @property
+    def denied(self) -> KmodtuiError | None:
+        """Why there is no way."""
+        if isinstance(self._elevation, NoElevation):
+            return ElevationRefusedError(self._elevation.sentence, self._elevation.hint)
+        return None
+
+    async def open(self, foreground: Foreground) -> HelperChannel:
+        """Start the helper; see `RootAccess.open`."""
+        return await open_session(self._elevation, foreground)
+
+
+class DemoRoot:
+    """Root on the simulated machine, which costs nothing and changes nothing."""
+
+    sentence = NOTICE
+    denied = None
+
+    def __init__(self, demo: Demo) -> None:
+        self._demo = demo
+
+    async def open(self, foreground: Foreground) -> HelperChannel:  # noqa: ARG002
+        """Start the simulated helper."""
+        return await self._demo.start_channel()
+
+
+class NoRoot:
+    """Looking only: a captured tree, or because the person asked for it."""
+
+    def __init__(self, reason: str, hint: str = "") -> None:
+        self.sentence = reason
+        self._hint = hint
+
+    @property
+    def denied(self) -> KmodtuiError:
+        """Why not."""
+        return ElevationRefusedError(self.sentence, self._hint)
+
+    async def open(self, foreground: Foreground) -> HelperChannel:  # noqa: ARG002
+        """Refuse."""
+        raise self.denied
+
+
+def runs_as_root() -> bool:
+    """Return whether kmodtui itself has root, which it never needs."""
+    return os.geteuid() == 0

@@ -1,0 +1,106 @@
+"""The application: themes, the first screen, where failures go, and the terminal's hand-over."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePath
+from typing import ClassVar
+
+from textual.app import App, SuspendNotSupported
+
+from kmodtui.errors import KmodtuiError
+from kmodtui.kernel.proc_modules import has_module_support
+from kmodtui.services.machine import Machine
+from kmodtui.services.monitor import Monitor
+from kmodtui.ui.providers import CommandsProvider
+from kmodtui.ui.screens.dashboard import DashboardScreen
+from kmodtui.ui.screens.no_modules import NoModulesScreen
+from kmodtui.ui.themes import THEMES
+
+STYLES = Path(__file__).parent.parent / "styles"
+
+log = logging.getLogger("kmodtui")
+
+
+class KmodtuiApp(App[str]):
+    """The dashboard of one machine. Returns `demo` if the demo is to be opened next."""
+
+    TITLE = "kmodtui"
+    CSS_PATH: ClassVar[list[str | PurePath]] = [
+        STYLES / "app.tcss",
+        STYLES / "panes.tcss",
+        STYLES / "dashboard.tcss",
+        STYLES / "dialogs.tcss",
+    ]
+    COMMANDS = {CommandsProvider}  # noqa: RUF012  declared so by Textual
+    ENABLE_COMMAND_PALETTE = True
+
+    def __init__(self, machine: Machine, *, interval: float = 1.0, theme: str = "kmodtui") -> None:
+        super().__init__()
+        self.machine = machine
+        self._interval = interval
+        self._said: set[str] = set()
+        for known in THEMES:
+            self.register_theme(known)
+        self.theme = theme
+        # Every moving thing costs bytes on the wire, and this is used over SSH.
+        self.animation_level = "none"
+
+    def on_mount(self) -> None:
+        """Open the screen that fits the kernel."""
+        if has_module_support(self.machine.host):
+            monitor = Monitor(self.machine.host, interval=self._interval)
+            self.push_screen(DashboardScreen(self.machine, monitor))
+        else:
+            self.push_screen(NoModulesScreen(self.machine))
+
+    async def on_unmount(self) -> None:
+        """Give root up."""
+        await self.machine.close()
+
+    @contextmanager
+    def foreground(self) -> Iterator[None]:
+        """Give the terminal to whoever asks for a password, and take it back afterwards."""
+        try:
+            with self.suspend():
+                yield
+        except SuspendNotSupported:
+            # Under a test driver there is no terminal to give.
+            yield
+
+    # Failures
+
+    def report(self, error: BaseException) -> None:
+        """Tell a person what went wrong: a sentence on the screen, the rest in the log file."""
+        if isinstance(error, KmodtuiError):
+            log.info("%s: %s", error.title, error)
+            self.notify(str(error), title=error.title, severity="warning", markup=False, timeout=8)
+            return
+        self.log_failure(error)
+        self.notify(
+            "This is a fault of kmodtui. The log file has the details.",
+            title="Something went wrong",
+            severity="error",
+            markup=False,
+        )
+
+    def log_failure(self, error: BaseException) -> None:
+        """Write a failure to the log file with its traceback."""
+        log.error("%s", error, exc_info=error)
+
+    def note_malformed(self, line: str) -> None:
+        """Tell once of a line of /proc/modules that makes no sense."""
+        if line not in self._said:
+            self._said.add(line)
+            log.warning("malformed line in /proc/modules: %s", line)
+            self.notify(
+                f"A line of /proc/modules makes no sense and is left out: {line}",
+                severity="warning",
+                markup=False,
+            )
+
+    def _handle_exception(self, error: Exception) -> None:
+        self.log_failure(error)
+        super()._handle_exception(error)

@@ -1,0 +1,252 @@
+"""The one registry of commands: key, footer, help row, palette entry and tooltip come from it.
+
+A command belongs to a context: the place whose keys it holds. Two commands of
+one context never share a key, and those of a context inside another (a pane
+inside the dashboard) never take a key of the outer one; a test holds both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from textual.binding import Binding
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One thing a person can ask for.
+
+    Attributes:
+        id: unique, `context.verb`; the id of the key binding, so that keys can be remapped.
+        keys: Textual's key names; the first is the one that is shown.
+        action: the action of the widget or screen that does it.
+        label: a word for the footer and the palette.
+        help: a sentence for the help screen, the palette and the tooltip.
+        footer: whether it has a place in the footer.
+        changes_kernel: whether it leads to a change of the kernel: greyed when read-only.
+    """
+
+    id: str
+    keys: tuple[str, ...]
+    action: str
+    label: str
+    help: str
+    footer: bool = False
+    changes_kernel: bool = False
+
+    @property
+    def context(self) -> str:
+        """Where the keys hold: the first part of the id."""
+        return self.id.split(".", 1)[0]
+
+    def bindings(self) -> Iterable[Binding]:
+        """Return Textual's bindings, one a key, so that each can be remapped by id."""
+        for number, key in enumerate(self.keys):
+            yield Binding(
+                key,
+                self.action,
+                self.label,
+                show=False,
+                id=self.id if number == 0 else f"{self.id}.{number}",
+                tooltip=self.help,
+            )
+
+
+CONTEXTS = {
+    "dashboard": "Everywhere on the dashboard",
+    "lines": "In a pane",
+    "tree": "In the dependency tree",
+    "symbols": "In the symbols pane",
+    "dialog": "In a dialog",
+    "barren": "Where the kernel has no modules",
+}
+"""Contexts in the order of the help screen, in words."""
+
+COMMANDS: tuple[Command, ...] = (
+    Command(
+        "dashboard.filter",
+        ("slash",),
+        "filter",
+        "Filter",
+        "Show only the lines of this pane that contain a text",
+        footer=True,
+    ),
+    Command(
+        "dashboard.sort",
+        ("s",),
+        "sort_next",
+        "Sort",
+        "Sort the modules by the next column",
+        footer=True,
+    ),
+    Command(
+        "dashboard.sort_reverse", ("S",), "sort_reverse", "Reverse", "Turn the sort order round"
+    ),
+    Command(
+        "dashboard.load",
+        ("plus", "i", "insert"),
+        "load",
+        "Load",
+        "Load a module by name, with the plan shown first",
+        footer=True,
+        changes_kernel=True,
+    ),
+    Command(
+        "dashboard.unload",
+        ("minus", "u"),
+        "unload",
+        "Unload",
+        "Unload the selected module, with the plan shown first",
+        footer=True,
+        changes_kernel=True,
+    ),
+    Command(
+        "dashboard.zoom",
+        ("z",),
+        "zoom",
+        "Zoom",
+        "Give this pane the whole screen, or take it back",
+        footer=True,
+    ),
+    Command(
+        "dashboard.pause",
+        ("p",),
+        "pause",
+        "Pause",
+        "Stop reading the kernel, or go on",
+        footer=True,
+    ),
+    Command("dashboard.refresh", ("r", "f5"), "refresh_now", "Read now", "Read the kernel at once"),
+    Command(
+        "dashboard.pane_modules", ("1",), "pane('modules')", "Modules", "Go to the loaded modules"
+    ),
+    Command(
+        "dashboard.pane_tree", ("2",), "pane('tree')", "Dependencies", "Go to the dependency tree"
+    ),
+    Command(
+        "dashboard.pane_info", ("3",), "pane('info')", "Info", "Go to the module's information"
+    ),
+    Command("dashboard.pane_symbols", ("4",), "pane('symbols')", "Symbols", "Go to the symbols"),
+    Command(
+        "dashboard.next_pane",
+        ("tab", "l", "right"),
+        "next_pane",
+        "Next pane",
+        "Go to the next pane",
+    ),
+    Command(
+        "dashboard.previous_pane",
+        ("shift+tab", "h", "left"),
+        "previous_pane",
+        "Previous pane",
+        "Go to the previous pane",
+    ),
+    Command(
+        "dashboard.direction",
+        ("d",),
+        "turn_tree",
+        "Direction",
+        "Turn the dependency tree round: needs, or needed by",
+    ),
+    Command(
+        "dashboard.symbol_view",
+        ("v",),
+        "symbol_view",
+        "Change / symbols",
+        "Show the last change, or the symbols of the selected module",
+    ),
+    Command(
+        "dashboard.help",
+        ("question_mark", "f1"),
+        "help",
+        "Help",
+        "Show every key and what the letters mean",
+        footer=True,
+    ),
+    Command(
+        "dashboard.palette",
+        ("colon", "ctrl+p"),
+        "palette",
+        "Palette",
+        "Find a command by its name",
+    ),
+    Command("dashboard.back", ("escape",), "back", "Back", "Clear the filter, or leave the zoom"),
+    Command(
+        "dashboard.quit",
+        ("q", "ctrl+q"),
+        "quit",
+        "Quit",
+        "Leave kmodtui; nothing changes",
+        footer=True,
+    ),
+    Command("lines.down", ("j", "down"), "cursor_down", "Down", "Go down a line"),
+    Command("lines.up", ("k", "up"), "cursor_up", "Up", "Go up a line"),
+    Command("lines.page_down", ("pagedown", "ctrl+d"), "page_down", "Page down", "Go down a page"),
+    Command("lines.page_up", ("pageup", "ctrl+u"), "page_up", "Page up", "Go up a page"),
+    Command("lines.top", ("g", "home"), "top", "Top", "Go to the first line"),
+    Command("lines.bottom", ("G", "end"), "bottom", "Bottom", "Go to the last line"),
+    Command("lines.open", ("enter",), "open_line", "Open", "Unfold or fold the line"),
+    Command("tree.down", ("j", "down"), "cursor_down", "Down", "Go down a line"),
+    Command("tree.up", ("k", "up"), "cursor_up", "Up", "Go up a line"),
+    Command("tree.top", ("g", "home"), "scroll_home", "Top", "Go to the first line"),
+    Command("tree.bottom", ("G", "end"), "scroll_end", "Bottom", "Go to the last line"),
+    Command("tree.fold", ("space",), "toggle_node", "Fold", "Open or close a branch"),
+    Command(
+        "tree.go", ("enter",), "select_cursor", "Select", "Select this module in the modules pane"
+    ),
+    Command("dialog.confirm", ("y",), "confirm", "Yes", "Do what the plan says"),
+    Command("dialog.cancel", ("escape",), "cancel", "Cancel", "Close; nothing is done"),
+    Command("barren.demo", ("d",), "demo", "Demo", "Open a recorded Debian system", footer=True),
+    Command(
+        "barren.filter",
+        ("slash",),
+        "filter",
+        "Filter",
+        "Show only the symbols that contain a text",
+        footer=True,
+    ),
+    Command("barren.back", ("escape",), "back", "Back", "Clear the filter"),
+    Command("barren.help", ("question_mark", "f1"), "help", "Help", "Show every key", footer=True),
+    Command("barren.quit", ("q", "ctrl+q"), "quit", "Quit", "Leave kmodtui", footer=True),
+)
+
+INNER = {"lines": "dashboard", "tree": "dashboard"}
+"""Contexts that lie inside another, so that both hold at once."""
+
+
+def in_context(context: str) -> tuple[Command, ...]:
+    """Return the commands of one context in their order."""
+    return tuple(command for command in COMMANDS if command.context == context)
+
+
+def bindings(context: str) -> list[Binding]:
+    """Return the key bindings of one context, for a widget's or screen's BINDINGS."""
+    return [binding for command in in_context(context) for binding in command.bindings()]
+
+
+_KEY_WORDS = {
+    "slash": "/",
+    "plus": "+",
+    "minus": "-",
+    "question_mark": "?",
+    "colon": ":",
+    "escape": "Esc",
+    "enter": "Enter",
+    "pagedown": "PgDn",
+    "pageup": "PgUp",
+    "shift+tab": "Shift+Tab",
+    "down": "↓",
+    "up": "↑",
+    "left": "←",
+    "right": "→",
+}
+
+
+def key_words(key: str) -> str:
+    """Return how a key is written for a person: `/`, `Esc`, `Ctrl+q`."""
+    if key in _KEY_WORDS:
+        return _KEY_WORDS[key]
+    if key.startswith("ctrl+"):
+        return "Ctrl+" + key.removeprefix("ctrl+")
+    return key if len(key) == 1 else key.capitalize()

@@ -1,0 +1,82 @@
+"""From arguments to a running dashboard: the machine, the log file, and what comes after."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+import platformdirs
+
+from kmodtui.demo import open_demo
+from kmodtui.kernel.host import LocalHost
+from kmodtui.services.machine import Machine
+from kmodtui.services.root import DemoRoot, LocalRoot, NoRoot, RootAccess
+from kmodtui.ui.app import KmodtuiApp
+
+LOG_SIZE = 256 * 1024
+"""Bytes of the log file before it is turned over; one older one is kept."""
+
+
+def open_dashboard(options: argparse.Namespace, root: str | None, *, demo: bool) -> int:
+    """Run the dashboard until the person leaves; return the exit status.
+
+    Args:
+        options: the parsed arguments.
+        root: the folder of a captured tree; None for this machine.
+        demo: whether to begin with the recorded system.
+    """
+    log_file = _open_log()
+    while True:
+        app = KmodtuiApp(
+            _demo_machine(options) if demo else _machine(options, root),
+            interval=options.interval,
+            theme="kmodtui-light" if options.light else "kmodtui",
+        )
+        following = app.run(mouse=not options.no_mouse)
+        if app.return_code:
+            where = f" {log_file} has the details." if log_file else ""
+            print(f"kmodtui: it failed, which is its own fault.{where}", file=sys.stderr)  # noqa: T201
+            return app.return_code
+        if following != "demo":
+            return 0
+        demo = True
+
+
+def _machine(options: argparse.Namespace, root: str | None) -> Machine:
+    access: RootAccess
+    if root is not None:
+        access = NoRoot("This is a captured tree: there is no kernel that could change.")
+    elif options.read_only:
+        access = NoRoot("kmodtui was started with --read-only.", "Start it without to load.")
+    else:
+        access = LocalRoot()
+    host = LocalHost(root) if root is not None else LocalHost()
+    return Machine(host, access, release=getattr(options, "kernel", None) or "")
+
+
+def _demo_machine(options: argparse.Namespace) -> Machine:
+    demo = open_demo()
+    access: RootAccess = DemoRoot(demo)
+    if options.read_only:
+        access = NoRoot("kmodtui was started with --read-only.", "Start it without to load.")
+    return Machine(demo.host, access)
+
+
+def _open_log() -> Path | None:
+    """Send what the log gets to its file; None where no file can be written."""
+    log = logging.getLogger("kmodtui")
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    try:
+        path = platformdirs.user_log_path("kmodtui", appauthor=False, ensure_exists=True)
+        path = path / "kmodtui.log"
+        handler = RotatingFileHandler(path, maxBytes=LOG_SIZE, backupCount=1, delay=True)
+    except OSError:
+        log.addHandler(logging.NullHandler())
+        return None
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    return path

@@ -1,0 +1,42 @@
+"""The command palette: the commands of the registry that hold on the present screen."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+
+from kmodtui.ui.commands import Command, in_context, key_words
+
+
+class CommandsProvider(Provider):
+    """Every command of the dashboard, with its key and its sentence."""
+
+    def _commands(self) -> tuple[Command, ...]:
+        context = "barren" if type(self.screen).__name__ == "NoModulesScreen" else "dashboard"
+        return tuple(c for c in in_context(context) if not c.id.endswith((".palette", ".back")))
+
+    def _title(self, command: Command) -> str:
+        return f"{command.label}  {key_words(command.keys[0])}"
+
+    async def discover(self) -> Hits:
+        """Every command, before anything is typed."""
+        for command in self._commands():
+            yield DiscoveryHit(
+                self._title(command),
+                partial(self.screen.run_action, command.action),
+                help=command.help,
+            )
+
+    async def search(self, query: str) -> Hits:
+        """Commands whose word or sentence fits what is typed."""
+        matcher = self.matcher(query)
+        for command in self._commands():
+            score = max(matcher.match(command.label), matcher.match(command.help))
+            if score > 0:
+                yield Hit(
+                    score,
+                    self._title(command),
+                    partial(self.screen.run_action, command.action),
+                    help=command.help,
+                )

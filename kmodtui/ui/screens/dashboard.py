@@ -1,0 +1,366 @@
+"""The dashboard: four panes over one reading of the kernel, and the keys that move among them."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Static
+from textual.worker import Worker, WorkerState
+
+from kmodtui.errors import KmodtuiError
+from kmodtui.model.history import Change
+from kmodtui.model.modules import ModuleTable, taint_letters
+from kmodtui.model.plan import left_behind
+from kmodtui.model.symbols import SymbolTable
+from kmodtui.model.text import counted, human_size
+from kmodtui.services.details import read_details
+from kmodtui.services.machine import Machine
+from kmodtui.services.monitor import Changed, Monitor, ReadingFailed, SymbolsRead, TableRead
+from kmodtui.services.neighbours import Neighbours
+from kmodtui.ui.commands import COMMANDS, bindings
+from kmodtui.ui.desk import desk
+from kmodtui.ui.screens.help import HelpScreen
+from kmodtui.ui.screens.load import LoadDialog, LoadRequest
+from kmodtui.ui.screens.plan import PlanDialog
+from kmodtui.ui.widgets.filter_bar import FilterBar
+from kmodtui.ui.widgets.header_line import HeaderFacts, HeaderLine
+from kmodtui.ui.widgets.info_pane import InfoPane
+from kmodtui.ui.widgets.key_line import KeyLine
+from kmodtui.ui.widgets.line_view import LineView
+from kmodtui.ui.widgets.modules_pane import ModulesPane
+from kmodtui.ui.widgets.symbols_pane import SymbolsPane
+from kmodtui.ui.widgets.tree_pane import ModuleTree, TreePane
+
+PANES = {"modules": "Modules", "tree": "Tree", "info": "Info", "symbols": "Symbols"}
+"""Panes by id, in the order of their number keys."""
+
+NARROW = 100
+"""Columns below which one pane is shown at a time."""
+
+SMALLEST = (40, 10)
+"""Columns and lines below which nothing useful fits."""
+
+READING_PAUSE = 0.05
+"""Seconds that the cursor has to rest on a module before its file is read."""
+
+
+class DashboardScreen(Screen[None]):
+    """Everything about the modules of one machine, live."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("dashboard")]
+    AUTO_FOCUS = "#module-lines"
+
+    def __init__(self, machine: Machine, monitor: Monitor) -> None:
+        super().__init__()
+        self.machine = machine
+        self.monitor = monitor
+        self._table = ModuleTable()
+        self._symbols = SymbolTable()
+        self._front = "modules"
+        self._header = HeaderLine()
+        self._keys = KeyLine("dashboard")
+        self._filter = FilterBar()
+        self._tabs = Static(id="tabs", markup=False)
+        self._modules = ModulesPane()
+        self._tree = TreePane()
+        self._info = InfoPane()
+        self._change_and_symbols = SymbolsPane()
+
+    def compose(self) -> ComposeResult:
+        """Header, panes, filter, keys."""
+        yield self._header
+        yield self._tabs
+        with Container(id="panes"):
+            yield self._modules
+            yield self._info
+            yield self._change_and_symbols
+            yield self._tree
+        yield self._filter
+        yield self._keys
+        yield Static(id="too-small", markup=False)
+
+    def on_mount(self) -> None:
+        """Begin to watch the kernel."""
+        self._show_front()
+        self._show_header()
+        self.run_worker(self._watch(), group="monitor", exclusive=True, exit_on_error=False)
+
+    async def _watch(self) -> None:
+        async for event in self.monitor.watch():
+            match event:
+                case TableRead(table):
+                    self._show_table(table)
+                case SymbolsRead(symbols):
+                    self._symbols = symbols
+                    self._change_and_symbols.show_symbols(symbols)
+                    self.run_worker(
+                        self._load_index(), group="index", exclusive=True, exit_on_error=False
+                    )
+                case Changed(change, table, symbols):
+                    self._table, self._symbols = table, symbols
+                    await self._show_change(change)
+                case ReadingFailed(error):
+                    desk(self).report(error)
+
+    async def _load_index(self) -> None:
+        """Read the release's index once, so that the tree can show what is not loaded."""
+        await self.machine.index()
+        self._show_edges()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Show the failure of work that went on beside the screen; nothing is swallowed."""
+        if event.state is WorkerState.ERROR and event.worker.error is not None:
+            desk(self).report(event.worker.error)
+
+    # Showing
+
+    def _show_table(self, table: ModuleTable) -> None:
+        self._table = table
+        self._modules.show_table(table)
+        self._show_edges()
+        self._show_header()
+        self._read_details()
+        for line in table.malformed:
+            desk(self).note_malformed(line)
+
+    async def _show_change(self, change: Change) -> None:
+        index = await self.machine.index()
+        went = tuple(module.name for module in change.went)
+        remaining = frozenset(self._table.by_name)
+        stays = left_behind(went, remaining, index, self._table) if index else {}
+        self._change_and_symbols.show_symbols(self._symbols)
+        self._change_and_symbols.show_change(change, stays)
+        self._modules.mark_new({module.name for module in (*change.came, *change.reloaded)})
+        self._show_edges()
+
+    def _show_edges(self) -> None:
+        neighbours = Neighbours(self._table, self.machine.index_if_read)
+        self._tree.show_edges(self._table, neighbours.needs, neighbours.users)
+
+    def _show_header(self) -> None:
+        facts = self.machine.facts
+        totals = ""
+        if self._table.raw or len(self._table):
+            totals = f"{counted(len(self._table), 'module')} {human_size(self._table.total_size)}"
+        self._header.facts = HeaderFacts(
+            badge=self.machine.host.badge,
+            host=facts.hostname or "",
+            kernel=f"Linux {self.machine.release} {facts.machine or ''}".strip(),
+            totals=totals,
+            taint=taint_letters(self.machine.tainted()),
+            privilege=self.machine.privilege_words,
+            paused=self.monitor.paused,
+        )
+        self._keys.grey(
+            frozenset(c.id for c in COMMANDS if c.changes_kernel)
+            if self.machine.root.denied
+            else frozenset()
+        )
+
+    # Following the selected module
+
+    def on_modules_pane_selected(self, message: ModulesPane.Selected) -> None:
+        """Let the other panes follow."""
+        self._tree.show_module(message.name)
+        self._change_and_symbols.show_module(message.name)
+        self._read_details()
+
+    def _read_details(self) -> None:
+        self.run_worker(self._details(), group="details", exclusive=True, exit_on_error=False)
+
+    async def _details(self) -> None:
+        name = self._modules.selected
+        if name is None:
+            self._info.show_details(None)
+            return
+        details = await read_details(self.machine, self._table.by_name.get(name), name)
+        self._info.show_details(details)
+
+    def on_tree_pane_chosen(self, message: TreePane.Chosen) -> None:
+        """Go to a module that was chosen in the tree."""
+        if self._modules.select(message.name):
+            self.action_pane("modules")
+        else:
+            self.notify(
+                f"{message.name} is not loaded, or the filter hides it.", markup=False, timeout=4
+            )
+
+    # Panes
+
+    def _pane(self, name: str) -> Widget:
+        return self.query_one(f"#{name}")
+
+    def _focus_target(self, name: str) -> Widget:
+        if name == "symbols":
+            return self._change_and_symbols.view
+        if name == "tree":
+            return self.query_one(ModuleTree)
+        return self._pane(name).query_one(LineView)
+
+    def _show_front(self) -> None:
+        for name in PANES:
+            self._pane(name).set_class(name == self._front, "-front")
+        self._tabs.update(
+            "  ".join(
+                f"[{number} {title}]" if name == self._front else f" {number} {title} "
+                for number, (name, title) in enumerate(PANES.items(), 1)
+            )
+        )
+
+    def action_pane(self, name: str) -> None:
+        """Go to a pane."""
+        self._front = name
+        self._show_front()
+        self._focus_target(name).focus()
+
+    def action_next_pane(self) -> None:
+        """Go to the pane with the next number."""
+        self._step_pane(1)
+
+    def action_previous_pane(self) -> None:
+        """Go to the pane with the number before."""
+        self._step_pane(-1)
+
+    def _step_pane(self, step: int) -> None:
+        names = list(PANES)
+        self.action_pane(names[(names.index(self._front) + step) % len(names)])
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Know which pane the keys are in, also after a click."""
+        for pane in event.widget.ancestors:
+            if pane.id in PANES and pane.id != self._front:
+                self._front = pane.id
+                self._show_front()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Choose between two columns and one pane; say so where not even that fits."""
+        width, height = event.size
+        self.set_class(width < NARROW, "-narrow")
+        small = width < SMALLEST[0] or height < SMALLEST[1]
+        self.set_class(small, "-too-small")
+        if small:
+            self.query_one("#too-small", Static).update(
+                f"{width}×{height} is too small: kmodtui needs {SMALLEST[0]}×{SMALLEST[1]}"
+            )
+
+    def action_zoom(self) -> None:
+        """Give the pane the whole screen, or take it back."""
+        self.toggle_class("-zoomed")
+
+    # Filter
+
+    def _filtered_pane(self) -> ModulesPane | InfoPane | SymbolsPane:
+        if self._front == "info":
+            return self._info
+        if self._front == "symbols":
+            return self._change_and_symbols
+        return self._modules
+
+    def action_filter(self) -> None:
+        """Open the line to type a filter into."""
+        if self._front == "tree":
+            self.action_pane("modules")
+        self._filter.open(PANES[self._front].lower(), self._filtered_pane().filter_text)
+
+    def on_filter_bar_typed(self, message: FilterBar.Typed) -> None:
+        """Filter as it is typed."""
+        self._filtered_pane().filter_text = message.text
+
+    def on_filter_bar_done(self, message: FilterBar.Done) -> None:
+        """Go back to the pane; Esc clears the filter."""
+        if not message.keep:
+            self._filtered_pane().filter_text = ""
+        self._filter.close()
+        self.action_pane(self._front)
+
+    def action_back(self) -> None:
+        """Leave the zoom, or clear the filter: one thing a press, and never more."""
+        if self.has_class("-zoomed"):
+            self.remove_class("-zoomed")
+        elif self._filtered_pane().filter_text:
+            self._filtered_pane().filter_text = ""
+
+    # Commands
+
+    def action_sort_next(self) -> None:
+        """Sort by the next column."""
+        self._modules.sort_next()
+
+    def action_sort_reverse(self) -> None:
+        """Turn the sort order round."""
+        self._modules.sort_reverse()
+
+    def action_turn_tree(self) -> None:
+        """Show the other direction of the tree."""
+        self._tree.turn()
+
+    def action_symbol_view(self) -> None:
+        """Show the other view of the symbols pane."""
+        self._change_and_symbols.toggle()
+
+    def action_pause(self) -> None:
+        """Stop reading the kernel, or go on."""
+        self.monitor.paused = not self.monitor.paused
+        self._show_header()
+
+    def action_refresh_now(self) -> None:
+        """Read the kernel at once."""
+        self.monitor.read_now()
+
+    def action_help(self) -> None:
+        """Show every key."""
+        self.app.push_screen(HelpScreen())
+
+    def action_palette(self) -> None:
+        """Open the palette."""
+        self.app.action_command_palette()
+
+    def action_quit(self) -> None:
+        """Leave."""
+        self.app.exit()
+
+    # Changing the kernel
+
+    def _may_change(self) -> bool:
+        denied = self.machine.root.denied
+        if denied is not None:
+            desk(self).report(denied)
+        return denied is None
+
+    def action_load(self) -> None:
+        """Ask which module to load."""
+        if self._may_change():
+            self.app.push_screen(LoadDialog(self.machine), self._plan_load)
+
+    def _plan_load(self, request: LoadRequest | None) -> None:
+        if request is not None:
+            self._open_plan("load", request.name, request.parameters)
+
+    def action_unload(self) -> None:
+        """Plan to unload the module that the cursor is on at this key press."""
+        name = self._modules.selected
+        if name is not None and self._may_change():
+            self._open_plan("unload", name, ())
+
+    def _open_plan(self, verb: str, name: str, parameters: tuple[str, ...]) -> None:
+        self.run_worker(
+            self._planned(verb, name, parameters), group="plan", exclusive=True, exit_on_error=False
+        )
+
+    async def _planned(self, verb: str, name: str, parameters: tuple[str, ...]) -> None:
+        try:
+            plan = await self.machine.plan(verb, name, parameters)
+        except KmodtuiError as error:
+            desk(self).report(error)
+            return
+        await self.app.push_screen(PlanDialog(self.machine, plan), self._after_plan)
+
+    def _after_plan(self, _done: bool | None) -> None:
+        self._show_header()
+        self.monitor.read_now()

@@ -1,0 +1,123 @@
+"""The screen of a kernel without loadable modules: why, what still works, and the demo."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.screen import Screen
+from textual.widgets import Static
+
+from kmodtui.errors import KmodtuiError
+from kmodtui.kernel.kallsyms import read_symbols
+from kmodtui.model.symbols import NO_ROWS
+from kmodtui.model.text import counted
+from kmodtui.services.machine import Machine
+from kmodtui.ui.commands import bindings
+from kmodtui.ui.screens.help import HelpScreen
+from kmodtui.ui.widgets.filter_bar import FilterBar
+from kmodtui.ui.widgets.header_line import HeaderFacts, HeaderLine
+from kmodtui.ui.widgets.key_line import KeyLine
+from kmodtui.ui.widgets.symbol_browser import SymbolBrowser
+
+WHY = """\
+This kernel shows no loadable modules: /proc/modules is not there.
+
+Either it was built without CONFIG_MODULES, so that everything it can do is compiled in, \
+or kmodtui runs in a container or micro-VM that hides the file. On the machine itself, \
+outside the container, kmodtui shows its modules.
+
+What still works: the kernel's own symbols, below.
+d opens the demo: a recorded Debian system with a simulated kernel that loads and unloads.\
+"""
+
+
+class NoModulesScreen(Screen[None]):
+    """Words on top, the symbols of the kernel itself below."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("barren")]
+    AUTO_FOCUS = "#symbol-browser"
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__()
+        self._machine = machine
+        self._browser = SymbolBrowser()
+        self._frame = Vertical(classes="pane", id="symbols")
+        self._filter = FilterBar()
+        self._hidden = False
+
+    def compose(self) -> ComposeResult:
+        """Header, words, symbols, keys."""
+        yield HeaderLine()
+        yield Static(WHY, id="why", markup=False)
+        with self._frame:
+            yield self._browser
+        yield self._filter
+        yield KeyLine("barren")
+
+    def on_mount(self) -> None:
+        """Say where we are, and read the symbols."""
+        facts = self._machine.facts
+        self.query_one(HeaderLine).facts = HeaderFacts(
+            badge=self._machine.host.badge,
+            host=facts.hostname or "",
+            kernel=f"Linux {self._machine.release} {facts.machine or ''}".strip(),
+            totals="no modules",
+            privilege="read-only",
+        )
+        self._frame.border_title = "Symbols of the kernel"
+        self._browser.show_rows(NO_ROWS, "Reading /proc/kallsyms…")
+        self.run_worker(self._read(), group="symbols", exclusive=True, exit_on_error=False)
+
+    async def _read(self) -> None:
+        try:
+            table = await asyncio.to_thread(read_symbols, self._machine.host)
+        except KmodtuiError as error:
+            self._browser.show_rows(NO_ROWS, str(error))
+            return
+        self._hidden = table.addresses_hidden
+        self._browser.show_rows(table.core, "/proc/kallsyms is empty: the kernel hides it.")
+        self._caption()
+
+    def _caption(self) -> None:
+        words = counted(self._browser.total, "symbol")
+        if self._browser.filter_text:
+            words = f"/{self._browser.filter_text} · {self._browser.line_count():,} of {words}"
+        self._frame.border_subtitle = words + (", addresses hidden" if self._hidden else "")
+
+    def action_filter(self) -> None:
+        """Open the line to type a filter into."""
+        self._filter.open("symbols", self._browser.filter_text)
+
+    def on_filter_bar_typed(self, message: FilterBar.Typed) -> None:
+        """Filter as it is typed."""
+        self._browser.filter_text = message.text
+        self._caption()
+
+    def on_filter_bar_done(self, message: FilterBar.Done) -> None:
+        """Go back to the symbols; Esc clears the filter."""
+        if not message.keep:
+            self._browser.filter_text = ""
+            self._caption()
+        self._filter.close()
+        self._browser.focus()
+
+    def action_back(self) -> None:
+        """Clear the filter."""
+        self._browser.filter_text = ""
+        self._caption()
+
+    def action_demo(self) -> None:
+        """Open the demo in place of this machine."""
+        self.app.exit("demo")
+
+    def action_help(self) -> None:
+        """Show every key."""
+        self.app.push_screen(HelpScreen())
+
+    def action_quit(self) -> None:
+        """Leave."""
+        self.app.exit()

@@ -1,0 +1,53 @@
+"""The colours of kmodtui: a calm dark theme of its own, and a light one."""
+
+from __future__ import annotations
+
+from textual.theme import Theme
+
+DARK = Theme(
+    name="kmodtui",
+    primary="#6fb3a8",
+    secondary="#8aa4c8",
+    accent="#e0b062",
+    foreground="#c9d1d3",
+    background="#14191b",
+    surface="#191f22",
+    panel="#242c30",
+    success="#8cc07a",
+    warning="#e0b062",
+    error="#e07a6c",
+    dark=True,
+    variables={
+        "dim": "#7d8a8f",
+        "rule": "#3a464b",
+        "cursor": "#2b4a4b",
+        "cursor-idle": "#232d30",
+        "flash": "#4a4426",
+        "strong": "#f0f4f4",
+    },
+)
+
+LIGHT = Theme(
+    name="kmodtui-light",
+    primary="#1f7468",
+    secondary="#35588c",
+    accent="#8f5a00",
+    foreground="#2a3235",
+    background="#f7f6f2",
+    surface="#f1f0ea",
+    panel="#e4e3db",
+    success="#39702a",
+    warning="#8f5a00",
+    error="#a8321f",
+    dark=False,
+    variables={
+        "dim": "#6d777a",
+        "rule": "#c4c6be",
+        "cursor": "#cfe4df",
+        "cursor-idle": "#e6e8e2",
+        "flash": "#f1e3b4",
+        "strong": "#101516",
+    },
+)
+
+THEMES = (DARK, LIGHT)

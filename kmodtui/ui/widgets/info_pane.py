@@ -1,0 +1,202 @@
+"""The pane of information: what modinfo says of the selected module, and its parameters now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from kmodtui.model.text import counted
+from kmodtui.services.details import ModuleDetails, ShownParameter
+from kmodtui.ui.widgets.line_view import Line, LineView, fit, wrapped
+
+FOLD_ABOVE = 3
+"""A field with more values than this is folded into one line."""
+
+_LABEL = 13
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line; `fold` is the field that Enter folds and unfolds here."""
+
+    parts: Line
+    fold: str = ""
+
+
+class InfoLines(LineView):
+    """The lines of one module's information, broken to the width of the pane."""
+
+    def __init__(self) -> None:
+        super().__init__(id="info-lines")
+        self.empty_text = "Select a module to see what it says of itself."
+        self._details: ModuleDetails | None = None
+        self._unfolded: set[str] = set()
+        self._needle = ""
+        self._width = 0
+        self._rows: list[Row] = []
+
+    def show_details(self, details: ModuleDetails | None) -> None:
+        """Show a module; another one starts at its top, the same keeps its place."""
+        other = details is None or self._details is None or details.name != self._details.name
+        if details == self._details:
+            return
+        self._details = details
+        if other:
+            self._unfolded.clear()
+            self.cursor = 0
+            self.scroll_to(y=0, animate=False)
+        self._build()
+
+    @property
+    def filter_text(self) -> str:
+        """What a line has to contain."""
+        return self._needle
+
+    @filter_text.setter
+    def filter_text(self, text: str) -> None:
+        self._needle = text.casefold()
+        self._build()
+
+    def _build(self) -> None:
+        self._rows = []
+        if self._details is not None and self._width:
+            rows = _Composer(self._details, self._unfolded, self._width, bool(self._needle)).rows()
+            self._rows = [
+                row
+                for row in rows
+                if not self._needle or self._needle in "".join(p[0] for p in row.parts).casefold()
+            ]
+        self.lines_changed()
+
+    def line_count(self) -> int:
+        """Return how many lines there are at this width."""
+        return len(self._rows)
+
+    def line(self, index: int, width: int) -> Line:  # noqa: ARG002  broken beforehand
+        """Return a line."""
+        return self._rows[index].parts
+
+    def action_open_line(self) -> None:
+        """Unfold or fold the list under the cursor."""
+        if self._rows and (key := self._rows[self.cursor].fold):
+            self._unfolded ^= {key}
+            self._build()
+
+    def on_resize(self) -> None:
+        """Break the lines anew."""
+        width = self.scrollable_content_region.width
+        if width != self._width:
+            self._width = width
+            self._build()
+
+
+class _Composer:
+    """Turns details into rows of one width."""
+
+    def __init__(
+        self, details: ModuleDetails, unfolded: set[str], width: int, everything: bool
+    ) -> None:
+        self._details = details
+        self._unfolded = unfolded
+        self._width = width
+        self._everything = everything
+        self._rows: list[Row] = []
+
+    def rows(self) -> list[Row]:
+        details = self._details
+        self._rows.append(Row(((f" {details.name}", "accent"), (self._headline(), "dim"))))
+        if details.description:
+            self._text("", details.description, "strong", indent=1)
+        if details.problem:
+            self._text("", details.problem, "warn", indent=1)
+        for key, values in details.fields:
+            self._field(key, values)
+        if details.parameters:
+            self._rows.append(Row(((" parameters", "accent"), (self._counted(), "dim"))))
+            for parameter in details.parameters:
+                self._parameter(parameter)
+        return self._rows
+
+    def _headline(self) -> str:
+        words = "  loaded" if self._details.loaded else "  not loaded"
+        return "  built in" if self._details.builtin else words
+
+    def _counted(self) -> str:
+        return f"  {counted(len(self._details.parameters), 'parameter')}, name = value now"
+
+    def _field(self, key: str, values: tuple[str, ...]) -> None:
+        folding = len(values) > FOLD_ABOVE
+        if folding and not self._everything and key not in self._unfolded:
+            line: Line = (
+                (fit(f" {key}", _LABEL) + " ", "info"),
+                (f"▸ {len(values):,}: ", "accent"),
+                (", ".join(values[:8]), "dim"),
+            )
+            self._rows.append(Row(line, key))
+            return
+        if folding and not self._everything:
+            line = ((fit(f" {key}", _LABEL) + " ", "info"), (f"▾ {len(values):,}", "accent"))
+            self._rows.append(Row(line, key))
+            for value in values:
+                self._text("", value, "", fold=key)
+            return
+        for number, value in enumerate(values):
+            self._text("" if number and not self._everything else key, value, "", fold="")
+
+    def _parameter(self, parameter: ShownParameter) -> None:
+        head = f"   {parameter.name}"
+        kind = f" ({parameter.type})" if parameter.type else ""
+        if parameter.value is None:
+            value = (f"  {parameter.why_no_value}", "dim")
+        else:
+            value = (f" = {parameter.value}", "strong")
+        self._rows.append(Row(((head, "info"), value, (kind, "dim"))))
+        if parameter.description:
+            self._text("", parameter.description, "dim", indent=5)
+
+    def _text(
+        self, label: str, text: str, style: str, *, fold: str = "", indent: int = _LABEL + 1
+    ) -> None:
+        for number, piece in enumerate(wrapped(text, max(8, self._width - indent))):
+            head = fit(f" {label}", indent) if label and number == 0 else " " * indent
+            for part in _chopped(piece, max(8, self._width - indent)):
+                self._rows.append(Row(((head, "info"), (part, style)), fold))
+                head = " " * indent
+
+
+def _chopped(text: str, width: int) -> list[str]:
+    """Return `text` in pieces of at most `width` characters: nothing is cut away."""
+    return [text[start : start + width] for start in range(0, max(1, len(text)), width)]
+
+
+class InfoPane(Vertical):
+    """The lines in a frame."""
+
+    def __init__(self) -> None:
+        super().__init__(id="info", classes="pane")
+        self._lines = InfoLines()
+
+    def compose(self) -> ComposeResult:
+        """Hold the lines, nothing else."""
+        yield self._lines
+
+    def on_mount(self) -> None:
+        """Name the pane."""
+        self.border_title = "3 Info"
+
+    @property
+    def filter_text(self) -> str:
+        """What a line has to contain."""
+        return self._lines.filter_text
+
+    @filter_text.setter
+    def filter_text(self, text: str) -> None:
+        self._lines.filter_text = text
+        self.border_subtitle = f"/{text}" if text else ""
+
+    def show_details(self, details: ModuleDetails | None) -> None:
+        """Show a module's details; None while no module is selected."""
+        self._lines.show_details(details)
+        self.border_title = f"3 Info: {details.name}" if details else "3 Info"

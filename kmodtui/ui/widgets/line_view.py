@@ -1,0 +1,255 @@
+"""LineView: a pane of lines that draws only what is seen, however many there are.
+
+Every pane but the tree is one of these. A line is a few parts, each a text and
+the name of a style; the text is never markup. A cursor move repaints two lines,
+a changed row one, so that little goes over the wire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from kmodtui.ui.commands import bindings
+
+Part = tuple[str, str]
+"""A text and the name of its style: one of `STYLES`, or empty for the plain one."""
+
+Line = tuple[Part, ...]
+
+STYLES = ("dim", "strong", "accent", "good", "bad", "warn", "info")
+
+
+class LineView(ScrollView, can_focus=True):
+    """Lines with a cursor. Subclasses give the lines through `line_count` and `line`."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("lines")]
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        *(f"lines--{name}" for name in STYLES),
+        "lines--cursor",
+        "lines--cursor-idle",
+        "lines--flash",
+    }
+
+    class CursorMoved(Message):
+        """The cursor of a view is on another line, or its line has other contents."""
+
+        def __init__(self, view: LineView) -> None:
+            super().__init__()
+            self.view = view
+
+        @property
+        def control(self) -> LineView:
+            """The view."""
+            return self.view
+
+    class Opened(CursorMoved):
+        """Enter was pressed on a line."""
+
+    show_idle_cursor = False
+    """Whether the cursor is seen while another pane has the focus."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's own word
+        super().__init__(id=id)
+        self.cursor = 0
+        self.empty_text = ""
+        self._styles: dict[tuple[str, str], Style] = {}
+
+    # What a subclass gives
+
+    def line_count(self) -> int:
+        """Return how many lines there are."""
+        raise NotImplementedError
+
+    def line(self, index: int, width: int) -> Line:
+        """Return the parts of a line for a view that is `width` cells wide."""
+        raise NotImplementedError
+
+    def is_flashing(self, index: int) -> bool:  # noqa: ARG002  for subclasses
+        """Return whether a line stands out for a moment because it has just come."""
+        return False
+
+    # What a subclass calls
+
+    def lines_changed(self) -> None:
+        """Draw everything anew: there are other lines than before."""
+        count = self.line_count()
+        self.virtual_size = Size(0, count)
+        self.cursor = max(0, min(self.cursor, count - 1))
+        self._keep_cursor_in_view()
+        self.refresh()
+
+    def move_cursor(self, index: int) -> None:
+        """Put the cursor on a line, and the line into view."""
+        index = max(0, min(index, self.line_count() - 1))
+        if index == self.cursor:
+            return
+        old, self.cursor = self.cursor, index
+        self.refresh_line(old)
+        self.refresh_line(index)
+        self._keep_cursor_in_view()
+        self.post_message(self.CursorMoved(self))
+
+    def _keep_cursor_in_view(self) -> None:
+        height = self.scrollable_content_region.height
+        top = round(self.scroll_offset.y)
+        if height <= 0:
+            return
+        if self.cursor < top:
+            self.scroll_to(y=self.cursor, animate=False)
+        elif self.cursor >= top + height:
+            self.scroll_to(y=self.cursor - height + 1, animate=False)
+
+    # Drawing
+
+    def render_line(self, y: int) -> Strip:
+        """Return line `y` of the view; see `Widget.render_line`."""
+        width = self.scrollable_content_region.width
+        index = y + self.scroll_offset.y
+        count = self.line_count()
+        if index < count:
+            return self._strip(self.line(index, width), width, self._ground(index))
+        if count == 0 and self.empty_text:
+            return self._empty_strip(y, width)
+        return Strip.blank(width, self.rich_style)
+
+    def _empty_strip(self, y: int, width: int) -> Strip:
+        lines = wrapped(self.empty_text, max(10, width - 4))
+        text = lines[y - 1] if 0 < y <= len(lines) else ""
+        return self._strip((("  " + text, "dim"),), width, "")
+
+    def _ground(self, index: int) -> str:
+        if index == self.cursor and (self.has_focus or self.show_idle_cursor):
+            return "lines--cursor" if self.has_focus else "lines--cursor-idle"
+        return "lines--flash" if self.is_flashing(index) else ""
+
+    def _strip(self, parts: Line, width: int, ground: str) -> Strip:
+        segments = []
+        free = width
+        for text, name in parts:
+            cells = cell_len(text)
+            style = self._style(name, ground)
+            if cells > free:
+                if free > 0:
+                    segments.append(Segment(set_cell_size(text, free - 1) + "…", style))
+                free = 0
+                break
+            segments.append(Segment(text, style))
+            free -= cells
+        if free:
+            segments.append(Segment(" " * free, self._style("", ground)))
+        return Strip(segments, width)
+
+    def _style(self, name: str, ground: str) -> Style:
+        key = (name, ground)
+        if key not in self._styles:
+            style = self.rich_style
+            if name:
+                part = self.get_component_rich_style(f"lines--{name}")
+                style += Style(color=part.color, bold=part.bold, italic=part.italic)
+            if ground:
+                style += Style(bgcolor=self.get_component_rich_style(ground).bgcolor)
+            self._styles[key] = style
+        return self._styles[key]
+
+    def notify_style_update(self) -> None:
+        """Forget the styles that were worked out: the theme or the focus has changed."""
+        super().notify_style_update()
+        self._styles.clear()
+
+    # What a person does
+
+    def action_cursor_down(self) -> None:
+        """Go down a line."""
+        self.move_cursor(self.cursor + 1)
+
+    def action_cursor_up(self) -> None:
+        """Go up a line."""
+        self.move_cursor(self.cursor - 1)
+
+    def action_page_down(self) -> None:
+        """Go down as many lines as are seen."""
+        self.move_cursor(self.cursor + max(1, self.scrollable_content_region.height - 1))
+
+    def action_page_up(self) -> None:
+        """Go up as many lines as are seen."""
+        self.move_cursor(self.cursor - max(1, self.scrollable_content_region.height - 1))
+
+    def action_top(self) -> None:
+        """Go to the first line."""
+        self.move_cursor(0)
+
+    def action_bottom(self) -> None:
+        """Go to the last line."""
+        self.move_cursor(self.line_count() - 1)
+
+    def action_open_line(self) -> None:
+        """Tell whoever owns the view that Enter was pressed on the line."""
+        if self.line_count():
+            self.post_message(self.Opened(self))
+
+    def on_click(self, event: events.Click) -> None:
+        """Put the cursor where the mouse points; a second click opens the line."""
+        index = event.get_content_offset_capture(self).y + self.scroll_offset.y
+        if index < self.line_count():
+            self.move_cursor(index)
+            if event.chain == 2:
+                self.action_open_line()
+
+    def on_focus(self) -> None:
+        """Show the cursor as the one that the keys move."""
+        self.refresh_line(self.cursor)
+
+    def on_blur(self) -> None:
+        """Show that the keys are elsewhere."""
+        self.refresh_line(self.cursor)
+
+    def on_resize(self) -> None:
+        """Keep the cursor in view."""
+        self._keep_cursor_in_view()
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Return `text` broken into lines of at most `width` cells, at spaces where it can be."""
+    lines: list[str] = []
+    for paragraph in text.split("\n"):
+        line = ""
+        for word in paragraph.split(" "):
+            longer = f"{line} {word}" if line else word
+            if line and cell_len(longer) > width:
+                lines.append(line)
+                line = word
+            else:
+                line = longer
+        lines.append(line)
+    return lines
+
+
+def fit(text: str, width: int, *, right: bool = False) -> str:
+    """Return `text` made exactly `width` cells wide: padded, or cut with an ellipsis."""
+    cells = cell_len(text)
+    if cells > width:
+        return set_cell_size(text, width - 1) + "…" if width > 0 else ""
+    padding = " " * (width - cells)
+    return padding + text if right else text + padding
+
+
+def joined(parts: Iterable[Part], separator: Part) -> Line:
+    """Return the parts with `separator` between them."""
+    line: list[Part] = []
+    for part in parts:
+        if line:
+            line.append(separator)
+        line.append(part)
+    return tuple(line)

@@ -1,0 +1,263 @@
+"""The pane of loaded modules: a sortable, filterable table that keeps its cursor on a name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.message import Message
+from textual.widgets import Static
+
+from kmodtui.model.modules import LoadedModule, ModuleState, ModuleTable
+from kmodtui.model.text import human_size
+from kmodtui.ui.widgets.line_view import Line, LineView, Part, fit
+
+FLASH_SECONDS = 2.0
+"""How long a module that has just come stands out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column that the table can be sorted by.
+
+    Attributes:
+        title: its heading.
+        key: what is compared.
+        descending: whether the first press of the sort key puts the largest on top.
+    """
+
+    title: str
+    key: Callable[[LoadedModule], Any]
+    descending: bool = False
+
+
+COLUMNS = (
+    Column("loaded", lambda _module: 0),  # the kernel's order: newest first
+    Column("name", lambda module: module.name),
+    Column("size", lambda module: module.size, descending=True),
+    Column("refs", lambda module: module.refcount or 0, descending=True),
+    Column("state", lambda module: module.state),
+    Column("taint", lambda module: module.taints, descending=True),
+    Column("used by", lambda module: len(module.users), descending=True),
+)
+
+
+class ModuleLines(LineView):
+    """The rows of the table."""
+
+    show_idle_cursor = True
+
+    def __init__(self) -> None:
+        super().__init__(id="module-lines")
+        self.rows: list[LoadedModule] = []
+        self.fresh: set[str] = set()
+        self.flashing: set[str] = set()
+        self.empty_text = "Reading /proc/modules…"
+
+    def line_count(self) -> int:
+        """Return how many modules are shown."""
+        return len(self.rows)
+
+    def line(self, index: int, width: int) -> Line:
+        """Return a module's row."""
+        module = self.rows[index]
+        widths = column_widths(width)
+        mark: Part = ("● ", "good") if module.name in self.fresh else ("  ", "")
+        refs = "-" if module.refcount is None else str(module.refcount)
+        state = "" if module.state is ModuleState.LIVE else "warn"
+        return (
+            mark,
+            (fit(module.name, widths.name), "strong"),
+            (fit(human_size(module.size), 11, right=True), ""),
+            (fit(refs, 6, right=True), "dim" if module.refcount == 0 else ""),
+            ("  ", ""),
+            (fit(module.state, widths.state), state or "dim"),
+            (fit(module.taints, 6), "warn"),
+            (fit(_used_by(module), widths.users), "dim"),
+        )
+
+    def is_flashing(self, index: int) -> bool:
+        """Return whether the module has just come."""
+        return self.rows[index].name in self.flashing
+
+
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """Cells of the columns whose width depends on the pane's."""
+
+    name: int
+    state: int
+    users: int
+
+
+def column_widths(width: int) -> Widths:
+    """Return how a row of `width` cells is shared out."""
+    fixed = 2 + 11 + 6 + 2 + 6
+    state = 10 if width >= 64 else 6
+    name = max(10, min(26, (width - fixed - state) * 3 // 5))
+    return Widths(name, state, max(0, width - fixed - state - name))
+
+
+def _used_by(module: LoadedModule) -> str:
+    words = list(module.users)
+    if module.permanent:
+        words.insert(0, "[permanent]")
+    if module.other_references and module.users:
+        words.append(f"+{module.other_references}")
+    return " ".join(words)
+
+
+class ModulesPane(Vertical):
+    """Table, its heading, and the rules of order and filter."""
+
+    class Selected(Message):
+        """The cursor is on another module; None when there is none."""
+
+        def __init__(self, name: str | None) -> None:
+            super().__init__()
+            self.name = name
+
+    def __init__(self) -> None:
+        super().__init__(id="modules", classes="pane")
+        self._table = ModuleTable()
+        self._read = False
+        self._column = 0
+        self._reversed = False
+        self._filter = ""
+        self._selected: str | None = None
+        self._lines = ModuleLines()
+        self._head = Static(id="module-head", markup=False)
+
+    def compose(self) -> ComposeResult:
+        """Heading and rows."""
+        yield self._head
+        yield self._lines
+
+    def on_mount(self) -> None:
+        """Begin with the words of an empty table."""
+        self._caption()
+
+    @property
+    def selected(self) -> str | None:
+        """Name of the module under the cursor."""
+        return self._selected
+
+    @property
+    def filter_text(self) -> str:
+        """What the names have to contain; empty for every module."""
+        return self._filter
+
+    @filter_text.setter
+    def filter_text(self, text: str) -> None:
+        self._filter = text
+        self._arrange()
+
+    def show_table(self, table: ModuleTable) -> None:
+        """Show a reading; the cursor stays on its module, wherever that row is now."""
+        self._table = table
+        self._read = True
+        self._lines.fresh &= set(table.by_name)
+        self._arrange()
+
+    def mark_new(self, names: set[str]) -> None:
+        """Let modules stand out that have just come: for a moment, and until looked at."""
+        self._lines.fresh |= names
+        self._lines.flashing |= names
+        self._lines.refresh()
+        self.set_timer(FLASH_SECONDS, self._stop_flashing)
+
+    def _stop_flashing(self) -> None:
+        self._lines.flashing.clear()
+        self._lines.refresh()
+
+    def select(self, name: str) -> bool:
+        """Put the cursor on a module; return False if it is not shown."""
+        for index, module in enumerate(self._lines.rows):
+            if module.name == name:
+                self._lines.move_cursor(index)
+                self._follow_cursor()
+                return True
+        return False
+
+    def sort_next(self) -> None:
+        """Order by the next column."""
+        self._column = (self._column + 1) % len(COLUMNS)
+        self._reversed = False
+        self._arrange()
+
+    def sort_reverse(self) -> None:
+        """Turn the order round."""
+        self._reversed = not self._reversed
+        self._arrange()
+
+    def _arrange(self) -> None:
+        column = COLUMNS[self._column]
+        needle = self._filter.casefold().replace("-", "_")
+        rows = [module for module in self._table if needle in module.name.casefold()]
+        rows.sort(key=column.key, reverse=column.descending)
+        if self._reversed:
+            rows.reverse()
+        previous, self._lines.rows = self._lines.rows, rows
+        place = {module.name: index for index, module in enumerate(rows)}
+        same_places = [m.name for m in previous] == [m.name for m in rows]
+        if same_places:
+            for index, (old, new) in enumerate(zip(previous, rows, strict=True)):
+                if old != new:
+                    self._lines.refresh_line(index)
+        else:
+            # Set, not moved: the cursor goes where its module went.
+            self._lines.cursor = place.get(self._selected or "", self._lines.cursor)
+            self._lines.lines_changed()
+        self._caption()
+        self._follow_cursor()
+
+    def _caption(self) -> None:
+        column = COLUMNS[self._column]
+        self.border_title = "1 Modules"
+        falling = column.descending != self._reversed
+        parts = [f"{column.title} {'▾' if falling else '▴'}"]
+        if self._filter:
+            parts.insert(0, f"/{self._filter} · {len(self._lines.rows)} of {len(self._table)}")
+        self.border_subtitle = " · ".join(parts)
+        if self._filter:
+            self._lines.empty_text = (
+                f"No loaded module has “{self._filter}” in its name. Esc clears."
+            )
+        elif self._read:
+            self._lines.empty_text = "No module is loaded. Press + to load one."
+        self._draw_head()
+
+    def _draw_head(self) -> None:
+        widths = column_widths(self._lines.scrollable_content_region.width or self.size.width)
+        self._head.update(
+            "  "
+            + fit("name", widths.name)
+            + fit("size", 11, right=True)
+            + fit("refs", 6, right=True)
+            + "  "
+            + fit("state", widths.state)
+            + fit("taint", 6)
+            + fit("used by", widths.users)
+        )
+
+    def on_resize(self) -> None:
+        """Line the heading up with the rows again."""
+        self.call_after_refresh(self._draw_head)
+
+    def on_line_view_cursor_moved(self, message: LineView.CursorMoved) -> None:
+        """Follow the keys."""
+        message.stop()
+        self._follow_cursor()
+
+    def _follow_cursor(self) -> None:
+        rows = self._lines.rows
+        name = rows[self._lines.cursor].name if rows else None
+        if name in self._lines.fresh and self._lines.has_focus:
+            self._lines.fresh.discard(name)
+            self._lines.refresh_line(self._lines.cursor)
+        if name != self._selected:
+            self._selected = name
+            self.post_message(self.Selected(name))
