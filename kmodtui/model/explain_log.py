@@ -1,0 +1,163 @@
+"""What the kernel's log lines of a failed load mean.
+
+One errno has a dozen causes; the log line tells which. Source of the lines:
+`kernel/module/main.c`, `kernel/module/version.c`, `kernel/module/signing.c`,
+`kernel/params.c`, `security/lockdown/lockdown.c`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+from kmodtui.model.explanation import Case, Explanation
+from kmodtui.model.text import clean
+
+Found = re.Match[str]
+Rule = Callable[[Case, Found], Explanation]
+
+
+def _bad_value(case: Case, found: Found) -> Explanation:
+    value, parameter = found["value"], found["parameter"]
+    wanted = case.facts.parameters.get(parameter, "")
+    return Explanation(
+        f"Wrong value for {parameter}",
+        f"{case.name} does not take {value!r} for its parameter {parameter}"
+        + (f", which is of type {wanted}." if wanted else "."),
+        remedy=f"Give {parameter} another value" + (f" of type {wanted}." if wanted else "."),
+    )
+
+
+def _no_symbol(case: Case, found: Found) -> Explanation:
+    symbol = found["symbol"]
+    provider = case.facts.providers.get(symbol, "")
+    if provider and provider not in case.facts.loaded:
+        return Explanation(
+            f"{case.name} needs {provider}",
+            f"{case.name} uses the symbol {symbol}, which comes from {provider}, and that is not "
+            "loaded.",
+            remedy=f"Load {provider} first.",
+        )
+    return Explanation(
+        f"Unknown symbol {symbol}",
+        f"{case.name} uses the symbol {symbol}, which nothing in this kernel gives it: its "
+        "provider is not loaded, or the symbol is for GPL modules only.",
+        remedy="Load the module that exports it, or rebuild against this kernel.",
+    )
+
+
+def _other_version(case: Case, found: Found) -> Explanation:
+    symbol = found["symbol"]
+    what = "another configuration or compiler" if symbol == "module_layout" else "another version"
+    return Explanation(
+        f"{case.name} was built for another kernel",
+        f"{case.name} was built against {what} of the kernel: {symbol} differs.",
+        remedy="Rebuild it against the headers of the running kernel.",
+    )
+
+
+def _no_namespace(case: Case, found: Found) -> Explanation:
+    space = found["space"]
+    return Explanation(
+        f"{case.name} does not import {space}",
+        f"{case.name} uses {found['symbol']} from the symbol namespace {space} without importing "
+        "it.",
+        remedy=f'Add MODULE_IMPORT_NS("{space}") to its source and rebuild it.',
+    )
+
+
+def _vermagic(case: Case, found: Found) -> Explanation:
+    has, wants = found["has"], found["wants"]
+    differing = [word for word in wants.split() if word not in has.split()]
+    return Explanation(
+        f"{case.name} was built for another kernel",
+        f"It was built for “{has.strip()}”, and this kernel is “{wants.strip()}”"
+        + (f"; what differs: {' '.join(differing)}." if differing else "."),
+        remedy="Rebuild it against the headers of the running kernel, or install its package.",
+    )
+
+
+def _duplicate(case: Case, found: Found) -> Explanation:
+    built_in = found["owner"] == "kernel"
+    owner = "the kernel itself" if built_in else found["owner"]
+    return Explanation(
+        f"{owner} has the same code already",
+        f"{case.name} exports {found['symbol']}, which {owner} exports already.",
+        remedy="It is built in: there is nothing to load."
+        if built_in
+        else f"Unload {owner} first.",
+    )
+
+
+def _rejected(case: Case, found: Found) -> Explanation:
+    return Explanation(
+        "The kernel wants a valid signature",
+        f"{case.name} is refused: {found['what']}. This kernel loads signed modules only.",
+        remedy="Sign it, and enrol the key (mokutil), or install the distribution's package.",
+    )
+
+
+def _locked_down(case: Case, found: Found) -> Explanation:
+    return Explanation(
+        "The kernel is locked down",
+        f"{found['what']} is restricted: the kernel is in lockdown"
+        + (f" ({case.facts.lockdown})" if case.facts.lockdown not in ("", "none") else "")
+        + ", which Secure Boot turns on.",
+        remedy="Sign the module and enrol its key, or switch Secure Boot off in the firmware.",
+    )
+
+
+def _not_elf(case: Case, found: Found) -> Explanation:
+    return Explanation(
+        f"The file of {case.name} is no module for this kernel",
+        f"The kernel cannot take it as a module: {found['what']}.",
+        remedy="It may be damaged, compressed, or for another architecture: install it again.",
+    )
+
+
+def _waited(case: Case, found: Found) -> Explanation:
+    other = found["owner"]
+    return Explanation(
+        f"{other} hangs in its init",
+        f"{case.name} needs {other}, which has been loading for too long.",
+        remedy=f"Find out what {other} waits for; a reboot ends it.",
+    )
+
+
+_RULES: tuple[tuple[re.Pattern[str], Rule], ...] = (
+    (
+        re.compile(r"`(?P<value>.*)' (?:invalid|too large) for parameter `(?P<parameter>[^']+)'"),
+        _bad_value,
+    ),
+    (re.compile(r"version magic '(?P<has>[^']*)' should be '(?P<wants>[^']*)'"), _vermagic),
+    (re.compile(r"disagrees about version of symbol (?P<symbol>\S+)"), _other_version),
+    (
+        re.compile(r"uses symbol \(?(?P<symbol>[^\s)]+)\)? from namespace (?P<space>[^\s,]+), but"),
+        _no_namespace,
+    ),
+    (re.compile(r"Unknown symbol (?P<symbol>\S+) \(err -?\d+\)"), _no_symbol),
+    (
+        re.compile(r"exports duplicate symbol (?P<symbol>\S+) \(owned by (?P<owner>[^)]+)\)"),
+        _duplicate,
+    ),
+    (re.compile(r"(?P<what>Loading of .+ is rejected)"), _rejected),
+    (re.compile(r"Lockdown: [^:]+: (?P<what>.+) is restricted"), _locked_down),
+    (re.compile(r"gave up waiting for init of module (?P<owner>[^\s.]+)"), _waited),
+    (
+        re.compile(
+            r"(?P<what>Invalid ELF header magic|Invalid architecture in ELF header"
+            r"|module has no symbols \(stripped\?\)|\.gnu\.linkonce\.this_module section size)"
+        ),
+        _not_elf,
+    ),
+)
+
+
+def explain_log(case: Case) -> Explanation | None:
+    """Return what the kernel itself said was wrong; None if it said nothing that is known."""
+    for pattern, rule in _RULES:
+        for text in case.texts:
+            if found := pattern.search(text):
+                return replace(rule(case, found), evidence=(clean(text),))
+    return None

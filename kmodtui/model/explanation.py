@@ -1,0 +1,161 @@
+"""What an explanation is, and what it is made from: an answer of the helper and facts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from enum import StrEnum
+from typing import Literal, Protocol
+
+from kmodtui.model.modules import LoadedModule, canonical
+from kmodtui.model.text import clean
+
+Operation = Literal["load", "unload"]
+
+_EVIDENCE_LINES = 6
+
+
+class Kind(StrEnum):
+    """How an explanation is to be shown."""
+
+    DONE = "done"
+    WARNING = "warning"  # done, but not all of what was asked for
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What happened, for a person. All texts are safe to show.
+
+    Attributes:
+        title: in a few words.
+        cause: the true cause, in one or two sentences.
+        evidence: lines that prove it, the kernel's own first.
+        remedy: what to do now; empty if there is nothing to do.
+        kind: done, done with a warning, or failed.
+    """
+
+    title: str
+    cause: str
+    evidence: tuple[str, ...] = ()
+    remedy: str = ""
+    kind: Kind = Kind.FAILURE
+
+
+class LogLine(Protocol):
+    """A record of the kernel log."""
+
+    @property
+    def text(self) -> str:
+        """The record's text."""
+        ...
+
+
+class Answer(Protocol):
+    """What the helper answered; `privileged.protocol.Result` is one."""
+
+    @property
+    def ok(self) -> bool: ...  # noqa: D102 - the fields of the protocol, explained there
+    @property
+    def code(self) -> str: ...  # noqa: D102
+    @property
+    def message(self) -> str: ...  # noqa: D102
+    @property
+    def errno(self) -> int | None: ...  # noqa: D102
+    @property
+    def subject(self) -> str: ...  # noqa: D102
+    @property
+    def command(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def exit(self) -> int | None: ...  # noqa: D102
+    @property
+    def output(self) -> str: ...  # noqa: D102
+    @property
+    def after(self) -> Mapping[str, str | None]: ...  # noqa: D102
+    @property
+    def took(self) -> float: ...  # noqa: D102
+    @property
+    def log(self) -> Sequence[LogLine]: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of the system, read after the request. Whatever is unknown is left out.
+
+    Attributes:
+        release: of the running kernel.
+        loaded: what /proc/modules says now, by name.
+        available: names in modules.dep.
+        index_found: whether /lib/modules has a folder with an index for this release.
+        parameters: type by name of the module's parameters, from its modinfo.
+        wanted_devices: device aliases of the module, from its modinfo.
+        providers: module by symbol, from modules.symbols.
+        install_rules: `file:line: rule` by module name.
+        modules_disabled: /proc/sys/kernel/modules_disabled is 1.
+        lockdown: `none`, `integrity` or `confidentiality`; empty if unknown.
+        command_line: of the kernel, from /proc/cmdline.
+        in_user_namespace: whether root here is not the host's root (/proc/self/uid_map).
+        other_holders: who else holds a reference, each with its evidence: mounts, interfaces.
+    """
+
+    release: str = ""
+    loaded: Mapping[str, LoadedModule] = field(default_factory=dict)
+    available: Collection[str] = ()
+    index_found: bool = True
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    wanted_devices: Sequence[str] = ()
+    providers: Mapping[str, str] = field(default_factory=dict)
+    install_rules: Mapping[str, str] = field(default_factory=dict)
+    modules_disabled: bool = False
+    lockdown: str = ""
+    command_line: str = ""
+    in_user_namespace: bool = False
+    other_holders: Sequence[str] = ()
+
+
+NO_FACTS = Facts()
+
+
+@dataclass(frozen=True)
+class Case:
+    """One answer with everything that helps to judge it."""
+
+    operation: Operation
+    names: tuple[str, ...]
+    answer: Answer
+    facts: Facts
+
+    @property
+    def name(self) -> str:
+        """The module at which it stopped: the file that modprobe tried last, if it told one."""
+        if self.operation == "load":
+            tried = re.findall(r"^insmod (\S+)", self.answer.output, re.MULTILINE)
+            if tried:
+                return canonical(tried[-1])
+        return self.answer.subject or self.names[-1]
+
+    @property
+    def texts(self) -> list[str]:
+        """The kernel-log records of that time."""
+        return [record.text for record in self.answer.log]
+
+    @property
+    def module(self) -> LoadedModule | None:
+        """What the kernel shows of `name` now; None if it is not loaded."""
+        return self.facts.loaded.get(self.name)
+
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        """Log lines about the module, else the last ones, else modprobe's last line."""
+        about = [text for text in self.texts if canonical(text.split(":", 1)[0]) == self.name]
+        lines = about or [text for text in self.texts if self.name in text] or self.texts
+        if not lines and self.answer.output.strip():
+            lines = self.answer.output.strip().splitlines()[-1:]
+        return tuple(clean(line) for line in lines[-_EVIDENCE_LINES:])
+
+    def near(self, word: str, words: Collection[str]) -> str:
+        """Return ` Did you mean a, b?` or nothing."""
+        close = get_close_matches(word, list(words), n=3, cutoff=0.75)
+        return f" Did you mean {' or '.join(close)}?" if close else ""

@@ -1,0 +1,229 @@
+"""Every row of what people run into on loading and unloading gets its true cause and a remedy."""
+
+from __future__ import annotations
+
+import errno
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kmodtui.errors import ElevationRefusedError, HelperDiedError
+from kmodtui.model.explain import Explanation, Facts, Kind, explain, explain_error
+from kmodtui.model.modules import LoadedModule, ModuleState
+from kmodtui.privileged.protocol import LogRecord, Result, ResultCode
+
+
+def failed(number: int | None = None, *log: str, **more: Any) -> Result:
+    records = tuple(LogRecord(i, i, 3, text) for i, text in enumerate(log))
+    fields = {"subject": "btrfs", "exit": 1, "code": ResultCode.FAILED, **more}
+    return Result(False, errno=number, log=records, **fields)
+
+
+def module(name: str = "btrfs", **fields: Any) -> LoadedModule:
+    standard: dict[str, Any] = {
+        "size": 4096, "refcount": 0, "users": (), "state": ModuleState.LIVE,
+        "taints": "", "permanent": False, "address": 0,
+    }  # fmt: skip
+    return LoadedModule(name=name, **{**standard, **fields})
+
+
+def shown(**fields: Any) -> Facts:
+    return Facts(loaded={"btrfs": module(**fields)})
+
+
+@dataclass
+class Row:
+    """One thing that goes wrong, and words that must be in what is said about it."""
+
+    what: str
+    operation: Any
+    answer: Result
+    says: list[str]
+    facts: Facts = field(default_factory=Facts)
+
+
+ROWS = [
+    Row("in use by modules", "unload", failed(errno.EAGAIN),
+        ["in use by a, b", "Unload a, b first"], shown(refcount=2, users=("a", "b"))),
+    Row("in use by others", "unload", failed(errno.EAGAIN),
+        ["2 references", "mount, an open file", "/mnt on /dev/vdb", "unmount"],
+        Facts(loaded={"btrfs": module(refcount=2)}, other_holders=["/mnt on /dev/vdb"])),
+    Row("permanent", "unload", failed(errno.EBUSY),
+        ["permanent", "until the next boot"], shown(permanent=True)),
+    Row("still loading", "unload", failed(errno.EBUSY),
+        ["still loading"], shown(state=ModuleState.LOADING, refcount=1)),
+    Row("exit hangs", "unload", failed(errno.EBUSY),
+        ["already unloading", "exit function hangs"],
+        shown(state=ModuleState.UNLOADING, refcount=-1)),
+    Row("no CONFIG_MODULE_UNLOAD", "unload", failed(errno.ENOSYS),
+        ["cannot unload", "CONFIG_MODULE_UNLOAD"], shown(refcount=None)),
+    Row("built in", "load", failed(code=ResultCode.BUILT_IN),
+        ["built in", "boot line", "btrfs.parameter=value"]),
+    Row("already loaded", "load", failed(errno.EEXIST, code=ResultCode.ALREADY_LOADED),
+        ["loaded already", "Live", "Reload"], shown()),
+    Row("vanished", "unload", failed(errno.ENOENT, code=ResultCode.NOT_LOADED),
+        ["not loaded", "meanwhile"]),
+    Row("wrong value", "load",
+        failed(errno.EINVAL, "btrfs: `abc' invalid for parameter `numdummies'"),
+        ["'abc'", "numdummies", "type int", "invalid for parameter"],
+        Facts(parameters={"numdummies": "int"})),
+    Row("init refuses a value", "load", failed(errno.EINVAL, "btrfs: max_part can't be 100000"),
+        ["refused to start", "Check the parameters", "max_part can't be"]),
+    Row("symbol of a module that is not loaded", "load",
+        failed(errno.ENOENT, "btrfs: Unknown symbol xor_blocks (err -2)"),
+        ["xor_blocks", "comes from xor", "Load xor first"],
+        Facts(providers={"xor_blocks": "xor"})),
+    Row("symbol of nobody", "load",
+        failed(errno.ENOENT, "btrfs: Unknown symbol secret (err -2)"),
+        ["secret", "GPL modules only", "rebuild"]),
+    Row("symbol of another version", "load",
+        failed(errno.EINVAL, "btrfs: disagrees about version of symbol printk",
+               "btrfs: Unknown symbol printk (err -22)"),
+        ["printk", "another version", "Rebuild"]),
+    Row("module_layout", "load",
+        failed(errno.ENOEXEC, "btrfs: disagrees about version of symbol module_layout"),
+        ["configuration or compiler", "Rebuild"]),
+    Row("namespace", "load",
+        failed(errno.EINVAL, "btrfs: module uses symbol (dma_buf_get) from namespace DMA_BUF, "
+                             "but does not import it."),
+        ["DMA_BUF", "dma_buf_get", "MODULE_IMPORT_NS"]),
+    Row("vermagic", "load",
+        failed(errno.ENOEXEC, "btrfs: version magic '6.1.0-9 SMP ' should be '6.1.0-13 SMP '"),
+        ["6.1.0-9 SMP”", "differs: 6.1.0-13", "Rebuild"]),
+    Row("duplicate symbol", "load",
+        failed(errno.ENOEXEC, "btrfs: exports duplicate symbol foo (owned by other)"),
+        ["other", "foo", "Unload other first"]),
+    Row("unsigned", "load", failed(errno.EKEYREJECTED, "Loading of unsigned module is rejected"),
+        ["signature", "unsigned module is rejected", "enrol the key"]),
+    Row("bad signature, nothing in the log", "load", failed(errno.EKEYREJECTED),
+        ["signature", "not valid"]),
+    Row("key missing", "load", failed(errno.ENOKEY), ["not signed with a key"]),
+    Row("damaged signature", "load", failed(errno.EBADMSG), ["damaged", "again"]),
+    Row("lockdown, told", "load",
+        failed(errno.EPERM, "Lockdown: modprobe: unsigned module loading is restricted; see man "
+                            "kernel_lockdown.7"),
+        ["locked down", "unsigned module loading is restricted", "(integrity)", "Sign"],
+        Facts(lockdown="integrity")),
+    Row("lockdown, silent", "load", failed(errno.EPERM),
+        ["locked down", "confidentiality"], Facts(lockdown="confidentiality")),
+    Row("modules_disabled", "load", failed(errno.EPERM),
+        ["locked until reboot", "modules_disabled: 1"], Facts(modules_disabled=True)),
+    Row("modules_disabled on unloading", "unload", failed(errno.EPERM),
+        ["locked until reboot"], Facts(loaded={"btrfs": module()}, modules_disabled=True)),
+    Row("module_blacklist", "load", failed(errno.EPERM),
+        ["boot line forbids", "module_blacklist=a,btrfs"],
+        Facts(command_line="quiet module_blacklist=a,btrfs ro")),
+    Row("container", "load", failed(errno.EPERM), ["host"], Facts(in_user_namespace=True)),
+    Row("EPERM of unknown cause", "load", failed(errno.EPERM), ["CAP_SYS_MODULE"]),
+    Row("no device", "load", failed(errno.ENODEV),
+        ["no device", "pci:v00008086"], Facts(wanted_devices=["pci:v00008086d*"])),
+    Row("registered already", "load", failed(errno.EEXIST), ["there already"]),
+    Row("not ELF", "load",
+        failed(errno.ENOEXEC, "Invalid ELF header magic: != \x7fELF"),
+        ["no module for this kernel", "Invalid ELF header magic"]),
+    Row("not ELF, silent", "load", failed(errno.ENOEXEC), ["no module for this kernel"]),
+    Row("unknown name", "load", failed(errno.ENOENT, code=ResultCode.UNKNOWN_MODULE,
+                                       subject="brtfs"),
+        ["no module brtfs", "Did you mean btrfs?"],
+        Facts(release="6.1", available={"btrfs", "ext4"})),
+    Row("folder gone", "load", failed(errno.ENOENT, code=ResultCode.UNKNOWN_MODULE),
+        ["upgraded", "Reboot"], Facts(release="6.1", index_found=False)),
+    Row("install rule", "load",
+        failed(None, output="install /bin/false\nmodprobe: ERROR: retcode 1\n"),
+        ["install rule", "/etc/modprobe.d/x.conf:3", "install /bin/false"],
+        Facts(install_rules={"btrfs": "/etc/modprobe.d/x.conf:3: install btrfs /bin/false"})),
+    Row("waits for another", "load",
+        failed(errno.EBUSY, "btrfs: gave up waiting for init of module xor."),
+        ["xor hangs in its init"]),
+    Row("init hangs", "load",
+        failed(code=ResultCode.TIMEOUT, took=60.0, after={"btrfs": "Loading"}),
+        ["hangs", "60 s", "Loading", "left to itself"]),
+    Row("exit 0 and not there", "load", failed(code=ResultCode.NOT_DONE, exit=0),
+        ["not loaded after all", "reported success"]),
+    Row("exit 0 and still there", "unload", failed(code=ResultCode.NOT_DONE, exit=0),
+        ["still loaded", "remove rule"], shown()),
+    Row("no modprobe", "load", failed(code=ResultCode.NO_MODPROBE, message="It is BusyBox's."),
+        ["no usable modprobe", "BusyBox's", "Install kmod"]),
+    Row("no modules", "load", failed(code=ResultCode.NO_MODULES, message="No /proc/modules."),
+        ["cannot be found", "No /proc/modules"]),
+    Row("errno of no row", "load", failed(errno.EXDEV), ["Could not load", "EXDEV"]),
+    Row("no errno at all", "load", failed(None), ["Could not load", "status 1"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.what)
+def test_a_failure_is_told_with_its_true_cause(row: Row) -> None:
+    told = explain(row.operation, ["btrfs"], row.answer, row.facts)
+    text = "\n".join([told.title, told.cause, *told.evidence, told.remedy])
+    for words in row.says:
+        assert words in text, text
+    assert told.kind is Kind.FAILURE
+    assert told.cause.endswith(".")
+
+
+def test_every_row_has_a_telling_of_its_own() -> None:
+    told = {explain(row.operation, ["btrfs"], row.answer, row.facts).cause for row in ROWS}
+    assert len(told) >= len(ROWS) - 4  # a few rows are one cause seen twice
+
+
+def test_the_kernels_line_is_the_evidence() -> None:
+    line = "btrfs: Unknown symbol secret (err -2)"
+    told = explain("load", ["btrfs"], failed(errno.ENOENT, "usb 1-1: noise", line))
+    assert told.evidence == (line,)
+
+
+def test_a_dependency_that_fails_is_the_one_that_is_named() -> None:
+    output = "insmod /lib/modules/6.1/kernel/lib/xor-neon.ko \nmodprobe: ERROR: x\n"
+    told = explain("load", ["btrfs"], failed(errno.ENODEV, output=output))
+    assert "xor_neon" in told.title
+
+
+def test_an_ignored_parameter_is_a_warning_with_the_near_name() -> None:
+    log = (LogRecord(1, 1, 4, "dummy: unknown parameter 'numdumies' ignored"),)
+    answer = Result(True, ResultCode.DONE, subject="dummy", log=log)
+    told = explain("load", ["dummy"], answer, Facts(parameters={"numdummies": "int"}))
+    assert told.kind is Kind.WARNING
+    assert "numdumies did nothing" in told.title
+    assert "Did you mean numdummies?" in told.remedy
+    assert told.evidence == ("dummy: unknown parameter 'numdumies' ignored",)
+
+
+def test_success_without_a_doubt_is_said_briefly() -> None:
+    told = explain("unload", ["a", "b-c"], Result(True, ResultCode.DONE, took=0.4))
+    assert told.kind is Kind.DONE
+    assert told.title == "Unloaded a, b_c"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [HelperDiedError("It died.", "Read again."), ElevationRefusedError("No sudo.", "Look only.")],
+)
+def test_an_error_beside_the_kernel_is_explained_as_well(error: Any) -> None:
+    told = explain_error("load", ["btrfs"], error)
+    assert error.message in told.cause
+    assert "load btrfs" in told.cause
+    assert told.remedy == error.hint
+
+
+@given(st.text(max_size=60), st.text(max_size=60), st.sampled_from(["load", "unload"]))
+def test_no_text_of_the_kernel_reaches_the_screen_unclean(
+    log: str, output: str, operation: Any
+) -> None:
+    answer = failed(errno.EINVAL, f"btrfs: `{log}' invalid for parameter `{log}'", output=output)
+    told = explain(operation, ["btrfs"], answer)
+    assert_clean(told)
+
+
+@given(st.text(max_size=40))
+def test_no_name_reaches_the_screen_unclean(name: str) -> None:
+    assert_clean(explain("load", [name], failed(None, subject=name)))
+    assert_clean(explain_error("load", [name], HelperDiedError(name)))
+
+
+def assert_clean(told: Explanation) -> None:
+    for text in (told.title, told.cause, told.remedy, *told.evidence):
+        assert not re.search("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
