@@ -181,7 +181,8 @@ class _Elf:
                 f"{start[:8].hex(' ')}.",
             )
         bits, order = start[4:5], start[5:6]
-        if bits not in b"\1\2" or order not in b"\1\2" or len(start) < _HEADER_SIZE[bits[0]]:
+        known = bits in (b"\1", b"\2") and order in (b"\1", b"\2")
+        if not known or len(start) < _HEADER_SIZE[bits[0]]:
             raise self._damaged("header")
         header = _parse_header(start, little_endian=order == b"\1", bits=32 * bits[0])
         if header is None:

@@ -1,0 +1,336 @@
+"""Reading .ko files: of any machine, packed in any way, and damaged in any way."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import io
+import lzma
+import os
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from kmodtui.errors import KmodtuiError, ModuleFileError, UnreadableError
+from kmodtui.kernel.compression import open_unpacked
+from kmodtui.kernel.host import LocalHost
+from kmodtui.kernel.module_file import (
+    Export,
+    Import,
+    read_exports,
+    read_imports,
+    read_module_file,
+)
+from kmodtui.model.module_info import Signature
+from tests.support.elf import AARCH64, I386, S390, SIGNATURE_MAGIC, make_module, sign
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+MODINFO = (b"license=GPL", b"description=Says hello", b"name=hello")
+
+PACKERS = {
+    ".ko": lambda data: data,
+    ".ko.gz": gzip.compress,
+    ".ko.xz": lambda data: lzma.compress(data, check=lzma.CHECK_CRC32),
+    ".ko.zst": zstd.compress,
+}
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> LocalHost:
+    return LocalHost(tmp_path)
+
+
+def write(host: LocalHost, data: bytes, name: str = "hello.ko") -> str:
+    (host.root / name).write_bytes(data)
+    return f"/{name}"
+
+
+@pytest.mark.parametrize("extension", PACKERS)
+def test_a_module_reads_the_same_however_it_is_packed(host: LocalHost, extension: str) -> None:
+    data = make_module(MODINFO, imports=["printk"], signature=sign(bytes(30)))
+    path = write(host, PACKERS[extension](data), f"hello-world{extension}")
+    info = read_module_file(host, path)
+    assert info.name == "hello_world"
+    assert info.filename == path
+    assert [(field.key, field.value) for field in info.fields] == [
+        ("license", "GPL"),
+        ("description", "Says hello"),
+        ("name", "hello"),
+    ]
+    assert info.signature
+    assert read_imports(host, path) == (Import("printk", weak=False),)
+
+
+@pytest.mark.parametrize("extension", PACKERS)
+def test_the_bytes_decide_how_a_file_is_packed_and_not_its_name(
+    host: LocalHost, extension: str
+) -> None:
+    path = write(host, PACKERS[extension](make_module(MODINFO)), "hello.ko.xz")
+    assert read_module_file(host, path).license == "GPL"
+
+
+def test_streams_one_after_another_are_one_file(host: LocalHost) -> None:
+    data = make_module(MODINFO)
+    path = write(host, zstd.compress(data[:100]) + zstd.compress(data[100:]))
+    assert read_module_file(host, path).license == "GPL"
+
+
+@pytest.mark.parametrize(
+    ("bits", "order", "machine", "shown"),
+    [(64, "<", AARCH64, "aarch64"), (32, "<", I386, "386"), (64, ">", S390, "s390")],
+)
+def test_modules_of_other_machines_are_read_too(
+    host: LocalHost, bits: int, order: str, machine: int, shown: str
+) -> None:
+    data = make_module(
+        MODINFO, bits=bits, order=order, machine=machine, build_id=b"\xab\xcd", imports=["f"]
+    )
+    path = write(host, data)
+    info = read_module_file(host, path)
+    assert (info.machine, info.build_id, info.license) == (shown, "abcd", "GPL")
+    assert read_imports(host, path) == (Import("f", weak=False),)
+
+
+def test_exports_tell_the_licence_and_namespace_that_they_ask_for(host: LocalHost) -> None:
+    data = make_module(
+        exports={"free": "__ksymtab", "gpl": "__ksymtab_gpl", "spaced": "__ksymtab_gpl"},
+        namespaces={"spaced": "CRYPTO_INTERNAL", "free": ""},
+    )
+    assert read_exports(host, write(host, data)) == (
+        Export("free", gpl_only=False),
+        Export("gpl", gpl_only=True),
+        Export("spaced", gpl_only=True, namespace="CRYPTO_INTERNAL"),
+    )
+
+
+def test_exports_say_so_when_a_newer_kernel_keeps_the_licence_elsewhere(host: LocalHost) -> None:
+    data = make_module(exports={"a": "__ksymtab", "b": "__kflagstab"})
+    assert read_exports(host, write(host, data)) == (Export("a", gpl_only=None),)
+
+
+def test_weak_imports_are_told_apart(host: LocalHost) -> None:
+    path = write(host, make_module(imports=["printk"], weak_imports=["maybe"]))
+    assert read_imports(host, path) == (Import("maybe", weak=True), Import("printk", weak=False))
+
+
+def test_a_stripped_module_still_tells_its_modinfo_but_no_symbols(host: LocalHost) -> None:
+    path = write(host, make_module(MODINFO, stripped=True))
+    assert read_module_file(host, path).license == "GPL"
+    with pytest.raises(ModuleFileError, match="stripped"):
+        read_imports(host, path)
+    with pytest.raises(ModuleFileError, match="stripped"):
+        read_exports(host, path)
+
+
+# -- signatures ---------------------------------------------------------------------
+
+
+def der(tag: int, *parts: bytes) -> bytes:
+    data = b"".join(parts)
+    if len(data) < 0x80:
+        return bytes([tag, len(data)]) + data
+    length = len(data).to_bytes(2, "big")
+    return bytes([tag, 0x82]) + length + data
+
+
+def oid(hexadecimal: str) -> bytes:
+    return der(0x06, bytes.fromhex(hexadecimal))
+
+
+def pkcs7(value: bytes = b"\x5a" * 256, *, serial: bytes = b"\x00\xab\xcd") -> bytes:
+    """A SignedData of one signer, as the kernel's scripts/sign-file makes it."""
+    organisation = der(0x31, der(0x30, oid("55040a"), der(0x0C, b"Org")))
+    common_name = der(0x31, der(0x30, oid("550403"), der(0x0C, b"Build key")))
+    email = der(0x31, der(0x30, oid("2a864886f70d010901"), der(0x16, b"a@b")))
+    sha512 = der(0x30, oid("608648016503040203"), der(0x05))
+    signer = der(
+        0x30,
+        der(0x02, b"\1"),
+        der(0x30, der(0x30, organisation, common_name, email), der(0x02, serial)),
+        sha512,
+        der(0x30, oid("2a864886f70d010101"), der(0x05)),
+        der(0x04, value),
+    )
+    data = der(0x30, oid("2a864886f70d010701"))
+    signed = der(0x30, der(0x02, b"\1"), der(0x31, sha512), data, der(0x31, signer))
+    return der(0x30, oid("2a864886f70d010702"), der(0xA0, signed))
+
+
+def signature_of(host: LocalHost, tail: bytes) -> Signature | None:
+    return read_module_file(host, write(host, make_module(signature=tail))).signature
+
+
+def test_a_pkcs7_signature_is_taken_apart(host: LocalHost) -> None:
+    signature = signature_of(host, sign(pkcs7()))
+    assert signature == Signature("PKCS#7", b"Build key", b"\xab\xcd", "sha512", b"\x5a" * 256)
+    assert signature.readable
+
+
+def test_an_old_signature_names_its_signer_beside_itself(host: LocalHost) -> None:
+    tail = sign(b"SIG", id_type=1, hashing=4, signer=b"Me", key_id=b"\1\2")
+    assert signature_of(host, tail) == Signature("X509", b"Me", b"\1\2", "sha256", b"SIG")
+
+
+def test_a_damaged_pkcs7_signature_is_there_but_not_readable(host: LocalHost) -> None:
+    signature = signature_of(host, sign(pkcs7()[:-40]))
+    assert signature == Signature("PKCS#7")
+    assert not signature.readable
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        b"",
+        SIGNATURE_MAGIC,
+        sign(b"SIG")[:-1],
+        sign(b""),
+        sign(b"SIG", length=10**6),
+        sign(b"SIG", id_type=7),
+        sign(b"SIG", hashing=99),
+    ],
+)
+def test_a_tail_that_is_no_signature_is_none(host: LocalHost, tail: bytes) -> None:
+    assert signature_of(host, tail) is None
+
+
+# -- what is no module --------------------------------------------------------------
+
+
+def refusal(host: LocalHost, data: bytes, name: str = "hello.ko") -> str:
+    with pytest.raises(ModuleFileError) as caught:
+        read_module_file(host, write(host, data, name))
+    return str(caught.value)
+
+
+def test_an_empty_file(host: LocalHost) -> None:
+    assert refusal(host, b"").startswith("/hello.ko is empty.")
+    assert "empty when unpacked" in refusal(host, gzip.compress(b""))
+
+
+@pytest.mark.parametrize("data", [b"x", b"#!/bin/sh\n", b"<html>", b"\0" * 100])
+def test_a_file_that_is_no_elf(host: LocalHost, data: bytes) -> None:
+    assert "no ELF file" in refusal(host, data)
+    assert data[:8].hex(" ") in refusal(host, data)
+
+
+def test_an_elf_file_that_is_no_module(host: LocalHost) -> None:
+    with open(sys.executable, "rb") as file:
+        assert "no .modinfo section" in refusal(host, file.read())
+
+
+def test_every_truncation_is_told(host: LocalHost) -> None:
+    data = make_module(MODINFO, imports=["printk"])
+    for length in range(1, len(data)):
+        assert refusal(host, data[:length])
+    assert "cut off" in refusal(host, data[:-1])
+
+
+@pytest.mark.parametrize("extension", [".ko.gz", ".ko.xz", ".ko.zst"])
+def test_every_truncation_of_a_packed_file_is_told(host: LocalHost, extension: str) -> None:
+    data = PACKERS[extension](make_module(MODINFO))
+    for length in range(1, len(data)):
+        assert refusal(host, data[:length], f"hello{extension}")
+
+
+@pytest.mark.parametrize("extension", [".ko.gz", ".ko.xz", ".ko.zst"])
+def test_a_bomb_is_refused_before_it_fills_the_memory(host: LocalHost, extension: str) -> None:
+    path = write(host, PACKERS[extension](bytes(50_000_000)), f"bomb{extension}")
+    with pytest.raises(ModuleFileError, match=r"unpacks to more than 1\.0 MiB"):
+        open_unpacked(host, path, limit=1024 * 1024)
+
+
+def test_many_small_streams_are_a_bomb_too(host: LocalHost) -> None:
+    path = write(host, gzip.compress(bytes(300_000)) * 4)
+    with pytest.raises(ModuleFileError, match="unpacks to more than"):
+        open_unpacked(host, path, limit=1024 * 1024)
+
+
+def test_a_section_that_claims_the_whole_disk_is_not_read(host: LocalHost) -> None:
+    data = bytearray(make_module(MODINFO))
+    table = int.from_bytes(data[40:48], "little")
+    size = table + 64 + 32  # of the first real section
+    data[size : size + 8] = (1 << 62).to_bytes(8, "little")
+    assert "cut off" in refusal(host, bytes(data))
+    # A sparse file is as large as it says without holding anything.
+    data[size : size + 8] = (1 << 36).to_bytes(8, "little")
+    path = write(host, bytes(data))
+    os.truncate(host.root / "hello.ko", 1 << 40)
+    with pytest.raises(ModuleFileError, match="too large"):
+        read_module_file(host, path)
+
+
+def test_a_folder_a_pipe_and_a_file_that_is_not_there(host: LocalHost) -> None:
+    (host.root / "folder.ko").mkdir()
+    os.mkfifo(host.root / "pipe.ko")
+    for name in ("/folder.ko", "/pipe.ko"):
+        with pytest.raises(ModuleFileError, match="no regular file"):
+            read_module_file(host, name)
+    with pytest.raises(UnreadableError, match=r"There is no file /gone\.ko"):
+        read_module_file(host, "/gone.ko")
+    write(host, b"x", "file")
+    with pytest.raises(UnreadableError, match="There is no file"):
+        read_module_file(host, "/file/below.ko")
+
+
+class FailingHost(LocalHost):
+    """A system whose files fail in a chosen way: when opened, or at a chosen read."""
+
+    def __init__(self, root: Path, code: int, reads: int) -> None:
+        super().__init__(root)
+        self.code = code
+        self.reads = reads
+
+    def open(self, path: str) -> BinaryIO:
+        if self.reads == 0:
+            raise OSError(self.code, os.strerror(self.code))
+        host = self
+
+        class Failing(io.FileIO):
+            def read(self, size: int | None = -1, /) -> bytes:
+                host.reads -= 1
+                if host.reads == 0:
+                    raise OSError(host.code, os.strerror(host.code))
+                return super().read(size)
+
+        return Failing(self.locate(path))
+
+
+@pytest.mark.parametrize("reads", range(8))
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        (errno.EACCES, "may not be read by this user"),
+        (errno.ENOENT, "There is no file"),
+        (errno.EIO, "Input/output error"),
+        (errno.ESTALE, "Stale file handle"),
+    ],
+)
+def test_whatever_the_system_says_while_reading_is_told(
+    host: LocalHost, code: int, says: str, reads: int
+) -> None:
+    path = write(host, make_module(MODINFO, signature=sign(bytes(30))))
+    with pytest.raises(UnreadableError, match=says):
+        read_module_file(FailingHost(host.root, code, reads), path)
+
+
+def test_names_in_messages_are_safe_for_a_terminal(host: LocalHost) -> None:
+    message = refusal(host, b"", "\x1b[31mred.ko")
+    assert "\x1b" not in message
+    assert r"\x1b[31mred.ko is empty" in message
+
+
+def test_reading_modules_closes_their_files(host: LocalHost) -> None:
+    good = write(host, make_module(MODINFO))
+    bad = write(host, b"\x7fELF", "bad.ko")
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(10):
+        read_module_file(host, good)
+        with pytest.raises(KmodtuiError):
+            read_module_file(host, bad)
+    assert len(os.listdir("/proc/self/fd")) == before

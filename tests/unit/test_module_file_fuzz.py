@@ -1,0 +1,93 @@
+"""Whatever bytes a .ko holds: facts or a sentence, and never anything else."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import random
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kmodtui.errors import KmodtuiError
+from kmodtui.kernel.host import LocalHost
+from kmodtui.kernel.module_file import read_exports, read_imports, read_module_file
+from kmodtui.model.module_info import modinfo_lines, modinfo_text
+from tests.support.elf import make_module, sign
+from tests.unit.test_module_file import pkcs7
+
+SIGNED = make_module(
+    (b"license=GPL", b"parm=a:b", b"parmtype=a:int", b"alias=x*"),
+    exports={"a": "__ksymtab", "b": "__ksymtab_gpl"},
+    namespaces={"b": "SPACE"},
+    imports=["printk"],
+    build_id=bytes(20),
+    signature=sign(pkcs7()),
+)
+NARROW = make_module(exports={"a": "__ksymtab_gpl"}, imports=["f"], bits=32, order=">", machine=3)
+SEEDS = [
+    SIGNED,
+    NARROW,
+    gzip.compress(SIGNED, mtime=0),
+    lzma.compress(NARROW),
+]
+
+
+def read_everything(path: Path) -> None:
+    """Read and format all that there is; only errors of ours may come out."""
+    host = LocalHost()
+    for read in (read_module_file, read_exports, read_imports):
+        try:
+            found = read(host, str(path))
+        except KmodtuiError as error:
+            sentence = str(error)
+            assert sentence.isprintable()
+            continue
+        if read is read_module_file:
+            modinfo_lines(found)
+            assert all(line.replace("\t", "").isprintable() for line in modinfo_text(found))
+            assert all(parameter.name.isprintable() for parameter in found.parameters)
+        else:
+            assert all(symbol.name.isprintable() for symbol in found)
+
+
+@settings(
+    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.sampled_from(SEEDS),
+    st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), max_size=8),
+    st.integers(0, 1 << 16),
+)
+def test_changed_and_cut_bytes_never_raise_anything_else(
+    tmp_path: Path, seed: bytes, changes: list[tuple[int, int]], cut: int
+) -> None:
+    data = bytearray(seed)
+    for position, value in changes:
+        data[position % len(data)] = value
+    path = tmp_path / "x.ko"
+    path.write_bytes(data[: len(data) - cut % len(data)] if cut % 2 else data)
+    read_everything(path)
+
+
+def test_every_byte_of_the_headers_set_to_extremes(tmp_path: Path) -> None:
+    path = tmp_path / "x.ko"
+    for seed in (SIGNED, NARROW):
+        table = len(seed) - 64 * 14 if seed is SIGNED else len(seed) - 40 * 8
+        for position in [*range(64), *range(max(0, table), len(seed))]:
+            for value in (0, 0xFF):
+                data = bytearray(seed)
+                data[position] = value
+                path.write_bytes(data)
+                read_everything(path)
+
+
+def test_noise_behind_each_magic_number(tmp_path: Path) -> None:
+    noise = random.Random(1)
+    path = tmp_path / "x.ko"
+    for magic in (b"\x7fELF\2\1\1", b"\x1f\x8b\x08", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"):
+        for length in (0, 1, 10, 60, 64, 300, 5000):
+            for _ in range(10):
+                path.write_bytes(magic + noise.randbytes(length))
+                read_everything(path)
