@@ -78,8 +78,13 @@ class Ended(NamedTuple):
 
     @property
     def last_line(self) -> str:
-        """The last thing that it printed."""
-        return (self.output.strip().splitlines() or [""])[-1]
+        """The last thing that it had to say, where that is anything but what it did.
+
+        With its output in a file, modprobe's `insmod` lines come after its errors.
+        """
+        lines = self.output.strip().splitlines()
+        said = [line for line in lines if not line.startswith(("insmod ", "rmmod "))]
+        return (said or lines or [""])[-1]
 
 
 class Outcome(NamedTuple):
