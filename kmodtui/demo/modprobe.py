@@ -88,17 +88,20 @@ class Modprobe:
         separator = command.index("--")
         words = command[separator + 1 :]
         failure = 0
-        if "-r" in command[:separator]:
-            for name in words:
-                # It goes on after a refusal.
-                failure = (yield from self._unload(name, said)) or failure
-        else:
-            failure = yield from self._load(words[0], words[1:], said)
+        try:
+            if "-r" in command[:separator]:
+                for name in words:
+                    failure = (yield from self._unload(name, said)) or failure
+            else:
+                failure = yield from self._load(words[0], words[1:], said)
+        except _FatalError as fatal:
+            said.lines.append(f"modprobe: FATAL: {fatal}")
+            failure = fatal.errno
         return Outcome(
             command=tuple(command),
             exit=1 if failure else 0,
             errno=failure or None,
-            output="".join(f"{line}\n" for line in said.lines),
+            output="".join(f"{line}\n" for line in (*said.lines, *said.buffered)),
             log=tuple(self.kernel.log[began:]),
         )
 
@@ -111,8 +114,9 @@ class Modprobe:
         if not modules:
             if self.index.is_builtin(name):
                 return 0
-            said.fatal(f"Module {name} not found in directory {self.index.shown}")
-            return errno.ENOENT
+            raise _FatalError(
+                errno.ENOENT, f"Module {name} not found in directory {self.index.shown}"
+            )
         failure = 0
         for module in modules:
             failure = yield from self._load_with_needs(module, parameters, said)
@@ -131,7 +135,7 @@ class Modprobe:
             if self._is_there(module):
                 continue
             given = parameters if module == target else ()
-            said.lines.append(f"insmod {self.index.path(module)} {' '.join(given)}")
+            said.buffered.append(f"insmod {self.index.path(module)} {' '.join(given)}")
             failure = yield from self.kernel.insert(module, given)
             if failure and failure != errno.EEXIST and module in required:
                 return failure
@@ -164,11 +168,8 @@ class Modprobe:
     def _unload(self, name: str, said: _Said) -> Call:
         modules = self.index.lookup(name) or self._without_file(name)
         if not modules:
-            if self.index.is_builtin(name):
-                said.fatal(f"Module {canonical(name)} is builtin.")
-            else:
-                said.fatal(f"Module {name} not found.")
-            return errno.ENOENT
+            found = "is builtin" if self.index.is_builtin(name) else "not found"
+            raise _FatalError(errno.ENOENT, f"Module {name} {found}.")
         for module in modules:
             if failure := (yield from self._remove(module, said)):
                 return failure
@@ -181,8 +182,7 @@ class Modprobe:
         for soft in reversed(after):
             yield from self._remove(soft, said)
         if self.kernel.refcount(module) > 0:
-            said.fatal(f"Module {module} is in use.")
-            return errno.EAGAIN
+            raise _FatalError(errno.EAGAIN, f"Module {module} is in use.")
         if failure := (yield from self._rmmod(module, said)):
             return failure
         for needed in self.index.dependencies(module):
@@ -196,7 +196,8 @@ class Modprobe:
         said.lines.append(f"rmmod {module}")
         failure = yield from self.kernel.delete(module)
         if failure:
-            said.error(f"could not remove '{module}': {os.strerror(failure)}")
+            where = "../libkmod/libkmod-module.c:856 kmod_module_remove_module()"
+            said.error(f"{where} could not remove '{module}': {os.strerror(failure)}")
         return failure
 
     def _is_there(self, module: str) -> bool:
@@ -207,14 +208,29 @@ class Modprobe:
         return (canonical(name),) if self._is_there(canonical(name)) else ()
 
 
+class _FatalError(Exception):
+    """modprobe ends at once with this message, whatever it had still to do.
+
+    Attributes:
+        errno: what the system call would have answered.
+    """
+
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.errno = number
+
+
 @dataclass
 class _Said:
-    """What modprobe has printed."""
+    """What modprobe has printed.
+
+    Attributes:
+        lines: what appears at once.
+        buffered: what appears when it ends: the standard output of a load, which is no terminal.
+    """
 
     lines: list[str] = field(default_factory=list)
+    buffered: list[str] = field(default_factory=list)
 
     def error(self, text: str) -> None:
         self.lines.append(f"modprobe: ERROR: {text}")
-
-    def fatal(self, text: str) -> None:
-        self.lines.append(f"modprobe: FATAL: {text}")

@@ -38,8 +38,8 @@ _SAID_ONCE = ("taints kernel", "tainting kernel")
 
 
 def _nbd_init(parameters: Mapping[str, str]) -> int:
-    # More partitions than DISK_MAX_PARTS can be.
-    return errno.EINVAL if int(parameters.get("max_part", "0")) > 255 else 0
+    # DISK_MAX_PARTS is 256, the disk itself being one of them.
+    return 0 if 0 <= int(parameters.get("max_part", "0")) <= 255 else errno.EINVAL
 
 
 class SimulatedKernel:

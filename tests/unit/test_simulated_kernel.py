@@ -144,6 +144,17 @@ def test_refuses_to_unload(kernel: SimulatedKernel, name: str, number: int, word
     assert proc_modules(kernel) == before
 
 
+def test_a_refusal_in_the_middle_ends_modprobe(kernel: SimulatedKernel) -> None:
+    kernel.load("libcrc32c")
+    kernel.load("dummy")
+    # libcrc32c has gone when its softdep turns out to be in use, and dummy's turn never comes.
+    outcome = kernel.unload("libcrc32c", "dummy")
+    assert outcome.output == "rmmod libcrc32c\nmodprobe: FATAL: Module crc32c_generic is in use.\n"
+    assert (outcome.exit, outcome.errno) == (1, errno.EAGAIN)
+    assert kernel.state("libcrc32c") is None
+    assert kernel.state("dummy") is ModuleState.LIVE
+
+
 @pytest.mark.parametrize("name", ["dummy", "vfat"])
 def test_unloading_what_is_not_loaded_succeeds_without_doing_anything(
     kernel: SimulatedKernel, name: str
