@@ -9,6 +9,7 @@ A folder `modules/NAME` with
 - `init_size`: bytes of init memory, in decimal; where absent it counts as one page
 - `sys/`: what came below /sys with it, `sys/module/NAME` above all
 - `load.log`, `unload.log`: kernel-log records, each `LEVEL TEXT`
+- `unload.error`: what modprobe said when it could not be unloaded; mostly absent
 
 Whom a module takes symbols from (`depends=`) and the types of its parameters
 (`parmtype=`) stand in the `.modinfo` section of its .ko file.
@@ -60,6 +61,16 @@ class RecordedModule:
         """Bytes that it holds more while it is Loading."""
         text = self._read("init_size").strip()
         return int(text) if text.isdigit() else _PAGE
+
+    @cached_property
+    def own_references(self) -> int:
+        """References that it takes on itself when it is loaded, as sctp does with its sockets.
+
+        A count above the users' alone does not prove it: that module may have
+        been in use by something that was there before.
+        """
+        stays = (self.folder / "unload.error").exists()
+        return self.settled.other_references if stays else 0
 
     @cached_property
     def rows(self) -> bytes:

@@ -8,6 +8,8 @@ real kernel. Its two folders, `root` and `modules`, are what
 from __future__ import annotations
 
 import atexit
+import contextlib
+import fcntl
 import io
 import lzma
 import os
@@ -20,6 +22,7 @@ from pathlib import Path, PurePosixPath
 from kmodtui.errors import UnreadableError
 
 _NAME = "recording.tar.xz"
+_PREFIX = "kmodtui-demo-"
 
 
 def unpack_recording() -> Path:
@@ -28,9 +31,8 @@ def unpack_recording() -> Path:
     Raises:
         UnreadableError: the recording is missing or damaged, or there is no room for it.
     """
-    folder = Path(tempfile.mkdtemp(prefix="kmodtui-demo-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     try:
+        folder = _new_folder()
         unpack(files(__package__).joinpath(_NAME).read_bytes(), folder)
     except FileNotFoundError:
         raise UnreadableError(
@@ -47,6 +49,36 @@ def unpack_recording() -> Path:
             f"It needs about 10 MiB in {tempfile.gettempdir()}; set TMPDIR to use another folder.",
         ) from error
     return folder
+
+
+def _new_folder() -> Path:
+    """Return a folder that goes when the program ends, or when the next demo begins.
+
+    A program that is killed cleans nothing up. It has left its lock, though, and
+    that is how the next one knows.
+    """
+    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            lock = _lock(left)
+            shutil.rmtree(left, ignore_errors=True)
+            os.close(lock)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    _lock(folder)  # until the process ends
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _lock(folder: Path) -> int:
+    """Return a descriptor that holds a lock on a folder of this user; OSError if another does."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        if os.fstat(descriptor).st_uid != os.geteuid():
+            raise PermissionError
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def unpack(archive: bytes, folder: Path) -> None:

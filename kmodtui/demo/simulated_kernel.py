@@ -265,7 +265,7 @@ class SimulatedKernel:
             address=line.address,
             state=ModuleState.LOADING,
             init_size=recorded.init_size,
-            references=1,
+            references=1 + recorded.own_references,
             depends=list(recorded.depends),
             rows=recorded.loading_rows,
         )

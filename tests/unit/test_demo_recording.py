@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import io
 import lzma
+import os
+import subprocess
+import sys
 import tarfile
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from kmodtui.demo import recording
 from kmodtui.demo.recording import unpack
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from tests.support.small_recording import write_small_recording
@@ -73,3 +78,19 @@ def test_a_cut_archive_is_an_error(tmp_path: Path) -> None:
     for part in (whole[: len(whole) // 2], b"", b"nothing of the kind"):
         with pytest.raises((tarfile.TarError, lzma.LZMAError, EOFError)):
             unpack(part, tmp_path)
+
+
+def test_what_a_killed_demo_has_left_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    code = "import os, signal; from kmodtui.demo import recording as r; r._new_folder();" + (
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=False)
+    (left,) = tmp_path.glob("kmodtui-demo-*")
+    in_use = recording._new_folder()
+    assert not left.exists()
+    recording._new_folder()
+    assert in_use.exists(), "its program still runs"
