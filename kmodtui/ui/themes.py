@@ -22,7 +22,7 @@ DARK = Theme(
         "rule": "#3a464b",
         "cursor": "#2b4a4b",
         "cursor-idle": "#232d30",
-        "flash": "#4a4426",
+        "flash": "#2f3326",
         "strong": "#f0f4f4",
     },
 )

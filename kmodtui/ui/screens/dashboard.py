@@ -136,6 +136,8 @@ class DashboardScreen(Screen[None]):
         stays = left_behind(went, remaining, index, self._table) if index else {}
         self._change_and_symbols.show_symbols(self._symbols)
         self._change_and_symbols.show_change(change, stays)
+        if isinstance(dialog := self.app.screen, PlanDialog):
+            dialog.show_change(change, stays)
         self._modules.mark_new({module.name for module in (*change.came, *change.reloaded)})
         self._show_edges()
 
@@ -359,8 +361,12 @@ class DashboardScreen(Screen[None]):
         except KmodtuiError as error:
             desk(self).report(error)
             return
-        await self.app.push_screen(PlanDialog(self.machine, plan), self._after_plan)
 
-    def _after_plan(self, _done: bool | None) -> None:
-        self._show_header()
-        self.monitor.read_now()
+        def closed(done: bool | None) -> None:
+            self._show_header()
+            self.monitor.read_now()
+            if done:
+                self._modules.select(plan.target)
+                self.action_pane("symbols")
+
+        await self.app.push_screen(PlanDialog(self.machine, plan), closed)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
+from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -12,14 +15,18 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 from textual.worker import Worker
 
-from kmodtui.errors import ElevationCancelledError, KmodtuiError
+from kmodtui.model.explain import Explanation
+from kmodtui.model.explanation import Kind
+from kmodtui.model.history import Change
 from kmodtui.model.plan import Action, Plan
 from kmodtui.model.text import clean
 from kmodtui.privileged.protocol import LogRecord
-from kmodtui.services.actions import Outcome, perform
+from kmodtui.services.actions import perform
 from kmodtui.services.machine import Machine
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.desk import desk
+from kmodtui.ui.widgets.change_view import summary
+from kmodtui.ui.widgets.line_view import Line
 
 TICK = 0.5
 """Seconds between two updates of the elapsed time while a plan runs."""
@@ -39,10 +46,12 @@ class PlanDialog(ModalScreen[bool]):
         super().__init__()
         self._machine = machine
         self._plan = plan
-        self._outcome: Outcome | None = None
+        self._outcome: Explanation | None = None
         self._work: Worker[None] | None = None
         self._elapsed = 0.0
         self._log: list[LogRecord] = []
+        self._change: Change | None = None
+        self._stays: Mapping[str, str] = {}
         self._body = Static("", id="plan-body", markup=False)
         self._keys = Static("", id="plan-keys", markup=False)
 
@@ -63,71 +72,101 @@ class PlanDialog(ModalScreen[bool]):
     def _style(self, name: str) -> str:
         return self.app.theme_variables.get(name, "")
 
-    def _line(self, *parts: tuple[str, str]) -> Text:
-        text = Text()
-        for words, style in parts:
-            text.append(clean(words), self._style(style) if style else "")
-        return text
+    def _text(self, words: str, style: str = "") -> Text:
+        return Text(clean(words), self._style(style) if style else "")
 
-    def _page(self, *lines: Text) -> None:
-        self._body.update(Text("\n").join(lines))
+    def _page(self, *parts: RenderableType) -> None:
+        self._body.update(Group(*parts))
+
+    def _table(self) -> Table:
+        """Return a table without lines, whose last column breaks where it is too long."""
+        table = Table.grid(padding=(0, 2, 0, 0))
+        for _ in range(3):
+            table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
+        return table
 
     def _show_plan(self) -> None:
         plan = self._plan
-        lines = []
+        parts: list[RenderableType] = []
         if plan.refused:
-            lines += [self._line((plan.refused, "error")), self._line((plan.remedy, "")), Text()]
-        width = max((len(step.module) for step in plan.steps), default=0)
+            parts += [self._text(plan.refused, "error"), self._text(plan.remedy), Text()]
+        steps = self._table()
         for number, step in enumerate(plan.steps, 1):
             changes = step.action in (Action.INSMOD, Action.RMMOD)
-            lines.append(
-                self._line(
-                    (f"{number:>3}  ", "dim"),
-                    (f"{step.action:<8}", "accent" if changes else "dim"),
-                    (f"{step.module:<{width}}  ", "strong" if changes else "dim"),
-                    (step.reason, "dim"),
-                )
+            reason = self._text(step.reason, "dim")
+            if step.options:
+                reason = Text("\n").join((reason, self._text(" ".join(step.options), "accent")))
+            steps.add_row(
+                self._text(f"{number:>2}", "dim"),
+                self._text(step.action, "accent" if changes else "dim"),
+                self._text(step.module, "strong" if changes else "dim"),
+                reason,
             )
-            for option in step.options:
-                lines.append(self._line((" " * 13 + option, "accent")))
         for name, why in plan.stays.items():
-            stays = f"stays   {name:<{width}}  "
-            lines.append(self._line(("  =  ", "dim"), (stays, "dim"), (why, "dim")))
-        if plan.warnings:
-            lines.append(Text())
-            lines += [self._line((f"! {warning}", "warning")) for warning in plan.warnings]
-        lines += [
-            Text(),
-            self._line(("command    ", "dim"), (" ".join(plan.command), "")),
-            self._line(("privilege  ", "dim"), (self._machine.root_words, "")),
-        ]
-        self._page(*lines)
+            words = (" =", "stays", name, why)
+            steps.add_row(*(self._text(word, "dim") for word in words))
+        if steps.row_count:
+            parts += [steps, Text()]
+        for warning in plan.warnings:
+            parts += [self._text(f"! {warning}", "warning"), Text()]
+        if not plan.refused:
+            how = Table.grid(padding=(0, 2, 0, 0))
+            how.add_row(self._text("command", "dim"), self._text(" ".join(plan.command)))
+            how.add_row(self._text("privilege", "dim"), self._text(self._machine.root_words))
+            parts.append(how)
+        self._page(*parts)
         if plan.refused or plan.does_nothing:
             self._show_keys(("Esc", "close"))
         else:
             self._show_keys(("y", plan.verb), ("Esc", "cancel"))
 
     def _show_keys(self, *keys: tuple[str, str]) -> None:
-        parts: list[tuple[str, str]] = []
+        line = Text()
         for key, label in keys:
-            parts += [(f" {key} ", "accent"), (f"{label}  ", "")]
-        self._keys.update(self._line(*parts))
+            line.append(f" {key} ", self._style("accent"))
+            line.append(f"{label}  ")
+        self._keys.update(line)
 
     def _show_running(self) -> None:
         verb = "Loading" if self._plan.verb == "load" else "Unloading"
-        lines = [self._line((f"{verb} {self._plan.target}… {self._elapsed:.1f} s", "accent"))]
-        lines += [self._line((record.text, "dim")) for record in self._log]
-        self._page(*lines)
+        self._page(
+            self._text(f"{verb} {self._plan.target}… {self._elapsed:.1f} s", "accent"),
+            *(self._text(record.text, "dim") for record in self._log),
+        )
         self._show_keys(("Esc", "stop waiting"))
 
-    def _show_outcome(self, outcome: Outcome) -> None:
-        lines = [self._line((outcome.title, "success" if outcome.ok else "error"))]
-        lines += [self._line((text, "")) for text in outcome.sentences]
-        if outcome.evidence:
-            lines += [Text(), self._line(("kernel log", "dim"))]
-            lines += [self._line(("  " + text, "dim")) for text in outcome.evidence]
-        self._page(*lines)
+    def _show_outcome(self) -> None:
+        told = self._outcome
+        if told is None:
+            return
+        colour = {Kind.DONE: "success", Kind.WARNING: "warning", Kind.FAILURE: "error"}[told.kind]
+        parts = [self._text(told.title, colour), self._text(told.cause)]
+        if told.remedy:
+            parts.append(self._text(told.remedy))
+        if self._change is not None and told.kind is not Kind.FAILURE:
+            parts += [Text(), *(self._line(line) for line in summary(self._change, self._stays))]
+        log = [record.text for record in self._log]
+        evidence = [line for line in told.evidence if line not in log]
+        if log or evidence:
+            parts += [Text(), self._text("kernel log of that moment", "dim")]
+            parts += [
+                self._text("  " + line, "warning" if line in told.evidence else "dim")
+                for line in (*log, *evidence)
+            ]
+        self._page(*parts)
         self._show_keys(("Enter", "close"))
+
+    def _line(self, line: Line) -> Text:
+        names = {"good": "success", "bad": "error", "warn": "warning"}
+        return Text.assemble(
+            *((clean(text), self._style(names.get(style, style))) for text, style in line)
+        )
+
+    def show_change(self, change: Change, stays: Mapping[str, str]) -> None:
+        """Tell what the kernel's symbols did, once the monitor has seen it."""
+        self._change, self._stays = change, stays
+        self._show_outcome()
 
     # What is done
 
@@ -146,14 +185,9 @@ class PlanDialog(ModalScreen[bool]):
             self._outcome = await perform(
                 self._machine, self._plan, desk(self).foreground, self._take_log
             )
-        except ElevationCancelledError as error:
-            self._outcome = Outcome.not_done(error)
-        except KmodtuiError as error:
-            desk(self).log_failure(error)
-            self._outcome = Outcome.not_done(error)
         finally:
             ticking.stop()
-        self._show_outcome(self._outcome)
+        self._show_outcome()
 
     def _tick(self) -> None:
         self._elapsed += TICK
@@ -166,11 +200,12 @@ class PlanDialog(ModalScreen[bool]):
     def action_accept(self) -> None:
         """Close once it is over; never confirm."""
         if self._outcome is not None:
-            self.dismiss(self._outcome.ok)
+            self.action_cancel()
 
     def action_cancel(self) -> None:
         """Close, or stop waiting: what the kernel has begun goes on, and the panes will show it."""
-        self.dismiss(self._outcome is not None and self._outcome.ok)
+        told = self._outcome
+        self.dismiss(told is not None and told.kind is not Kind.FAILURE)
 
     def action_scroll(self, lines: int) -> None:
         """Scroll a long plan."""

@@ -6,10 +6,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from rich.cells import cell_len
+
 from kmodtui.model.history import Change
 from kmodtui.model.symbols import OwnerDelta, Symbol, SymbolRows, type_words
 from kmodtui.model.text import counted, human_size
-from kmodtui.ui.widgets.line_view import Line, LineView, Part, fit
+from kmodtui.ui.widgets.line_view import Line, LineView, Part, fit, wrapped
 
 WAITING = (
     "Waiting for a module to be loaded or unloaded, here or by anyone else on this machine. "
@@ -67,6 +69,7 @@ class ChangeLines(LineView):
         self._stays: Mapping[str, str] = {}
         self._shown = _Shown()
         self._rows: list[Note | Group | Row] = []
+        self._width = 0
 
     @property
     def change(self) -> Change | None:
@@ -99,15 +102,12 @@ class ChangeLines(LineView):
         rows: list[Note | Group | Row] = []
         change = self._change
         if change is not None:
-            rows += [Note(line) for line in summary(change)]
+            rows += [Note(line) for line in summary(change, width=self._width)]
             for delta in change.symbols.owners:
                 for sign, symbols in (("+", delta.gained), ("−", delta.lost)):
                     if len(symbols):
                         rows += self._group(delta, sign, symbols)
-            rows += [
-                Note((("  = ", "accent"), (name, "strong"), (f"  stays loaded: {why}", "dim")))
-                for name, why in self._stays.items()
-            ]
+            rows += [Note(line) for line in staying(self._stays)]
         self._rows = rows
         self.lines_changed()
 
@@ -123,6 +123,13 @@ class ChangeLines(LineView):
                 times[symbol] = times.get(symbol, 0) + 1
         shown = sorted(times, key=lambda symbol: (symbol.name, symbol.type))
         return [group, *(Row(sign, symbol, times[symbol]) for symbol in shown)]
+
+    def on_resize(self) -> None:
+        """Break the lists of names anew."""
+        width = self.scrollable_content_region.width
+        if width != self._width:
+            self._width = width
+            self._build()
 
     def line_count(self) -> int:
         """Return how many lines the change has as it is folded now."""
@@ -149,8 +156,22 @@ class ChangeLines(LineView):
             self._build()
 
 
-def summary(change: Change) -> list[Line]:
-    """Return the lines that tell a change in words and numbers."""
+def staying(stays: Mapping[str, str]) -> list[Line]:
+    """Return a line for each module that stays loaded although its user went."""
+    return [
+        (("= ", "accent"), (name, "strong"), (f" stays loaded: {why}", "dim"))
+        for name, why in stays.items()
+    ]
+
+
+def summary(change: Change, stays: Mapping[str, str] | None = None, width: int = 0) -> list[Line]:
+    """Return the lines that tell a change in words and numbers.
+
+    Args:
+        change: what happened.
+        stays: what stays loaded although its user went, with the reason.
+        width: cells to break the lists of names at; 0 for lines of any length.
+    """
     clock = time.strftime("%H:%M:%S", time.localtime(change.when))
     lines: list[Line] = []
     parts: list[Part] = []
@@ -176,20 +197,28 @@ def summary(change: Change) -> list[Line]:
         ("came and went", "accent", list(change.passing)),
     ):
         if names:
-            lines.append(((f"{sign} ", style), (" ".join(names), "")))
-    return lines
+            text = " ".join(names)
+            indent = len(sign) + 1
+            broken = wrapped(text, max(12, width - indent)) if width else [text]
+            lines.append(((f"{sign} ", style), (broken[0], "")))
+            lines += [((" " * indent + more, ""),) for more in broken[1:]]
+    return [*lines, *staying(stays or {})]
 
 
 def _group_line(group: Group, width: int) -> Line:
     style = "good" if group.sign == "+" else "bad"
     name_width = max(12, min(24, width - 40))
-    types = " ".join(f"{letter} {count:,}" for letter, count in group.rows.types.items())
+    types = group.rows.types
+    free = width - name_width - 12
+    told = " · ".join(f"{count:,} {type_words(letter)}" for letter, count in types.items())
+    if cell_len(told) > free:
+        told = "  ".join(f"{letter} {count:,}" for letter, count in types.items())
     return (
         ("▾ " if group.unfolded else "▸ ", "accent"),
         (fit(group.delta.owner or "the kernel itself", name_width), "strong"),
         (fit(f"{group.sign}{len(group.rows):,}", 8, right=True), style),
         ("  ", ""),
-        (types, "dim"),
+        (told, "dim"),
     )
 
 

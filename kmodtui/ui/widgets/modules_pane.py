@@ -56,6 +56,7 @@ class ModuleLines(LineView):
         self.fresh: set[str] = set()
         self.flashing: set[str] = set()
         self.empty_text = "Reading /proc/modules…"
+        self.longest = 0
 
     def line_count(self) -> int:
         """Return how many modules are shown."""
@@ -64,15 +65,15 @@ class ModuleLines(LineView):
     def line(self, index: int, width: int) -> Line:
         """Return a module's row."""
         module = self.rows[index]
-        widths = column_widths(width)
+        widths = column_widths(width, self.longest)
         mark: Part = ("● ", "good") if module.name in self.fresh else ("  ", "")
         refs = "-" if module.refcount is None else str(module.refcount)
         state = "" if module.state is ModuleState.LIVE else "warn"
         return (
             mark,
             (fit(module.name, widths.name), "strong"),
-            (fit(human_size(module.size), 11, right=True), ""),
-            (fit(refs, 6, right=True), "dim" if module.refcount == 0 else ""),
+            (fit(human_size(module.size), 10, right=True), ""),
+            (fit(refs, 5, right=True), "dim" if module.refcount == 0 else ""),
             ("  ", ""),
             (fit(module.state, widths.state), state or "dim"),
             (fit(module.taints, 6), "warn"),
@@ -93,11 +94,12 @@ class Widths:
     users: int
 
 
-def column_widths(width: int) -> Widths:
-    """Return how a row of `width` cells is shared out."""
-    fixed = 2 + 11 + 6 + 2 + 6
+def column_widths(width: int, longest: int) -> Widths:
+    """Return how a row of `width` cells is shared out, for names of at most `longest` cells."""
+    fixed = 2 + 10 + 5 + 2 + 6
     state = 10 if width >= 64 else 6
-    name = max(10, min(26, (width - fixed - state) * 3 // 5))
+    free = width - fixed - state
+    name = max(10, min(longest + 2, free * 2 // 3))
     return Widths(name, state, max(0, width - fixed - state - name))
 
 
@@ -159,6 +161,7 @@ class ModulesPane(Vertical):
         """Show a reading; the cursor stays on its module, wherever that row is now."""
         self._table = table
         self._read = True
+        self._lines.longest = max((len(module.name) for module in table), default=0)
         self._lines.fresh &= set(table.by_name)
         self._arrange()
 
@@ -231,12 +234,13 @@ class ModulesPane(Vertical):
         self._draw_head()
 
     def _draw_head(self) -> None:
-        widths = column_widths(self._lines.scrollable_content_region.width or self.size.width)
+        width = self._lines.scrollable_content_region.width or self.size.width
+        widths = column_widths(width, self._lines.longest)
         self._head.update(
             "  "
             + fit("name", widths.name)
-            + fit("size", 11, right=True)
-            + fit("refs", 6, right=True)
+            + fit("size", 10, right=True)
+            + fit("refs", 5, right=True)
             + "  "
             + fit("state", widths.state)
             + fit("taint", 6)
