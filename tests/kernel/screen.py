@@ -1,0 +1,24 @@
+"""A terminal in the guest, over SSH: what a person on another machine has in front of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tests.kernel.vm import VM
+from tests.support.terminal import Terminal
+
+START_SECONDS = 60.0
+"""How long the dashboard may take to show its first screen under emulation; 6 to 10 s are usual."""
+
+
+def open_terminal(
+    vm: VM,
+    user: str,
+    command: Sequence[str] | str = (),
+    *,
+    columns: int = 120,
+    rows: int = 40,
+    term: str = "xterm-256color",
+) -> Terminal:
+    """A terminal with a command of a user in it, or with their shell if there is none."""
+    return Terminal(vm.ssh(user, command, terminal=True), columns=columns, rows=rows, term=term)
