@@ -1,0 +1,427 @@
+"""The real helper, in its own process, on a folder instead of on /."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kmodtui.errors import HelperDiedError
+from kmodtui.privileged import helper, protocol
+from kmodtui.privileged.client import HelperClient
+from kmodtui.privileged.protocol import Bye, Finished, Result, ResultCode, decode_answer
+from tests.support.helper_folder import HelperFolder
+
+HELPER = Path(helper.__file__)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> HelperFolder:
+    return HelperFolder(tmp_path / "system")
+
+
+@pytest.fixture
+async def session(folder: HelperFolder) -> Any:
+    client = await HelperClient.connect(await folder.transport(), "test")
+    yield client
+    await client.close()
+
+
+async def raw(folder: HelperFolder, *lines: bytes, **limits: float) -> list[Result]:
+    """Send bytes as they are, and return the results until the helper has ended."""
+    transport = await folder.transport(**limits)
+    await transport.receive()
+    for line in lines:
+        await transport.send(line)
+    results = []
+    while len(results) < sum(line.count(b"\n") for line in lines):
+        answer = decode_answer(await transport.receive())
+        assert isinstance(answer, Finished)
+        results.append(answer.result)
+    await transport.close()
+    return results
+
+
+async def test_a_load_is_done_when_the_kernel_lists_the_module(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    folder.behave({"btrfs": {"print": "insmod /lib/x.ko \n"}})
+    result = await session.load("btrfs", ["a=b", "c=1,2"])
+    assert result.ok
+    assert (result.before, result.after) == ({"btrfs": None}, {"btrfs": "Live"})
+    assert result.output == "insmod /lib/x.ko \n"
+    assert result.exit == 0
+    modprobe = str(folder.root / "sbin" / "modprobe")
+    assert result.command == (modprobe, "-v", "--", "btrfs", "a=b", "c=1,2")
+
+
+async def test_modprobe_gets_a_fresh_world(
+    folder: HelperFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODPROBE_OPTIONS", "--force")
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/evil")
+    session = await HelperClient.connect(await folder.transport(), "test")
+    await session.load("btrfs")
+    await session.close()
+    (call,) = folder.calls
+    assert call["env"] == {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+    assert call["cwd"] == "/"
+    assert call["fds"] == [0, 1, 2, 3]  # 3 is the listing of the folder itself
+
+
+async def test_exit_0_is_not_success(folder: HelperFolder, session: HelperClient) -> None:
+    folder.behave({"btrfs": {"idle": True}})
+    result = await session.load("btrfs")
+    assert (result.ok, result.code, result.exit) == (False, ResultCode.NOT_DONE, 0)
+    folder.loaded("xor 4096 0 - Live")
+    folder.behave({"xor": {"idle": True}})
+    result = await session.unload(["xor"])
+    assert (result.ok, result.code) == (False, ResultCode.NOT_DONE)
+    assert result.after == {"xor": "Live"}
+
+
+async def test_a_bad_exit_is_success_if_the_kernel_says_so(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    folder.behave({"btrfs": {"exit": 1}})
+    assert (await session.load("btrfs")).ok
+
+
+@pytest.mark.parametrize(
+    ("words", "number"),
+    [
+        ("could not insert 'btrfs': Invalid argument", errno.EINVAL),
+        ("could not insert 'btrfs': Exec format error", errno.ENOEXEC),
+        ("could not insert 'btrfs': Key was rejected by service", errno.EKEYREJECTED),
+        ("could not insert 'btrfs': Unknown symbol in module, or unknown parameter (see dmesg)",
+         errno.ENOENT),
+        ("something else", None),
+    ],
+)  # fmt: skip
+async def test_the_errno_behind_modprobes_words(
+    folder: HelperFolder, session: HelperClient, words: str, number: int | None
+) -> None:
+    text = f"modprobe: ERROR: {words}\n"
+    folder.behave({"btrfs": {"idle": True, "exit": 1, "print": text}})
+    result = await session.load("btrfs")
+    assert (result.code, result.errno) == (ResultCode.FAILED, number)
+    assert result.message == text.strip()
+
+
+@pytest.mark.parametrize(
+    ("line", "number"),
+    [
+        ("xor 4096 1 btrfs, Live", errno.EAGAIN),
+        ("xor 4096 1 - Live", errno.EAGAIN),
+        ("xor 4096 0 [permanent], Live", errno.EBUSY),
+        ("xor 4096 1 - Loading", errno.EBUSY),
+    ],
+)
+async def test_the_errno_of_a_refused_unload_is_in_the_state(
+    folder: HelperFolder, session: HelperClient, line: str, number: int
+) -> None:
+    folder.loaded(line)
+    folder.behave({"xor": {"idle": True, "exit": 1, "print": "modprobe: FATAL: in use.\n"}})
+    result = await session.unload(["xor"])
+    assert (result.ok, result.code, result.errno) == (False, ResultCode.FAILED, number)
+
+
+async def test_unloading_several_stops_at_the_first_that_stays(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    folder.loaded("a 1 0 - Live", "b 1 1 - Live", "c 1 0 - Live")
+    folder.behave({"b": {"idle": True, "exit": 1}})
+    result = await session.unload(["a", "b", "c"])
+    assert result.subject == "b"
+    assert result.after == {"a": None, "b": "Live", "c": "Live"}
+    assert [call["argv"][-1] for call in folder.calls] == ["a", "b"]
+
+
+async def test_what_went_along_is_not_unloaded_again(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    folder.loaded("btrfs 1 0 - Live", "xor 1 1 btrfs, Live")
+    folder.behave({"btrfs": {"also": ["xor"]}})
+    result = await session.unload(["btrfs", "xor"])
+    assert result.ok
+    assert len(folder.calls) == 1
+
+
+async def test_names_are_the_kernels(folder: HelperFolder, session: HelperClient) -> None:
+    folder.modules_dep("kernel/sound/snd-pcm.ko.xz:")
+    assert (await session.load("snd-pcm")).after == {"snd_pcm": "Live"}
+    assert (await session.unload(["snd-pcm"])).after == {"snd_pcm": None}
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("ext4", ResultCode.BUILT_IN),
+        ("nope", ResultCode.UNKNOWN_MODULE),
+        ("xor", ResultCode.ALREADY_LOADED),
+    ],
+)
+async def test_what_cannot_be_loaded_runs_nothing(
+    folder: HelperFolder, session: HelperClient, name: str, code: ResultCode
+) -> None:
+    folder.loaded("xor 1 0 - Live")
+    assert (await session.load(name)).code == code
+    assert folder.calls == []
+
+
+async def test_what_is_not_loaded_is_not_unloaded(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    folder.loaded("xor 1 0 - Live")
+    result = await session.unload(["xor", "btrfs"])
+    assert (result.code, result.subject) == (ResultCode.NOT_LOADED, "btrfs")
+    assert folder.calls == []
+
+
+async def test_an_index_that_others_can_write_is_not_believed(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    index = folder.root / "lib/modules/6.1.0-test/modules.dep"
+    index.chmod(0o664)
+    result = await session.load("btrfs")
+    assert (result.code, result.errno) == (ResultCode.NO_MODULES, errno.EPERM)
+    index.chmod(0o644)
+    index.parent.chmod(0o777)
+    assert (await session.load("btrfs")).code == ResultCode.NO_MODULES
+    index.unlink()
+    assert (await session.load("btrfs")).code == ResultCode.NO_MODULES
+    assert folder.calls == []
+
+
+async def test_a_kernel_without_modules_is_told(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    (folder.root / "proc" / "modules").unlink()
+    assert (await session.load("btrfs")).code == ResultCode.NO_MODULES
+    assert (await session.unload(["btrfs"])).code == ResultCode.NO_MODULES
+
+
+@pytest.mark.parametrize("version", ["BusyBox v1.35.0 multi-call binary", "modprobe 3.16", ""])
+async def test_another_modprobe_than_kmods_is_not_run(tmp_path: Path, version: str) -> None:
+    folder = HelperFolder(tmp_path / "system", version)
+    session = await HelperClient.connect(await folder.transport(), "test")
+    result = await session.load("btrfs")
+    await session.close()
+    assert session.hello.modprobe == ""
+    assert result.code == ResultCode.NO_MODPROBE
+    assert folder.calls == []
+
+
+async def test_a_modprobe_that_others_can_write_is_not_run(folder: HelperFolder) -> None:
+    (folder.root / "sbin" / "modprobe").chmod(0o777)
+    session = await HelperClient.connect(await folder.transport(), "test")
+    assert (await session.load("btrfs")).code == ResultCode.NO_MODPROBE
+    await session.close()
+    assert folder.calls == []
+
+
+async def test_parameters_that_a_shell_could_obey(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    dangerous = ["path=$(reboot)"]
+    folder.behave({"btrfs": {"plan": "install /bin/sh -c something $CMDLINE_OPTS\n"}})
+    result = await session.load("btrfs", dangerous)
+    assert result.code == ResultCode.INVALID
+    assert [call["argv"][1] for call in folder.calls] == ["--show-depends"]
+    # Without a rule there is no shell, and a parameter may hold what it likes.
+    folder.behave({})
+    assert (await session.load("btrfs", dangerous)).ok
+
+
+async def test_a_modprobe_that_hangs_does_not_hang_the_session(folder: HelperFolder) -> None:
+    os.mkfifo(folder.root / "gate")
+    folder.behave({"btrfs": {"touch": "begun", "block": "gate"}})
+    session = await HelperClient.connect(await folder.transport(limit=0.4), "test")
+    hanging = asyncio.create_task(session.load("btrfs"))
+    while not (folder.root / "begun").exists():  # noqa: ASYNC110 - another process makes it
+        await asyncio.sleep(0.01)
+    assert (await session.load("xor")).ok
+    result = await hanging
+    assert (result.ok, result.code) == (False, ResultCode.TIMEOUT)
+    await session.close()
+    (folder.root / "gate").write_text("")
+
+
+async def test_the_helper_ends_with_its_input_while_a_modprobe_runs(folder: HelperFolder) -> None:
+    os.mkfifo(folder.root / "gate")
+    folder.behave({"btrfs": {"touch": "begun", "block": "gate", "print": "x" * 100}})
+    transport = await folder.transport()
+    session = await HelperClient.connect(transport, "test")
+    loading = asyncio.create_task(session.load("btrfs"))
+    while not (folder.root / "begun").exists():  # noqa: ASYNC110 - another process makes it
+        await asyncio.sleep(0.01)
+    began = asyncio.get_running_loop().time()
+    await session.close()
+    assert asyncio.get_running_loop().time() - began < 1
+    with pytest.raises(HelperDiedError):
+        await loading
+    with pytest.raises(ProcessLookupError):
+        os.kill(session.hello.pid, 0)
+    # What was begun goes to its end.
+    (folder.root / "gate").write_text("")
+    for _ in range(500):
+        if "btrfs" in (folder.root / "proc" / "modules").read_text():
+            break
+        await asyncio.sleep(0.01)
+    else:
+        pytest.fail("modprobe did not go on")
+
+
+async def test_output_is_capped(folder: HelperFolder, session: HelperClient) -> None:
+    folder.behave({"btrfs": {"print": "x" * 30000 + "\n"}})
+    assert len((await session.load("btrfs")).output) == 30001
+    folder.behave({"xor": {"print": "y" * 1_000_000}})
+    result = await session.load("xor")
+    assert len(result.output) <= helper.MAX_OUTPUT
+
+
+async def test_too_many_at_once(folder: HelperFolder, session: HelperClient) -> None:
+    os.mkfifo(folder.root / "gate")
+    names = [f"m{i}" for i in range(helper.MAX_JOBS)]
+    folder.modules_dep(*(f"{name}.ko:" for name in [*names, "last"]))
+    folder.behave({name: {"block": "gate", "idle": True} for name in names})
+    tasks = [asyncio.create_task(session.load(name)) for name in names]
+    while len(folder.calls) < len(names):  # noqa: ASYNC110 - other processes make them
+        await asyncio.sleep(0.01)
+    result = await session.load("last")
+    assert (result.code, result.errno) == (ResultCode.BUSY, errno.EBUSY)
+    for _ in tasks:  # a writer comes and goes: every reader that waits is let go
+        (folder.root / "gate").write_text("")
+        await asyncio.sleep(0.05)
+        if all(task.done() for task in tasks):
+            break
+    results = await asyncio.gather(*tasks)
+    assert {result.code for result in results} == {ResultCode.NOT_DONE}
+
+
+async def test_root_is_given_up_when_nothing_is_asked(folder: HelperFolder) -> None:
+    transport = await folder.transport(idle=0.2)
+    await transport.receive()
+    answer = decode_answer(await transport.receive())
+    assert answer == Bye("idle", "Nothing was asked for a while.")
+    assert await transport.receive() == b""
+    await transport.close()
+
+
+async def test_broken_lines_are_answered_and_survived(folder: HelperFolder) -> None:
+    long = b'{"id": 1, "op": "load", "name": "' + b"x" * 300_000 + b'"}\n'
+    good = b'{"id": 7, "op": "load", "name": "btrfs", "parameters": []}\n'
+    lines = [b"nonsense\n", b"\xff\xfe\n", b"[" * 60_000 + b"\n", long, b"null\n", good]
+    results = await raw(folder, *lines)
+    assert [result.code for result in results[:5]] == [ResultCode.INVALID] * 5
+    assert results[5].ok
+
+
+async def test_a_line_in_pieces_is_one_line(folder: HelperFolder) -> None:
+    transport = await folder.transport()
+    await transport.receive()
+    for byte in b'{"id": 7, "op": "load", "name": "btrfs", "parameters": []}\n':
+        await transport.send(bytes([byte]))
+    answer = decode_answer(await transport.receive())
+    assert isinstance(answer, Finished)
+    assert answer.result.ok
+    await transport.close()
+
+
+def test_it_is_python_3_9_and_the_standard_library() -> None:
+    tree = ast.parse(HELPER.read_text(), feature_version=(3, 9))
+    imported = {
+        (node.module or "") if isinstance(node, ast.ImportFrom) else alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    assert {name.split(".")[0] for name in imported} <= sys.stdlib_module_names
+
+
+def test_it_can_be_read_in_one_sitting() -> None:
+    assert len(HELPER.read_text().splitlines()) < 700
+
+
+def test_it_never_takes_a_shell_and_never_forces() -> None:
+    text = HELPER.read_text()
+    for word in ("shell=", "os.system", "popen(", "--force", '"-f"', "eval(", "exec("):
+        assert word not in text
+
+
+def test_protocol_and_helper_say_the_same() -> None:
+    assert helper.PROTOCOL == protocol.PROTOCOL
+    assert helper.MAX_REQUEST == protocol.MAX_REQUEST
+    from kmodtui import __version__
+
+    assert __version__ == helper.VERSION
+
+
+def test_without_isolation_it_does_not_start(tmp_path: Path) -> None:
+    (tmp_path / "json.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    done = subprocess.run(
+        [sys.executable, HELPER], cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)},
+        input=b"", capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert b"-I -S" in done.stderr
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_planted_module_does_not_run(tmp_path: Path) -> None:
+    """Beside the helper, in the current folder, and in PYTHONPATH."""
+    copy = tmp_path / "helper.py"
+    copy.write_bytes(HELPER.read_bytes())
+    for name in ("json", "re", "select", "syslog", "subprocess", "sitecustomize"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", copy], cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)},
+        input=b"", capture_output=True, check=False,
+    )  # fmt: skip
+    assert b'"hello"' in done.stdout or b'"bye"' in done.stdout
+    assert not (tmp_path / "ran").exists()
+
+
+def test_who_is_not_root_is_told_so() -> None:
+    if os.geteuid() == 0:
+        command = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
+                   "/usr/bin/python3", "-I", "-S", "/dev/stdin"]  # fmt: skip
+        # A user of no name cannot read this folder perhaps: the text itself is handed over.
+        script = "import sys; sys.argv=['helper']; exec(compile(sys.stdin.read(), 'h', 'exec'))"
+        command[-1:] = ["-c", script]
+        try:
+            done = subprocess.run(command, input=HELPER.read_bytes(), capture_output=True,
+                                  check=False)  # fmt: skip
+        except FileNotFoundError:
+            pytest.skip("setpriv is not installed")
+    else:
+        done = subprocess.run([sys.executable, "-I", "-S", HELPER], input=b"",
+                              capture_output=True, check=False)  # fmt: skip
+    answer = decode_answer(done.stdout)
+    assert isinstance(answer, Bye)
+    assert answer.reason == "not-root"
+    assert done.returncode == 1
+
+
+def test_bad_options_are_refused() -> None:
+    for option in ("--idle=0", "--idle=x", "--root=/tmp", "x", "--limit=999999"):
+        done = subprocess.run([sys.executable, "-I", "-S", HELPER, option], input=b"",
+                              capture_output=True, check=False)  # fmt: skip
+        assert done.returncode != 0
+        assert b"usage" in done.stderr
+        assert done.stdout == b""
+
+
+def test_an_answer_has_no_field_that_the_protocol_does_not_know() -> None:
+    folder_result = {"id": 1, "result": {"ok": True, "code": "done", "new": 1}}
+    answer = decode_answer(json.dumps(folder_result).encode())
+    assert isinstance(answer, Finished)
+    assert answer.result.ok
