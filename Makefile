@@ -3,30 +3,39 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+# The second name is for what builds kmodtui; before pip 25.3 the first one is for both.
+PIP    := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
+          $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run demo env check unit test test-full kernel bench screenshots build clean
+.PHONY: run demo env check unit kernel test test-full bench screenshots build clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.run-ready ## the dashboard, on this machine
-	$(BIN)/kmodtui
+	@$(BIN)/kmodtui
 
 demo: $(VENV)/.run-ready ## the dashboard on a recorded Debian system
-	$(BIN)/kmodtui --demo
+	@$(BIN)/kmodtui --demo
 
 env: $(READY)
 
 $(BIN)/python:
-	$(PYTHON) -c 'import sys; sys.exit("kmodtui needs Python 3.11 or later, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
-	$(PYTHON) -m venv $(VENV) || { echo "The venv module is missing: apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
+	@command -v $(PYTHON) >/dev/null || \
+	  { echo "Python is missing. On Debian and Ubuntu: apt-get install python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("kmodtui needs Python 3.11 or later, and $(PYTHON) is " + sys.version.split()[0] + ". If there is another one: make run PYTHON=python3.12")'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "The venv module of $(PYTHON) is missing. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Making the environment in $(VENV): this takes a minute, once."
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.run-ready: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
-	touch $@
+	@$(PIP) --editable .
+	@touch $@
 
+# Groups of dependencies are known to pip from 25.1 on.
 $(READY): $(VENV)/.run-ready pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group dev
-	touch $@
+	@$(PIP) --upgrade 'pip>=25.1'
+	@$(PIP) --group dev
+	@touch $@
 
 check: $(READY) ## what can be told without running it
 	$(BIN)/ruff check .
@@ -50,11 +59,11 @@ bench: $(READY) ## speed, in ratios within one run
 	$(BIN)/python -m tests.bench
 
 screenshots: $(READY) ## draw the pictures of the README from the demo
-	$(BIN)/python screenshots/generate.py
+	$(BIN)/python -m screenshots.generate
 
 build: $(READY) ## wheel and sdist in dist/
 	rm -rf dist
-	$(BIN)/python -m build
+	$(BIN)/python -m build --no-isolation
 
 clean:
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
