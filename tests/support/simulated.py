@@ -19,6 +19,10 @@ Import the fixture `simulated_kernel` in a conftest, or call `make_simulated`.
 
 from __future__ import annotations
 
+import atexit
+import functools
+import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -37,8 +41,20 @@ def make_simulated(tmp_path: Path, *, parts: Mapping[str, Part] | None = None) -
         parts: other modules than `small_recording.PARTS`.
     """
     system = tmp_path / "simulated"
-    write_small_recording(system, parts=parts)
+    if parts is None:
+        shutil.copytree(_small_recording(), system, symlinks=True)
+    else:
+        write_small_recording(system, parts=parts)
     return SimulatedKernel(system)
+
+
+@functools.cache
+def _small_recording() -> Path:
+    """Return one to copy, which takes a third of the time of writing it."""
+    folder = Path(tempfile.mkdtemp(prefix="kmodtui-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    write_small_recording(folder / "system")
+    return folder / "system"
 
 
 @pytest.fixture
