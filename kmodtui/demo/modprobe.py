@@ -128,11 +128,11 @@ class Modprobe:
         return failure
 
     def _load_with_needs(self, target: str, parameters: Sequence[str], said: _Said) -> Call:
-        if self._is_there(target):
+        if self._is_live(target):
             return 0
         required = {target, *self.index.dependencies(target)}
         for module in self._load_order(target):
-            if self._is_there(module):
+            if self._is_live(module):
                 continue
             given = parameters if module == target else ()
             said.buffered.append(f"insmod {self.index.path(module)} {' '.join(given)}")
@@ -199,6 +199,9 @@ class Modprobe:
             where = "../libkmod/libkmod-module.c:856 kmod_module_remove_module()"
             said.error(f"{where} could not remove '{module}': {os.strerror(failure)}")
         return failure
+
+    def _is_live(self, module: str) -> bool:
+        return self.kernel.state(module) is ModuleState.LIVE
 
     def _is_there(self, module: str) -> bool:
         return self.kernel.state(module) is not None

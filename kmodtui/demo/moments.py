@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar
 class Point(StrEnum):
     """Where a module is on its way in or out."""
 
+    AWAITED = "awaited"  # somebody else loads it, and this call waits for that
     LOADING = "loading"  # in /proc/modules, nothing below /sys
     COMING = "coming"  # /sys/module/NAME is there, init runs
     LIVE = "live"  # init has succeeded, init memory is still held

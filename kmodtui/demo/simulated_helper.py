@@ -20,6 +20,7 @@ from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.privileged import helper
 
 DURATION = {
+    Point.AWAITED: 0.02,
     Point.LOADING: 0.02,
     Point.COMING: 0.04,
     Point.LIVE: 0.02,

@@ -33,6 +33,8 @@ InitError = Callable[[Mapping[str, str]], int]
 """Given a module's parameters as they are shown, what its init returns: 0 or the errno."""
 
 _ERROR, _WARNING = 3, 4  # KERN_ERR, KERN_WARNING
+# How often a second load of a module looks whether the first has come to an end.
+_PATIENCE = 1500
 # The kernel says these once per boot, whichever module is the first.
 _SAID_ONCE = ("taints kernel", "tainting kernel")
 
@@ -150,13 +152,16 @@ class SimulatedKernel:
         """Load one module whose dependencies are there: `init_module(2)`.
 
         Returns:
-            0; EEXIST or EBUSY (there already, or on its way), ENOENT (a symbol is missing, or
-            the recording does not hold the module), EINVAL, ERANGE or ENOSPC (a parameter),
-            or what its init says.
+            0; EEXIST or EBUSY (it is there, or was loading and failed), ENOENT (a symbol is
+            missing, or the recording does not hold the module), EINVAL, ERANGE or ENOSPC (a
+            parameter), or what its init says.
         """
-        present = self._find(name)
-        if present is not None:
-            return errno.EEXIST if present.state is ModuleState.LIVE else errno.EBUSY
+        if self.state(name) is not None:
+            for _ in range(_PATIENCE):
+                if self.state(name) is not ModuleState.LOADING:
+                    break
+                yield Moment(name, Point.AWAITED)
+            return errno.EEXIST if self.state(name) is ModuleState.LIVE else errno.EBUSY
         recorded = self.recording(name)
         if recorded is None:
             self.printk(_ERROR, f"{name}: the recording of this demo does not hold this module")

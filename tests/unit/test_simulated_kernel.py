@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kmodtui.demo.moments import Moment, Point
+from kmodtui.demo.moments import Moment, Point, at_once
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.kernel.kallsyms import read_symbols
 from kmodtui.kernel.proc_modules import read_modules
@@ -276,3 +276,20 @@ def test_steps_can_be_taken_one_by_one(kernel: SimulatedKernel) -> None:
     assert next(steps) == Moment("fat", Point.LOADING)
     assert kernel.state("fat") is ModuleState.LOADING
     assert kernel.state("vfat") is None
+
+
+def test_two_shells_load_what_needs_the_same(kernel: SimulatedKernel) -> None:
+    one, other = kernel.modprobe.load("vfat"), kernel.modprobe.load("fat")
+    assert next(one) == Moment("fat", Point.LOADING)
+    assert next(other) == Moment("fat", Point.AWAITED)
+    assert at_once(one).exit == 0
+    outcome = at_once(other)
+    assert (outcome.exit, outcome.errno) == (0, None)
+    assert kernel.loaded[:3] == ("vfat", "fat", "hello")
+
+
+def test_a_load_that_hangs_is_not_waited_for_for_ever(kernel: SimulatedKernel) -> None:
+    next(kernel.modprobe.load("dummy"))
+    outcome = kernel.load("dummy")
+    assert (outcome.exit, outcome.errno) == (1, errno.EBUSY)
+    assert "could not insert 'dummy': Device or resource busy" in outcome.output
