@@ -12,6 +12,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 _WILDCARD = re.compile(r"[*?\[\\]")
+# A `]` that comes first in a set is a member of it.
+_SET_MEMBERS = re.compile(r"((?:\\.|[^\\])(?:\\.|[^\\\]])*)\]", re.DOTALL)
+_SET_RANGE = re.compile(r"(\\.|.)(?:-(\\.|[^\\]))?", re.DOTALL)
 _BEYOND_STAR = re.compile(r"[?\[\\]")
 
 
@@ -89,7 +92,7 @@ def matches(pattern: str, text: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    r"""Return the pattern of fnmatch(3) as a regular expression: `*`, `?`, `[…]`, `\`."""
+    """Return a pattern as a regular expression."""
     parts = []
     position = 0
     while position < len(pattern):
@@ -99,28 +102,28 @@ def _compiled(pattern: str) -> re.Pattern[str]:
             parts.append(".*")
         elif char == "?":
             parts.append(".")
-        elif char == "\\" and position < len(pattern):
-            parts.append(re.escape(pattern[position]))
-            position += 1
-        elif char == "[" and (closing := _closing(pattern, position)) > 0:
-            parts.append(_set(pattern[position:closing]))
-            position = closing + 1
+        elif char == "[" and (found := _set(pattern, position)):
+            part, position = found
+            parts.append(part)
         else:
+            if char == "\\" and position < len(pattern):
+                char = pattern[position]
+                position += 1
             parts.append(re.escape(char))
     return re.compile("".join(parts), re.DOTALL)
 
 
-def _closing(pattern: str, inside: int) -> int:
-    """Return where a set closes; a `]` that comes first in it, or after `!`, is a member."""
-    negation = pattern[inside : inside + 1] in ("!", "^")
-    return pattern.find("]", inside + negation + 1)
-
-
-def _set(members: str) -> str:
-    negated = members[0] in "!^"
-    inside = re.sub(r"([\\\[\]^&~|])", r"\\\1", members[negated:])
-    try:
-        re.compile(f"[{inside}]")
-    except re.error:  # such as the backward range `z-a`, which matches nothing
-        return "." if negated else "(?!)"
-    return f"[{'^' if negated else ''}{inside}]"
+def _set(pattern: str, position: int) -> tuple[str, int] | None:
+    """Return the set whose inside begins at `position`, and where it ends; None if nowhere."""
+    negated = pattern[position : position + 1] in ("!", "^")
+    members = _SET_MEMBERS.match(pattern, position + negated)
+    if members is None:
+        return None
+    ranges = ""
+    for low, high in _SET_RANGE.findall(members[1]):
+        first, last = low[-1], (high or low)[-1]
+        if first <= last:  # a backward range holds nothing
+            ranges += f"{re.escape(first)}-{re.escape(last)}"
+    if not ranges:
+        return "." if negated else "(?!)", members.end()
+    return f"[{'^' if negated else ''}{ranges}]", members.end()
