@@ -1,0 +1,62 @@
+"""A parameter's value is accepted, shown and refused as `kernel/params.c` does it."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from kmodtui.demo.parameters import RefusedValueError, shown_value
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "shown"),
+    [
+        ("int", "2", "2"),
+        ("int", "-2147483648", "-2147483648"),
+        ("int", "0x10", "16"),
+        ("int", "010", "8"),
+        ("int", "+7", "7"),
+        ("uint", "4294967295", "4294967295"),
+        ("hexint", "255", "0x000000ff"),
+        ("byte", "255", "255"),
+        ("ullong", "18446744073709551615", "18446744073709551615"),
+        ("bool", "on", "Y"),
+        ("bool", "No", "N"),
+        ("bool", None, "Y"),
+        ("invbool", "1", "Y"),
+        ("bint", "y", "1"),
+        ("charp", "", ""),
+        ("charp", "a=b c", "a=b c"),
+        ("array of int", "1,0x2,3", "1,2,3"),
+        ("array of charp", "a,b", "a,b"),
+        ("a type of the driver's own", "whatever", "whatever"),
+    ],
+)
+def test_accepted(kind: str, given: str | None, shown: str) -> None:
+    assert shown_value(kind, given) == shown
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "number"),
+    [
+        ("int", "abc", errno.EINVAL),
+        ("int", "", errno.EINVAL),
+        ("int", "1 ", errno.EINVAL),
+        ("int", "09", errno.EINVAL),
+        ("int", "1_000", errno.EINVAL),
+        ("int", None, errno.EINVAL),
+        ("int", "2147483648", errno.ERANGE),
+        ("uint", "-1", errno.EINVAL),
+        ("byte", "256", errno.ERANGE),
+        ("bool", "maybe", errno.EINVAL),
+        ("bool", "", errno.EINVAL),
+        ("charp", None, errno.EINVAL),
+        ("charp", "x" * 1025, errno.ENOSPC),
+        ("array of int", "1,x", errno.EINVAL),
+    ],
+)
+def test_refused(kind: str, given: str | None, number: int) -> None:
+    with pytest.raises(RefusedValueError) as refused:
+        shown_value(kind, given)
+    assert refused.value.errno == number
