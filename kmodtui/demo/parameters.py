@@ -55,7 +55,7 @@ def shown_value(kind: str, value: str | None) -> str:
         return ",".join(shown_value(kind.removeprefix("array of "), v) for v in value.split(","))
     if kind in _INTEGERS:
         number = _integer(kind, value)
-        return f"{number:#010x}" if kind == "hexint" else str(number)
+        return f"{number:#08x}" if kind == "hexint" else str(number)
     if kind in ("bool", "invbool"):
         return "Y" if _truth(value) else "N"
     if kind == "bint":

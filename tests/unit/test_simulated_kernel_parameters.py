@@ -18,7 +18,7 @@ from kmodtui.demo.parameters import RefusedValueError, shown_value
         ("int", "010", "8"),
         ("int", "+7", "7"),
         ("uint", "4294967295", "4294967295"),
-        ("hexint", "255", "0x000000ff"),
+        ("hexint", "255", "0x0000ff"),
         ("byte", "255", "255"),
         ("ullong", "18446744073709551615", "18446744073709551615"),
         ("bool", "on", "Y"),
