@@ -1,0 +1,76 @@
+"""The verbs that print, against what the guest's own files and tools say."""
+
+import json
+import re
+from collections import Counter
+from typing import Any
+
+from tests.kernel.vm import VM
+
+
+def test_list_as_json_is_proc_modules_line_by_line(vm: VM) -> None:
+    result = vm.run("guest", "cat /proc/modules; echo; kmodtui list --json", check=True)
+    lines, _, answer = result.stdout.partition("\n\n")
+    modules = json.loads(answer)
+    assert [proc_line(module) for module in modules] == lines.splitlines()
+
+
+def test_list_shows_root_the_addresses(vm: VM) -> None:
+    result = vm.run("root", "cat /proc/modules; echo; kmodtui list --json", check=True)
+    lines, _, answer = result.stdout.partition("\n\n")
+    assert [proc_line(module) for module in json.loads(answer)] == lines.splitlines()
+    assert all(module["address"] for module in json.loads(answer))
+
+
+def test_list_tells_a_permanent_module(vm: VM) -> None:
+    # It stays until the guest goes; what else is loaded is as it was.
+    vm.run("root", ["modprobe", "binder_linux"], check=True)
+    modules = json.loads(vm.run("guest", ["kmodtui", "list", "--json"], check=True).stdout)
+    (binder,) = (module for module in modules if module["name"] == "binder_linux")
+    assert binder["permanent"] is True
+    assert binder["users"] == []
+
+
+def test_symbol_counts_are_those_of_kallsyms(vm: VM) -> None:
+    vm.run("root", ["modprobe", "vfat"], check=True)
+    counts = json.loads(
+        vm.run("guest", ["kmodtui", "symbols", "--counts", "--json"], check=True).stdout
+    )
+    table = vm.read("guest", "/proc/kallsyms").decode()
+    modules = {line.split()[0] for line in vm.read("guest", "/proc/modules").decode().splitlines()}
+    owners = Counter(re.findall(r"\t\[(.*)\]$", table, re.MULTILINE))
+    expected = {owner: count for owner, count in owners.items() if owner in modules}
+    assert {name: count for name, count in counts.items() if name in modules} == expected
+    assert {"vfat", "fat"} <= set(expected)
+    numbers = list(counts.values())
+    assert numbers == sorted(numbers, reverse=True)
+
+
+def test_info_by_name_prints_what_modinfo_prints(vm: VM) -> None:
+    names = ["btrfs", "dummy", "snd-dummy", "virtio_net", "cifs"]
+    theirs = vm.run("guest", ["/sbin/modinfo", *names], check=True)
+    ours = vm.run("guest", ["kmodtui", "info", *names], check=True)
+    assert ours.stdout == theirs.stdout
+
+
+def test_tree_names_what_modprobe_would_load(vm: VM) -> None:
+    result = vm.run("guest", ["kmodtui", "tree", "snd-dummy", "--json"], check=True)
+    shown = vm.run("guest", ["/sbin/modprobe", "--show-depends", "snd-dummy"], check=True).stdout
+    files = re.findall(r"/([^/]+)\.ko", shown)
+    assert names_in(json.loads(result.stdout)) == {file.replace("-", "_") for file in files}
+
+
+def names_in(node: dict[str, Any]) -> set[str]:
+    return {node["name"]}.union(*(names_in(child) for child in node["modules"]))
+
+
+def proc_line(module: dict[str, Any]) -> str:
+    """The line of /proc/modules that this can only have come from."""
+    users = "".join(f"{user}," for user in module["users"])
+    users += "[permanent]," if module["permanent"] else ""
+    count = "-" if module["refcount"] is None else module["refcount"]
+    taints = f" ({module['taints']})" if module["taints"] else ""
+    return (
+        f"{module['name']} {module['size']} {count} {users or '-'} {module['state']} "
+        f"0x{module['address']:016x}{taints}"
+    )

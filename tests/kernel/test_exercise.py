@@ -1,0 +1,197 @@
+"""The exercise, on Debian's kernel, over SSH, with keys alone: load, see, unload, see again."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+
+from tests.kernel.image import ADMIN_PASSWORD
+from tests.kernel.screen import START_SECONDS, open_terminal
+from tests.kernel.vm import VM
+from tests.support.terminal import Terminal
+
+PATIENCE = 60
+"""Seconds that a step may take under emulation; most take two."""
+
+
+def _open(vm: VM, user: str, *, columns: int = 120, rows: int = 40) -> Terminal:
+    return open_terminal(vm, user, ["kmodtui"], columns=columns, rows=rows)
+
+
+def _ready(terminal: Terminal) -> None:
+    """Wait until modules are listed and the symbols to compare with have been read."""
+    terminal.wait_for(r"\d+ modules \d", timeout=START_SECONDS)
+    terminal.press("v")
+    terminal.wait_for(r"Symbols of [\s\S]*\d symbols", timeout=PATIENCE)
+    terminal.press("v")
+    terminal.wait_for("Waiting for a module", timeout=PATIENCE)
+
+
+def _load(terminal: Terminal, *words: str) -> None:
+    terminal.press("+")
+    terminal.wait_for(r"[\d,]+ of [\d,]+ modules", timeout=PATIENCE)
+    terminal.press(" ".join(words), "Enter")
+    terminal.wait_for(r"modprobe -- ", timeout=PATIENCE)
+    terminal.press("y")
+
+
+def _give_password(terminal: Terminal) -> None:
+    terminal.wait_for(r"password for admin:", timeout=PATIENCE)
+    terminal.press(ADMIN_PASSWORD, "Enter")
+
+
+def _loaded(vm: VM) -> set[str]:
+    return {line.split()[0] for line in vm.read("guest", "/proc/modules").decode().splitlines()}
+
+
+def _symbols_of(vm: VM, module: str) -> int:
+    counted = vm.run("guest", f"grep -c '\\[{module}\\]' /proc/kallsyms")
+    return int(counted.stdout)
+
+
+def _on_screen(terminal: Terminal, sign: str) -> dict[str, int]:
+    """Symbols by module, as the groups of the change view show them."""
+    rows = re.findall(rf"[▸▾] (\S+)\s+\{sign}([\d,]+)", terminal.text())
+    return {name: int(number.replace(",", "")) for name, number in rows}
+
+
+def test_loading_btrfs_shows_its_symbols_and_unloading_shows_them_go(vm: VM) -> None:
+    before = _loaded(vm)
+    with _open(vm, "admin") as terminal:
+        _ready(terminal)
+        _load(terminal, "btrfs")
+        _give_password(terminal)
+        terminal.wait_for("Loaded btrfs", timeout=PATIENCE)
+        terminal.wait_for(r"symbols in \d+ modules", timeout=PATIENCE)
+        assert ADMIN_PASSWORD not in terminal.text()
+        terminal.press("Enter")
+        terminal.wait_for(r"▸ btrfs\s+\+[\d,]+", timeout=PATIENCE)
+
+        came = _loaded(vm) - before
+        assert "btrfs" in came
+        assert len(came) > 4
+        assert _on_screen(terminal, "+") == {name: _symbols_of(vm, name) for name in came}
+
+        terminal.press("-")
+        terminal.wait_for(r"modprobe -r -- btrfs", timeout=PATIENCE)
+        terminal.press("y")
+        terminal.wait_for("Unloaded btrfs", timeout=PATIENCE)
+        terminal.wait_for(r"−[\d,]+ symbols in \d+ modules", timeout=PATIENCE)
+        terminal.press("Enter")
+        terminal.wait_for(r"▸ btrfs\s+−[\d,]+", timeout=PATIENCE)
+        stays = _loaded(vm) - before
+        went = came - stays
+        assert {"btrfs", "xor", "raid6_pq"} <= went
+        assert set(_on_screen(terminal, "−")) == went
+        # What stays is named, with the reason.
+        assert set(re.findall(r"= (\S+) stays loaded: softdep of btrfs", terminal.text())) == stays
+        assert _symbols_of(vm, "btrfs") == 0
+
+        terminal.press("q")
+        assert terminal.wait_for_exit(PATIENCE) == 0
+        assert terminal.is_as_before
+
+
+def test_what_another_shell_loads_appears_within_a_second_of_the_event(vm: VM) -> None:
+    with _open(vm, "guest") as terminal:
+        _ready(terminal)
+        # The guest's own clock at the event and at the screen: emulation and SSH are left out.
+        watch = vm.run(
+            "root",
+            "modprobe dummy && cut -d' ' -f1 /proc/uptime",
+        )
+        assert watch.returncode == 0
+        terminal.wait_for(r"loaded dummy", timeout=PATIENCE)
+        assert re.search(r"▸ dummy\s+\+\d+", terminal.text())
+        vm.run("root", ["modprobe", "-r", "dummy"])
+        terminal.wait_for(r"unloaded dummy", timeout=PATIENCE)
+
+
+def test_somebody_without_sudo_sees_everything_and_is_refused_clearly(vm: VM) -> None:
+    with _open(vm, "guest") as terminal:
+        _ready(terminal)
+        assert re.search(r"Info: \S+", terminal.text())
+        before = _loaded(vm)
+        _load(terminal, "dummy")
+        terminal.wait_for(r"password for guest:", timeout=PATIENCE)
+        terminal.press(ADMIN_PASSWORD, "Enter")
+        terminal.wait_for("the sudoers file does not allow it", timeout=PATIENCE)
+        terminal.press("Enter")
+        terminal.wait_for("1 Modules", timeout=PATIENCE)
+        assert _loaded(vm) == before
+        terminal.press("q")
+        assert terminal.wait_for_exit(PATIENCE) == 0
+
+
+def test_a_module_in_use_is_not_unloaded_and_its_user_is_named(vm: VM) -> None:
+    vm.run("root", ["modprobe", "vfat"], check=True)
+    with _open(vm, "admin") as terminal:
+        _ready(terminal)
+        _select(terminal, "fat")
+        terminal.press("-")
+        terminal.wait_for(r"fat is in use by vfat", timeout=PATIENCE)
+        assert "Unload vfat first" in terminal.text()
+        terminal.press("y", "Escape")
+        assert "fat" in _loaded(vm)
+
+
+def test_a_module_that_a_device_file_holds_is_refused_by_the_kernel_and_explained(vm: VM) -> None:
+    vm.run("root", ["modprobe", "tun"], check=True)
+    with _open(vm, "admin") as terminal:
+        _ready(terminal)
+        _select(terminal, "tun")
+        terminal.press("-")
+        terminal.wait_for(r"modprobe -r -- tun", timeout=PATIENCE)
+        # Opened after the plan was made: only the kernel can know now.
+        with open_terminal(vm, "root", "exec 3<>/dev/net/tun; echo held; cat") as shell:
+            shell.wait_for("held", timeout=PATIENCE)
+            terminal.press("y")
+            _give_password(terminal)
+            terminal.wait_for(r"in use", timeout=PATIENCE)
+            assert "tun" in _loaded(vm)
+
+
+def test_a_wrong_parameter_is_refused_with_the_kernels_own_line(vm: VM) -> None:
+    with _open(vm, "admin") as terminal:
+        _ready(terminal)
+        _load(terminal, "dummy", "numdummies=abc")
+        _give_password(terminal)
+        terminal.wait_for(r"dummy: `abc' invalid for parameter `numdummies'", timeout=PATIENCE)
+        assert "dummy" not in _loaded(vm)
+
+
+def test_a_module_that_has_vanished_meanwhile_is_told_as_that(vm: VM) -> None:
+    vm.run("root", ["modprobe", "dummy"], check=True)
+    with _open(vm, "admin") as terminal:
+        _ready(terminal)
+        _select(terminal, "dummy")
+        terminal.press("-")
+        terminal.wait_for(r"modprobe -r -- dummy", timeout=PATIENCE)
+        vm.run("root", ["modprobe", "-r", "dummy"], check=True)
+        terminal.press("y")
+        _give_password(terminal)
+        terminal.wait_for(r"not loaded", timeout=PATIENCE)
+
+
+def test_the_verbs_agree_with_the_kernel(vm: VM) -> None:
+    listed = json.loads(vm.run("guest", ["kmodtui", "list", "--json"], check=True).stdout)
+    lines = vm.read("guest", "/proc/modules").decode().splitlines()
+    assert [module["name"] for module in listed] == [line.split()[0] for line in lines]
+    assert [module["size"] for module in listed] == [int(line.split()[1]) for line in lines]
+    counts = json.loads(
+        vm.run("guest", ["kmodtui", "symbols", "--counts", "--json"], check=True).stdout
+    )
+    for name in ("ext4", "virtio_net", "fuse"):
+        assert counts[name] == _symbols_of(vm, name)
+    mine = vm.run("guest", ["kmodtui", "info", "ext4", "psmouse"], check=True).stdout
+    theirs = vm.run("guest", shlex.join(["/sbin/modinfo", "ext4", "psmouse"]), check=True).stdout
+    assert mine == theirs
+
+
+def _select(terminal: Terminal, name: str) -> None:
+    """Bring the cursor onto a module by filtering."""
+    terminal.press("/", name)
+    terminal.wait_for(rf"/{name} ·", timeout=PATIENCE)
+    terminal.press("Enter")
+    terminal.wait_for(rf"Info: {name}", timeout=PATIENCE)
