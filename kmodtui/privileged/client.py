@@ -240,7 +240,11 @@ class HelperClient:
         if isinstance(answer, Progress):
             pending.log.append(answer.log)
             if pending.on_log is not None:
-                pending.on_log(answer.log)
+                try:
+                    pending.on_log(answer.log)
+                except Exception as error:
+                    # It is the asker's mistake, and must not end the session of others.
+                    pending.answer.set_exception(error)
         elif isinstance(answer, Finished):
             pending.answer.set_result(replace(answer.result, log=tuple(pending.log)))
 

@@ -77,6 +77,7 @@ class PipeTransport:
         self._reader = reader
         self._writer = writer
         self._words = b""
+        self._closing: asyncio.Task[None] | None = None
         self._transports = transports
         self._listening = asyncio.create_task(self._listen(errors), name="helper stderr")
 
@@ -117,7 +118,12 @@ class PipeTransport:
 
     async def close(self) -> None:
         """Close the helper's input and wait a moment for its end."""
-        self._transports[2].close()
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(), name="closing the helper")
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        self._writer.close()
         with contextlib.suppress(TimeoutError, OSError, ValueError):
             async with asyncio.timeout(_FAREWELL):
                 while await self._reader.read(MAX_LINE):

@@ -1,0 +1,221 @@
+"""The client's side of a session, against helpers that behave in every way a process can."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import textwrap
+from typing import Any
+
+import pytest
+
+from kmodtui.errors import HelperDiedError, HelperError, HelperVersionError
+from kmodtui.privileged.client import HelperClient
+from kmodtui.privileged.pipes import PipeTransport, Process
+from kmodtui.privileged.protocol import LogRecord, ResultCode
+
+HELLO = {
+    "protocol": 1, "version": "0.1.0", "pid": 1, "uid": 0,
+    "operations": ["load", "unload"], "modprobe": "/sbin/modprobe", "later": "field",
+}  # fmt: skip
+
+OPENING = f"""
+import json, sys, time
+def say(message):
+    print(json.dumps(message), flush=True)
+def hear():
+    return json.loads(sys.stdin.readline())
+hello = {HELLO!r}
+"""
+
+
+async def script(body: str) -> PipeTransport:
+    """Start a helper of a few lines."""
+    code = OPENING + textwrap.dedent(body)
+    return await PipeTransport.over(Process.start([sys.executable, "-I", "-S", "-c", code]))
+
+
+async def connect(body: str, **options: Any) -> HelperClient:
+    return await HelperClient.connect(await script(body), "test", **options)
+
+
+async def test_what_is_printed_before_the_hello_is_passed_over() -> None:
+    client = await connect("""
+        print("Last login: yesterday")
+        print("")
+        say({"hello": hello})
+        sys.stdin.read()
+    """)
+    assert client.hello.operations == ("load", "unload")
+    assert client.alive
+    assert client.via == "test"
+    await client.close()
+    assert not client.alive
+
+
+async def test_another_version_is_told_with_what_to_do() -> None:
+    with pytest.raises(HelperVersionError, match=r"protocol 2; this kmodtui speaks 1") as told:
+        await connect("""
+            say({"hello": {**hello, "protocol": 2}})
+            sys.stdin.read()
+        """)
+    assert "kmodtui helper install" in told.value.hint
+
+
+async def test_who_dies_before_the_hello_is_quoted() -> None:
+    with pytest.raises(HelperDiedError, match=r"did not start: python3: no such file \\x1b"):
+        await connect("""
+            sys.stderr.write("first\\npython3: no such file \\x1b\\n")
+        """)
+
+
+async def test_a_silent_helper_is_not_waited_for_for_ever() -> None:
+    with pytest.raises(HelperDiedError, match="said nothing within 0 seconds"):
+        await connect("sys.stdin.read()", within=0.2)
+
+
+async def test_a_helper_that_is_not_root_says_so() -> None:
+    with pytest.raises(HelperDiedError, match="can change nothing"):
+        await connect("""
+            say({"bye": {"reason": "not-root", "message": "It can change nothing."}})
+        """)
+
+
+async def test_log_lines_come_as_they_are_said_and_with_the_result() -> None:
+    client = await connect("""
+        say({"hello": hello})
+        number = hear()["id"]
+        say({"id": number, "log": {"seq": 1, "usec": 2, "level": 6, "text": "Btrfs loaded"}})
+        hear()
+        say({"id": number, "result": {"ok": True, "code": "done", "took": 0.5}})
+        sys.stdin.read()
+    """)
+    came: asyncio.Queue[LogRecord] = asyncio.Queue()
+    loading = asyncio.create_task(client.load("btrfs", ["a=b"], came.put_nowait))
+    assert await came.get() == LogRecord(1, 2, 6, "Btrfs loaded")
+    assert not loading.done()
+    other = asyncio.create_task(client.unload(["xor"]))
+    result = await loading
+    assert result.ok
+    assert result.log == (LogRecord(1, 2, 6, "Btrfs loaded"),)
+    await client.close()
+    with pytest.raises(HelperDiedError):
+        await other
+
+
+async def test_answers_find_their_requests_in_any_order() -> None:
+    client = await connect("""
+        say({"hello": hello})
+        first, second = hear(), hear()
+        for request in (second, first):
+            subject = request.get("name") or request["names"][0]
+            say({"id": request["id"], "result": {"ok": True, "code": "done", "subject": subject}})
+        sys.stdin.read()
+    """)
+    one, two = await asyncio.gather(client.load("a"), client.unload(["b"]))
+    assert (one.subject, two.subject) == ("a", "b")
+    await client.close()
+
+
+async def test_death_in_the_middle_of_a_load() -> None:
+    client = await connect("""
+        say({"hello": hello})
+        hear()
+        sys.stderr.write("Killed")
+    """)
+    with pytest.raises(HelperDiedError, match="Killed") as told:
+        await client.load("btrfs")
+    assert "read again" in told.value.hint
+    await client.closed()
+    assert not client.alive
+    with pytest.raises(HelperDiedError):
+        await client.load("btrfs")
+    await client.close()
+
+
+async def test_root_given_up_by_the_helper() -> None:
+    client = await connect("""
+        say({"hello": hello})
+        say({"bye": {"reason": "idle", "message": ""}})
+    """)
+    await client.closed()
+    with pytest.raises(HelperDiedError, match="Root was given up"):
+        await client.load("btrfs")
+    await client.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ['"nonsense"', "{'id': number}", "{'id': number, 'result': {'ok': True, 'code': 'new'}}",
+     "{'id': 'x', 'result': {'ok': True, 'code': 'done'}}", "[1]", "{'hello': hello}", "None",
+     "{'id': number, 'log': {'seq': 1}}", "'x' * 3_000_000"],
+)  # fmt: skip
+async def test_an_answer_that_makes_no_sense_ends_the_session(answer: str) -> None:
+    client = await connect(f"""
+        say({{"hello": hello}})
+        number = hear()["id"]
+        say({answer})
+        sys.stdin.read()
+    """)
+    with pytest.raises(HelperError):
+        await client.load("btrfs")
+    assert not client.alive
+    await client.close()
+
+
+async def test_to_stop_waiting_is_not_the_end_of_the_session() -> None:
+    client = await connect("""
+        say({"hello": hello})
+        first = hear()
+        second = hear()
+        for request in (first, second):
+            say({"id": request["id"], "result": {"ok": True, "code": "done", "subject": "x"}})
+        sys.stdin.read()
+    """)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await client.load("hangs")
+    assert (await client.load("other")).code is ResultCode.DONE
+    await client.close()
+
+
+async def test_closing_twice_and_while_waiting() -> None:
+    client = await connect("""
+        say({"hello": hello})
+        sys.stdin.read()
+    """)
+    loading = asyncio.create_task(client.load("btrfs"))
+    await asyncio.sleep(0)
+    await asyncio.gather(client.close(), client.close())
+    await client.close()
+    with pytest.raises(HelperDiedError):
+        await loading
+
+
+async def test_a_helper_that_does_not_leave_is_not_waited_for_for_ever() -> None:
+    client = await connect("""
+        say({"hello": hello})
+        sys.stdin.read()
+        time.sleep(5)
+    """)
+    async with asyncio.timeout(4.8):
+        await client.close()
+
+
+async def test_a_mistake_in_showing_a_log_line_is_the_callers() -> None:
+    client = await connect("""
+        say({"hello": hello})
+        number = hear()["id"]
+        say({"id": number, "log": {"seq": 1, "usec": 2, "level": 6, "text": "x"}})
+        say({"id": number, "result": {"ok": True, "code": "done"}})
+        say({"id": hear()["id"], "result": {"ok": True, "code": "done"}})
+        sys.stdin.read()
+    """)
+
+    def broken(record: LogRecord) -> None:
+        raise ValueError(record.text)
+
+    with pytest.raises(ValueError, match="x"):
+        await client.load("btrfs", on_log=broken)
+    assert (await client.load("btrfs")).ok
+    await client.close()
