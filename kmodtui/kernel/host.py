@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from kmodtui.kernel.uevents import NetlinkUevents, NoUevents, UeventSource
+if TYPE_CHECKING:
+    from kmodtui.kernel.uevents import UeventSource
 
 
 class Host(Protocol):
@@ -115,4 +116,7 @@ class LocalHost:
 
     def uevents(self) -> UeventSource:
         """Return the kernel's own uevents for this machine, none for a captured tree."""
+        # Listening needs asyncio, which takes longer to import than a verb does to answer.
+        from kmodtui.kernel.uevents import NetlinkUevents, NoUevents
+
         return NetlinkUevents.open() if self._is_this_machine else NoUevents()
