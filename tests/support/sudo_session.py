@@ -1,0 +1,73 @@
+"""What the dashboard does around sudo, without a dashboard: run as a user, in a terminal.
+
+Takes the terminal as the dashboard has it (no echo, no line editing, keys as bytes),
+opens a session, and tells what it saw. Needs nothing but Python and kmodtui.privileged.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import termios
+import tty
+from collections.abc import Iterator
+
+sys.path.insert(0, sys.argv[1])
+
+from kmodtui.errors import KmodtuiError
+from kmodtui.privileged.elevation import detect, open_session
+
+KEYS = 60
+cooked = termios.tcgetattr(0)
+
+
+def say(text: str) -> None:
+    os.write(1, text.encode() + b"\r\n")
+
+
+@contextlib.contextmanager
+def foreground() -> Iterator[None]:
+    say("SUSPENDED")
+    termios.tcsetattr(0, termios.TCSAFLUSH, cooked)
+    try:
+        yield
+    finally:
+        tty.setraw(0)
+        say("RESUMED")
+
+
+async def main() -> None:
+    tty.setraw(0)
+    try:
+        client = await open_session(detect(), foreground)
+    except KmodtuiError as error:
+        say(f"REFUSED {type(error).__name__}: {error}")
+        return
+    modes = termios.tcgetattr(0)
+    say(f"HELLO {client.via} {client.hello.uid}")
+    say(f"PID {client.hello.pid}")
+    result = await client.load("kmodtui_none")
+    say(f"ANSWER {result.code}")
+    group = os.tcgetpgrp(0) == os.getpgrp()
+    say("TYPE")
+    got = b""
+    while len(got) < KEYS:
+        got += await asyncio.to_thread(os.read, 0, 1)
+    say(f"GOT {got.decode()}")
+    if "stay" in sys.argv:
+        say("STAYING")
+        signal.pause()
+    await client.close()
+    same = termios.tcgetattr(0) == modes and os.tcgetpgrp(0) == os.getpgrp()
+    say(f"TERMINAL {'ours' if group and same else 'TAKEN'}")
+    if "twice" in sys.argv:
+        await main()
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(main())
+    finally:
+        termios.tcsetattr(0, termios.TCSAFLUSH, cooked)
+    say("END")
