@@ -22,6 +22,7 @@ class Change:
         symbols: what the symbol table gained and lost; empty if it could not be read.
         took: seconds from noticing the change to having the symbols.
         symbols_missing: why there are no symbols, in a sentence; empty if there are.
+        cause: the command line of kmodtui that did it; empty if somebody else did.
     """
 
     number: int
@@ -33,6 +34,7 @@ class Change:
     symbols: SymbolDelta = field(default_factory=SymbolDelta)
     took: float = 0.0
     symbols_missing: str = ""
+    cause: str = ""
 
     @property
     def memory(self) -> int:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from kmodtui.errors import KmodtuiError, UnreadableError
@@ -26,6 +27,12 @@ from kmodtui.model.symbols import SymbolTable, difference
 
 SETTLE_STEP = 0.03
 """Seconds between two looks at a module that is on its way in or out."""
+
+QUIET = 0.15
+"""Seconds without another module coming or going before a change is taken to be complete.
+
+One modprobe loads a chain of modules, a few milliseconds apart: that is one change.
+"""
 
 SETTLE_LIMIT = 3.0
 """Seconds after which a module that is still Loading or Unloading is taken to hang."""
@@ -100,6 +107,8 @@ class Monitor:
         self._clock = clock
         self._wake = asyncio.Event()
         self._paused = False
+        self._causes: list[str] = []
+        self._cause = ""
         self._heard = _Heard()
         self._stuck: frozenset[str] = frozenset()
         self._table: ModuleTable | None = None
@@ -117,6 +126,23 @@ class Monitor:
     def paused(self, paused: bool) -> None:
         self._paused = paused
         self._wake.set()
+
+    @contextmanager
+    def one_change(self, cause: str) -> Iterator[None]:
+        """Make one change of everything that happens meanwhile, however long it takes.
+
+        Modules are shown as they come and go; the change follows when the context ends.
+
+        Args:
+            cause: the command line that is at work.
+        """
+        self._causes.append(cause)
+        try:
+            yield
+        finally:
+            self._causes.remove(cause)
+            self._cause = cause
+            self._wake.set()
 
     def read_now(self) -> None:
         """Ask for a reading at once, also while paused."""
@@ -170,6 +196,8 @@ class Monitor:
             if self._symbols is None:
                 async for event in self._first_symbols():
                     yield event
+            elif self._causes:
+                pass  # it is not over yet
             elif self._table.live != self._settled.live or self._heard.both:
                 async for event in self._settle(self._symbols):
                     yield event
@@ -222,7 +250,9 @@ class Monitor:
             symbols=difference(symbols_before, symbols),
             took=asyncio.get_running_loop().time() - noticed,
             symbols_missing=missing,
+            cause=self._cause,
         )
+        self._cause = ""
         self._settled, self._symbols = table, symbols
         if came or went or change.reloaded or change.passing:
             self._changes += 1
@@ -240,16 +270,21 @@ class Monitor:
         """
         loop = asyncio.get_running_loop()
         limit = loop.time() + SETTLE_LIMIT
+        table, quiet_since = ModuleTable(), loop.time()
         while True:
+            previous = table
             table = parse_modules(await asyncio.to_thread(read_raw, self._host))
+            if not _same_lives(previous, table):
+                quiet_since = loop.time()
             new = table.live - compare_with.live if compare_with else frozenset()
             in_time = loop.time() < limit
-            if in_time and await asyncio.to_thread(self._in_motion, table, new):
+            restless = compare_with is not None and loop.time() - quiet_since < QUIET
+            if in_time and (restless or await asyncio.to_thread(self._in_motion, table, new)):
                 await asyncio.sleep(SETTLE_STEP)
                 continue
             symbols = await asyncio.to_thread(read_symbols, self._host, self._symbols)
             again = await asyncio.to_thread(read_raw, self._host)
-            if not in_time or _same_lifes(parse_modules(again), table):
+            if not in_time or _same_lives(parse_modules(again), table):
                 break
         # What hangs in its init or exit is not waited for a second time.
         self._stuck = frozenset(table.by_name) - table.live
@@ -266,7 +301,7 @@ class Monitor:
         return any(initsize(self._host, name) for name in new)
 
 
-def _same_lifes(one: ModuleTable, other: ModuleTable) -> bool:
+def _same_lives(one: ModuleTable, other: ModuleTable) -> bool:
     """Whether two readings show the same modules in the same states and sizes.
 
     Reference counts may differ: they say nothing about symbols, and on a busy

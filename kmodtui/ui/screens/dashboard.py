@@ -369,4 +369,4 @@ class DashboardScreen(Screen[None]):
                 self._modules.select(plan.target)
                 self.action_pane("symbols")
 
-        await self.app.push_screen(PlanDialog(self.machine, plan), closed)
+        await self.app.push_screen(PlanDialog(self.machine, self.monitor, plan), closed)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -116,6 +117,14 @@ class LoadDialog(ModalScreen[LoadRequest | None]):
             self._problem.update(f"“{bad}” is no parameter: they are written key=value.")
             return
         self.dismiss(LoadRequest(name, tuple(parameters)))
+
+    def on_key(self, event: events.Key) -> None:
+        """Type into the line wherever the keys are, also before it is ready to take them."""
+        field = self.query_one("#load-input", Input)
+        if event.is_printable and event.character and not field.has_focus:
+            event.stop()
+            field.insert_text_at_cursor(event.character)
+            self.set_focus(field)
 
     def action_into_list(self) -> None:
         """Go from the line to the list."""

@@ -23,6 +23,7 @@ from kmodtui.model.text import clean
 from kmodtui.privileged.protocol import LogRecord
 from kmodtui.services.actions import perform
 from kmodtui.services.machine import Machine
+from kmodtui.services.monitor import Monitor
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.desk import desk
 from kmodtui.ui.widgets.change_view import summary
@@ -42,8 +43,9 @@ class PlanDialog(ModalScreen[bool]):
         ("k,up", "scroll(-1)", "Up"),
     ]
 
-    def __init__(self, machine: Machine, plan: Plan) -> None:
+    def __init__(self, machine: Machine, monitor: Monitor, plan: Plan) -> None:
         super().__init__()
+        self._monitor = monitor
         self._machine = machine
         self._plan = plan
         self._outcome: Explanation | None = None
@@ -182,9 +184,10 @@ class PlanDialog(ModalScreen[bool]):
         self._show_running()
         ticking = self.set_interval(TICK, self._tick)
         try:
-            self._outcome = await perform(
-                self._machine, self._plan, desk(self).foreground, self._take_log
-            )
+            with self._monitor.one_change(" ".join(self._plan.command)):
+                self._outcome = await perform(
+                    self._machine, self._plan, desk(self).foreground, self._take_log
+                )
         finally:
             ticking.stop()
         self._show_outcome()

@@ -207,7 +207,7 @@ def summary(change: Change, stays: Mapping[str, str] | None = None, width: int =
 
 def _group_line(group: Group, width: int) -> Line:
     style = "good" if group.sign == "+" else "bad"
-    name_width = max(12, min(24, width - 40))
+    name_width = max(12, min(20, width - 44))
     types = group.rows.types
     free = width - name_width - 12
     told = " · ".join(f"{count:,} {type_words(letter)}" for letter, count in types.items())

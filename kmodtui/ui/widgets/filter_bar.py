@@ -34,6 +34,7 @@ class FilterBar(Horizontal):
         super().__init__(id="filter")
         self._label = Label("", markup=False)
         self._input = Input(id="filter-input", compact=True, select_on_focus=False)
+        self.display = False
 
     def compose(self) -> ComposeResult:
         """Label and input."""
@@ -51,12 +52,14 @@ class FilterBar(Horizontal):
         with self._input.prevent(Input.Changed):
             self._input.value = text
         self._input.cursor_position = len(text)
-        self.add_class("-open")
-        self._input.focus()
+        self.display = True
+        # At once, not when the next event is handled: what is typed right behind the
+        # key that opens this must never be taken for commands.
+        self.screen.set_focus(self._input)
 
     def close(self) -> None:
         """Hide the bar."""
-        self.remove_class("-open")
+        self.display = False
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter as it is typed."""

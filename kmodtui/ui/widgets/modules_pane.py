@@ -215,6 +215,8 @@ class ModulesPane(Vertical):
             self._lines.cursor = place.get(self._selected or "", self._lines.cursor)
             self._lines.lines_changed()
         self._caption()
+        if not rows:
+            self._lines.refresh()  # the words that stand there instead have changed
         self._follow_cursor()
 
     def _caption(self) -> None:

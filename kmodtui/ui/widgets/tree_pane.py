@@ -92,6 +92,7 @@ class TreePane(Vertical):
             tree.root.set_label(Text("Select a module to see what it needs.", "dim"))
             tree.root.data = None
             tree.root.allow_expand = False
+            tree.cursor_line = -1
             return
         neighbours = self._neighbours(name)
         tree.root.data = name
@@ -103,6 +104,7 @@ class TreePane(Vertical):
             nothing = "needs no other module" if self.downwards else "no module needs it"
             tree.root.add_leaf(Text(nothing, "dim italic"))
         tree.root.expand()
+        tree.cursor_line = 0
 
     def _fingerprint(self, name: str) -> tuple[object, ...]:
         """Return what the visible tree depends on, as far as it reaches."""
