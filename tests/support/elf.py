@@ -50,10 +50,15 @@ def make_module(
         sections.append(_Section(b".note.gnu.build-id", _NOTE, note))
 
     symbols: list[tuple[str, int, int, int]] = []  # name, info, section, value
+    numbers: dict[str, int] = {}
     for symbol, section in (exports or {}).items():
-        sections.append(_Section(section.encode(), _PROGBITS, bytes(8)))
-        symbols.append((f"__ksymtab_{symbol}", _GLOBAL, len(sections) - 1, 0))
-        symbols.append((symbol, _GLOBAL, len(sections) - 1, 0))
+        if section not in numbers:
+            numbers[section] = len(sections)
+            sections.append(_Section(section.encode(), _PROGBITS, b""))
+        entries = sections[numbers[section]]
+        symbols.append((f"__ksymtab_{symbol}", _GLOBAL, numbers[section], len(entries.data)))
+        symbols.append((symbol, _GLOBAL, numbers[section], 0))
+        entries.data += bytes(12)
     if namespaces:
         strings = b"\0"
         for symbol, namespace in namespaces.items():

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.elf_object import kernel_object
+from tests.support.elf import make_module
 
 RELEASE = "6.1.0-56-amd64"
 VERMAGIC = f"{RELEASE} SMP preempt mod_unload modversions "
@@ -357,7 +357,12 @@ def _write_file(path: Path, name: str, part: Part) -> None:
         modinfo.insert(-3, ("intree", "Y"))
     imports = ["_printk", "__fentry__", *(f"{needed}_write_0" for needed in part.depends)]
     exported = [f"{name}_{word}_0" for word in ("write", "close")]
-    write(path, kernel_object(modinfo, exports=exported, imports=imports))
+    strings = [
+        key.encode() + b"=" + (value.encode() if isinstance(value, str) else value)
+        for key, value in modinfo
+    ]
+    exports = dict.fromkeys(exported, "__ksymtab")
+    write(path, make_module(strings, exports=exports, imports=imports))
 
 
 def _write_indexes(folder: Path, parts: Mapping[str, Part]) -> None:
