@@ -7,7 +7,9 @@ with `[permanent],` among them for a module that can never be unloaded.
 
 from __future__ import annotations
 
-from kmodtui.errors import NoModuleSupportError
+import re
+
+from kmodtui.errors import NoModuleSupportError, UnreadableError
 from kmodtui.kernel.host import Host
 from kmodtui.model.modules import LoadedModule, ModuleState, ModuleTable
 from kmodtui.model.text import clean, decode
@@ -15,6 +17,12 @@ from kmodtui.model.text import clean, decode
 PATH = "/proc/modules"
 
 _PERMANENT = "[permanent]"
+
+_LINE = re.compile(
+    r"(\S+) (\d{1,20}) (-1|-|\d{1,20}) (\S+) (Live|Loading|Unloading) 0x([0-9a-fA-F]{1,16})"
+    r"(?: \(([^\s()]*)\))?",
+    re.ASCII,
+)
 
 
 def has_module_support(host: Host) -> bool:
@@ -27,6 +35,7 @@ def read_modules(host: Host) -> ModuleTable:
 
     Raises:
         NoModuleSupportError: there is no /proc/modules.
+        UnreadableError: it is there and cannot be read.
     """
     return parse_modules(read_raw(host))
 
@@ -36,6 +45,7 @@ def read_raw(host: Host) -> bytes:
 
     Raises:
         NoModuleSupportError: there is no /proc/modules.
+        UnreadableError: it is there and cannot be read.
     """
     try:
         return host.read(PATH)
@@ -45,42 +55,47 @@ def read_raw(host: Host) -> bytes:
             "It was built without CONFIG_MODULES, or this is a container that hides it. "
             "kmodtui --demo shows a recorded Debian system.",
         ) from None
+    except OSError as error:
+        raise UnreadableError(f"{PATH} cannot be read: {error.strerror or error}.") from error
 
 
 def parse_modules(data: bytes) -> ModuleTable:
-    """Return the table in the bytes of /proc/modules; bad lines are kept apart, not lost."""
-    modules: list[LoadedModule] = []
+    """Return the table in the bytes of /proc/modules; bad lines are kept apart, not lost.
+
+    A last line without its newline was cut off: it may lack a digit or a taint,
+    so it is bad as well.
+    """
+    modules: dict[str, LoadedModule] = {}
     malformed: list[str] = []
-    for line in data.split(b"\n"):
+    *lines, rest = data.split(b"\n")
+    for line in lines:
         if not line.strip():
             continue
         module = _parse_line(line)
         if module is None:
             malformed.append(clean(decode(line)))
         else:
-            modules.append(module)
-    return ModuleTable(tuple(modules), data, tuple(malformed))
+            # The kernel hands out a page at a time: what is loaded between two of
+            # them pushes the others back, and one of those is printed twice.
+            modules.setdefault(module.name, module)
+    if rest.strip():
+        malformed.append(clean(decode(rest)))
+    return ModuleTable(tuple(modules.values()), data, tuple(malformed))
 
 
 def _parse_line(line: bytes) -> LoadedModule | None:
-    fields = clean(decode(line)).split(" ")
-    if len(fields) not in (6, 7):
+    match = _LINE.fullmatch(clean(decode(line)))
+    if match is None:
         return None
-    name, size, refcount, users, state, address = fields[:6]
-    taints = fields[6] if len(fields) == 7 else ""
-    if not name or (taints and not (taints.startswith("(") and taints.endswith(")"))):
-        return None
-    holders = [] if users == "-" else users.removesuffix(",").split(",")
-    try:
-        return LoadedModule(
-            name=name,
-            size=int(size),
-            refcount=None if refcount == "-" else int(refcount),
-            users=tuple(user for user in holders if user != _PERMANENT),
-            state=ModuleState(state),
-            taints=taints.strip("()").rstrip("+-"),
-            permanent=_PERMANENT in holders,
-            address=int(address, 16),
-        )
-    except ValueError:
-        return None
+    name, size, refcount, users, state, address, taints = match.groups(default="")
+    holders = [] if users == "-" else [user for user in users.split(",") if user]
+    return LoadedModule(
+        name=name,
+        size=int(size),
+        refcount=None if refcount == "-" else int(refcount),
+        users=tuple(user for user in holders if user != _PERMANENT),
+        state=ModuleState(state),
+        taints=taints.rstrip("+-"),
+        permanent=_PERMANENT in holders,
+        address=int(address, 16),
+    )
