@@ -52,7 +52,8 @@ def human_size(size: int) -> str:
     value = float(size)
     for unit in ("KiB", "MiB", "GiB"):
         value /= 1024
-        if value < 1024 or unit == "GiB":
+        # What would be rounded to 1,024.0 is 1.0 of the next.
+        if value < 1023.95 or unit == "GiB":
             return f"{value:,.1f} {unit}"
     raise AssertionError  # the loop always returns
 
