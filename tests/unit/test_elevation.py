@@ -1,0 +1,218 @@
+"""Which way to root there is, and what is said where there is none."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+
+import pytest
+
+from kmodtui import __version__
+from kmodtui.errors import (
+    ElevationCancelledError,
+    ElevationError,
+    ElevationRefusedError,
+    HelperError,
+)
+from kmodtui.privileged import elevation, installation
+from kmodtui.privileged.elevation import (
+    AlreadyRoot,
+    NoElevation,
+    Sudo,
+    detect,
+    open_session,
+    refusal,
+)
+from kmodtui.privileged.installation import (
+    HelperCommand,
+    find_helper,
+    version_of,
+    writable_part,
+)
+
+HELPER_OF_A_FEW_LINES = f"""
+import json, sys
+print(json.dumps({{"hello": {{"protocol": 1, "version": "{__version__}", "pid": 1, "uid": 0,
+                             "operations": [], "modprobe": ""}}}}), flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def never() -> Iterator[None]:
+    pytest.fail("the screen was given away")
+    yield
+
+
+def script(folder: Path, text: str) -> str:
+    path = folder / "sudo"
+    path.write_text(text)
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_root_needs_nobody() -> None:
+    assert isinstance(detect(root=True), AlreadyRoot)
+
+
+def test_without_sudo_there_is_no_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elevation, "_SUDO", ("/nonexistent/sudo",))
+    found = detect(root=False)
+    assert isinstance(found, NoElevation)
+    assert found.sentence == "You are not root, and sudo is not installed."
+
+
+def test_a_sudo_without_setuid_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elevation, "_SUDO", (script(tmp_path, "#!/bin/sh\n"),))
+    found = detect(root=False)
+    assert isinstance(found, NoElevation)
+    assert "not setuid root" in found.sentence
+
+
+async def test_no_way_is_an_error_with_its_reason() -> None:
+    with pytest.raises(ElevationRefusedError, match="no reason at all"):
+        await open_session(NoElevation("There is no reason at all."), never)
+
+
+async def test_root_starts_the_helper_directly() -> None:
+    command = HelperCommand((sys.executable, "-I", "-S", "-c", HELPER_OF_A_FEW_LINES))
+    client = await open_session(AlreadyRoot(), never, command)
+    assert client.via == "root"
+    await client.close()
+
+
+async def test_what_cannot_be_started_is_told() -> None:
+    with pytest.raises(ElevationError, match="/nonexistent/python3 cannot be started: No such"):
+        await open_session(AlreadyRoot(), never, HelperCommand(("/nonexistent/python3",)))
+    with pytest.raises(ElevationError, match="/nonexistent/sudo cannot be started"):
+        await open_session(Sudo("/nonexistent/sudo"), never, HelperCommand(("x",)))
+
+
+async def test_without_a_python_there_is_no_helper() -> None:
+    with pytest.raises(HelperError, match="needs Python"):
+        await open_session(AlreadyRoot(), never, HelperCommand((), "The helper needs Python."))
+
+
+async def test_a_sudo_that_needs_no_password_leaves_the_screen(tmp_path: Path) -> None:
+    # A shell gives its background jobs no standard input: 3 hands it over.
+    text = '[ "$1 $2 $3" = "-n -b --" ] || exit 1\nshift 3\nexec 3<&0\n"$@" <&3 &\n'
+    sudo = script(tmp_path, "#!/bin/sh\n" + text)
+    command = HelperCommand((sys.executable, "-I", "-S", "-c", HELPER_OF_A_FEW_LINES))
+    client = await open_session(Sudo(sudo), never, command)
+    assert client.via == "sudo"
+    await client.close()
+
+
+async def test_without_a_terminal_nothing_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elevation, "_TERMINAL", str(tmp_path / "none"))
+    with pytest.raises(ElevationRefusedError, match="no terminal") as told:
+        await open_session(Sudo(script(tmp_path, "#!/bin/sh\nexit 1\n")), never,
+                           HelperCommand(("x",)))  # fmt: skip
+    assert "ssh -t" in told.value.hint
+
+
+async def test_the_last_words_of_an_unknown_sudo_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = tmp_path / "terminal"
+    terminal.write_text("")
+    monkeypatch.setattr(elevation, "_TERMINAL", str(terminal))
+    sudo = script(
+        tmp_path, "#!/bin/sh\n[ $1 = -n ] || echo 'sudo: the \033[1mmoon is full' >&2\nexit 1\n"
+    )
+    given: list[str] = []
+
+    def foreground() -> AbstractContextManager[None]:
+        given.append("screen")
+        return nullcontext()
+
+    with pytest.raises(ElevationRefusedError, match=r"sudo refused: the \\x1b\[1mmoon is full"):
+        await open_session(Sudo(sudo), foreground, HelperCommand(("/x/helper",)))
+    assert given == ["screen"]
+    assert "/x/helper" in terminal.read_text()  # the person saw what root was wanted for
+
+
+@pytest.mark.parametrize(
+    ("words", "interrupted", "kind", "sentence"),
+    [
+        ("sudo: 3 incorrect password attempts\n", False, ElevationRefusedError, "not accept"),
+        ("sudo: 1 incorrect password attempt\n", False, ElevationRefusedError, "not accept"),
+        ("sudo: a password is required\n", True, ElevationCancelledError, "broke off"),
+        ("sudo: a password is required\n", False, ElevationCancelledError, "no password"),
+        ("bob is not in the sudoers file.\n", False, ElevationRefusedError, "sudoers file"),
+        ("bob is not in the sudoers file.  This incident will be reported.\n", False,
+         ElevationRefusedError, "sudoers file"),
+        ("Sorry, user bob is not allowed to execute 'x' as root on vm.\n", False,
+         ElevationRefusedError, "sudoers file"),
+        ("", False, ElevationRefusedError, "no reason"),
+        ("author: unauthenticated\n", False, ElevationRefusedError, "unauthenticated"),
+    ],
+)  # fmt: skip
+def test_the_sentence_for_each_refusal(
+    words: str, interrupted: bool, kind: type[ElevationError], sentence: str
+) -> None:
+    told = refusal(words, interrupted=interrupted)
+    assert type(told) is kind
+    assert sentence in told.message
+
+
+def test_the_helper_of_the_installation_is_used_where_none_is_installed(tmp_path: Path) -> None:
+    command = find_helper(tmp_path / "none")
+    assert command.argv[1:3] == ("-I", "-S")
+    assert command.argv[3].endswith("kmodtui/privileged/helper.py")
+    assert os.path.isabs(command.argv[0])
+
+
+def test_an_installed_helper_must_be_this_version_and_roots(tmp_path: Path) -> None:
+    installed = tmp_path / "kmodtui-helper"
+    installed.write_text('VERSION = "0.0.0"\n')
+    assert version_of(installed) == "0.0.0"
+    assert find_helper(installed).argv[3] != str(installed)
+    installed.write_text(f'VERSION = "{__version__}"\n')
+    installed.chmod(0o666)
+    assert find_helper(installed).argv[3] != str(installed)
+
+
+def test_the_version_of_our_own_helper_is_found() -> None:
+    assert version_of(Path(installation.__file__).with_name("helper.py")) == __version__
+    assert version_of(Path("/nonexistent")) == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what is root's")
+def test_what_others_can_write_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "libexec"
+    folder.mkdir(mode=0o755)
+    file = folder / "helper"
+    file.write_text("")
+    assert writable_part(file) == ""
+    file.chmod(0o664)
+    assert writable_part(file) == str(file)
+    file.chmod(0o644)
+    folder.chmod(0o757)
+    assert writable_part(file) == str(folder)
+    folder.chmod(0o755)
+    os.chown(folder, 65534, 65534)
+    assert writable_part(file) == str(folder)
+    assert str(folder) in HelperCommand(("x",), writable=str(folder)).caution
+    link = tmp_path / "link"
+    link.symlink_to(file)
+    assert writable_part(link) == str(folder)
+
+
+def test_a_private_file_of_a_user_is_writable(tmp_path: Path) -> None:
+    file = tmp_path / "helper"
+    file.write_text("")
+    if os.geteuid() == 0:
+        os.chown(file, 65534, 65534)
+    assert writable_part(file) == str(file)
+    assert stat.S_IMODE(file.stat().st_mode) & 0o022 == 0
+
+
+def test_nothing_to_say_of_what_is_roots_alone() -> None:
+    assert HelperCommand(("x",)).caution == ""
