@@ -65,7 +65,7 @@ def test_dashes_are_underscores_but_not_in_brackets(alias: str, expected: str | 
 
 def test_modules_come_in_the_order_of_the_lines_each_once() -> None:
     index = AliasIndex(
-        ["alias x:* second", "alias x:1 third", "alias x:1* first", "alias x:? second", "noise"]
+        ["alias x:1 third", "alias x:* second", "alias x:1* first", "alias x:? second", "noise"]
     )
-    assert index.matching("x:1") == ("second", "third", "first")
+    assert index.matching("x:1") == ("third", "second", "first")
     assert index.matching("y:1") == ()
