@@ -48,6 +48,7 @@ def stub(file: Path, *, signature: bool = True) -> bytes:
         symbols = elf.get_section_by_name(".symtab")
         if modinfo is None or not isinstance(symbols, SymbolTableSection):
             raise ValueError(f"{file} is no kernel module")
+        about = modinfo.data()
         imports = []
         exports = []
         for symbol in symbols.iter_symbols():
@@ -58,7 +59,7 @@ def stub(file: Path, *, signature: bool = True) -> bytes:
                 exports.append((symbol.name, elf.get_section(where).name))
     if machine != "EM_X86_64":
         raise ValueError(f"{file} is for {machine}")
-    content = _elf(modinfo.data(), sorted(set(imports)), sorted(set(exports)))
+    content = _elf(about, sorted(set(imports)), sorted(set(exports)))
     return content + (signature_tail(file.read_bytes()) if signature else b"")
 
 

@@ -80,13 +80,19 @@ def record(vm: VM) -> Entries:
         timeout=RECORDING_SECONDS,
         check=True,
     )
+    entries = read(result.stdout)
+    recorded = {name.split("/")[1] for name in entries if name.startswith("modules/")}
+    _add_index(entries, vm.image.modules, recorded)
+    return entries
+
+
+def read(archive: bytes) -> Entries:
+    """What stands in a tar."""
     entries: Entries = {}
-    with tarfile.open(fileobj=io.BytesIO(result.stdout)) as tar:
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         for member in tar:
             content = tar.extractfile(member) if member.isfile() else None
             entries[member.name] = member, content.read() if content else b""
-    recorded = {name.split("/")[1] for name in entries if name.startswith("modules/")}
-    _add_index(entries, vm.image.modules, recorded)
     return entries
 
 
