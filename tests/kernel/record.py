@@ -28,7 +28,8 @@ owner 0, modes as in the guest.
     init_size       bytes that it held more while Loading; absent if never caught in it
     load.log        kernel log of its load, `LEVEL TEXT`; absent if it was not seen loading
     unload.log      and of its unloading
-    removed         what `modprobe -r NAME` took away, NAME first; only where that was run
+    removed         what `modprobe -r NAME` took away, NAME first; only where NAME had been
+                    loaded by name, or at boot, with all that it needs
     unloads         `yes` if it was seen going
     unload.error    what modprobe said when it did not go
 """

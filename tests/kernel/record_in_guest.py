@@ -164,11 +164,11 @@ class Recorder:
             return
         came = set(loaded()) - before
         self._live(came)
-        self._unload(name, came)
+        self._unload(name, complete=True)
         for left in [module for module in loaded() if module in came]:
             # Softdeps, and what asked for itself in another's init.
             if left in loaded() and refcount(left) == 0:
-                self._unload(left, came)
+                self._unload(left, complete=False)
         self._again_for_init_size(name, came)
         # modprobe -r takes away what nobody uses any more, no matter who had loaded it.
         for lost in self.booted - set(loaded()):
@@ -179,7 +179,7 @@ class Recorder:
         if name not in loaded() or refcount(name) != 0:
             return
         before = frozenset(loaded())
-        self._unload(name, {name})
+        self._unload(name, complete=True)
         gone = before - set(loaded())
         if gone:
             self._load(name)
@@ -228,7 +228,8 @@ class Recorder:
             folder = Path("/sys/module") / name
             self._sysfs(f"modules/{name}{folder}", folder)
 
-    def _unload(self, name: str, came: set[str]) -> None:
+    def _unload(self, name: str, *, complete: bool) -> None:
+        """Unload a module; `complete` says that everything it needs is there for it alone."""
         before = loaded()
         result = run([MODPROBE, "-r", name])
         text = self.log.drain()
@@ -236,7 +237,8 @@ class Recorder:
         if gone:
             gone.sort(key=lambda module: (module != name, before.index(module)))
             say(f"{name}: unloaded, and with it {' '.join(gone[1:]) or 'nothing'}")
-            self.archive.add(f"modules/{name}/removed", "".join(f"{one}\n" for one in gone))
+            if complete:
+                self.archive.add(f"modules/{name}/removed", "".join(f"{one}\n" for one in gone))
             if not self._has(name, "unload.log"):
                 self.archive.add(f"modules/{name}/unload.log", text)
         else:
