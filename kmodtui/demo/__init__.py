@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kmodtui.demo.recording import unpack_recording
+from kmodtui.demo.recording import packaged_recording
 from kmodtui.demo.simulated_helper import SimulatedHelper
 from kmodtui.demo.simulated_host import SimulatedHost
 from kmodtui.demo.simulated_kernel import SimulatedKernel
+from kmodtui.demo.workplace import new_workplace, no_room
 from kmodtui.privileged.client import HelperChannel, HelperClient
 
 VIA = "demo"
@@ -45,5 +46,10 @@ def open_demo(*, pace: float = 1.0) -> Demo:
     Raises:
         UnreadableError: the recording is missing or damaged, or there is no room for it.
     """
-    kernel = SimulatedKernel(unpack_recording())
+    recording = packaged_recording()
+    folder = new_workplace()
+    try:
+        kernel = SimulatedKernel(recording, folder)
+    except OSError as error:
+        raise no_room(error) from error
     return Demo(kernel.host, kernel, pace)

@@ -1,6 +1,6 @@
 """What a recording holds of one module: enough to make it come and go as it did there.
 
-A folder `modules/NAME` with
+`modules/NAME` holds
 
 - `proc_line`: its line of /proc/modules while it was loaded and settled
 - `kallsyms`: its rows of /proc/kallsyms then
@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from kmodtui.demo.recording import Files
 from kmodtui.kernel.proc_modules import parse_modules
 from kmodtui.model.modules import LoadedModule
 from kmodtui.model.text import decode
@@ -36,12 +37,12 @@ class RecordedModule:
 
     Attributes:
         name: as the kernel has it, with `_`.
-        folder: `modules/NAME` of the recording.
+        files: `modules/NAME` of the recording.
         file: its .ko, which need not exist: a module can be recorded without.
     """
 
     name: str
-    folder: Path
+    files: Files
     file: Path | None
 
     @cached_property
@@ -53,7 +54,7 @@ class RecordedModule:
         """
         table = parse_modules(self._read("proc_line"))
         if not table.modules:
-            raise ValueError(f"{self.folder / 'proc_line'} is no line of /proc/modules")
+            raise ValueError(f"modules/{self.name}/proc_line is no line of /proc/modules")
         return table.modules[0]
 
     @cached_property
@@ -69,8 +70,7 @@ class RecordedModule:
         A count above the users' alone does not prove it: that module may have
         been in use by something that was there before.
         """
-        stays = (self.folder / "unload.error").exists()
-        return self.settled.other_references if stays else 0
+        return self.settled.other_references if "unload.error" in self.files else 0
 
     @cached_property
     def rows(self) -> bytes:
@@ -83,9 +83,14 @@ class RecordedModule:
         return self._read("kallsyms.loading") or self.rows
 
     @property
-    def sysfs(self) -> Path:
-        """The folder that looks like /sys and holds what came there with the module."""
-        return self.folder / "sys"
+    def sysfs(self) -> Files:
+        """What came in /sys/module/NAME with it; the holders are those of that moment."""
+        above = f"sys/module/{self.name}/"
+        return {
+            path.removeprefix(above): file
+            for path, file in self.files.items()
+            if path.startswith(above)
+        }
 
     @cached_property
     def load_log(self) -> tuple[tuple[int, str], ...]:
@@ -132,10 +137,7 @@ class RecordedModule:
         return tuple(records)
 
     def _read(self, name: str) -> bytes:
-        try:
-            return (self.folder / name).read_bytes()
-        except FileNotFoundError:
-            return b""
+        return self.files[name].data if name in self.files else b""
 
 
 def _section(data: bytes, wanted: bytes) -> bytes:

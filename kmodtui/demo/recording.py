@@ -1,39 +1,66 @@
-"""The recording that comes with kmodtui: a Debian system, unpacked for as long as it is needed.
+"""A recording: a machine as it was after boot, and every module that can come and go there.
 
 `recording.tar.xz` beside this file is made by `tests/kernel/record.py` on a
-real kernel. Its two folders, `root` and `modules`, are what
-`simulated_kernel.SimulatedKernel` boots.
+real kernel; that script's docstring tells its format. Its `root/` becomes a
+folder, for readers to read; its `modules/` stay in memory until they are loaded.
 """
 
 from __future__ import annotations
 
-import atexit
-import contextlib
-import fcntl
 import io
 import lzma
 import os
-import shutil
 import tarfile
-import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from kmodtui.errors import UnreadableError
 
 _NAME = "recording.tar.xz"
-_PREFIX = "kmodtui-demo-"
 
 
-def unpack_recording() -> Path:
-    """Return a new temporary folder with `root` and `modules`; it goes when the program ends.
+class RecordedFile(NamedTuple):
+    """A file of a recording, or a symbolic link.
+
+    Attributes:
+        data: its contents.
+        mode: its permissions.
+        target: where it points; empty if it is no link.
+    """
+
+    data: bytes = b""
+    mode: int = 0o444
+    target: str = ""
+
+
+Files = dict[str, RecordedFile]
+"""Files by their path, relative, with `/`."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A machine and its modules.
+
+    Attributes:
+        root: the machine after boot: `proc/modules`, `sys/module/ext4/refcnt`.
+        modules: by name, what was recorded of each; see `recorded_module`.
+    """
+
+    root: Files = field(default_factory=dict)
+    modules: dict[str, Files] = field(default_factory=dict)
+
+
+def packaged_recording() -> Recording:
+    """Return the recording that comes with kmodtui.
 
     Raises:
-        UnreadableError: the recording is missing or damaged, or there is no room for it.
+        UnreadableError: it is missing or damaged.
     """
     try:
-        folder = _new_folder()
-        unpack(files(__package__).joinpath(_NAME).read_bytes(), folder)
+        return read_recording(files(__package__).joinpath(_NAME).read_bytes())
     except FileNotFoundError:
         raise UnreadableError(
             "The recorded system of the demo is not there.",
@@ -43,92 +70,75 @@ def unpack_recording() -> Path:
         raise UnreadableError(
             f"The recorded system of the demo is damaged: {error}.", "Install kmodtui again."
         ) from error
-    except OSError as error:
-        raise UnreadableError(
-            f"The recorded system of the demo cannot be unpacked: {error.strerror or error}.",
-            f"It needs about 10 MiB in {tempfile.gettempdir()}; set TMPDIR to use another folder.",
-        ) from error
-    return folder
 
 
-def _new_folder() -> Path:
-    """Return a folder that goes when the program ends, or when the next demo begins.
-
-    A program that is killed cleans nothing up. It has left its lock, though, and
-    that is how the next one knows.
-    """
-    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError):
-            lock = _lock(left)
-            shutil.rmtree(left, ignore_errors=True)
-            os.close(lock)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    _lock(folder)  # until the process ends
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
-
-
-def _lock(folder: Path) -> int:
-    """Return a descriptor that holds a lock on a folder of this user; OSError if another does."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        if os.fstat(descriptor).st_uid != os.geteuid():
-            raise PermissionError
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def unpack(archive: bytes, folder: Path) -> None:
-    """Unpack a recording into a folder: files, folders and relative links within it.
-
-    The tarfile module's own filter is not in every Python 3.11 that
-    distributions ship, and this is faster: nothing is asked of the system twice.
+def read_recording(archive: bytes) -> Recording:
+    """Return what is in a .tar.xz.
 
     Raises:
-        tarfile.TarError: a member is of another kind, or lies outside of the folder.
+        tarfile.TarError, lzma.LZMAError, EOFError: it is damaged, holds what is no file,
+            folder or link, or something that lies or leads outside of it.
     """
-    made: set[PurePosixPath] = set()
-    links: list[tuple[PurePosixPath, str]] = []
+    recording = Recording()
     with tarfile.open(fileobj=io.BytesIO(lzma.decompress(archive))) as tar:
         for member in tar:
             path = _inside(PurePosixPath(member.name))
-            _make_folder(folder, path if member.isdir() else path.parent, made)
-            if member.isfile() and (content := tar.extractfile(member)):
-                _write(folder / path, content.read(), member.mode)
-            elif member.issym():
-                _inside(path.parent / member.linkname)
-                links.append((path, member.linkname))
-            elif not member.isdir():
+            if member.issym():
+                _inside(PurePosixPath(path).parent / member.linkname)
+                file = RecordedFile(b"", 0o777, member.linkname)
+            elif member.isfile() and (content := tar.extractfile(member)):
+                file = RecordedFile(content.read(), member.mode & 0o777)
+            elif member.isdir():
+                continue
+            else:
                 raise tarfile.ExtractError(f"{member.name} is no file, folder or link")
-    # Last, so that nothing is ever written through one.
-    for path, target in links:
-        (folder / path).symlink_to(target)
+            top, _, rest = path.partition("/")
+            if top == "root":
+                recording.root[rest] = file
+            elif top == "modules":
+                name, _, rest = rest.partition("/")
+                recording.modules.setdefault(name, {})[rest] = file
+    return recording
 
 
-def _inside(path: PurePosixPath) -> PurePosixPath:
+def _inside(path: PurePosixPath) -> str:
     """Return a member's path without `.` and `..`, which must not lead out."""
+    if ".." not in path.parts and not path.is_absolute():
+        return str(path)
     parts: list[str] = []
     for part in path.parts:
         if part == ".." and parts:
             parts.pop()
         elif part in ("..", "/"):
             raise tarfile.ExtractError(f"{path} leads out of the recording")
-        elif part != ".":
+        else:
             parts.append(part)
-    return PurePosixPath(*parts)
+    return "/".join(parts)
 
 
-def _make_folder(folder: Path, path: PurePosixPath, made: set[PurePosixPath]) -> None:
-    if path not in made:
-        (folder / path).mkdir(parents=True, exist_ok=True)
-        made.add(path)
+def write_files(
+    folder: Path, content: Mapping[str, RecordedFile], empty: Iterable[str] = ()
+) -> None:
+    """Write files and links, with their folders, into a folder that need not exist.
 
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    # Readable and replaceable by whoever runs the demo, whatever it was on the recorded system.
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode & 0o777)
-    with open(descriptor, "wb", buffering=0) as file:
-        file.write(data)
+    Args:
+        folder: where; it holds none of them yet.
+        content: what to write.
+        empty: folders that are there even if they hold nothing.
+    """
+    # The system is asked for each folder once: a recording has a thousand files.
+    there = str(folder)
+    made = {os.path.dirname(f"{there}/{path}") for path in content}
+    for path in (there, *sorted(made), *(f"{there}/{path}" for path in empty)):
+        os.makedirs(path, exist_ok=True)
+    links = []
+    for path, file in content.items():
+        if file.target:
+            links.append((file.target, f"{there}/{path}"))
+            continue
+        descriptor = os.open(f"{there}/{path}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, file.mode)
+        with open(descriptor, "wb", buffering=0) as out:
+            out.write(file.data)
+    # Last, so that nothing is ever written through one.
+    for target, path in links:
+        os.symlink(target, path)

@@ -1,7 +1,7 @@
 """A simulated kernel: modules come and go in a folder the way they do in Linux.
 
-`SYSTEM/root` looks like a machine (/proc, /sys, /lib/modules), `SYSTEM/modules`
-holds what was recorded of each module (see `recorded_module`). `insert` and
+It boots a recording: a folder that looks like the machine (/proc, /sys,
+/lib/modules), and what each module is like (see `recorded_module`). `insert` and
 `delete` are `init_module(2)` and `delete_module(2)` after
 `kernel/module/main.c`; `load` and `unload` are what modprobe makes of them.
 Where this and a real kernel differ, this is wrong.
@@ -19,6 +19,7 @@ from kmodtui.demo.module_index import ModuleIndex
 from kmodtui.demo.moments import Call, Moment, Point, at_once
 from kmodtui.demo.parameters import RefusedValueError, shown_value
 from kmodtui.demo.recorded_module import RecordedModule
+from kmodtui.demo.recording import Recording, write_files
 from kmodtui.demo.simulated_host import SimulatedHost
 from kmodtui.demo.simulated_module import SimulatedModule
 from kmodtui.demo.system_folder import SystemFolder
@@ -56,14 +57,27 @@ class SimulatedKernel:
         init_errors: by module, what decides whether its init fails; add your own.
     """
 
-    def __init__(self, system: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Boot the machine in `system/root`.
+    def __init__(
+        self,
+        recording: Recording,
+        folder: Path,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Boot a recorded machine.
 
         Args:
-            system: the folder with `root` and `modules`.
+            recording: what the machine and its modules are like.
+            folder: an empty one; the machine's `/` becomes `root` in it.
             clock: seconds, for the times of log records.
+
+        Raises:
+            OSError: the machine cannot be written there.
         """
-        self.folder = SystemFolder(system / "root", system / "scratch")
+        loaded = parse_modules(recording.root["proc/modules"].data)
+        holders = [f"sys/module/{module.name}/holders" for module in loaded]
+        write_files(folder / "root", recording.root, holders)
+        self.folder = SystemFolder(folder / "root", folder / "scratch")
         self.host = SimulatedHost(self.folder.root, self.on_uevent)
         self.release = decode(self.folder.read("/proc/sys/kernel/osrelease")).strip()
         modules = f"/lib/modules/{self.release}"
@@ -71,7 +85,7 @@ class SimulatedKernel:
         self.modprobe = Modprobe(self, self.index)
         self.log: list[LogRecord] = []
         self.init_errors: dict[str, InitError] = {"nbd": _nbd_init}
-        self._recordings = system / "modules"
+        self._recorded = recording.modules
         uptime = decode(self.folder.read("/proc/uptime")).split()
         self._clock = clock
         self._booted = clock() - (float(uptime[0]) if uptime else 0.0)
@@ -130,12 +144,12 @@ class SimulatedKernel:
     @property
     def recorded(self) -> tuple[str, ...]:
         """The modules that can be loaded or are, by name."""
-        return tuple(sorted(entry.name for entry in self._recordings.iterdir()))
+        return tuple(sorted(self._recorded))
 
     def recording(self, name: str) -> RecordedModule | None:
         """Return what was recorded of a module, None if nothing was."""
-        folder = self._recordings / name
-        return RecordedModule(name, folder, self.index.file(name)) if folder.is_dir() else None
+        files = self._recorded.get(name)
+        return RecordedModule(name, files, self.index.file(name)) if files else None
 
     def state(self, name: str) -> ModuleState | None:
         """Return a module's state, None if it is not loaded."""
@@ -312,16 +326,17 @@ class SimulatedKernel:
     def _make_sysfs(
         self, module: SimulatedModule, recorded: RecordedModule, values: Mapping[str, str]
     ) -> None:
-        source = recorded.sysfs / "module" / module.name
-        files = module.attributes
-        if not module.taints and not (source / "taint").exists():
-            del files["taint"]
-        for name, value in values.items():
+        files = {
+            path: file for path, file in recorded.sysfs.items() if not path.startswith("holders/")
+        }
+        shown = module.attributes | {
+            f"parameters/{name}": f"{value}\n".encode() for name, value in values.items()
+        }
+        for path, data in shown.items():
             # A parameter with permissions 0 is taken and never shown.
-            if (source / "parameters" / name).exists():
-                files[f"parameters/{name}"] = f"{value}\n".encode()
-        path = f"/sys/module/{module.name}"
-        self.folder.install(path, source, files, empty=("holders",))
+            if path in files:
+                files[path] = files[path]._replace(data=data)
+        self.folder.install(f"/sys/module/{module.name}", files, empty=("holders",))
         for needed in module.depends:
             self.folder.link(f"/sys/module/{needed}/holders/{module.name}", f"../../{module.name}")
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
+
+from kmodtui.demo.recording import Files, write_files
 
 
 class SystemFolder:
@@ -53,32 +55,16 @@ class SystemFolder:
             made.chmod(0o444)
         os.replace(made, there)
 
-    def install(
-        self, path: str, source: Path, files: Mapping[str, bytes], *, empty: tuple[str, ...] = ()
-    ) -> None:
-        """Put a folder there: a copy of `source`, if there is one, with some files changed.
+    def install(self, path: str, files: Files, *, empty: Iterable[str] = ()) -> None:
+        """Put a folder there, with all its files at once, in place of whatever was.
 
         Args:
             path: where.
-            source: what it is a copy of.
-            files: contents by name.
-            empty: names of folders that hold nothing.
+            files: what it holds.
+            empty: folders in it that hold nothing.
         """
         made = self._new()
-        if source.is_dir():
-            # Linked, not copied: nothing is ever written in place, and a file that its
-            # owner may not read, as some parameters are, could not be copied.
-            shutil.copytree(source, made, symlinks=True, copy_function=os.link)
-        made.mkdir(exist_ok=True)
-        for name in empty:
-            shutil.rmtree(made / name, ignore_errors=True)
-            (made / name).mkdir()
-        for name, data in files.items():
-            file = made / name
-            mode = file.stat().st_mode if file.exists() else 0o444
-            file.unlink(missing_ok=True)
-            file.write_bytes(data)
-            file.chmod(mode)
+        write_files(made, files, empty)
         there = self.locate(path)
         there.parent.mkdir(parents=True, exist_ok=True)
         self.remove(path)

@@ -19,10 +19,7 @@ Import the fixture `simulated_kernel` in a conftest, or call `make_simulated`.
 
 from __future__ import annotations
 
-import atexit
 import functools
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -30,7 +27,7 @@ import pytest
 
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
-from tests.support.small_recording import Part, write_small_recording
+from tests.support.small_recording import Part, small_recording
 
 
 def make_simulated(tmp_path: Path, *, parts: Mapping[str, Part] | None = None) -> SimulatedKernel:
@@ -40,21 +37,11 @@ def make_simulated(tmp_path: Path, *, parts: Mapping[str, Part] | None = None) -
         tmp_path: an empty folder, or one in which there is no folder `simulated` yet.
         parts: other modules than `small_recording.PARTS`.
     """
-    system = tmp_path / "simulated"
-    if parts is None:
-        shutil.copytree(_small_recording(), system, symlinks=True)
-    else:
-        write_small_recording(system, parts=parts)
-    return SimulatedKernel(system)
+    recording = _small_recording() if parts is None else small_recording(parts)
+    return SimulatedKernel(recording, tmp_path / "simulated")
 
 
-@functools.cache
-def _small_recording() -> Path:
-    """Return one to copy, which takes a third of the time of writing it."""
-    folder = Path(tempfile.mkdtemp(prefix="kmodtui-tests-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    write_small_recording(folder / "system")
-    return folder / "system"
+_small_recording = functools.cache(small_recording)
 
 
 @pytest.fixture

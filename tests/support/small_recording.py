@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from kmodtui.demo.recording import Files, RecordedFile, Recording
 from tests.support.elf import make_module
 
 RELEASE = "6.1.0-56-amd64"
@@ -268,12 +268,11 @@ start stop wait wake map unmap get put lock unlock
 """.split()  # noqa: SIM905
 
 
-def write_small_recording(system: Path, *, parts: Mapping[str, Part] | None = None) -> None:
-    """Write a recording into `system`, which need not exist: `root` and `modules`."""
+def small_recording(parts: Mapping[str, Part] | None = None) -> Recording:
+    """Return a recording of `parts`, or of PARTS."""
     parts = PARTS if parts is None else parts
-    root, recordings = system / "root", system / "modules"
-    for path, text in _SYSTEM.items():
-        write(root / path, text)
+    root = {path: RecordedFile(text.encode()) for path, text in _SYSTEM.items()}
+    recording = Recording(root)
     users = {
         name: [other for other, part in parts.items() if part.boot and name in part.depends]
         for name in parts
@@ -282,29 +281,28 @@ def write_small_recording(system: Path, *, parts: Mapping[str, Part] | None = No
     for number, (name, part) in enumerate(parts.items()):
         base = 0xFFFFFFFFC0400000 + number * 0x400000
         rows = symbol_rows(name, part.symbols, base)
-        loading = symbol_rows(name, part.symbols, base, loading=True)
-        folder = recordings / name
-        write(folder / "proc_line", _proc_line(name, part, [], 0, base))
-        write(folder / "kallsyms", rows)
-        write(folder / "kallsyms.loading", loading)
-        write(folder / "init_size", f"{part.init_size}\n")
-        write(folder / "load.log", "".join(f"6 {text}\n" for text in part.load_log))
-        write(folder / "unload.log", "".join(f"6 {text}\n" for text in part.unload_log))
-        _write_sysfs(folder / "sys/module" / name, part, [], 0)
+        recorded = {
+            "proc_line": _proc_line(name, part, [], 0, base).encode(),
+            "kallsyms": rows,
+            "kallsyms.loading": symbol_rows(name, part.symbols, base, loading=True),
+            "init_size": f"{part.init_size}\n".encode(),
+            "load.log": "".join(f"6 {text}\n" for text in part.load_log).encode(),
+            "unload.log": "".join(f"6 {text}\n" for text in part.unload_log).encode(),
+        }
+        sysfs = _sysfs(f"sys/module/{name}", part, [], 0)
+        recording.modules[name] = sysfs | {
+            path: RecordedFile(data) for path, data in recorded.items()
+        }
         if part.boot:
             modules += _proc_line(name, part, users[name], part.references, base)
             symbols += rows
-            _write_sysfs(root / "sys/module" / name, part, users[name], part.references)
-        _write_file(root / "lib/modules" / RELEASE / part.file, name, part)
-    write(root / "proc/modules", modules)
-    write(root / "proc/kallsyms", symbols + _PSEUDO)
-    _write_indexes(root / "lib/modules" / RELEASE, parts)
-
-
-def write(path: Path, data: str | bytes) -> None:
-    """Write a file with its folders."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data.encode() if isinstance(data, str) else data)
+            root |= _sysfs(f"sys/module/{name}", part, users[name], part.references)
+        root[f"lib/modules/{RELEASE}/{part.file}"] = RecordedFile(_file(name, part), 0o644)
+    root["proc/modules"] = RecordedFile(modules.encode())
+    root["proc/kallsyms"] = RecordedFile(symbols + _PSEUDO)
+    for file, data in _indexes(parts).items():
+        root[f"lib/modules/{RELEASE}/{file}"] = RecordedFile(data, 0o644)
+    return recording
 
 
 def _proc_line(name: str, part: Part, users: Sequence[str], references: int, base: int) -> str:
@@ -314,7 +312,7 @@ def _proc_line(name: str, part: Part, users: Sequence[str], references: int, bas
     return f"{name} {part.size} {len(users) + references} {listed} Live 0x{base:016x}{taints}\n"
 
 
-def _write_sysfs(folder: Path, part: Part, users: Sequence[str], references: int) -> None:
+def _sysfs(folder: str, part: Part, users: Sequence[str], references: int) -> Files:
     attributes = {
         "coresize": str(part.size),
         "initsize": "0",
@@ -323,18 +321,20 @@ def _write_sysfs(folder: Path, part: Part, users: Sequence[str], references: int
         "taint": part.taints,
         "srcversion": "52F2A8BBA1C22B5D6A3FBE1",
     }
-    for name, value in attributes.items():
-        write(folder / name, f"{value}\n")
-    (folder / "holders").mkdir()
+    files = {
+        f"{folder}/{name}": RecordedFile(f"{value}\n".encode())
+        for name, value in attributes.items()
+    }
     for user in users:
-        (folder / "holders" / user).symlink_to(f"../../{user}")
+        files[f"{folder}/holders/{user}"] = RecordedFile(target=f"../../{user}")
     for name, parameter in part.parameters.items():
         if parameter.value is not None:
-            write(folder / "parameters" / name, f"{parameter.value}\n")
-            (folder / "parameters" / name).chmod(parameter.mode)
+            data = f"{parameter.value}\n".encode()
+            files[f"{folder}/parameters/{name}"] = RecordedFile(data, parameter.mode)
+    return files
 
 
-def _write_file(path: Path, name: str, part: Part) -> None:
+def _file(name: str, part: Part) -> bytes:
     modinfo: list[tuple[str, str | bytes]] = [("license", part.license)]
     if part.description:
         modinfo.append(("description", part.description))
@@ -362,10 +362,10 @@ def _write_file(path: Path, name: str, part: Part) -> None:
         for key, value in modinfo
     ]
     exports = dict.fromkeys(exported, "__ksymtab")
-    write(path, make_module(strings, exports=exports, imports=imports))
+    return make_module(strings, exports=exports, imports=imports)
 
 
-def _write_indexes(folder: Path, parts: Mapping[str, Part]) -> None:
+def _indexes(parts: Mapping[str, Part]) -> dict[str, bytes]:
     def needs(name: str) -> list[str]:
         """Return everything a module needs, what is needed by others last."""
         found: list[str] = []
@@ -398,10 +398,11 @@ def _write_indexes(folder: Path, parts: Mapping[str, Part]) -> None:
         "modules.order": [part.file for part in parts.values()],
         "modules.builtin": list(BUILTIN),
     }
-    for file, content in lines.items():
-        write(folder / file, head.get(file, "") + "".join(f"{line}\n" for line in content))
-    write(
-        folder / "modules.builtin.modinfo",
-        b"virtio.file=drivers/virtio/virtio\0virtio.license=GPL\0"
-        b"zlib_inflate.file=lib/zlib_inflate/zlib_inflate\0zlib_inflate.license=GPL\0",
-    )
+    texts = {
+        file: head.get(file, "") + "".join(f"{line}\n" for line in content)
+        for file, content in lines.items()
+    }
+    return {file: text.encode() for file, text in texts.items()} | {
+        "modules.builtin.modinfo": b"virtio.file=drivers/virtio/virtio\0virtio.license=GPL\0"
+        b"zlib_inflate.file=lib/zlib_inflate/zlib_inflate\0zlib_inflate.license=GPL\0"
+    }

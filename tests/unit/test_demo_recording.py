@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from kmodtui.demo import recording
-from kmodtui.demo.recording import unpack
+from kmodtui.demo.recording import read_recording
 from kmodtui.demo.simulated_kernel import SimulatedKernel
-from tests.support.small_recording import write_small_recording
+from kmodtui.demo.workplace import new_workplace
+from tests.support.small_recording import small_recording
 
 
 def archive(*members: tarfile.TarInfo, data: bytes = b"") -> bytes:
@@ -35,18 +35,26 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfil
     return info
 
 
-def test_a_packed_recording_boots_and_loads(tmp_path: Path) -> None:
-    write_small_recording(tmp_path / "made")
+def test_a_packed_recording_is_read_as_it_was(tmp_path: Path) -> None:
+    made = small_recording()
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:xz") as tar:
-        tar.add(tmp_path / "made/root", "root")
-        tar.add(tmp_path / "made/modules", "modules")
-    system = tmp_path / "unpacked"
-    system.mkdir()
-    unpack(out.getvalue(), system)
-    packed = {path.relative_to(tmp_path / "made") for path in (tmp_path / "made").rglob("*")}
-    assert {path.relative_to(system) for path in system.rglob("*")} == packed
-    kernel = SimulatedKernel(system)
+        everything = {f"root/{path}": file for path, file in made.root.items()} | {
+            f"modules/{name}/{path}": file
+            for name, files in made.modules.items()
+            for path, file in files.items()
+        }
+        for path, file in everything.items():
+            info = member(path, tarfile.SYMTYPE if file.target else tarfile.REGTYPE, file.target)
+            info.mode, info.size = file.mode, len(file.data)
+            tar.addfile(info, io.BytesIO(file.data))
+    read = read_recording(out.getvalue())
+    links = {path for path, file in everything.items() if file.target}
+    assert links, "there are links to compare"
+    assert read.modules == made.modules
+    assert read.root.keys() == made.root.keys()
+    assert all(read.root[path][::2] == made.root[path][::2] for path in made.root)
+    kernel = SimulatedKernel(read, tmp_path)
     assert kernel.load("btrfs").exit == 0
     assert kernel.host.readlink("/sys/module/xor/holders/btrfs") == "../../btrfs"
 
@@ -65,32 +73,34 @@ def test_a_packed_recording_boots_and_loads(tmp_path: Path) -> None:
     ],
     ids=lambda info: f"{info.name} {info.linkname}",
 )
-def test_nothing_reaches_out(tmp_path: Path, bad: tarfile.TarInfo) -> None:
-    folder = tmp_path / "folder"
-    folder.mkdir()
+def test_nothing_reaches_out(bad: tarfile.TarInfo) -> None:
     with pytest.raises(tarfile.TarError):
-        unpack(archive(bad, data=b"x"), folder)
-    assert list(tmp_path.iterdir()) == [folder]
+        read_recording(archive(bad, data=b"x"))
 
 
-def test_a_cut_archive_is_an_error(tmp_path: Path) -> None:
+def test_a_cut_archive_is_an_error() -> None:
     whole = archive(member("root/file"), data=bytes(100_000))
     for part in (whole[: len(whole) // 2], b"", b"nothing of the kind"):
         with pytest.raises((tarfile.TarError, lzma.LZMAError, EOFError)):
-            unpack(part, tmp_path)
+            read_recording(part)
 
 
 def test_what_a_killed_demo_has_left_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    code = "import os, signal; from kmodtui.demo import recording as r; r._new_folder();" + (
-        "os.kill(os.getpid(), signal.SIGKILL)"
+    code = (
+        "import os; from kmodtui.demo.workplace import *; new_workplace(); os.kill(os.getpid(), 9)"
     )
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=False)
     (left,) = tmp_path.glob("kmodtui-demo-*")
-    in_use = recording._new_folder()
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    new_workplace()
+    assert left.exists(), "it could be of one that is only just starting"
+    os.utime(left, (0, 0))
+    in_use = new_workplace()
     assert not left.exists()
-    recording._new_folder()
+    os.utime(in_use, (0, 0))
+    new_workplace()
     assert in_use.exists(), "its program still runs"

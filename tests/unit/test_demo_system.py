@@ -1,0 +1,115 @@
+"""The demo's own recording: every module of it comes as it was recorded, and goes without trace."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from kmodtui.demo import open_demo
+from kmodtui.demo.moments import at_once
+from kmodtui.demo.recording import RecordedFile, packaged_recording
+from kmodtui.demo.simulated_kernel import SimulatedKernel
+from kmodtui.kernel.kallsyms import parse_symbols, read_symbols
+from kmodtui.kernel.proc_modules import parse_modules, read_modules
+from kmodtui.model.modules import ModuleState
+from tests.unit.test_simulated_kernel import state_of_the_machine
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Callable[[], SimulatedKernel]:
+    """Boots the recorded machine, with few symbols of the kernel itself, so that it is fast."""
+    recording = packaged_recording()
+    data = recording.root["proc/kallsyms"].data
+    core = parse_symbols(data).core.raw
+    short = core[: core.index(b"\n", 10_000) + 1] + data[len(core) :]
+    recording.root["proc/kallsyms"] = RecordedFile(short)
+    numbers = count()
+    return lambda: SimulatedKernel(recording, tmp_path / str(next(numbers)))
+
+
+def test_each_module_comes_as_recorded_and_goes_without_trace(
+    machine: Callable[[], SimulatedKernel],
+) -> None:
+    kernel = machine()
+    boot = state_of_the_machine(kernel)
+    needed = {other for name in kernel.recorded for other in depends(kernel, name)}
+    tried = 0
+    for name in kernel.recorded:
+        part = kernel.recording(name)
+        assert part is not None
+        if name in kernel.loaded or "unload.error" in part.files:
+            continue
+        tried += 1
+        before = kernel.loaded
+        assert kernel.load(name).exit == 0, name
+        loaded = kernel.loaded
+        for module in set(loaded) - set(before):
+            check_as_recorded(kernel, module)
+        kernel.unload(name)
+        gone = [module for module in loaded if module not in kernel.loaded]
+        if name not in needed and "removed" in part.files:
+            # What others need was recorded while those were there.
+            assert sorted(gone) == sorted(part.files["removed"].data.decode().split()), name
+        if set(gone) & set(before):
+            # A softdep that was there before goes as well: modprobe keeps no account.
+            kernel = machine()
+            continue
+        while left := [module for module in kernel.loaded if module not in before]:
+            assert at_once(kernel.delete(left[0])) == 0, f"{left[0]} stays after {name}"
+        assert kernel.loaded == before, name
+    assert state_of_the_machine(kernel) == boot
+    assert tried > 80
+
+
+def depends(kernel: SimulatedKernel, name: str) -> tuple[str, ...]:
+    part = kernel.recording(name)
+    return part.depends if part else ()
+
+
+def check_as_recorded(kernel: SimulatedKernel, name: str) -> None:
+    part = kernel.recording(name)
+    assert part is not None
+    now = read_modules(kernel.host).by_name[name]
+    then = part.settled
+    assert (now.size, now.state, now.taints, now.permanent) == (
+        then.size,
+        ModuleState.LIVE,
+        then.taints,
+        then.permanent,
+    )
+    assert read_symbols(kernel.host).of(name).raw == part.rows
+    assert len(read_symbols(kernel.host).of(name)) > 0
+
+
+def test_the_exercise_of_the_readme() -> None:
+    demo = open_demo(pace=0)
+    boot = demo.host.read("/proc/modules"), demo.host.read("/proc/kallsyms")
+    assert demo.kernel.load("btrfs").exit == 0
+    assert set(parse_modules(demo.host.read("/proc/modules")).live) >= {
+        "btrfs", "xor", "raid6_pq", "zstd_compress", "libcrc32c", "blake2b_generic",
+    }  # fmt: skip
+    for name in ("btrfs", "xor", "raid6_pq", "zstd_compress", "libcrc32c", "blake2b_generic"):
+        part = demo.kernel.recording(name)
+        assert part is not None
+        assert part.files["proc_line"].data in demo.host.read("/proc/modules")
+    assert len(read_symbols(demo.host).of("btrfs")) > 4000
+    demo.kernel.unload("btrfs")
+    assert (demo.host.read("/proc/modules"), demo.host.read("/proc/kallsyms")) == boot
+
+
+def test_nothing_is_left_on_the_disk(tmp_path: Path) -> None:
+    code = "from kmodtui.demo import open_demo; print(open_demo().kernel.folder.root)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith(str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
