@@ -1,4 +1,8 @@
-"""One guest for the session: booting is 20 s, and modules leave no trace if tests clean up."""
+"""One guest for the session: booting is 20 s, and modules leave no trace if tests clean up.
+
+Where the lane cannot run it is skipped with one line that says what is missing; with
+CI=true it fails with that line.
+"""
 
 from __future__ import annotations
 
@@ -9,27 +13,48 @@ from pathlib import Path
 import pytest
 
 from tests.kernel import image as images
-from tests.kernel.image import CannotRunError, Image
+from tests.kernel.host_commands import CannotRunError
+from tests.kernel.image import Image
+from tests.kernel.installation import dependencies
 from tests.kernel.vm import VM, boot
 
 HERE = Path(__file__).parent
+IMAGE = pytest.StashKey[Image]()
+WHY_NOT = pytest.StashKey[str]()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.kernel)
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Have the image before the first test; where there can be none, let one item say why."""
+    ours = [item for item in items if HERE in item.path.parents]
+    for item in ours:
+        item.add_marker(pytest.mark.kernel)
+    if not ours or config.option.collectonly:
+        return
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and not any(images.cache_folder().glob("*/disk.img")):
+        reporter.write_line("kernel lane: making a Debian disk image, once; it takes two minutes")
+    try:
+        config.stash[IMAGE] = image = images.cached()
+        dependencies(image)
+    except CannotRunError as missing:
+        if os.environ.get("CI") == "true":
+            config.stash[WHY_NOT] = str(missing)
+        else:
+            ours[0].add_marker(pytest.mark.skip(f"{missing} ({len(ours)} tests)"))
+        items[:] = [item for item in items if item not in ours[1:]]
+        config.hook.pytest_deselected(items=ours[1:])
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if missing := item.config.stash.get(WHY_NOT, None):
+        pytest.fail(missing, pytrace=False)
 
 
 @pytest.fixture(scope="session")
-def debian() -> Image:
-    """The guest's image. Where there can be none the lane is skipped, but never with CI=true."""
-    try:
-        return images.cached()
-    except CannotRunError as missing:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(missing), pytrace=False)
-        pytest.skip(str(missing))
+def debian(pytestconfig: pytest.Config) -> Image:
+    """The guest's image, and with it Debian's files for tests on this machine."""
+    return pytestconfig.stash[IMAGE]
 
 
 @pytest.fixture(scope="session")

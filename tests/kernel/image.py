@@ -1,20 +1,18 @@
-"""The guest's disks: Debian's own packages, made once, and kmodtui, installed for each run.
+"""The guest: Debian's own packages and kernel on a disk, made once and kept.
 
     python -m tests.kernel.image            make the cached image, print where it is
 
 The cache, `${XDG_CACHE_HOME:-~/.cache}/kmodtui-tests/<key>/`, where the key is a hash of
-all that goes in:
+this file and of the folder `guest`:
 
     tree/           the root file system as a folder; tree/lib/modules/<release> serves
                     tests on the host, too
     disk.img        the same as ext4; never written to (QEMU's snapshot=on)
     vmlinuz  initramfs.gz
-    venv-<key>/     /opt/kmodtui with the run-time dependencies at the versions of
-                    constraints.txt, for `install` to copy
     id  id.pub      an SSH key that root, admin and guest accept; known_hosts
+    venv-<key>/     see `installation`
 
-Needs root and the commands of HOST_PACKAGES; raises `CannotRunError` with one line if it can
-not have them. Standard library only.
+Needs root, the network and some commands (`host_commands`). Standard library only.
 """
 
 from __future__ import annotations
@@ -24,22 +22,19 @@ import fcntl
 import gzip
 import hashlib
 import os
-import platform
 import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tests.kernel.host_commands import SYSTEM_PATH, CannotRunError, provide, run
+
 GUEST_FILES = Path(__file__).resolve().parent / "guest"
 
 SUITE = "bookworm"
-GUEST_PYTHON = "3.11"
 GUEST_PACKAGES = (
     "btrfs-progs",
     "busybox-static",
@@ -62,25 +57,8 @@ USERS = ("root", "admin", "guest")
 ADMIN_PASSWORD = "a long walk"
 """What `admin` has to type for sudo. `guest` may not use sudo at all."""
 
-HOST_PACKAGES = {
-    "qemu-system-x86_64": "qemu-system-x86",
-    "mmdebstrap": "mmdebstrap",
-    "mke2fs": "e2fsprogs",
-    "cpio": "cpio",
-    "modinfo": "kmod",
-    "objcopy": "binutils",
-    "ssh": "openssh-client",
-    "setpriv": "util-linux",
-}
-
 # Everything between the disk and init that Debian builds as a module.
 BOOT_MODULES = ("virtio_pci", "virtio_blk", "ext4", "virtio_net")
-
-_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-class CannotRunError(Exception):
-    """This machine cannot run the kernel lane; the text is one line that says what is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,54 +105,26 @@ class Image:
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
         """Keep this image from being cleared away by a run that has another key."""
-        with _lock(self.folder.with_suffix(".lock"), fcntl.LOCK_SH):
+        with lock(self.folder.with_suffix(".lock"), fcntl.LOCK_SH):
             yield
 
 
-def provide_host() -> None:
-    """Have every command of HOST_PACKAGES, installing what is missing; CannotRunError otherwise."""
-    if platform.machine() != "x86_64":
-        raise CannotRunError(
-            f"the kernel lane needs an x86-64 machine, this is {platform.machine()}"
-        )
-    missing = sorted({package for tool, package in HOST_PACKAGES.items() if not _which(tool)})
-    if os.geteuid() != 0:
-        also = f" (missing too: {' '.join(missing)})" if missing else ""
-        raise CannotRunError(f"the kernel lane needs root, to make a Debian tree{also}")
-    if not missing:
-        return
-    if not _which("apt-get"):
-        raise CannotRunError(f"the kernel lane needs the Debian packages: {' '.join(missing)}")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    # The lists may be recent enough: fetching them is half of the time.
-    for command in ([], ["apt-get", "-q", "update"]):
-        if command:
-            subprocess.run(command, env=environment, capture_output=True, check=False)
-        result = subprocess.run(
-            ["apt-get", "-q", "-y", "install", "--no-upgrade", *missing],
-            env=environment,
-            capture_output=True,
-            check=False,
-        )
-        if result.returncode == 0:
-            return
-    raise CannotRunError(
-        f"the kernel lane could not install the Debian packages: {' '.join(missing)}"
-    )
-
-
 def cached() -> Image:
-    """The image, made first if the cache does not hold it; one builder at a time."""
-    provide_host()
+    """The image, made first if the cache does not hold it; one builder at a time.
+
+    Raises `CannotRunError` where it cannot be made.
+    """
+    provide()
     root = cache_folder()
     root.mkdir(parents=True, exist_ok=True)
     image = Image(root / _key())
-    with _lock(root / "build.lock", fcntl.LOCK_EX):
+    with lock(root / "build.lock", fcntl.LOCK_EX):
         if not image.folder.exists():
             _remove_leftovers(root, keep=image.folder)
             # Renamed as the last step: an interrupted build is never taken for an image.
-            unfinished = root / "unfinished"
-            unfinished.mkdir()
+            # Under a name of its own, because what mmdebstrap had started may live on.
+            unfinished = Path(tempfile.mkdtemp(prefix="unfinished-", dir=root))
+            unfinished.chmod(0o755)
             _build(Image(unfinished))
             unfinished.rename(image.folder)
         _remove_leftovers(root, keep=image.folder)
@@ -187,75 +137,46 @@ def cache_folder() -> Path:
     return Path(base) / "kmodtui-tests"
 
 
-def install(image: Image, into: Path, repository: Path = REPOSITORY) -> Path:
-    """Make the disk that the guest mounts on /opt/kmodtui: the working tree, from its wheel.
-
-    `into` is a folder for this run; the answer is the ext4 file in it.
-    """
-    wheel = build_wheel(into, repository)
-    venv = into / "venv"
-    shutil.copytree(_dependencies(image, repository), venv, symlinks=True)
-    (venv / wheel.name).write_bytes(wheel.read_bytes())
-    _in_tree(
-        image.tree,
-        ["/opt/kmodtui/bin/pip", "install", *_PIP, "--no-index", "--no-deps",
-         f"/opt/kmodtui/{wheel.name}"],
-        venv=venv,
-    )  # fmt: skip
-    (venv / wheel.name).unlink()
-    disk = into / "kmodtui.img"
-    _make_disk(venv, disk, "512M")
-    shutil.rmtree(venv)
-    return disk
-
-
-def build_wheel(into: Path, repository: Path = REPOSITORY) -> Path:
-    """Build the project's wheel into a folder, as a release would be built."""
-    # A build backend that is installed already saves an environment for each run.
-    isolation = ["--no-isolation"] if find_spec("hatchling") else []
-    _run(
-        [sys.executable, "-m", "build", "--wheel", *isolation, "--outdir", str(into),
-         str(repository)],
-    )  # fmt: skip
-    (wheel,) = into.glob("*.whl")
-    return wheel
-
-
 # -- the Debian tree -----------------------------------------------------------------
 
 
 def _build(image: Image) -> None:
     tree = image.tree
-    _run(
-        [
-            "mmdebstrap",
-            "--variant=minbase",
-            f"--include={','.join(GUEST_PACKAGES)}",
-            "--dpkgopt=path-exclude=/usr/share/doc/*",
-            "--dpkgopt=path-exclude=/usr/share/locale/*",
-            "--dpkgopt=path-exclude=/usr/share/man/*",
-            SUITE,
-            str(tree),
-        ]
-    )
+    command = [
+        "mmdebstrap",
+        "--variant=minbase",
+        f"--include={','.join(GUEST_PACKAGES)}",
+        "--dpkgopt=path-exclude=/usr/share/doc/*",
+        "--dpkgopt=path-exclude=/usr/share/locale/*",
+        "--dpkgopt=path-exclude=/usr/share/man/*",
+        SUITE,
+        str(tree),
+    ]
+    try:
+        run(command)
+    except RuntimeError as error:
+        why = [line for line in str(error).splitlines() if line.startswith("E: ")]
+        raise CannotRunError(
+            f"the kernel lane could not make a Debian tree: {why[0] if why else error}"
+        ) from error
     _configure(image)
     for leftover in tree.glob("boot/initrd*"):
         leftover.unlink()
     shutil.copy(tree / "boot" / f"vmlinuz-{image.release}", image.kernel)
     _make_initramfs(image)
-    _make_disk(tree, image.disk, "3G")
+    make_disk(tree, image.disk, "3G")
 
 
 def _configure(image: Image) -> None:
     """Users, keys and the guest's own boot: what an administrator does after installing."""
     tree = image.tree
-    _in_tree(tree, ["useradd", "-m", "-s", "/bin/bash", "-G", "sudo", "admin"])
-    _in_tree(tree, ["useradd", "-m", "-s", "/bin/bash", "guest"])
+    in_tree(tree, ["useradd", "-m", "-s", "/bin/bash", "-G", "sudo", "admin"])
+    in_tree(tree, ["useradd", "-m", "-s", "/bin/bash", "guest"])
     # sshd takes an account without a password for a locked one.
     passwords = "\n".join(f"{user}:{ADMIN_PASSWORD}" for user in USERS)
-    _in_tree(tree, ["chpasswd"], stdin=passwords)
+    in_tree(tree, ["chpasswd"], stdin=passwords)
 
-    _run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "tests", "-f", str(image.ssh_key)])
+    run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "tests", "-f", str(image.ssh_key)])
     key = image.ssh_key.with_suffix(".pub").read_text()
     for user in USERS:
         home = "/root" if user == "root" else f"/home/{user}"
@@ -263,7 +184,7 @@ def _configure(image: Image) -> None:
         folder.mkdir(mode=0o700)
         (folder / "authorized_keys").write_text(key)
         (folder / "authorized_keys").chmod(0o600)
-        _in_tree(tree, ["chown", "-R", f"{user}:", f"{home}/.ssh"])
+        in_tree(tree, ["chown", "-R", f"{user}:", f"{home}/.ssh"])
     host_key = (tree / "etc/ssh/ssh_host_ed25519_key.pub").read_text()
     image.known_hosts.write_text(f"guest {host_key}")
 
@@ -280,7 +201,7 @@ def _configure(image: Image) -> None:
 
 
 def _make_initramfs(image: Image) -> None:
-    listed = _in_tree(
+    listed = in_tree(
         image.tree,
         ["modprobe", "--set-version", image.release, "--show-depends", "--all", *BOOT_MODULES],
     )
@@ -307,8 +228,9 @@ def _make_initramfs(image: Image) -> None:
     image.initramfs.write_bytes(gzip.compress(archive, 1, mtime=0))
 
 
-def _make_disk(folder: Path, disk: Path, size: str) -> None:
-    _run(["mke2fs", "-q", "-t", "ext4", "-m", "0", "-d", str(folder), str(disk), size])
+def make_disk(folder: Path, disk: Path, size: str) -> None:
+    """Make an ext4 file of a folder; `size` as mke2fs takes it, and sparse."""
+    run(["mke2fs", "-q", "-t", "ext4", "-m", "0", "-d", str(folder), str(disk), size])
 
 
 def _release(tree: Path) -> str:
@@ -316,66 +238,19 @@ def _release(tree: Path) -> str:
     return folder.name
 
 
-# -- the environment that kmodtui is installed into ------------------------------------
-
-_PIP = ("--quiet", "--disable-pip-version-check", "--no-cache-dir", "--root-user-action=ignore")
-
-
-def _dependencies(image: Image, repository: Path) -> Path:
-    """The cached venv with the run-time dependencies, without kmodtui itself."""
-    wanted = _requirements(repository)
-    constraints = repository / "constraints.txt"
-    key = _digest("\n".join(wanted), constraints.read_text())
-    venv = image.folder / f"venv-{key}"
-    with _lock(image.folder.with_suffix(".venv-lock"), fcntl.LOCK_EX):
-        if venv.exists():
-            return venv
-        for old in image.folder.glob("venv-*"):
-            shutil.rmtree(old)
-        with tempfile.TemporaryDirectory(dir=image.folder) as folder:
-            unfinished = Path(folder) / "venv"
-            (unfinished / "wheels").mkdir(parents=True)
-            # Fetched here, where the network and any pip settings are, but for the
-            # guest's Python: this one may be of another version.
-            _run(
-                [sys.executable, "-m", "pip", "download", "--quiet",
-                 "--disable-pip-version-check", "--only-binary=:all:",
-                 "--implementation=cp", f"--python-version={GUEST_PYTHON}",
-                 "--platform=manylinux2014_x86_64", "--platform=manylinux_2_28_x86_64",
-                 f"--constraint={constraints}", f"--dest={unfinished / 'wheels'}", *wanted],
-            )  # fmt: skip
-            _in_tree(image.tree, ["python3", "-m", "venv", "/opt/kmodtui"], venv=unfinished)
-            _in_tree(
-                image.tree,
-                ["/opt/kmodtui/bin/pip", "install", *_PIP, "--no-index",
-                 "--find-links=/opt/kmodtui/wheels", *wanted],
-                venv=unfinished,
-            )  # fmt: skip
-            shutil.rmtree(unfinished / "wheels")
-            unfinished.rename(venv)
-    return venv
-
-
-def _requirements(repository: Path) -> list[str]:
-    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
-    # pip looks at its own Python when it reads a marker, whatever --python-version
-    # says. All of ours are true for the guest's, so they can go.
-    return [requirement.partition(";")[0].strip() for requirement in project["dependencies"]]
-
-
 # -- doing things ----------------------------------------------------------------------
 
 
-def _in_tree(
+def in_tree(
     tree: Path, command: Sequence[str], *, venv: Path | None = None, stdin: str = ""
 ) -> str:
     """Run a command inside the tree, with a folder as its /opt/kmodtui; gives what it prints."""
-    environment = {"PATH": _SYSTEM_PATH, "LC_ALL": "C.UTF-8", "HOME": "/root"}
+    environment = {"PATH": SYSTEM_PATH, "LC_ALL": "C.UTF-8", "HOME": "/root"}
     if venv is None:
-        return _run(["chroot", str(tree), *command], environment=environment, stdin=stdin)
+        return run(["chroot", str(tree), *command], environment=environment, stdin=stdin)
     # In a mount namespace of its own, so that nothing stays mounted, come what may.
     script = 'mount --bind "$1" "$2/opt/kmodtui"; tree="$2"; shift 2; exec chroot "$tree" "$@"'
-    return _run(
+    return run(
         ["unshare", "--mount", "--propagation", "private",
          "sh", "-ec", script, "sh", str(venv), str(tree), *command],
         environment=environment,
@@ -383,54 +258,30 @@ def _in_tree(
     )  # fmt: skip
 
 
-def _run(
-    command: Sequence[str], *, environment: Mapping[str, str] | None = None, stdin: str = ""
-) -> str:
-    result = subprocess.run(
-        command,
-        env=environment,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if result.returncode != 0:
-        tail = "\n".join((result.stdout + result.stderr).splitlines()[-30:])
-        raise RuntimeError(f"exit status {result.returncode}: {' '.join(command)}\n{tail}")
-    return result.stdout
-
-
-def _which(tool: str) -> str | None:
-    # An ordinary user's PATH lacks the folders that hold half of these.
-    return shutil.which(tool, path=f"{os.environ.get('PATH', '')}:{_SYSTEM_PATH}")
-
-
 def _key() -> str:
     files = [Path(__file__), *sorted(GUEST_FILES.iterdir())]
-    return _digest(*(path.read_text() for path in files))
+    return digest(*(path.read_text() for path in files))
 
 
-def _digest(*parts: str) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part.encode() + b"\0")
-    return digest.hexdigest()[:16]
+def digest(*parts: str) -> str:
+    """Give a short name for these texts that other texts do not have."""
+    return hashlib.sha256(b"\0".join(part.encode() for part in parts)).hexdigest()[:16]
 
 
 def _remove_leftovers(root: Path, keep: Path) -> None:
     for folder in root.iterdir():
         if not folder.is_dir() or folder == keep:
             continue
-        with contextlib.suppress(BlockingIOError):
-            lock = folder.with_suffix(".lock")
-            with _lock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB):
-                shutil.rmtree(folder)
-                for file in root.glob(f"{folder.name}.*"):
-                    file.unlink()
+        used = folder.with_suffix(".lock")
+        with contextlib.suppress(BlockingIOError), lock(used, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            shutil.rmtree(folder, ignore_errors=True)
+            for file in root.glob(f"{folder.name}.*"):
+                file.unlink()
 
 
 @contextlib.contextmanager
-def _lock(path: Path, how: int) -> Iterator[None]:
+def lock(path: Path, how: int) -> Iterator[None]:
+    """Hold a lock file: `fcntl.LOCK_SH` or `LOCK_EX`."""
     with path.open("w") as file:
         fcntl.flock(file, how)
         yield

@@ -45,8 +45,8 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tests.kernel import image as images
 from tests.kernel import record_in_guest
+from tests.kernel.host_commands import CannotRunError
 from tests.kernel.module_stub import stub
 from tests.kernel.vm import VM, boot
 
@@ -164,5 +164,5 @@ if __name__ == "__main__":
         sys.exit("usage: python -m tests.kernel.record OUTFILE.tar.xz")
     try:
         main(Path(sys.argv[1]))
-    except images.CannotRunError as missing:
+    except CannotRunError as missing:
         sys.exit(str(missing))

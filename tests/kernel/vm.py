@@ -25,6 +25,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.kernel import image as images
+from tests.kernel.host_commands import CannotRunError
+from tests.kernel.installation import REPOSITORY, install
 
 BOOT_SECONDS = 180.0
 """How long a guest may take to answer; 8 to 15 s are usual, unless the machine is busy."""
@@ -165,12 +167,12 @@ def boot(
     machine: Machine = Machine(),
     *,
     image: images.Image | None = None,
-    repository: Path | None = images.REPOSITORY,
+    repository: Path | None = REPOSITORY,
 ) -> Iterator[VM]:
     """A guest with the working tree's kmodtui installed (without it: `repository=None`).
 
     Ends with the block, and with this process if that is killed. Raises
-    `images.CannotRunError`, or RuntimeError with the end of the serial log if the guest does
+    `CannotRunError`, or RuntimeError with the end of the serial log if the guest does
     not answer within BOOT_SECONDS.
     """
     image = image or images.cached()
@@ -178,7 +180,7 @@ def boot(
         folder = Path(name)
         disks = [image.disk]
         if repository is not None:
-            disks.append(images.install(image, folder, repository))
+            disks.append(install(image, folder, repository))
         with _qemu(machine, image, folder, disks) as vm:
             yield vm
 
@@ -268,5 +270,5 @@ if __name__ == "__main__":
         _stay()
     except KeyboardInterrupt:
         pass
-    except images.CannotRunError as missing:
+    except CannotRunError as missing:
         sys.exit(str(missing))

@@ -1,0 +1,82 @@
+"""What the kernel lane needs of this machine: root, and a few commands of Debian packages."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+PACKAGES = {
+    "cpio": "cpio",
+    "mke2fs": "e2fsprogs",
+    "mmdebstrap": "mmdebstrap",
+    "modinfo": "kmod",
+    "nm": "binutils",
+    "qemu-system-x86_64": "qemu-system-x86",
+    "setpriv": "util-linux",
+    "ssh": "openssh-client",
+}
+"""Debian package by the command that is wanted of it."""
+
+
+class CannotRunError(Exception):
+    """This machine cannot run the kernel lane; the text is one line that says what is missing."""
+
+
+def provide() -> None:
+    """Have every command of PACKAGES, installing what is missing; CannotRunError otherwise."""
+    if platform.machine() != "x86_64":
+        raise CannotRunError(
+            f"the kernel lane needs an x86-64 machine, this is {platform.machine()}"
+        )
+    missing = sorted({package for tool, package in PACKAGES.items() if not _which(tool)})
+    if os.geteuid() != 0:
+        also = f" (missing too: {' '.join(missing)})" if missing else ""
+        raise CannotRunError(f"the kernel lane needs root, to make a Debian tree{also}")
+    if not missing:
+        return
+    if not _which("apt-get"):
+        raise CannotRunError(f"the kernel lane needs the Debian packages: {' '.join(missing)}")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    # The lists may be recent enough: fetching them is half of the time.
+    for command in ([], ["apt-get", "-q", "update"]):
+        if command:
+            subprocess.run(command, env=environment, capture_output=True, check=False)
+        result = subprocess.run(
+            ["apt-get", "-q", "-y", "install", "--no-upgrade", *missing],
+            env=environment,
+            capture_output=True,
+            check=False,
+        )
+        if result.returncode == 0:
+            return
+    raise CannotRunError(
+        f"the kernel lane could not install the Debian packages: {' '.join(missing)}"
+    )
+
+
+def run(
+    command: Sequence[str], *, environment: Mapping[str, str] | None = None, stdin: str = ""
+) -> str:
+    """Run a command and give what it prints; RuntimeError with the end of it if it fails."""
+    result = subprocess.run(
+        command,
+        env=environment,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode != 0:
+        tail = "\n".join((result.stdout + result.stderr).splitlines()[-30:])
+        raise RuntimeError(f"exit status {result.returncode}: {' '.join(command)}\n{tail}")
+    return result.stdout
+
+
+def _which(tool: str) -> str | None:
+    # An ordinary user's PATH lacks the folders that hold half of these.
+    return shutil.which(tool, path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}")
