@@ -41,7 +41,7 @@ check: $(READY) ## what can be told without running it
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-timing
+	$(BIN)/lint-imports --no-logo
 
 unit: $(READY) ## unit, ui and terminal tests: everything but the real kernel
 	$(BIN)/pytest -q tests --ignore=tests/kernel

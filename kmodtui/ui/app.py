@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import ClassVar
 
+from textual import events
 from textual.app import App, SuspendNotSupported
 
 from kmodtui.errors import KmodtuiError
@@ -18,6 +19,7 @@ from kmodtui.ui.providers import CommandsProvider
 from kmodtui.ui.screens.dashboard import DashboardScreen
 from kmodtui.ui.screens.no_modules import NoModulesScreen
 from kmodtui.ui.themes import THEMES
+from kmodtui.ui.typing_ahead import TypingAhead
 
 STYLES = Path(__file__).parent.parent / "styles"
 
@@ -42,6 +44,7 @@ class KmodtuiApp(App[str]):
         self.machine = machine
         self._interval = interval
         self._said: set[str] = set()
+        self._typing = TypingAhead()
         for known in THEMES:
             self.register_theme(known)
         self.theme = theme
@@ -69,6 +72,18 @@ class KmodtuiApp(App[str]):
         except SuspendNotSupported:
             # Under a test driver there is no terminal to give.
             yield
+
+    # Keys
+
+    async def on_event(self, event: events.Event) -> None:
+        """Note for whom each key is typed; see `typing_ahead`."""
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            self._typing.note(self, event)
+        await super().on_event(event)
+
+    def on_key(self, event: events.Key) -> None:
+        """Judge a key that is about to be looked up as a command."""
+        self._typing.judge(self, event)
 
     # Failures
 

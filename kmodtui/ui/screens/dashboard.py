@@ -267,7 +267,9 @@ class DashboardScreen(Screen[None]):
     def action_filter(self) -> None:
         """Open the line to type a filter into."""
         if self._front == "tree":
-            self.action_pane("modules")
+            self._front = "modules"
+            self._show_front()
+            self.set_focus(self._focus_target("modules"))
         self._filter.open(PANES[self._front].lower(), self._filtered_pane().filter_text)
 
     def on_filter_bar_typed(self, message: FilterBar.Typed) -> None:
@@ -275,11 +277,9 @@ class DashboardScreen(Screen[None]):
         self._filtered_pane().filter_text = message.text
 
     def on_filter_bar_done(self, message: FilterBar.Done) -> None:
-        """Go back to the pane; Esc clears the filter."""
+        """Clear the filter where Esc ended the typing."""
         if not message.keep:
             self._filtered_pane().filter_text = ""
-        self._filter.close()
-        self.action_pane(self._front)
 
     def action_back(self) -> None:
         """Leave the zoom, or clear the filter: one thing a press, and never more."""

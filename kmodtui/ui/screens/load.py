@@ -39,6 +39,9 @@ class LoadDialog(ModalScreen[LoadRequest | None]):
         ("down", "into_list", "List"),
     ]
 
+    takes_text = True
+    """What is typed before the line has the focus is meant for it all the same."""
+
     def __init__(self, machine: Machine) -> None:
         super().__init__()
         self._machine = machine

@@ -98,12 +98,10 @@ class NoModulesScreen(Screen[None]):
         self._caption()
 
     def on_filter_bar_done(self, message: FilterBar.Done) -> None:
-        """Go back to the symbols; Esc clears the filter."""
+        """Clear the filter where Esc ended the typing."""
         if not message.keep:
             self._browser.filter_text = ""
             self._caption()
-        self._filter.close()
-        self._browser.focus()
 
     def action_back(self) -> None:
         """Clear the filter."""

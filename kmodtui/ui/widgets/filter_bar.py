@@ -6,7 +6,33 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.message import Message
+from textual.widget import Widget
 from textual.widgets import Input, Label
+
+from kmodtui.ui.typing_ahead import pass_on
+
+
+class FilterInput(Input):
+    """The input; Enter and Esc end the typing at once, so that the next key is a command again."""
+
+    class Ended(Message):
+        """Enter or Esc was pressed."""
+
+        def __init__(self, key: str) -> None:
+            super().__init__()
+            self.key = key
+
+    def __init__(self) -> None:
+        super().__init__(id="filter-input", compact=True, select_on_focus=False)
+        self.return_to: Widget | None = None
+
+    def on_key(self, event: events.Key) -> None:
+        """End the typing, or leave the key to whoever has the focus by now."""
+        if not pass_on(self, event) and event.key in ("enter", "escape"):
+            event.stop()
+            event.prevent_default()
+            self.screen.set_focus(self.return_to)
+            self.post_message(self.Ended(event.key))
 
 
 class FilterBar(Horizontal):
@@ -33,7 +59,7 @@ class FilterBar(Horizontal):
     def __init__(self) -> None:
         super().__init__(id="filter")
         self._label = Label("", markup=False)
-        self._input = Input(id="filter-input", compact=True, select_on_focus=False)
+        self._input = FilterInput()
         self.display = False
 
     def compose(self) -> ComposeResult:
@@ -42,12 +68,13 @@ class FilterBar(Horizontal):
         yield self._input
 
     def open(self, what: str, text: str) -> None:
-        """Show the bar for typing.
+        """Show the bar for typing; the focus goes back afterwards to where it is now.
 
         Args:
             what: what is filtered, for the label.
             text: what the filter is now.
         """
+        self._input.return_to = self.screen.focused
         self._label.update(f" filter {what}: ")
         with self._input.prevent(Input.Changed):
             self._input.value = text
@@ -57,22 +84,13 @@ class FilterBar(Horizontal):
         # key that opens this must never be taken for commands.
         self.screen.set_focus(self._input)
 
-    def close(self) -> None:
-        """Hide the bar."""
-        self.display = False
-
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter as it is typed."""
         event.stop()
         self.post_message(self.Typed(event.value))
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter keeps the filter."""
+    def on_filter_input_ended(self, event: FilterInput.Ended) -> None:
+        """Hide the bar; Enter keeps the filter, Esc clears it and never does anything else."""
         event.stop()
-        self.post_message(self.Done(keep=True))
-
-    def on_key(self, event: events.Key) -> None:
-        """Esc clears the filter, and never does anything else."""
-        if event.key == "escape":
-            event.stop()
-            self.post_message(self.Done(keep=False))
+        self.display = False
+        self.post_message(self.Done(keep=event.key == "enter"))
