@@ -9,7 +9,7 @@
 - `init_size`: bytes of init memory, in decimal; where absent it counts as one page
 - `sys/`: what came below /sys with it, `sys/module/NAME` above all
 - `load.log`, `unload.log`: kernel-log records, each `LEVEL TEXT`
-- `unload.error`: what modprobe said when it could not be unloaded; mostly absent
+- `references`: what it holds beside the users' lists, `OTHER COUNT`; mostly absent
 
 Whom a module takes symbols from (`depends=`) and the types of its parameters
 (`parmtype=`) stand in the `.modinfo` section of its .ko file.
@@ -64,13 +64,13 @@ class RecordedModule:
         return int(text) if text.isdigit() else _PAGE
 
     @cached_property
-    def own_references(self) -> int:
-        """References that it takes on itself when it is loaded, as sctp does with its sockets.
+    def references(self) -> dict[str, int]:
+        """References that it takes, beside those for symbols, by module; itself among them.
 
-        A count above the users' alone does not prove it: that module may have
-        been in use by something that was there before.
+        libcrc32c holds the module that computes for it, sctp itself with its sockets.
         """
-        return self.settled.other_references if "unload.error" in self.files else 0
+        fields = (line.split() for line in decode(self._read("references")).splitlines())
+        return {name: int(number) for name, number in fields}
 
     @cached_property
     def rows(self) -> bytes:

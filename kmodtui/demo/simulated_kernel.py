@@ -198,6 +198,8 @@ class SimulatedKernel:
             self._remove_sysfs(module)
             self._drop(module)
             return failure
+        module.holds = recorded.references
+        self._refer(module.holds, 1)
         for level, text in recorded.load_log:
             if not (self._is_tainted and any(words in text for words in _SAID_ONCE)):
                 self.printk(level, text)
@@ -234,6 +236,7 @@ class SimulatedKernel:
         recorded = self.recording(name)
         for level, text in recorded.unload_log if recorded else ():
             self.printk(level, text)
+        self._refer(module.holds, -1)
         self._remove_sysfs(module)
         self._announce("remove", name)
         yield Moment(name, Point.TORN_DOWN)
@@ -264,6 +267,8 @@ class SimulatedKernel:
         for module in self._modules:
             for user in filter(None, map(self._find, module.users)):
                 user.depends.append(module.name)
+            if recorded := self.recording(module.name):
+                module.holds = recorded.references
 
     def _find(self, name: str) -> SimulatedModule | None:
         return next((module for module in self._modules if module.name == name), None)
@@ -284,7 +289,7 @@ class SimulatedKernel:
             address=line.address,
             state=ModuleState.LOADING,
             init_size=recorded.init_size,
-            references=1 + recorded.own_references,
+            references=1,
             depends=list(recorded.depends),
             rows=recorded.loading_rows,
         )
@@ -301,6 +306,11 @@ class SimulatedKernel:
             needed.users.remove(module.name)
             self._show_attributes(needed)
         self._publish(symbols=True)
+
+    def _refer(self, references: Mapping[str, int], sign: int) -> None:
+        for name, count in references.items():
+            if self.state(name) is not None:
+                self.hold(name, sign * count)
 
     def _take_parameters(
         self, recorded: RecordedModule, parameters: Iterable[str]

@@ -28,6 +28,7 @@ class SimulatedModule:
         references: held by what is no module: mounts, open files, or its own init.
         users: modules that hold a reference, the newest first.
         depends: modules that it holds a reference to.
+        holds: references that it has taken otherwise, by module; itself among them.
         rows: its rows of /proc/kallsyms.
     """
 
@@ -41,6 +42,7 @@ class SimulatedModule:
     references: int = 0
     users: list[str] = field(default_factory=list)
     depends: list[str] = field(default_factory=list)
+    holds: dict[str, int] = field(default_factory=dict)
     rows: bytes = b""
 
     @property

@@ -36,6 +36,7 @@ class Part:
         symbols: how many rows of kallsyms it has once settled.
         boot: whether it is loaded at boot; those are listed newest first.
         references: what no module holds, at boot.
+        takes: references it takes on others beside its users' lists, while it is loaded.
         softdep: as in modules.softdep, without the name.
         modinfo: entries beside the usual ones.
     """
@@ -51,6 +52,7 @@ class Part:
     taints: str = ""
     description: str = ""
     license: str = "GPL"
+    takes: Mapping[str, int] = field(default_factory=dict)
     softdep: str = ""
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
@@ -154,6 +156,7 @@ PARTS: dict[str, Part] = {
         16384,
         symbols=5,
         description="CRC32c (Castagnoli) calculations",
+        takes={"crc32c_generic": 1},
         softdep="pre: crc32c",
     ),
     "blake2b_generic": Part(
@@ -286,6 +289,7 @@ def small_recording(parts: Mapping[str, Part] | None = None) -> Recording:
             "kallsyms": rows,
             "kallsyms.loading": symbol_rows(name, part.symbols, base, loading=True),
             "init_size": f"{part.init_size}\n".encode(),
+            "references": "".join(f"{other} {n}\n" for other, n in part.takes.items()).encode(),
             "load.log": "".join(f"6 {text}\n" for text in part.load_log).encode(),
             "unload.log": "".join(f"6 {text}\n" for text in part.unload_log).encode(),
         }
