@@ -46,6 +46,8 @@ def read_symbols(host: Host, previous: SymbolTable | None = None) -> SymbolTable
             "/proc/kallsyms may not be read by this user.",
             "Its mode was changed on this machine; ask its administrator.",
         ) from None
+    except OSError as error:
+        raise UnreadableError(f"{PATH} cannot be read: {error.strerror or error}.") from error
     return parse_symbols(data, previous)
 
 
@@ -66,10 +68,7 @@ def parse_symbols(data: bytes, previous: SymbolTable | None = None) -> SymbolTab
     # Only rows with an owner hold a tab.
     first_tab = data.find(b"\t")
     core_end = data.rfind(b"\n", 0, first_tab) + 1 if first_tab >= 0 else len(data)
-    core = SymbolRows(data[:core_end])
-    if previous is not None and previous.core.raw == core.raw:
-        core = previous.core
-
+    core_runs = [data[:core_end]]
     modules: dict[str, SymbolRows] = {}
     pseudo: dict[str, SymbolRows] = {}
     position = core_end
@@ -77,29 +76,46 @@ def parse_symbols(data: bytes, previous: SymbolTable | None = None) -> SymbolTab
         owner = _owner_at(data, position)
         name = clean(decode(owner))
         known = previous.of(name) if previous is not None else NO_ROWS
-        end = position + len(known.raw)
-        if not (known and data.startswith(known.raw, position) and _owner_at(data, end) != owner):
-            end = _run_end(data, position, owner)
-            known = SymbolRows(data[position:end])
+        if not (known and data.startswith(known.raw, position)):
+            known = SymbolRows(data[position : _run_end(data, position, owner)])
+        position += len(known.raw)
+        if not owner:
+            core_runs.append(known.raw)
+            continue
         rows = pseudo if is_pseudo_owner(name) else modules
         if name in rows:
             known = SymbolRows(rows[name].raw + known.raw)
         rows[name] = known
-        position = end
+    core = SymbolRows(b"".join(core_runs))
+    if previous is not None and previous.core.raw == core.raw:
+        core = previous.core
     return SymbolTable(core, modules, pseudo)
 
 
 def _owner_at(data: bytes, line: int) -> bytes:
     """Return the owner of the row that starts at `line`: empty for the kernel or past the end."""
     end = data.find(b"\n", line)
-    if end < 0:
+    if end < 0 or not data.endswith(b"]", line, end):
         return b""
-    tab = data.find(b"\t[", line, end)
+    tab = data.rfind(b"\t[", line, end)
     return data[tab + 2 : end - 1] if tab >= 0 else b""
 
 
 def _run_end(data: bytes, start: int, owner: bytes) -> int:
-    """Return where the run of `owner`'s rows that begins at `start` ends.
+    """Return where the run of `owner`'s rows that begins at `start` ends."""
+    end = _leap_to_run_end(data, start, owner)
+    # Leaps take one run an owner for granted. A reading during which a module was
+    # loaded can hold two, and then the rows between them were leapt over.
+    if data.count(b"\t[%b]\n" % owner, start, end) == data.count(b"\n", start, end):
+        return end
+    end = data.find(b"\n", start) + 1
+    while end < len(data) and _owner_at(data, end) == owner:
+        end = data.find(b"\n", end) + 1
+    return end
+
+
+def _leap_to_run_end(data: bytes, start: int, owner: bytes) -> int:
+    """Return the same, if the owner has one run only.
 
     Leaps ahead in doubling steps while the row there is still the owner's, then
     closes in by halves: a run of n rows costs log n looks instead of n.
@@ -125,7 +141,7 @@ def _run_end(data: bytes, start: int, owner: bytes) -> int:
             inside = middle
         else:
             outside = middle
-    # What is left between them is less than two rows' length: walk it.
+    # What is left between them is a few rows: walk them.
     while inside < outside and _owner_at(data, inside) == owner:
         inside = data.find(b"\n", inside) + 1
     return inside

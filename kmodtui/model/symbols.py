@@ -79,13 +79,13 @@ class SymbolRows:
     @cached_property
     def symbols(self) -> tuple[Symbol, ...]:
         """The rows in the kernel's order; a row that makes no sense is left out."""
-        return tuple(filter(None, map(_parse_row, self.raw.splitlines())))
+        return tuple(filter(None, map(_parse_row, self.raw.split(b"\n"))))
 
     @cached_property
     def types(self) -> Mapping[str, int]:
         """How many rows there are of each type letter, the most frequent first."""
-        fields = (line.split(b" ", 2) for line in self.raw.splitlines())
-        counts = Counter(decode(field[1]) for field in fields if len(field) == 3)
+        fields = (line.split(b" ", 2) for line in self.raw.split(b"\n"))
+        counts = Counter(clean(decode(field[1])) for field in fields if len(field) == 3)
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
@@ -97,7 +97,7 @@ def _parse_row(line: bytes) -> Symbol | None:
         address = int(fields[0], 16)
     except ValueError:
         return None
-    return Symbol(address, decode(fields[1]), clean(decode(fields[2])))
+    return Symbol(address, clean(decode(fields[1])), clean(decode(fields[2])))
 
 
 NO_ROWS = SymbolRows()
@@ -210,12 +210,16 @@ def _between(owner: str, old: SymbolRows, new: SymbolRows) -> OwnerDelta:
 
 def _surplus(rows: SymbolRows, other: SymbolRows) -> SymbolRows:
     """Return the rows that `other` has not, or not as often, addresses disregarded."""
-    spare = Counter(line.split(b" ", 1)[-1] for line in other.raw.splitlines())
+    spare = Counter(map(_without_address, other.raw.split(b"\n")[:-1]))
     surplus = []
-    for line in rows.raw.splitlines(keepends=True):
-        key = line.rstrip(b"\n").split(b" ", 1)[-1]
+    for line in rows.raw.split(b"\n")[:-1]:
+        key = _without_address(line)
         if spare[key]:
             spare[key] -= 1
         else:
-            surplus.append(line)
+            surplus.append(line + b"\n")
     return SymbolRows(b"".join(surplus))
+
+
+def _without_address(line: bytes) -> bytes:
+    return line.split(b" ", 1)[-1]
