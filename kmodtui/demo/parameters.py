@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import errno
 import re
+from collections.abc import Callable, Iterable, Mapping
+
+KERN_ERR, KERN_WARNING = 3, 4  # include/linux/kern_levels.h
 
 _INTEGERS = {
     "byte": (0, 2**8 - 1),
@@ -34,6 +37,40 @@ class RefusedValueError(Exception):
     def __init__(self, number: int) -> None:
         super().__init__(errno.errorcode[number])
         self.errno = number
+
+
+def taken_parameters(
+    module: str,
+    types: Mapping[str, str],
+    parameters: Iterable[str],
+    printk: Callable[[int, str], object],
+) -> dict[str, str]:
+    """Return what each parameter that was given shows from now on.
+
+    Args:
+        module: whose they are.
+        types: its parameters' types; one that is not among them is only complained about.
+        parameters: each `key=value` or `key`.
+        printk: takes level and text for the kernel log.
+
+    Raises:
+        RefusedValueError: the kernel refuses a value, and has said so in its log.
+    """
+    values: dict[str, str] = {}
+    for parameter in parameters:
+        given, equals, text = parameter.partition("=")
+        name = given.replace("-", "_")
+        if name not in types:
+            printk(KERN_WARNING, f"{module}: unknown parameter '{given}' ignored")
+            continue
+        value = text.strip('"')
+        try:
+            values[name] = shown_value(types[name], value if equals else None)
+        except RefusedValueError as refusal:
+            what = "too large" if refusal.errno == errno.ENOSPC else "invalid"
+            printk(KERN_ERR, f"{module}: `{value}' {what} for parameter `{given}'")
+            raise
+    return values
 
 
 def shown_value(kind: str, value: str | None) -> str:

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from kmodtui.demo.modprobe import Modprobe, Outcome
 from kmodtui.demo.module_index import ModuleIndex
 from kmodtui.demo.moments import Call, Moment, Point, at_once
-from kmodtui.demo.parameters import RefusedValueError, shown_value
+from kmodtui.demo.parameters import KERN_ERR, KERN_WARNING, RefusedValueError, taken_parameters
 from kmodtui.demo.recorded_module import RecordedModule
 from kmodtui.demo.recording import Recording, write_files
 from kmodtui.demo.simulated_host import SimulatedHost
@@ -33,7 +33,6 @@ from kmodtui.privileged.protocol import LogRecord
 InitError = Callable[[Mapping[str, str]], int]
 """Given a module's parameters as they are shown, what its init returns: 0 or the errno."""
 
-_ERROR, _WARNING = 3, 4  # KERN_ERR, KERN_WARNING
 # How often a second load of a module looks whether the first has come to an end.
 _PATIENCE = 1500
 # The kernel says these once per boot, whichever module is the first.
@@ -178,16 +177,18 @@ class SimulatedKernel:
             return errno.EEXIST if self.state(name) is ModuleState.LIVE else errno.EBUSY
         recorded = self.recording(name)
         if recorded is None:
-            self.printk(_ERROR, f"{name}: the recording of this demo does not hold this module")
+            self.printk(KERN_ERR, f"{name}: the recording of this demo does not hold this module")
             return errno.ENOENT
         for needed in recorded.depends:
             if self.state(needed) is not ModuleState.LIVE:
-                self.printk(_WARNING, f"{name}: Unknown symbol {self._symbol_of(needed)} (err -2)")
+                self.printk(
+                    KERN_WARNING, f"{name}: Unknown symbol {self._symbol_of(needed)} (err -2)"
+                )
                 return errno.ENOENT
         module = self._enter(recorded)
         yield Moment(name, Point.LOADING)
         try:
-            values = self._take_parameters(recorded, parameters)
+            values = taken_parameters(name, recorded.parameter_types, parameters, self.printk)
         except RefusedValueError as refusal:
             self._drop(module)
             return refusal.errno
@@ -311,27 +312,6 @@ class SimulatedKernel:
         for name, count in references.items():
             if self.state(name) is not None:
                 self.hold(name, sign * count)
-
-    def _take_parameters(
-        self, recorded: RecordedModule, parameters: Iterable[str]
-    ) -> dict[str, str]:
-        """Return what each parameter that was given shows from now on."""
-        values: dict[str, str] = {}
-        for parameter in parameters:
-            given, equals, text = parameter.partition("=")
-            name = given.replace("-", "_")
-            kind = recorded.parameter_types.get(name)
-            if kind is None:
-                self.printk(_WARNING, f"{recorded.name}: unknown parameter '{given}' ignored")
-                continue
-            value = text.strip('"')
-            try:
-                values[name] = shown_value(kind, value if equals else None)
-            except RefusedValueError as refusal:
-                what = "too large" if refusal.errno == errno.ENOSPC else "invalid"
-                self.printk(_ERROR, f"{recorded.name}: `{value}' {what} for parameter `{given}'")
-                raise
-        return values
 
     def _make_sysfs(
         self, module: SimulatedModule, recorded: RecordedModule, values: Mapping[str, str]
