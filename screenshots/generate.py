@@ -1,0 +1,293 @@
+"""Draws the pictures of the README, from the demo.
+
+    python -m screenshots.generate                      what is in this folder
+    python -m screenshots.generate FOLDER [SCENE...]    scenes in every size, as PNG too
+
+The demo's machine, a clock that stands still and loads that always take as long
+give the same pictures every time, for as long as kmodtui looks the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import os
+import re
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from textual.pilot import Pilot
+
+from kmodtui.demo import Demo, open_demo
+from kmodtui.kernel.host import LocalHost
+from kmodtui.privileged.client import HelperClient, LogSink
+from kmodtui.privileged.elevation import Foreground
+from kmodtui.privileged.protocol import Result
+from kmodtui.services.machine import Machine
+from kmodtui.services.monitor import Changed, Monitor, MonitorEvent
+from kmodtui.services.root import DemoRoot, LocalRoot, RootAccess
+from kmodtui.ui import app as application
+from kmodtui.ui.app import KmodtuiApp
+from tests.support.picture import png
+
+HERE = Path(__file__).parent
+SIZES = ((80, 24), (120, 40), (200, 50))
+NOW = 1_764_504_000.0
+"""The moment of every picture: 12:00:00 UTC on 30 November 2025."""
+TOOK = 0.21
+"""Seconds that everything takes in every picture."""
+FONTS = "'DejaVu Sans Mono', Menlo, Consolas, 'Liberation Mono', monospace"
+"""Nothing is fetched to look at a picture."""
+
+Scene = Callable[["Stage"], Awaitable[None]]
+
+
+class StillMonitor(Monitor):
+    """A monitor for which every change happens at the same moment and takes as long."""
+
+    async def watch(self) -> AsyncIterator[MonitorEvent]:
+        async for event in super().watch():
+            if isinstance(event, Changed):
+                change = replace(event.change, when=NOW, took=TOOK)
+                yield replace(event, change=change)
+            else:
+                yield event
+
+
+class StillClient:
+    """A session with the demo's helper for which everything takes as long."""
+
+    def __init__(self, client: HelperClient) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._client, name)
+
+    async def load(
+        self, name: str, parameters: Sequence[str] = (), on_log: LogSink | None = None
+    ) -> Result:
+        return replace(await self._client.load(name, parameters, on_log), took=TOOK)
+
+    async def unload(self, names: Sequence[str], on_log: LogSink | None = None) -> Result:
+        return replace(await self._client.unload(names, on_log), took=TOOK)
+
+
+class StillRoot(DemoRoot):
+    """The way to such a session."""
+
+    async def open(self, foreground: Foreground) -> StillClient:  # type: ignore[override]
+        return StillClient(await super().open(foreground))  # type: ignore[arg-type]
+
+
+class Stage:
+    """A running dashboard: keys go in, a picture comes out."""
+
+    def __init__(self, app: KmodtuiApp, pilot: Pilot[str], demo: Demo | None) -> None:
+        self.app, self.demo = app, demo
+        self._pilot = pilot
+
+    async def press(self, *keys: str) -> None:
+        await self._pilot.press(*keys)
+
+    async def until(self, pattern: str) -> None:
+        """Wait until a pattern is in the words on the screen."""
+        deadline = time.monotonic() + 30
+        while not re.search(pattern, words(self.svg())):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{pattern!r} is not on:\n{words(self.svg())}")
+            await self._pilot.pause(0.05)
+        await self._pilot.pause(0.3)
+
+    async def settle(self) -> None:
+        """Wait until nothing changes for a while, flashes included."""
+        before = ""
+        while before != (before := self.svg()):
+            await self._pilot.pause(1.2)
+
+    def svg(self) -> str:
+        svg = self.app.export_screenshot(title="kmodtui", simplify=True)
+        # Each export has an id of its own.
+        svg = re.sub(r"terminal-\d+-", "kmodtui-", svg)
+        svg = re.sub(r"@font-face\s*{[^}]*}\s*", "", svg)
+        svg = re.sub(r"font-family: [^;]*monospace;", f"font-family: {FONTS};", svg)
+        return re.sub(r"[ \t]+$", "", svg, flags=re.MULTILINE)
+
+
+def words(svg: str) -> str:
+    """Return the text of a picture, line by line."""
+    lines: dict[str, str] = {}
+    for y, text in re.findall(r'<text [^>]*y="([\d.]+)"[^>]*>([^<]*)</text>', svg):
+        lines[y] = lines.get(y, "") + html.unescape(text).replace("\xa0", " ")
+    return "\n".join(lines.values())
+
+
+# Scenes. Each begins where the dashboard has just been opened.
+
+
+async def begin(stage: Stage) -> None:
+    await stage.until("size ")
+    await stage.until(r"[0-9] modules [\d.]+ MiB")
+
+
+async def ask_to_load(stage: Stage) -> None:
+    await begin(stage)
+    await stage.press("plus")
+    await stage.until("Load a module")
+    await stage.press(*"btrfs")
+    await stage.until(r" of [\d,]+ modules")
+
+
+async def plan_to_load(stage: Stage) -> None:
+    await ask_to_load(stage)
+    await stage.press("enter")
+    await stage.until("privilege")
+
+
+async def loaded(stage: Stage) -> None:
+    await plan_to_load(stage)
+    await stage.press("y")
+    await stage.until("symbols in")
+
+
+async def dashboard(stage: Stage) -> None:
+    await loaded(stage)
+    await stage.press("enter")
+    await find(stage, "btrfs")
+
+
+async def find(stage: Stage, name: str) -> None:
+    """Put the cursor on a module, the way a person does."""
+    await stage.press("1", "slash", *name, "enter")
+    await stage.press("escape")
+    await stage.until(f"3 Info|{name}")
+
+
+async def change(stage: Stage) -> None:
+    await dashboard(stage)
+    await stage.press("4", "down", "down", "down", "enter", "z")
+
+
+async def symbols(stage: Stage) -> None:
+    await dashboard(stage)
+    await stage.press("v", "4")
+    await stage.until("Symbols of")
+
+
+async def information(stage: Stage) -> None:
+    await dashboard(stage)
+    await stage.press("3", "z")
+
+
+async def plan_to_unload(stage: Stage) -> None:
+    await dashboard(stage)
+    await stage.press("minus")
+    await stage.until("privilege")
+
+
+async def unloaded(stage: Stage) -> None:
+    await plan_to_unload(stage)
+    await stage.press("y")
+    await stage.until("symbols in")
+
+
+async def refused(stage: Stage) -> None:
+    await begin(stage)
+    await find(stage, "ext4")
+    await stage.press("minus")
+    await stage.until("Unload ext4")
+
+
+async def failed(stage: Stage) -> None:
+    await begin(stage)
+    await stage.press("plus")
+    await stage.until("Load a module")
+    await stage.press(*"nbd", "space", *"max_part", "equals_sign", *"100000", "enter")
+    await stage.until("privilege")
+    await stage.press("y")
+    await stage.until("Enter +close")
+
+
+async def help_(stage: Stage) -> None:
+    await begin(stage)
+    await stage.press("question_mark")
+    await stage.until("keys and letters")
+
+
+async def no_modules(stage: Stage) -> None:
+    await stage.until("Symbols of the kernel")
+    await stage.until("[0-9] symbols")
+
+
+SCENES: dict[str, Scene] = {
+    "begin": begin,
+    "load": ask_to_load,
+    "plan-load": plan_to_load,
+    "loaded": loaded,
+    "dashboard": dashboard,
+    "change": change,
+    "symbols": symbols,
+    "information": information,
+    "plan-unload": plan_to_unload,
+    "unloaded": unloaded,
+    "refused": refused,
+    "failed": failed,
+    "help": help_,
+    "no-modules": no_modules,
+}
+
+KEPT = {
+    **dict.fromkeys(SCENES, ((120, 40),)),
+    "dashboard": SIZES,
+    "no-modules": ((80, 24),),
+}
+"""The pictures that are kept in this folder."""
+
+
+async def draw(name: str, size: tuple[int, int]) -> str:
+    """Return one scene as SVG."""
+    demo = open_demo(pace=0)
+    access: RootAccess = StillRoot(demo)
+    host: LocalHost = demo.host
+    with TemporaryDirectory() as folder:
+        if name == "no-modules":
+            host, access = without_modules(demo, Path(folder)), LocalRoot()
+        app = KmodtuiApp(Machine(host, access))
+        async with app.run_test(size=size, notifications=True) as pilot:
+            stage = Stage(app, pilot, demo)
+            await SCENES[name](stage)
+            await stage.settle()
+            return stage.svg()
+
+
+def without_modules(demo: Demo, folder: Path) -> LocalHost:
+    """Return the demo's machine as a kernel without modules would be."""
+    (folder / "proc").mkdir()
+    for path in ("version", "sys"):
+        (folder / "proc" / path).symlink_to(demo.host.root / "proc" / path)
+    rows = demo.host.read("/proc/kallsyms").splitlines(keepends=True)
+    (folder / "proc/kallsyms").write_bytes(b"".join(row for row in rows if b"\t[" not in row))
+    return LocalHost(folder, badge="")
+
+
+def main(arguments: list[str]) -> None:
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    application.Monitor = StillMonitor  # type: ignore[misc]
+    folder = Path(arguments[0]) if arguments else HERE
+    wanted = dict.fromkeys(arguments[1:] or SCENES, SIZES) if arguments else KEPT
+    folder.mkdir(exist_ok=True)
+    for name, sizes in wanted.items():
+        for size in sizes:
+            path = folder / f"{name}-{size[0]}x{size[1]}.svg"
+            path.write_text(svg := asyncio.run(draw(name, size)), encoding="utf-8")
+            if arguments:
+                path.with_suffix(".png").write_bytes(png(svg))
+            print(f"{path.name}  {len(svg.encode()) / 1000:.0f} kB", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
