@@ -70,6 +70,7 @@ class ChangeLines(LineView):
         self._shown = _Shown()
         self._rows: list[Note | Group | Row] = []
         self._width = 0
+        self._longest = 0
 
     @property
     def change(self) -> Change | None:
@@ -84,6 +85,7 @@ class ChangeLines(LineView):
             stays: modules that belong to those that went and are loaded still, with the reason.
         """
         self._change, self._stays = change, stays
+        self._longest = max((len(_named(delta)) for delta in change.symbols.owners), default=0)
         self._shown = _Shown(needle=self._shown.needle)
         self.cursor = 0
         self._build()
@@ -141,7 +143,7 @@ class ChangeLines(LineView):
         if isinstance(row, Note):
             return row.parts
         if isinstance(row, Group):
-            return _group_line(row, width)
+            return _group_line(row, width, self._longest)
         return _symbol_line(row, width)
 
     def action_open_line(self) -> None:
@@ -154,6 +156,10 @@ class ChangeLines(LineView):
             self._shown.unfolded ^= {row.key}
             self.cursor = index
             self._build()
+
+
+def _named(delta: OwnerDelta) -> str:
+    return delta.owner or "the kernel itself"
 
 
 def staying(stays: Mapping[str, str]) -> list[Line]:
@@ -205,9 +211,9 @@ def summary(change: Change, stays: Mapping[str, str] | None = None, width: int =
     return [*lines, *staying(stays or {})]
 
 
-def _group_line(group: Group, width: int) -> Line:
+def _group_line(group: Group, width: int, longest: int) -> Line:
     style = "good" if group.sign == "+" else "bad"
-    name_width = max(12, min(20, width - 44))
+    name_width = max(8, min(longest, width - 30))
     types = group.rows.types
     free = width - name_width - 12
     told = " · ".join(f"{count:,} {type_words(letter)}" for letter, count in types.items())
@@ -215,7 +221,7 @@ def _group_line(group: Group, width: int) -> Line:
         told = "  ".join(f"{letter} {count:,}" for letter, count in types.items())
     return (
         ("▾ " if group.unfolded else "▸ ", "accent"),
-        (fit(group.delta.owner or "the kernel itself", name_width), "strong"),
+        (fit(_named(group.delta), name_width), "strong"),
         (fit(f"{group.sign}{len(group.rows):,}", 8, right=True), style),
         ("  ", ""),
         (told, "dim"),

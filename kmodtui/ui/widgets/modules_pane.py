@@ -35,7 +35,7 @@ class Column:
 
 
 COLUMNS = (
-    Column("loaded", lambda _module: 0),  # the kernel's order: newest first
+    Column("newest", lambda _module: 0),  # the kernel's order: newest first
     Column("name", lambda module: module.name),
     Column("size", lambda module: module.size, descending=True),
     Column("refs", lambda module: module.refcount or 0, descending=True),
@@ -224,6 +224,8 @@ class ModulesPane(Vertical):
         self.border_title = "1 Modules"
         falling = column.descending != self._reversed
         parts = [f"{column.title} {'▾' if falling else '▴'}"]
+        if self._column == 0:
+            parts = ["oldest first" if self._reversed else "newest first"]
         if self._filter:
             parts.insert(0, f"/{self._filter} · {len(self._lines.rows)} of {len(self._table)}")
         self.border_subtitle = " · ".join(parts)

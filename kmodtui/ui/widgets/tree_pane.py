@@ -23,6 +23,8 @@ class ModuleTree(Tree[str]):
     """Textual's tree with the keys of kmodtui; a node's data is its module's name."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("tree")]
+    ICON_NODE = "▸ "
+    ICON_NODE_EXPANDED = "▾ "
 
 
 class TreePane(Vertical):
@@ -123,8 +125,6 @@ class TreePane(Vertical):
         label = Text(name, no_wrap=True)
         if module is None:
             label.append("  not loaded", "dim")
-        elif module.refcount:
-            label.append(f"  {module.refcount}", "dim")
         return label
 
     def _fill(self, node: TreeNode[str]) -> None:
