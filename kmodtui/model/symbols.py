@@ -36,10 +36,16 @@ TYPE_WORDS = {
 """What a type letter stands for, by its lower case; `man nm` and `scripts/kallsyms.c`."""
 
 
-def type_words(letter: str) -> str:
-    """Return the type letter in words. In a module, upper case marks EXPORT_SYMBOL only."""
+def type_words(letter: str, *, core: bool = False) -> str:
+    """Return the type letter in words.
+
+    In a module, upper case marks EXPORT_SYMBOL only. In the kernel itself (`core`)
+    it marks what is global to it, as `nm` does.
+    """
     words = TYPE_WORDS.get(letter.lower(), f"type {letter}")
-    return f"{words}, exported" if letter.isupper() and letter != "?" else words
+    if not letter.isupper():
+        return words
+    return f"{words}, {'global' if core else 'exported'}"
 
 
 class Symbol(NamedTuple):

@@ -13,11 +13,19 @@ class SymbolBrowser(LineView):
         super().__init__(id=id)
         self._rows = NO_ROWS
         self._filter = ""
+        self._core = False
         self._lines: list[bytes] = []
 
-    def show_rows(self, rows: SymbolRows, empty_text: str) -> None:
-        """Show rows; `empty_text` is said where there are none."""
+    def show_rows(self, rows: SymbolRows, empty_text: str, *, core: bool = False) -> None:
+        """Show rows; `empty_text` is said where there are none.
+
+        Args:
+            rows: of one owner.
+            empty_text: what is said where there are none.
+            core: whether the owner is the kernel itself.
+        """
         self.empty_text = empty_text
+        self._core = core
         if rows is not self._rows:
             self._rows = rows
             self.cursor = 0
@@ -58,7 +66,7 @@ class SymbolBrowser(LineView):
             return ((" " + repr(self._lines[index])[2:-1], "warn"),)
         symbol = symbols[0]
         address = f"  {symbol.address:016x}" if symbol.address and width >= 60 else ""
-        tail = (type_words(symbol.type) if width >= 40 else "") + address
+        tail = (type_words(symbol.type, core=self._core) if width >= 40 else "") + address
         return (
             (f" {symbol.type} ", "info"),
             (fit(symbol.name, max(8, width - 5 - len(tail))), ""),
