@@ -30,14 +30,21 @@ def run(arguments: list[str]) -> int:
         if options.verb is None:
             return _dashboard(options)
         # A reader such as `head` that has seen enough ends a verb like any other filter.
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        # The demo has a folder to clean up first, so it must not just be killed.
+        if not getattr(options, "demo", False):
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         verb: Callable[[Host, argparse.Namespace], int] = options.verb
-        return verb(_host(options), options)
+        status = verb(_host(options), options)
+        sys.stdout.flush()
+        return status
     except KmodtuiError as error:
         _complain(error)
         return error.exit_code
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
 
 
 def _complain(error: KmodtuiError) -> None:

@@ -102,6 +102,22 @@ def test_the_exercise_of_the_readme() -> None:
     assert (demo.host.read("/proc/modules"), demo.host.read("/proc/kallsyms")) == boot
 
 
+def test_a_reader_that_has_seen_enough_leaves_nothing_behind(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "kmodtui", "--demo", "symbols"],
+        env={"TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as program:
+        assert program.stdout is not None
+        assert program.stderr is not None
+        assert program.stdout.readline() == b"0000000000000000 A fixed_percpu_data\n"
+        program.stdout.close()
+        assert program.stderr.read() == b""
+        assert program.wait(30) == 141
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_nothing_is_left_on_the_disk(tmp_path: Path) -> None:
     code = "from kmodtui.demo import open_demo; print(open_demo().kernel.folder.root)"
     done = subprocess.run(
