@@ -139,7 +139,7 @@ def test_a_module_in_use_is_not_unloaded_and_its_user_is_named(vm: VM) -> None:
         terminal.press("-")
         terminal.wait_for(r"fat is in use by vfat", timeout=PATIENCE)
         assert "Unload vfat first" in terminal.text()
-        terminal.press("y", "Escape")
+        terminal.press("y", "Esc")
         assert "fat" in _loaded(vm)
 
 

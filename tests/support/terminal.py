@@ -54,6 +54,9 @@ KEYS = {
 }
 """What an xterm sends, by name."""
 
+# What is meant as a key and would be typed as a text: Escape for Esc, Alt+x.
+_NAMED = re.compile(r"(Ctrl|Alt|Shift)\+\w+|F\d+|Escape|Return|Page(Up|Down)|Pg(Up|Dn)|Del|Ins")
+
 Condition = str | re.Pattern[str] | Callable[["Terminal"], object]
 """A regular expression to be found on the screen, or a question about the terminal."""
 
@@ -208,6 +211,8 @@ class Terminal:
         if "Esc" in keys[:-1]:
             raise ValueError("Esc has to be the last key of a call: wait for its effect")
         for key in keys:
+            if key not in KEYS and _NAMED.fullmatch(key):
+                raise ValueError(f"there is no key {key}; to type it, press its letters")
             os.write(self._master, KEYS.get(key, key).encode())
 
     def resize(self, columns: int, rows: int) -> None:

@@ -85,3 +85,9 @@ def test_counts_the_bytes_of_silence() -> None:
 def test_a_key_right_after_escape_would_be_another_key() -> None:
     with Terminal(["cat"]) as terminal, pytest.raises(ValueError, match="Esc"):
         terminal.press("Esc", "q")
+
+
+@pytest.mark.parametrize("key", ["Escape", "Alt+x", "F13", "PgDn"])
+def test_a_key_that_is_not_known_is_not_typed_as_a_text(key: str) -> None:
+    with Terminal(["cat"]) as terminal, pytest.raises(ValueError, match="no key"):
+        terminal.press(key)
