@@ -26,6 +26,8 @@ owner 0, modes as in the guest.
     kallsyms        its rows of /proc/kallsyms while Live
     sys/module/NAME what came below /sys with it, as in root/
     init_size       bytes that it held more while Loading; absent if never caught in it
+    references      what it holds beside the users' lists once loaded: `OTHER COUNT`, a line each;
+                    itself, where it takes a reference on itself; absent if nothing
     load.log        kernel log of its load, `LEVEL TEXT`; absent if it was not seen loading
     unload.log      and of its unloading
     removed         what `modprobe -r NAME` took away, NAME first; only where NAME had been

@@ -199,10 +199,12 @@ class Recorder:
             if step in loaded():
                 continue
             before = set(loaded())
+            held = other_references()
             with self.watch.watching():
                 result = run([MODPROBE, step])
             text = self.log.drain()
             if step in loaded():
+                self._references(step, held)
                 along = sorted(set(loaded()) - before - {step})
                 say(f"{step}: loaded{' and with it ' + ' '.join(along) if along else ''}")
                 if not self._has(step, "load.log"):
@@ -210,6 +212,14 @@ class Recorder:
             else:
                 say(f"{step}: NOT loaded, {result.stderr.strip()} {text}")
         return name in loaded()
+
+    def _references(self, name: str, before: dict[str, int]) -> None:
+        """Record what a module holds beside the modules whose symbols it uses."""
+        now = other_references()
+        more = {other: count - before.get(other, 0) for other, count in now.items()}
+        held = "".join(f"{other} {count}\n" for other, count in sorted(more.items()) if count > 0)
+        if held and not self._has(name, "references"):
+            self.archive.add(f"modules/{name}/references", held)
 
     def _live(self, names: Iterable[str]) -> None:
         wanted = [name for name in names if name not in self.recorded]
@@ -303,6 +313,15 @@ def loaded() -> list[str]:
 
 def refcount(name: str) -> int:
     return int((Path("/sys/module") / name / "refcnt").read_text())
+
+
+def other_references() -> dict[str, int]:
+    """How often each loaded module is referred to by what is not in its list of users."""
+    lines = (line.split() for line in Path("/proc/modules").read_text().splitlines())
+    return {
+        name: int(count) - sum(user not in ("", "-", "[permanent]") for user in users.split(","))
+        for name, _, count, users, *_ in lines
+    }
 
 
 def load_order(name: str) -> list[str]:
