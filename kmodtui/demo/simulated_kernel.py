@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 
 from kmodtui.demo.modprobe import Modprobe, Outcome
@@ -190,14 +190,13 @@ class SimulatedKernel:
         try:
             values = taken_parameters(name, recorded.parameter_types, parameters, self.printk)
         except RefusedValueError as refusal:
-            self._drop(module)
+            yield from self._give_up(module)
             return refusal.errno
         self._make_sysfs(module, recorded, values)
         yield Moment(name, Point.COMING)
         init_error = self.init_errors.get(name)
         if init_error is not None and (failure := init_error(values)):
-            self._remove_sysfs(module)
-            self._drop(module)
+            yield from self._give_up(module)
             return failure
         module.holds = recorded.references
         self._refer(module.holds, 1)
@@ -231,7 +230,7 @@ class SimulatedKernel:
             return errno.EBUSY
         if module.references:
             return errno.EAGAIN
-        module.state = ModuleState.UNLOADING
+        module.state, module.references = ModuleState.UNLOADING, -1
         self._show(module)
         yield Moment(name, Point.UNLOADING)
         recorded = self.recording(name)
@@ -307,6 +306,14 @@ class SimulatedKernel:
             needed.users.remove(module.name)
             self._show_attributes(needed)
         self._publish(symbols=True)
+
+    def _give_up(self, module: SimulatedModule) -> Generator[Moment, None, None]:
+        """Take a module away whose load has failed: no uevent, and its init memory to the end."""
+        module.state = ModuleState.UNLOADING
+        self._show(module)
+        yield Moment(module.name, Point.UNLOADING)
+        self._remove_sysfs(module)
+        self._drop(module)
 
     def _refer(self, references: Mapping[str, int], sign: int) -> None:
         for name, count in references.items():

@@ -25,7 +25,8 @@ class SimulatedModule:
         permanent: has an init and no exit.
         taints: letters.
         address: of its text; 0 where the recording hides addresses.
-        references: held by what is no module: mounts, open files, or its own init.
+        references: held by what is no module: mounts, open files, its own init; -1 while it
+            is unloaded, when the kernel has taken its own one away.
         users: modules that hold a reference, the newest first.
         depends: modules that it holds a reference to.
         holds: references that it has taken otherwise, by module; itself among them.
@@ -47,9 +48,7 @@ class SimulatedModule:
 
     @property
     def refcount(self) -> int:
-        """References in all; -1 while Unloading, when the kernel has taken its own away."""
-        if self.state is ModuleState.UNLOADING:
-            return -1
+        """References in all."""
         return len(self.users) + self.references
 
     @property

@@ -215,6 +215,18 @@ def test_an_init_that_fails(kernel: SimulatedKernel) -> None:
     assert kernel.loaded[0] == "fat", "what it needed stays"
 
 
+@pytest.mark.parametrize("parameter", ["max_part=abc", "max_part=100000"])
+def test_a_failed_load_is_seen_unloading(kernel: SimulatedKernel, parameter: str) -> None:
+    seen = []
+    for moment in kernel.insert("nbd", [parameter]):
+        line, sysfs = proc_modules(kernel)[0], kernel.folder.read("/sys/module/nbd/initstate")
+        seen.append((moment.point, line.split()[1:5], sysfs))
+    assert seen[0] == (Point.LOADING, ["73728", "1", "-", "Loading"], b"")
+    there = b"going\n" if parameter == "max_part=100000" else b""
+    assert seen[-1] == (Point.UNLOADING, ["73728", "1", "-", "Unloading"], there)
+    assert kernel.state("nbd") is None
+
+
 def test_what_is_there_already_or_built_in_loads_without_a_word(kernel: SimulatedKernel) -> None:
     before = proc_modules(kernel)
     for name in ("ext4", "fs-ext4", "virtio"):
