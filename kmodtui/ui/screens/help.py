@@ -15,6 +15,7 @@ from textual.widgets import Static
 from kmodtui.model.modules import TAINTS
 from kmodtui.model.symbols import TYPE_WORDS
 from kmodtui.ui.commands import CONTEXTS, in_context, key_words
+from kmodtui.ui.widgets.caption import set_subtitle, set_title
 
 
 class HelpScreen(ModalScreen[None]):
@@ -29,8 +30,8 @@ class HelpScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """One long page in a frame."""
         with VerticalScroll(classes="dialog", id="help-dialog") as frame:
-            frame.border_title = "kmodtui: keys and letters"
-            frame.border_subtitle = "Esc: close"
+            set_title(frame, "kmodtui: keys and letters")
+            set_subtitle(frame, "Esc: close")
             yield Static(self._page(), markup=False)
 
     def action_scroll(self, direction: str) -> None:

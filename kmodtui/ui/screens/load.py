@@ -18,6 +18,7 @@ from textual.widgets.option_list import Option
 from kmodtui.model.modules import canonical
 from kmodtui.services.machine import Machine
 from kmodtui.ui.commands import bindings
+from kmodtui.ui.widgets.caption import set_subtitle, set_title
 
 SUGGESTIONS = 200
 """Names listed at the most; typing narrows them."""
@@ -53,8 +54,8 @@ class LoadDialog(ModalScreen[LoadRequest | None]):
     def compose(self) -> ComposeResult:
         """Frame the line, the list, and a line of help."""
         with Vertical(classes="dialog", id="load-dialog") as frame:
-            frame.border_title = "Load a module"
-            frame.border_subtitle = "Enter: plan · ↓: list · Esc: cancel"
+            set_title(frame, "Load a module")
+            set_subtitle(frame, "Enter: plan · ↓: list · Esc: cancel")
             yield Input(
                 placeholder="name, then parameters as key=value", id="load-input", compact=True
             )

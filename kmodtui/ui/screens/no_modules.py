@@ -18,6 +18,7 @@ from kmodtui.model.text import counted
 from kmodtui.services.machine import Machine
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.screens.help import HelpScreen
+from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.filter_bar import FilterBar
 from kmodtui.ui.widgets.header_line import HeaderFacts, HeaderLine
 from kmodtui.ui.widgets.key_line import KeyLine
@@ -68,7 +69,7 @@ class NoModulesScreen(Screen[None]):
             totals="no modules",
             privilege="read-only",
         )
-        self._frame.border_title = "Symbols of the kernel"
+        set_title(self._frame, "Symbols of the kernel")
         self._browser.show_rows(NO_ROWS, "Reading /proc/kallsyms…")
         self.run_worker(self._read(), group="symbols", exclusive=True, exit_on_error=False)
 
@@ -88,7 +89,7 @@ class NoModulesScreen(Screen[None]):
         words = counted(self._browser.total, "symbol")
         if self._browser.filter_text:
             words = f"/{self._browser.filter_text} · {self._browser.line_count():,} of {words}"
-        self._frame.border_subtitle = words + (", addresses hidden" if self._hidden else "")
+        set_subtitle(self._frame, words + (", addresses hidden" if self._hidden else ""))
 
     def action_filter(self) -> None:
         """Open the line to type a filter into."""

@@ -26,6 +26,7 @@ from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import Monitor
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.desk import desk
+from kmodtui.ui.widgets.caption import set_title
 from kmodtui.ui.widgets.change_view import summary
 from kmodtui.ui.widgets.line_view import Line
 
@@ -60,7 +61,7 @@ class PlanDialog(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         """Frame a page that scrolls, and the keys below it."""
         with Vertical(classes="dialog", id="plan-dialog") as frame:
-            frame.border_title = f"{self._plan.verb.capitalize()} {self._plan.target}"
+            set_title(frame, f"{self._plan.verb.capitalize()} {self._plan.target}")
             with VerticalScroll(id="plan-scroll"):
                 yield self._body
             yield self._keys

@@ -9,6 +9,7 @@ from textual.containers import Vertical
 
 from kmodtui.model.text import counted
 from kmodtui.services.details import ModuleDetails, ShownParameter
+from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.line_view import Line, LineView, fit, wrapped
 
 FOLD_ABOVE = 3
@@ -184,7 +185,7 @@ class InfoPane(Vertical):
 
     def on_mount(self) -> None:
         """Name the pane."""
-        self.border_title = "3 Info"
+        set_title(self, "3 Info")
 
     @property
     def filter_text(self) -> str:
@@ -194,9 +195,9 @@ class InfoPane(Vertical):
     @filter_text.setter
     def filter_text(self, text: str) -> None:
         self._lines.filter_text = text
-        self.border_subtitle = f"/{text}" if text else ""
+        set_subtitle(self, f"/{text}" if text else "")
 
     def show_details(self, details: ModuleDetails | None) -> None:
         """Show a module's details; None while no module is selected."""
         self._lines.show_details(details)
-        self.border_title = f"3 Info: {details.name}" if details else "3 Info"
+        set_title(self, f"3 Info: {details.name}" if details else "3 Info")

@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from kmodtui.model.modules import LoadedModule, ModuleState, ModuleTable
 from kmodtui.model.text import human_size
+from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.line_view import Line, LineView, Part, fit
 
 FLASH_SECONDS = 2.0
@@ -221,14 +222,14 @@ class ModulesPane(Vertical):
 
     def _caption(self) -> None:
         column = COLUMNS[self._column]
-        self.border_title = "1 Modules"
+        set_title(self, "1 Modules")
         falling = column.descending != self._reversed
         parts = [f"{column.title} {'▾' if falling else '▴'}"]
         if self._column == 0:
             parts = ["oldest first" if self._reversed else "newest first"]
         if self._filter:
             parts.insert(0, f"/{self._filter} · {len(self._lines.rows)} of {len(self._table)}")
-        self.border_subtitle = " · ".join(parts)
+        set_subtitle(self, " · ".join(parts))
         if self._filter:
             self._lines.empty_text = (
                 f"No loaded module has “{self._filter}” in its name. Esc clears."

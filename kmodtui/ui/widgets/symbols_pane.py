@@ -11,6 +11,7 @@ from textual.widgets import ContentSwitcher
 from kmodtui.model.history import Change
 from kmodtui.model.symbols import SymbolTable
 from kmodtui.model.text import counted
+from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.change_view import ChangeLines
 from kmodtui.ui.widgets.symbol_browser import SymbolBrowser
 
@@ -100,14 +101,15 @@ class SymbolsPane(Vertical):
     def _caption(self) -> None:
         if self.shows_change:
             change = self._change.change
-            self.border_title = f"4 Change {change.number}" if change else "4 Change"
-            self.border_subtitle = "v: symbols"
+            set_title(self, f"4 Change {change.number}" if change else "4 Change")
+            words = "v: symbols"
         else:
             shown, total = self._browser.line_count(), self._browser.total
             hits = f"{shown:,} of " if self._browser.filter_text else ""
-            self.border_title = f"4 Symbols of {self._module}" if self._module else "4 Symbols"
+            set_title(self, f"4 Symbols of {self._module}" if self._module else "4 Symbols")
             hidden = self._table is not None and self._table.addresses_hidden
             words = f"{hits}{counted(total, 'symbol')}" + (", addresses hidden" if hidden else "")
-            self.border_subtitle = f"{words} · v: change"
+            words = f"{words} · v: change"
         if self.view.filter_text:
-            self.border_subtitle = f"/{self.view.filter_text} · {self.border_subtitle}"
+            words = f"/{self.view.filter_text} · {words}"
+        set_subtitle(self, words)

@@ -15,6 +15,7 @@ from textual.widgets.tree import TreeNode
 
 from kmodtui.model.modules import ModuleTable
 from kmodtui.ui.commands import bindings
+from kmodtui.ui.widgets.caption import set_subtitle, set_title
 
 Neighbours = Callable[[str], tuple[str, ...]]
 
@@ -78,8 +79,8 @@ class TreePane(Vertical):
 
     def _build(self) -> None:
         words, other = ("needs", "needed by") if self.downwards else ("needed by", "needs")
-        self.border_title = f"2 Dependencies: {words}"
-        self.border_subtitle = f"d: {other}"
+        set_title(self, f"2 Dependencies: {words}")
+        set_subtitle(self, f"d: {other}")
         name = self._module
         if name is None:
             shown: tuple[object, ...] = ()
