@@ -13,17 +13,18 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 from kmodtui.errors import KmodtuiError, UnreadableError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.kallsyms import read_symbols
 from kmodtui.kernel.proc_modules import parse_modules, read_raw
 from kmodtui.kernel.sysfs import initsize
-from kmodtui.kernel.uevents import ModuleUevent
+from kmodtui.kernel.uevents import ModuleUevent, NoUevents, UeventSource
 from kmodtui.model.history import Change
 from kmodtui.model.modules import ModuleTable
-from kmodtui.model.symbols import SymbolTable, difference
+from kmodtui.model.symbols import SymbolDelta, SymbolTable, difference
 
 SETTLE_STEP = 0.03
 """Seconds between two looks at a module that is on its way in or out."""
@@ -36,6 +37,8 @@ One modprobe loads a chain of modules, a few milliseconds apart: that is one cha
 
 SETTLE_LIMIT = 3.0
 """Seconds after which a module that is still Loading or Unloading is taken to hang."""
+
+_TORN_LIMIT = 3  # on a machine that never stands still, one reading is as good as another
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,24 +74,62 @@ class ReadingFailed:
 MonitorEvent = TableRead | SymbolsRead | Changed | ReadingFailed
 
 
-@dataclass
-class _Heard:
-    """What uevents have told since the last settled reading."""
+class _Uevents:
+    """What uevents have told since the last settled reading, and the wait for the next."""
 
-    added: set[str] = field(default_factory=set)
-    removed: set[str] = field(default_factory=set)
+    def __init__(self, source: UeventSource) -> None:
+        self._source = source
+        self._added: set[str] = set()
+        self._removed: set[str] = set()
+        self.next: asyncio.Future[tuple[ModuleUevent, ...]] = asyncio.ensure_future(source.wait())
 
-    def note(self, events: tuple[ModuleUevent, ...]) -> None:
+    def arrived(self) -> bool:
+        """Note what has arrived, and return whether anything has."""
+        if not self.next.done():
+            return False
+        try:
+            events = self.next.result()
+        except OSError:
+            # A socket that is broken tells nothing any more; polling goes on.
+            self._source.close()
+            self._source, events = NoUevents(), ()
         for event in events:
-            (self.added if event.action == "add" else self.removed).add(event.name)
+            (self._added if event.action == "add" else self._removed).add(event.name)
+        self.next = asyncio.ensure_future(self._source.wait())
+        return True
 
     @property
     def both(self) -> set[str]:
-        return self.added & self.removed
+        """The modules that were added and removed, in whatever order."""
+        return self._added & self._removed
 
     def forget(self) -> None:
-        self.added.clear()
-        self.removed.clear()
+        """Begin anew: all that was told is in a reading."""
+        self._added.clear()
+        self._removed.clear()
+
+    async def close(self) -> None:
+        """Give the source back when nothing waits on it any more."""
+        self.next.cancel()
+        await asyncio.wait({self.next})
+        self._source.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What was read in one moment.
+
+    Attributes:
+        table: the modules.
+        symbols: those of the kernel and of the Live modules; None where they cannot be read.
+        missing: why they cannot be read; empty where they can.
+        both: names of modules that uevents told to have come and gone since the last reading.
+    """
+
+    table: ModuleTable
+    symbols: SymbolTable | None
+    missing: str
+    both: frozenset[str]
 
 
 class Monitor:
@@ -106,13 +147,13 @@ class Monitor:
         self._host = host
         self._clock = clock
         self._wake = asyncio.Event()
+        self._asked = False
         self._paused = False
         self._causes: list[str] = []
         self._cause = ""
-        self._heard = _Heard()
         self._stuck: frozenset[str] = frozenset()
         self._table: ModuleTable | None = None
-        self._settled = ModuleTable()
+        self._settled: ModuleTable | None = None
         self._symbols: SymbolTable | None = None
         self._changes = 0
         self._failure = ""
@@ -125,7 +166,8 @@ class Monitor:
     @paused.setter
     def paused(self, paused: bool) -> None:
         self._paused = paused
-        self._wake.set()
+        if not paused:
+            self.read_now()
 
     @contextmanager
     def one_change(self, cause: str) -> Iterator[None]:
@@ -142,10 +184,11 @@ class Monitor:
         finally:
             self._causes.remove(cause)
             self._cause = cause
-            self._wake.set()
+            self.read_now()
 
     def read_now(self) -> None:
         """Ask for a reading at once, also while paused."""
+        self._asked = True
         self._wake.set()
 
     async def watch(self) -> AsyncIterator[MonitorEvent]:
@@ -154,119 +197,126 @@ class Monitor:
         The first event is the table. Cancel the task, or close the iterator, to end.
         """
         # Listening begins before the first reading, so that nothing falls between.
-        uevents = self._host.uevents()
-        hearing = asyncio.ensure_future(uevents.wait())
+        uevents = _Uevents(self._host.uevents())
         try:
-            async for event in self._turn():
-                yield event
             while True:
-                asked = asyncio.ensure_future(self._wake.wait())
-                await asyncio.wait(
-                    {hearing, asked},
-                    timeout=None if self._paused else self.interval,
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                asked.cancel()
-                was_asked = self._wake.is_set()
-                self._wake.clear()
-                if hearing.done():
-                    self._heard.note(hearing.result())
-                    hearing = asyncio.ensure_future(uevents.wait())
-                if self._paused and not was_asked:
-                    continue
-                async for event in self._turn():
-                    yield event
+                try:
+                    for step in (self._read_table, self._follow):
+                        for event in await step(uevents):
+                            yield event
+                    self._failure = ""
+                except KmodtuiError as error:
+                    # Of a failure that lasts, only the first is told.
+                    if error.message != self._failure:
+                        self._failure = error.message
+                        yield ReadingFailed(error)
+                while not await self._woken(uevents):
+                    pass
         finally:
-            hearing.cancel()
-            uevents.close()
+            await uevents.close()
 
-    async def _turn(self) -> AsyncIterator[MonitorEvent]:
-        """Read once; say what is different from the last time."""
+    async def _woken(self, uevents: _Uevents) -> bool:
+        """Wait for a uevent, a wish or the end of the interval; return whether to read."""
+        asked = asyncio.ensure_future(self._wake.wait())
+        both: set[asyncio.Future[Any]] = {uevents.next, asked}
         try:
-            raw = await asyncio.to_thread(read_raw, self._host)
-        except KmodtuiError as error:
-            failure = error
-        except OSError as error:
-            failure = UnreadableError(f"/proc/modules cannot be read: {error.strerror or error}.")
-        else:
-            self._failure = ""
-            if self._table is None or raw != self._table.raw:
-                self._table = parse_modules(raw)
-                yield TableRead(self._table)
-            if self._symbols is None:
-                async for event in self._first_symbols():
-                    yield event
-            elif self._causes:
-                pass  # it is not over yet
-            elif self._table.live != self._settled.live or self._heard.both:
-                async for event in self._settle(self._symbols):
-                    yield event
-            return
-        if failure.message != self._failure:
-            self._failure = failure.message
-            yield ReadingFailed(failure)
+            await asyncio.wait(
+                both,
+                timeout=None if self._paused else self.interval,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            asked.cancel()
+        self._wake.clear()
+        was_asked, self._asked = self._asked, False
+        uevents.arrived()
+        return was_asked or not self._paused
 
-    async def _first_symbols(self) -> AsyncIterator[MonitorEvent]:
+    async def _read_table(self, _uevents: _Uevents) -> list[MonitorEvent]:
+        """Read /proc/modules; say if it is different from the last time."""
+        raw = await asyncio.to_thread(read_raw, self._host)
+        for _ in range(_TORN_LIMIT):
+            if self._table is not None and raw == self._table.raw:
+                return []
+            # The kernel hands out a page at a time: what comes or goes between two
+            # pages doubles a line, or hides one.
+            before, raw = raw, await asyncio.to_thread(read_raw, self._host)
+            if raw == before:
+                break
+        return self._show(parse_modules(raw))
+
+    def _show(self, table: ModuleTable) -> list[MonitorEvent]:
+        """Take a table for the present one; say so if it is different."""
+        if self._table is not None and table.raw == self._table.raw:
+            return []
+        self._table = table
+        return [TableRead(table)]
+
+    async def _follow(self, uevents: _Uevents) -> list[MonitorEvent]:
+        """Say what has become of the modules since they were settled last."""
+        if self._table is None:
+            return []
+        if self._settled is None:
+            return await self._first_symbols(uevents)
+        if self._causes:
+            return []  # it is not over yet
+        if self._table.live != self._settled.live or uevents.both:
+            return await self._settle(uevents, self._settled)
+        self._cause = ""  # what is over has changed nothing
+        return []
+
+    async def _first_symbols(self, uevents: _Uevents) -> list[MonitorEvent]:
         """Read what the first change will be compared with."""
-        try:
-            table, symbols = await self._bracketed_reading(compare_with=None)
-        except UnreadableError as error:
-            self._symbols = SymbolTable()
-            self._settled = self._table or ModuleTable()
-            yield ReadingFailed(error)
-            return
-        if self._table is None or table.raw != self._table.raw:
-            self._table = table
-            yield TableRead(table)
-        self._settled, self._symbols = table, symbols
-        self._heard.forget()
-        yield SymbolsRead(symbols)
+        reading = await self._bracketed_reading(uevents, before=None)
+        self._settled, self._symbols = reading.table, reading.symbols
+        events = self._show(reading.table)
+        if reading.symbols is None:
+            return [*events, ReadingFailed(UnreadableError(reading.missing))]
+        return [*events, SymbolsRead(reading.symbols)]
 
-    async def _settle(self, symbols_before: SymbolTable) -> AsyncIterator[MonitorEvent]:
-        """Wait for quiet, read the symbols and give out the change."""
+    async def _settle(self, uevents: _Uevents, before: ModuleTable) -> list[MonitorEvent]:
+        """Wait for quiet, read the symbols and tell the change."""
         noticed = asyncio.get_running_loop().time()
         when = self._clock()
-        before, missing = self._settled, ""
-        try:
-            table, symbols = await self._bracketed_reading(compare_with=before)
-        except UnreadableError as error:
-            table = parse_modules(await asyncio.to_thread(read_raw, self._host))
-            symbols, missing = symbols_before, error.message
-        if self._table is None or table.raw != self._table.raw:
-            self._table = table
-            yield TableRead(table)
-        both = self._heard.both
-        self._heard.forget()
-        came = tuple(m for m in table if m.name in table.live - before.live)
-        went = tuple(m for m in before if m.name in before.live - table.live)
+        symbols_before = self._symbols
+        reading = await self._bracketed_reading(uevents, before)
+        table, missing = reading.table, reading.missing
+        if symbols_before is None and not missing:
+            missing = "There is no earlier reading of the symbols to compare with."
+        came = table.live - before.live
+        went = before.live - table.live
         stayed = before.live & table.live
         change = Change(
             number=self._changes + 1,
             when=when,
-            came=came,
-            went=went,
-            reloaded=tuple(m for m in table if m.name in stayed & both),
-            passing=tuple(sorted(both - before.live - table.live)),
-            symbols=difference(symbols_before, symbols),
+            came=tuple(m for m in table if m.name in came),
+            went=tuple(m for m in before if m.name in went),
+            reloaded=tuple(m for m in table if m.name in stayed & reading.both),
+            passing=tuple(sorted(reading.both - before.live - table.live)),
+            symbols=difference(symbols_before, reading.symbols)
+            if symbols_before is not None and reading.symbols is not None
+            else SymbolDelta(),
             took=asyncio.get_running_loop().time() - noticed,
             symbols_missing=missing,
             cause=self._cause,
         )
         self._cause = ""
-        self._settled, self._symbols = table, symbols
-        if came or went or change.reloaded or change.passing:
+        self._settled, self._symbols = table, reading.symbols
+        events = self._show(table)
+        if change.came or change.went or change.reloaded or change.passing:
             self._changes += 1
-            yield Changed(change, table, symbols)
+            events.append(Changed(change, table, reading.symbols or SymbolTable()))
+        return events
 
-    async def _bracketed_reading(
-        self, compare_with: ModuleTable | None
-    ) -> tuple[ModuleTable, SymbolTable]:
+    async def _bracketed_reading(self, uevents: _Uevents, before: ModuleTable | None) -> _Reading:
         """Return the modules and the symbols of one moment, with only Live modules' symbols.
 
         The kernel gives no snapshot: a load during the reading would skip or
         double rows. So the reading counts only between two equal readings of
-        /proc/modules. Modules that are new against `compare_with` are waited for
-        until they have let go of their init memory.
+        /proc/modules, if no uevent tells of something that came and went between
+        them, and if it says of the modules that stayed what it said before.
+        Modules that are new against `before` are waited for until they have let
+        go of their init memory.
         """
         loop = asyncio.get_running_loop()
         limit = loop.time() + SETTLE_LIMIT
@@ -276,19 +326,46 @@ class Monitor:
             table = parse_modules(await asyncio.to_thread(read_raw, self._host))
             if not _same_lives(previous, table):
                 quiet_since = loop.time()
-            new = table.live - compare_with.live if compare_with else frozenset()
+            new = table.live - before.live if before is not None else frozenset()
             in_time = loop.time() < limit
-            restless = compare_with is not None and loop.time() - quiet_since < QUIET
+            restless = before is not None and loop.time() - quiet_since < QUIET
             if in_time and (restless or await asyncio.to_thread(self._in_motion, table, new)):
                 await asyncio.sleep(SETTLE_STEP)
                 continue
-            symbols = await asyncio.to_thread(read_symbols, self._host, self._symbols)
-            again = await asyncio.to_thread(read_raw, self._host)
-            if not in_time or _same_lives(parse_modules(again), table):
+            uevents.arrived()
+            symbols, missing = await self._read_symbols()
+            again = parse_modules(await asyncio.to_thread(read_raw, self._host))
+            if uevents.arrived() and in_time:
+                continue
+            if not in_time or (
+                _same_lives(again, table)
+                and (symbols is None or self._plausible(symbols, before, table, uevents.both))
+            ):
                 break
         # What hangs in its init or exit is not waited for a second time.
         self._stuck = frozenset(table.by_name) - table.live
-        return table, symbols.without(self._stuck)
+        both = frozenset(uevents.both)
+        uevents.forget()
+        return _Reading(table, symbols and symbols.without(self._stuck), missing, both)
+
+    async def _read_symbols(self) -> tuple[SymbolTable | None, str]:
+        """Return the symbols, or why there are none."""
+        try:
+            return await asyncio.to_thread(read_symbols, self._host, self._symbols), ""
+        except UnreadableError as error:
+            return None, str(error)
+
+    def _plausible(
+        self, symbols: SymbolTable, before: ModuleTable | None, table: ModuleTable, both: set[str]
+    ) -> bool:
+        """Whether the symbols can be of one moment: a Live module's never change."""
+        if before is None or self._symbols is None:
+            return True
+        if symbols.modules.keys() - self._symbols.modules.keys() - table.by_name.keys():
+            return False  # it has gone meanwhile
+        stayed = (before.live & table.live) - both
+        changed = difference(self._symbols, symbols).owners
+        return not any(delta.owner in stayed or not delta.owner for delta in changed)
 
     def _in_motion(self, table: ModuleTable, new: frozenset[str]) -> bool:
         """Whether a module is still coming or going, or a new one holds its init memory.
