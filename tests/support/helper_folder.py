@@ -6,9 +6,12 @@ with (arguments, environment, folder, descriptors) is appended to `calls`.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +90,19 @@ class HelperFolder:
     def behave(self, behaviour: dict[str, dict[str, Any]]) -> None:
         """Set what modprobe does, by module name."""
         (self.root / "behaviour.json").write_text(json.dumps(behaviour))
+
+    def close_gate(self) -> None:
+        """Make a modprobe that is told `"block": "gate"` wait."""
+        os.mkfifo(self.root / "gate")
+
+    async def open_gate(self, until: Callable[[], bool]) -> None:
+        """Let go whoever waits at the gate, or comes to it, until something is so."""
+        async with asyncio.timeout(30):
+            while not until():
+                # Opening it blocks for ever if nobody is at its other end.
+                with contextlib.suppress(OSError):
+                    os.close(os.open(self.root / "gate", os.O_WRONLY | os.O_NONBLOCK))
+                await asyncio.sleep(0.01)
 
     @property
     def calls(self) -> list[dict[str, Any]]:

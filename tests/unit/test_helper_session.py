@@ -242,7 +242,7 @@ async def test_parameters_that_a_shell_could_obey(
 
 
 async def test_a_modprobe_that_hangs_does_not_hang_the_session(folder: HelperFolder) -> None:
-    os.mkfifo(folder.root / "gate")
+    folder.close_gate()
     folder.behave({"btrfs": {"touch": "begun", "block": "gate"}})
     session = await HelperClient.connect(await folder.transport(limit=0.4), "test")
     hanging = asyncio.create_task(session.load("btrfs"))
@@ -252,11 +252,11 @@ async def test_a_modprobe_that_hangs_does_not_hang_the_session(folder: HelperFol
     result = await hanging
     assert (result.ok, result.code) == (False, ResultCode.TIMEOUT)
     await session.close()
-    (folder.root / "gate").write_text("")
+    await folder.open_gate(lambda: "btrfs" in (folder.root / "proc" / "modules").read_text())
 
 
 async def test_the_helper_ends_with_its_input_while_a_modprobe_runs(folder: HelperFolder) -> None:
-    os.mkfifo(folder.root / "gate")
+    folder.close_gate()
     folder.behave({"btrfs": {"touch": "begun", "block": "gate", "print": "x" * 100}})
     transport = await folder.transport()
     session = await HelperClient.connect(transport, "test")
@@ -271,13 +271,7 @@ async def test_the_helper_ends_with_its_input_while_a_modprobe_runs(folder: Help
     with pytest.raises(ProcessLookupError):
         os.kill(session.hello.pid, 0)
     # What was begun goes to its end.
-    (folder.root / "gate").write_text("")
-    for _ in range(500):
-        if "btrfs" in (folder.root / "proc" / "modules").read_text():
-            break
-        await asyncio.sleep(0.01)
-    else:
-        pytest.fail("modprobe did not go on")
+    await folder.open_gate(lambda: "btrfs" in (folder.root / "proc" / "modules").read_text())
 
 
 async def test_output_is_capped(folder: HelperFolder, session: HelperClient) -> None:
@@ -289,7 +283,7 @@ async def test_output_is_capped(folder: HelperFolder, session: HelperClient) -> 
 
 
 async def test_too_many_at_once(folder: HelperFolder, session: HelperClient) -> None:
-    os.mkfifo(folder.root / "gate")
+    folder.close_gate()
     names = [f"m{i}" for i in range(helper.MAX_JOBS)]
     folder.modules_dep(*(f"{name}.ko:" for name in [*names, "last"]))
     folder.behave({name: {"block": "gate", "idle": True} for name in names})
@@ -298,11 +292,7 @@ async def test_too_many_at_once(folder: HelperFolder, session: HelperClient) -> 
         await asyncio.sleep(0.01)
     result = await session.load("last")
     assert (result.code, result.errno) == (ResultCode.BUSY, errno.EBUSY)
-    for _ in tasks:  # a writer comes and goes: every reader that waits is let go
-        (folder.root / "gate").write_text("")
-        await asyncio.sleep(0.05)
-        if all(task.done() for task in tasks):
-            break
+    await folder.open_gate(lambda: all(task.done() for task in tasks))
     results = await asyncio.gather(*tasks)
     assert {result.code for result in results} == {ResultCode.NOT_DONE}
 
@@ -323,6 +313,20 @@ async def test_broken_lines_are_answered_and_survived(folder: HelperFolder) -> N
     results = await raw(folder, *lines)
     assert [result.code for result in results[:5]] == [ResultCode.INVALID] * 5
     assert results[5].ok
+
+
+async def test_a_line_without_an_end_is_refused_before_it_ends(folder: HelperFolder) -> None:
+    transport = await folder.transport()
+    await transport.receive()
+    await transport.send(b"x" * (helper.MAX_REQUEST * 3))
+    answer = decode_answer(await transport.receive())
+    assert answer == Finished(0, Result(False, ResultCode.INVALID, "The line is too long.",
+                                        errno.EMSGSIZE))  # fmt: skip
+    await transport.send(b'\n{"id": 7, "op": "load", "name": "btrfs", "parameters": []}\n')
+    answer = decode_answer(await transport.receive())
+    assert isinstance(answer, Finished)
+    assert (answer.id, answer.result.ok) == (7, True)
+    await transport.close()
 
 
 async def test_a_line_in_pieces_is_one_line(folder: HelperFolder) -> None:

@@ -1,0 +1,250 @@
+"""The helper against Debian's kernel: what it says is what the kernel did.
+
+The client runs here and the helper there, as root, joined by SSH's pipes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from kmodtui.errors import HelperDiedError
+from kmodtui.model.explain import Facts, Kind, explain
+from kmodtui.privileged import helper
+from kmodtui.privileged.client import HelperClient
+from kmodtui.privileged.pipes import PipeTransport, Process
+from kmodtui.privileged.protocol import LogRecord, ResultCode
+from tests.kernel.vm import VM
+
+PATH = "/root/helper.py"
+RULE = "/etc/modprobe.d/kmodtui-test.conf"
+
+Open = Callable[..., AbstractAsyncContextManager[HelperClient]]
+
+
+@pytest.fixture
+def session(vm: VM) -> Open:
+    vm.write("root", PATH, Path(helper.__file__).read_bytes())
+
+    @asynccontextmanager
+    async def open_(*arguments: str, before: str = "exec") -> AsyncIterator[HelperClient]:
+        command = f"{before} /usr/bin/python3 -I -S {PATH} {' '.join(arguments)}"
+        transport = await PipeTransport.over(Process.start(vm.ssh("root", command)))
+        client = await HelperClient.connect(transport, "ssh", within=60)
+        try:
+            yield client
+        finally:
+            await client.close()
+
+    return open_
+
+
+@pytest.fixture
+def rule(vm: VM) -> AsyncIterator[Callable[[str], None]]:
+    """Write a rule for modprobe; it is gone after the test."""
+    yield lambda text: vm.write("root", RULE, text.encode() + b"\n")
+    vm.run("root", ["rm", "-f", RULE], check=True)
+
+
+def loaded(vm: VM) -> set[str]:
+    return {line.split()[0] for line in vm.read("root", "/proc/modules").decode().splitlines()}
+
+
+def alive(vm: VM, pid: int) -> bool:
+    return vm.run("root", ["test", "-d", f"/proc/{pid}"]).returncode == 0
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until something is so in the guest, which sends no word of it."""
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.3)
+
+
+async def test_a_chain_goes_in_and_out(vm: VM, session: Open) -> None:
+    before = loaded(vm)
+    came: list[LogRecord] = []
+    async with session() as root:
+        assert (root.hello.uid, root.hello.modprobe) == (0, "/sbin/modprobe")
+        result = await root.load("btrfs", (), came.append)
+        assert result.ok, result
+        assert result.after == {"btrfs": "Live"}
+        assert {"btrfs", "xor", "raid6_pq", "zstd_compress"} <= loaded(vm) - before
+        assert any(record.text.startswith("Btrfs loaded") for record in came)
+        assert tuple(came) == result.log
+        assert result.output.count("insmod ") >= 4
+        again = await root.load("btrfs")
+        assert (again.code, again.errno) == (ResultCode.ALREADY_LOADED, errno.EEXIST)
+        busy = await root.unload(["raid6_pq"])
+        assert (busy.code, busy.errno, busy.subject) == (
+            ResultCode.FAILED, errno.EAGAIN, "raid6_pq",
+        )  # fmt: skip
+        result = await root.unload(["btrfs"])
+        assert result.ok, result
+        assert not {"btrfs", "xor", "raid6_pq"} & loaded(vm)
+
+
+async def test_a_wrong_value_a_wrong_name_and_an_init_that_refuses(vm: VM, session: Open) -> None:
+    async with session() as root:
+        value = await root.load("dummy", ["numdummies=abc"])
+        assert (value.code, value.errno) == (ResultCode.FAILED, errno.EINVAL)
+        told = explain("load", ["dummy"], value, Facts(parameters={"numdummies": "int"}))
+        assert told.evidence == ("dummy: `abc' invalid for parameter `numdummies'",)
+        assert "type int" in told.cause
+
+        name = await root.load("dummy", ["numdumies=1"])
+        assert name.ok
+        told = explain("load", ["dummy"], name, Facts(parameters={"numdummies": "int"}))
+        assert told.kind is Kind.WARNING
+        assert "numdummies" in told.remedy
+
+        init = await root.load("nbd", ["max_part=100000"])
+        assert (init.code, init.errno) == (ResultCode.FAILED, errno.EINVAL)
+        assert "nbd" not in loaded(vm)
+
+
+async def test_what_cannot_leave(vm: VM, session: Open) -> None:
+    async with session() as root:
+        assert (await root.load("tun")).ok
+        holder = await asyncio.create_subprocess_exec(
+            *vm.ssh("root", "exec 3<>/dev/net/tun; echo held; exec cat"),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert holder.stdout is not None
+        await holder.stdout.readline()
+        busy = await root.unload(["tun"])
+        assert (busy.code, busy.errno) == (ResultCode.FAILED, errno.EAGAIN)
+        await holder.communicate(b"")
+        assert (await root.unload(["tun"])).ok
+        gone = await root.unload(["tun"])
+        assert (gone.code, gone.errno) == (ResultCode.NOT_LOADED, errno.ENOENT)
+
+
+async def test_a_permanent_module_stays(session: Open) -> None:
+    async with session() as root:
+        await root.load("binder_linux")  # unless another test of this guest has
+        result = await root.unload(["binder_linux"])
+        assert (result.code, result.errno) == (ResultCode.FAILED, errno.EBUSY)
+
+
+async def test_what_is_executed(vm: VM, session: Open) -> None:
+    """The exact calls of a load and an unload: absolute paths, no shell, nothing inherited."""
+    trace = "exec strace -f -v -s 300 -e trace=execve -o /tmp/execve"
+    async with session(before=trace) as root:
+        assert (await root.load("dummy", ["numdummies=1"])).ok
+        assert (await root.unload(["dummy"])).ok
+    lines = vm.read("root", "/tmp/execve").decode().splitlines()
+    calls = [line.split(" ", 1)[1].strip() for line in lines if "execve(" in line]
+    environment = '["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"]'
+    assert "/usr/bin/python3" in calls[0]
+    assert calls[1:] == [
+        f'execve("/sbin/modprobe", ["/sbin/modprobe", {arguments}], {environment}) = 0'
+        for arguments in (
+            '"--version"',
+            '"--version"',
+            '"-v", "--", "dummy", "numdummies=1"',
+            '"--version"',
+            '"-v", "-r", "--", "dummy"',
+        )
+    ]
+
+
+async def test_built_in_and_unknown(session: Open) -> None:
+    async with session() as root:
+        assert (await root.load("configfs")).code in (ResultCode.BUILT_IN, ResultCode.DONE)
+        assert (await root.load("binfmt_script")).code is ResultCode.BUILT_IN
+        assert (await root.load("brtfs")).code is ResultCode.UNKNOWN_MODULE
+
+
+async def test_several_in_the_given_order(vm: VM, session: Open) -> None:
+    async with session() as root:
+        for name in ("dummy", "loop", "nbd"):
+            assert (await root.load(name)).ok
+        result = await root.unload(["nbd", "dummy", "loop"])
+        assert result.ok
+        assert result.after == {"nbd": None, "dummy": None, "loop": None}
+        assert not {"nbd", "dummy", "loop"} & loaded(vm)
+
+
+async def test_rules_of_modprobe(session: Open, rule: Callable[[str], None], vm: VM) -> None:
+    async with session() as root:
+        rule("install dummy /bin/true")
+        result = await root.load("dummy")
+        assert (result.code, result.exit) == (ResultCode.NOT_DONE, 0)
+        rule("install dummy /bin/false")
+        result = await root.load("dummy")
+        assert result.code is ResultCode.FAILED
+        assert "install rule" in explain("load", ["dummy"], result).title
+        rule("install dummy /sbin/modprobe --ignore-install dummy $CMDLINE_OPTS")
+        result = await root.load("dummy", ["numdummies=$(touch /tmp/reached)"])
+        assert result.code is ResultCode.INVALID
+        assert vm.run("root", ["test", "-e", "/tmp/reached"]).returncode == 1
+        assert (await root.load("dummy", ["numdummies=2"])).ok
+        assert vm.read("root", "/sys/class/net/dummy1/mtu")
+        assert (await root.unload(["dummy"])).ok
+
+
+async def test_the_environment_has_no_say(session: Open) -> None:
+    # With these modprobe would load nothing.
+    hostile = "MODPROBE_OPTIONS='-n -q' PYTHONPATH=/root exec"
+    async with session(before=hostile) as root:
+        assert (await root.load("dummy")).ok
+        assert (await root.unload(["dummy"])).ok
+
+
+async def test_what_hangs_is_left_and_the_session_goes_on(
+    vm: VM, session: Open, rule: Callable[[str], None]
+) -> None:
+    rule("install dummy /bin/sleep 8 && /sbin/modprobe --ignore-install dummy")
+    async with session("--limit=4") as root:
+        hanging = asyncio.create_task(root.load("dummy"))
+        assert (await root.load("loop")).ok
+        result = await hanging
+        assert (result.code, result.after) == (ResultCode.TIMEOUT, {"dummy": None})
+        assert (await root.unload(["loop"])).ok
+        await until(lambda: "dummy" in loaded(vm))  # it was not killed
+
+
+async def test_the_helper_killed_in_the_middle(
+    vm: VM, session: Open, rule: Callable[[str], None]
+) -> None:
+    rule("install dummy /bin/sleep 600")
+    async with session() as root:
+        loading = asyncio.create_task(root.load("dummy"))
+        await asyncio.sleep(0)
+        await until(lambda: vm.run("root", ["pgrep", "-x", "sleep"]).returncode == 0)
+        vm.run("root", ["kill", "-KILL", str(root.hello.pid)], check=True)
+        with pytest.raises(HelperDiedError):
+            await loading
+        assert not root.alive
+    vm.run("root", ["pkill", "-x", "sleep"])
+
+
+async def test_no_helper_without_its_connection(
+    vm: VM, session: Open, rule: Callable[[str], None]
+) -> None:
+    rule("install dummy /bin/sleep 5 && /sbin/modprobe --ignore-install dummy")
+    async with session() as root:
+        loading = asyncio.create_task(root.load("dummy"))
+        await until(lambda: vm.run("root", ["pgrep", "-x", "sleep"]).returncode == 0)
+        pid = root.hello.pid
+    with pytest.raises(HelperDiedError):
+        await loading
+    assert not alive(vm, pid)
+    await until(lambda: "dummy" in loaded(vm))  # what was begun went to its end
+
+
+async def test_two_at_once(session: Open) -> None:
+    async with session() as one, session() as other:
+        first, second = await asyncio.gather(one.load("dummy"), other.load("dummy"))
+        # One of them loads it; the other does as well, or finds it loaded.
+        assert first.ok or second.ok
+        assert {first.code, second.code} <= {ResultCode.DONE, ResultCode.ALREADY_LOADED}
+        first, second = await asyncio.gather(one.unload(["dummy"]), other.unload(["dummy"]))
+        assert first.ok or second.ok
+        assert {first.code, second.code} <= {ResultCode.DONE, ResultCode.NOT_LOADED}
