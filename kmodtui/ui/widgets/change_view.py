@@ -128,7 +128,7 @@ class ChangeLines(LineView):
 
     def on_resize(self) -> None:
         """Break the lists of names anew."""
-        width = self.scrollable_content_region.width
+        width = self.line_width
         if width != self._width:
             self._width = width
             self._build()

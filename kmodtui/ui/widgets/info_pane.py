@@ -87,7 +87,7 @@ class InfoLines(LineView):
 
     def on_resize(self) -> None:
         """Break the lines anew."""
-        width = self.scrollable_content_region.width
+        width = self.line_width
         if width != self._width:
             self._width = width
             self._build()

@@ -113,16 +113,21 @@ class LineView(ScrollView, can_focus=True):
 
     # Drawing
 
+    @property
+    def line_width(self) -> int:
+        """Cells of a line: the scrollbar's are left free for it, also while it is not there."""
+        return max(0, self.content_size.width - self.styles.scrollbar_size_vertical)
+
     def render_line(self, y: int) -> Strip:
         """Return line `y` of the view; see `Widget.render_line`."""
-        width = self.scrollable_content_region.width
+        width = self.line_width
         index = y + self.scroll_offset.y
         count = self.line_count()
         if index < count:
             return self._strip(self.line(index, width), width, self._ground(index))
         if count == 0 and self.empty_text:
             return self._empty_strip(y, width)
-        return Strip.blank(width, self.rich_style)
+        return Strip.blank(self.scrollable_content_region.width, self.rich_style)
 
     def _empty_strip(self, y: int, width: int) -> Strip:
         lines = wrapped(self.empty_text, max(10, width - 4))
@@ -147,9 +152,11 @@ class LineView(ScrollView, can_focus=True):
                 break
             segments.append(Segment(text, style))
             free -= cells
-        if free:
-            segments.append(Segment(" " * free, self._style("", ground)))
-        return Strip(segments, width)
+        # Where there is no scrollbar the line goes on to the edge.
+        edge = max(width, self.scrollable_content_region.width)
+        if free + edge - width:
+            segments.append(Segment(" " * (free + edge - width), self._style("", ground)))
+        return Strip(segments, edge)
 
     def _style(self, name: str, ground: str) -> Style:
         key = (name, ground)

@@ -239,9 +239,8 @@ class ModulesPane(Vertical):
         self._draw_head()
 
     def _draw_head(self) -> None:
-        width = self._lines.scrollable_content_region.width or self.size.width
-        widths = column_widths(width, self._lines.longest)
-        self._head.update(
+        widths = column_widths(self._lines.line_width, self._lines.longest)
+        head = (
             "  "
             + fit("name", widths.name)
             + fit("size", 10, right=True)
@@ -251,6 +250,8 @@ class ModulesPane(Vertical):
             + fit("taint", 6)
             + fit("used by", widths.users)
         )
+        if head != self._head.content:
+            self._head.update(head)
 
     def on_resize(self) -> None:
         """Line the heading up with the rows again."""
