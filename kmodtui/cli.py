@@ -7,20 +7,28 @@ that they answer as fast as the tools they stand beside.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from kmodtui import __version__
-from kmodtui.errors import KmodtuiError, UnfitTerminalError, UnknownModuleError, UsageError
+from kmodtui.errors import (
+    KmodtuiError,
+    UnfitTerminalError,
+    UnknownModuleError,
+    UnreadableError,
+    UsageError,
+)
 from kmodtui.kernel.host import Host, LocalHost
 from kmodtui.model.text import clean
 
 INTERVALS = (0.2, 60.0)
 """Seconds between two readings: the least and the most that may be asked for."""
+
+_ENDED_BY_SIGPIPE = 128 + 13  # what a shell says of a filter whose reader has gone
 
 
 def run(arguments: list[str]) -> int:
@@ -29,10 +37,7 @@ def run(arguments: list[str]) -> int:
     try:
         if options.verb is None:
             return _dashboard(options)
-        # A reader such as `head` that has seen enough ends a verb like any other filter.
-        # The demo has a folder to clean up first, so it must not just be killed.
-        if not getattr(options, "demo", False):
-            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        _check_output()
         verb: Callable[[Host, argparse.Namespace], int] = options.verb
         status = verb(_host(options), options)
         sys.stdout.flush()
@@ -43,14 +48,39 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        # A reader such as `head` that has seen enough ends a verb like any other filter.
+        _forget_output()
+        return _ENDED_BY_SIGPIPE
+    except OSError as error:
+        _forget_output()
+        _complain(KmodtuiError(f"{error.filename or 'The output'}: {error.strerror or error}."))
+        return 1
 
 
 def _complain(error: KmodtuiError) -> None:
-    print(f"kmodtui: {clean(error.message)}", file=sys.stderr)
-    if error.hint:
-        print(f"         {clean(error.hint)}", file=sys.stderr)
+    # Without a standard error, print would fall back to the standard output.
+    if sys.stderr is not None:
+        print(f"kmodtui: {clean(error.message)}", file=sys.stderr)
+        if error.hint:
+            print(f"         {clean(error.hint)}", file=sys.stderr)
+
+
+def _check_output() -> None:
+    """See to it that a verb can print whatever it finds.
+
+    Raises:
+        UnfitTerminalError: the standard output is closed.
+    """
+    if sys.stdout is None:
+        raise UnfitTerminalError("The standard output is closed: there is nowhere to print to.")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name can hold what the terminal's character set has not.
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _forget_output() -> None:
+    """Drop what could not be printed: Python would try again when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -153,7 +183,7 @@ def _list(host: Host, options: argparse.Namespace) -> int:
 
     table = read_modules(host)
     for line in table.malformed:
-        print(f"kmodtui: a line of /proc/modules makes no sense: {line}", file=sys.stderr)
+        _complain(UnreadableError(f"A line of /proc/modules makes no sense: {line}"))
     if options.json:
         keys = ("name", "size", "refcount", "users", "state", "taints", "permanent", "address")
         _print_json([{key: getattr(module, key) for key in keys} for module in table])

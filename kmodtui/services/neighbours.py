@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from kmodtui.errors import KmodtuiError, NoModuleSupportError, UnknownModuleError
+from kmodtui.errors import KmodtuiError, UnknownModuleError
 from kmodtui.kernel.catalog import ModuleIndex, read_index
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.system import read_system
 from kmodtui.model.graph import direct, loaded_needs
 from kmodtui.model.modules import ModuleTable
+from kmodtui.model.text import clean
 
 
 class Neighbours:
     """The direct neighbours of a module, in both directions."""
 
-    def __init__(self, table: ModuleTable, index: ModuleIndex | None) -> None:
+    def __init__(
+        self,
+        table: ModuleTable,
+        index: ModuleIndex | None,
+        index_problem: KmodtuiError | None = None,
+    ) -> None:
         """Take what is loaded from `table`, everything else from `index` where there is one."""
         self._table = table
         self._index = index
+        self._index_problem = index_problem
         self._needs = loaded_needs(table)
 
     @property
@@ -33,7 +40,8 @@ class Neighbours:
         """Return the error that says that there is no such module."""
         if self._index is not None:
             return self._index.unknown(name)
-        return UnknownModuleError(f"No module {name} is loaded.")
+        hint = str(self._index_problem or "")
+        return UnknownModuleError(f"No module {clean(name)} is loaded.", hint)
 
     def needs(self, name: str) -> tuple[str, ...]:
         """Return the modules that a module needs itself."""
@@ -66,14 +74,16 @@ def read_neighbours(host: Host, release: str | None) -> Neighbours:
         KmodtuiError: neither can be read.
     """
     problem: KmodtuiError | None = None
+    index_problem: KmodtuiError | None = None
     table, index = ModuleTable(), None
     try:
         table = read_modules(host)
-    except NoModuleSupportError as error:
+    except KmodtuiError as error:
         problem = error
     try:
         index = read_index(host, release or read_system(host).release or "")
     except KmodtuiError as error:
         if problem is not None:
             raise problem from error
-    return Neighbours(table, index)
+        index_problem = error
+    return Neighbours(table, index, index_problem)
