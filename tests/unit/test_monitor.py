@@ -342,9 +342,10 @@ async def test_a_module_in_its_exit_function_is_waited_for(kernel: SimulatedKern
 
         host.on_read = go_on_at_the_fifth_reading
         watch.monitor.read_now()
-        change = (await watch.next(Changed)).change
-        assert [module.name for module in change.went] == ["dummy"]
-        assert counts(change.symbols, "lost") == symbols_of("dummy")
+        told = await watch.next(Changed)
+        assert "dummy" not in told.table.by_name
+        assert [module.name for module in told.change.went] == ["dummy"]
+        assert counts(told.change.symbols, "lost") == symbols_of("dummy")
 
 
 async def test_a_module_that_hangs_in_its_init_does_not_hold_up_the_others(
@@ -435,6 +436,21 @@ async def test_an_unload_during_the_reading_never_makes_a_wrong_change(
         assert counts(change.symbols, "lost") == symbols_of("tun") | {"dummy": 0}
 
 
+@pytest.mark.parametrize("rows", [10, 420, 480])
+async def test_a_load_during_the_first_reading_is_in_it_as_a_whole(
+    kernel: SimulatedKernel, rows: int
+) -> None:
+    host = StagedHost(kernel)
+    host.source = NoUevents()
+    torn = tear_once(host, rows, lambda: kernel.load("tun") and None)
+    async with watching(kernel, host, first=False) as watch:
+        symbols = (await watch.next(SymbolsRead)).symbols
+        assert torn.is_set()
+        assert symbols.counts() == {
+            name: part.symbols for name, part in PARTS.items() if part.boot or name == "tun"
+        }
+
+
 @pytest.mark.parametrize("with_uevents", [True, False])
 @pytest.mark.parametrize("rows", [405, 420, 440, 480, 560])
 async def test_what_comes_and_goes_during_the_reading_never_makes_a_wrong_change(
@@ -501,10 +517,9 @@ async def test_while_paused_nothing_is_told_and_afterwards_all_of_it(
     async with watching(kernel) as watch:
         watch.monitor.paused = True
         readings = watch.host.readings
-        kernel.load("dummy")
+        kernel.load("dummy")  # of which uevents tell
         kernel.load("tun")
-        for _ in range(100):
-            await asyncio.sleep(0)
+        await watch.monitor.turned()
         assert watch.host.readings == readings
         assert watch.events == []
         watch.monitor.paused = False
