@@ -32,7 +32,7 @@ from kmodtui.ui.screens.dashboard import DashboardScreen
 from kmodtui.ui.themes import DARK
 from tests.ui.emulated import EmulatedTerminal
 
-PATIENCE = 20.0
+PATIENCE = 5.0
 """Seconds until a condition that does not come true fails the test."""
 
 SIZES = ((80, 24), (120, 40), (200, 50))
@@ -278,7 +278,7 @@ async def opened(
         async with app.run_test(headless=False, size=size, notifications=True) as pilot:
             stage = Stage(app, pilot, demo)
             if ready:
-                await stage.until(lambda: stage.dashboard.monitor._symbols is not None)
+                await stage.until(lambda: len(stage.dashboard._symbols))
                 await stage.until(lambda: machine.index_if_read or machine.index_problem)
                 await stage.handled()
             yield stage

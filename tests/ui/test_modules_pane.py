@@ -2,15 +2,243 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from kmodtui.demo import Demo
-from tests.ui.stage import SIZES, opened
+from tests.ui.stage import SIZES, Stage, opened
+
+KIB = {"KiB": 1, "MiB": 1024}
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-async def test_modules_are_listed_in_the_order_of_the_kernel(demo: Demo, size: tuple[int, int]):
+async def test_modules_stand_in_the_order_of_the_kernel(demo: Demo, size: tuple[int, int]) -> None:
     async with opened(demo, size=size) as stage:
         assert stage.modules == list(demo.kernel.loaded)
         assert stage.row("virtio_net")[1:5] == ["72.0", "KiB", "0", "Live"]
-        print(stage.text)
+        assert stage.row("hello")[5] == "OE"
+        assert "10 modules" in stage.header
+
+
+def by_size(row: list[str]) -> float:
+    return -float(row[1].replace(",", "")) * KIB[row[2]]
+
+
+ORDERS = {
+    "name": lambda row: row[0],
+    "size": by_size,
+    "refs": lambda row: -int(row[3]),
+    "state": lambda row: row[4],
+    "taint": lambda row: "OE" not in row,
+    "used by": lambda row: -len(row[5:]) if "OE" not in row else 0,
+}
+
+
+async def test_each_press_of_s_sorts_by_the_next_column_and_capital_s_turns_it_round(
+    demo: Demo,
+) -> None:
+    demo.kernel.load("vfat")
+    async with opened(demo, size=(200, 50)) as stage:
+        unsorted = list(demo.kernel.loaded)
+        for column, key in ORDERS.items():
+            await stage.press("s")
+            await stage.until(lambda column=column: f"{column} " in stage.part("#modules")[-1])
+            assert [key(row) for row in stage.rows] == sorted(map(key, stage.rows)), column
+            falling = stage.modules
+            await stage.press("S")
+            await stage.until(lambda seen=falling: stage.modules != seen)
+            assert [key(row) for row in stage.rows] == sorted(map(key, stage.rows), reverse=True), (
+                column
+            )
+        await stage.press("s")
+        await stage.until(lambda: stage.modules == unsorted)
+
+
+async def test_the_filter_narrows_the_list_with_every_letter(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await stage.press("slash", "f", "a")
+        await stage.until(lambda: stage.modules == ["net_failover", "failover"])
+        assert "filter modules: fa" in stage.text
+        await stage.press("backspace", "backspace", "c")
+        await stage.until(lambda: stage.modules == ["crc16", "mbcache", "crc32c_generic"])
+        await stage.press("enter")
+        await stage.until_gone("filter modules:")
+        assert stage.modules == ["crc16", "mbcache", "crc32c_generic"]
+        assert "/c · 3 of 10" in stage.pane("modules")
+
+
+async def test_dash_and_underscore_are_one_in_the_filter(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await stage.press("slash")
+        await stage.type("virtio-net")
+        await stage.until(lambda: stage.modules == ["virtio_net"])
+
+
+async def test_a_filter_that_nothing_fits_says_so(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await stage.press("slash")
+        await stage.type("xyz")
+        await stage.until("No loaded module has “xyz” in its name. Esc clears.")
+        assert stage.modules[0] == "No"
+
+
+async def test_escape_while_typing_clears_the_filter_and_does_nothing_else(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await stage.press("slash")
+        await stage.type("ext4")
+        await stage.until(lambda: stage.modules == ["ext4"])
+        await stage.press("escape")
+        await stage.until(lambda: len(stage.modules) == 10)
+        assert stage.cursor == "ext4"
+        assert stage.focused_pane == "modules"
+
+
+async def test_escape_clears_a_kept_filter_and_never_quits(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await stage.press("slash")
+        await stage.type("ext4")
+        await stage.press("enter")
+        await stage.until(lambda: stage.modules == ["ext4"])
+        await stage.press("escape")
+        await stage.until(lambda: len(stage.modules) == 10)
+        await stage.press("escape", "escape", "escape")
+        await stage.calm()
+        assert stage.app.is_running
+        assert stage.app.screen is stage.dashboard
+
+
+@pytest.mark.parametrize("text", ["[", "[/", "[/bold]", "[red]x", "]", "\\["])
+async def test_brackets_in_a_filter_are_a_text_like_any_other(demo: Demo, text: str) -> None:
+    async with opened(demo) as stage:
+        await stage.press("slash")
+        await stage.type(text)
+        await stage.until(f"/{text} · 0 of 10")
+
+
+async def cursor_on_ext4(stage: Stage) -> None:
+    await stage.select("ext4")
+    await stage.until("3 Info: ext4")
+
+
+async def test_the_cursor_stays_on_its_module_when_another_shell_loads(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await cursor_on_ext4(stage)
+        await stage.other_shell(lambda: demo.kernel.load("btrfs"))
+        assert stage.modules[0] == "btrfs"
+        assert stage.cursor == "ext4"
+        assert "3 Info: ext4" in stage.text
+
+
+async def test_the_cursor_stays_on_its_module_when_another_shell_unloads(demo: Demo) -> None:
+    demo.kernel.load("btrfs")
+    async with opened(demo) as stage:
+        await cursor_on_ext4(stage)
+        await stage.other_shell(lambda: demo.kernel.unload("btrfs"))
+        assert "btrfs" not in stage.modules
+        assert stage.cursor == "ext4"
+
+
+async def test_the_cursor_stays_on_its_module_through_sort_and_filter(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await cursor_on_ext4(stage)
+        for column in ORDERS:
+            await stage.press("s")
+            await stage.until(f"{column} ▾" if column not in ("name", "state") else f"{column} ▴")
+            assert stage.cursor == "ext4"
+        await stage.press("slash", "4")
+        await stage.until(lambda: stage.modules == ["ext4"])
+        assert stage.cursor == "ext4"
+        await stage.press("escape")
+        await stage.until(lambda: len(stage.modules) == 10)
+        assert stage.cursor == "ext4"
+
+
+async def test_the_cursor_stays_on_its_module_when_a_count_changes(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await cursor_on_ext4(stage)
+        demo.kernel.hold("ext4", 4)
+        await stage.until(lambda: stage.row("ext4")[3] == "5")
+        assert stage.cursor == "ext4"
+
+
+async def test_when_its_module_goes_the_cursor_is_on_a_module_that_is_there(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await stage.select("virtio_net")
+        await stage.other_shell(lambda: demo.kernel.unload("virtio_net"))
+        assert stage.cursor in demo.kernel.loaded
+        await stage.until(lambda: f"3 Info: {stage.cursor}" in stage.text)
+
+
+async def test_a_module_that_came_is_marked_until_it_was_looked_at(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await stage.other_shell(lambda: demo.kernel.load("vfat"))
+        await stage.until(lambda: "● vfat" in stage.pane("modules"))
+        assert "● fat" in stage.pane("modules")
+        assert "● hello" not in stage.pane("modules")
+        await stage.press("g")
+        await stage.until(lambda: stage.cursor == "vfat")
+        await stage.until(lambda: "● vfat" not in stage.pane("modules"))
+        assert "● fat" in stage.pane("modules")
+
+
+async def test_a_module_that_is_loading_is_shown_so(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        steps = demo.kernel.modprobe.load("tun")
+        next(steps)
+        await stage.until(lambda: "tun" in stage.modules)
+        assert "Load" in stage.row("tun")[4]
+        for _ in steps:
+            pass
+        await stage.until(lambda: stage.row("tun")[4] == "Live")
+
+
+async def test_keys_move_to_the_ends_and_by_pages(demo: Demo) -> None:
+    demo.kernel.load("btrfs")
+    async with opened(demo, size=(80, 14)) as stage:
+        everything = list(demo.kernel.loaded)
+        for keys, name in (
+            (("G",), everything[-1]),
+            (("g",), everything[0]),
+            (("end",), everything[-1]),
+            (("home",), everything[0]),
+            (("j", "down", "j"), everything[3]),
+            (("k", "up"), everything[1]),
+            (("k", "k", "k", "k"), everything[0]),
+        ):
+            await stage.press(*keys)
+            await stage.until(lambda name=name: stage.cursor == name)
+        await stage.press("pagedown")
+        await stage.until(lambda: everything.index(stage.cursor) > 3)
+        await stage.press("pageup")
+        await stage.until(lambda: stage.cursor == everything[0])
+
+
+async def test_heading_and_rows_are_aligned_at_every_size(demo: Demo) -> None:
+    for size in SIZES:
+        async with opened(demo, size=size) as stage:
+            assert_aligned(stage)
+
+
+async def test_heading_and_rows_stay_aligned_when_a_hidden_module_has_a_longer_name(
+    demo: Demo,
+) -> None:
+    async with opened(demo) as stage:
+        await stage.press("slash")
+        await stage.type("ext4")
+        await stage.press("enter")
+        await stage.until(lambda: stage.modules == ["ext4"])
+        await stage.other_shell(lambda: demo.kernel.load("blake2b_generic"))
+        await stage.calm()
+        assert stage.modules == ["ext4"]
+        assert_aligned(stage)
+
+
+def assert_aligned(stage: Stage) -> None:
+    head = stage.part("#module-head")[0]
+    row = next(line for line in stage.part("#module-lines") if "ext4" in line)
+    live = re.search(r"(\S+ KiB) +(\d+) +(Live)", row)
+    assert live is not None
+    assert head.index("size") + 4 == live.end(1), (head, row)
+    assert head.index("refs") + 4 == live.end(2), (head, row)
+    assert head.index("state") == live.start(3), (head, row)
