@@ -9,6 +9,7 @@ what keeps it from reading the keys and setting the modes of the terminal that
 the dashboard is on, which with `use_pty` (the default of Debian 12 and of sudo
 1.9.14) it does as long as it is in the foreground. A ticket would not do in its
 place: there may be none (`timestamp_timeout=0`), and it belongs to a terminal.
+sudo-rs (0.2.5 in Debian 13) has no `-b`: there the helper detaches itself.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import select
 import signal
 import stat
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -117,7 +120,12 @@ class Sudo:
 
     async def start(self, command: Sequence[str], foreground: Foreground) -> Transport:
         """Start the helper; see `Elevation.start`."""
-        silent = await self._start([self.path, "-n", "-b", "--", *command], own_group=True)
+        if await asyncio.to_thread(_is_sudo_rs, self.path):
+            background, command = [], [*command, "--detach"]
+        else:
+            background = ["-b"]
+        words = [*background, "--", *command]
+        silent = await self._start([self.path, "-n", *words], own_group=True)
         if await asyncio.to_thread(silent.popen.wait) == 0:
             return await PipeTransport.over(silent)
         silent.discard()
@@ -129,14 +137,14 @@ class Sudo:
         # The event loop stands still meanwhile, on purpose: a dashboard that went on
         # would draw over the prompt.
         with foreground():
-            asking = await self._start([self.path, "-b", "--", *command])
+            asking = await self._start([self.path, *words])
             with _interrupts() as interrupted:
-                words = _converse(asking, f"kmodtui: root is needed for {' '.join(command)}\n")
+                said = _converse(asking, f"kmodtui: root is needed for {' '.join(command)}\n")
             status = asking.popen.wait()
         if status == 0:
             return await PipeTransport.over(asking)
         asking.discard()
-        raise refusal(words, interrupted=bool(interrupted) or status < 0)
+        raise refusal(said, interrupted=bool(interrupted) or status < 0)
 
     async def _start(self, command: Sequence[str], *, own_group: bool = False) -> Process:
         # In the C locale, so that its last words are the ones `refusal` knows.
@@ -156,9 +164,9 @@ def refusal(words: str, *, interrupted: bool) -> ElevationError:
     """
     if interrupted:
         return ElevationCancelledError("You broke off at sudo's prompt.", READ_ONLY)
-    lines = [line.removeprefix("sudo: ") for line in words.strip().splitlines()]
-    last = clean(lines[-1]) if lines else "sudo gave no reason."
-    if "incorrect password attempt" in last:
+    lines = [re.sub(r"^sudo(-rs)?: ", "", line) for line in words.strip().splitlines()]
+    last = clean(lines[-1]) if lines else "it gave no reason"
+    if re.search("incorrect (password|authentication) attempt", last):
         return ElevationRefusedError("sudo did not accept the password.", READ_ONLY)
     if " is not in the sudoers file" in words or " is not allowed to " in words:
         return ElevationRefusedError(
@@ -167,7 +175,7 @@ def refusal(words: str, *, interrupted: bool) -> ElevationError:
         )
     if last in ("a password is required", "no password was provided"):
         return ElevationCancelledError("sudo was given no password.", READ_ONLY)
-    return ElevationRefusedError(f"sudo refused: {last}", READ_ONLY)
+    return ElevationRefusedError(f"sudo refused: {last.rstrip('.')}.", READ_ONLY)
 
 
 def detect(*, root: bool | None = None) -> Elevation:
@@ -228,6 +236,14 @@ def _has_terminal() -> bool:
     except OSError:
         return False
     return True
+
+
+def _is_sudo_rs(path: str) -> bool:
+    try:
+        done = subprocess.run([path, "--version"], capture_output=True, timeout=10, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return b"sudo-rs" in done.stdout + done.stderr
 
 
 def _no_new_privileges() -> bool:

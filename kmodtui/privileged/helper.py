@@ -607,19 +607,19 @@ def audit(what: str, text: str) -> None:
 
 
 def options(arguments: list[str]) -> dict[str, float]:
-    """Return the seconds of --idle=N and --limit=N; there are no other arguments."""
+    """Return the seconds of --idle=N and --limit=N; there are no other options with a value."""
     values = {}
     for argument in arguments:
         found = re.fullmatch(r"--(idle|limit)=([1-9][0-9]{0,4})", argument)
         if not found:
-            sys.exit("usage: kmodtui-helper [--idle=SECONDS] [--limit=SECONDS]")
+            sys.exit("usage: kmodtui-helper [--detach] [--idle=SECONDS] [--limit=SECONDS]")
         values[found[1]] = float(found[2])
     return values
 
 
 def main() -> None:
     """Serve one session on standard input and output, as root."""
-    chosen = options(sys.argv[1:])
+    chosen = options([argument for argument in sys.argv[1:] if argument != "--detach"])
     # Copies that no program started from here inherits. The numbers 0 to 2 lead nowhere
     # afterwards: the terminal belongs to the dashboard.
     source, sink = os.dup(0), os.dup(1)
@@ -627,6 +627,12 @@ def main() -> None:
         told = {"reason": "not-root", "message": "The helper is not root: it can change nothing."}
         os.write(sink, json.dumps({"bye": told}).encode("ascii") + b"\n")
         sys.exit(1)
+    if "--detach" in sys.argv[1:]:
+        # For a sudo that cannot go to the background: it ends with the process it started,
+        # and gives the terminal back. The pipes stay with the session.
+        if os.fork():
+            os._exit(0)
+        os.setsid()
     syslog.openlog("kmodtui-helper", syslog.LOG_PID, syslog.LOG_AUTHPRIV)
     audit("session", caller())
     os.environ.clear()

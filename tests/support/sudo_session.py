@@ -61,13 +61,12 @@ async def main() -> None:
     await client.close()
     same = termios.tcgetattr(0) == modes and os.tcgetpgrp(0) == os.getpgrp()
     say(f"TERMINAL {'ours' if group and same else 'TAKEN'}")
-    if "twice" in sys.argv:
-        await main()
 
 
 if __name__ == "__main__":
     try:
-        asyncio.run(main())
+        for _ in range(2 if "twice" in sys.argv else 1):
+            asyncio.run(main())
     finally:
         termios.tcsetattr(0, termios.TCSAFLUSH, cooked)
     say("END")

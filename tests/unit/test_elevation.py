@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import stat
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from kmodtui.errors import (
     HelperError,
 )
 from kmodtui.privileged import elevation, installation
+from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import (
     AlreadyRoot,
     NoElevation,
@@ -33,6 +35,7 @@ from kmodtui.privileged.installation import (
     version_of,
     writable_part,
 )
+from kmodtui.privileged.pipes import PipeTransport, Process
 
 HELPER_OF_A_FEW_LINES = f"""
 import json, sys
@@ -107,6 +110,41 @@ async def test_a_sudo_that_needs_no_password_leaves_the_screen(tmp_path: Path) -
     await client.close()
 
 
+async def test_a_sudo_without_background_has_the_helper_detach_itself(tmp_path: Path) -> None:
+    """sudo-rs 0.2.5 has no -b."""
+    text = (
+        '[ "$1" = --version ] && exec echo sudo-rs 0.2.5\n'
+        '[ "$1 $2" = "-n --" ] || exit 1\nshift 2\nexec "$@"\n'
+    )
+    # Like the helper: it leaves its parent, takes the pipes along, and ends with its input.
+    detaching = f"""
+import os, sys
+assert sys.argv[1:] == ["--detach"]
+if os.fork():
+    os._exit(0)
+{HELPER_OF_A_FEW_LINES}"""
+    sudo = Sudo(script(tmp_path, "#!/bin/sh\n" + text))
+    command = HelperCommand((sys.executable, "-I", "-S", "-c", detaching))
+    client = await open_session(sudo, never, command)
+    assert client.alive
+    await client.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the helper serves root alone")
+async def test_the_helper_detaches_itself_and_still_ends_with_its_input() -> None:
+    command = find_helper()
+    process = Process.start([*command.argv, "--detach"])
+    transport = await PipeTransport.over(process)
+    client = await HelperClient.connect(transport, "test")
+    assert process.popen.wait(10) == 0
+    assert client.hello.pid != process.popen.pid
+    assert os.getsid(client.hello.pid) == client.hello.pid
+    gone = os.pidfd_open(client.hello.pid)
+    await client.close()
+    assert select.select([gone], [], [], 5)[0]
+    os.close(gone)
+
+
 async def test_without_a_terminal_nothing_is_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +188,10 @@ async def test_the_last_words_of_an_unknown_sudo_are_shown(
          ElevationRefusedError, "sudoers file"),
         ("Sorry, user bob is not allowed to execute 'x' as root on vm.\n", False,
          ElevationRefusedError, "sudoers file"),
+        ("sudo-rs: Maximum 3 incorrect authentication attempts\n", False,
+         ElevationRefusedError, "not accept"),
+        ("sudo-rs: I'm sorry bob. I'm afraid I can't do that\n", False,
+         ElevationRefusedError, "sudo refused: I'm sorry bob. I'm afraid I can't do that."),
         ("", False, ElevationRefusedError, "no reason"),
         ("author: unauthenticated\n", False, ElevationRefusedError, "unauthenticated"),
     ],
