@@ -99,14 +99,17 @@ class DashboardScreen(Screen[None]):
                 case SymbolsRead(symbols):
                     self._symbols = symbols
                     self._change_and_symbols.show_symbols(symbols)
-                    self.run_worker(
-                        self._load_index(), group="index", exclusive=True, exit_on_error=False
-                    )
+                    self._read_index()
                 case Changed(change, table, symbols):
                     self._table, self._symbols = table, symbols
                     await self._show_change(change)
                 case ReadingFailed(error):
                     desk(self).report(error)
+                    self._change_and_symbols.show_failure(str(error))
+                    self._read_index()
+
+    def _read_index(self) -> None:
+        self.run_worker(self._load_index(), group="index", exclusive=True, exit_on_error=False)
 
     async def _load_index(self) -> None:
         """Read the release's index once, so that the tree can show what is not loaded."""
@@ -314,6 +317,9 @@ class DashboardScreen(Screen[None]):
     def action_refresh_now(self) -> None:
         """Read the kernel at once."""
         self.monitor.read_now()
+        # What equal bytes of /proc/modules do not tell: values of parameters, and the taint.
+        self._read_details()
+        self._show_header()
 
     def action_help(self) -> None:
         """Show every key."""

@@ -9,7 +9,7 @@ from textual.containers import Vertical
 from textual.widgets import ContentSwitcher
 
 from kmodtui.model.history import Change
-from kmodtui.model.symbols import SymbolTable
+from kmodtui.model.symbols import NO_ROWS, SymbolTable
 from kmodtui.model.text import counted
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.change_view import ChangeLines
@@ -25,6 +25,7 @@ class SymbolsPane(Vertical):
         self._browser = SymbolBrowser()
         self._table: SymbolTable | None = None
         self._module: str | None = None
+        self._without_table = "Reading /proc/kallsyms…"
         self._switcher = ContentSwitcher(initial="change-lines")
 
     def compose(self) -> ComposeResult:
@@ -81,6 +82,12 @@ class SymbolsPane(Vertical):
             self._show_module()
         self._caption()
 
+    def show_failure(self, words: str) -> None:
+        """Say why there is no reading of the symbol table, as long as there is none."""
+        self._without_table = words
+        if not self.shows_change:
+            self._show_module()
+
     def show_module(self, name: str | None) -> None:
         """Follow the selected module."""
         self._module = name
@@ -90,7 +97,7 @@ class SymbolsPane(Vertical):
 
     def _show_module(self) -> None:
         if self._table is None:
-            self._browser.show_rows(SymbolTable().core, "Reading /proc/kallsyms…")
+            self._browser.show_rows(NO_ROWS, self._without_table)
             return
         name = self._module
         self._browser.show_rows(
