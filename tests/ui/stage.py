@@ -196,8 +196,8 @@ class Stage:
         return [row[0] for row in self.rows]
 
     def row(self, name: str) -> list[str]:
-        """The row of a module."""
-        return next(row for row in self.rows if row[0] == name)
+        """The words of a module's row; empty ones if it is not shown."""
+        return next((row for row in self.rows if row[0] == name), [""] * 8)
 
     @property
     def cursor(self) -> str:

@@ -20,11 +20,9 @@ def tree(stage: Stage) -> list[str]:
 async def test_only_the_first_branches_are_open_and_others_open_by_key(demo: Demo) -> None:
     async with opened(demo) as stage:
         await stage.select("virtio_net")
-        await stage.until(lambda: tree(stage) == ["▾ virtio_net", "  ▶ net_failover 1"])
+        await stage.until(lambda: tree(stage) == ["▾ virtio_net", "  ▸ net_failover"])
         await stage.press("2", "j", "space")
-        await stage.until(
-            lambda: tree(stage) == ["▾ virtio_net", "  ▼ net_failover 1", "    failover 1"]
-        )
+        assert tree(stage) == ["▾ virtio_net", "  ▾ net_failover", "    failover"]
         await stage.press("space")
         await stage.until(lambda: len(tree(stage)) == 2)
 
@@ -34,7 +32,7 @@ async def test_d_turns_the_tree_round(demo: Demo) -> None:
         await stage.select("failover")
         await stage.until("2 Dependencies: needs", "needs no other module")
         await stage.press("d")
-        await stage.until("2 Dependencies: needed by", lambda: "▶ net_failover 1" in tree(stage)[1])
+        await stage.until("2 Dependencies: needed by", lambda: "▸ net_failover" in tree(stage)[1])
         await stage.press("2", "j", "space")
         await stage.until(lambda: tree(stage)[-1] == "    virtio_net")
         await stage.press("d")
@@ -89,19 +87,9 @@ async def test_the_tree_follows_what_another_shell_loads(demo: Demo) -> None:
         await stage.press("d")
         await stage.until("no module needs it")
         await stage.other_shell(lambda: demo.kernel.load("vfat"))
-        await stage.until(lambda: tree(stage) == ["▾ fat 1", "  vfat"])
+        await stage.until(lambda: tree(stage) == ["▾ fat", "  vfat"])
         await stage.other_shell(lambda: demo.kernel.unload("vfat"))
         await stage.until(lambda: "fat" not in stage.modules)
-
-
-async def test_counts_in_the_tree_are_those_of_the_table(demo: Demo) -> None:
-    async with opened(demo) as stage:
-        await stage.select("crc16")
-        await stage.press("d")
-        await stage.until(lambda: tree(stage) == ["▾ crc16 1", "  ext4 1"])
-        demo.kernel.hold("ext4", 2)
-        await stage.until(lambda: stage.row("ext4")[3] == "3")
-        await stage.until(lambda: tree(stage) == ["▾ crc16 1", "  ext4 3"])
 
 
 async def test_an_open_branch_stays_open_when_a_count_changes(demo: Demo) -> None:
@@ -111,6 +99,4 @@ async def test_an_open_branch_stays_open_when_a_count_changes(demo: Demo) -> Non
         await stage.until(lambda: len(tree(stage)) == 3)
         demo.kernel.hold("net_failover", 1)
         await stage.until(lambda: stage.row("net_failover")[3] == "2")
-        await stage.until(
-            lambda: tree(stage) == ["▾ virtio_net", "  ▼ net_failover 2", "    failover 1"]
-        )
+        assert tree(stage) == ["▾ virtio_net", "  ▾ net_failover", "    failover"]
