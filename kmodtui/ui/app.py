@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
@@ -53,11 +55,18 @@ class KmodtuiApp(App[str]):
 
     def on_mount(self) -> None:
         """Open the screen that fits the kernel."""
+        if not self.is_headless:
+            self._end_on_signals()
         if has_module_support(self.machine.host):
             monitor = Monitor(self.machine.host, interval=self._interval)
             self.push_screen(DashboardScreen(self.machine, monitor))
         else:
             self.push_screen(NoModulesScreen(self.machine))
+
+    def _end_on_signals(self) -> None:
+        """End as if by the key when told to, so that the terminal is given back."""
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, self.exit)
 
     async def on_unmount(self) -> None:
         """Give root up."""
@@ -119,3 +128,5 @@ class KmodtuiApp(App[str]):
     def _handle_exception(self, error: Exception) -> None:
         self.log_failure(error)
         super()._handle_exception(error)
+        # Printed once the terminal is given back: for a person the log file is enough.
+        self._exit_renderables.clear()
