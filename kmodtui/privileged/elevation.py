@@ -137,9 +137,10 @@ class Sudo:
         # The event loop stands still meanwhile, on purpose: a dashboard that went on
         # would draw over the prompt.
         with foreground():
+            _show(f"kmodtui: root is needed for {' '.join(command)}\n".encode())
             asking = await self._start([self.path, *words])
             with _interrupts() as interrupted:
-                said = _converse(asking, f"kmodtui: root is needed for {' '.join(command)}\n")
+                said = _converse(asking)
             status = asking.popen.wait()
         if status == 0:
             return await PipeTransport.over(asking)
@@ -266,26 +267,29 @@ def _interrupts() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _converse(process: Process, opening: str) -> str:
+def _converse(process: Process) -> str:
     """Show what sudo says beside its prompt until it has ended or gone to the background."""
     assert process.popen.stderr is not None
     errors = process.popen.stderr.fileno()
     words = b""
-    terminal = os.open(_TERMINAL, os.O_WRONLY | os.O_NOCTTY)
+    while True:
+        # Asked before reading: what it said last is there once it has ended. The
+        # helper keeps the pipe open, so there is no end of it to wait for.
+        ended = process.popen.poll() is not None
+        while select.select([errors], [], [], 0 if ended else _GLANCE)[0]:
+            data = os.read(errors, 4096)
+            if not data:
+                process.popen.wait()
+                break
+            words += data
+            _show(data)
+        if ended:
+            return words.decode("utf-8", "backslashreplace")
+
+
+def _show(text: bytes) -> None:
+    terminal = os.open(_TERMINAL, os.O_WRONLY | os.O_NOCTTY | os.O_APPEND)
     try:
-        os.write(terminal, opening.encode("utf-8", "backslashreplace"))
-        while True:
-            # Asked before reading: what it said last is there once it has ended. The
-            # helper keeps the pipe open, so there is no end of it to wait for.
-            ended = process.popen.poll() is not None
-            while select.select([errors], [], [], 0 if ended else _GLANCE)[0]:
-                data = os.read(errors, 4096)
-                if not data:
-                    process.popen.wait()
-                    break
-                words += data
-                os.write(terminal, data)
-            if ended:
-                return words.decode("utf-8", "backslashreplace")
+        os.write(terminal, text)
     finally:
         os.close(terminal)
