@@ -136,11 +136,10 @@ class Sudo:
             )
         # The event loop stands still meanwhile, on purpose: a dashboard that went on
         # would draw over the prompt.
-        with foreground():
+        with foreground(), _interrupts() as interrupted:
             _show(f"kmodtui: root is needed for {' '.join(command)}\n".encode())
             asking = await self._start([self.path, *words])
-            with _interrupts() as interrupted:
-                said = _converse(asking)
+            said = _converse(asking)
             status = asking.popen.wait()
         if status == 0:
             return await PipeTransport.over(asking)
