@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from kmodtui.errors import KmodtuiError
+from kmodtui.errors import ElevationError, KmodtuiError
 from kmodtui.model.explain_log import explain_log
 from kmodtui.model.explanation import (
     NO_FACTS,
@@ -67,10 +67,14 @@ def explain(
 
 def explain_error(operation: Operation, names: Sequence[str], error: KmodtuiError) -> Explanation:
     """Return what an error of the helper or of getting root means for a load or unload."""
-    whom = clean(", ".join(names))
+    whom = ", ".join(names)
+    if isinstance(error, ElevationError):
+        outcome = f"{whom} was not {operation}ed."  # nobody has touched the kernel
+    else:
+        outcome = f"It was to {operation} {whom}."
     return Explanation(
         error.title,
-        clean(f"{error.message} Asked was to {operation} {whom}."),
+        clean(f"{error.message} {outcome}"),
         (),
         clean(error.hint),
     )
