@@ -15,6 +15,7 @@ from kmodtui.kernel.host import LocalHost
 from kmodtui.services.machine import Machine
 from kmodtui.services.root import DemoRoot, LocalRoot, NoRoot, RootAccess
 from kmodtui.ui.app import KmodtuiApp
+from kmodtui.ui.driver import PatientDriver
 
 LOG_SIZE = 256 * 1024
 """Bytes of the log file before it is turned over; one older one is kept."""
@@ -35,6 +36,7 @@ def open_dashboard(options: argparse.Namespace, root: str | None, *, demo: bool)
             interval=options.interval,
             theme="kmodtui-light" if options.light else "kmodtui",
         )
+        app.driver_class = PatientDriver
         following = app.run(mouse=not options.no_mouse)
         if app.return_code:
             where = f" {log_file} has the details." if log_file else ""
