@@ -138,7 +138,8 @@ def plan_load(
             path = index.path_of(name) or ""
             steps.append(Step(Action.INSMOD, name, reason, path, options))
     if len(names) > 1:
-        warnings.append(f"{asked} stands for {', '.join(names)}; modprobe tries them all.")
+        others = ", ".join(names[1:])
+        warnings.append(f"{asked} stands for {others} as well; only {target} is loaded.")
     if canonical(asked) != target:
         warnings.append(f"{asked} is an alias of {target}.")
     refused, remedy = "", ""
@@ -194,7 +195,8 @@ def plan_unload(target: str, table: ModuleTable, index: DependencyIndex) -> Plan
     refused, remedy = _why_not(module, table)
     if not refused:
         removal.remove(name, "asked for")
-    stays = left_behind((name,), removal.remaining(), index, table)
+    went = tuple(step.module for step in removal.steps)
+    stays = left_behind(went, removal.remaining(), index, table)
     warnings = []
     if module.refcount == 0 and not refused:
         warnings.append(
