@@ -130,7 +130,7 @@ class ModulesPane(Vertical):
         self._column = 0
         self._reversed = False
         self._filter = ""
-        self._selected: str | None = None
+        self._told: str | None = None
         self._lines = ModuleLines()
         self._head = Static(id="module-head", markup=False)
 
@@ -145,8 +145,9 @@ class ModulesPane(Vertical):
 
     @property
     def selected(self) -> str | None:
-        """Name of the module under the cursor."""
-        return self._selected
+        """Name of the module under the cursor, at this moment."""
+        rows = self._lines.rows
+        return rows[self._lines.cursor].name if rows else None
 
     @property
     def filter_text(self) -> str:
@@ -204,6 +205,7 @@ class ModulesPane(Vertical):
         rows.sort(key=column.key, reverse=column.descending)
         if self._reversed:
             rows.reverse()
+        selected = self.selected
         previous, self._lines.rows = self._lines.rows, rows
         place = {module.name: index for index, module in enumerate(rows)}
         same_places = [m.name for m in previous] == [m.name for m in rows]
@@ -213,7 +215,7 @@ class ModulesPane(Vertical):
                     self._lines.refresh_line(index)
         else:
             # Set, not moved: the cursor goes where its module went.
-            self._lines.cursor = place.get(self._selected or "", self._lines.cursor)
+            self._lines.cursor = place.get(selected or "", self._lines.cursor)
             self._lines.lines_changed()
         self._caption()
         if not rows:
@@ -263,11 +265,10 @@ class ModulesPane(Vertical):
         self._follow_cursor()
 
     def _follow_cursor(self) -> None:
-        rows = self._lines.rows
-        name = rows[self._lines.cursor].name if rows else None
+        name = self.selected
         if name in self._lines.fresh and self._lines.has_focus:
             self._lines.fresh.discard(name)
             self._lines.refresh_line(self._lines.cursor)
-        if name != self._selected:
-            self._selected = name
+        if name != self._told:
+            self._told = name
             self.post_message(self.Selected(name))
