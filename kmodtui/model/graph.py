@@ -76,17 +76,15 @@ def transitive(neighbours: Neighbours, names: Iterable[str]) -> tuple[str, ...]:
 def walk(neighbours: Neighbours, root: str) -> Iterator[TreeNode]:
     """Yield the tree below `root`, depth first; a module's branches are opened once."""
     opened: set[str] = set()
-
-    def visit(name: str, last: tuple[bool, ...]) -> Iterator[TreeNode]:
+    ahead: list[tuple[str, tuple[bool, ...]]] = [(root, ())]
+    while ahead:
+        name, last = ahead.pop()
         children = neighbours(name)
         repeated = name in opened and bool(children)
         yield TreeNode(name, len(last), last, repeated)
         opened.add(name)
         if not repeated:
-            for child in children:
-                yield from visit(child, (*last, child == children[-1]))
-
-    yield from visit(root, ())
+            ahead.extend((child, (*last, child == children[-1])) for child in reversed(children))
 
 
 def branch_prefix(last: tuple[bool, ...]) -> str:

@@ -1,0 +1,127 @@
+"""Who needs whom, in both directions, near and far, also where an index is broken."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kmodtui.kernel.proc_modules import parse_modules
+from kmodtui.model.graph import (
+    TreeNode,
+    branch_prefix,
+    direct,
+    loaded_needs,
+    loaded_users,
+    transitive,
+    walk,
+)
+
+TABLE = parse_modules(
+    b"btrfs 1 0 - Live 0x0\n"
+    b"xor 1 1 btrfs, Live 0x0\n"
+    b"raid6_pq 1 2 raid456,btrfs, Live 0x0\n"
+    b"raid456 1 0 - Live 0x0\n"
+    b"binder 1 1 ghost,[permanent], Live 0x0\n"
+)
+
+
+def test_needs_are_the_users_turned_round() -> None:
+    needs = loaded_needs(TABLE)
+    assert needs["btrfs"] == ("raid6_pq", "xor")
+    assert needs["raid456"] == ("raid6_pq",)
+    assert needs["xor"] == ()
+    # A user that has gone between two lines of the reading.
+    assert needs["ghost"] == ("binder",)
+
+
+def test_users_are_those_of_the_kernels_line_sorted() -> None:
+    assert loaded_users(TABLE)["raid6_pq"] == ("btrfs", "raid456")
+    assert loaded_users(TABLE)["btrfs"] == ()
+
+
+INDEX = {
+    "top": ("base", "left", "right"),
+    "left": ("base",),
+    "right": ("base",),
+    "base": (),
+}
+
+
+def test_direct_dependencies_are_those_from_which_the_others_follow() -> None:
+    assert direct(INDEX.__getitem__, "top") == ("left", "right")
+    assert direct(INDEX.__getitem__, "left") == ("base",)
+    assert direct(INDEX.__getitem__, "base") == ()
+
+
+def test_a_module_that_an_index_lets_need_itself_does_not_vanish() -> None:
+    index = {"a": ("b",), "b": ("b",)}
+    assert direct(index.__getitem__, "a") == ("b",)
+
+
+def test_transitive_is_nearest_first_each_once_and_without_the_start() -> None:
+    edges = {"a": ("b", "c"), "b": ("d",), "c": ("d", "e"), "d": ("a",), "e": ()}
+    assert transitive(edges.__getitem__, ["a"]) == ("b", "c", "d", "e")
+    assert transitive(edges.__getitem__, ["b", "c"]) == ("d", "e", "a")
+    assert transitive(edges.__getitem__, []) == ()
+
+
+def drawing(edges: dict[str, tuple[str, ...]], root: str) -> list[str]:
+    return [
+        branch_prefix(node.last) + node.name + (" …" if node.repeated else "")
+        for node in walk(edges.__getitem__, root)
+    ]
+
+
+def test_a_tree_is_drawn_with_its_branches() -> None:
+    edges = {"a": ("b", "c"), "b": ("d", "e"), "c": ("f",), "d": (), "e": (), "f": ()}
+    assert drawing(edges, "a") == [
+        "a",
+        "├─ b",
+        "│  ├─ d",
+        "│  └─ e",
+        "└─ c",
+        "   └─ f",
+    ]
+
+
+def test_branches_are_opened_once() -> None:
+    edges = {"a": ("b", "c"), "b": ("d",), "c": ("b", "d"), "d": ()}
+    assert drawing(edges, "a") == ["a", "├─ b", "│  └─ d", "└─ c", "   ├─ b …", "   └─ d"]
+
+
+def test_a_cycle_ends_where_it_closes() -> None:
+    edges = {"a": ("b",), "b": ("a",)}
+    assert list(walk(edges.__getitem__, "a")) == [
+        TreeNode("a", 0, ()),
+        TreeNode("b", 1, (True,)),
+        TreeNode("a", 2, (True, True), repeated=True),
+    ]
+
+
+def test_a_chain_may_be_longer_than_python_can_call() -> None:
+    nodes = list(walk(lambda name: (str(int(name) + 1),) if name != "3000" else (), "0"))
+    assert (nodes[-1].name, nodes[-1].depth) == ("3000", 3000)
+
+
+def test_a_module_alone_is_a_tree() -> None:
+    assert list(walk(lambda _: (), "a")) == [TreeNode("a", 0, ())]
+
+
+_edges = st.dictionaries(
+    st.sampled_from("abcdefgh"),
+    st.lists(st.sampled_from("abcdefgh"), max_size=4, unique=True).map(tuple),
+)
+
+
+@given(_edges, st.sampled_from("abcdefgh"))
+def test_a_walk_through_any_graph_ends_and_comes_by_everything(
+    edges: dict[str, tuple[str, ...]], root: str
+) -> None:
+    def neighbours(name: str) -> tuple[str, ...]:
+        return edges.get(name, ())
+
+    nodes = list(walk(neighbours, root))
+    assert {node.name for node in nodes} == {root, *transitive(neighbours, [root])}
+    opened = [node.name for node in nodes if not node.repeated and neighbours(node.name)]
+    assert len(opened) == len(set(opened))
+    assert all(len(node.last) == node.depth for node in nodes)

@@ -1,0 +1,62 @@
+"""A Host reads below its root, and nothing of this machine beside it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from kmodtui.kernel.host import LocalHost
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/modules").write_bytes(b"xor 1 0 - Live 0x0\n")
+    (tmp_path / "proc/zzz").write_bytes(b"")
+    (tmp_path / "proc/link").symlink_to("modules")
+    return tmp_path
+
+
+def test_paths_are_those_of_the_observed_system(tree: Path) -> None:
+    host = LocalHost(tree)
+    assert host.read("/proc/modules") == b"xor 1 0 - Live 0x0\n"
+    assert host.read("/proc/modules", limit=3) == b"xor"
+    assert host.read("/proc/modules", limit=0) == b""
+    assert host.listdir("/proc") == ["link", "modules", "zzz"]
+    assert host.readlink("/proc/link") == "modules"
+    assert host.stat("/proc/modules").st_size == 19
+    assert host.exists("/proc/link")
+    assert not host.exists("/proc/version")
+    with host.open("/proc/modules") as file:
+        assert file.read(3) == b"xor"
+
+
+def test_a_folder_given_with_a_slash_behind_is_the_same(tree: Path) -> None:
+    assert LocalHost(f"{tree}/").read("/proc/zzz") == b""
+    assert LocalHost(f"{tree}/").badge == str(tree)
+
+
+def test_what_is_not_there_raises_as_the_system_does(tree: Path) -> None:
+    host = LocalHost(tree)
+    with pytest.raises(FileNotFoundError):
+        host.read("/proc/nothing")
+    with pytest.raises(NotADirectoryError):
+        host.listdir("/proc/modules")
+    with pytest.raises(IsADirectoryError):
+        host.read("/proc")
+
+
+def test_a_large_file_is_read_to_its_end(tree: Path) -> None:
+    data = os.urandom(3_000_000)
+    (tree / "large").write_bytes(data)
+    assert LocalHost(tree).read("/large") == data
+
+
+def test_only_this_machine_lives_and_bears_no_badge(tree: Path) -> None:
+    here, captured = LocalHost(), LocalHost(tree)
+    assert (here.live, here.badge) == (True, "")
+    assert (captured.live, captured.badge) == (False, str(tree))
+    assert LocalHost(tree, badge="DEMO").badge == "DEMO"
+    assert LocalHost().read("/proc/self/comm")
