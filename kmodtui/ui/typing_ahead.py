@@ -31,9 +31,10 @@ class TypingAhead:
         self._typed_for[event] = app.focused or app.screen
 
     def judge(self, app: App[Any], event: events.Key) -> None:
-        """Send a key again that belongs to a line of text, and drop one meant for another screen.
+        """Send a key again that belongs to a line of text, and drop one that came too early.
 
-        A dialog that has opened meanwhile never gets a key that was typed before it was seen.
+        A dialog that has opened meanwhile never gets a key that was typed before it was
+        seen. What was typed behind the key that closed one is for the screen below.
         """
         then = self._typed_for.get(event)
         now = app.focused or app.screen
@@ -42,7 +43,7 @@ class TypingAhead:
         if isinstance(now, Input) or getattr(app.screen, "takes_text", False):
             event.prevent_default()
             send_again(app, event)
-        elif _screen_of(then) is not app.screen:
+        elif (screen := _screen_of(then)) is not app.screen and screen in app.screen_stack:
             event.prevent_default()
 
 
