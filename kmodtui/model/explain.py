@@ -214,7 +214,13 @@ def _not_done(case: Case) -> Explanation:
 def _by_state(case: Case) -> Explanation | None:
     module, name = case.module, case.name
     if module is None:
-        return None
+        if case.answer.after.get(name, "") is not None:
+            return None
+        return Explanation(
+            f"{name} is not loaded any more",
+            f"Somebody else unloaded {name} at the same moment.",
+            kind=Kind.WARNING,
+        )
     if module.permanent:
         return Explanation(
             f"{name} is permanent",

@@ -192,6 +192,12 @@ def test_an_ignored_parameter_is_a_warning_with_the_near_name() -> None:
     assert told.evidence == ("dummy: unknown parameter 'numdumies' ignored",)
 
 
+def test_two_who_unload_at_once_are_both_told_that_it_is_gone() -> None:
+    told = explain("unload", ["btrfs"], failed(errno.EBUSY, after={"btrfs": None}))
+    assert told.kind is Kind.WARNING
+    assert "not loaded any more" in told.title
+
+
 def test_success_without_a_doubt_is_said_briefly() -> None:
     told = explain("unload", ["a", "b-c"], Result(True, ResultCode.DONE, took=0.4))
     assert told.kind is Kind.DONE
