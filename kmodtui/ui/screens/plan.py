@@ -13,8 +13,9 @@ from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
-from textual.worker import Worker
+from textual.worker import Worker, WorkerState
 
+from kmodtui.errors import KmodtuiError
 from kmodtui.model.explain import Explanation
 from kmodtui.model.explanation import Kind
 from kmodtui.model.history import Change
@@ -192,6 +193,18 @@ class PlanDialog(ModalScreen[bool]):
         finally:
             ticking.stop()
         self._show_outcome()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """End where the work itself has failed: what came of it is to be seen in the panes."""
+        error = event.worker.error
+        if event.state is WorkerState.ERROR and error is not None:
+            desk(self).report(error)
+            self._outcome = Explanation(
+                "It is not known what came of it",
+                str(error) if isinstance(error, KmodtuiError) else "Waiting for it has failed.",
+                remedy="The modules pane shows what the kernel has now.",
+            )
+            self._show_outcome()
 
     def _tick(self) -> None:
         self._elapsed += TICK
