@@ -16,7 +16,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from textual import events
@@ -159,8 +159,17 @@ class Stage:
 
     @property
     def words(self) -> str:
-        """The same with runs of blanks and frames as one blank: for sentences that are broken."""
-        return re.sub(r"[\s│▏▎▊▌█▐▕╭╮╰╯─]+", " ", self.text)
+        """The words of the dialog that is open, as if its lines had not been broken."""
+        return _joined(self.part(".dialog"))
+
+    @property
+    def toasts(self) -> str:
+        """The words of the notifications, likewise."""
+        return _joined(
+            self.terminal.row(row, toast.region.x, toast.region.right)
+            for toast in self.screen.query("Toast")
+            for row in range(toast.region.y, toast.region.bottom)
+        )
 
     @property
     def header(self) -> str:
@@ -183,7 +192,7 @@ class Stage:
         return "\n".join(self.part(f"#{name}"))
 
     def pane_words(self, name: str) -> str:
-        return re.sub(r"[\s│╭╮╰╯─]+", " ", self.pane(name))
+        return _joined(self.part(f"#{name}"))
 
     @property
     def rows(self) -> list[list[str]]:
@@ -287,6 +296,11 @@ async def opened(
     unexpected = [f for f in logged.faults if not any(words in f for words in faults)]
     assert not unexpected, unexpected
     await asyncio.sleep(0)
+
+
+def _joined(lines: Iterable[str]) -> str:
+    """Return lines as one, with frames and runs of blanks as one blank."""
+    return re.sub(r"[\s│╭╮╰╯─▌▐▅▇█]+", " ", "\n".join(lines))
 
 
 class _Logged(logging.Handler):

@@ -1,0 +1,87 @@
+"""Ways to root that go wrong: a helper that dies, that waits, that is refused."""
+
+from __future__ import annotations
+
+import asyncio
+
+from kmodtui.demo import Demo
+from kmodtui.demo.simulated_helper import SimulatedHelper
+from kmodtui.errors import ElevationRefusedError
+from kmodtui.privileged.client import HelperChannel, HelperClient
+from kmodtui.privileged.elevation import Foreground
+
+
+class Pipe:
+    """The lines of a simulated helper, to be held back or broken off."""
+
+    def __init__(self, demo: Demo) -> None:
+        self._helper = SimulatedHelper(demo.kernel, pace=0)
+        self.flowing = asyncio.Event()
+        self.flowing.set()
+        self.breaks_on_send = False
+        self.breaks_on_result = False
+        self._broken = False
+
+    async def send(self, line: bytes) -> None:
+        if self.breaks_on_send:
+            raise BrokenPipeError
+        await self._helper.send(line)
+
+    async def receive(self) -> bytes:
+        line = b"" if self._broken else await self._helper.receive()
+        if b'"result"' in line:
+            if self.breaks_on_result:
+                self._broken = True
+                return b""
+            await self.flowing.wait()
+        return line
+
+    async def close(self) -> None:
+        await self._helper.close()
+
+    @property
+    def last_words(self) -> str:
+        return "Killed" if self._broken or self.breaks_on_send else ""
+
+
+class RootThrough:
+    """Root by way of pipes that a test holds in its hands; one for each session."""
+
+    sentence = "A test lets you through."
+    denied = None
+
+    def __init__(self, demo: Demo, *, first: str = "") -> None:
+        """Let the first session break `on_send` or `on_result`, or `wait` with its result."""
+        self._demo = demo
+        self._first = first
+        self.sessions: list[Pipe] = []
+
+    async def open(self, foreground: Foreground) -> HelperChannel:
+        pipe = Pipe(self._demo)
+        if not self.sessions:
+            pipe.breaks_on_send = self._first == "on_send"
+            pipe.breaks_on_result = self._first == "on_result"
+            if self._first == "wait":
+                pipe.flowing.clear()
+        self.sessions.append(pipe)
+        return await HelperClient.connect(pipe, "a test")
+
+
+class RootRefused:
+    """A password that was wrong three times."""
+
+    sentence = "sudo will ask for your password."
+    denied = None
+
+    async def open(self, foreground: Foreground) -> HelperChannel:
+        raise ElevationRefusedError("sudo did not let you through.", "Ask for your rights.")
+
+
+class RootBroken:
+    """A fault of kmodtui itself on the way to root."""
+
+    sentence = "A test breaks."
+    denied = None
+
+    async def open(self, foreground: Foreground) -> HelperChannel:
+        raise RuntimeError("this is a fault")

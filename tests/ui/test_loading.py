@@ -1,0 +1,339 @@
+"""Loading with keys: name, plan, confirmation, outcome; and every way out of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from kmodtui.demo import Demo
+from kmodtui.demo.simulated_kernel import SimulatedKernel
+from kmodtui.services.root import NoRoot
+from kmodtui.ui.screens.load import LoadDialog
+from kmodtui.ui.screens.plan import PlanDialog
+from tests.ui.helpers_that_fail import RootBroken, RootRefused, RootThrough
+from tests.ui.stage import SIZES, Stage, opened
+
+
+async def ask(stage: Stage, text: str) -> None:
+    """Open the dialog and type."""
+    await stage.press("plus")
+    await stage.until("Load a module", " of 22 modules")
+    await stage.type(text)
+
+
+async def plan(stage: Stage, text: str) -> None:
+    """Go on to the plan."""
+    await ask(stage, text)
+    await stage.press("enter")
+    await stage.until(lambda: isinstance(stage.screen, PlanDialog))
+    await stage.until("Esc cancel")
+
+
+async def confirm(stage: Stage, text: str) -> None:
+    """Go on to what came of it."""
+    await plan(stage, text)
+    await stage.press("y")
+    await stage.until("Enter close")
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+async def test_btrfs_is_loaded_with_keys_and_its_symbols_are_shown(
+    demo: Demo, kernel: SimulatedKernel, size: tuple[int, int]
+) -> None:
+    async with opened(demo, size=size) as stage:
+        await ask(stage, "btr")
+        await stage.until("1 of 22 modules")
+        await stage.type("fs")
+        await stage.press("enter")
+        await stage.until("Load btrfs", "y load", "Esc cancel")
+        steps = [line.split()[1:4] for line in stage.part("#plan-body")]
+        steps = [step for step in steps if step and step[0] in ("insmod", "skip")]
+        assert [words[:2] for words in steps] == [
+            ["skip", "crc32c_generic"],
+            ["insmod", "libcrc32c"],
+            ["insmod", "xor"],
+            ["insmod", "raid6_pq"],
+            ["insmod", "zstd_compress"],
+            ["insmod", "blake2b_generic"],
+            ["insmod", "btrfs"],
+        ]
+        assert "command modprobe -- btrfs" in stage.words
+        assert "nothing on your machine is changed" in stage.words
+        assert "btrfs" not in kernel.loaded
+        await stage.press("y")
+        await stage.until("Loaded btrfs", "The kernel shows it.", "Enter close")
+        await stage.until("+369 symbols in 6 modules")
+        assert "kernel log of that moment" in stage.text
+        assert "Btrfs loaded, crc32c=crc32c-generic" in stage.text
+        assert kernel.loaded[0] == "btrfs"
+        await stage.press("enter")
+        await stage.until("4 Change 1", "▸ btrfs", "+240")
+        assert stage.focused_pane == "symbols"
+        assert "helper: demo" in stage.header
+        if size[0] >= 100:
+            assert stage.cursor == "btrfs"
+
+
+async def test_suggestions_begin_with_what_begins_so(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await ask(stage, "fa")
+        await stage.until("4 of 22 modules")
+        names = [line.split()[0] for line in stage.part("#load-names") if line.split()]
+        assert names == ["failover", "fat", "net_failover", "vfat"]
+        loaded = next(line for line in stage.part("#load-names") if "net_failover" in line)
+        assert loaded.split() == ["net_failover", "loaded"]
+
+
+async def test_a_suggestion_is_taken_from_the_list(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await ask(stage, "vfa")
+        await stage.until("1 of 22 modules")
+        await stage.press("down", "enter")
+        await stage.until("Load vfat", "needed by vfat")
+
+
+async def test_a_name_that_nothing_fits_is_said_while_typing(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await ask(stage, "xyz")
+        await stage.until("No module of this kernel has “xyz” in its name")
+
+
+async def test_an_alias_is_told_as_such(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await plan(stage, "rtnl-link-dummy")
+        assert "Load dummy" in stage.text
+        assert "rtnl-link-dummy is an alias of dummy." in stage.words
+
+
+async def test_parameters_are_in_plan_and_kernel(demo: Demo, kernel: SimulatedKernel) -> None:
+    async with opened(demo, size=(200, 50)) as stage:
+        await plan(stage, "dummy numdummies=3")
+        assert "command modprobe -- dummy numdummies=3" in stage.words
+        await stage.press("y")
+        await stage.until("Loaded dummy", "Enter close")
+        shown = kernel.folder.read("/sys/module/dummy/parameters/numdummies")
+        assert shown == b"3\n"
+        await stage.press("enter", "1")
+        await stage.until("3 Info: dummy", "numdummies = 3")
+
+
+async def test_a_wrong_value_is_explained_with_the_kernels_own_line(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    async with opened(demo) as stage:
+        await confirm(stage, "dummy numdummies=many")
+        assert "Wrong value for numdummies" in stage.text
+        assert "which is of type int" in stage.words
+        assert "dummy: `many' invalid for parameter `numdummies'" in stage.text
+        assert "dummy" not in kernel.loaded
+        await stage.press("enter")
+        await stage.until(lambda: stage.screen is stage.dashboard)
+        assert "dummy" not in stage.modules
+
+
+async def test_a_value_that_the_init_refuses_is_explained(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await confirm(stage, "nbd max_part=9999")
+        assert "nbd refused to start" in stage.text
+
+
+async def test_a_parameter_that_there_is_not_is_told_after_the_load(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await confirm(stage, "dummy numdumies=3")
+        assert "Loaded dummy, but numdumies did nothing" in stage.words
+        assert "numdummies" in stage.words
+        assert "dummy: unknown parameter 'numdumies' ignored" in stage.text
+
+
+async def test_a_word_that_is_no_parameter_is_told_before_anything(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await ask(stage, "dummy three")
+        await stage.press("enter")
+        await stage.until("“three” is no parameter: they are written key=value.")
+        assert isinstance(stage.screen, LoadDialog)
+        await stage.press(*["backspace"] * 5)
+        await stage.type('"')
+        await stage.press("enter")
+        await stage.until("The quotes do not match")
+
+
+async def test_a_name_that_is_nearly_right_is_answered_with_the_right_one(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await ask(stage, "btfrs")
+        await stage.press("enter")
+        await stage.until("Module not found")
+        assert "has no module or alias btfrs. Did you mean btrfs?" in stage.toasts
+        assert stage.screen is stage.dashboard
+
+
+async def test_what_is_loaded_already_or_built_in_cannot_be_confirmed(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    async with opened(demo) as stage:
+        for name, words in (
+            ("ext4", "ext4 is loaded already."),
+            ("virtio", "virtio is compiled into this kernel"),
+        ):
+            await ask(stage, name)
+            await stage.press("enter")
+            await stage.until(words, "Esc close")
+            assert stage.part("#plan-keys") == [" Esc close"]
+            log = len(kernel.log)
+            await stage.press("y")
+            await stage.calm()
+            assert isinstance(stage.screen, PlanDialog)
+            assert len(kernel.log) == log
+            assert "helper: locked" in stage.header
+            await stage.press("escape")
+            await stage.until(lambda: stage.screen is stage.dashboard)
+
+
+async def test_escape_at_the_name_does_nothing(demo: Demo, kernel: SimulatedKernel) -> None:
+    async with opened(demo) as stage:
+        await ask(stage, "btrfs")
+        await stage.press("escape")
+        await stage.until(lambda: stage.screen is stage.dashboard)
+        await nothing_happened(stage, kernel)
+
+
+async def test_escape_at_the_plan_does_nothing(demo: Demo, kernel: SimulatedKernel) -> None:
+    async with opened(demo) as stage:
+        await plan(stage, "btrfs")
+        await stage.press("escape")
+        await stage.until(lambda: stage.screen is stage.dashboard)
+        await nothing_happened(stage, kernel)
+
+
+async def test_no_key_but_y_confirms(demo: Demo, kernel: SimulatedKernel) -> None:
+    async with opened(demo) as stage:
+        await plan(stage, "btrfs")
+        for key in (
+            "enter",
+            "space",
+            "Y",
+            "n",
+            "plus",
+            "u",
+            "j",
+            "k",
+            "tab",
+            "d",
+            "r",
+            "s",
+            "slash",
+        ):
+            await stage.press(key)
+        await stage.calm()
+        assert isinstance(stage.screen, PlanDialog)
+        assert "y load" in stage.text
+        await stage.press("escape")
+        await nothing_happened(stage, kernel)
+
+
+async def nothing_happened(stage: Stage, kernel: SimulatedKernel) -> None:
+    await stage.calm()
+    assert stage.app.is_running
+    assert len(kernel.loaded) == 10
+    assert not kernel.log
+    assert "helper: locked" in stage.header
+    assert "Waiting for a module" in stage.pane_words("symbols")
+
+
+async def test_y_twice_runs_once(demo: Demo, kernel: SimulatedKernel) -> None:
+    async with opened(demo, root=(root := RootThrough(demo))) as stage:
+        await plan(stage, "tun")
+        stage.send("y", "y", "y")
+        await stage.until("Loaded tun", "Enter close")
+        await stage.press("y")
+        await stage.calm()
+        assert [r.text for r in kernel.log] == ["tun: Universal TUN/TAP device driver, 1.6"]
+        assert len(root.sessions) == 1
+        assert "Loaded tun" in stage.text
+
+
+async def test_escape_while_it_runs_stops_the_waiting_and_the_table_shows_the_truth(
+    demo: Demo,
+) -> None:
+    async with opened(demo, root=RootThrough(demo, first="wait")) as stage:
+        await plan(stage, "tun")
+        await stage.press("y")
+        await stage.until("Loading tun…", "Esc stop waiting")
+        await stage.press("escape")
+        await stage.until(lambda: stage.screen is stage.dashboard)
+        await stage.until(lambda: "tun" in stage.modules, "4 Change 1")
+
+
+async def test_progress_and_log_lines_are_shown_while_it_runs(demo: Demo) -> None:
+    async with opened(demo, root=(root := RootThrough(demo, first="wait"))) as stage:
+        await plan(stage, "tun")
+        await stage.press("y")
+        await stage.until("Loading tun… 0.0 s", "tun: Universal TUN/TAP device driver, 1.6")
+        await stage.until("Loading tun… 0.5 s")
+        root.sessions[0].flowing.set()
+        await stage.until("Loaded tun", "Enter close")
+
+
+@pytest.mark.parametrize("when", ["on_send", "on_result"])
+async def test_a_helper_that_dies_is_told_with_what_the_kernel_shows_and_the_next_one_works(
+    demo: Demo, kernel: SimulatedKernel, when: str
+) -> None:
+    async with opened(demo, root=(root := RootThrough(demo, first=when))) as stage:
+        await confirm(stage, "tun")
+        await stage.until("The privileged helper failed", "Killed")
+        happened = "tun" in kernel.loaded
+        assert happened is (when == "on_result")
+        assert f"tun is {'loaded' if happened else 'not loaded'} now." in stage.words
+        await stage.press("enter")
+        await stage.until(lambda: stage.screen is stage.dashboard)
+        await stage.until(lambda: ("tun" in stage.modules) is happened)
+        await confirm(stage, "vfat")
+        await stage.until("Loaded vfat")
+        assert len(root.sessions) == 2
+        assert "vfat" in kernel.loaded
+
+
+async def test_being_refused_root_is_told_and_nothing_happens(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    async with opened(demo, root=RootRefused()) as stage:
+        await plan(stage, "tun")
+        assert "sudo will ask for your password." in stage.words
+        await stage.press("y")
+        await stage.until("No privilege", "sudo did not let you through.", "Enter close")
+        assert "tun" not in kernel.loaded
+
+
+async def test_a_fault_on_the_way_is_told_and_does_not_leave_the_dialog_running(
+    demo: Demo,
+) -> None:
+    async with opened(demo, root=RootBroken(), faults=["this is a fault"]) as stage:
+        await plan(stage, "tun")
+        await stage.press("y")
+        await stage.until("This is a fault of kmodtui", "It is not known what came of it")
+        await stage.until_gone("Loading tun…")
+
+
+async def test_a_module_that_another_shell_was_faster_to_load_is_told(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    async with opened(demo) as stage:
+        await plan(stage, "tun")
+        kernel.load("tun")
+        await stage.press("y")
+        await stage.until("tun is loaded already", "Enter close")
+
+
+async def test_read_only_refuses_to_load_with_its_reason_and_greys_the_keys(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        assert stage.colour_of("+ Load") == stage.colour_of("s Sort")
+    root = NoRoot("kmodtui was started with --read-only.", "Start it without to load.")
+    async with opened(demo, root=root) as stage:
+        assert "read-only" in stage.header
+        assert stage.colour_of("+ Load") == stage.colour_of("- Unload")
+        assert stage.colour_of("+ Load") == stage.colour_of("Load") != stage.colour_of("Sort")
+        for key in ("plus", "minus"):
+            await stage.press(key)
+            await stage.until("No privilege")
+            assert "started with --read-only. Start it without to load." in stage.toasts
+            assert stage.screen is stage.dashboard
+            stage.app.clear_notifications()
+            await stage.until_gone("No privilege")
