@@ -288,6 +288,11 @@ def installed_releases(host: Host) -> tuple[str, ...]:
     return ()
 
 
+def is_path(text: str, files: Host) -> bool:
+    """Return whether `modinfo TEXT` would take the text for a file's path, not for a name."""
+    return "/" in text or (text.endswith(EXTENSIONS) and files.exists(_full_path(text)))
+
+
 def find_module(
     host: Host, release: str, text: str, files: Host | None = None
 ) -> tuple[ModuleInfo, ...]:
@@ -306,7 +311,7 @@ def find_module(
         ModuleFileError: the file is no kernel module.
     """
     files = files or host
-    if "/" in text or (text.endswith(EXTENSIONS) and files.exists(_full_path(text))):
+    if is_path(text, files):
         return (read_module_file(files, _full_path(text)),)
     index = read_index(host, release)
     names = index.resolve(text)

@@ -155,7 +155,8 @@ def test_a_kernel_without_modules_is_told_so(tmp_path: Path, capsys: Output) -> 
 def test_info_prints_modinfos_lines(root: str, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     assert run(["info", "dummy", "--root", root]) == 0
     lines = capsysbinary.readouterr().out.decode().splitlines()
-    assert lines[0] == f"filename:       /lib/modules/{RELEASE}/kernel/drivers/net/dummy.ko"
+    path = f"{root}/lib/modules/{RELEASE}/kernel/drivers/net/dummy.ko"
+    assert lines[0] == f"filename:       {path}"
     assert "license:        GPL" in lines
     assert "alias:          rtnl-link-dummy" in lines
     assert "parm:           numdummies:Number of dummy pseudo devices (int)" in lines
