@@ -52,6 +52,7 @@ class PlanDialog(ModalScreen[bool]):
         self._plan = plan
         self._outcome: Explanation | None = None
         self._work: Worker[None] | None = None
+        self._seen = False
         self._elapsed = 0.0
         self._log: list[LogRecord] = []
         self._change: Change | None = None
@@ -68,8 +69,12 @@ class PlanDialog(ModalScreen[bool]):
             yield self._keys
 
     def on_mount(self) -> None:
-        """Show the plan."""
+        """Show the plan, and take a confirmation from when it has been painted."""
         self._show_plan()
+        self.call_after_refresh(self._now_seen)
+
+    def _now_seen(self) -> None:
+        self._seen = True
 
     # What is shown
 
@@ -175,8 +180,10 @@ class PlanDialog(ModalScreen[bool]):
     # What is done
 
     def action_confirm(self) -> None:
-        """Do what the plan says, once."""
-        if self._work is not None or self._plan.refused or self._plan.does_nothing:
+        """Do what the plan says, once; a key from before it could be read is not meant."""
+        if not self._seen or self._work is not None:
+            return
+        if self._plan.refused or self._plan.does_nothing:
             return
         self._work = self.run_worker(
             self._perform(), group="action", exclusive=True, exit_on_error=False
