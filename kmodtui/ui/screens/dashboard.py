@@ -222,7 +222,9 @@ class DashboardScreen(Screen[None]):
         """Go to a pane."""
         self._front = name
         self._show_front()
-        self._focus_target(name).focus()
+        # At once, not when the next event is handled: what is typed right behind the key
+        # is meant for this pane, and a filter that it opens must keep the focus.
+        self.set_focus(self._focus_target(name))
 
     def action_next_pane(self) -> None:
         """Go to the pane with the next number."""

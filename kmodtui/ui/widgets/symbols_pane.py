@@ -65,7 +65,7 @@ class SymbolsPane(Vertical):
         if not self.shows_change:
             self._show_module()
         if focused:
-            self.view.focus()
+            self.screen.set_focus(self.view)
         self._caption()
 
     def show_change(self, change: Change, stays: Mapping[str, str]) -> None:
