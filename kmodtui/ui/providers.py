@@ -8,12 +8,15 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from kmodtui.ui.commands import Command, in_context, key_words
 
+_CONTEXTS = {"DashboardScreen": "dashboard", "NoModulesScreen": "barren"}
+# Over a dialog there is none: the screen that the commands act on is not in front.
+
 
 class CommandsProvider(Provider):
     """Every command of the dashboard, with its key and its sentence."""
 
     def _commands(self) -> tuple[Command, ...]:
-        context = "barren" if type(self.screen).__name__ == "NoModulesScreen" else "dashboard"
+        context = _CONTEXTS.get(type(self.screen).__name__, "")
         return tuple(c for c in in_context(context) if not c.id.endswith((".palette", ".back")))
 
     def _title(self, command: Command) -> str:
