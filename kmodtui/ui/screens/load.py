@@ -56,9 +56,12 @@ class LoadDialog(ModalScreen[LoadRequest | None]):
         with Vertical(classes="dialog", id="load-dialog") as frame:
             set_title(frame, "Load a module")
             set_subtitle(frame, "Enter: plan · ↓: list · Esc: cancel")
-            yield Input(
+            line = Input(
                 placeholder="name, then parameters as key=value", id="load-input", compact=True
             )
+            # One that blinks writes to the terminal for as long as it is there.
+            line.cursor_blink = False
+            yield line
             yield self._list
             yield self._problem
 

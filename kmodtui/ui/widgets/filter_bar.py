@@ -24,6 +24,8 @@ class FilterInput(Input):
 
     def __init__(self) -> None:
         super().__init__(id="filter-input", compact=True, select_on_focus=False)
+        # One that blinks writes to the terminal for as long as it is there.
+        self.cursor_blink = False
         self.return_to: Widget | None = None
 
     def on_key(self, event: events.Key) -> None:

@@ -9,6 +9,8 @@ from rich.cells import cell_len
 from rich.text import Text
 from textual.widget import Widget
 
+from kmodtui.model.text import clean
+
 
 @dataclass(frozen=True, slots=True)
 class HeaderFacts:
@@ -77,7 +79,7 @@ class HeaderLine(Widget):
             (5, f"taint {facts.taint}" if facts.taint else "untainted", dim),
             (8, facts.privilege, dim),
         ]
-        kept = [piece for piece in pieces if piece[1]]
+        kept = [(importance, clean(text), style) for importance, text, style in pieces if text]
         width = self.size.width - 2
 
         def length() -> int:
