@@ -267,7 +267,7 @@ def without_modules(demo: Demo, folder: Path) -> LocalHost:
     """Return the demo's machine as a kernel without modules would be."""
     (folder / "proc").mkdir()
     for path in ("version", "sys"):
-        (folder / "proc" / path).symlink_to(demo.host.root / "proc" / path)
+        (folder / "proc" / path).symlink_to(demo.kernel.folder.root / "proc" / path)
     rows = demo.host.read("/proc/kallsyms").splitlines(keepends=True)
     (folder / "proc/kallsyms").write_bytes(b"".join(row for row in rows if b"\t[" not in row))
     return LocalHost(folder, badge="")

@@ -134,7 +134,7 @@ def test_every_kind_of_install_finds_the_styles_and_draws_with_them(
     )
     assert json.loads(found) == STYLES
     kernel = make_simulated(tmp_path)
-    command = [str(programs / "kmodtui"), "--root", str(kernel.host.root)]
+    command = [str(programs / "kmodtui"), "--root", str(kernel.folder.root)]
     with Terminal(command, columns=120, rows=40, cwd=tmp_path) as terminal:
         terminal.wait_for("1 Modules", timeout=30)
         # The frames of the panes are what styles/panes.tcss says.

@@ -1,0 +1,55 @@
+"""Terminals with fewer colours, or a person who wants none."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.support.terminal import Terminal
+from tests.terminal.conftest import Open
+
+TRUE_COLOUR = re.compile(rb"[34]8;2;(\d+);(\d+);(\d+)")
+OF_256 = re.compile(rb"[34]8;5;\d+")
+
+
+def opened(terminal: Terminal) -> bytes:
+    terminal.wait_for("1 Modules", timeout=30)
+    terminal.press("?")
+    terminal.wait_for("keys and letters")
+    terminal.press("Esc")
+    terminal.settle()
+    return bytes(terminal.raw)
+
+
+def test_no_color_leaves_greys_alone(open_terminal: Open, tree: str) -> None:
+    terminal = open_terminal(
+        "--root", tree, environment={"NO_COLOR": "1", "COLORTERM": "truecolor"}
+    )
+    colours = set(TRUE_COLOUR.findall(opened(terminal)))
+    assert colours
+    assert [rgb for rgb in colours if len(set(rgb)) > 1] == []
+
+
+@pytest.mark.parametrize("term", ["linux", "vt100", "screen"])
+def test_terminals_of_sixteen_colours_get_no_other(
+    open_terminal: Open, tree: str, term: str
+) -> None:
+    terminal = open_terminal("--root", tree, term=term, columns=80, rows=24)
+    raw = opened(terminal)
+    assert not TRUE_COLOUR.search(raw)
+    assert not OF_256.search(raw)
+    # The cursor is still to be seen: its line looks different from the next.
+    screen = terminal.screen.buffer
+    first = next(y for y, line in enumerate(terminal.lines()) if "hello" in line)
+    looks = [
+        (screen[y][10].bg, screen[y][10].fg, screen[y][10].reverse) for y in (first, first + 1)
+    ]
+    assert looks[0] != looks[1]
+
+
+def test_the_light_theme_is_light(open_terminal: Open, tree: str) -> None:
+    terminal = open_terminal("--root", tree, "--light", environment={"COLORTERM": "truecolor"})
+    opened(terminal)
+    ground = terminal.screen.buffer[10][10].bg
+    assert min(int(ground[i : i + 2], 16) for i in (0, 2, 4)) > 0xC0

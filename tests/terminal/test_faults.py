@@ -1,0 +1,33 @@
+"""A fault of kmodtui itself: a sentence for the person, the traceback for the log file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tests.support.terminal import Terminal
+
+BROKEN = """
+from kmodtui.ui.widgets.modules_pane import ModulesPane
+from kmodtui.cli import run
+def broken(self): raise RuntimeError("on purpose")
+ModulesPane.sort_next = broken
+raise SystemExit(run(["--root", {root!r}]))
+"""
+
+
+def test_a_fault_leaves_the_terminal_in_order_and_is_in_the_log(tree: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", BROKEN.format(root=tree)]
+    environment = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
+    with Terminal(command, environment=environment, cwd=Path.cwd()) as terminal:
+        terminal.wait_for("1 Modules", timeout=30)
+        terminal.press("s")
+        assert terminal.wait_for_exit() == 1
+        assert terminal.is_as_before
+        assert "kmodtui: it failed, which is its own fault." in terminal.text()
+        assert "on purpose" not in terminal.text()
+        (log,) = (tmp_path / "state").rglob("kmodtui.log")
+        assert str(log) in terminal.text().replace("\n", "")
+    text = log.read_text()
+    assert "Traceback" in text
+    assert "RuntimeError: on purpose" in text
