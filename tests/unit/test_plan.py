@@ -145,9 +145,10 @@ def test_plans_hold_whatever_is_loaded_or_held_at_the_time(machine: Machine, see
 # Softdeps of every kind
 
 SOFT = {
-    "main": Part("main.ko", 4096, depends=("lib",), softdep="pre: early post: late later"),
+    "main": Part("main.ko", 4096, depends=("lib",), softdep="pre: early earlier post: late later"),
     "lib": Part("lib.ko", 4096, softdep="pre: deep"),
     "early": Part("early.ko", 4096, depends=("base",)),
+    "earlier": Part("earlier.ko", 4096),
     "base": Part("base.ko", 4096),
     "deep": Part("deep.ko", 4096),
     "late": Part("late.ko", 4096, depends=("base",)),
