@@ -1,0 +1,186 @@
+"""The registry of commands: keys, help, tooltips, palette and footer all come from it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from textual.dom import DOMNode
+
+from kmodtui.demo import Demo
+from kmodtui.ui.app import KmodtuiApp
+from kmodtui.ui.commands import (
+    COMMANDS,
+    CONTEXTS,
+    INNER,
+    Command,
+    bindings,
+    in_context,
+    key_words,
+)
+from kmodtui.ui.screens.dashboard import DashboardScreen
+from kmodtui.ui.screens.load import LoadDialog
+from kmodtui.ui.screens.no_modules import NoModulesScreen
+from kmodtui.ui.screens.plan import PlanDialog
+from kmodtui.ui.widgets.change_view import ChangeLines
+from kmodtui.ui.widgets.info_pane import InfoLines
+from kmodtui.ui.widgets.line_view import LineView
+from kmodtui.ui.widgets.modules_pane import ModuleLines
+from kmodtui.ui.widgets.symbol_browser import SymbolBrowser
+from kmodtui.ui.widgets.tree_pane import ModuleTree
+from tests.ui.stage import opened
+
+PLACES: dict[str, tuple[type[DOMNode], ...]] = {
+    "dashboard": (DashboardScreen,),
+    "lines": (LineView, ModuleLines, InfoLines, ChangeLines, SymbolBrowser),
+    "tree": (ModuleTree,),
+    "symbols": (),
+    "dialog": (PlanDialog,),
+    "barren": (NoModulesScreen,),
+}
+"""The classes that hold the keys of a context."""
+
+every_command = pytest.mark.parametrize("command", COMMANDS, ids=lambda c: c.id)
+
+
+def keys_of(context: str) -> Counter[str]:
+    return Counter(key for command in in_context(context) for key in command.keys)
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_no_two_commands_of_a_context_share_a_key(context: str) -> None:
+    shared = [key for key, times in keys_of(context).items() if times > 1]
+    assert not shared
+
+
+@pytest.mark.parametrize(("inner", "outer"), INNER.items())
+def test_a_pane_takes_no_key_of_the_dashboard(inner: str, outer: str) -> None:
+    assert not keys_of(inner).keys() & keys_of(outer).keys()
+
+
+def test_ids_are_unique_and_their_contexts_known() -> None:
+    assert max(Counter(command.id for command in COMMANDS).values()) == 1
+    assert {command.context for command in COMMANDS} <= CONTEXTS.keys()
+    assert PLACES.keys() == CONTEXTS.keys()
+
+
+@every_command
+def test_every_key_has_an_id_to_be_remapped_by_and_a_tooltip(command: Command) -> None:
+    made = list(command.bindings())
+    assert [binding.key for binding in made] == list(command.keys)
+    assert len({binding.id for binding in made}) == len(made)
+    assert all(binding.tooltip == command.help for binding in made)
+    assert command.help
+    assert command.label
+
+
+@every_command
+def test_the_action_of_every_command_exists_where_its_key_holds(command: Command) -> None:
+    name = command.action.partition("(")[0]
+    for place in PLACES[command.context]:
+        assert callable(getattr(place, f"action_{name}", None)), place
+
+
+@pytest.mark.parametrize("context", [c for c in CONTEXTS if PLACES[c]])
+def test_every_key_of_a_context_is_bound_where_it_holds(context: str) -> None:
+    for place in PLACES[context]:
+        bound = {(b.key, b.action) for b in all_bindings(place)}
+        for binding in bindings(context):
+            assert (binding.key, binding.action) in bound, place
+
+
+def all_bindings(place: type[DOMNode]) -> list[Any]:
+    return [
+        binding for keys in place._merge_bindings().key_to_bindings.values() for binding in keys
+    ]
+
+
+def test_the_confirming_key_is_bound_in_the_dialog_alone() -> None:
+    confirming = next(c for c in COMMANDS if c.id == "dialog.confirm").keys
+    others = (DashboardScreen, NoModulesScreen, LoadDialog, LineView, ModuleTree, KmodtuiApp)
+    for place in others:
+        assert not {b.key for b in all_bindings(place)} & set(confirming), place
+
+
+def test_backspace_and_its_twin_are_nobodys_keys() -> None:
+    assert not {"backspace", "ctrl+h", "delete"} & {k for c in COMMANDS for k in c.keys}
+
+
+async def test_every_command_has_a_row_in_the_help(demo: Demo) -> None:
+    async with opened(demo, size=(200, 160)) as stage:
+        await stage.press("question_mark")
+        await stage.until("kmodtui: keys and letters")
+        rows = [" ".join(line.split()) for line in stage.part("#help-dialog")]
+        text = "\n".join(rows)
+        for command in COMMANDS:
+            row = " ".join(key_words(key) for key in command.keys) + " " + command.help
+            assert row in text, command.id
+        assert "O out-of-tree" in text
+        assert "t functions" in text
+
+
+@pytest.mark.parametrize("key", ["escape", "q", "question_mark", "f1"])
+async def test_the_help_closes_by_key_and_nothing_else_happens(demo: Demo, key: str) -> None:
+    async with opened(demo, size=(80, 24)) as stage:
+        await stage.press("f1")
+        await stage.until("kmodtui: keys and letters")
+        await stage.press("j", "j", "j")
+        await stage.press(key)
+        await stage.until(lambda: stage.screen is stage.dashboard)
+        assert stage.app.is_running
+        assert stage.cursor == "hello"
+
+
+async def test_the_palette_finds_a_command_and_runs_it(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        for opening in ("colon", "ctrl+p"):
+            await stage.press(opening)
+            await stage.until("Search for commands")
+            await stage.type("reverse")
+            await stage.until("Reverse  S", "Turn the sort order round")
+            before = stage.dashboard._modules.border_subtitle
+            await stage.press("enter")
+            await stage.until(lambda: stage.screen is stage.dashboard)
+            await stage.until(lambda seen=before: stage.dashboard._modules.border_subtitle != seen)
+
+
+async def test_the_palette_finds_by_what_a_command_does(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await stage.press("colon")
+        await stage.until("Search for commands")
+        await stage.type("whole screen")
+        await stage.until("Give this pane the whole screen")
+        await stage.press("enter")
+        await stage.until(lambda: "2 Dependencies" not in stage.text)
+
+
+async def test_every_command_of_the_dashboard_is_in_the_palette(demo: Demo) -> None:
+    async with opened(demo, size=(120, 100)) as stage:
+        await stage.press("colon")
+        await stage.until("Search for commands", "Quit  q")
+        listed = " ".join(stage.text.split())
+        for command in in_context("dashboard"):
+            if command.id not in ("dashboard.palette", "dashboard.back"):
+                assert command.help in listed, command.id
+
+
+async def test_the_palette_offers_nothing_over_a_dialog(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await stage.select("hello")
+        await stage.press("u")
+        await stage.until("y unload")
+        await stage.press("ctrl+p")
+        await stage.calm()
+        assert "Unload the selected module" not in stage.text
+        assert "hello" in demo.kernel.loaded
+
+
+async def test_the_footer_shows_whole_keys_at_every_width(demo: Demo) -> None:
+    whole = [f"{key_words(c.keys[0])} {c.label}" for c in in_context("dashboard") if c.footer]
+    for width in (200, 80, 60, 45):
+        async with opened(demo, size=(width, 24)) as stage:
+            shown = stage.footer.split("  ")
+            words = [part.strip() for part in shown if part.strip()]
+            assert words == whole[: len(words)]
+            assert words == whole or len(" ".join(whole[: len(words) + 1])) + 2 > width - 20
