@@ -13,8 +13,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from kmodtui.demo.module_index import ModuleIndex
 from kmodtui.demo.moments import Call, Moment
+from kmodtui.kernel.catalog import ModuleIndex
 from kmodtui.model.modules import ModuleState, canonical
 from kmodtui.privileged.protocol import LogRecord
 
@@ -107,15 +107,22 @@ class Modprobe:
 
     def show_depends(self, module: str) -> str:
         """Return what `modprobe --show-depends` prints: `insmod PATH` for each module, in order."""
-        return "".join(f"insmod {self.index.path(name)} \n" for name in self._load_order(module))
+        return "".join(f"insmod {self.index.path_of(name)} \n" for name in self._load_order(module))
+
+    def _files(self, name: str) -> tuple[str, ...]:
+        """Return the modules with a file that a name or alias stands for."""
+        return tuple(module for module in self.index.resolve(name) if module in self.index)
+
+    def _modules(self, names: Sequence[str]) -> list[str]:
+        return [module for name in names for module in self._files(name)]
 
     def _load(self, name: str, parameters: Sequence[str], said: _Said) -> Call:
-        modules = self.index.lookup(name)
+        modules = self._files(name)
         if not modules:
             if self.index.is_builtin(name):
                 return 0
             raise _FatalError(
-                errno.ENOENT, f"Module {name} not found in directory {self.index.shown}"
+                errno.ENOENT, f"Module {name} not found in directory {self.index.folder}"
             )
         failure = 0
         for module in modules:
@@ -135,7 +142,7 @@ class Modprobe:
             if self._is_live(module):
                 continue
             given = parameters if module == target else ()
-            said.buffered.append(f"insmod {self.index.path(module)} {' '.join(given)}")
+            said.buffered.append(f"insmod {self.index.path_of(module)} {' '.join(given)}")
             failure = yield from self.kernel.insert(module, given)
             if failure and failure != errno.EEXIST and module in required:
                 return failure
@@ -155,7 +162,7 @@ class Modprobe:
             with_softdeps(module)
 
         def with_softdeps(module: str) -> None:
-            before, after = self.index.softdeps(module)
+            before, after = map(self._modules, self.index.softdeps(module))
             for soft in before:
                 with_needs(soft)
             order.append(module)
@@ -166,7 +173,7 @@ class Modprobe:
         return order
 
     def _unload(self, name: str, said: _Said) -> Call:
-        modules = self.index.lookup(name) or self._without_file(name)
+        modules = self._files(name) or self._without_file(name)
         if not modules:
             found = "is builtin" if self.index.is_builtin(name) else "not found"
             raise _FatalError(errno.ENOENT, f"Module {name} {found}.")
@@ -178,7 +185,7 @@ class Modprobe:
     def _remove(self, module: str, said: _Said) -> Call:
         if not self._is_there(module):
             return 0
-        before, after = self.index.softdeps(module)
+        before, after = map(self._modules, self.index.softdeps(module))
         for soft in reversed(after):
             yield from self._remove(soft, said)
         if self.kernel.refcount(module) > 0:

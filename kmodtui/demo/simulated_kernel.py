@@ -15,7 +15,6 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 
 from kmodtui.demo.modprobe import Modprobe, Outcome
-from kmodtui.demo.module_index import ModuleIndex
 from kmodtui.demo.moments import Call, Moment, Point, at_once
 from kmodtui.demo.parameters import KERN_ERR, KERN_WARNING, RefusedValueError, taken_parameters
 from kmodtui.demo.recorded_module import RecordedModule
@@ -23,6 +22,7 @@ from kmodtui.demo.recording import Recording, write_files
 from kmodtui.demo.simulated_host import SimulatedHost
 from kmodtui.demo.simulated_module import SimulatedModule
 from kmodtui.demo.system_folder import SystemFolder
+from kmodtui.kernel.catalog import read_index
 from kmodtui.kernel.kallsyms import parse_symbols
 from kmodtui.kernel.proc_modules import parse_modules
 from kmodtui.kernel.uevents import ModuleUevent
@@ -79,8 +79,7 @@ class SimulatedKernel:
         self.folder = SystemFolder(folder / "root", folder / "scratch")
         self.host = SimulatedHost(self.folder.root, self.on_uevent)
         self.release = decode(self.folder.read("/proc/sys/kernel/osrelease")).strip()
-        modules = f"/lib/modules/{self.release}"
-        self.index = ModuleIndex(self.folder.locate(modules), modules)
+        self.index = read_index(self.host, self.release)
         self.modprobe = Modprobe(self, self.index)
         self.log: list[LogRecord] = []
         self.init_errors: dict[str, InitError] = {"nbd": _nbd_init}
@@ -148,7 +147,9 @@ class SimulatedKernel:
     def recording(self, name: str) -> RecordedModule | None:
         """Return what was recorded of a module, None if nothing was."""
         files = self._recorded.get(name)
-        return RecordedModule(name, files, self.index.file(name)) if files else None
+        path = self.index.path_of(name)
+        file = self.folder.locate(path) if path else None
+        return RecordedModule(name, files, file) if files else None
 
     def state(self, name: str) -> ModuleState | None:
         """Return a module's state, None if it is not loaded."""
