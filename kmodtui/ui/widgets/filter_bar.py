@@ -91,6 +91,11 @@ class FilterBar(Horizontal):
         event.stop()
         self.post_message(self.Typed(event.value))
 
+    def on_descendant_blur(self) -> None:
+        """Hide the bar where the focus went elsewhere, by Tab or a click; the filter stays."""
+        if self.screen.focused not in (self._input, None):
+            self.display = False
+
     def on_filter_input_ended(self, event: FilterInput.Ended) -> None:
         """Hide the bar; Enter keeps the filter, Esc clears it and never does anything else."""
         event.stop()
