@@ -14,7 +14,7 @@ from textual.drivers.headless_driver import HeadlessDriver
 
 _TOKEN = re.compile(
     r"\x1b\[(?P<row>\d*);(?P<column>\d*)H|\x1b\[(?P<style>[0-9;]*)m|\x1b\[[?>=<]?[0-9;$]*[a-zA-Z]"
-    r"|(?P<newline>\r?\n)|(?P<text>[^\x1b\r\n]+)"
+    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|(?P<newline>\r?\n)|(?P<text>[^\x1b\r\n]+)"
 )
 
 
