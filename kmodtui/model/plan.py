@@ -197,6 +197,11 @@ def plan_unload(target: str, table: ModuleTable, index: DependencyIndex) -> Plan
         removal.remove(name, "asked for")
     went = tuple(step.module for step in removal.steps)
     stays = left_behind(went, removal.remaining(), index, table)
+    for left in stays:
+        # A module can hold another as a mount or a socket does, by no symbol of it:
+        # the kernel counts that and does not tell who it is.
+        if (module_left := table.by_name.get(left)) and module_left.other_references:
+            stays[left] += f"; goes as well if only {name} refers to it"
     warnings = []
     if module.refcount == 0 and not refused:
         warnings.append(
