@@ -32,6 +32,17 @@ class LoadRequest:
     parameters: tuple[str, ...]
 
 
+class NameInput(Input):
+    """The line; Enter takes what stands there at that key, whatever is typed behind it."""
+
+    async def on_key(self, event: events.Key) -> None:
+        """Take the line at once, not when the key has gone its way through the application."""
+        if event.key == "enter":
+            event.stop()
+            event.prevent_default()
+            await self.action_submit()
+
+
 class LoadDialog(ModalScreen[LoadRequest | None]):
     """A line for name and parameters, and the modules of this kernel that fit it."""
 
@@ -56,7 +67,7 @@ class LoadDialog(ModalScreen[LoadRequest | None]):
         with Vertical(classes="dialog", id="load-dialog") as frame:
             set_title(frame, "Load a module")
             set_subtitle(frame, "Enter: plan · ↓: list · Esc: cancel")
-            line = Input(
+            line = NameInput(
                 placeholder="name, then parameters as key=value", id="load-input", compact=True
             )
             # One that blinks writes to the terminal for as long as it is there.
@@ -128,14 +139,21 @@ class LoadDialog(ModalScreen[LoadRequest | None]):
     def on_key(self, event: events.Key) -> None:
         """Type into the line wherever the keys are, also before it is ready to take them."""
         field = self.query_one("#load-input", Input)
-        if event.is_printable and event.character and not field.has_focus:
+        if self.focused is field:
+            return
+        if event.is_printable and event.character:
             event.stop()
             field.insert_text_at_cursor(event.character)
             self.set_focus(field)
+        elif event.key == "enter" and self.focused is None:
+            event.stop()
+            self._submit(field.value)
 
     def action_into_list(self) -> None:
-        """Go from the line to the list."""
-        self._list.focus()
+        """Go from the line to the first of the list."""
+        if self._list.option_count:
+            self._list.highlighted = 0
+            self._list.focus()
 
     def action_cancel(self) -> None:
         """Close; nothing is done."""
