@@ -155,14 +155,15 @@ class PlanDialog(ModalScreen[bool]):
             parts.append(self._text(told.remedy))
         if self._change is not None and told.kind is not Kind.FAILURE:
             parts += [Text(), *(self._line(line) for line in summary(self._change, self._stays))]
-        log = [record.text for record in self._log]
+        log = [clean(record.text) for record in self._log]
         evidence = [line for line in told.evidence if line not in log]
-        if log or evidence:
-            parts += [Text(), self._text("kernel log of that moment", "dim")]
-            parts += [
-                self._text("  " + line, "warning" if line in told.evidence else "dim")
-                for line in (*log, *evidence)
-            ]
+        for heading, lines in (("kernel log of that moment", log), ("modprobe printed", evidence)):
+            if lines:
+                parts += [Text(), self._text(heading, "dim")]
+                parts += [
+                    self._text("  " + line, "warning" if line in told.evidence else "dim")
+                    for line in lines
+                ]
         self._page(*parts)
         self._show_keys(("Enter", "close"))
 

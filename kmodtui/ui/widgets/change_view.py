@@ -193,8 +193,12 @@ def summary(change: Change, stays: Mapping[str, str] | None = None, width: int =
         parts.append((change.symbols_missing, "warn"))
     else:
         parts.append(("no symbol came or went", "strong"))
-    memory = f" · {'+' if change.memory >= 0 else '−'}{human_size(abs(change.memory))}"
-    parts.append((f"{memory} · {clock} · {change.took:.2f} s", "dim"))
+    memory = f"{'+' if change.memory >= 0 else '−'}{human_size(abs(change.memory))}"
+    # What matters least is left out first, and whole, where it is narrow.
+    for words in (memory, clock, f"{change.took:.2f} s"):
+        if width and sum(cell_len(text) for text, _ in parts) + 3 + len(words) > width:
+            break
+        parts.append((f" · {words}", "dim"))
     lines.append(tuple(parts))
     for sign, style, names in (
         ("loaded", "good", [m.name for m in change.came]),
