@@ -168,7 +168,8 @@ async def find(stage: Stage, name: str) -> None:
 
 async def change(stage: Stage) -> None:
     await dashboard(stage)
-    await stage.press("4", "down", "down", "down", "enter", "z")
+    await stage.press("4", "slash", *"ioctl", "enter", "z")
+    await stage.until("ioctl")
 
 
 async def symbols(stage: Stage) -> None:
