@@ -7,8 +7,6 @@ machine is no fault.
     python -m tests.bench [ROUNDS]
 """
 
-# ruff: noqa: T201
-
 from __future__ import annotations
 
 import sys
