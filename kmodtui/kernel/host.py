@@ -33,6 +33,10 @@ class Host(Protocol):
         """Whether this is a kernel that changes, not a tree that was captured once."""
         ...
 
+    def locate(self, path: str) -> str:
+        """Return where the file lies on this machine, for whoever watches or names it."""
+        ...
+
     def read(self, path: str, limit: int = -1) -> bytes:
         """Return the bytes of a file, at most `limit` of them if that is not negative."""
         ...

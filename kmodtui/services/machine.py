@@ -53,6 +53,11 @@ class Machine:
                     self.index_problem = error
         return self._index
 
+    def forget_index(self) -> None:
+        """Read the index anew when it is asked for next: its files have changed."""
+        with self._index_lock:
+            self._index = None
+
     def module_info(self, name: str) -> ModuleInfo:
         """Return what a module's file says of it. Reads files: not for the event loop.
 

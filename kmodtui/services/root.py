@@ -35,10 +35,13 @@ class RootAccess(Protocol):
 
 
 class LocalRoot:
-    """Root on this machine, by the first way that works here."""
+    """Root on this machine, by the way that was asked for or the first that works here."""
 
-    def __init__(self) -> None:
-        self._elevation = detect()
+    def __init__(self, way: str = "") -> None:
+        """Find the way; ElevationRefusedError if one was asked for that cannot work."""
+        self._elevation = detect(way)
+        if way and self.denied:
+            raise self.denied
 
     @property
     def sentence(self) -> str:

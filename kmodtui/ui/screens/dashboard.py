@@ -20,6 +20,7 @@ from kmodtui.model.plan import left_behind
 from kmodtui.model.symbols import SymbolTable
 from kmodtui.model.text import counted, human_size
 from kmodtui.services.details import read_details
+from kmodtui.services.index_watch import index_changes
 from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import Changed, Monitor, ReadingFailed, SymbolsRead, TableRead
 from kmodtui.services.neighbours import Neighbours
@@ -112,9 +113,17 @@ class DashboardScreen(Screen[None]):
         self.run_worker(self._load_index(), group="index", exclusive=True, exit_on_error=False)
 
     async def _load_index(self) -> None:
-        """Read the release's index once, so that the tree can show what is not loaded."""
+        """Read the release's index, and again whenever depmod has written it.
+
+        The tree shows from it what is not loaded.
+        """
         await self.machine.index()
         self._show_edges()
+        async for _ in index_changes(self.machine.host, f"/lib/modules/{self.machine.release}"):
+            self.machine.forget_index()
+            await self.machine.index()
+            self._show_edges()
+            self._read_details()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Show the failure of work that went on beside the screen; nothing is swallowed."""
