@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import os
-import re
-import stat
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from kmodtui import __version__
+from kmodtui.privileged.install_helper import HELPER, version_in, writable_part
 
-INSTALLED = Path("/usr/local/libexec/kmodtui-helper")
+INSTALLED = Path(HELPER)
 """Where a root-owned copy of the helper is looked for first."""
 
-_OWN = Path(__file__).with_name("helper.py")
+OWN = Path(__file__).with_name("helper.py")
+"""The helper of this installation."""
+
 _PYTHONS = ("/usr/bin/python3", "/usr/local/bin/python3")
 _OLDEST = (3, 9)
-_VERSION = re.compile(r'^VERSION = "([^"]{1,40})"$', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,41 +49,29 @@ class HelperCommand:
 def find_helper(installed: Path = INSTALLED) -> HelperCommand:
     """Return the command of the root-owned helper if it is of this version, else of our own.
 
-    Runs Python once to ask its version, so it belongs off the event loop.
+    The installed one is started by its path alone: a rule of sudo or polkit is for
+    that path. Runs Python once to ask its version, so it belongs off the event loop.
     """
+    if is_installed(installed) and _is_recent(_PYTHONS[0]):
+        return HelperCommand((str(installed),), writable=writable_part(_PYTHONS[0]))
     python = next(filter(_is_recent, (*_PYTHONS, os.path.realpath(sys.executable))), None)
     if python is None:
         return HelperCommand((), "The helper needs Python 3.9 or later in /usr/bin.")
-    helper = _OWN
-    if version_of(installed) == __version__ and not writable_part(installed):
-        helper = installed
-    writable = writable_part(Path(python)) or writable_part(helper)
-    return HelperCommand((python, "-I", "-S", str(helper)), writable=writable)
+    writable = writable_part(python) or writable_part(str(OWN))
+    return HelperCommand((python, "-I", "-S", str(OWN)), writable=writable)
+
+
+def is_installed(installed: Path = INSTALLED) -> bool:
+    """Return whether there is a root-owned helper of this version."""
+    return version_of(installed) == __version__ and not writable_part(str(installed))
 
 
 def version_of(helper: Path) -> str:
     """Return the version that a helper file claims; empty if there is no such file."""
     try:
-        found = _VERSION.search(helper.read_text(encoding="utf-8"))
+        return version_in(helper.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return ""
-    return found[1] if found else ""
-
-
-def writable_part(path: Path) -> str:
-    """Return the part of a path, links followed, that others than root can write; empty if none."""
-    real = Path(os.path.realpath(path))
-    for part in (real, *real.parents):
-        try:
-            status = part.stat()
-        except OSError:
-            return str(part)
-        # In a sticky folder others can add, but not replace what is root's.
-        open_to = stat.S_IWOTH | stat.S_IWGRP
-        loose = status.st_mode & open_to and not status.st_mode & stat.S_ISVTX
-        if status.st_uid != 0 or loose:
-            return str(part)
-    return ""
 
 
 def _is_recent(python: str) -> bool:
