@@ -28,6 +28,9 @@ from kmodtui.model.text import clean
 INTERVALS = (0.2, 60.0)
 """Seconds between two readings: the least and the most that may be asked for."""
 
+WAYS_TO_ROOT = ("root", "sudo", "doas", "pkexec")
+"""What --elevate takes: `privileged.elevation.LADDER`, known without importing it."""
+
 _ENDED_BY_SIGPIPE = 128 + 13  # what a shell says of a filter whose reader has gone
 
 
@@ -105,6 +108,12 @@ def _parser() -> argparse.ArgumentParser:
         help="read the kernel this often where nothing wakes kmodtui (default 1)",
     )
     parser.add_argument("--read-only", action="store_true", help="never ask for root")
+    parser.add_argument(
+        "--elevate",
+        choices=WAYS_TO_ROOT,
+        default="",
+        help="how to get root: instead of the first of these that works here",
+    )
     parser.add_argument("--light", action="store_true", help="for a light terminal")
     parser.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
     parser.set_defaults(verb=None)

@@ -54,7 +54,7 @@ def _machine(options: argparse.Namespace, root: str | None) -> Machine:
     elif options.read_only:
         access = NoRoot("kmodtui was started with --read-only.", "Start it without to load.")
     else:
-        access = LocalRoot()
+        access = LocalRoot(options.elevate)
     host = LocalHost(root) if root is not None else LocalHost()
     return Machine(host, access, release=getattr(options, "kernel", None) or "")
 

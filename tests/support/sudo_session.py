@@ -1,4 +1,4 @@
-"""What the dashboard does around sudo, without a dashboard: run as a user, in a terminal.
+"""What the dashboard does around sudo or doas, but no dashboard: run as a user, in a terminal.
 
 Takes the terminal as the dashboard has it (no echo, no line editing, keys as bytes),
 opens a session, and tells what it saw. Needs nothing but Python and kmodtui.privileged.
@@ -19,6 +19,7 @@ from kmodtui.errors import KmodtuiError
 from kmodtui.privileged.elevation import detect, open_session
 
 KEYS = 60
+way = next((word[4:] for word in sys.argv if word.startswith("way=")), "")
 cooked = termios.tcgetattr(0)
 
 
@@ -40,7 +41,7 @@ def foreground() -> Iterator[None]:
 async def main() -> None:
     tty.setraw(0)
     try:
-        client = await open_session(detect(), foreground)
+        client = await open_session(detect(way), foreground)
     except KmodtuiError as error:
         say(f"REFUSED {type(error).__name__}: {error}")
         return

@@ -374,6 +374,7 @@ def test_the_demo_and_a_root_exclude_each_other(root: str, capsys: Output) -> No
         ["--interval", "61"],
         ["--interval", "nan"],
         ["--interval", "soon"],
+        ["--elevate", "su"],
     ],
 )
 def test_arguments_that_make_no_sense_end_with_2(arguments: list[str], capsys: Output) -> None:

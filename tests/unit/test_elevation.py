@@ -13,21 +13,21 @@ from pathlib import Path
 import pytest
 
 from kmodtui import __version__
+from kmodtui.cli import WAYS_TO_ROOT
 from kmodtui.errors import (
     ElevationCancelledError,
     ElevationError,
     ElevationRefusedError,
     HelperError,
 )
-from kmodtui.privileged import elevation, installation
+from kmodtui.privileged import asking, elevation, installation
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import (
+    LADDER,
     AlreadyRoot,
     NoElevation,
-    Sudo,
     detect,
     open_session,
-    refusal,
 )
 from kmodtui.privileged.installation import (
     HelperCommand,
@@ -36,6 +36,15 @@ from kmodtui.privileged.installation import (
     writable_part,
 )
 from kmodtui.privileged.pipes import PipeTransport, Process
+from kmodtui.privileged.ways import (
+    Doas,
+    Pkexec,
+    Sudo,
+    doas_refusal,
+    pkexec_refusal,
+    refusal,
+)
+from kmodtui.services.root import LocalRoot
 
 HELPER_OF_A_FEW_LINES = f"""
 import json, sys
@@ -62,18 +71,83 @@ def test_root_needs_nobody() -> None:
     assert isinstance(detect(root=True), AlreadyRoot)
 
 
-def test_without_sudo_there_is_no_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(elevation, "_SUDO", ("/nonexistent/sudo",))
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only folder in which a way to root may be."""
+    monkeypatch.setattr(elevation, "_PLACES", (str(tmp_path),))
+    return tmp_path
+
+
+def setuid(folder: Path, name: str) -> Path:
+    path = folder / name
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o4755)
+    return path
+
+
+def test_where_nothing_is_installed_there_is_no_way(places: Path) -> None:
     found = detect(root=False)
     assert isinstance(found, NoElevation)
-    assert found.sentence == "You are not root, and sudo is not installed."
+    assert found.sentence == "You are not root, and none of sudo, doas and pkexec is installed."
 
 
-def test_a_sudo_without_setuid_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(elevation, "_SUDO", (script(tmp_path, "#!/bin/sh\n"),))
+def test_a_sudo_without_setuid_is_none(places: Path) -> None:
+    script(places, "#!/bin/sh\n")
     found = detect(root=False)
     assert isinstance(found, NoElevation)
     assert "not setuid root" in found.sentence
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what is setuid root")
+def test_the_first_way_that_can_work_is_taken(
+    places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conf = places / "doas.conf"
+    monkeypatch.setattr(elevation, "_DOAS_CONF", str(conf))
+    script(places, "#!/bin/sh\n")  # a sudo, and not setuid
+    setuid(places, "doas")
+    assert "not setuid root" in detect(root=False).sentence
+    assert "there is no " in detect("doas", root=False).sentence
+    conf.write_text("")
+    assert isinstance(detect(root=False), Doas)
+    setuid(places, "sudo")
+    assert isinstance(detect(root=False), Sudo)
+    assert isinstance(detect("doas", root=False), Doas)
+    assert detect("sudo", root=True).name == "sudo"  # asked for, so taken
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what is setuid root")
+def test_pkexec_needs_its_agent_and_the_installed_helper(
+    places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setuid(places, "pkexec")
+    assert "pkttyagent is not installed" in detect(root=False).sentence
+    setuid(places, "pkttyagent")
+    monkeypatch.setattr(elevation, "ACTION", str(places / "action"))
+    monkeypatch.setattr(elevation, "is_installed", lambda: True)
+    found = detect(root=False)
+    assert isinstance(found, NoElevation)
+    assert "kmodtui helper install" in found.hint
+    assert isinstance(detect(root=False, installing=True), Pkexec)
+    (places / "action").write_text("")
+    assert isinstance(detect(root=False), Pkexec)
+    monkeypatch.setattr(elevation, "is_installed", lambda: False)
+    assert isinstance(detect(root=False), NoElevation)
+
+
+def test_a_way_that_is_named_and_not_there_is_told(places: Path) -> None:
+    assert detect("doas", root=False).sentence == "doas is not installed."
+    assert detect("root", root=False).sentence == "You are not root."
+    assert isinstance(detect("root", root=True), AlreadyRoot)
+
+
+def test_a_way_that_was_asked_for_and_cannot_work_is_an_error(places: Path) -> None:
+    with pytest.raises(ElevationRefusedError, match=r"doas is not installed\. .*--elevate"):
+        LocalRoot("doas")
+
+
+def test_the_command_line_knows_every_way() -> None:
+    assert WAYS_TO_ROOT == LADDER
 
 
 async def test_no_way_is_an_error_with_its_reason() -> None:
@@ -148,7 +222,7 @@ async def test_the_helper_detaches_itself_and_still_ends_with_its_input() -> Non
 async def test_without_a_terminal_nothing_is_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(elevation, "_TERMINAL", str(tmp_path / "none"))
+    monkeypatch.setattr(asking, "TERMINAL", str(tmp_path / "none"))
     with pytest.raises(ElevationRefusedError, match="no terminal") as told:
         await open_session(Sudo(script(tmp_path, "#!/bin/sh\nexit 1\n")), never,
                            HelperCommand(("x",)))  # fmt: skip
@@ -160,7 +234,7 @@ async def test_the_last_words_of_an_unknown_sudo_are_shown(
 ) -> None:
     terminal = tmp_path / "terminal"
     terminal.write_text("")
-    monkeypatch.setattr(elevation, "_TERMINAL", str(terminal))
+    monkeypatch.setattr(asking, "TERMINAL", str(terminal))
     sudo = script(
         tmp_path, "#!/bin/sh\n[ $1 = -n ] || echo 'sudo: the \033[1mmoon is full' >&2\nexit 1\n"
     )
@@ -204,6 +278,47 @@ def test_the_sentence_for_each_refusal(
     assert sentence in told.message
 
 
+@pytest.mark.parametrize(
+    ("words", "interrupted", "kind", "sentence"),
+    [
+        ("doas: Authentication failed\n", False, ElevationRefusedError, "not accept"),
+        ("doas: Operation not permitted\n", False, ElevationRefusedError, "/etc/doas.conf"),
+        ("", True, ElevationCancelledError, "broke off"),
+        ("doas: syntax error at line 1\n", False, ElevationRefusedError,
+         "doas refused: syntax error at line 1."),
+        ("", False, ElevationRefusedError, "no reason"),
+    ],
+)  # fmt: skip
+def test_the_sentence_for_each_refusal_of_doas(
+    words: str, interrupted: bool, kind: type[ElevationError], sentence: str
+) -> None:
+    told = doas_refusal(words, interrupted=interrupted)
+    assert type(told) is kind
+    assert sentence in told.message
+
+
+_ANOTHER = "Error executing command as another user: "
+
+
+@pytest.mark.parametrize(
+    ("words", "interrupted", "kind", "sentence"),
+    [
+        (_ANOTHER + "Not authorized\n\nThis incident has been reported.\n", False,
+         ElevationRefusedError, "did not accept the password, or does not let"),
+        (_ANOTHER + "Request dismissed\n", False, ElevationCancelledError, "broke off"),
+        ("", True, ElevationCancelledError, "broke off"),
+        (_ANOTHER + "No authentication agent found.\n", False, ElevationRefusedError,
+         "pkexec refused: No authentication agent found."),
+    ],
+)  # fmt: skip
+def test_the_sentence_for_each_refusal_of_polkit(
+    words: str, interrupted: bool, kind: type[ElevationError], sentence: str
+) -> None:
+    told = pkexec_refusal(words, interrupted=interrupted)
+    assert type(told) is kind
+    assert sentence in told.message
+
+
 def test_the_helper_of_the_installation_is_used_where_none_is_installed(tmp_path: Path) -> None:
     command = find_helper(tmp_path / "none")
     assert command.argv[1:3] == ("-I", "-S")
@@ -232,19 +347,19 @@ def test_what_others_can_write_is_named(tmp_path: Path) -> None:
     folder.mkdir(mode=0o755)
     file = folder / "helper"
     file.write_text("")
-    assert writable_part(file) == ""
+    assert writable_part(str(file)) == ""
     file.chmod(0o664)
-    assert writable_part(file) == str(file)
+    assert writable_part(str(file)) == str(file)
     file.chmod(0o644)
     folder.chmod(0o757)
-    assert writable_part(file) == str(folder)
+    assert writable_part(str(file)) == str(folder)
     folder.chmod(0o755)
     os.chown(folder, 65534, 65534)
-    assert writable_part(file) == str(folder)
+    assert writable_part(str(file)) == str(folder)
     assert str(folder) in HelperCommand(("x",), writable=str(folder)).caution
     link = tmp_path / "link"
     link.symlink_to(file)
-    assert writable_part(link) == str(folder)
+    assert writable_part(str(link)) == str(folder)
 
 
 def test_a_private_file_of_a_user_is_writable(tmp_path: Path) -> None:
@@ -252,7 +367,7 @@ def test_a_private_file_of_a_user_is_writable(tmp_path: Path) -> None:
     file.write_text("")
     if os.geteuid() == 0:
         os.chown(file, 65534, 65534)
-    assert writable_part(file) == str(file)
+    assert writable_part(str(file)) == str(file)
     assert stat.S_IMODE(file.stat().st_mode) & 0o022 == 0
 
 

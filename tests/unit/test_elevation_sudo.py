@@ -1,77 +1,30 @@
-"""The real sudo, in a real terminal, with users that exist only for this test.
-
-They live in a mount namespace of their own, with its own passwd, sudoers and
-PAM file: nothing of this machine is changed. Needs root, sudo and util-linux.
-"""
+"""The real sudo, in a real terminal, with users that exist only for this test."""
 
 from __future__ import annotations
 
 import os
 import select
-import shutil
-import string
-import subprocess
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pexpect
 import pytest
 
-import kmodtui
+from tests.support.users import Users, finished, missing, some_users, typed
 
-SCRIPT = Path(__file__).parents[1] / "support" / "sudo_session.py"
-PACKAGE = Path(kmodtui.__file__).parent
-PYTHON = "/usr/bin/python3"
-UIDS = {"kmt-alice": 60001, "kmt-bob": 60002, "kmt-carol": 60003}
-# The SHA-512 crypt of "secret".
-PASSWORD = (
-    "$6$kmodtui$7/jR7nZeie5A3kY7AzuxY1zh0GBirlEVwo2d/Ao"
-    "OUdNCwAceGYexXtH7wT7gfgaAwa7pTtPDHQq66aNREOZeE."
-)
-KEYS = (string.ascii_letters + string.digits)[:60]
-
-
-def missing() -> str:
-    if os.geteuid() != 0:
-        return "needs root"
-    if not all(map(shutil.which, ("sudo", "unshare", "setpriv", "mount"))):
-        return "needs sudo and util-linux"
-    if subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode:
-        return "needs a mount namespace of its own"
-    recent = "import sys; sys.exit(sys.version_info < (3, 11))"
-    if not os.path.exists(PYTHON) or subprocess.run([PYTHON, "-c", recent], check=False).returncode:
-        return "needs Python 3.11 in /usr/bin"
-    return ""
-
-
-pytestmark = pytest.mark.skipif(bool(missing()), reason=f"sudo in a terminal: {missing()}")
+pytestmark = pytest.mark.skipif(bool(missing("sudo")), reason=f"sudo: {missing('sudo')}")
 
 
 class World:
-    """Files that stand in for those of /etc inside the namespace."""
+    """Users, and a sudoers file for them."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.chmod(0o755)
-        shutil.copytree(PACKAGE, folder / "kmodtui", ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(SCRIPT, folder)
-        users = [f"{n}:x:{u}:{u}::/nonexistent:/bin/sh" for n, u in UIDS.items()]
-        self.write("passwd", "root:x:0:0:root:/root:/bin/sh", *users)
-        self.write("group", "root:x:0:", *(f"{n}:x:{u}:" for n, u in UIDS.items()))
-        shadow = [f"{name}:{PASSWORD}:19000:0:99999:7:::" for name in UIDS]
-        self.write("shadow", "root:*:19000:0:99999:7:::", *shadow)
-        self.write("pam", "auth required pam_unix.so nodelay", "account required pam_unix.so",
-                   "session required pam_permit.so")  # fmt: skip
+    def __init__(self, users: Users) -> None:
+        self.users = users
         self.defaults()
-
-    def write(self, name: str, *lines: str) -> None:
-        (self.folder / name).write_text("".join(f"{line}\n" for line in lines))
 
     def defaults(self, *lines: str) -> None:
         """Write the sudoers file, with these Defaults."""
-        self.write(
+        self.users.write(
             "sudoers", *(f"Defaults {line}" for line in lines),
             "root ALL=(ALL:ALL) ALL", "kmt-alice ALL=(ALL:ALL) ALL",
             "kmt-carol ALL=(ALL:ALL) NOPASSWD: ALL",
@@ -79,42 +32,18 @@ class World:
 
     def session(self, user: str, *arguments: str, prefix: str = "") -> pexpect.spawn[str]:
         """Run the script as `user` in a new terminal."""
-        mounts = [f"mount --bind {self.folder}/{name} /etc/{name}"
-                  for name in ("passwd", "group", "shadow", "sudoers")]  # fmt: skip
-        setup = "; ".join([
-            "set -e", *mounts, f"mount --bind {self.folder}/pam /etc/pam.d/sudo",
+        setup = [
+            "chmod 440 /etc/sudoers",
             "mkdir -p /run/sudo /var/lib/sudo", "mount -t tmpfs -o mode=711 none /run/sudo",
             "mount -t tmpfs -o mode=700 none /var/lib/sudo",
-            f"exec {prefix} setpriv --reuid {UIDS[user]} --regid {UIDS[user]} --clear-groups "
-            f"{PYTHON} {self.folder}/{SCRIPT.name} {self.folder} {' '.join(arguments)}",
-        ])  # fmt: skip
-        command = ["-m", "--propagation", "private", "sh", "-c", setup]
-        return pexpect.spawn("unshare", command, encoding="utf-8", timeout=20, dimensions=(24, 200))
+        ]  # fmt: skip
+        return self.users.session(user, *arguments, prefix=prefix, setup=setup)
 
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    folder = Path(tempfile.mkdtemp(prefix="kmodtui-sudo-"))
-    yield World(folder)
-    shutil.rmtree(folder)
-
-
-def typed(session: pexpect.spawn[str]) -> None:
-    """Type while the helper runs: every key must reach the dashboard."""
-    session.expect("TYPE\r\n")
-    session.delaybeforesend = None
-    for key in KEYS:
-        session.send(key)
-    session.expect(r"GOT (\w*)")
-    assert session.match.group(1) == KEYS  # type: ignore[union-attr]
-
-
-def finished(session: pexpect.spawn[str]) -> None:
-    session.expect(r"TERMINAL (\w*)")
-    assert session.match.group(1) == "ours"  # type: ignore[union-attr]
-    session.expect("END")
-    session.expect(pexpect.EOF)
-    session.close()
+    with some_users() as users:
+        yield World(users)
 
 
 DEFAULTS: dict[str, list[str]] = {
@@ -193,7 +122,7 @@ def test_each_refusal_has_its_own_sentence(world: World, case: Any) -> None:
 
 
 def test_a_user_who_may_do_something_else_only(world: World) -> None:
-    world.write("sudoers", "kmt-bob ALL=(ALL:ALL) /usr/bin/true")
+    world.users.write("sudoers", "kmt-bob ALL=(ALL:ALL) /usr/bin/true")
     session = world.session("kmt-bob")
     session.expect("assword.*: ")
     session.sendline("secret")

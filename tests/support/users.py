@@ -1,0 +1,153 @@
+"""Users who exist only for a test, and a terminal in which one of them runs kmodtui's root side.
+
+They live in a mount namespace of their own, with its own passwd, rules and PAM
+files: nothing of this machine is changed. Needs root and util-linux.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import string
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pexpect
+
+import kmodtui
+
+SCRIPT = Path(__file__).with_name("sudo_session.py")
+PACKAGE = Path(kmodtui.__file__).parent
+PYTHON = "/usr/bin/python3"
+UIDS = {"kmt-alice": 60001, "kmt-bob": 60002, "kmt-carol": 60003}
+# The SHA-512 crypt of "secret".
+PASSWORD = (
+    "$6$kmodtui$7/jR7nZeie5A3kY7AzuxY1zh0GBirlEVwo2d/Ao"
+    "OUdNCwAceGYexXtH7wT7gfgaAwa7pTtPDHQq66aNREOZeE."
+)
+KEYS = (string.ascii_letters + string.digits)[:60]
+
+
+def missing(*programs: str) -> str:
+    """Return what the tests with these programs lack on this machine; empty if nothing."""
+    if os.geteuid() != 0:
+        return "needs root"
+    absent = [name for name in (*programs, "unshare", "setpriv", "mount") if not shutil.which(name)]
+    if absent:
+        return f"needs {', '.join(absent)}"
+    if subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode:
+        return "needs a mount namespace of its own"
+    recent = "import sys; sys.exit(sys.version_info < (3, 11))"
+    if not os.path.exists(PYTHON) or subprocess.run([PYTHON, "-c", recent], check=False).returncode:
+        return "needs Python 3.11 in /usr/bin"
+    return ""
+
+
+class Users:
+    """Files that stand in for those of /etc inside the namespace."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.chmod(0o755)
+        shutil.copytree(PACKAGE, folder / "kmodtui", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(SCRIPT, folder)
+        (folder / "etc" / "pam.d").mkdir(parents=True)
+        (folder / "over").mkdir()
+        # Services need the users they run as; nobody of this machine can log in here.
+        kept = [
+            line for line in Path("/etc/passwd").read_text().splitlines()
+            if line.startswith(("messagebus:", "polkitd:"))
+        ]  # fmt: skip
+        users = [f"{n}:x:{u}:{u}::/nonexistent:/bin/sh" for n, u in UIDS.items()]
+        self.write("passwd", "root:x:0:0:root:/root:/bin/sh", *kept, *users)
+        self.write("group", "root:x:0:", *(f"{n}:x:{u}:" for n, u in UIDS.items()))
+        shadow = [f"{name}:{PASSWORD}:19000:0:99999:7:::" for name in ("root", *UIDS)]
+        self.write("shadow", *shadow)
+        for service in ("sudo", "doas", "polkit-1"):
+            self.write(
+                f"pam.d/{service}", "auth required pam_unix.so nodelay",
+                "account required pam_unix.so", "session required pam_permit.so",
+            )  # fmt: skip
+
+    def write(self, name: str, *lines: str) -> None:
+        """Write a file of the users' /etc."""
+        (self.folder / "etc" / name).write_text("".join(f"{line}\n" for line in lines))
+
+    def run(
+        self, user: str, command: str, setup: Sequence[str] = (), *options: str
+    ) -> pexpect.spawn[str]:
+        """Run a shell command as `user` in a new terminal.
+
+        Args:
+            setup: shell commands that root runs before, to mount things.
+            options: of unshare.
+        """
+        over = self.folder / "over"
+        lines = [
+            "set -e",
+            f"mount -t tmpfs none {over}",
+            f"cp -r {self.folder}/etc {over}/upper",
+            f"mkdir {over}/work",
+            f"mount -t overlay none /etc -o lowerdir=/etc,upperdir={over}/upper,"
+            f"workdir={over}/work",
+            *setup,
+        ]
+        quoted = command.replace("'", "'\\''")
+        become = f"setpriv --reuid {UIDS[user]} --regid {UIDS[user]} --clear-groups"
+        # Not exec in a namespace of processes: polkit wants a parent that is not the first one.
+        lines.append(f"{'' if options else 'exec '}{become} sh -c '{quoted}'")
+        arguments = ["-m", *options, "--propagation", "private", "sh", "-c", "\n".join(lines)]
+        return pexpect.spawn(
+            "unshare", arguments, encoding="utf-8", timeout=20, dimensions=(24, 200)
+        )
+
+    def session(
+        self, user: str, *arguments: str, prefix: str = "", setup: Sequence[str] = (),
+        options: Sequence[str] = (),
+    ) -> pexpect.spawn[str]:  # fmt: skip
+        """Run the script as `user` in a new terminal."""
+        script = f"{PYTHON} {self.folder}/{SCRIPT.name} {self.folder} {' '.join(arguments)}"
+        return self.run(user, f"exec {prefix} {script}", setup, *options)
+
+
+def laid_over(*folders: str) -> list[str]:
+    """Return shell commands that let folders be written to without a trace; for `setup`."""
+    commands = []
+    for folder in folders:
+        above = f"/run/over/{folder.replace('/', '-')}"
+        commands += [
+            f"mkdir -p {above}/upper {above}/work",
+            f"mount -t overlay none {folder} "
+            f"-o lowerdir={folder},upperdir={above}/upper,workdir={above}/work",
+        ]
+    return ["mount -t tmpfs -o mode=755 none /run", *commands]
+
+
+@contextmanager
+def some_users() -> Iterator[Users]:
+    folder = Path(tempfile.mkdtemp(prefix="kmodtui-users-"))
+    try:
+        yield Users(folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+def typed(session: pexpect.spawn[str]) -> None:
+    """Type while the helper runs: every key must reach the dashboard."""
+    session.expect("TYPE\r\n")
+    session.delaybeforesend = None
+    for key in KEYS:
+        session.send(key)
+    session.expect(r"GOT (\w*)")
+    assert session.match.group(1) == KEYS  # type: ignore[union-attr]
+
+
+def finished(session: pexpect.spawn[str]) -> None:
+    session.expect(r"TERMINAL (\w*)")
+    assert session.match.group(1) == "ours"  # type: ignore[union-attr]
+    session.expect("END")
+    session.expect(pexpect.EOF)
+    session.close()
