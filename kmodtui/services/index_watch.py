@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator
 
 from kmodtui.kernel.host import Host
 
-STEP = 1000
-"""Milliseconds from one look at what inotify has gathered to the next."""
+STEP = 400
+"""Milliseconds from one look at what inotify has gathered to the next; quitting waits for one."""
 
 log = logging.getLogger("kmodtui")
 
