@@ -18,6 +18,7 @@ from textual.widgets.option_list import Option
 from kmodtui.model.modules import canonical
 from kmodtui.services.machine import Machine
 from kmodtui.ui.commands import bindings
+from kmodtui.ui.typing_ahead import pass_on
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 
 SUGGESTIONS = 200
@@ -33,14 +34,27 @@ class LoadRequest:
 
 
 class NameInput(Input):
-    """The line; Enter takes what stands there at that key, whatever is typed behind it."""
+    """The line; Enter takes what stands there at that key, ↓ goes to the list at that key."""
+
+    def __init__(self, suggestions: OptionList) -> None:
+        super().__init__(
+            placeholder="name, then parameters as key=value", id="load-input", compact=True
+        )
+        # One that blinks writes to the terminal for as long as it is there.
+        self.cursor_blink = False
+        self._suggestions = suggestions
 
     async def on_key(self, event: events.Key) -> None:
-        """Take the line at once, not when the key has gone its way through the application."""
+        """Obey at once, not when the key has gone its way through the application."""
+        if pass_on(self, event) or event.key not in ("enter", "down"):
+            return
+        event.stop()
+        event.prevent_default()
         if event.key == "enter":
-            event.stop()
-            event.prevent_default()
             await self.action_submit()
+        elif self._suggestions.option_count:
+            self._suggestions.highlighted = 0
+            self.screen.set_focus(self._suggestions)
 
 
 class LoadDialog(ModalScreen[LoadRequest | None]):
@@ -48,7 +62,6 @@ class LoadDialog(ModalScreen[LoadRequest | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *(b for b in bindings("dialog") if b.id == "dialog.cancel"),
-        ("down", "into_list", "List"),
     ]
 
     takes_text = True
@@ -67,12 +80,7 @@ class LoadDialog(ModalScreen[LoadRequest | None]):
         with Vertical(classes="dialog", id="load-dialog") as frame:
             set_title(frame, "Load a module")
             set_subtitle(frame, "Enter: plan · ↓: list · Esc: cancel")
-            line = NameInput(
-                placeholder="name, then parameters as key=value", id="load-input", compact=True
-            )
-            # One that blinks writes to the terminal for as long as it is there.
-            line.cursor_blink = False
-            yield line
+            yield NameInput(self._list)
             yield self._list
             yield self._problem
 
@@ -148,12 +156,6 @@ class LoadDialog(ModalScreen[LoadRequest | None]):
         elif event.key == "enter" and self.focused is None:
             event.stop()
             self._submit(field.value)
-
-    def action_into_list(self) -> None:
-        """Go from the line to the first of the list."""
-        if self._list.option_count:
-            self._list.highlighted = 0
-            self._list.focus()
 
     def action_cancel(self) -> None:
         """Close; nothing is done."""
