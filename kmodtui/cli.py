@@ -22,6 +22,7 @@ from kmodtui.errors import (
     UnreadableError,
     UsageError,
 )
+from kmodtui.helper_verbs import add_helper_verbs, run_helper_verb
 from kmodtui.kernel.host import Host, LocalHost
 from kmodtui.model.text import clean
 
@@ -134,6 +135,9 @@ def _parser() -> argparse.ArgumentParser:
     symbols = verb("symbols", _symbols, "the symbols of /proc/kallsyms")
     symbols.add_argument("--module", metavar="NAME", help="of this module only")
     symbols.add_argument("--counts", action="store_true", help="how many each module has")
+    helper = verbs.add_parser("helper", parents=[common], help="the root-owned copy of the helper")
+    helper.set_defaults(verb=_helper)
+    add_helper_verbs(helper)
     return parser
 
 
@@ -346,6 +350,12 @@ def _symbols(host: Host, options: argparse.Namespace) -> int:
         tail = f"\t[{owner}]" if owner else ""
         print(f"{symbol.address:016x} {symbol.type} {symbol.name}{tail}")
     return 0
+
+
+def _helper(_: Host, options: argparse.Namespace) -> int:
+    if hasattr(options, "root") or hasattr(options, "demo"):
+        raise UsageError("The helper is this machine's.", "Leave --root and --demo out.")
+    return run_helper_verb(options)
 
 
 # The dashboard

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from kmodtui import __version__
-from kmodtui.privileged.install_helper import HELPER, version_in, writable_part
+from kmodtui.errors import HelperError
+from kmodtui.privileged.install_helper import (
+    ACTION,
+    HELPER,
+    SUDOERS,
+    open_to_others,
+    path_parts,
+    version_in,
+    writable_part,
+)
 
 INSTALLED = Path(HELPER)
 """Where a root-owned copy of the helper is looked for first."""
@@ -64,6 +75,70 @@ def find_helper(installed: Path = INSTALLED) -> HelperCommand:
 def is_installed(installed: Path = INSTALLED) -> bool:
     """Return whether there is a root-owned helper of this version."""
     return version_of(installed) == __version__ and not writable_part(str(installed))
+
+
+@dataclass(frozen=True, slots=True)
+class PathPart:
+    """An installed file or a folder above it: the owner's uid, the mode, who else can write."""
+
+    path: str
+    owner: int
+    mode: int
+    open_to_others: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledFile:
+    """A file that `kmodtui helper install` may have put somewhere.
+
+    Attributes:
+        kind: `helper`, `polkit` or `sudoers`.
+        path: where it belongs.
+        present: whether it is there; None where only root can see that.
+        parts: it and the folders above it, as far as they can be seen.
+    """
+
+    kind: str
+    path: str
+    present: bool | None
+    parts: tuple[PathPart, ...]
+
+
+def installed_files() -> list[InstalledFile]:
+    """Return what is installed now, and who can write to it."""
+    return [
+        _look(kind, path)
+        for kind, path in (("helper", HELPER), ("polkit", ACTION), ("sudoers", SUDOERS))
+    ]
+
+
+def _look(kind: str, path: str) -> InstalledFile:
+    parts = []
+    present: bool | None = True
+    for part in path_parts(path):
+        try:
+            status = os.stat(part)
+            parts.append(
+                PathPart(part, status.st_uid, stat.S_IMODE(status.st_mode), open_to_others(part))
+            )
+        except OSError as error:
+            if part == path:
+                present = None if error.errno == errno.EACCES else False
+    return InstalledFile(kind, path, present, tuple(parts))
+
+
+def install_command(*arguments: str) -> tuple[str, ...]:
+    """Return the command that installs or removes as root; see `install_helper`.
+
+    Raises:
+        HelperError: the helper could not be started once it is installed.
+    """
+    if not _is_recent(_PYTHONS[0]):
+        raise HelperError(
+            f"The installed helper needs Python 3.9 or later as {_PYTHONS[0]}.",
+            "Uninstalled it also runs under another one.",
+        )
+    return (_PYTHONS[0], "-I", "-S", str(Path(__file__).with_name("install_helper.py")), *arguments)
 
 
 def version_of(helper: Path) -> str:

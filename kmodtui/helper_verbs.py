@@ -1,0 +1,149 @@
+"""`kmodtui helper install`, `status` and `uninstall`: the root-owned copy of the helper."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pwd
+from typing import TYPE_CHECKING
+
+from kmodtui.errors import ElevationRefusedError, HelperError, UsageError
+from kmodtui.model.text import clean
+
+if TYPE_CHECKING:
+    from kmodtui.privileged.elevation import Elevation
+    from kmodtui.privileged.installation import InstalledFile
+
+_ANYBODY = ""
+"""What --sudoers without a name stands for: whoever asks."""
+
+
+def add_helper_verbs(parser: argparse.ArgumentParser) -> None:
+    """Add the three verbs to the parser of `kmodtui helper`."""
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True, dest="helper_verb")
+    install = verbs.add_parser(
+        "install",
+        help="put it where only root can write",
+        description="Puts a copy of the helper that belongs to root into /usr/local/libexec, with "
+        "an action for polkit. Asks for root.",
+    )
+    install.add_argument(
+        "--sudoers",
+        nargs="?",
+        const=_ANYBODY,
+        metavar="WHO",
+        help="also let this user, or %%group, start it with sudo and a password (default: you)",
+    )
+    status = verbs.add_parser("status", help="what is installed, and who could write to it")
+    status.add_argument("--json", action="store_true", help="as JSON")
+    verbs.add_parser("uninstall", help="remove all of it; asks for root")
+
+
+def run_helper_verb(options: argparse.Namespace) -> int:
+    """Do what the parsed arguments ask for; return the exit status.
+
+    Raises:
+        KmodtuiError: it could not be done; the message says why.
+    """
+    if options.helper_verb == "status":
+        return _status(as_json=options.json)
+    from kmodtui.privileged.elevation import detect
+    from kmodtui.privileged.installation import install_command, installed_files, is_installed
+
+    way = detect(options.elevate, installing=True)
+    if options.helper_verb == "uninstall":
+        status = _as_root(way, install_command("uninstall"))
+        if status == 0 and any(file.present for file in installed_files()):
+            raise HelperError("Not all of it is gone: see kmodtui helper status.")
+        return status
+    who = _who(options.sudoers)
+    status = _as_root(way, install_command("install", *(("--sudoers", who) if who else ())))
+    if status == 0 and not is_installed():
+        raise HelperError("It is not installed as it should be: see kmodtui helper status.")
+    return status
+
+
+def _who(asked: str | None) -> str:
+    """Return for whom sudo gets a rule; empty for nobody."""
+    if asked is None or asked:
+        return asked or ""
+    name = os.environ.get("SUDO_USER", "root") if os.getuid() == 0 else _name(os.getuid())
+    if name == "root":
+        raise UsageError("root needs no rule of sudo.", "Say for whom: --sudoers WHO.")
+    return name
+
+
+def _as_root(way: Elevation, command: tuple[str, ...]) -> int:
+    hint = getattr(way, "hint", "")
+    if not way.available:
+        raise ElevationRefusedError(way.sentence, hint)
+    print(f"As root, by way of {way.name}: {' '.join(command)}", flush=True)
+    return 1 if way.run(command) else 0
+
+
+def _status(*, as_json: bool) -> int:
+    """Print what is installed; return 0 if it is this version and root's alone."""
+    from kmodtui.privileged.installation import INSTALLED, installed_files, is_installed, version_of
+
+    files = installed_files()
+    well = is_installed()
+    if as_json:
+        import json
+        from dataclasses import asdict
+
+        told = {
+            "version": version_of(INSTALLED) or None,
+            "same": _same(),
+            "safe": not any(part.open_to_others for part in files[0].parts),
+            "files": [asdict(file) for file in files],
+        }
+        print(json.dumps(told, indent=2))
+        return 0 if well else 1
+    for file in files:
+        print(f"{file.kind:<8} {file.path}: {_told(file)}")
+        for part in file.parts if file.present else ():
+            loose = "  others than root can write here!" if part.open_to_others else ""
+            print(f"         {part.mode:04o} {_name(part.owner):<8} {clean(part.path)}{loose}")
+    if not well:
+        print("Not installed as it should be, so this one starts: " + _own())
+    return 0 if well else 1
+
+
+def _told(file: InstalledFile) -> str:
+    if file.present is None:
+        return "only root can see whether it is there"
+    if not file.present:
+        return "not installed"
+    if file.kind != "helper":
+        return "installed"
+    from kmodtui import __version__
+    from kmodtui.privileged.installation import INSTALLED, version_of
+
+    version = clean(version_of(INSTALLED)) or "unknown"
+    if version != __version__:
+        return f"version {version}, but this kmodtui is {__version__}: install it again"
+    return f"version {version}, " + (
+        "the same file" if _same() else "the same version, but not the same file as this kmodtui's"
+    )
+
+
+def _same() -> bool:
+    from kmodtui.privileged.installation import INSTALLED, OWN
+
+    try:
+        return INSTALLED.read_bytes() == OWN.read_bytes()
+    except OSError:
+        return False
+
+
+def _own() -> str:
+    from kmodtui.privileged.installation import OWN
+
+    return clean(str(OWN))
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

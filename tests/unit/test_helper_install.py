@@ -1,0 +1,265 @@
+"""`kmodtui helper install`: where only root can write, all or nothing, and gone without a trace."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pexpect
+import pytest
+
+import kmodtui
+from kmodtui.cli import run
+from kmodtui.privileged import helper, install_helper
+from kmodtui.privileged.install_helper import (
+    ACTION,
+    HELPER,
+    SUDOERS,
+    Unsafe,
+    being_written,
+    install,
+    put,
+    require_known,
+    uninstall,
+    writable_part,
+)
+from tests.support.users import PYTHON, Users, laid_over, missing, some_users
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what is root's")
+needs_users = pytest.mark.skipif(
+    bool(missing("sudo", "visudo")), reason=f"sudo: {missing('sudo', 'visudo')}"
+)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A system with polkit and sudo, and without /usr/local/libexec."""
+    for path in (HELPER, ACTION, SUDOERS):
+        folder = Path(f"{tmp_path}{os.path.dirname(path)}")
+        folder.mkdir(parents=True)
+    Path(f"{tmp_path}{os.path.dirname(HELPER)}").rmdir()
+    return tmp_path
+
+
+def tree(root: Path) -> set[str]:
+    return {str(path.relative_to(root)) for path in root.rglob("*")}
+
+
+@needs_root
+def test_a_copy_that_is_roots_and_runs_by_its_path(root: Path) -> None:
+    told = list(install(root=str(root)))
+    installed = Path(f"{root}{HELPER}")
+    assert installed.read_bytes() == Path(helper.__file__).read_bytes()
+    assert stat.S_IMODE(installed.stat().st_mode) == 0o755
+    assert stat.S_IMODE(installed.parent.stat().st_mode) == 0o755
+    assert writable_part(str(installed)) == ""
+    assert f'exec.path">{HELPER}<' in Path(f"{root}{ACTION}").read_text()
+    assert not Path(f"{root}{SUDOERS}").exists()  # nobody asked for it
+    assert str(installed) in told[0]
+    with subprocess.Popen(
+        [installed], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as session:  # fmt: skip
+        assert session.stdout is not None
+        assert b'"hello"' in session.stdout.readline()
+
+
+@needs_root
+def test_uninstalling_leaves_nothing(root: Path) -> None:
+    before = tree(root)
+    list(install(root=str(root)))
+    Path(being_written(f"{root}{HELPER}")).write_text("of an installation that was cut off")
+    assert len(list(uninstall(str(root)))) == 3
+    assert tree(root) == before
+    assert list(uninstall(str(root))) == []
+
+
+@needs_root
+def test_a_folder_with_other_files_stays(root: Path) -> None:
+    list(install(root=str(root)))
+    other = Path(f"{root}{HELPER}").with_name("other")
+    other.write_text("")
+    list(uninstall(str(root)))
+    assert other.exists()
+
+
+@needs_root
+@pytest.mark.parametrize("folder", ["/usr", "/usr/local", "/usr/share/polkit-1/actions"])
+@pytest.mark.parametrize("fault", ["group", "everybody", "owner"])
+def test_what_others_could_replace_is_not_installed(root: Path, folder: str, fault: str) -> None:
+    path = Path(f"{root}{folder}")
+    if fault == "owner":
+        os.chown(path, 65534, 65534)
+    else:
+        path.chmod(0o775 if fault == "group" else 0o757)
+    before = tree(root)
+    with pytest.raises(Unsafe, match=f"{folder} can be written by others"):
+        list(install(root=str(root)))
+    assert tree(root) == before
+
+
+@needs_root
+def test_a_link_that_others_can_turn_is_found(root: Path) -> None:
+    loose = root / "loose"
+    loose.mkdir()
+    Path(f"{root}/real").mkdir()
+    (loose / "libexec").symlink_to(root / "real")
+    loose.chmod(0o777)
+    assert writable_part(str(loose / "libexec")) == str(loose)
+
+
+@needs_root
+def test_planted_links_are_replaced_and_not_followed(root: Path) -> None:
+    victim = root / "victim"
+    victim.write_text("untouched")
+    installed = Path(f"{root}{HELPER}")
+    installed.parent.mkdir()
+    installed.symlink_to(victim)
+    Path(being_written(str(installed))).symlink_to(victim)
+    list(install(root=str(root)))
+    assert not installed.is_symlink()
+    assert victim.read_text() == "untouched"
+
+
+@needs_root
+def test_what_the_check_refuses_changes_nothing(root: Path) -> None:
+    path = Path(f"{root}{SUDOERS}")
+    path.write_text("old")
+    with pytest.raises(Unsafe, match="refused"):
+        put(str(path), "new", 0o440, ["/bin/false"])
+    assert path.read_text() == "old"
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    "who",
+    ["ALL", "%", "", "#0", "a b", "a,b", "root ALL=(ALL) ALL\nx", "+net", "%#0", "../x", "a=b", "ä",
+     "!root", "User_Alias", "a\n"],
+)  # fmt: skip
+def test_who_means_something_else_to_sudoers_is_refused(who: str) -> None:
+    with pytest.raises(Unsafe, match="name of a user"):
+        require_known(who)
+
+
+def test_who_is_not_here_is_refused() -> None:
+    with pytest.raises(Unsafe, match="no kmodtui-nobody here"):
+        require_known("kmodtui-nobody")
+
+
+def test_without_isolation_or_root_it_does_nothing() -> None:
+    program = str(install_helper.__file__)
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "-I -S" in done.stderr
+    if os.geteuid() != 0:
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", program, "install"], capture_output=True, check=False
+        )
+        assert b"root is needed" in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["install", "status", "uninstall"])
+def test_the_commands_that_hints_name_exist(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    sources = [path.read_text() for path in Path(kmodtui.__file__).parent.rglob("*.py")]
+    named = set(re.findall(r"kmodtui helper (\w+)", "\n".join(sources)))
+    assert named <= {"install", "status", "uninstall"}
+    with pytest.raises(SystemExit) as caught:
+        run(["helper", verb, "--help"])
+    assert caught.value.code == 0
+
+
+# As a person does it
+
+
+class World:
+    """A machine with sudo, on which nothing of kmodtui is installed."""
+
+    def __init__(self, users: Users) -> None:
+        self.users = users
+        users.write("sudoers", "kmt-alice ALL=(ALL:ALL) ALL", "@includedir /etc/sudoers.d")
+        run = f"import sys; sys.path.insert(0, '{users.folder}'); from kmodtui.cli import run"
+        users.write("../kmodtui-here", f"#!{PYTHON} -IS", run, "sys.exit(run(sys.argv[1:]))")
+        (users.folder / "kmodtui-here").chmod(0o755)
+
+    def shell(self, user: str, command: str, *setup: str) -> pexpect.spawn[str]:
+        """Run a shell command with `kmodtui` in it; $? is shown at its end."""
+        over = laid_over("/usr/local", "/usr/share/polkit-1/actions")
+        shown = command.replace("kmodtui ", f"{self.users.folder}/kmodtui-here ")
+        become = [
+            *over, "mkdir -p /run/sudo /var/lib/sudo", "mount -t tmpfs none /var/lib/sudo",
+            "chmod 440 /etc/sudoers", "rm -rf /usr/local/libexec",
+            *(line.replace("kmodtui ", f"{self.users.folder}/kmodtui-here ") for line in setup),
+        ]  # fmt: skip
+        return self.users.run(user, f"{shown}; echo STATUS $?", become)
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with some_users() as users:
+        yield World(users)
+
+
+@needs_users
+def test_a_person_installs_looks_and_uninstalls(world: World) -> None:
+    shell = world.shell(
+        "kmt-alice",
+        "umask 077; kmodtui helper status; kmodtui helper install --sudoers && "
+        "kmodtui helper status && kmodtui helper uninstall && kmodtui helper status",
+    )
+    shell.expect("kmodtui-helper: not installed")
+    shell.expect("As root, by way of sudo: /usr/bin/python3 -I -S .*install_helper.py install")
+    shell.expect("assword.*: ")
+    shell.sendline("secret")
+    shell.expect(f"{SUDOERS}: kmt-alice may start the helper")
+    shell.expect("kmodtui-helper: version .*, the same file")
+    shell.expect("0755 root     /usr/local/libexec/kmodtui-helper\r\n")
+    assert "others than root can write" not in shell.before
+    shell.expect("kmodtui-helper: removed")
+    shell.expect("kmodtui-helper: not installed")
+    shell.expect("STATUS 1")
+    shell.close()
+
+
+@needs_users
+def test_status_names_what_others_can_write(world: World) -> None:
+    shell = world.shell(
+        "kmt-bob", "kmodtui helper status", "kmodtui helper install", "chmod g+w /usr/local/libexec"
+    )
+    shell.expect("/usr/local/libexec  others than root can write here!")
+    shell.expect("so this one starts: .*/privileged/helper.py")
+    shell.expect("STATUS 1")
+    shell.close()
+
+
+@needs_users
+def test_who_may_not_become_root_is_told_and_nothing_is_installed(world: World) -> None:
+    shell = world.shell("kmt-bob", "kmodtui helper install; kmodtui helper status")
+    shell.expect("assword.*: ")
+    shell.sendline("secret")
+    shell.expect("kmt-bob is not in the sudoers file")
+    shell.expect("kmodtui-helper: not installed")
+    shell.expect("STATUS 1")
+    shell.close()
+
+
+@needs_users
+def test_the_rule_is_for_the_helper_and_for_nothing_else(world: World) -> None:
+    """kmt-bob may start it through sudo with his password, and run nothing else."""
+    shell = world.shell(
+        "kmt-bob",
+        f"for c in /usr/bin/id '{HELPER} --idle=9' '/usr/bin/python3 {HELPER}'; do "
+        "echo secret | sudo -S -p '' $c; done; "
+        f"{PYTHON} {world.users.folder}/sudo_session.py {world.users.folder} way=sudo stay",
+        "kmodtui helper install --sudoers kmt-bob",
+    )
+    for command in ("/usr/bin/id", f"{HELPER} --idle=9", f"/usr/bin/python3 {HELPER}"):
+        shell.expect(f"kmt-bob is not allowed to execute '{command}' as root")
+    shell.expect(f"root is needed for {HELPER}\r\n")
+    shell.expect("assword.*: ")
+    shell.sendline("secret")
+    shell.expect("HELLO sudo 0")
+    shell.close()
