@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from tests.support.simulated import make_demo
+
+_MEMORY = "/dev/shm"
 
 
 @pytest.fixture(autouse=True)
@@ -17,6 +22,17 @@ def _terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLORTERM", "truecolor")
     monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """Return a folder that is in memory where there is a place for it, and gone afterwards.
+
+    A simulated machine is 200 files; to write and delete those of every test on a
+    disk takes longer than the test.
+    """
+    with TemporaryDirectory(dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

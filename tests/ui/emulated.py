@@ -31,6 +31,7 @@ class EmulatedTerminal(HeadlessDriver):
         self.written = 0
         self.lines_written: set[int] = set()
         self._cells: dict[tuple[int, int], tuple[str, str, str]] = {}
+        self._read: dict[int, dict[tuple[int, int], str]] = {}
 
     @property
     def is_headless(self) -> bool:
@@ -50,6 +51,7 @@ class EmulatedTerminal(HeadlessDriver):
                 row, column = row + 1, 0
             elif token["text"]:
                 self.lines_written.add(row)
+                self._read.pop(row, None)
                 for character in token["text"]:
                     self._cells[row, column] = (character, ink, ground)
                     width = cell_len(character)
@@ -64,10 +66,15 @@ class EmulatedTerminal(HeadlessDriver):
             for (row, column), cell in self._cells.items()
             if row < height and column < width
         }
+        self._read.clear()
 
     def row(self, row: int, start: int, end: int) -> str:
         """Return the characters of a part of a row."""
-        return "".join(self._cells.get((row, x), (" ", "", ""))[0] for x in range(start, end))
+        read = self._read.setdefault(row, {})
+        if (start, end) not in read:
+            cells = (self._cells.get((row, x), (" ", "", "")) for x in range(start, end))
+            read[start, end] = "".join(cell[0] for cell in cells)
+        return read[start, end]
 
     def ink(self, row: int, column: int) -> str:
         """Return the colour of a character, as `#rrggbb`; empty for the terminal's own."""

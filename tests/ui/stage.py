@@ -93,10 +93,9 @@ class Stage:
             self.app.post_message(event)
 
     async def press(self, *keys: str) -> None:
-        """Press keys one after the other, each handled before the next."""
-        for key in keys:
-            self.send(key)
-            await self.handled()
+        """Press keys and let them be handled."""
+        self.send(*keys)
+        await self.handled()
 
     async def type(self, text: str) -> None:
         """Type a text, as fast as a paste."""
@@ -105,7 +104,7 @@ class Stage:
 
     async def handled(self) -> None:
         """Let what has come in go its way, from the application to a widget and back."""
-        for _ in range(8):
+        for _ in range(6):
             await self._pilot.pause(0)
 
     async def resize(self, width: int, height: int) -> None:
@@ -121,12 +120,12 @@ class Stage:
             while not self._holds(one):
                 if time.monotonic() > deadline:
                     raise AssertionError(f"{one!r} did not come true on:\n{self.text}")
-                await self._pilot.pause(0.005)
+                await self._pilot.pause(0.01)
 
     async def until_gone(self, words: str) -> None:
         await self.until(lambda: words not in self.text)
 
-    async def calm(self, quiet: float = 0.25) -> None:
+    async def calm(self, quiet: float = 0.15) -> None:
         """Wait until nothing has been written for a while: whatever was to happen has."""
         since, written = time.monotonic(), self.terminal.written
         while time.monotonic() < since + quiet:

@@ -87,7 +87,8 @@ async def test_a_suggestion_is_taken_from_the_list(demo: Demo) -> None:
     async with opened(demo) as stage:
         await ask(stage, "vfa")
         await stage.until("1 of 22 modules")
-        await stage.press("down", "enter")
+        await stage.press("down")
+        await stage.press("enter")
         await stage.until("Load vfat", "needed by vfat")
 
 

@@ -54,7 +54,9 @@ async def test_a_cycle_ends_where_it_would_begin_again(demo: Demo) -> None:
     )
     async with opened(demo) as stage:
         await stage.until(lambda: stage.modules == ["one", "two"])
-        await stage.press("2", "j", "space", "j", "space")
+        await stage.press("2", "j", "space")
+        await stage.until(lambda: len(tree(stage)) == 3)
+        await stage.press("j", "space")
         await stage.until(lambda: "one (again)" in tree(stage)[-1])
         assert len(tree(stage)) == 3
 
