@@ -39,22 +39,10 @@ class HelperCommand:
     Attributes:
         argv: the command; empty if there is none that works.
         problem: why there is none, in a sentence.
-        writable: a path of what runs as root that others than root can write; empty if none.
     """
 
     argv: tuple[str, ...]
     problem: str = ""
-    writable: str = ""
-
-    @property
-    def caution(self) -> str:
-        """What a dialog says once before this runs as root; empty if there is nothing to say."""
-        if not self.writable:
-            return ""
-        return (
-            f"{self.writable} can be written without being root: whoever can do that "
-            "decides what runs as root here."
-        )
 
 
 def find_helper(installed: Path = INSTALLED) -> HelperCommand:
@@ -64,12 +52,23 @@ def find_helper(installed: Path = INSTALLED) -> HelperCommand:
     that path. Runs Python once to ask its version, so it belongs off the event loop.
     """
     if is_installed(installed) and _is_recent(_PYTHONS[0]):
-        return HelperCommand((str(installed),), writable=writable_part(_PYTHONS[0]))
+        return HelperCommand((str(installed),))
     python = next(filter(_is_recent, (*_PYTHONS, os.path.realpath(sys.executable))), None)
     if python is None:
         return HelperCommand((), "The helper needs Python 3.9 or later in /usr/bin.")
-    writable = writable_part(python) or writable_part(str(OWN))
-    return HelperCommand((python, "-I", "-S", str(OWN)), writable=writable)
+    return HelperCommand((python, "-I", "-S", str(OWN)))
+
+
+def caution(installed: Path = INSTALLED) -> str:
+    """Return what to know before the helper runs as root; empty if there is nothing to say."""
+    python = next(filter(os.path.exists, _PYTHONS), sys.executable)
+    part = writable_part(python) or writable_part(str(OWN))
+    if is_installed(installed) or not part:
+        return ""
+    return (
+        f"The helper is the one of this installation, and {part} can be written without being "
+        "root: whoever can do that decides what runs as root. kmodtui helper install ends that."
+    )
 
 
 def is_installed(installed: Path = INSTALLED) -> bool:

@@ -9,6 +9,7 @@ from kmodtui.demo import NOTICE, Demo
 from kmodtui.errors import ElevationRefusedError, KmodtuiError
 from kmodtui.privileged.client import HelperChannel
 from kmodtui.privileged.elevation import Foreground, NoElevation, detect, open_session
+from kmodtui.privileged.installation import caution
 
 
 class RootAccess(Protocol):
@@ -42,11 +43,12 @@ class LocalRoot:
         self._elevation = detect(way)
         if way and self.denied:
             raise self.denied
+        self._caution = caution() if self._elevation.available else ""
 
     @property
     def sentence(self) -> str:
-        """What the way to root will do."""
-        return self._elevation.sentence
+        """What the way to root will do, and until it was done once, who could abuse it."""
+        return f"{self._elevation.sentence} {self._caution}".rstrip()
 
     @property
     def denied(self) -> KmodtuiError | None:
@@ -57,7 +59,9 @@ class LocalRoot:
 
     async def open(self, foreground: Foreground) -> HelperChannel:
         """Start the helper; see `RootAccess.open`."""
-        return await open_session(self._elevation, foreground)
+        channel = await open_session(self._elevation, foreground)
+        self._caution = ""
+        return channel
 
 
 class DemoRoot:

@@ -31,6 +31,7 @@ from kmodtui.privileged.elevation import (
 )
 from kmodtui.privileged.installation import (
     HelperCommand,
+    caution,
     find_helper,
     version_of,
     writable_part,
@@ -356,7 +357,6 @@ def test_what_others_can_write_is_named(tmp_path: Path) -> None:
     folder.chmod(0o755)
     os.chown(folder, 65534, 65534)
     assert writable_part(str(file)) == str(folder)
-    assert str(folder) in HelperCommand(("x",), writable=str(folder)).caution
     link = tmp_path / "link"
     link.symlink_to(file)
     assert writable_part(str(link)) == str(folder)
@@ -371,5 +371,36 @@ def test_a_private_file_of_a_user_is_writable(tmp_path: Path) -> None:
     assert stat.S_IMODE(file.stat().st_mode) & 0o022 == 0
 
 
-def test_nothing_to_say_of_what_is_roots_alone() -> None:
-    assert HelperCommand(("x",)).caution == ""
+@pytest.fixture
+def own_helper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The helper of an installation in which somebody else can write."""
+    own = tmp_path / "helper.py"
+    own.write_text(f'VERSION = "{__version__}"\n')
+    own.chmod(0o666)
+    monkeypatch.setattr(installation, "OWN", own)
+    return own
+
+
+async def test_who_could_abuse_it_is_said_until_it_was_started_once(
+    own_helper: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = LocalRoot()
+    root._elevation = AlreadyRoot()
+    command = HelperCommand((sys.executable, "-I", "-S", "-c", HELPER_OF_A_FEW_LINES))
+    monkeypatch.setattr(elevation, "find_helper", lambda: command)
+    if os.geteuid() == 0:
+        assert f"{own_helper} can be written without being root" in root.sentence
+        assert "kmodtui helper install" in root.sentence
+    channel = await root.open(never)
+    assert root.sentence == AlreadyRoot.sentence
+    await channel.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what is root's")
+def test_nothing_is_said_of_what_is_roots_alone(own_helper: Path) -> None:
+    assert str(own_helper) in caution()
+    installed = own_helper.with_name("kmodtui-helper")
+    installed.write_text(own_helper.read_text())
+    assert caution(installed) == ""
+    own_helper.chmod(0o644)
+    assert caution(own_helper.with_name("none")) == ""
