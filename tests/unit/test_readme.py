@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 from pathlib import Path
@@ -30,17 +31,31 @@ def test_the_keys_are_those_of_the_registry() -> None:
     assert section.split("-->\n")[1].strip() == key_tables()
 
 
+def parsers() -> dict[str, argparse.ArgumentParser]:
+    """Return the parser of each verb by its words, such as `helper install`, and of none."""
+    found = {"": _parser()}
+    queue = list(found)
+    for words in queue:
+        for action in found[words]._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                verbs = {f"{words} {verb}".strip(): p for verb, p in action.choices.items()}
+                found |= verbs
+                queue += verbs
+    return found
+
+
 def test_every_verb_is_told_and_no_other() -> None:
-    verbs = next(a for a in _parser()._actions if a.dest != "help" and a.choices).choices
-    told = re.findall(r"^\| `kmodtui (\w+)", README, flags=re.MULTILINE)
-    assert told == list(verbs or ())
+    verbs = {words for words in parsers() if words and " " not in words}
+    assert set(re.findall(r"`kmodtui (\w+)", README)) == verbs
 
 
 def test_every_option_that_is_told_is_taken() -> None:
-    taken = set(re.findall(r"--[a-z][a-z-]+", _parser().format_help()))
-    verbs = next(a for a in _parser()._actions if a.dest != "help" and a.choices).choices
-    for verb in (verbs or {}).values():  # type: ignore[union-attr]
-        taken |= set(re.findall(r"--[a-z][a-z-]+", verb.format_help()))
+    taken = {
+        option
+        for parser in parsers().values()
+        for action in parser._actions
+        for option in action.option_strings
+    }
     told = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
     assert told - taken == set()
 
