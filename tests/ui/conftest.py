@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,15 @@ from kmodtui.demo.simulated_kernel import SimulatedKernel
 from tests.support.simulated import make_demo
 
 _MEMORY = "/dev/shm"
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _seldom_collected() -> Iterator[None]:
+    """Look for garbage seldom: a third of the time went into that, with so many widgets."""
+    before = gc.get_threshold()
+    gc.set_threshold(200_000, 50, 50)
+    yield
+    gc.set_threshold(*before)
 
 
 @pytest.fixture(autouse=True)
