@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator, Callable
+import re
+import shlex
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from kmodtui.privileged import helper
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.pipes import PipeTransport, Process
 from kmodtui.privileged.protocol import LogRecord, ResultCode
+from tests.kernel.image import ADMIN_PASSWORD
 from tests.kernel.vm import VM
 
 PATH = "/root/helper.py"
@@ -32,9 +35,13 @@ def session(vm: VM) -> Open:
     vm.write("root", PATH, Path(helper.__file__).read_bytes())
 
     @asynccontextmanager
-    async def open_(*arguments: str, before: str = "exec") -> AsyncIterator[HelperClient]:
+    async def open_(
+        *arguments: str, before: str = "exec", user: str = "root", first: str = ""
+    ) -> AsyncIterator[HelperClient]:
         command = f"{before} /usr/bin/python3 -I -S {PATH} {' '.join(arguments)}"
-        transport = await PipeTransport.over(Process.start(vm.ssh("root", command)))
+        transport = await PipeTransport.over(Process.start(vm.ssh(user, command)))
+        if first:
+            await transport.send(first.encode() + b"\n")
         client = await HelperClient.connect(transport, "ssh", within=60)
         try:
             yield client
@@ -189,12 +196,83 @@ async def test_rules_of_modprobe(session: Open, rule: Callable[[str], None], vm:
         assert (await root.unload(["dummy"])).ok
 
 
-async def test_the_environment_has_no_say(session: Open) -> None:
-    # With these modprobe would load nothing.
-    hostile = "MODPROBE_OPTIONS='-n -q' PYTHONPATH=/root exec"
+async def test_the_environment_has_no_say(vm: VM, session: Open) -> None:
+    # Beside the helper, and where PYTHONPATH and the current folder point to.
+    for folder in ("/root", "/tmp/planted"):
+        vm.run("root", ["mkdir", "-p", folder], check=True)
+        vm.write("root", f"{folder}/json.py", b"open('/tmp/imported', 'w')\nraise SystemExit\n")
+    # With these modprobe would load nothing, and ld.so would complain of every program.
+    hostile = (
+        "cd /tmp/planted; MODPROBE_OPTIONS='-n -q' LD_PRELOAD=/nonexistent.so "
+        "PYTHONPATH=/tmp/planted exec"
+    )
     async with session(before=hostile) as root:
-        assert (await root.load("dummy")).ok
+        loading = await root.load("dummy")
+        assert loading.ok
+        unloading = await root.unload(["dummy"])
+        assert unloading.ok
+        assert "ld.so" not in loading.output + unloading.output
+    assert vm.run("root", ["test", "-e", "/tmp/imported"]).returncode == 1
+    vm.run("root", ["rm", "-r", "/root/json.py", "/tmp/planted"], check=True)
+
+
+@pytest.fixture
+async def syslog(vm: VM) -> AsyncIterator[Callable[[], Awaitable[str]]]:
+    """Read what comes to /dev/log, as syslogd or journald would, one message at a time."""
+    program = (
+        "import select, socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); "
+        "s.bind('/dev/log'); print(flush=True)\n"
+        "while s in select.select([s, 0], [], [])[0]:\n"
+        "    print(s.recv(65536).decode('ascii', 'backslashreplace'), flush=True)"
+    )
+    listener = await asyncio.create_subprocess_exec(
+        *vm.ssh("root", shlex.join(["python3", "-c", program])),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert listener.stdout is not None
+    await listener.stdout.readline()
+
+    async def message() -> str:
+        assert listener.stdout is not None
+        async with asyncio.timeout(60):
+            while b" kmodtui-helper[" not in (line := await listener.stdout.readline()):
+                assert line
+        return line.decode().rstrip()
+
+    yield message
+    await listener.communicate(b"")
+    vm.run("root", ["rm", "/dev/log"], check=True)
+
+
+async def test_through_sudo_with_a_password_and_into_the_log(
+    vm: VM, session: Open, syslog: Callable[[], Awaitable[str]]
+) -> None:
+    """Every request and result is written down, with the person who stands behind it."""
+    # It reads no more of its input than the password.
+    ask = "LD_PRELOAD=/nonexistent.so PYTHONPATH=/tmp exec sudo -S -p '' --"
+    uid = vm.run("admin", ["id", "-u"], check=True).stdout.strip()
+    async with session(before=ask, user="admin", first=ADMIN_PASSWORD) as root:
+        assert root.hello.uid == 0
+        environment = vm.read("root", f"/proc/{root.hello.pid}/environ").decode()
+        assert "LD_PRELOAD" not in environment
+        assert "PYTHONPATH" not in environment
+        began = await syslog()
+        assert re.match(r"<85>.* kmodtui-helper\[\d+\]: session: ", began)  # authpriv.notice
+        assert f"SUDO_UID={uid} SUDO_USER=admin " in began
+        assert f"argv=['{PATH}']" in began
+        assert (await root.load("dummy", ["numdummies=1"])).ok
+        assert 'request: {"id": 1, "op": "load", "name": "dummy", "parameters"' in await syslog()
+        told = await syslog()
+        assert 'result: id 1 {"code": "done"' in told
+        assert '"command": ["/sbin/modprobe", "-v", "--", "dummy", "numdummies=1"]' in told
+        assert '"after": {"dummy": "Live"}' in told
         assert (await root.unload(["dummy"])).ok
+        assert "request: " in await syslog()
+        assert '"after": {"dummy": null}' in await syslog()
+        await root.load("no\n<85>forged")  # what would look like a line of its own
+        assert r"no\\n<85>forged" in await syslog()
+        assert 'result: id 3 {"code": "invalid"' in await syslog()
+    assert "end: the input has closed" in await syslog()
 
 
 async def test_what_hangs_is_left_and_the_session_goes_on(
