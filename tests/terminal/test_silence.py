@@ -10,20 +10,19 @@ from tests.terminal.conftest import Open
 SECONDS = 10
 
 
-@pytest.mark.parametrize("size", [(80, 24), (200, 50)])
-def test_ten_seconds_without_a_change_write_no_byte(
-    open_terminal: Open, tree: str, size: tuple[int, int]
-) -> None:
-    columns, rows = size
-    captured = open_terminal("--root", tree, columns=columns, rows=rows)
-    demo = open_terminal("--demo", columns=columns, rows=rows)
-    for terminal in (captured, demo):
+def test_ten_seconds_without_a_change_write_no_byte(open_terminal: Open, tree: str) -> None:
+    terminals = [
+        open_terminal(*arguments, columns=columns, rows=rows)
+        for arguments in (("--root", tree), ("--demo",))
+        for columns, rows in ((80, 24), (200, 50))
+    ]
+    for terminal in terminals:
         terminal.wait_for("1 Modules", timeout=30)
-    for terminal in (captured, demo):
+    for terminal in terminals:
         terminal.settle(quiet=1.5)
-    before = len(demo.raw)
-    assert captured.output_within(SECONDS) == 0
-    assert len(demo.raw) == before
+    before = [len(terminal.raw) for terminal in terminals]
+    assert terminals[0].output_within(SECONDS) == 0
+    assert [len(terminal.raw) for terminal in terminals] == before
 
 
 def test_a_reading_that_is_asked_for_writes_no_byte_either(open_terminal: Open, tree: str) -> None:
