@@ -174,7 +174,9 @@ class PlanDialog(ModalScreen[bool]):
         )
 
     def show_change(self, change: Change, stays: Mapping[str, str]) -> None:
-        """Tell what the kernel's symbols did, once the monitor has seen it."""
+        """Tell what the kernel's symbols did, once the monitor has seen it; not what others did."""
+        if change.cause != " ".join(self._plan.command):
+            return
         self._change, self._stays = change, stays
         self._show_outcome()
 
