@@ -76,7 +76,7 @@ class ModuleLines(LineView):
             (fit(human_size(module.size), 10, right=True), ""),
             (fit(refs, 5, right=True), "dim" if module.refcount == 0 else ""),
             ("  ", ""),
-            (fit(module.state, widths.state), state or "dim"),
+            (fit(module.state, widths.state - 1) + " ", state or "dim"),
             (fit(module.taints, 6), "warn"),
             (fit(_used_by(module), widths.users), "dim"),
         )
