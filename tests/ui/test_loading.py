@@ -182,6 +182,7 @@ async def test_what_is_loaded_already_or_built_in_cannot_be_confirmed(
             await stage.press("y")
             await stage.calm()
             assert isinstance(stage.screen, PlanDialog)
+            assert stage.part("#plan-keys") == [" Esc close"]
             assert len(kernel.log) == log
             assert "helper: locked" in stage.header
             await stage.press("escape")
@@ -321,6 +322,22 @@ async def test_a_module_that_another_shell_was_faster_to_load_is_told(
         kernel.load("tun")
         await stage.press("y")
         await stage.until("tun is loaded already", "Enter close")
+
+
+async def test_what_others_do_meanwhile_is_not_told_as_ones_own(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    async with opened(demo) as stage:
+        await plan(stage, "tun")
+        await stage.other_shell(lambda: kernel.load("vfat"))
+        await stage.press("y")
+        await stage.until("Loaded tun", "Enter close")
+        await stage.until(lambda: "+35 symbols in 1 module" in stage.words)
+        await stage.other_shell(lambda: kernel.load("btrfs"))
+        assert "+35 symbols in 1 module" in stage.words
+        assert "btrfs" not in stage.words
+        await stage.press("enter")
+        await stage.until("4 Change 3", "loaded btrfs")
 
 
 async def test_read_only_refuses_to_load_with_its_reason_and_greys_the_keys(demo: Demo) -> None:

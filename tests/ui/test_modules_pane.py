@@ -194,6 +194,22 @@ async def test_a_module_that_is_loading_is_shown_so(demo: Demo) -> None:
         await stage.until(lambda: stage.row("tun")[4] == "Live")
 
 
+async def test_a_module_that_is_unloading_is_shown_so(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        steps = demo.kernel.modprobe.unload(["hello"])
+        next(steps)
+        await stage.until(lambda: stage.row("hello")[3:5] == ["-1", "Unlo…"])
+        for _ in steps:
+            pass
+        await stage.until(lambda: "hello" not in stage.modules)
+
+
+async def test_a_filter_from_the_tree_is_one_of_the_modules(demo: Demo) -> None:
+    async with opened(demo, size=(80, 24)) as stage:
+        stage.send("2", "slash", *"ext")
+        await stage.until("filter modules: ext", lambda: stage.modules == ["ext4"])
+
+
 async def test_keys_move_to_the_ends_and_by_pages(demo: Demo) -> None:
     demo.kernel.load("btrfs")
     async with opened(demo, size=(80, 14)) as stage:

@@ -65,6 +65,7 @@ async def test_what_the_kernel_would_refuse_is_refused_in_the_plan(
         await stage.press("y", "enter")
         await stage.calm()
         assert isinstance(stage.screen, PlanDialog)
+        assert stage.part("#plan-keys") == [" Esc close"]
         assert name in kernel.loaded
         assert "helper: locked" in stage.header
 

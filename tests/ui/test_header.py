@@ -1,0 +1,56 @@
+"""The first line: which machine, which kernel, what is loaded, what is allowed."""
+
+from __future__ import annotations
+
+import pytest
+
+from kmodtui.demo import Demo
+from kmodtui.demo.simulated_kernel import SimulatedKernel
+from kmodtui.services.monitor import Monitor
+from tests.ui.stage import opened
+
+
+async def test_it_tells_machine_kernel_totals_taint_and_privilege(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        for words in (
+            "DEMO",
+            "debian",
+            "Linux 6.1.0-56-amd64 x86_64",
+            "10 modules 1.3 MiB",
+            "taint OE",
+            "helper: locked",
+        ):
+            assert words in stage.header
+
+
+async def test_a_narrow_one_leaves_out_whole_pieces_and_never_that_it_is_a_demo(
+    demo: Demo,
+) -> None:
+    pieces = {"DEMO", "debian", "Linux 6.1.0-56-amd64", "taint OE", "helper: locked"}
+    async with opened(demo) as stage:
+        for width in (100, 80, 64, 50, 41):
+            await stage.resize(width, 24)
+            await stage.until(lambda width=width: len(stage.header.rstrip()) < width)
+            await stage.calm()
+            shown = {piece.strip() for piece in stage.header.split("·")}
+            assert "DEMO" in shown
+            assert shown <= pieces | {"Linux 6.1.0-56-amd64 x86_64", "10 modules 1.3 MiB"}
+
+
+async def test_totals_and_taint_follow_the_kernel(demo: Demo, kernel: SimulatedKernel) -> None:
+    async with opened(demo) as stage:
+        await stage.other_shell(lambda: kernel.load("btrfs"))
+        await stage.until(lambda: "16 modules 3.5 MiB" in stage.header)
+        kernel.folder.write("/proc/sys/kernel/tainted", b"0\n")
+        await stage.press("r")
+        await stage.until(lambda: "untainted" in stage.header)
+
+
+async def test_a_fault_in_watching_is_told(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(self: Monitor, _uevents: object) -> None:
+        raise RuntimeError("this is a fault")
+
+    monkeypatch.setattr(Monitor, "_follow", broken)
+    async with opened(demo, ready=False, faults=["this is a fault"]) as stage:
+        await stage.until("This is a fault of kmodtui.")
+        assert stage.app.is_running
