@@ -186,7 +186,11 @@ class DashboardScreen(Screen[None]):
         self._read_details()
 
     def _read_details(self) -> None:
-        self.run_worker(self._details(), group="details", exclusive=True, exit_on_error=False)
+        # Not a coroutine of it: one that the next call cancels before it has begun is
+        # never awaited, which Python complains of.
+        _: Worker[None] = self.run_worker(
+            self._details, group="details", exclusive=True, exit_on_error=False
+        )
 
     async def _details(self) -> None:
         name = self._modules.selected
