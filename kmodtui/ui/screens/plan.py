@@ -73,8 +73,14 @@ class PlanDialog(ModalScreen[bool]):
         self._show_plan()
         self.call_after_refresh(self._now_seen)
 
+    @property
+    def _can_be_done(self) -> bool:
+        return not self._plan.refused and not self._plan.does_nothing
+
     def _now_seen(self) -> None:
         self._seen = True
+        if self._can_be_done and self._work is None:
+            self._show_keys(("y", self._plan.verb), ("Esc", "cancel"))
 
     # What is shown
 
@@ -125,10 +131,10 @@ class PlanDialog(ModalScreen[bool]):
             how.add_row(self._text("privilege", "dim"), self._text(self._machine.root_words))
             parts.append(how)
         self._page(*parts)
-        if plan.refused or plan.does_nothing:
-            self._show_keys(("Esc", "close"))
+        if self._can_be_done:
+            self._show_keys(("Esc", "cancel"))
         else:
-            self._show_keys(("y", plan.verb), ("Esc", "cancel"))
+            self._show_keys(("Esc", "close"))
 
     def _show_keys(self, *keys: tuple[str, str]) -> None:
         line = Text()
@@ -184,9 +190,7 @@ class PlanDialog(ModalScreen[bool]):
 
     def action_confirm(self) -> None:
         """Do what the plan says, once; a key from before it could be read is not meant."""
-        if not self._seen or self._work is not None:
-            return
-        if self._plan.refused or self._plan.does_nothing:
+        if not self._seen or self._work is not None or not self._can_be_done:
             return
         self._work = self.run_worker(
             self._perform(), group="action", exclusive=True, exit_on_error=False
