@@ -99,7 +99,7 @@ class Machine:
         """How things stand with root, for the header."""
         if self._channel is not None and self._channel.alive:
             return f"helper: {self._channel.via}"
-        return "read-only" if self.root.denied else "helper: locked"
+        return self.root.state
 
     @property
     def root_words(self) -> str:

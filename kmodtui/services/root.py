@@ -11,9 +11,17 @@ from kmodtui.privileged.client import HelperChannel
 from kmodtui.privileged.elevation import Foreground, NoElevation, detect, open_session
 from kmodtui.privileged.installation import caution
 
+LOCKED = "helper: locked"
+"""What the header says while there is no session."""
+
 
 class RootAccess(Protocol):
     """A way to a session with root."""
+
+    @property
+    def state(self) -> str:
+        """How things stand while there is no session, in a word or two for the header."""
+        ...
 
     @property
     def sentence(self) -> str:
@@ -46,6 +54,13 @@ class LocalRoot:
         self._caution = caution() if self._elevation.available else ""
 
     @property
+    def state(self) -> str:
+        """Said plainly where the whole of kmodtui has root, which it never needs."""
+        if os.geteuid() == 0:
+            return "running as root"
+        return "read-only" if self.denied else LOCKED
+
+    @property
     def sentence(self) -> str:
         """What the way to root will do, and until it was done once, who could abuse it."""
         return f"{self._elevation.sentence} {self._caution}".rstrip()
@@ -69,6 +84,7 @@ class DemoRoot:
 
     sentence = NOTICE
     denied = None
+    state = LOCKED
 
     def __init__(self, demo: Demo) -> None:
         self._demo = demo
@@ -80,6 +96,8 @@ class DemoRoot:
 
 class NoRoot:
     """Looking only: a captured tree, or because the person asked for it."""
+
+    state = "read-only"
 
     def __init__(self, reason: str, hint: str = "") -> None:
         self.sentence = reason
@@ -93,8 +111,3 @@ class NoRoot:
     async def open(self, foreground: Foreground) -> HelperChannel:  # noqa: ARG002
         """Refuse."""
         raise self.denied
-
-
-def runs_as_root() -> bool:
-    """Return whether kmodtui itself has root, which it never needs."""
-    return os.geteuid() == 0
