@@ -8,6 +8,7 @@ real machine. It needs no root and changes nothing but the simulation.
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import time
@@ -16,6 +17,7 @@ from typing import Any
 from kmodtui import __version__
 from kmodtui.demo.modprobe import PATH, Outcome, Run
 from kmodtui.demo.moments import Point, at_once
+from kmodtui.demo.parameters import RefusedValueError, shown_value
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.privileged import helper
 
@@ -46,6 +48,18 @@ class SimulatedMachine(helper.Machine):
     def show_depends(self, modprobe: str, name: str) -> helper.Ended:  # noqa: ARG002
         """Return the simulated modprobe's plan; it has no install rules to follow."""
         return helper.Ended(0, self._kernel.modprobe.show_depends(name))
+
+    def write_parameter(self, name: str, key: str, value: str) -> str:
+        """Write what the kernel would show of the value; OSError where it would refuse."""
+        path = f"{self.root}/sys/module/{name}/parameters/{key}"
+        if not os.stat(path).st_mode & 0o222:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        recorded = self._kernel.recording(name)
+        try:
+            shown = shown_value(recorded.parameter_types.get(key, "") if recorded else "", value)
+        except RefusedValueError as refusal:
+            raise OSError(refusal.errno, os.strerror(refusal.errno)) from None
+        return super().write_parameter(name, key, f"{shown}\n")
 
     def check_trusted(self, status: os.stat_result, path: str) -> None:
         """Trust the recording, which belongs to whoever runs the demo."""
@@ -116,14 +130,13 @@ class SimulatedHelper:
             names = helper.checked_names(listed)
             told = {"before": self._states(names), "subject": names[0]}
             outcome = await self._operate(request, names, told)
-        except helper.Refused as refusal:
-            outcome = helper.Outcome(refusal.code, refusal.message, refusal.number)
-            told = {"subject": refusal.subject}
+        except helper.FAILURES as error:
+            outcome = helper.broken_off(error)
+            told = {"subject": getattr(error, "subject", "")}
         else:
             told["after"] = self._states(names)
-        told |= {"code": outcome.code, "message": outcome.message, "errno": outcome.number}
         took = round(time.monotonic() - began, 3)
-        self._say({"id": number, "result": {"ok": outcome.code == "done", **told, "took": took}})
+        self._say({"id": number, "result": {**told, **outcome.told(), "took": took}})
 
     async def _operate(
         self, request: dict[str, Any], names: list[str], told: dict[str, Any]

@@ -26,7 +26,9 @@ from kmodtui.privileged.protocol import (
     Result,
     decode_answer,
     encode_load,
+    encode_reload,
     encode_unload,
+    encode_write_parameter,
 )
 
 LogSink = Callable[[LogRecord], None]
@@ -97,6 +99,16 @@ class HelperChannel(Protocol):
 
     async def unload(self, names: Sequence[str], on_log: LogSink | None = None) -> Result:
         """Unload modules in this order, stopping at the first that stays; see `load`."""
+        ...
+
+    async def reload(
+        self, name: str, parameters: Sequence[str] = (), on_log: LogSink | None = None
+    ) -> Result:
+        """Unload a module and load it with these parameters; see `load`."""
+        ...
+
+    async def write_parameter(self, name: str, parameter: str) -> Result:
+        """Write `key=value` to a module in the kernel; `message` is what it shows then."""
         ...
 
     async def closed(self) -> None:
@@ -188,6 +200,18 @@ class HelperClient:
     async def unload(self, names: Sequence[str], on_log: LogSink | None = None) -> Result:
         """Unload modules in this order; see `HelperChannel.unload`."""
         return await self._ask(lambda number: encode_unload(number, tuple(names)), on_log)
+
+    async def reload(
+        self, name: str, parameters: Sequence[str] = (), on_log: LogSink | None = None
+    ) -> Result:
+        """Unload a module and load it again; see `HelperChannel.reload`."""
+        return await self._ask(
+            lambda number: encode_reload(number, name, tuple(parameters)), on_log
+        )
+
+    async def write_parameter(self, name: str, parameter: str) -> Result:
+        """Write a parameter; see `HelperChannel.write_parameter`."""
+        return await self._ask(lambda number: encode_write_parameter(number, name, parameter), None)
 
     async def closed(self) -> None:
         """Return once the session has ended, by whomever."""

@@ -94,6 +94,21 @@ class Outcome(NamedTuple):
     message: str = ""
     number: int | None = None
 
+    def told(self) -> dict[str, Any]:
+        """Return it as the protocol has it."""
+        told = {"code": self.code, "message": self.message, "errno": self.number}
+        return {"ok": self.code == "done", **told}
+
+
+FAILURES = (Refused, OSError, subprocess.SubprocessError)
+
+
+def broken_off(error: Exception) -> Outcome:
+    """Return the outcome of an operation that one of FAILURES has ended."""
+    if isinstance(error, Refused):
+        return Outcome(error.code, error.message, error.number)
+    return Outcome("failed", str(error), getattr(error, "errno", None))
+
 
 # An operation yields (module, command) for each program it wants run, is sent how that
 # ended, and returns the outcome.
@@ -174,6 +189,18 @@ class Machine:
         """Return what modprobe would do to load a module: `insmod PATH` or `install COMMAND`s."""
         return run_briefly([modprobe, "--show-depends", "--", name])
 
+    def write_parameter(self, name: str, key: str, value: str) -> str:
+        """Write a parameter; return what is shown of it then. OSError if the kernel refuses."""
+        path = f"{self.root}/sys/module/{name}/parameters/{key}"
+        target = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(target, "wb", buffering=0) as file:
+            file.write(value.encode())
+        try:
+            with open(path, encoding="utf-8", errors="backslashreplace") as file:
+                return file.read(4096).rstrip("\n")
+        except OSError:
+            return ""  # this one can only be written
+
     def check_trusted(self, status: os.stat_result, path: str) -> None:
         """Refuse what others than root can write."""
         if status.st_uid != self.owner or status.st_mode & 0o022:
@@ -226,18 +253,13 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def checked_name(value: Any) -> str:
-    """Return the canonical module name."""
-    if not isinstance(value, str) or not NAME.fullmatch(value):
-        raise Refused("invalid", "That is no name of a module.", errno.EINVAL)
-    return value.replace("-", "_")
-
-
 def checked_names(value: Any) -> list[str]:
     """Return canonical module names: at least one, none twice."""
     if not isinstance(value, list) or not 1 <= len(value) <= MAX_NAMES:
         raise Refused("invalid", f"names is a list of 1 to {MAX_NAMES} names.", errno.EINVAL)
-    names = [checked_name(name) for name in value]
+    if not all(isinstance(name, str) and NAME.fullmatch(name) for name in value):
+        raise Refused("invalid", "That is no name of a module.", errno.EINVAL)
+    names = [name.replace("-", "_") for name in value]
     if len(set(names)) != len(names):
         raise Refused("invalid", "A module is named twice.", errno.EINVAL)
     return names
@@ -258,10 +280,21 @@ def checked_parameters(value: Any) -> list[str]:
 
 def load(machine: Machine, names: list[str], request: dict[str, Any]) -> Steps:
     """Load one module, and what it needs, by name."""
-    name = names[0]
-    parameters = checked_parameters(request["parameters"])
+    name, parameters = names[0], checked_parameters(request["parameters"])
     if name in machine.modules():
         raise Refused("already-loaded", "It is loaded already.", errno.EEXIST, name)
+    modprobe = loadable(machine, name, parameters)
+    ended = yield name, [modprobe, "-v", "--", name, *parameters]
+    module = machine.modules().get(name)
+    if module and module.state == "Live":
+        return Outcome("done")
+    if ended.exit == 0:
+        return Outcome("not-done", "modprobe reports success.")
+    return Outcome("failed", ended.last_line, told_errno(ended))
+
+
+def loadable(machine: Machine, name: str, parameters: list[str]) -> str:
+    """Return the modprobe that may load a module with these parameters; refuse if none may."""
     if name not in machine.index("modules.dep"):
         if name in machine.index("modules.builtin"):
             raise Refused("built-in", "It is built into the kernel.", errno.EEXIST, name)
@@ -273,13 +306,7 @@ def load(machine: Machine, names: list[str], request: dict[str, Any]) -> Steps:
         if plan.exit or "install " in plan.output:
             message = "An install rule would hand these parameters to a shell."
             raise Refused("invalid", message, errno.EINVAL, name)
-    ended = yield name, [modprobe, "-v", "--", name, *parameters]
-    module = machine.modules().get(name)
-    if module and module.state == "Live":
-        return Outcome("done")
-    if ended.exit == 0:
-        return Outcome("not-done", "modprobe reports success.")
-    return Outcome("failed", ended.last_line, told_errno(ended))
+    return modprobe
 
 
 def unload(machine: Machine, names: list[str], _: dict[str, Any]) -> Steps:
@@ -309,6 +336,26 @@ def unload(machine: Machine, names: list[str], _: dict[str, Any]) -> Steps:
     return Outcome("done")
 
 
+def reload(machine: Machine, names: list[str], request: dict[str, Any]) -> Steps:
+    """Unload one module and load it again; nothing is unloaded that could not be loaded."""
+    loadable(machine, names[0], checked_parameters(request["parameters"]))
+    outcome = yield from unload(machine, names, request)
+    if outcome.code == "done":
+        outcome = yield from load(machine, names, request)
+    return outcome
+
+
+def write_parameter(machine: Machine, names: list[str], request: dict[str, Any]) -> Steps:
+    """Write a parameter of a loaded module, not of the kernel; tell what is shown of it then."""
+    key, value = checked_parameters([request["parameter"]])[0].split("=", 1)
+    if not value:
+        raise Refused("invalid", "There is no writing nothing.", errno.EINVAL, names[0])
+    if names[0] not in machine.modules():
+        raise Refused("not-loaded", "It is not loaded.", errno.ENOENT, names[0])
+    yield from ()  # it runs no program
+    return Outcome("done", machine.write_parameter(names[0], key, value))
+
+
 def told_errno(ended: Ended) -> int | None:
     """Return the errno whose C-locale text ends modprobe's last line.
 
@@ -329,7 +376,9 @@ class Operation(NamedTuple):
 
 OPERATIONS = {
     "load": Operation(("name", "parameters"), load),
+    "reload": Operation(("name", "parameters"), reload),
     "unload": Operation(("names",), unload),
+    "write-parameter": Operation(("name", "parameter"), write_parameter),
 }
 
 
@@ -391,19 +440,11 @@ class Job:
 
     def result(self, outcome: Outcome) -> dict[str, Any]:
         """Return the answer; what the kernel shows now is read here, last."""
+        took = round(time.monotonic() - self.began, 3)
         return {
-            "ok": outcome.code == "done",
-            "code": outcome.code,
-            "message": outcome.message,
-            "errno": outcome.number,
-            "subject": self.subject,
-            "command": self.command,
-            "exit": self.exit,
-            "output": self.output,
-            "before": self.before,
-            "after": self.states(),
-            "took": round(time.monotonic() - self.began, 3),
-        }
+            **outcome.told(), "subject": self.subject, "command": self.command, "exit": self.exit,
+            "output": self.output, "before": self.before, "after": self.states(), "took": took,
+        }  # fmt: skip
 
 
 class KernelLog:
@@ -526,12 +567,9 @@ class Session:
             if not self.jobs:
                 self.log.skip()
             job = Job(self.machine, request)
-        except Refused as refusal:
-            told = {"code": refusal.code, "message": refusal.message, "errno": refusal.number}
-            self.answer(number, {"ok": False, **told, "subject": refusal.subject})
-        except (OSError, subprocess.SubprocessError) as error:
-            told = {"code": "failed", "message": str(error), "errno": getattr(error, "errno", None)}
-            self.answer(number, {"ok": False, **told})
+        except FAILURES as error:
+            subject = getattr(error, "subject", "")
+            self.answer(number, {**broken_off(error).told(), "subject": subject})
         else:
             self.jobs.append(job)
             self.look_after_jobs()
@@ -541,8 +579,8 @@ class Session:
         for job in list(self.jobs):
             try:
                 outcome = job.outcome or job.look()
-            except (Refused, OSError, subprocess.SubprocessError) as error:
-                outcome = Outcome("failed", str(error), getattr(error, "errno", None))
+            except FAILURES as error:
+                outcome = broken_off(error)
             if outcome is None and time.monotonic() - job.began >= self.limit:
                 outcome = Outcome("timeout", "It still runs, and was left to itself.")
                 self.left.append(job)
@@ -565,8 +603,8 @@ class Session:
     def answer(self, number: int | None, result: dict[str, Any]) -> None:
         """Send a result and note it down."""
         self.last = time.monotonic()
-        told = {key: result.get(key) for key in ("code", "errno", "subject", "command", "after")}
-        audit("result", f"id {number} {json.dumps(told)}")
+        kept = {key: result.get(key) for key in ("code", "errno", "subject", "command", "after")}
+        audit("result", f"id {number} {json.dumps(kept)}")
         self.send({"id": number, "result": result})
 
     def send(self, message: dict[str, Any]) -> None:

@@ -3,12 +3,14 @@
 The helper speaks first:
 
     {"hello": {"protocol": 1, "version": "0.1.0", "pid": 4711, "uid": 0,
-               "operations": ["load", "unload"], "modprobe": "/sbin/modprobe"}}
+               "operations": ["load", "unload", …], "modprobe": "/sbin/modprobe"}}
 
 Then a request, with an id of the client's choosing:
 
     {"id": 1, "op": "load", "name": "btrfs", "parameters": ["key=value"]}
     {"id": 2, "op": "unload", "names": ["btrfs"]}
+    {"id": 3, "op": "reload", "name": "btrfs", "parameters": []}
+    {"id": 4, "op": "write-parameter", "name": "nbd", "parameter": "nbds_max=4"}
 
 is answered by any number of lines that tell what is going on, and one result:
 
@@ -21,7 +23,8 @@ is answered by any number of lines that tell what is going on, and one result:
 `before` and `after` are what /proc/modules says of each module that was named:
 `Live`, `Loading`, `Unloading`, or null where it is not loaded. `ok` is true only
 if `after` is what was asked for. `subject` is the module at which it stopped, or
-the last one; `command` is what ran last, empty if nothing ran. Requests may
+the last one; `command` is what ran last, empty if nothing ran. Of a parameter that
+was written, `message` is the value that the kernel shows then. Requests may
 overlap: each answer carries the id of its request. A line that is no request at
 all is answered with id null. The session ends when the helper's standard input
 closes; where the helper ends it of itself, it says why:
@@ -153,6 +156,16 @@ def encode_load(request_id: int, name: str, parameters: tuple[str, ...]) -> byte
 def encode_unload(request_id: int, names: tuple[str, ...]) -> bytes:
     """Return the line that asks to unload modules, in this order."""
     return _line({"id": request_id, "op": "unload", "names": list(names)})
+
+
+def encode_reload(request_id: int, name: str, parameters: tuple[str, ...]) -> bytes:
+    """Return the line that asks to unload a module and load it again, with these parameters."""
+    return _line({"id": request_id, "op": "reload", "name": name, "parameters": list(parameters)})
+
+
+def encode_write_parameter(request_id: int, name: str, parameter: str) -> bytes:
+    """Return the line that asks to write `key=value`, a parameter of a module in the kernel."""
+    return _line({"id": request_id, "op": "write-parameter", "name": name, "parameter": parameter})
 
 
 def decode_answer(line: bytes) -> Answer:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kmodtui.privileged import helper
-from kmodtui.privileged.helper import Job, Machine, Refused
+from kmodtui.privileged.helper import Job, Machine
 from tests.support.helper_folder import RELEASE, HelperFolder
 
 NAMES: list[Any] = [
@@ -63,6 +63,12 @@ LINES: list[bytes] = [
     b'{"id": 1, "op": "load", "names": ["btrfs"], "parameters": []}',
     b'{"id": 1, "op": "unload", "name": "btrfs"}', b'{"id": 1, "op": "unload", "names": []}',
     b'{"id": 1, "op": "unload", "names": "btrfs"}',
+    b'{"id": 1, "op": "reload", "names": ["btrfs"], "parameters": []}',
+    b'{"id": 1, "op": "reload", "name": "btrfs"}',
+    b'{"id": 1, "op": "write-parameter", "name": "btrfs", "parameters": ["a=b"]}',
+    b'{"id": 1, "op": "write-parameter", "name": "btrfs", "parameter": "a="}',
+    b'{"id": 1, "op": "write-parameter", "name": "btrfs", "parameter": "../../x=1"}',
+    b'{"id": 1, "op": "write-parameter", "name": "..", "parameter": "a=1"}',
     b'{"id": 1, "op": "unload", "names": {"btrfs": 1}}',
     b'{"id": 1, "op": "unload", "names": ["btrfs", "btrfs"]}',
     b'{"id": 1, "op": "unload", "names": ["a-b", "a_b"]}',
@@ -96,8 +102,8 @@ def attempt(folder: HelperFolder, line: bytes) -> str:
     machine = Machine(str(folder.root), RELEASE, Path(folder.root).stat().st_uid)
     try:
         job = Job(machine, helper.parse(line))
-    except Refused as refusal:
-        return refusal.code
+    except helper.FAILURES as error:
+        return helper.broken_off(error).code
     if hasattr(job, "child"):  # it ran: let the fixture see it
         job.child.wait()
     return "ran"
@@ -107,14 +113,17 @@ def attempt(folder: HelperFolder, line: bytes) -> str:
 def test_hostile_names(folder: HelperFolder, name: Any) -> None:
     load = {"id": 1, "op": "load", "name": name, "parameters": []}
     unload = {"id": 1, "op": "unload", "names": ["btrfs", name]}
-    assert attempt(folder, json.dumps(load).encode()) == "invalid"
-    assert attempt(folder, json.dumps(unload).encode()) == "invalid"
+    write = {"id": 1, "op": "write-parameter", "name": name, "parameter": "a=b"}
+    for request in (load, {**load, "op": "reload"}, unload, write):
+        assert attempt(folder, json.dumps(request).encode()) == "invalid"
 
 
 @pytest.mark.parametrize("parameter", PARAMETERS, ids=lambda parameter: repr(parameter)[:30])
 def test_hostile_parameters(folder: HelperFolder, parameter: Any) -> None:
     load = {"id": 1, "op": "load", "name": "xor", "parameters": ["good=1", parameter]}
-    assert attempt(folder, json.dumps(load).encode()) == "invalid"
+    write = {"id": 1, "op": "write-parameter", "name": "btrfs", "parameter": parameter}
+    for request in (load, {**load, "op": "reload", "name": "btrfs"}, write):
+        assert attempt(folder, json.dumps(request).encode()) == "invalid"
 
 
 @pytest.mark.parametrize("line", LINES, ids=lambda line: repr(line)[:40])
@@ -138,7 +147,7 @@ def test_any_bytes(folder: HelperFolder, line: bytes) -> None:
     assert attempt(folder, line) == "invalid"
 
 
-@given(data=st.data(), op=st.sampled_from(["load", "unload"]), field=st.integers(0, 3))
+@given(data=st.data(), op=st.sampled_from(sorted(helper.OPERATIONS)), field=st.integers(0, 3))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_any_value_in_any_field(
     folder: HelperFolder, data: st.DataObject, op: str, field: int
@@ -146,12 +155,17 @@ def test_any_value_in_any_field(
     request: dict[str, Any] = {"id": 1, "op": op}
     if op == "load":
         request |= {"name": "btrfs", "parameters": []}  # btrfs is loaded: never run
-    else:
+    elif op == "unload":
         request |= {"names": ["gone"]}
+    else:
+        request |= {"name": "gone", "parameters": []}
+        if op == "write-parameter":
+            request |= {"parameter": "a=b"}
+            del request["parameters"]
     key = list(request)[field % len(request)]
     request[key] = data.draw(VALUES)
     answer = attempt(folder, json.dumps(request).encode("utf-8", "surrogatepass"))
-    assert answer in ("invalid", "already-loaded", "not-loaded", "unknown-module")
+    assert answer in ("invalid", "already-loaded", "not-loaded", "unknown-module", "failed")
 
 
 @given(name=st.from_regex(helper.NAME, fullmatch=True))

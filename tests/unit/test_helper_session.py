@@ -155,6 +155,61 @@ async def test_what_went_along_is_not_unloaded_again(
     assert len(folder.calls) == 1
 
 
+async def test_a_reload_takes_new_parameters(folder: HelperFolder, session: HelperClient) -> None:
+    folder.loaded("btrfs 1 0 - Live")
+    result = await session.reload("btrfs", ["a=b"])
+    assert result.ok
+    assert (result.before, result.after) == ({"btrfs": "Live"}, {"btrfs": "Live"})
+    modprobe = str(folder.root / "sbin" / "modprobe")
+    assert [call["argv"] for call in folder.calls] == [
+        [modprobe, "-v", "-r", "--", "btrfs"],
+        [modprobe, "-v", "--", "btrfs", "a=b"],
+    ]
+
+
+async def test_a_reload_ends_with_the_unloading_that_fails(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    folder.loaded("btrfs 1 1 - Live")
+    folder.behave({"btrfs": {"idle": True, "exit": 1}})
+    result = await session.reload("btrfs")
+    assert (result.code, result.errno) == (ResultCode.FAILED, errno.EAGAIN)
+    assert len(folder.calls) == 1
+
+
+async def test_what_could_not_be_loaded_again_is_not_unloaded(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    folder.loaded("strange 1 0 - Live", "btrfs 1 0 - Live")
+    assert (await session.reload("strange")).code is ResultCode.UNKNOWN_MODULE
+    folder.behave({"btrfs": {"plan": "install /bin/sh -c x"}})
+    assert (await session.reload("btrfs", ["a=$(x)"])).code is ResultCode.INVALID
+    assert (await session.reload("xor")).code is ResultCode.NOT_LOADED
+    assert [call for call in folder.calls if "--show-depends" not in call["argv"]] == []
+
+
+async def test_a_parameter_is_written_and_read_back(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    parameters = folder.root / "sys" / "module" / "nbd" / "parameters"
+    parameters.mkdir(parents=True)
+    (parameters / "nbds_max").write_text("16\n")
+    builtin = await session.write_parameter("nbd", "nbds_max=4")
+    assert (builtin.ok, builtin.code) == (False, ResultCode.NOT_LOADED)
+    assert (parameters / "nbds_max").read_text() == "16\n"
+    folder.loaded("nbd 1 0 - Live")
+    result = await session.write_parameter("nbd", "nbds_max=4")
+    assert (result.ok, result.message, result.command) == (True, "4", ())
+    assert (parameters / "nbds_max").read_text() == "4"
+    none = await session.write_parameter("nbd", "none=4")
+    assert (none.ok, none.code, none.errno) == (False, ResultCode.FAILED, errno.ENOENT)
+    (parameters / "link").symlink_to(folder.root / "behaviour.json")
+    link = await session.write_parameter("nbd", "link=4")
+    assert (link.ok, link.errno) == (False, errno.ELOOP)
+    assert not (parameters / "none").exists()
+    assert folder.calls == []
+
+
 async def test_names_are_the_kernels(folder: HelperFolder, session: HelperClient) -> None:
     folder.modules_dep("kernel/sound/snd-pcm.ko.xz:")
     assert (await session.load("snd-pcm")).after == {"snd_pcm": "Live"}

@@ -69,6 +69,26 @@ async def test_parameters_arrive(demo: Demo, channel: HelperChannel) -> None:
     assert demo.host.read("/sys/module/dummy/parameters/numdummies") == b"3\n"
 
 
+async def test_reloads_with_other_parameters(demo: Demo, channel: HelperChannel) -> None:
+    assert (await channel.load("dummy")).ok
+    assert (await channel.reload("dummy", ["numdummies=3"])).ok
+    assert demo.host.read("/sys/module/dummy/parameters/numdummies") == b"3\n"
+    assert (await channel.reload("btrfs")).code is ResultCode.NOT_LOADED
+
+
+async def test_writes_a_parameter_as_its_type_and_mode_allow(
+    demo: Demo, channel: HelperChannel
+) -> None:
+    written = await channel.write_parameter("hello", "greeting=bye")
+    assert (written.ok, written.message) == (True, "bye")
+    assert demo.host.read("/sys/module/hello/parameters/greeting") == b"bye\n"
+    assert (await channel.load("dummy")).ok
+    refused = await channel.write_parameter("dummy", "numdummies=3")
+    assert (refused.code, refused.errno) == (ResultCode.FAILED, errno.EACCES)
+    none = await channel.write_parameter("dummy", "none=3")
+    assert (none.code, none.errno) == (ResultCode.FAILED, errno.ENOENT)
+
+
 async def test_a_parameter_with_characters_that_a_shell_would_read(
     demo: Demo, channel: HelperChannel
 ) -> None:
