@@ -32,6 +32,7 @@ from kmodtui.services.monitor import Changed, Monitor, MonitorEvent
 from kmodtui.services.root import DemoRoot, LocalRoot, RootAccess
 from kmodtui.ui import app as application
 from kmodtui.ui.app import KmodtuiApp
+from kmodtui.ui.widgets.modules_pane import FLASH_SECONDS
 from tests.support.picture import png
 
 HERE = Path(__file__).parent
@@ -106,7 +107,7 @@ class Stage:
         """Wait until nothing changes for a while, flashes included."""
         before = ""
         while before != (before := self.svg()):
-            await self._pilot.pause(1.2)
+            await self._pilot.pause(FLASH_SECONDS + 0.2)
 
     def svg(self) -> str:
         svg = self.app.export_screenshot(title="kmodtui", simplify=True)
