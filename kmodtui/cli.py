@@ -12,7 +12,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from kmodtui import __version__
 from kmodtui.errors import (
@@ -87,14 +87,21 @@ def _forget_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints hold what was typed, but nothing that a terminal obeys."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(clean(message))
+
+
 def _parser() -> argparse.ArgumentParser:
     # After a verb an option that is not given must not undo the one given before it.
-    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    common = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
     common.add_argument("--root", metavar="DIR", help="look at DIR/proc, DIR/sys, DIR/lib/modules")
     common.add_argument("--kernel", metavar="RELEASE", help="modules of this release")
     common.add_argument("--demo", action="store_true", help="look at a recorded Debian system")
 
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="kmodtui",
         parents=[common],
         description="Shows what Linux kernel modules do to a running kernel. "

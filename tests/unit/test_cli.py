@@ -386,6 +386,27 @@ def test_arguments_that_make_no_sense_end_with_2(arguments: list[str], capsys: O
     assert "usage: kmodtui" in captured.err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["list", "\x1b]0;pwn\x07"],
+        ["\x1b]0;pwn\x07"],
+        ["--interval", "\x1b[31mX"],
+        ["--elevate", "\x9b31mX"],
+        ["helper", "\x1b[31mX"],
+        ["info", "xor", "--\u202etxt"],
+    ],
+)
+def test_arguments_that_make_no_sense_cannot_command_a_terminal(
+    arguments: list[str], capsys: Output
+) -> None:
+    with pytest.raises(SystemExit):
+        run(arguments)
+    text = capsys.readouterr().err
+    assert "error: " in text
+    assert all(char.isprintable() or char == "\n" for char in text)
+
+
 def test_version_and_help(capsys: Output) -> None:
     for arguments, words in (
         (["--version"], f"kmodtui {__version__}\n"),
