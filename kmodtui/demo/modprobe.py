@@ -15,7 +15,7 @@ from typing import Protocol
 
 from kmodtui.demo.moments import Call, Moment
 from kmodtui.kernel.catalog import ModuleIndex
-from kmodtui.model.modules import ModuleState, canonical
+from kmodtui.model.modules import ModuleState
 from kmodtui.privileged.protocol import LogRecord
 
 PATH = "/sbin/modprobe"
@@ -173,7 +173,7 @@ class Modprobe:
         return order
 
     def _unload(self, name: str, said: _Said) -> Call:
-        modules = self._files(name) or self._without_file(name)
+        modules = self._files(name)
         if not modules:
             found = "is builtin" if self.index.is_builtin(name) else "not found"
             raise _FatalError(errno.ENOENT, f"Module {name} {found}.")
@@ -212,10 +212,6 @@ class Modprobe:
 
     def _is_there(self, module: str) -> bool:
         return self.kernel.state(module) is not None
-
-    def _without_file(self, name: str) -> tuple[str, ...]:
-        """Return a loaded module that the index does not know: inserted by path, or upgraded."""
-        return (canonical(name),) if self._is_there(canonical(name)) else ()
 
 
 class _FatalError(Exception):

@@ -7,6 +7,7 @@ the index of the kernel and to what is loaded now.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -193,6 +194,13 @@ def plan_unload(target: str, table: ModuleTable, index: DependencyIndex) -> Plan
         raise PlanError(f"{name} is not loaded any more.", "Somebody else has unloaded it.")
     removal = _Removal(table, index)
     refused, remedy = _why_not(module, table)
+    if not refused and index.path_of(name) is None:
+        # modprobe looks for it in the index only, and never asks the kernel.
+        refused = f"modprobe does not find {name}: this release's index does not name it."
+        remedy = (
+            "It was inserted by path, or the index was written anew since. "
+            f"In a shell: sudo rmmod {shlex.quote(name)}"
+        )
     if not refused:
         removal.remove(name, "asked for")
     went = tuple(step.module for step in removal.steps)

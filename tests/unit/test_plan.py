@@ -285,6 +285,24 @@ def test_a_kernel_that_cannot_unload_says_so(machine: Machine) -> None:
     assert "cannot unload" in plan_unload("xor", table, machine.index).refused
 
 
+def test_a_module_that_the_index_does_not_name_is_refused_as_modprobe_does(
+    machine: Machine,
+) -> None:
+    """It was inserted by path, or its file has gone: modprobe looks nowhere but in the index."""
+    machine.load("dummy")
+    index = f"/lib/modules/{RELEASE}/modules.dep"
+    rows = machine.kernel.folder.read(index).splitlines(keepends=True)
+    machine.kernel.folder.write(index, b"".join(row for row in rows if b"dummy" not in row))
+    machine.index = machine.kernel.modprobe.index = read_index(machine.kernel.host, RELEASE)
+    plan = machine.unload_plan("dummy")
+    assert "this release's index does not name it" in plan.refused
+    assert plan.remedy.endswith("In a shell: sudo rmmod dummy")
+    assert plan.steps == ()
+    outcome = machine.kernel.unload("dummy")
+    assert (outcome.exit, outcome.output) == (1, "modprobe: FATAL: Module dummy not found.\n")
+    assert "dummy" in machine.kernel.loaded
+
+
 def test_a_module_that_is_not_loaded_cannot_be_unloaded(machine: Machine) -> None:
     with pytest.raises(PlanError, match="btrfs is not loaded any more"):
         machine.unload_plan("btrfs")
