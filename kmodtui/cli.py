@@ -24,7 +24,7 @@ from kmodtui.errors import (
 )
 from kmodtui.helper_verbs import add_helper_verbs, run_helper_verb
 from kmodtui.kernel.host import Host, LocalHost
-from kmodtui.model.text import clean
+from kmodtui.model.text import clean, decode
 
 INTERVALS = (0.2, 60.0)
 """Seconds between two readings: the least and the most that may be asked for."""
@@ -194,9 +194,10 @@ def _release(host: Host, options: argparse.Namespace) -> str:
 
 
 def _print_json(value: Any) -> None:
+    """Print JSON, which writes out all but ASCII in its own way, for terminals and programs."""
     import json
 
-    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
+    json.dump(value, sys.stdout, indent=2)
     print()
 
 
@@ -260,22 +261,31 @@ def _info(host: Host, options: argparse.Namespace) -> int:
 
 
 def _info_json(info: Any) -> dict[str, Any]:
+    """Return what there is to tell, as it stands: what JSON escapes need not be clean."""
+    from kmodtui.model.module_info import parameter_strings
+
     fields: dict[str, list[str]] = {}
     for field in info.fields:
-        if field.key not in ("parm", "parmtype"):
-            fields.setdefault(field.key, []).append(field.value)
+        if field.raw_key not in (b"parm", b"parmtype"):
+            fields.setdefault(decode(field.raw_key), []).append(decode(field.raw))
     signature = info.signature
     return {
-        "name": info.name,
-        "filename": info.filename,
+        # Without the surrogates of a path in Python: strict readers refuse them.
+        "name": decode(os.fsencode(info.name)),
+        "filename": decode(os.fsencode(info.filename)),
         "fields": fields,
         "parameters": [
-            {"name": p.name, "type": p.type, "description": p.description} for p in info.parameters
+            {
+                "name": decode(name),
+                "type": decode(kind or b""),
+                "description": decode(description or b""),
+            }
+            for name, description, kind in parameter_strings(info.fields)
         ],
         "signature": signature
         and {
             "id_type": signature.id_type,
-            "signer": signature.signer_name,
+            "signer": decode(signature.signer),
             "key": signature.key_id.hex(":").upper(),
             "hash": signature.hash_algorithm,
         },

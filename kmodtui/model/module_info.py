@@ -125,7 +125,7 @@ class ModuleInfo:
         """The parameters, each once, in the order of modinfo."""
         return tuple(
             Parameter(clean(decode(name)), clean(decode(kind or b"")), clean(decode(text or b"")))
-            for name, text, kind in _parameters(self.fields)
+            for name, text, kind in parameter_strings(self.fields)
         )
 
     def texts(self, key: str) -> tuple[str, ...]:
@@ -242,7 +242,7 @@ def _rows(info: ModuleInfo, root: str) -> Iterator[tuple[bytes, list[bytes]]]:
         yield b"sig_key", _hex(signature.key_id)
         yield b"sig_hashalgo", [signature.hash_algorithm.encode()]
         yield b"signature", _hex(signature.value)
-    for name, text, kind in _parameters(info.fields):
+    for name, text, kind in parameter_strings(info.fields):
         if text is None:
             yield b"parm", [name + b":" + (kind or b"")]
         elif kind is None:
@@ -258,8 +258,8 @@ def _hex(data: bytes) -> list[bytes]:
     return [text[start : start + width] for start in range(0, len(text), width)] or [b""]
 
 
-def _parameters(fields: tuple[Field, ...]) -> list[tuple[bytes, bytes | None, bytes | None]]:
-    """Return name, description and type of each parameter, in modinfo's order.
+def parameter_strings(fields: tuple[Field, ...]) -> list[tuple[bytes, bytes | None, bytes | None]]:
+    """Return name, description and type of each parameter, in modinfo's order, as they stand.
 
     modinfo puts each new name before those that it has, so the order is that of
     first appearance, backwards. A string without `:` is none.

@@ -198,19 +198,44 @@ def test_info_on_a_file_that_is_no_module(tmp_path: Path, content: bytes, capsys
     assert str(file) in captured.err
 
 
+HOSTILE = "\x1b]0;owned\x07 \u202e \x9b2J \\x1b [bold]"
+
+
 def test_what_a_module_says_cannot_command_a_terminal(tmp_path: Path, capsys: Output) -> None:
     evil = replace(
         PARTS["dummy"],
-        description="\x1b]0;owned\x07 \u202e \x9b2J [bold]",
-        modinfo=(("author", b"J\xf6rg \xff"),),
+        description=HOSTILE,
+        modinfo=(("author", b"J\xf6rg \xff"), ("parm", f"x:{HOSTILE}".encode())),
     )
     root = str(make_simulated(tmp_path, parts={"dummy": evil}).folder.root)
     assert run(["info", "dummy", "--json", "--root", root]) == 0
     text = capsys.readouterr().out
     assert all(char.isprintable() or char == "\n" for char in text)
     (info,) = json.loads(text)
-    assert info["fields"]["description"] == ["\\x1b]0;owned\\x07 \\u202e \\x9b2J [bold]"]
+    # JSON's escaping is the only one: what is read back is what stands in the file.
+    assert info["fields"]["description"] == [HOSTILE]
     assert info["fields"]["author"] == ["J\\xf6rg \\xff"]
+    assert {"name": "x", "type": "", "description": HOSTILE} in info["parameters"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
+def test_a_files_name_cannot_command_a_terminal_nor_break_the_json(
+    kernel: SimulatedKernel, root: str, tmp_path: Path, encoding: str
+) -> None:
+    honest = kernel.folder.root / f"lib/modules/{RELEASE}/kernel/drivers/net/dummy.ko"
+    file = tmp_path / "a\x9b31m\u202e\xfc.ko"
+    file.write_bytes(honest.read_bytes())
+    odd = os.fsencode(tmp_path) + b"/b\xff.ko"
+    Path(os.fsdecode(odd)).write_bytes(honest.read_bytes())
+    found = process(
+        ["info", str(file), os.fsdecode(odd), "--json"], environment={"PYTHONIOENCODING": encoding}
+    )
+    assert found.stderr == b""
+    assert all(char in b"\n" or 0x20 <= char < 0x7F for char in found.stdout)
+    first, second = json.loads(found.stdout)
+    assert first["filename"] == str(file)
+    assert first["name"] == "a\x9b31m\u202e\xfc"
+    assert second["filename"] == f"{tmp_path}/b\\xff.ko"
 
 
 # tree
