@@ -48,12 +48,14 @@ def open_unpacked(host: Host, path: str, limit: int = MAX_SIZE) -> BinaryIO:
         limit: bytes that it may unpack to.
 
     Raises:
-        UnreadableError: it is not there, may not be read, or unpacking needs what is missing.
+        UnreadableError: it is not there, may not be read, or unpacking needs what is missing:
+            memory, or a Python that knows the format.
         ModuleFileError: it is no regular file, is empty, damaged or unpacks to more than `limit`.
     """
     try:
         # Opening a pipe would wait for its other end, so look before opening.
-        if not stat.S_ISREG(host.stat(path).st_mode):
+        status = host.stat(path)
+        if not stat.S_ISREG(status.st_mode):
             raise ModuleFileError(f"{clean(path)} is no regular file.")
         file = host.open(path)
     except OSError as error:
@@ -66,7 +68,12 @@ def open_unpacked(host: Host, path: str, limit: int = MAX_SIZE) -> BinaryIO:
             file.seek(0)
             return file
         with file:
-            return io.BytesIO(_unpacked(path, start, file, limit))
+            return io.BytesIO(_unpacked(path, start, file, status.st_size, limit))
+    except MemoryError:
+        file.close()
+        raise UnreadableError(
+            f"{clean(path)} cannot be unpacked: there is not enough memory for it."
+        ) from None
     except OSError as error:
         file.close()
         raise unreadable(path, error) from None
@@ -87,9 +94,10 @@ def unreadable(path: str, error: OSError) -> UnreadableError:
     return UnreadableError(f"{shown} cannot be read: {why}.", again)
 
 
-def _unpacked(path: str, start: bytes, file: BinaryIO, limit: int) -> bytes:
+def _unpacked(path: str, start: bytes, file: BinaryIO, size_packed: int, limit: int) -> bytes:
+    # An unbuffered file takes memory for all that is asked for, however short it is.
     # Nothing that unpacks to `limit` bytes is much longer than that when packed.
-    packed = start + (file.read(limit) or b"")
+    packed = start + (file.read(min(limit, size_packed) + 1) or b"")
     pieces: list[bytes] = []
     size = 0
     # Tools that work in parallel write several streams, one after another.
@@ -97,7 +105,7 @@ def _unpacked(path: str, start: bytes, file: BinaryIO, limit: int) -> bytes:
         decompressor, damage = _decompressor(packed)
         try:
             piece = decompressor.decompress(packed, limit + 1 - size)
-        except (damage, EOFError, ValueError, MemoryError) as error:
+        except (damage, EOFError, ValueError) as error:
             raise ModuleFileError(
                 f"{clean(path)} is damaged: it cannot be unpacked ({clean(str(error))}).",
                 REINSTALL,

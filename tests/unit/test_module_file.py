@@ -319,6 +319,39 @@ def test_whatever_the_system_says_while_reading_is_told(
         read_module_file(FailingHost(host.root, code, reads), path)
 
 
+class ScarceHost(LocalHost):
+    """A system that has so many bytes of memory for each read and no more."""
+
+    def __init__(self, root: Path, memory: int) -> None:
+        super().__init__(root)
+        self.memory = memory
+
+    def open(self, path: str) -> BinaryIO:
+        host = self
+
+        class Scarce(io.FileIO):
+            def read(self, size: int | None = -1, /) -> bytes:
+                if size is None or not 0 <= size <= host.memory:
+                    raise MemoryError
+                return super().read(size)
+
+        return Scarce(self.locate(path))
+
+
+@pytest.mark.parametrize("extension", [".ko.gz", ".ko.xz", ".ko.zst"])
+def test_unpacking_takes_memory_for_the_file_and_not_for_the_largest_one(
+    host: LocalHost, extension: str
+) -> None:
+    packed = PACKERS[extension](make_module(MODINFO))
+    path = write(host, packed, f"hello{extension}")
+    scarce = ScarceHost(host.root, len(packed) + 100)
+    assert read_module_file(scarce, path) == read_module_file(host, path)
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(UnreadableError, match="not enough memory"):
+        read_module_file(ScarceHost(host.root, 64), path)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_names_in_messages_are_safe_for_a_terminal(host: LocalHost) -> None:
     message = refusal(host, b"", "\x1b[31mred.ko")
     assert "\x1b" not in message
