@@ -45,15 +45,14 @@ class Neighbours:
 
     def needs(self, name: str) -> tuple[str, ...]:
         """Return the modules that a module needs itself."""
-        if name in self._table.by_name:
+        if self._kernel_knows(name):
             return self._needs.get(name, ())
         return direct(self._index.dependencies, name) if self._index is not None else ()
 
     def users(self, name: str) -> tuple[str, ...]:
         """Return the modules that need a module themselves: loaded ones if it is loaded."""
-        module = self._table.by_name.get(name)
-        if module is not None:
-            return tuple(sorted(module.users))
+        if self._kernel_knows(name):
+            return tuple(sorted(self._table.by_name[name].users))
         index = self._index
         if index is None:
             return ()
@@ -63,16 +62,28 @@ class Neighbours:
             if name in index.dependencies(other) and name in direct(index.dependencies, other)
         )
 
+    def _kernel_knows(self, name: str) -> bool:
+        """Return whether the kernel tells who uses a module: it is loaded, and uses are counted.
+
+        A kernel that cannot unload (no CONFIG_MODULE_UNLOAD) keeps no book of them.
+        """
+        module = self._table.by_name.get(name)
+        return module is not None and module.refcount is not None
+
 
 def read_neighbours(host: Host, release: str | None) -> Neighbours:
     """Return the neighbours on `host`, of another release than the running one if it is given.
 
     What cannot be read is left out: a kernel without modules has an index still,
-    and one whose index is gone has modules.
+    and one whose index is gone has modules. Of another release there is the
+    index only: what is loaded belongs to the kernel that runs.
 
     Raises:
         KmodtuiError: neither can be read.
     """
+    running = read_system(host).release or ""
+    if release and running and release != running:
+        return Neighbours(ModuleTable(), read_index(host, release))
     problem: KmodtuiError | None = None
     index_problem: KmodtuiError | None = None
     table, index = ModuleTable(), None
@@ -81,7 +92,7 @@ def read_neighbours(host: Host, release: str | None) -> Neighbours:
     except KmodtuiError as error:
         problem = error
     try:
-        index = read_index(host, release or read_system(host).release or "")
+        index = read_index(host, release or running)
     except KmodtuiError as error:
         if problem is not None:
             raise problem from error
