@@ -193,7 +193,7 @@ def plan_unload(target: str, table: ModuleTable, index: DependencyIndex) -> Plan
     if module is None:
         raise PlanError(f"{name} is not loaded any more.", "Somebody else has unloaded it.")
     removal = _Removal(table, index)
-    refused, remedy = _why_not(module, table)
+    refused, remedy = _why_not(module)
     if not refused and index.path_of(name) is None:
         # modprobe looks for it in the index only, and never asks the kernel.
         refused = f"modprobe does not find {name}: this release's index does not name it."
@@ -220,7 +220,7 @@ def plan_unload(target: str, table: ModuleTable, index: DependencyIndex) -> Plan
     return Plan("unload", name, steps, stays, tuple(warnings), refused, remedy)
 
 
-def _why_not(module: LoadedModule, table: ModuleTable) -> tuple[str, str]:
+def _why_not(module: LoadedModule) -> tuple[str, str]:
     """Return why the kernel would refuse to unload a module, and the remedy; empty if not."""
     name = module.name
     if module.state is not ModuleState.LIVE:
@@ -230,7 +230,7 @@ def _why_not(module: LoadedModule, table: ModuleTable) -> tuple[str, str]:
     if module.permanent:
         return f"{name} is permanent: it has no way out.", "It stays until the next boot."
     if module.users:
-        users = ", ".join(user for user in module.users if user in table.by_name)
+        users = ", ".join(module.users)
         return f"{name} is in use by {users}.", f"Unload {users} first."
     if module.refcount > 0:
         references = counted(module.refcount, "reference")

@@ -263,6 +263,13 @@ def test_a_module_in_use_by_modules_names_them(machine: Machine) -> None:
     assert machine.kernel.unload("net_failover").exit != 0
 
 
+def test_users_are_named_also_where_their_own_line_was_missed(machine: Machine) -> None:
+    table = parse_modules(b"xor 1 2 btrfs,raid456, Live 0x0\nbtrfs nonsense\n")
+    plan = plan_unload("xor", table, machine.index)
+    assert plan.refused == "xor is in use by btrfs, raid456."
+    assert plan.remedy == "Unload btrfs, raid456 first."
+
+
 def test_a_module_in_use_by_something_else_counts_the_references(machine: Machine) -> None:
     machine.kernel.hold("evdev", 1)
     plan = machine.unload_plan("evdev")
