@@ -18,6 +18,8 @@ PATH = "/proc/modules"
 
 _PERMANENT = "[permanent]"
 
+_READINGS = 3  # on a machine that never stands still, one reading is as good as another
+
 _LINE = re.compile(
     r"(\S+) (\d{1,20}) (-1|-|\d{1,20}) (\S+) (Live|Loading|Unloading) 0x([0-9a-fA-F]{1,16})"
     r"(?: \(([^\s()]*)\))?",
@@ -31,17 +33,24 @@ def has_module_support(host: Host) -> bool:
 
 
 def read_modules(host: Host) -> ModuleTable:
-    """Return the modules that are loaded now.
+    """Return the modules that are loaded now, from a reading that the next one bore out.
 
     Raises:
         NoModuleSupportError: there is no /proc/modules.
         UnreadableError: it is there and cannot be read.
     """
-    return parse_modules(read_raw(host))
+    raw = read_raw(host)
+    for _ in range(_READINGS - 1):
+        # The kernel hands out a page at a time: what goes between two pages hides
+        # the line of a module that stays.
+        before, raw = raw, read_raw(host)
+        if raw == before:
+            break
+    return parse_modules(raw)
 
 
 def read_raw(host: Host) -> bytes:
-    """Return the bytes of /proc/modules; equal bytes mean that nothing changed.
+    """Return the bytes of one reading of /proc/modules; equal bytes mean that nothing changed.
 
     Raises:
         NoModuleSupportError: there is no /proc/modules.

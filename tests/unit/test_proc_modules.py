@@ -221,3 +221,26 @@ def test_a_file_that_cannot_be_read_is_told_with_its_reason(tmp_path: Path) -> N
     os.makedirs(tmp_path / "proc/modules")
     with pytest.raises(UnreadableError, match=r"/proc/modules cannot be read: Is a directory\."):
         read_modules(LocalHost(tmp_path))
+
+
+class BusyHost(LocalHost):
+    """A system whose /proc/modules is something else at each reading, in the end the last."""
+
+    def __init__(self, *readings: bytes) -> None:
+        super().__init__()
+        self.left = list(readings)
+
+    def read(self, path: str, limit: int = -1) -> bytes:
+        assert path == "/proc/modules"
+        return self.left.pop(0) if len(self.left) > 1 else self.left[0]
+
+
+def test_a_line_that_was_missed_between_two_pages_is_read_again() -> None:
+    whole = b"b 1 0 - Live 0x0\na 1 0 - Live 0x0\n"
+    missed = b"c 1 0 - Live 0x0\nb 1 0 - Live 0x0\n"  # c went while this was read
+    assert set(read_modules(BusyHost(missed, whole)).by_name) == {"a", "b"}
+
+
+def test_a_machine_that_never_stands_still_is_not_read_for_ever() -> None:
+    host = BusyHost(*(f"a {size} 0 - Live 0x0\n".encode() for size in range(9)))
+    assert read_modules(host).by_name["a"].size == 2
