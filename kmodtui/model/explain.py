@@ -24,6 +24,7 @@ from kmodtui.model.explanation import (
     Kind,
     LogLine,
     Operation,
+    speaker,
 )
 from kmodtui.model.modules import ModuleState, canonical
 from kmodtui.model.text import clean, counted
@@ -82,24 +83,29 @@ def explain_error(operation: Operation, names: Sequence[str], error: KmodtuiErro
 
 # --- it worked ----------------------------------------------------------------------------
 
-_IGNORED = re.compile(r"^([^:]+): unknown parameter '([^']*)' ignored")
+_IGNORED = re.compile(r"^[^:]+: unknown parameter '([^']*)' ignored")
 
 
 def _done(case: Case) -> Explanation:
     took = f"{case.answer.took:.2f} s"
     title = f"{'Loaded' if case.operation == 'load' else 'Unloaded'} {', '.join(case.names)}"
-    ignored = [found[2] for text in case.texts if (found := _IGNORED.match(text))]
+    inserted = case.asked.union(case.tried)
+    # Others load modules at the same moment: what the kernel said of theirs is left out.
+    ours = [text for text in case.texts if speaker(text) in inserted.union(("",))]
+    ignored = [(speaker(text), found[1], text) for text in ours if (found := _IGNORED.match(text))]
     if not ignored:
-        taints = tuple(clean(text) for text in case.texts if re.search(r"taint", text))
+        taints = tuple(clean(text) for text in ours if re.search(r"taint", text))
         return Explanation(
             clean(title), f"The kernel shows it. It took {took}.", taints, "", Kind.DONE
         )
-    named = ", ".join(ignored)
-    hints = "".join(case.near(name, case.facts.parameters) for name in ignored)
+    named = ", ".join(parameter for _, parameter, _ in ignored)
+    causes = [f"{module} has no parameter {parameter}" for module, parameter, _ in ignored]
+    own = [parameter for module, parameter, _ in ignored if module in case.asked]
+    hints = "".join(case.near(parameter, case.facts.parameters) for parameter in own)
     return Explanation(
         clean(f"{title}, but {named} did nothing"),
-        clean(f"The module has no parameter {named}; the kernel drops such a one silently."),
-        case.evidence,
+        clean(f"{', '.join(causes)}; the kernel drops such a one silently."),
+        tuple(clean(text) for _, _, text in ignored),
         clean(f"Look at the module's parameters.{hints} Reload it to set them."),
         Kind.WARNING,
     )

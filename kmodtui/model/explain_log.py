@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from kmodtui.model.explanation import Case, Explanation
+from kmodtui.model.explanation import Case, Explanation, speaker
 from kmodtui.model.text import clean
 
 Found = re.Match[str]
@@ -142,7 +142,7 @@ _RULES: tuple[tuple[re.Pattern[str], Rule], ...] = (
         _duplicate,
     ),
     (re.compile(r"(?P<what>Loading of .+ is rejected)"), _rejected),
-    (re.compile(r"Lockdown: [^:]+: (?P<what>.+) is restricted"), _locked_down),
+    (re.compile(r"^Lockdown: [^:]+: (?P<what>.*module.*) is restricted"), _locked_down),
     (re.compile(r"gave up waiting for init of module (?P<owner>[^\s.]+)"), _waited),
     (
         re.compile(
@@ -154,10 +154,18 @@ _RULES: tuple[tuple[re.Pattern[str], Rule], ...] = (
 )
 
 
+# Whom a line names in the place of a module while the kernel speaks for itself.
+_NO_MODULE = ("", "Lockdown")
+
+
 def explain_log(case: Case) -> Explanation | None:
-    """Return what the kernel itself said was wrong; None if it said nothing that is known."""
+    """Return what the kernel itself said was wrong; None if it said nothing that is known.
+
+    Others load modules at the same moment: what it said of theirs is left out.
+    """
+    ours = [text for text in case.texts if speaker(text) in case.asked.union(_NO_MODULE)]
     for pattern, rule in _RULES:
-        for text in case.texts:
+        for text in ours:
             if found := pattern.search(text):
                 return replace(rule(case, found), evidence=(clean(text),))
     return None

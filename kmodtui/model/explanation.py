@@ -16,6 +16,15 @@ Operation = Literal["load", "unload"]
 
 _EVIDENCE_LINES = 6
 
+# Some files of the kernel put `module: ` before whatever they say.
+_SPEAKER = re.compile(r"(?:module: )?([\w-]+): ")
+
+
+def speaker(text: str) -> str:
+    """Return the module that a record of the kernel log is about: `M` of `M: …`; empty if none."""
+    found = _SPEAKER.match(text)
+    return canonical(found[1]) if found else ""
+
 
 class Kind(StrEnum):
     """How an explanation is to be shown."""
@@ -130,11 +139,20 @@ class Case:
     @property
     def name(self) -> str:
         """The module at which it stopped: the file that modprobe tried last, if it told one."""
-        if self.operation == "load":
-            tried = re.findall(r"^insmod (\S+)", self.answer.output, re.MULTILINE)
-            if tried:
-                return canonical(tried[-1])
+        if self.operation == "load" and self.tried:
+            return self.tried[-1]
         return self.answer.subject or self.names[-1]
+
+    @property
+    def tried(self) -> tuple[str, ...]:
+        """The modules that modprobe tried to insert, in its order."""
+        files = re.findall(r"^insmod (\S+)", self.answer.output, re.MULTILINE)
+        return tuple(map(canonical, files))
+
+    @property
+    def asked(self) -> frozenset[str]:
+        """The modules that the request named, and the one at which it stopped."""
+        return frozenset((self.name, canonical(self.answer.subject), *self.names))
 
     @property
     def texts(self) -> list[str]:
@@ -149,7 +167,7 @@ class Case:
     @property
     def evidence(self) -> tuple[str, ...]:
         """Log lines about the module, else the last ones, else modprobe's last line."""
-        about = [text for text in self.texts if canonical(text.split(":", 1)[0]) == self.name]
+        about = [text for text in self.texts if speaker(text) == self.name]
         lines = about or [text for text in self.texts if self.name in text] or self.texts
         if not lines and self.answer.output.strip():
             lines = self.answer.output.strip().splitlines()[-1:]

@@ -176,6 +176,57 @@ def test_the_kernels_line_is_the_evidence() -> None:
     assert told.evidence == (line,)
 
 
+FOREIGN = [
+    "nvidia: Unknown symbol drm_foo (err -2)",
+    "nvidia: version magic '6.1.0-9 SMP ' should be '6.1.0-13 SMP '",
+    "module: nvidia: disagrees about version of symbol module_layout",
+    "snd-hda: `abc' invalid for parameter `index'",
+    "nvidia: module has no symbols (stripped?)",
+    "Lockdown: Xorg: raw io port access is restricted; see man kernel_lockdown.7",
+]
+
+
+@pytest.mark.parametrize("line", FOREIGN)
+def test_what_the_kernel_said_of_anothers_module_explains_nothing(line: str) -> None:
+    told = explain("load", ["btrfs"], failed(errno.ENODEV, line))
+    assert told.title == "btrfs found no device"
+
+
+@pytest.mark.parametrize("prefix", ["", "module: "])
+def test_what_the_kernel_said_of_a_dependency_explains_its_failure(prefix: str) -> None:
+    line = f"{prefix}xor_neon: Unknown symbol secret (err -2)"
+    output = "insmod /lib/modules/6.1/kernel/lib/xor-neon.ko \nmodprobe: ERROR: x\n"
+    told = explain("load", ["btrfs"], failed(errno.ENOENT, line, output=output))
+    assert told.cause.startswith("xor_neon uses the symbol secret")
+    assert told.evidence == (line,)
+
+
+def test_an_optional_dependency_that_failed_is_not_why_the_module_did() -> None:
+    line = "crc_soft: Unknown symbol secret (err -2)"
+    output = "insmod /m/crc-soft.ko\ninsmod /m/btrfs.ko\n"
+    told = explain("load", ["btrfs"], failed(errno.ENODEV, line, output=output))
+    assert told.title == "btrfs found no device"
+
+
+def test_a_success_is_not_doubted_for_anothers_lines() -> None:
+    lines = ("snd_hda: unknown parameter 'abc' ignored", "nvidia: module license taints kernel.")
+    log = tuple(LogRecord(1, 1, 4, text) for text in lines)
+    told = explain("load", ["dummy"], Result(True, ResultCode.DONE, subject="dummy", log=log))
+    assert told.kind is Kind.DONE
+    assert told.evidence == ()
+
+
+def test_an_ignored_parameter_of_a_dependency_is_told_as_the_dependencys() -> None:
+    log = (LogRecord(1, 1, 4, "xor: unknown parameter 'speeds' ignored"),)
+    output = "insmod /m/xor.ko speeds=1\ninsmod /m/btrfs.ko\n"
+    answer = Result(True, ResultCode.DONE, subject="btrfs", log=log, output=output)
+    told = explain("load", ["btrfs"], answer, Facts(parameters={"speed": "int"}))
+    assert told.kind is Kind.WARNING
+    assert told.cause.startswith("xor has no parameter speeds;")
+    assert "Did you mean" not in told.remedy
+    assert told.evidence == (log[0].text,)
+
+
 def test_a_dependency_that_fails_is_the_one_that_is_named() -> None:
     output = "insmod /lib/modules/6.1/kernel/lib/xor-neon.ko \nmodprobe: ERROR: x\n"
     told = explain("load", ["btrfs"], failed(errno.ENODEV, output=output))
