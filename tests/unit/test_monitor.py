@@ -594,6 +594,32 @@ async def test_where_uevents_were_lost_it_reads(kernel: SimulatedKernel) -> None
         assert counts((await watch.next(Changed)).change.symbols) == symbols_of("dummy")
 
 
+async def test_a_uevent_that_comes_during_the_reading_makes_it_be_read_again(
+    kernel: SimulatedKernel,
+) -> None:
+    """Another build of a module takes its place: /proc/modules is as before, its rows are not."""
+    kernel.load("dummy")
+    host = StagedHost(kernel)
+    host.source = announcer = Announcer()
+    loop = asyncio.get_running_loop()
+    reload = tuple(ModuleUevent(action, "dummy") for action in ("remove", "add"))
+
+    def reload_behind_the_reading(path: str) -> Any:
+        host.on_open = None
+        data = host.inner.read(path)
+        kernel.folder.write(path, data.replace(b"\t[dummy]", b"_rebuilt\t[dummy]"))
+        loop.call_soon_threadsafe(announcer.queue.put_nowait, reload)
+        return io.BytesIO(data)
+
+    async with watching(kernel, host) as watch:
+        host.on_open = reload_behind_the_reading
+        kernel.load("tun")
+        watch.monitor.read_now()
+        told = await watch.next(Changed)
+        assert [module.name for module in told.change.reloaded] == ["dummy"]
+        assert told.symbols.of("dummy").raw.count(b"_rebuilt\t") == PARTS["dummy"].symbols
+
+
 async def test_a_source_of_uevents_that_breaks_is_done_without(kernel: SimulatedKernel) -> None:
     host = StagedHost(kernel)
     host.source = announcer = Announcer()
