@@ -126,6 +126,7 @@ def plan_load(
     given = tuple(parameters)
     order = _ProbeList(index)
     order.visit(target, "asked for")
+    required = {target, *index.dependencies(target)}
     steps, warnings = [], []
     for name, reason in order.found.items():
         loaded = table.by_name.get(name)
@@ -135,9 +136,11 @@ def plan_load(
             steps.append(Step(Action.SKIP, name, f"{reason}; {state}"))
         elif index.is_builtin(name) and index.path_of(name) is None:
             steps.append(Step(Action.BUILTIN, name, f"{reason}; compiled into the kernel"))
+        elif (path := index.path_of(name)) is None and name not in required:
+            # A wish is dropped without a word, as modprobe does.
+            steps.append(Step(Action.SKIP, name, f"{reason}; it has no file"))
         else:
-            path = index.path_of(name) or ""
-            steps.append(Step(Action.INSMOD, name, reason, path, options))
+            steps.append(Step(Action.INSMOD, name, reason, path or "", options))
     if len(names) > 1:
         others = ", ".join(names[1:])
         warnings.append(f"{asked} stands for {others} as well; only {target} is loaded.")

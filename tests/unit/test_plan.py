@@ -168,6 +168,22 @@ def test_softdeps_come_and_go_as_the_plan_says(tmp_path: Path, name: str) -> Non
     assert machine.unload(name) == changes(plan)
 
 
+def test_a_softdep_without_a_file_is_skipped(tmp_path: Path) -> None:
+    """Its alias is left in modules.alias by a package that has gone."""
+    parts = {"main": Part("main.ko", 4096, softdep="pre: wished")}
+    machine = machine_with(tmp_path, parts)
+    aliases = f"/lib/modules/{RELEASE}/modules.alias"
+    left = machine.kernel.folder.read(aliases) + b"alias wished ghost\n"
+    machine.kernel.folder.write(aliases, left)
+    machine.index = machine.kernel.modprobe.index = read_index(machine.kernel.host, RELEASE)
+    plan = machine.load_plan("main")
+    assert [(step.action, step.module, step.reason) for step in plan.steps] == [
+        (Action.SKIP, "ghost", "softdep of main, before it; it has no file"),
+        (Action.INSMOD, "main", "asked for"),
+    ]
+    assert machine.load("main") == changes(plan)
+
+
 def test_reasons_say_why_each_module_is_in_the_plan(machine: Machine) -> None:
     reasons = {step.module: step.reason for step in machine.load_plan("btrfs").steps}
     assert reasons["btrfs"] == "asked for"
