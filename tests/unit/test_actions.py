@@ -1,0 +1,162 @@
+"""What came of a load or unload is what the kernel shows, whatever the helper says."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from kmodtui.demo import Demo
+from kmodtui.errors import HelperDiedError
+from kmodtui.model.explain import Explanation, Kind
+from kmodtui.privileged.client import LogSink
+from kmodtui.privileged.protocol import Hello, Result, ResultCode
+from kmodtui.services.actions import perform
+from kmodtui.services.machine import Machine
+from tests.support.simulated import make_demo
+
+DONE = Result(True, ResultCode.DONE, exit=0)
+REFUSED = Result(False, ResultCode.FAILED, errno=errno.EPERM, exit=1)
+
+
+def nothing() -> None:
+    """What a helper does that only talks."""
+
+
+@dataclass
+class Teller:
+    """A session with a helper that does one thing and then says, or dies of, something else."""
+
+    told: Result | HelperDiedError
+    does: Callable[[], object] = nothing
+    hello = Hello(1, "", 1, 0, ("load", "unload"), "/sbin/modprobe")
+    via = "told"
+    alive = True
+
+    async def load(
+        self, name: str, parameters: Sequence[str] = (), on_log: LogSink | None = None
+    ) -> Result:
+        return self._answer()
+
+    async def unload(self, names: Sequence[str], on_log: LogSink | None = None) -> Result:
+        return self._answer()
+
+    async def reload(
+        self, name: str, parameters: Sequence[str] = (), on_log: LogSink | None = None
+    ) -> Result:
+        raise NotImplementedError
+
+    async def write_parameter(self, name: str, parameter: str) -> Result:
+        raise NotImplementedError
+
+    async def closed(self) -> None:
+        await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        self.alive = False
+
+    def _answer(self) -> Result:
+        self.does()
+        if isinstance(self.told, HelperDiedError):
+            raise self.told
+        return self.told
+
+
+class Root:
+    """Root is had at once, and is this session."""
+
+    state = sentence = ""
+    denied = None
+
+    def __init__(self, channel: Teller) -> None:
+        self._channel = channel
+
+    async def open(self, _: object) -> Teller:
+        return self._channel
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Demo:
+    return make_demo(tmp_path)
+
+
+async def outcome(demo: Demo, verb: str, name: str, helper: Teller) -> Explanation:
+    machine = Machine(demo.host, Root(helper))
+    plan = await machine.plan(verb, name, ())
+    return await perform(machine, plan, nullcontext, lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("verb", "name", "words"),
+    [
+        ("load", "btrfs", "btrfs is not loaded after all"),
+        ("unload", "ext4", "ext4 is still loaded"),
+    ],
+)
+async def test_done_is_a_failure_where_the_kernel_does_not_show_it(
+    demo: Demo, verb: str, name: str, words: str
+) -> None:
+    told = await outcome(demo, verb, name, Teller(DONE))
+    assert (told.kind, told.title) == (Kind.FAILURE, words)
+
+
+async def test_done_is_a_failure_while_the_module_is_still_loading(demo: Demo) -> None:
+    def begin() -> None:
+        steps = demo.kernel.modprobe.load("dummy")
+        while demo.kernel.state("dummy") is None:
+            next(steps)
+        begun.append(steps)
+
+    begun: list[object] = []
+    told = await outcome(demo, "load", "dummy", Teller(DONE, begin))
+    assert told.kind is Kind.FAILURE
+
+
+async def test_done_is_done_where_the_kernel_shows_it(demo: Demo) -> None:
+    helper = Teller(DONE, lambda: demo.kernel.load("btrfs"))
+    told = await outcome(demo, "load", "btrfs", helper)
+    assert (told.kind, told.title) == (Kind.DONE, "Loaded btrfs")
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "words"),
+    [
+        ("/proc/sys/kernel/modules_disabled", b"1\n", "modules_disabled: 1"),
+        ("/sys/kernel/security/lockdown", b"none [integrity] confidentiality\n", "integrity"),
+        ("/proc/cmdline", b"quiet module_blacklist=btrfs\n", "module_blacklist=btrfs"),
+    ],
+)
+async def test_a_refusal_is_told_with_the_lock_that_the_kernel_shows(
+    demo: Demo, path: str, content: bytes, words: str
+) -> None:
+    demo.kernel.folder.write(path, content)
+    told = await outcome(demo, "load", "btrfs", Teller(REFUSED))
+    assert told.kind is Kind.FAILURE
+    assert words in "\n".join((told.cause, *told.evidence))
+
+
+async def test_a_lock_that_is_set_after_kmodtui_began_is_found(demo: Demo) -> None:
+    def lock() -> None:
+        demo.kernel.folder.write("/proc/sys/kernel/modules_disabled", b"1\n")
+
+    told = await outcome(demo, "unload", "hello", Teller(REFUSED, lock))
+    assert told.title == "Modules are locked until reboot"
+
+
+@pytest.mark.parametrize(
+    ("happens", "words"), [(True, "btrfs is loaded now."), (False, "btrfs is not loaded now.")]
+)
+async def test_a_helper_that_dies_is_told_with_what_the_kernel_shows_now(
+    demo: Demo, happens: bool, words: str
+) -> None:
+    death = HelperDiedError("The privileged helper has ended.", "Read again.")
+    helper = Teller(death, (lambda: demo.kernel.load("btrfs")) if happens else nothing)
+    told = await outcome(demo, "load", "btrfs", helper)
+    assert told.kind is Kind.FAILURE
+    assert told.cause.startswith("The privileged helper has ended.")
+    assert told.cause.endswith(words)
