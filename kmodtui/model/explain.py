@@ -303,7 +303,8 @@ def _by_lock(case: Case) -> Explanation | None:
             f"{verb.capitalize()} modules needs CAP_SYS_MODULE on the host.",
             remedy="Do it on the host.",
         )
-    if facts.lockdown not in ("", "none"):
+    # Lockdown asks for signatures of what is loaded; unloading is no concern of it.
+    if case.operation == "load" and facts.lockdown not in ("", "none"):
         return Explanation(
             "The kernel is locked down",
             f"Lockdown is {facts.lockdown}: unsigned modules are refused.",
