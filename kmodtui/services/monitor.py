@@ -56,11 +56,18 @@ class SymbolsRead:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """The set of live modules changed; `symbols` is the table after it."""
+    """The set of live modules changed.
+
+    Attributes:
+        change: what came and went.
+        table: the modules after it.
+        symbols: the symbol table after it; None where it could not be read, and
+            then `change.symbols_missing` says why.
+    """
 
     change: Change
     table: ModuleTable
-    symbols: SymbolTable
+    symbols: SymbolTable | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +319,7 @@ class Monitor:
         events = self._show(table)
         if change.came or change.went or change.reloaded or change.passing:
             self._changes += 1
-            events.append(Changed(change, table, reading.symbols or SymbolTable()))
+            events.append(Changed(change, table, reading.symbols))
         return events
 
     async def _bracketed_reading(self, uevents: _Uevents, before: ModuleTable | None) -> _Reading:

@@ -192,6 +192,7 @@ async def test_a_load_by_another_shell_is_one_change_with_all_that_came(
         assert (change.number, change.when, change.symbols_missing) == (1, 1234.5, "")
         assert change.memory == sum(PARTS[name].size for name in BTRFS)
         assert [module.name for module in told.table] == list(kernel.loaded)
+        assert told.symbols is not None
         assert told.symbols.counts().items() >= symbols_of(*BTRFS).items()
         await watch.turns(2)
         assert watch.events == []
@@ -358,6 +359,7 @@ async def test_a_module_that_hangs_in_its_init_does_not_hold_up_the_others(
         kernel.load("dummy")
         told = await watch.next(Changed)
         assert counts(told.change.symbols) == symbols_of("dummy")
+        assert told.symbols is not None
         assert "nbd" not in told.symbols.modules
         # It is known to hang now; nobody waits for it a second time.
         monkeypatch.setattr(monitor_module, "SETTLE_LIMIT", NEVER)
@@ -617,6 +619,7 @@ async def test_a_uevent_that_comes_during_the_reading_makes_it_be_read_again(
         watch.monitor.read_now()
         told = await watch.next(Changed)
         assert [module.name for module in told.change.reloaded] == ["dummy"]
+        assert told.symbols is not None
         assert told.symbols.of("dummy").raw.count(b"_rebuilt\t") == PARTS["dummy"].symbols
 
 
@@ -649,12 +652,14 @@ async def test_symbols_that_cannot_be_read_are_said_to_be_missing(kernel: Simula
         assert [module.name for module in told.change.came] == ["dummy"]
         assert "may not be read" in told.change.symbols_missing
         assert not told.change.symbols
+        assert told.symbols is None
         # They come back, but what happened meanwhile must not be charged to the next change.
         watch.host.on_open = None
         kernel.load("tun")
         told = await watch.next(Changed)
         assert "no earlier reading" in told.change.symbols_missing
         assert not told.change.symbols
+        assert told.symbols is not None
         assert len(told.symbols) > original.count(b"\n")
         kernel.unload("tun")
         change = (await watch.next(Changed)).change
@@ -678,9 +683,11 @@ async def test_symbols_that_were_never_readable_are_told_once_and_modules_go_on(
         await watch.turns(2)
         assert watch.events == []
         kernel.load("dummy")
-        change = (await watch.next(Changed)).change
-        assert [module.name for module in change.came] == ["dummy"]
-        assert "CONFIG_KALLSYMS" in change.symbols_missing
+        told = await watch.next(Changed)
+        assert [module.name for module in told.change.came] == ["dummy"]
+        assert "CONFIG_KALLSYMS" in told.change.symbols_missing
+        # An empty table would say that the module has no symbols.
+        assert told.symbols is None
 
 
 async def test_a_failure_that_lasts_is_told_once_and_its_end_is_noticed(
