@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from copy import copy
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import platformdirs
 
 from kmodtui.demo import open_demo
 from kmodtui.kernel.host import LocalHost
+from kmodtui.model.text import clean
 from kmodtui.services.machine import Machine
 from kmodtui.services.root import DemoRoot, LocalRoot, NoRoot, RootAccess
 from kmodtui.ui.app import KmodtuiApp
@@ -67,6 +69,20 @@ def _demo_machine(options: argparse.Namespace) -> Machine:
     return Machine(demo.host, access)
 
 
+class _OneLineEach(logging.Formatter):
+    """Each record on a line of its own, and nothing in it that a terminal obeys.
+
+    What was typed and what the kernel says goes into the log, and must not
+    look like a record itself. A traceback follows its record, indented.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        told = copy(record)
+        told.msg, told.args, told.exc_text = clean(record.getMessage()), (), None
+        first, *traceback = super().format(told).split("\n")
+        return "\n".join((first, *(f"    {clean(line)}" for line in traceback)))
+
+
 def _open_log() -> Path | None:
     """Send what the log gets to its file; None where no file can be written."""
     log = logging.getLogger("kmodtui")
@@ -75,10 +91,12 @@ def _open_log() -> Path | None:
     try:
         path = platformdirs.user_log_path("kmodtui", appauthor=False, ensure_exists=True)
         path = path / "kmodtui.log"
-        handler = RotatingFileHandler(path, maxBytes=LOG_SIZE, backupCount=1, delay=True)
+        handler = RotatingFileHandler(
+            path, maxBytes=LOG_SIZE, backupCount=1, delay=True, encoding="utf-8"
+        )
     except OSError:
         log.addHandler(logging.NullHandler())
         return None
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(_OneLineEach("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     return path
