@@ -9,6 +9,7 @@ from kmodtui.demo.simulated_helper import SimulatedHelper
 from kmodtui.errors import ElevationRefusedError
 from kmodtui.privileged.client import HelperChannel, HelperClient
 from kmodtui.privileged.elevation import Foreground
+from kmodtui.services.root import LOCKED
 
 
 class Pipe:
@@ -48,6 +49,8 @@ class RootThrough:
     """Root by way of pipes that a test holds in its hands; one for each session."""
 
     sentence = "A test lets you through."
+    held = "A test holds root."
+    state = "helper: locked"
     denied = None
 
     def __init__(self, demo: Demo, *, first: str = "") -> None:
@@ -71,6 +74,8 @@ class RootRefused:
     """A password that was wrong three times."""
 
     sentence = "sudo will ask for your password."
+    held = "A test holds root."
+    state = "helper: locked"
     denied = None
 
     async def open(self, foreground: Foreground) -> HelperChannel:
@@ -81,6 +86,8 @@ class RootBroken:
     """A fault of kmodtui itself on the way to root."""
 
     sentence = "A test breaks."
+    held = "A test holds root."
+    state = "helper: locked"
     denied = None
 
     async def open(self, foreground: Foreground) -> HelperChannel:

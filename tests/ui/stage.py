@@ -32,7 +32,7 @@ from kmodtui.ui.screens.dashboard import DashboardScreen
 from kmodtui.ui.themes import DARK
 from tests.ui.emulated import EmulatedTerminal
 
-PATIENCE = 20.0
+PATIENCE = 10.0
 """Seconds until a condition that does not come true fails the test."""
 
 SIZES = ((80, 24), (120, 40), (200, 50))

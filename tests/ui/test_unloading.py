@@ -80,6 +80,8 @@ async def test_a_module_taken_into_use_after_the_plan_is_explained(
         kernel.hold("hello", 2)
         await stage.press("y")
         await stage.until("hello is in use", "2 references to it", "Enter close")
+        assert stage.text.index("the system shows") < stage.text.index("/proc/modules: hello 2")
+        assert "modprobe printed" not in stage.text
         assert "hello" in kernel.loaded
 
 
