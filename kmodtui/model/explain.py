@@ -57,12 +57,11 @@ def explain(
         or (_by_errno(case) if operation == "load" else None)
         or _unknown(case)
     )
+    if not (found.evidence or found.output or found.shown):
+        log = case.evidence
+        found = replace(found, evidence=log, output=() if log else case.last_output)
     return replace(
-        found,
-        title=clean(found.title),
-        cause=clean(found.cause),
-        evidence=found.evidence or case.evidence,
-        remedy=clean(found.remedy),
+        found, title=clean(found.title), cause=clean(found.cause), remedy=clean(found.remedy)
     )
 
 
@@ -203,8 +202,8 @@ def _not_done(case: Case) -> Explanation:
             f"{name} is not loaded after all",
             f"modprobe reported success, but the kernel does not show {name}."
             + (" An install rule replaces loading it." if rule else ""),
-            (rule,) if rule else (),
-            "Look at the rules for it in modprobe.d.",
+            remedy="Look at the rules for it in modprobe.d.",
+            shown=(clean(rule),) if rule else (),
         )
     return Explanation(
         f"{name} is still loaded",
@@ -231,29 +230,29 @@ def _by_state(case: Case) -> Explanation | None:
         return Explanation(
             f"{name} is permanent",
             f"{name} has no exit function: it stays in the kernel until the next boot.",
-            (f"/proc/modules: {name} [permanent]",),
+            shown=(f"/proc/modules: {name} [permanent]",),
         )
     if module.state is ModuleState.LOADING:
         return Explanation(
             f"{name} is still loading",
             f"{name} has not finished its init function yet.",
-            (f"/proc/modules: {name} Loading",),
-            "Try again when it is Live.",
+            shown=(f"/proc/modules: {name} Loading",),
+            remedy="Try again when it is Live.",
         )
     if module.state is ModuleState.UNLOADING:
         return Explanation(
             f"{name} is already unloading",
             f"{name} is on its way out; if it stays so, its exit function hangs.",
-            (f"/proc/modules: {name} Unloading",),
-            "Wait; if it never goes, only a reboot helps.",
+            shown=(f"/proc/modules: {name} Unloading",),
+            remedy="Wait; if it never goes, only a reboot helps.",
         )
     if module.users:
         users = ", ".join(module.users)
         return Explanation(
             f"{name} is in use by {users}",
             f"{counted(len(module.users), 'module')} of this kernel cannot do without it.",
-            (f"/proc/modules: {name} {module.refcount} {','.join(module.users)}",),
-            f"Unload {users} first.",
+            shown=(f"/proc/modules: {name} {module.refcount} {','.join(module.users)}",),
+            remedy=f"Unload {users} first.",
         )
     if module.other_references:
         count = counted(module.other_references, "reference")
@@ -261,15 +260,19 @@ def _by_state(case: Case) -> Explanation | None:
             f"{name} is in use",
             f"{count} to it, and no module's: a mount, an open file, a device or a socket. The "
             "kernel keeps no list of whose they are.",
-            (f"/proc/modules: {name} {module.refcount} -", *map(clean, case.facts.other_holders)),
-            "Find and close what uses it: unmount, stop the program, take the interface down.",
+            shown=(
+                f"/proc/modules: {name} {module.refcount} -",
+                *map(clean, case.facts.other_holders),
+            ),
+            remedy="Find and close what uses it: unmount, stop the program, take the interface "
+            "down.",
         )
     if module.refcount is None:
         return Explanation(
             "This kernel cannot unload modules",
             "It was built without CONFIG_MODULE_UNLOAD.",
-            (f"/proc/modules: {name} - -",),
-            "Reboot without loading it.",
+            shown=(f"/proc/modules: {name} - -",),
+            remedy="Reboot without loading it.",
         )
     return None
 
@@ -285,8 +288,8 @@ def _by_lock(case: Case) -> Explanation | None:
         return Explanation(
             "Modules are locked until reboot",
             f"kernel.modules_disabled is set: nobody, root included, may {case.operation} any.",
-            ("/proc/sys/kernel/modules_disabled: 1",),
-            "It cannot be taken back; reboot, and find what sets it (sysctl.d).",
+            shown=("/proc/sys/kernel/modules_disabled: 1",),
+            remedy="It cannot be taken back; reboot, and find what sets it (sysctl.d).",
         )
     for word in facts.command_line.split():
         key, _, value = word.partition("=")
@@ -294,8 +297,8 @@ def _by_lock(case: Case) -> Explanation | None:
             return Explanation(
                 f"The boot line forbids {case.name}",
                 f"The kernel was booted with module_blacklist= for {case.name}.",
-                (f"/proc/cmdline: {clean(word)}",),
-                "Take it from the boot line and reboot.",
+                shown=(f"/proc/cmdline: {clean(word)}",),
+                remedy="Take it from the boot line and reboot.",
             )
     if facts.in_user_namespace:
         return Explanation(
@@ -308,8 +311,8 @@ def _by_lock(case: Case) -> Explanation | None:
         return Explanation(
             "The kernel is locked down",
             f"Lockdown is {facts.lockdown}: unsigned modules are refused.",
-            (f"/sys/kernel/security/lockdown: {facts.lockdown}",),
-            "Sign the module and enrol its key, or switch Secure Boot off in the firmware.",
+            shown=(f"/sys/kernel/security/lockdown: {facts.lockdown}",),
+            remedy="Sign the module and enrol its key, or switch Secure Boot off in the firmware.",
         )
     return Explanation(
         "The kernel does not permit it",
@@ -330,8 +333,9 @@ def _by_errno(case: Case) -> Explanation | None:
         return Explanation(
             f"An install rule stands in for {name}",
             f"modprobe.d has a command that is run instead of loading {name}, and it failed.",
-            tuple(map(clean, filter(None, (rule, *run)))),
-            "Change or remove the rule, if you know why it is there.",
+            remedy="Change or remove the rule, if you know why it is there.",
+            output=tuple(map(clean, run)),
+            shown=(clean(rule),) if rule else (),
         )
     match case.answer.errno:
         case e.ENODEV | e.ENXIO:

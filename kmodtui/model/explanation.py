@@ -41,9 +41,11 @@ class Explanation:
     Attributes:
         title: in a few words.
         cause: the true cause, in one or two sentences.
-        evidence: lines that prove it, the kernel's own first.
+        evidence: records of the kernel log that prove it.
         remedy: what to do now; empty if there is nothing to do.
         kind: done, done with a warning, or failed.
+        output: lines of modprobe that prove it.
+        shown: lines that prove it and stand in a file of the system, each after the file's name.
     """
 
     title: str
@@ -51,6 +53,8 @@ class Explanation:
     evidence: tuple[str, ...] = ()
     remedy: str = ""
     kind: Kind = Kind.FAILURE
+    output: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
 
 
 class LogLine(Protocol):
@@ -166,12 +170,15 @@ class Case:
 
     @property
     def evidence(self) -> tuple[str, ...]:
-        """Log lines about the module, else the last ones, else modprobe's last line."""
+        """Records of the kernel log about the module, else the last ones."""
         about = [text for text in self.texts if speaker(text) == self.name]
         lines = about or [text for text in self.texts if self.name in text] or self.texts
-        if not lines and self.answer.output.strip():
-            lines = self.answer.output.strip().splitlines()[-1:]
         return tuple(clean(line) for line in lines[-_EVIDENCE_LINES:])
+
+    @property
+    def last_output(self) -> tuple[str, ...]:
+        """The last line that modprobe printed, if it printed any."""
+        return tuple(clean(line) for line in self.answer.output.strip().splitlines()[-1:])
 
     def near(self, word: str, words: Collection[str]) -> str:
         """Return ` Did you mean a, b?` or nothing."""

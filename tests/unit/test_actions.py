@@ -137,7 +137,7 @@ async def test_a_refusal_is_told_with_the_lock_that_the_kernel_shows(
     demo.kernel.folder.write(path, content)
     told = await outcome(demo, "load", "btrfs", Teller(REFUSED))
     assert told.kind is Kind.FAILURE
-    assert words in "\n".join((told.cause, *told.evidence))
+    assert words in "\n".join((told.cause, *told.shown))
 
 
 async def test_a_lock_that_is_set_after_kmodtui_began_is_found(demo: Demo) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from kmodtui.errors import ElevationRefusedError, HelperDiedError
 from kmodtui.model.explain import Explanation, Facts, Kind, explain, explain_error
 from kmodtui.model.modules import LoadedModule, ModuleState
+from kmodtui.model.text import clean
 from kmodtui.privileged.protocol import LogRecord, Result, ResultCode
 
 
@@ -161,7 +162,7 @@ ROWS = [
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.what)
 def test_a_failure_is_told_with_its_true_cause(row: Row) -> None:
     told = explain(row.operation, ["btrfs"], row.answer, row.facts)
-    text = "\n".join([told.title, told.cause, *told.evidence, told.remedy])
+    text = "\n".join([told.title, told.cause, *proof(told), told.remedy])
     for words in row.says:
         assert words in text, text
     assert told.kind is Kind.FAILURE
@@ -230,6 +231,20 @@ def test_an_ignored_parameter_of_a_dependency_is_told_as_the_dependencys() -> No
     assert told.evidence == (log[0].text,)
 
 
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.what)
+def test_each_line_that_proves_it_stands_where_it_comes_from(row: Row) -> None:
+    told = explain(row.operation, ["btrfs"], row.answer, row.facts)
+    assert set(told.evidence) <= {clean(record.text) for record in row.answer.log}
+    assert set(told.output) <= set(row.answer.output.splitlines())
+    known = ("/proc/", "/sys/", "/etc/modprobe.d/", *row.facts.other_holders)
+    assert all(line.startswith(known) for line in told.shown)
+
+
+def test_what_modprobe_printed_last_stands_in_for_a_silent_kernel() -> None:
+    told = explain("load", ["btrfs"], failed(errno.ENODEV, output="one\ntwo\n"))
+    assert (told.evidence, told.output, told.shown) == ((), ("two",), ())
+
+
 def test_a_dependency_that_fails_is_the_one_that_is_named() -> None:
     output = "insmod /lib/modules/6.1/kernel/lib/xor-neon.ko \nmodprobe: ERROR: x\n"
     told = explain("load", ["btrfs"], failed(errno.ENODEV, output=output))
@@ -286,6 +301,10 @@ def test_no_name_reaches_the_screen_unclean(name: str) -> None:
     assert_clean(explain_error("load", [name], HelperDiedError(name)))
 
 
+def proof(told: Explanation) -> tuple[str, ...]:
+    return (*told.evidence, *told.output, *told.shown)
+
+
 def assert_clean(told: Explanation) -> None:
-    for text in (told.title, told.cause, told.remedy, *told.evidence):
+    for text in (told.title, told.cause, told.remedy, *proof(told)):
         assert not re.search("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)

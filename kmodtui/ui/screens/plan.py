@@ -162,12 +162,16 @@ class PlanDialog(ModalScreen[bool]):
         if self._change is not None and told.kind is not Kind.FAILURE:
             parts += [Text(), *(self._line(line) for line in summary(self._change, self._stays))]
         log = [clean(record.text) for record in self._log]
-        evidence = [line for line in told.evidence if line not in log]
-        for heading, lines in (("kernel log of that moment", log), ("modprobe printed", evidence)):
+        log += [line for line in told.evidence if line not in log]
+        for heading, lines, telling in (
+            ("kernel log of that moment", log, told.evidence),
+            ("modprobe printed", told.output, told.output),
+            ("the system shows", told.shown, told.shown),
+        ):
             if lines:
                 parts += [Text(), self._text(heading, "dim")]
                 parts += [
-                    self._text("  " + line, "warning" if line in told.evidence else "dim")
+                    self._text("  " + line, "warning" if line in telling else "dim")
                     for line in lines
                 ]
         self._page(*parts)
