@@ -153,7 +153,7 @@ def _seconds(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text} is no number") from None
+        raise argparse.ArgumentTypeError(f"{text} is not a number") from None
     if not least <= value <= most:
         raise argparse.ArgumentTypeError(f"between {least} and {most:.0f} seconds, please")
     return value

@@ -42,7 +42,8 @@ def open_dashboard(options: argparse.Namespace, root: str | None, *, demo: bool)
         following = app.run(mouse=not options.no_mouse)
         if app.return_code:
             where = f" {log_file} has the details." if log_file else ""
-            print(f"kmodtui: it failed, which is its own fault.{where}", file=sys.stderr)  # noqa: T201
+            fault = "kmodtui failed; this is a fault of kmodtui, not of your machine."
+            print(f"{fault}{where}", file=sys.stderr)  # noqa: T201
             return app.return_code
         if following != "demo":
             return 0
@@ -54,7 +55,9 @@ def _machine(options: argparse.Namespace, root: str | None) -> Machine:
     if root is not None:
         access = NoRoot("This is a captured tree: there is no kernel that could change.")
     elif options.read_only:
-        access = NoRoot("kmodtui was started with --read-only.", "Start it without to load.")
+        access = NoRoot(
+            "kmodtui was started with --read-only.", "Start kmodtui without it to load and unload."
+        )
     else:
         access = LocalRoot(options.elevate)
     host = LocalHost(root) if root is not None else LocalHost()
@@ -65,7 +68,9 @@ def _demo_machine(options: argparse.Namespace) -> Machine:
     demo = open_demo()
     access: RootAccess = DemoRoot(demo)
     if options.read_only:
-        access = NoRoot("kmodtui was started with --read-only.", "Start it without to load.")
+        access = NoRoot(
+            "kmodtui was started with --read-only.", "Start kmodtui without it to load and unload."
+        )
     return Machine(demo.host, access)
 
 

@@ -343,7 +343,8 @@ async def test_what_others_do_meanwhile_is_not_told_as_ones_own(
 async def test_read_only_refuses_to_load_with_its_reason_and_greys_the_keys(demo: Demo) -> None:
     async with opened(demo) as stage:
         assert stage.colour_of("+ Load") == stage.colour_of("s Sort")
-    root = NoRoot("kmodtui was started with --read-only.", "Start it without to load.")
+    hint = "Start kmodtui without it to load and unload."
+    root = NoRoot("kmodtui was started with --read-only.", hint)
     async with opened(demo, root=root) as stage:
         assert "read-only" in stage.header
         assert stage.colour_of("+ Load") == stage.colour_of("- Unload")
@@ -351,7 +352,7 @@ async def test_read_only_refuses_to_load_with_its_reason_and_greys_the_keys(demo
         for key in ("plus", "minus"):
             await stage.press(key)
             await stage.until("No privilege")
-            assert "started with --read-only. Start it without to load." in stage.toasts
+            assert f"started with --read-only. {hint}" in stage.toasts
             assert stage.screen is stage.dashboard
             stage.app.clear_notifications()
             await stage.until_gone("No privilege")

@@ -432,6 +432,12 @@ def test_arguments_that_make_no_sense_cannot_command_a_terminal(
     assert all(char.isprintable() or char == "\n" for char in text)
 
 
+def test_an_interval_that_is_not_a_number_is_told_so(capsys: Output) -> None:
+    with pytest.raises(SystemExit):
+        run(["--interval", "soon"])
+    assert "argument --interval: soon is not a number" in capsys.readouterr().err
+
+
 def test_version_and_help(capsys: Output) -> None:
     for arguments, words in (
         (["--version"], f"kmodtui {__version__}\n"),
