@@ -24,7 +24,7 @@ def read_system(host: Host) -> SystemFacts:
         machine=_text(host, f"{_SYSCTL}/arch") or _own_machine(host),
         version=version,
         cmdline=_text(host, "/proc/cmdline"),
-        tainted=_number(host, f"{_SYSCTL}/tainted"),
+        tainted=read_tainted(host),
         lockdown=_chosen(_text(host, _LOCKDOWN)),
         kptr_restrict=_number(host, f"{_SYSCTL}/kptr_restrict"),
         perf_event_paranoid=_number(host, f"{_SYSCTL}/perf_event_paranoid"),
@@ -32,6 +32,11 @@ def read_system(host: Host) -> SystemFacts:
         modules_disabled=_number(host, f"{_SYSCTL}/modules_disabled"),
         sig_enforce={"Y": True, "N": False}.get(_text(host, _SIG_ENFORCE) or ""),
     )
+
+
+def read_tainted(host: Host) -> int | None:
+    """Return the taint bits of the whole kernel; None where it does not show them."""
+    return _number(host, f"{_SYSCTL}/tainted")
 
 
 def read_process(host: Host | None = None) -> ProcessFacts:

@@ -10,6 +10,7 @@ from kmodtui.kernel.sysfs import read_parameters
 from kmodtui.model.live_module import ParameterValue
 from kmodtui.model.module_info import ModuleInfo, Parameter
 from kmodtui.model.modules import LoadedModule, taint_words
+from kmodtui.model.text import clean
 from kmodtui.services.machine import Machine
 
 
@@ -86,7 +87,7 @@ def _fields(
         words = ", ".join(taint_words(loaded.taints))
         fields["taint"] = [f"{loaded.taints}: {words}"]
     if info is not None:
-        fields["filename"] = [info.filename]
+        fields["filename"] = [clean(info.filename)]
         for field in info.fields:
             # Parameters have a part of their own, the description is the headline.
             if field.key not in ("parm", "parmtype", "description"):

@@ -9,7 +9,7 @@ from kmodtui.errors import KmodtuiError, UnreadableError
 from kmodtui.kernel.catalog import ModuleIndex, read_index
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.proc_modules import read_modules
-from kmodtui.kernel.system import read_system
+from kmodtui.kernel.system import read_system, read_tainted
 from kmodtui.model.module_info import ModuleInfo
 from kmodtui.model.plan import Plan, plan_load, plan_unload
 from kmodtui.privileged.client import HelperChannel
@@ -29,6 +29,7 @@ class Machine:
         self.index_problem: KmodtuiError | None = None
         self._index: ModuleIndex | None = None
         self._index_lock = threading.Lock()
+        self._info: ModuleInfo | None = None
         self._channel: HelperChannel | None = None
 
     # What is known
@@ -57,6 +58,7 @@ class Machine:
         """Read the index anew when it is asked for next: its files have changed."""
         with self._index_lock:
             self._index = None
+        self._info = None
 
     def module_info(self, name: str) -> ModuleInfo:
         """Return what a module's file says of it. Reads files: not for the event loop.
@@ -67,11 +69,24 @@ class Machine:
         index = self.index_now()
         if index is None:
             raise self.index_problem or UnreadableError("The index of modules cannot be read.")
-        return index.read_info(name)
+        if self._info is None or self._info.name != name:
+            self._info = index.read_info(name)
+        return self._info
 
     def tainted(self) -> int:
         """Return the kernel's taint bits now."""
-        return read_system(self.host).tainted or 0
+        return read_tainted(self.host) or 0
+
+    @property
+    def kernel_words(self) -> str:
+        """Which kernel runs, and whose modules are looked at if they are another's."""
+        words = f"Linux {self.facts.release or self.release} {self.facts.machine or ''}".strip()
+        return words if self.looks_at_running else f"{words}, modules of {self.release}"
+
+    @property
+    def looks_at_running(self) -> bool:
+        """Whether the index is the running kernel's, so that a plan says what would happen."""
+        return self.facts.release in (None, self.release)
 
     async def loaded_names(self) -> frozenset[str]:
         """Return the names of the modules that are loaded now."""
@@ -105,7 +120,7 @@ class Machine:
     def root_words(self) -> str:
         """How root will be had for the next change, for a person about to confirm it."""
         if self._channel is not None and self._channel.alive:
-            return f"the helper holds root already, by way of {self._channel.via}"
+            return self.root.held
         return self.root.sentence
 
     async def channel(self, foreground: Foreground) -> HelperChannel:
@@ -117,6 +132,13 @@ class Machine:
         if self._channel is None or not self._channel.alive:
             self._channel = await self.root.open(foreground)
         return self._channel
+
+    async def helper_gone(self) -> None:
+        """Return once the session with root has ended, by whomever; at once if there is none."""
+        channel = self._channel
+        if channel is not None:
+            await channel.closed()
+            await channel.close()
 
     async def close(self) -> None:
         """Give root up, if it was had."""

@@ -29,6 +29,11 @@ class RootAccess(Protocol):
         ...
 
     @property
+    def held(self) -> str:
+        """What is true of the next change once a session stands, for the same dialog."""
+        ...
+
+    @property
     def denied(self) -> KmodtuiError | None:
         """Why root is not to be had here at all; None where it may be."""
         ...
@@ -66,6 +71,11 @@ class LocalRoot:
         return f"{self._elevation.sentence} {self._caution}".rstrip()
 
     @property
+    def held(self) -> str:
+        """The helper runs already."""
+        return f"The helper holds root already, by way of {self._elevation.name}."
+
+    @property
     def denied(self) -> KmodtuiError | None:
         """Why there is no way."""
         if isinstance(self._elevation, NoElevation):
@@ -82,7 +92,7 @@ class LocalRoot:
 class DemoRoot:
     """Root on the simulated machine, which costs nothing and changes nothing."""
 
-    sentence = NOTICE
+    sentence = held = NOTICE
     denied = None
     state = LOCKED
 
@@ -100,7 +110,7 @@ class NoRoot:
     state = "read-only"
 
     def __init__(self, reason: str, hint: str = "") -> None:
-        self.sentence = reason
+        self.sentence = self.held = reason
         self._hint = hint
 
     @property

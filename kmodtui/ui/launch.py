@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from copy import copy
 from logging.handlers import RotatingFileHandler
@@ -52,16 +53,22 @@ def open_dashboard(options: argparse.Namespace, root: str | None, *, demo: bool)
 
 def _machine(options: argparse.Namespace, root: str | None) -> Machine:
     access: RootAccess
+    host = LocalHost(root) if root is not None else LocalHost()
+    release = getattr(options, "kernel", None) or ""
     if root is not None:
         access = NoRoot("This is a captured tree: there is no kernel that could change.")
+    elif release not in ("", os.uname().release):
+        access = NoRoot(
+            f"--kernel {release} looks at the modules of a kernel that is not running.",
+            "Start kmodtui without --kernel to load and unload.",
+        )
     elif options.read_only:
         access = NoRoot(
             "kmodtui was started with --read-only.", "Start kmodtui without it to load and unload."
         )
     else:
         access = LocalRoot(options.elevate)
-    host = LocalHost(root) if root is not None else LocalHost()
-    return Machine(host, access, release=getattr(options, "kernel", None) or "")
+    return Machine(host, access, release=release)
 
 
 def _demo_machine(options: argparse.Namespace) -> Machine:

@@ -9,7 +9,6 @@ from kmodtui.demo.simulated_helper import SimulatedHelper
 from kmodtui.errors import ElevationRefusedError
 from kmodtui.privileged.client import HelperChannel, HelperClient
 from kmodtui.privileged.elevation import Foreground
-from kmodtui.services.root import LOCKED
 
 
 class Pipe:

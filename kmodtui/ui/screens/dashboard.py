@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import ClassVar
 
 from textual import events
@@ -17,12 +18,18 @@ from kmodtui.errors import KmodtuiError
 from kmodtui.model.history import Change
 from kmodtui.model.modules import ModuleTable, taint_letters
 from kmodtui.model.plan import left_behind
-from kmodtui.model.symbols import SymbolTable
 from kmodtui.model.text import counted, human_size
 from kmodtui.services.details import read_details
 from kmodtui.services.index_watch import index_changes
 from kmodtui.services.machine import Machine
-from kmodtui.services.monitor import Changed, Monitor, ReadingFailed, SymbolsRead, TableRead
+from kmodtui.services.monitor import (
+    Changed,
+    Monitor,
+    MonitorEvent,
+    ReadingFailed,
+    SymbolsRead,
+    TableRead,
+)
 from kmodtui.services.neighbours import Neighbours
 from kmodtui.ui.commands import COMMANDS, bindings
 from kmodtui.ui.desk import desk
@@ -36,6 +43,7 @@ from kmodtui.ui.widgets.key_line import KeyLine
 from kmodtui.ui.widgets.line_view import LineView
 from kmodtui.ui.widgets.modules_pane import ModulesPane
 from kmodtui.ui.widgets.symbols_pane import SymbolsPane
+from kmodtui.ui.widgets.too_small import TooSmall
 from kmodtui.ui.widgets.tree_pane import ModuleTree, TreePane
 
 PANES = {"modules": "Modules", "tree": "Tree", "info": "Info", "symbols": "Symbols"}
@@ -43,9 +51,6 @@ PANES = {"modules": "Modules", "tree": "Tree", "info": "Info", "symbols": "Symbo
 
 NARROW = 100
 """Columns below which one pane is shown at a time."""
-
-SMALLEST = (40, 10)
-"""Columns and lines below which nothing useful fits."""
 
 READING_PAUSE = 0.05
 """Seconds that the cursor has to rest on a module before its file is read."""
@@ -62,11 +67,13 @@ class DashboardScreen(Screen[None]):
         self.machine = machine
         self.monitor = monitor
         self._table = ModuleTable()
-        self._symbols = SymbolTable()
         self._front = "modules"
+        self._stopped = False
+        self._detailed: str | None = None
         self._header = HeaderLine()
         self._keys = KeyLine("dashboard")
         self._filter = FilterBar()
+        self._too_small = TooSmall()
         self._tabs = Static(id="tabs", markup=False)
         self._modules = ModulesPane()
         self._tree = TreePane()
@@ -84,7 +91,7 @@ class DashboardScreen(Screen[None]):
             yield self._tree
         yield self._filter
         yield self._keys
-        yield Static(id="too-small", markup=False)
+        yield self._too_small
 
     def on_mount(self) -> None:
         """Begin to watch the kernel."""
@@ -94,20 +101,28 @@ class DashboardScreen(Screen[None]):
 
     async def _watch(self) -> None:
         async for event in self.monitor.watch():
-            match event:
-                case TableRead(table):
-                    self._show_table(table)
-                case SymbolsRead(symbols):
-                    self._symbols = symbols
+            try:
+                await self._show(event)
+            except Exception as error:
+                # What cannot be shown once must not end the watching.
+                desk(self).report(error)
+
+    async def _show(self, event: MonitorEvent) -> None:
+        match event:
+            case TableRead(table):
+                self._show_table(table)
+            case SymbolsRead(symbols):
+                self._change_and_symbols.show_symbols(symbols)
+                self._read_index()
+            case Changed(change, table, symbols):
+                self._table = table
+                if symbols is not None:
                     self._change_and_symbols.show_symbols(symbols)
-                    self._read_index()
-                case Changed(change, table, symbols):
-                    self._table, self._symbols = table, symbols
-                    await self._show_change(change)
-                case ReadingFailed(error):
-                    desk(self).report(error)
-                    self._change_and_symbols.show_failure(str(error))
-                    self._read_index()
+                await self._show_change(change)
+            case ReadingFailed(error):
+                desk(self).report(error)
+                self._change_and_symbols.show_failure(str(error))
+                self._read_index()
 
     def _read_index(self) -> None:
         self.run_worker(self._load_index(), group="index", exclusive=True, exit_on_error=False)
@@ -129,6 +144,9 @@ class DashboardScreen(Screen[None]):
         """Show the failure of work that went on beside the screen; nothing is swallowed."""
         if event.state is WorkerState.ERROR and event.worker.error is not None:
             desk(self).report(event.worker.error)
+            if event.worker.group == "monitor":
+                self._stopped = True
+                self._show_header()
 
     # Showing
 
@@ -145,8 +163,12 @@ class DashboardScreen(Screen[None]):
         index = await self.machine.index()
         went = tuple(module.name for module in change.went)
         remaining = frozenset(self._table.by_name)
-        stays = left_behind(went, remaining, index, self._table) if index else {}
-        self._change_and_symbols.show_symbols(self._symbols)
+        stays: dict[str, str] = {}
+        try:
+            if index is not None and went:
+                stays = left_behind(went, remaining, index, self._table)
+        except KmodtuiError as error:
+            desk(self).report(error)
         self._change_and_symbols.show_change(change, stays)
         if isinstance(dialog := self.app.screen, PlanDialog):
             dialog.show_change(change, stays)
@@ -165,11 +187,11 @@ class DashboardScreen(Screen[None]):
         self._header.facts = HeaderFacts(
             badge=self.machine.host.badge,
             host=facts.hostname or "",
-            kernel=f"Linux {self.machine.release} {facts.machine or ''}".strip(),
+            kernel=self.machine.kernel_words,
             totals=totals,
             taint=taint_letters(self.machine.tainted()),
             privilege=self.machine.privilege_words,
-            paused=self.monitor.paused,
+            halt="STOPPED" if self._stopped else "PAUSED" if self.monitor.paused else "",
         )
         self._keys.grey(
             frozenset(c.id for c in COMMANDS if c.changes_kernel)
@@ -197,6 +219,10 @@ class DashboardScreen(Screen[None]):
         if name is None:
             self._info.show_details(None)
             return
+        if name != self._detailed:
+            # Whoever holds a key down passes many modules, and wants to read none of them.
+            await asyncio.sleep(READING_PAUSE)
+            self._detailed = name
         details = await read_details(self.machine, self._table.by_name.get(name), name)
         self._info.show_details(details)
 
@@ -260,14 +286,8 @@ class DashboardScreen(Screen[None]):
 
     def on_resize(self, event: events.Resize) -> None:
         """Choose between two columns and one pane; say so where not even that fits."""
-        width, height = event.size
-        self.set_class(width < NARROW, "-narrow")
-        small = width < SMALLEST[0] or height < SMALLEST[1]
-        self.set_class(small, "-too-small")
-        if small:
-            self.query_one("#too-small", Static).update(
-                f"{width}×{height} is too small: kmodtui needs {SMALLEST[0]}×{SMALLEST[1]}"
-            )
+        self.set_class(event.size.width < NARROW, "-narrow")
+        self._too_small.measure(event.size)
 
     def action_zoom(self) -> None:
         """Give the pane the whole screen, or take it back."""
@@ -376,6 +396,11 @@ class DashboardScreen(Screen[None]):
             self._planned(verb, name, parameters), group="plan", exclusive=True, exit_on_error=False
         )
 
+    async def _follow_helper(self) -> None:
+        """Say it in the header when the session with root has ended, by whomever."""
+        await self.machine.helper_gone()
+        self._show_header()
+
     async def _planned(self, verb: str, name: str, parameters: tuple[str, ...]) -> None:
         try:
             plan = await self.machine.plan(verb, name, parameters)
@@ -386,6 +411,7 @@ class DashboardScreen(Screen[None]):
         def closed(done: bool | None) -> None:
             self._show_header()
             self.monitor.read_now()
+            self.run_worker(self._follow_helper(), group="helper", exclusive=True)
             if done:
                 self._modules.select(plan.target)
                 self.action_pane("symbols")

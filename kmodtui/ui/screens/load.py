@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,6 +16,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from kmodtui.errors import KmodtuiError
 from kmodtui.model.modules import canonical
 from kmodtui.services.machine import Machine
 from kmodtui.ui.commands import bindings
@@ -92,8 +94,12 @@ class LoadDialog(ModalScreen[LoadRequest | None]):
             problem = self._machine.index_problem
             self._problem.update(str(problem) if problem else "")
             return
-        self._loaded = await self._machine.loaded_names()
-        self._names = tuple(index.names)
+        try:
+            self._loaded = await self._machine.loaded_names()
+            self._names = await asyncio.to_thread(lambda: index.names)
+        except KmodtuiError as error:
+            self._problem.update(str(error))
+            return
         self._suggest(self.query_one("#load-input", Input).value)
 
     def on_input_changed(self, event: Input.Changed) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -23,6 +24,7 @@ from kmodtui.ui.widgets.filter_bar import FilterBar
 from kmodtui.ui.widgets.header_line import HeaderFacts, HeaderLine
 from kmodtui.ui.widgets.key_line import KeyLine
 from kmodtui.ui.widgets.symbol_browser import SymbolBrowser
+from kmodtui.ui.widgets.too_small import TooSmall
 
 WHY = """\
 This kernel shows no loadable modules: /proc/modules is not there.
@@ -48,6 +50,7 @@ class NoModulesScreen(Screen[None]):
         self._browser = SymbolBrowser()
         self._frame = Vertical(classes="pane", id="symbols")
         self._filter = FilterBar()
+        self._too_small = TooSmall()
         self._hidden = False
 
     def compose(self) -> ComposeResult:
@@ -58,6 +61,7 @@ class NoModulesScreen(Screen[None]):
             yield self._browser
         yield self._filter
         yield KeyLine("barren")
+        yield self._too_small
 
     def on_mount(self) -> None:
         """Say where we are, and read the symbols."""
@@ -65,13 +69,17 @@ class NoModulesScreen(Screen[None]):
         self.query_one(HeaderLine).facts = HeaderFacts(
             badge=self._machine.host.badge,
             host=facts.hostname or "",
-            kernel=f"Linux {self._machine.release} {facts.machine or ''}".strip(),
+            kernel=self._machine.kernel_words,
             totals="no modules",
             privilege="read-only",
         )
         set_title(self._frame, "Symbols of the kernel")
         self._browser.show_rows(NO_ROWS, "Reading /proc/kallsyms…")
         self.run_worker(self._read(), group="symbols", exclusive=True, exit_on_error=False)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Say so where not even this fits."""
+        self._too_small.measure(event.size)
 
     async def _read(self) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -33,6 +34,10 @@ from kmodtui.ui.widgets.line_view import Line
 
 TICK = 0.5
 """Seconds between two updates of the elapsed time while a plan runs."""
+
+
+ROOMY = 100
+"""Columns from which each step tells its file as well."""
 
 
 class PlanDialog(ModalScreen[bool]):
@@ -109,7 +114,10 @@ class PlanDialog(ModalScreen[bool]):
         steps = self._table()
         for number, step in enumerate(plan.steps, 1):
             changes = step.action in (Action.INSMOD, Action.RMMOD)
-            reason = self._text(step.reason, "dim")
+            # The file below the release's folder: which one it is, not where all of them are.
+            file = step.path.partition(f"/{self._machine.release}/")[2] or step.path
+            roomy = self.app.size.width >= ROOMY
+            reason = self._text(f"{step.reason}  {file if roomy else ''}".rstrip(), "dim")
             if step.options:
                 reason = Text("\n").join((reason, self._text(" ".join(step.options), "accent")))
             steps.add_row(
@@ -127,7 +135,7 @@ class PlanDialog(ModalScreen[bool]):
             parts += [self._text(f"! {warning}", "warning"), Text()]
         if not plan.refused:
             how = Table.grid(padding=(0, 2, 0, 0))
-            how.add_row(self._text("command", "dim"), self._text(" ".join(plan.command)))
+            how.add_row(self._text("command", "dim"), self._text(shlex.join(plan.command)))
             how.add_row(self._text("privilege", "dim"), self._text(self._machine.root_words))
             parts.append(how)
         self._page(*parts)

@@ -23,7 +23,7 @@ class HeaderFacts:
         totals: `87 modules 14.2 MiB`.
         taint: the kernel's taint letters; empty for none.
         privilege: `read-only`, `root: asks sudo`, `root: held`…
-        paused: whether readings are suspended.
+        halt: `PAUSED` or `STOPPED` where the kernel is not read; empty where it is.
     """
 
     badge: str = ""
@@ -32,7 +32,7 @@ class HeaderFacts:
     totals: str = ""
     taint: str = ""
     privilege: str = ""
-    paused: bool = False
+    halt: str = ""
 
 
 class HeaderLine(Widget):
@@ -72,7 +72,7 @@ class HeaderLine(Widget):
         # Pieces with their importance: the least important goes first.
         pieces = [
             (9, facts.badge and f" {facts.badge} ", badge),
-            (9, "PAUSED" if facts.paused else "", warn),
+            (9, facts.halt, warn),
             (4, facts.host, strong),
             (6, kernel, dim),
             (7, facts.totals, strong),

@@ -215,7 +215,9 @@ class ModulesPane(Vertical):
                     self._lines.refresh_line(index)
         else:
             # Set, not moved: the cursor goes where its module went.
-            self._lines.cursor = place.get(selected or "", self._lines.cursor)
+            # Where a filter has hidden that module, the first that it shows is meant.
+            elsewhere = 0 if needle else self._lines.cursor
+            self._lines.cursor = place.get(selected or "", elsewhere)
             self._lines.lines_changed()
         self._caption()
         if not rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kmodtui.model.symbols import NO_ROWS, SymbolRows, type_words
+from kmodtui.model.text import clean
 from kmodtui.ui.widgets.line_view import Line, LineView, fit
 
 
@@ -14,6 +15,7 @@ class SymbolBrowser(LineView):
         self._rows = NO_ROWS
         self._filter = ""
         self._core = False
+        self._nothing = ""
         self._lines: list[bytes] = []
 
     def show_rows(self, rows: SymbolRows, empty_text: str, *, core: bool = False) -> None:
@@ -24,7 +26,7 @@ class SymbolBrowser(LineView):
             empty_text: what is said where there are none.
             core: whether the owner is the kernel itself.
         """
-        self.empty_text = empty_text
+        self._nothing = empty_text
         self._core = core
         if rows is not self._rows:
             self._rows = rows
@@ -53,7 +55,13 @@ class SymbolBrowser(LineView):
             needle = self._filter.encode()
             lines = [line for line in lines if needle in line.split(b"\t", 1)[0].split(b" ", 2)[-1]]
         self._lines = lines
+        self.empty_text = clean(self._empty())
         self.lines_changed()
+
+    def _empty(self) -> str:
+        if self._filter and len(self._rows):
+            return f"No symbol here has “{self._filter}” in its name. Esc clears."
+        return self._nothing
 
     def line_count(self) -> int:
         """Return how many symbols are shown."""
