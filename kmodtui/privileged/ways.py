@@ -32,6 +32,8 @@ from kmodtui.privileged.client import Transport
 from kmodtui.privileged.pipes import PipeTransport, Process
 
 READ_ONLY = "Everything can be looked at; loading and unloading are off."
+
+ASKS_AGAIN = "Nothing was changed; the next load or unload asks again."
 ASK_ADMINISTRATOR = "Ask the administrator of this machine, or use kmodtui to look only."
 
 
@@ -178,46 +180,46 @@ def refusal(words: str, *, interrupted: bool) -> ElevationError:
     and what is none of those is shown as it stands.
     """
     if interrupted:
-        return ElevationCancelledError("You broke off at sudo's prompt.", READ_ONLY)
+        return ElevationCancelledError("You broke off at sudo's prompt.", ASKS_AGAIN)
     last = _last_words(words, "sudo(-rs)?")
     if re.search("incorrect (password|authentication) attempt", last):
-        return ElevationRefusedError("sudo did not accept the password.", READ_ONLY)
+        return ElevationRefusedError("sudo did not accept the password.", ASKS_AGAIN)
     if " is not in the sudoers file" in words or " is not allowed to " in words:
         return ElevationRefusedError(
             "sudo does not let this user start the helper: the sudoers file does not allow it.",
             ASK_ADMINISTRATOR,
         )
     if last in ("a password is required", "no password was provided"):
-        return ElevationCancelledError("sudo was given no password.", READ_ONLY)
-    return ElevationRefusedError(f"sudo refused: {last.rstrip('.')}.", READ_ONLY)
+        return ElevationCancelledError("sudo was given no password.", ASKS_AGAIN)
+    return ElevationRefusedError(f"sudo refused: {last.rstrip('.')}.", ASKS_AGAIN)
 
 
 def doas_refusal(words: str, *, interrupted: bool) -> ElevationError:
     """Return why doas ended without running the helper; it has no locale but C."""
     if interrupted:
-        return ElevationCancelledError("You broke off at doas's prompt.", READ_ONLY)
+        return ElevationCancelledError("You broke off at doas's prompt.", ASKS_AGAIN)
     last = _last_words(words, "doas")
     if last == "Authentication failed":
-        return ElevationRefusedError("doas did not accept the password.", READ_ONLY)
+        return ElevationRefusedError("doas did not accept the password.", ASKS_AGAIN)
     if last == "Operation not permitted":
         return ElevationRefusedError(
             "doas does not let this user start the helper: /etc/doas.conf does not allow it.",
             ASK_ADMINISTRATOR,
         )
-    return ElevationRefusedError(f"doas refused: {last.rstrip('.')}.", READ_ONLY)
+    return ElevationRefusedError(f"doas refused: {last.rstrip('.')}.", ASKS_AGAIN)
 
 
 def pkexec_refusal(words: str, *, interrupted: bool) -> ElevationError:
     """Return why pkexec ended without running the helper (`man 1 pkexec`)."""
     if interrupted or "Request dismissed" in words:
-        return ElevationCancelledError("You broke off when polkit asked.", READ_ONLY)
+        return ElevationCancelledError("You broke off when polkit asked.", ASKS_AGAIN)
     if "Not authorized" in words:
         return ElevationRefusedError(
             "polkit did not accept the password, or does not let this user start the helper.",
-            READ_ONLY,
+            ASKS_AGAIN,
         )
     last = _last_words(words, "Error executing command as another user")
-    return ElevationRefusedError(f"pkexec refused: {last.rstrip('.')}.", READ_ONLY)
+    return ElevationRefusedError(f"pkexec refused: {last.rstrip('.')}.", ASKS_AGAIN)
 
 
 def _last_words(words: str, who: str) -> str:
