@@ -363,9 +363,12 @@ def _symbols(host: Host, options: argparse.Namespace) -> int:
             ]
         )
         return 0
+    # An address has as many digits as a pointer of that kernel: eight where it has 32 bits.
+    first = next((found.raw for _, found in owners if found.raw), b"")
+    digits = 8 if first.find(b" ") == 8 else 16
     for owner, symbol in rows:
         tail = f"\t[{owner}]" if owner else ""
-        print(f"{symbol.address:016x} {symbol.type} {symbol.name}{tail}")
+        print(f"{symbol.address:0{digits}x} {symbol.type} {symbol.name}{tail}")
     return 0
 
 

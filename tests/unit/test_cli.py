@@ -299,6 +299,15 @@ def test_symbols_prints_the_kernels_own_lines(
     )
 
 
+def test_symbols_of_a_32_bit_kernel_are_its_own_lines_as_well(
+    kernel: SimulatedKernel, root: str, capsys: Output
+) -> None:
+    core, rows = "00000000 A nothing\nc0008000 T _stext\n", "bf000000 t init_xor\t[xor]\n"
+    kernel.folder.write("/proc/kallsyms", (core + rows).encode())
+    assert printed(capsys, "symbols", "--root", root) == core + rows
+    assert printed(capsys, "symbols", "--module", "xor", "--root", root) == rows
+
+
 def test_symbols_of_one_module(root: str, capsys: Output) -> None:
     lines = printed(capsys, "symbols", "--module", "virtio-net", "--root", root).splitlines()
     assert len(lines) == PARTS["virtio_net"].symbols
