@@ -286,7 +286,7 @@ async def opened(
         async with app.run_test(headless=False, size=size, notifications=True) as pilot:
             stage = Stage(app, pilot, demo)
             if ready:
-                await stage.until(lambda: len(stage.dashboard._symbols))
+                await stage.until(lambda: stage.dashboard._change_and_symbols._table)
                 await stage.until(lambda: machine.index_if_read or machine.index_problem)
                 await stage.handled()
             yield stage
