@@ -70,7 +70,7 @@ class Teller:
 class Root:
     """Root is had at once, and is this session."""
 
-    state = sentence = ""
+    state = sentence = held = ""
     denied = None
 
     def __init__(self, channel: Teller) -> None:
