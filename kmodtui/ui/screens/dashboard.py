@@ -9,7 +9,6 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
-from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState
@@ -33,8 +32,8 @@ from kmodtui.services.monitor import (
 from kmodtui.services.neighbours import Neighbours
 from kmodtui.ui.commands import COMMANDS, bindings
 from kmodtui.ui.desk import desk
-from kmodtui.ui.screens.help import HelpScreen
-from kmodtui.ui.screens.load import LoadDialog, LoadRequest
+from kmodtui.ui.screens.changing import Changing
+from kmodtui.ui.screens.looking import Looking
 from kmodtui.ui.screens.plan import PlanDialog
 from kmodtui.ui.widgets.filter_bar import FilterBar
 from kmodtui.ui.widgets.header_line import HeaderFacts, HeaderLine
@@ -56,7 +55,7 @@ READING_PAUSE = 0.05
 """Seconds that the cursor has to rest on a module before its file is read."""
 
 
-class DashboardScreen(Screen[None]):
+class DashboardScreen(Changing, Looking):
     """Everything about the modules of one machine, live."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("dashboard")]
@@ -96,7 +95,7 @@ class DashboardScreen(Screen[None]):
     def on_mount(self) -> None:
         """Begin to watch the kernel."""
         self._show_front()
-        self._show_header()
+        self.show_header()
         self.run_worker(self._watch(), group="monitor", exclusive=True, exit_on_error=False)
 
     async def _watch(self) -> None:
@@ -146,7 +145,7 @@ class DashboardScreen(Screen[None]):
             desk(self).report(event.worker.error)
             if event.worker.group == "monitor":
                 self._stopped = True
-                self._show_header()
+                self.show_header()
 
     # Showing
 
@@ -154,7 +153,7 @@ class DashboardScreen(Screen[None]):
         self._table = table
         self._modules.show_table(table)
         self._show_edges()
-        self._show_header()
+        self.show_header()
         self._read_details()
         for line in table.malformed:
             desk(self).note_malformed(line)
@@ -179,7 +178,8 @@ class DashboardScreen(Screen[None]):
         neighbours = Neighbours(self._table, self.machine.index_if_read)
         self._tree.show_edges(self._table, neighbours.needs, neighbours.users)
 
-    def _show_header(self) -> None:
+    def show_header(self) -> None:
+        """Tell which machine this is and how things stand."""
         facts = self.machine.facts
         totals = ""
         if self._table.raw or len(self._table):
@@ -234,6 +234,16 @@ class DashboardScreen(Screen[None]):
             self.notify(
                 f"{message.name} is not loaded, or the filter hides it.", markup=False, timeout=4
             )
+
+    @property
+    def selected_module(self) -> str | None:
+        """The module that the cursor is on at this key press."""
+        return self._modules.selected
+
+    def show_module(self, name: str) -> None:
+        """Go to a module and to what it did to the symbols."""
+        self._modules.select(name)
+        self.action_pane("symbols")
 
     # Panes
 
@@ -347,73 +357,15 @@ class DashboardScreen(Screen[None]):
     def action_pause(self) -> None:
         """Stop reading the kernel, or go on."""
         self.monitor.paused = not self.monitor.paused
-        self._show_header()
+        self.show_header()
 
     def action_refresh_now(self) -> None:
         """Read the kernel at once."""
         self.monitor.read_now()
         # What equal bytes of /proc/modules do not tell: values of parameters, and the taint.
         self._read_details()
-        self._show_header()
-
-    def action_help(self) -> None:
-        """Show every key."""
-        self.app.push_screen(HelpScreen())
-
-    def action_palette(self) -> None:
-        """Open the palette."""
-        self.app.action_command_palette()
+        self.show_header()
 
     def action_quit(self) -> None:
         """Leave."""
         self.app.exit()
-
-    # Changing the kernel
-
-    def _may_change(self) -> bool:
-        denied = self.machine.root.denied
-        if denied is not None:
-            desk(self).report(denied)
-        return denied is None
-
-    def action_load(self) -> None:
-        """Ask which module to load."""
-        if self._may_change():
-            self.app.push_screen(LoadDialog(self.machine), self._plan_load)
-
-    def _plan_load(self, request: LoadRequest | None) -> None:
-        if request is not None:
-            self._open_plan("load", request.name, request.parameters)
-
-    def action_unload(self) -> None:
-        """Plan to unload the module that the cursor is on at this key press."""
-        name = self._modules.selected
-        if name is not None and self._may_change():
-            self._open_plan("unload", name, ())
-
-    def _open_plan(self, verb: str, name: str, parameters: tuple[str, ...]) -> None:
-        self.run_worker(
-            self._planned(verb, name, parameters), group="plan", exclusive=True, exit_on_error=False
-        )
-
-    async def _follow_helper(self) -> None:
-        """Say it in the header when the session with root has ended, by whomever."""
-        await self.machine.helper_gone()
-        self._show_header()
-
-    async def _planned(self, verb: str, name: str, parameters: tuple[str, ...]) -> None:
-        try:
-            plan = await self.machine.plan(verb, name, parameters)
-        except KmodtuiError as error:
-            desk(self).report(error)
-            return
-
-        def closed(done: bool | None) -> None:
-            self._show_header()
-            self.monitor.read_now()
-            self.run_worker(self._follow_helper(), group="helper", exclusive=True)
-            if done:
-                self._modules.select(plan.target)
-                self.action_pane("symbols")
-
-        await self.app.push_screen(PlanDialog(self.machine, self.monitor, plan), closed)
