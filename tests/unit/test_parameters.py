@@ -1,0 +1,182 @@
+"""Values of parameters are judged as the kernel judges them, before it is asked."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kmodtui.demo.parameters import RefusedValueError, shown_value
+from kmodtui.model.parameters import (
+    INTEGERS,
+    assignments,
+    problem,
+    problems,
+    same_value,
+    told_default,
+    type_words,
+    unknown_name,
+)
+
+FITS = [
+    ("bool", "y n Y N 1 0 on off ON Off yes no true false"),
+    ("invbool", "y 0"),
+    ("bint", "1 0 y off"),
+    ("byte", "0 255 0xff 0377 +7"),
+    ("short", "-32768 32767 -0x8000"),
+    ("ushort", "65535"),
+    ("int", "2147483647 -2147483648 0x7fffffff 017777777777 0"),
+    ("uint", "4294967295 0xFFFFFFFF"),
+    ("hexint", "0xdeadbeef 12"),
+    ("long", "-9223372036854775808"),
+    ("ulong", "18446744073709551615 01777777777777777777777"),
+    ("array of int", "1 1,2,3 -1,0x10"),
+    ("array of bool", "y,n,1,0"),
+    ("array of charp", "a,b,,c"),
+    ("charp", "any-thing/at.all [bracket] “”"),
+    ("string", "x" * 2000),
+    ("", "whatever 12,x"),
+    ("proto_abbrev", "bare exp any"),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [(kind, value) for kind, values in FITS for value in values.split(" ")]
+)
+def test_what_the_kernel_takes_is_no_problem(kind: str, value: str) -> None:
+    assert problem(kind, value) == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "words"),
+    [
+        ("bool", "maybe", "“maybe” is none of y, n, 1, 0, on, off."),
+        ("bool", "2", "none of"),
+        ("bool", "o", "none of"),
+        ("bool", "", "Nothing is none of"),
+        ("byte", "256", "byte goes from 0 to 255."),
+        ("byte", "-1", "byte is never negative."),
+        ("short", "32768", "short goes from -32,768 to 32,767."),
+        ("int", "2147483648", "int goes from -2,147,483,648 to 2,147,483,647."),
+        ("int", "many", "“many” is no whole number: 12, 0x0c and 014 are the same one."),
+        ("int", "1.5", "no whole number"),
+        ("int", " 1", "no whole number"),
+        ("int", "٣", "no whole number"),
+        ("int", "089", "089 begins with 0, so it is octal"),
+        ("int", "9" * 5000, "int goes from"),
+        ("ulong", "18446744073709551616", "ulong goes from"),
+        ("array of int", "1,x,3", "Value 2: “x” is no whole number"),
+        ("array of int", "1,,3", "Value 2: Nothing is no whole number"),
+        ("array of byte", "256", "byte goes from 0 to 255."),
+        ("charp", "x" * 1025, "at most 1,024 characters, this has 1,025."),
+        ("charp", 'a"b', "quotation mark"),
+        ("charp", "a\x1b[2J", "control characters"),
+        ("", "a\nb", "one line"),
+    ],
+)
+def test_what_the_kernel_would_refuse_is_told_with_the_reason(
+    kind: str, value: str, words: str
+) -> None:
+    assert words in problem(kind, value)
+
+
+@given(
+    st.sampled_from([*INTEGERS, "bool", "invbool", "bint", "array of int", "array of bool"]),
+    st.one_of(
+        st.integers(-(2**65), 2**65).map(str),
+        st.integers(0, 2**65).map(hex),
+        st.integers(0, 2**65).map(lambda number: f"0{number:o}"),
+        st.text("0123456789abcdefxXyYnNoOtT+-, ", max_size=12),
+    ),
+)
+def test_the_form_and_the_simulated_kernel_agree(kind: str, value: str) -> None:
+    if kind == "llong":  # of which the simulated kernel knows nothing
+        return
+    try:
+        shown_value(kind, value)
+    except RefusedValueError:
+        assert problem(kind, value)
+    else:
+        assert problem(kind, value) == ""
+
+
+def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:
+    known = ("numdummies", "debug")
+    words = "dummy has no parameter numdumies. Did you mean numdummies?"
+    assert unknown_name("dummy", "numdumies", known) == words
+    assert unknown_name("dummy", "zebra", known) == "dummy has no parameter zebra."
+    assert unknown_name("dummy", "x", ()) == "dummy takes no parameters, and so no x."
+    assert "no name of a parameter" in unknown_name("dummy", "a;b", known)
+
+
+def test_dashes_and_what_the_kernel_takes_for_every_module_are_known() -> None:
+    assert unknown_name("snd", "pcm-devs", ("pcm_devs",)) == ""
+    assert unknown_name("snd", "dyndbg", ()) == ""
+    assert unknown_name("snd", "async_probe", ()) == ""
+
+
+def test_everything_that_is_wrong_with_a_line_is_told() -> None:
+    types = {"numdummies": "int", "mode": "charp"}
+    given_words = ("numdummies=x", "three", "numdumies=1", "mode=a", "num-dummies=2")
+    assert problems("dummy", given_words, {**types, "num_dummies": "int"}) == (
+        "numdummies: “x” is no whole number: 12, 0x0c and 014 are the same one.",
+        "“three” is no parameter: they are written key=value.",
+        "dummy has no parameter numdumies. Did you mean numdummies?",
+    )
+    assert problems("dummy", ("unheard=1",), {}, complete=False) == ()
+    assert "at most 1,024" in problems("m", ("key=" + "x" * 1021,), {"key": "string"})[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "other", "same"),
+    [
+        ("int", "0x10", "16", True),
+        ("int", "020", "16", True),
+        ("int", "-1", "1", False),
+        ("int", "0", "-0", True),
+        ("bool", "on", "Y", True),
+        ("bool", "no", "Y", False),
+        ("array of int", "1,2", "0x1,2", True),
+        ("array of int", "1,2", "1,2,3", False),
+        ("charp", "a", "A", False),
+        ("int", "x", "x", True),
+    ],
+)
+def test_values_that_mean_the_same(kind: str, one: str, other: str, same: bool) -> None:
+    assert same_value(kind, one, other) is same
+
+
+@pytest.mark.parametrize(
+    ("kind", "description", "default"),
+    [
+        ("int", "number of network block devices (default: 16)", "16"),
+        ("int", "response delay in nanoseconds (def=0 -> ignore)", "0"),
+        ("uint", "Join time in ms (default 200ms)", "200"),
+        ("ulong", "Time in ns to complete. Default: 10,000ns", "10000"),
+        ("int", "Use netif_carrier_ok; 0 for off, 1 for on (default)", "1"),
+        ("int", "FUA support (0=off [default], 1=on)", "0"),
+        ("bool", "Enable oplocks. Default: y/Y/1", "y"),
+        ("string", 'SCSI INQUIRY product string (def="scsi_debug")', "scsi_debug"),
+        ("uint", "max blocks per cmd (def=0xffffffff)", "0xffffffff"),
+        ("int", "maximum (default: all available)", ""),
+        ("ulong", "Zone capacity. Default: Zone size", ""),
+        ("int", "Default LPM policy for mobile chipsets", ""),
+        ("int", "", ""),
+    ],
+)
+def test_the_default_that_an_author_tells_in_prose(
+    kind: str, description: str, default: str
+) -> None:
+    assert told_default(description, kind) == default
+
+
+def test_types_are_told_in_words() -> None:
+    assert type_words("bool") == "y or n"
+    assert type_words("byte") == "0 … 255"
+    assert type_words("array of int") == "a number; several with commas"
+    assert type_words("ulong") == "a number, never negative"
+    assert type_words("proto_abbrev") == "what the driver makes of it"
+
+
+def test_values_become_words_of_a_command_line() -> None:
+    assert assignments({"a": "1", "b": "x y"}) == ("a=1", "b=x y")
