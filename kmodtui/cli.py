@@ -11,20 +11,27 @@ import gc
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import Any, NoReturn
 
 from kmodtui import __version__
 from kmodtui.errors import (
     KmodtuiError,
     UnfitTerminalError,
-    UnknownModuleError,
-    UnreadableError,
     UsageError,
 )
-from kmodtui.helper_verbs import add_helper_verbs, run_helper_verb
 from kmodtui.kernel.host import Host, LocalHost
-from kmodtui.model.text import clean, decode
+from kmodtui.model.text import clean
+from kmodtui.verbs.printing import complain
+
+VERBS = {
+    "list": "the modules that are loaded, newest first",
+    "info": "what modinfo says of modules or .ko files",
+    "tree": "what a module needs, or what needs it",
+    "symbols": "the symbols of /proc/kallsyms",
+    "helper": "the root-owned copy of the helper",
+}
+"""The verbs in the order of the help, each a module of `kmodtui.verbs`."""
 
 INTERVALS = (0.2, 60.0)
 """Seconds between two readings: the least and the most that may be asked for."""
@@ -42,12 +49,11 @@ def run(arguments: list[str]) -> int:
         if options.verb is None:
             return _dashboard(options)
         _check_output()
-        verb: Callable[[Host, argparse.Namespace], int] = options.verb
-        status = verb(_host(options), options)
+        status: int = _verb(options.verb).run(_host(options), options)
         sys.stdout.flush()
         return status
     except KmodtuiError as error:
-        _complain(error)
+        complain(error)
         return error.exit_code
     except KeyboardInterrupt:
         return 130
@@ -57,16 +63,8 @@ def run(arguments: list[str]) -> int:
         return _ENDED_BY_SIGPIPE
     except OSError as error:
         _forget_output()
-        _complain(KmodtuiError(f"{error.filename or 'The output'}: {error.strerror or error}."))
+        complain(KmodtuiError(f"{error.filename or 'The output'}: {error.strerror or error}."))
         return 1
-
-
-def _complain(error: KmodtuiError) -> None:
-    # Without a standard error, print would fall back to the standard output.
-    if sys.stderr is not None:
-        print(f"kmodtui: {clean(error.message)}", file=sys.stderr)
-        if error.hint:
-            print(f"         {clean(error.hint)}", file=sys.stderr)
 
 
 def _check_output() -> None:
@@ -92,6 +90,31 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         super().error(clean(message))
+
+
+class _VerbParser(_Parser):
+    """The parser of one verb, which knows its arguments once it is asked to parse them.
+
+    So of all the verbs only the one that is typed is imported.
+    """
+
+    _known = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, as argparse does for the verb that it has found."""
+        self.learn_arguments()
+        return super().parse_known_args(args, namespace)
+
+    def learn_arguments(self) -> None:
+        """Ask the verb for its arguments, once; a verb below it has got them already."""
+        name = self.get_default("verb")
+        if name and not self._known:
+            self._known = True
+            _verb(name).add_arguments(self)
+
+
+def _verb(name: str) -> Any:
+    return import_module(f"kmodtui.verbs.{name}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -125,26 +148,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--light", action="store_true", help="for a light terminal")
     parser.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
     parser.set_defaults(verb=None)
-    verbs = parser.add_subparsers(title="verbs that print and end", metavar="VERB")
-
-    def verb(name: str, action: Callable[[Host, argparse.Namespace], int], words: str) -> Any:
-        added = verbs.add_parser(name, parents=[common], help=words, description=words)
-        added.add_argument("--json", action="store_true", help="as JSON")
-        added.set_defaults(verb=action)
-        return added
-
-    verb("list", _list, "the modules that are loaded, newest first")
-    info = verb("info", _info, "what modinfo says of modules or .ko files")
-    info.add_argument("what", nargs="+", metavar="NAME|FILE")
-    tree = verb("tree", _tree, "what a module needs, or what needs it")
-    tree.add_argument("name", metavar="NAME")
-    tree.add_argument("--reverse", action="store_true", help="what needs it")
-    symbols = verb("symbols", _symbols, "the symbols of /proc/kallsyms")
-    symbols.add_argument("--module", metavar="NAME", help="of this module only")
-    symbols.add_argument("--counts", action="store_true", help="how many each module has")
-    helper = verbs.add_parser("helper", parents=[common], help="the root-owned copy of the helper")
-    helper.set_defaults(verb=_helper)
-    add_helper_verbs(helper)
+    verbs: Any = parser.add_subparsers(
+        title="verbs that print and end", metavar="VERB", parser_class=_VerbParser
+    )
+    for name, words in VERBS.items():
+        verb = verbs.add_parser(name, parents=[common], help=words, description=words)
+        verb.set_defaults(verb=name)
     return parser
 
 
@@ -179,203 +188,6 @@ def _local_host(root: str | None) -> LocalHost:
     if not os.path.isdir(root):
         raise UsageError(f"{root} is no folder.", "--root wants one that holds proc, sys and lib.")
     return LocalHost(os.path.abspath(root))
-
-
-def _release(host: Host, options: argparse.Namespace) -> str:
-    from kmodtui.kernel.system import read_system
-
-    release: str | None = getattr(options, "kernel", None) or read_system(host).release
-    if not release:
-        raise UsageError("The kernel's release is not known.", "Say which one with --kernel.")
-    return release
-
-
-# Verbs
-
-
-def _print_json(value: Any) -> None:
-    """Print JSON, which writes out all but ASCII in its own way, for terminals and programs."""
-    import json
-
-    json.dump(value, sys.stdout, indent=2)
-    print()
-
-
-def _list(host: Host, options: argparse.Namespace) -> int:
-    from kmodtui.kernel.proc_modules import read_modules
-
-    table = read_modules(host)
-    for line in table.malformed:
-        _complain(UnreadableError(f"A line of /proc/modules makes no sense: {line}"))
-    if options.json:
-        keys = ("name", "size", "refcount", "users", "state", "taints", "permanent", "address")
-        _print_json([{key: getattr(module, key) for key in keys} for module in table])
-        return 0
-    width = max((len(module.name) for module in table), default=4)
-    print(f"{'Module':<{width}}  {'Size':>10}  {'Refs':>4}  {'State':<9}  {'Taint':<5}  Used by")
-    for module in table:
-        refs = "-" if module.refcount is None else module.refcount
-        used_by = " ".join((*(("[permanent]",) if module.permanent else ()), *module.users))
-        line = (
-            f"{module.name:<{width}}  {module.size:>10}  {refs:>4}  "
-            f"{module.state:<9}  {module.taints:<5}  {used_by}"
-        )
-        print(line.rstrip())
-    return 0
-
-
-def _info(host: Host, options: argparse.Namespace) -> int:
-    from dataclasses import replace
-
-    from kmodtui.kernel.catalog import find_module, is_path
-    from kmodtui.model.module_info import ModuleInfo, modinfo_lines, modinfo_text
-
-    infos: list[ModuleInfo] = []
-    status = 0
-    root = os.path.abspath(getattr(options, "root", "/")).rstrip("/")
-    for what in options.what:
-        try:
-            if is_path(what, LocalHost()):
-                # It needs no release, and that of another machine may well not be here.
-                infos += find_module(host, "", what, files=LocalHost())
-                continue
-            for info in find_module(host, _release(host, options), what):
-                # As `modinfo --basedir` does: where the file lies on this machine.
-                path = info.filename if info.builtin else root + info.filename
-                infos.append(replace(info, filename=path))
-        except KmodtuiError as error:
-            _complain(error)
-            status = error.exit_code
-    if options.json:
-        _print_json([_info_json(info) for info in infos])
-        return status
-    for info in infos:
-        if sys.stdout.isatty():
-            print("\n".join(modinfo_text(info)))
-        else:
-            # Bytes as they are, for whatever reads them next: the same as modinfo.
-            sys.stdout.flush()
-            sys.stdout.buffer.write(b"".join(line + b"\n" for line in modinfo_lines(info)))
-            sys.stdout.buffer.flush()
-    return status
-
-
-def _info_json(info: Any) -> dict[str, Any]:
-    """Return what there is to tell, as it stands: what JSON escapes need not be clean."""
-    from kmodtui.model.module_info import parameter_strings
-
-    fields: dict[str, list[str]] = {}
-    for field in info.fields:
-        if field.raw_key not in (b"parm", b"parmtype"):
-            fields.setdefault(decode(field.raw_key), []).append(decode(field.raw))
-    signature = info.signature
-    return {
-        # Without the surrogates of a path in Python: strict readers refuse them.
-        "name": decode(os.fsencode(info.name)),
-        "filename": decode(os.fsencode(info.filename)),
-        "fields": fields,
-        "parameters": [
-            {
-                "name": decode(name),
-                "type": decode(kind or b""),
-                "description": decode(description or b""),
-            }
-            for name, description, kind in parameter_strings(info.fields)
-        ],
-        "signature": signature
-        and {
-            "id_type": signature.id_type,
-            "signer": decode(signature.signer),
-            "key": signature.key_id.hex(":").upper(),
-            "hash": signature.hash_algorithm,
-        },
-    }
-
-
-def _tree(host: Host, options: argparse.Namespace) -> int:
-    from kmodtui.model.graph import branch_prefix, walk
-    from kmodtui.model.modules import canonical
-    from kmodtui.services.neighbours import read_neighbours
-
-    name = canonical(options.name)
-    neighbours = read_neighbours(host, getattr(options, "kernel", None))
-    if not neighbours.knows(name):
-        raise neighbours.unknown(name)
-    step = neighbours.users if options.reverse else neighbours.needs
-    nodes = list(walk(step, name))
-    if options.json:
-        _print_json(_nested(iter(nodes), neighbours.loaded))
-        return 0
-    for node in nodes:
-        marks = "" if node.name in neighbours.loaded else "  (not loaded)"
-        again = "  (see above)" if node.repeated else ""
-        print(f"{branch_prefix(node.last)}{clean(node.name)}{marks}{again}")
-    return 0
-
-
-def _nested(nodes: Iterator[Any], loaded: frozenset[str]) -> dict[str, Any]:
-    """Return a walk, which comes depth first, as objects in objects."""
-    path: list[dict[str, Any]] = []
-    for node in nodes:
-        entry: dict[str, Any] = {"name": node.name, "loaded": node.name in loaded, "modules": []}
-        if node.repeated:
-            entry["repeated"] = True
-        del path[node.depth :]
-        if path:
-            path[-1]["modules"].append(entry)
-        path.append(entry)
-    return path[0]
-
-
-def _symbols(host: Host, options: argparse.Namespace) -> int:
-    from kmodtui.kernel.kallsyms import read_symbols
-    from kmodtui.model.modules import canonical
-
-    table = read_symbols(host)
-    module = canonical(options.module) if options.module is not None else None
-    if module is not None and module not in table.modules:
-        raise UnknownModuleError(
-            f"/proc/kallsyms has no symbols of a module {module}.",
-            "It is not loaded, or has none. kmodtui list shows what is loaded.",
-        )
-    if options.counts:
-        counts = {module: len(table.of(module))} if module is not None else table.counts()
-        if options.json:
-            _print_json(counts)
-            return 0
-        for name, count in counts.items():
-            print(f"{count:>7} {name}")
-        return 0
-    owners = [(module, table.of(module))] if module is not None else [("", table.core)]
-    if module is None:
-        owners += [*table.modules.items(), *table.pseudo.items()]
-    rows = ((owner, symbol) for owner, found in owners for symbol in found)
-    if options.json:
-        _print_json(
-            [
-                {
-                    "name": symbol.name,
-                    "type": symbol.type,
-                    "module": owner or None,
-                    "address": symbol.address,
-                }
-                for owner, symbol in rows
-            ]
-        )
-        return 0
-    # An address has as many digits as a pointer of that kernel: eight where it has 32 bits.
-    first = next((found.raw for _, found in owners if found.raw), b"")
-    digits = 8 if first.find(b" ") == 8 else 16
-    for owner, symbol in rows:
-        tail = f"\t[{owner}]" if owner else ""
-        print(f"{symbol.address:0{digits}x} {symbol.type} {symbol.name}{tail}")
-    return 0
-
-
-def _helper(_: Host, options: argparse.Namespace) -> int:
-    if hasattr(options, "root") or hasattr(options, "demo"):
-        raise UsageError("The helper is this machine's.", "Leave --root and --demo out.")
-    return run_helper_verb(options)
 
 
 # The dashboard

@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from kmodtui.cli import _parser
+from kmodtui.cli import _parser, _VerbParser
 from kmodtui.ui.commands import CONTEXTS, in_context, key_words
 
 PROJECT = Path(__file__).parents[2]
@@ -36,6 +36,8 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     found = {"": _parser()}
     queue = list(found)
     for words in queue:
+        if isinstance(parser := found[words], _VerbParser):
+            parser.learn_arguments()
         for action in found[words]._actions:
             if isinstance(action, argparse._SubParsersAction):
                 verbs = {f"{words} {verb}".strip(): p for verb, p in action.choices.items()}

@@ -8,6 +8,7 @@ import pwd
 from typing import TYPE_CHECKING
 
 from kmodtui.errors import ElevationRefusedError, HelperError, UsageError
+from kmodtui.kernel.host import Host
 from kmodtui.model.text import clean
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _ANYBODY = ""
 """What --sudoers without a name stands for: whoever asks."""
 
 
-def add_helper_verbs(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the three verbs to the parser of `kmodtui helper`."""
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True, dest="helper_verb")
     install = verbs.add_parser(
@@ -39,12 +40,14 @@ def add_helper_verbs(parser: argparse.ArgumentParser) -> None:
     verbs.add_parser("uninstall", help="remove all of it; asks for root")
 
 
-def run_helper_verb(options: argparse.Namespace) -> int:
+def run(host: Host, options: argparse.Namespace) -> int:  # noqa: ARG001
     """Do what the parsed arguments ask for; return the exit status.
 
     Raises:
         KmodtuiError: it could not be done; the message says why.
     """
+    if hasattr(options, "root") or hasattr(options, "demo"):
+        raise UsageError("The helper is this machine's.", "Leave --root and --demo out.")
     if options.helper_verb == "status":
         return _status(as_json=options.json)
     from kmodtui.privileged.elevation import detect
