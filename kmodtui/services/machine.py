@@ -11,7 +11,9 @@ from kmodtui.kernel.host import Host
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.system import read_system, read_tainted
 from kmodtui.model.module_info import ModuleInfo
-from kmodtui.model.plan import Plan, plan_load, plan_unload
+from kmodtui.model.plan import Plan
+from kmodtui.model.plan_load import plan_load
+from kmodtui.model.plan_unload import plan_unload
 from kmodtui.privileged.client import HelperChannel
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services.root import RootAccess

@@ -15,7 +15,9 @@ from kmodtui.errors import PlanError, UnknownModuleError
 from kmodtui.kernel.catalog import ModuleIndex, read_index
 from kmodtui.kernel.proc_modules import parse_modules, read_modules
 from kmodtui.kernel.uevents import ModuleUevent
-from kmodtui.model.plan import Action, Plan, left_behind, plan_load, plan_unload
+from kmodtui.model.plan import Action, Option, Plan
+from kmodtui.model.plan_load import plan_load
+from kmodtui.model.plan_unload import left_behind, plan_unload
 from tests.support.simulated import make_simulated
 from tests.support.small_recording import PARTS, RELEASE, Part
 
@@ -196,7 +198,7 @@ def test_parameters_go_to_the_module_that_was_asked_for(machine: Machine) -> Non
     plan = machine.load_plan("vfat", "a=1", "b=two")
     assert {step.module: step.options for step in plan.steps} == {
         "fat": (),
-        "vfat": ("a=1", "b=two"),
+        "vfat": (Option("a=1"), Option("b=two")),
     }
     assert plan.command == ("modprobe", "--", "vfat", "a=1", "b=two")
 

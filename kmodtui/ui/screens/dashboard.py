@@ -16,7 +16,7 @@ from textual.worker import Worker, WorkerState
 from kmodtui.errors import KmodtuiError
 from kmodtui.model.history import Change
 from kmodtui.model.modules import ModuleTable, taint_letters
-from kmodtui.model.plan import left_behind
+from kmodtui.model.plan_unload import left_behind
 from kmodtui.model.text import counted, human_size
 from kmodtui.services.details import read_details
 from kmodtui.services.index_watch import index_changes

@@ -119,7 +119,8 @@ class PlanDialog(ModalScreen[bool]):
             roomy = self.app.size.width >= ROOMY
             reason = self._text(f"{step.reason}  {file if roomy else ''}".rstrip(), "dim")
             if step.options:
-                reason = Text("\n").join((reason, self._text(" ".join(step.options), "accent")))
+                options = " ".join(option.text for option in step.options)
+                reason = Text("\n").join((reason, self._text(options, "accent")))
             steps.add_row(
                 self._text(f"{number:>2}", "dim"),
                 self._text(step.action, "accent" if changes else "dim"),
