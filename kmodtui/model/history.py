@@ -1,11 +1,34 @@
-"""What happened to the modules: the difference of two readings, made one event."""
+"""What happened to the modules: each difference of two readings is an event on one clock.
+
+A `Timeline` keeps every event since the start in bounded memory. The rows of
+symbols are what is large: the newest events keep them, `ROWS_LIMIT` bytes of
+them together, and older ones keep their counts. Beyond `EVENTS_LIMIT` events the
+oldest become part of the start.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
-from kmodtui.model.modules import LoadedModule
-from kmodtui.model.symbols import SymbolDelta
+from kmodtui.model.modules import LoadedModule, ModuleTable
+from kmodtui.model.symbols import (
+    NO_ROWS,
+    OwnerDelta,
+    Symbol,
+    SymbolDelta,
+    SymbolRows,
+    SymbolTable,
+    difference,
+)
+
+ROWS_LIMIT = 8 * 1024 * 1024
+"""Bytes of symbol rows that the events of a timeline keep together: some 170,000 rows."""
+
+EVENTS_LIMIT = 2_000
+"""Events that a timeline keeps; what was before them is its start."""
 
 
 @dataclass(frozen=True)
@@ -40,3 +63,249 @@ class Change:
     def memory(self) -> int:
         """Bytes that the modules hold more (or less, negative) than before."""
         return sum(m.size for m in self.came) - sum(m.size for m in self.went)
+
+    @property
+    def rows_kept(self) -> bool:
+        """Whether the symbols themselves are here, not only how many there were."""
+        rows = (rows for owner in self.symbols.owners for rows in (owner.gained, owner.lost))
+        return not any(isinstance(one, CountedRows) for one in rows)
+
+
+@dataclass(frozen=True)
+class CountedRows(SymbolRows):
+    """Rows that are not kept any more: how many there were of each type letter.
+
+    Attributes:
+        counts: numbers by type letter, the most frequent first.
+    """
+
+    counts: tuple[tuple[str, int], ...] = ()
+
+    def __len__(self) -> int:
+        return sum(count for _, count in self.counts)
+
+    @cached_property
+    def symbols(self) -> tuple[Symbol, ...]:
+        """None: they are gone."""
+        return ()
+
+    @cached_property
+    def types(self) -> Mapping[str, int]:
+        """How many rows there were of each type letter, the most frequent first."""
+        return dict(self.counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What there is at one point.
+
+    Attributes:
+        modules: how many are in /proc/modules.
+        memory: bytes of all of them.
+        symbols: rows of the kernel and its modules; None where they could not be read.
+    """
+
+    modules: int = 0
+    memory: int = 0
+    symbols: int | None = None
+
+    @classmethod
+    def of(cls, table: ModuleTable, symbols: SymbolTable | None) -> Totals:
+        """Return what two readings show; rows of BPF and trampolines belong to no module."""
+        rows = None
+        if symbols is not None:
+            rows = len(symbols.core) + sum(map(len, symbols.modules.values()))
+        return cls(len(table), table.total_size, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A change, and what there is since then.
+
+    Attributes:
+        change: what happened.
+        totals: what there was after it.
+        stays: modules that belong to those that went and stayed, with the reason.
+    """
+
+    change: Change
+    totals: Totals
+    stays: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Every event since the start.
+
+    A *point* is a place between events: 0 is the start, `n` is right after event `n`
+    of those that are kept.
+
+    Attributes:
+        began: seconds since the epoch at the start.
+        modules: those that were loaded then, newest first.
+        totals: what there was then.
+        events: the oldest first.
+        forgotten: how many events before these are part of the start by now.
+        bare: how many of the events, from the oldest, have lost their rows.
+    """
+
+    began: float = 0.0
+    modules: tuple[LoadedModule, ...] = ()
+    totals: Totals = field(default_factory=Totals)
+    events: tuple[Event, ...] = ()
+    forgotten: int = 0
+    bare: int = 0
+
+    @classmethod
+    def begin(cls, when: float, table: ModuleTable, symbols: SymbolTable | None) -> Timeline:
+        """Return the timeline of a machine that was looked at for the first time."""
+        return cls(when, table.modules, Totals.of(table, symbols))
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def with_event(
+        self,
+        change: Change,
+        table: ModuleTable,
+        symbols: SymbolTable | None,
+        stays: Mapping[str, str] | None = None,
+    ) -> Timeline:
+        """Return the timeline with one event more, and with less of the oldest if need be."""
+        # Rows of its own: what is parsed for showing is not kept with the event.
+        event = Event(_unparsed(change), Totals.of(table, symbols), dict(stays or {}))
+        events = [*self.events, event]
+        began, modules, totals, forgotten = self.began, self.modules, self.totals, self.forgotten
+        bare = self.bare
+        if len(events) > EVENTS_LIMIT:
+            oldest = events.pop(0)
+            began, totals, forgotten = oldest.change.when, oldest.totals, forgotten + 1
+            modules = tuple(_after(oldest.change, _by_name(modules)).values())
+            bare = max(0, bare - 1)
+        size = sum(_rows_size(event.change) for event in events[bare:])
+        while size > ROWS_LIMIT and bare < len(events) - 1:
+            size -= _rows_size(events[bare].change)
+            events[bare] = replace(events[bare], change=_without_rows(events[bare].change))
+            bare += 1
+        return Timeline(began, modules, totals, tuple(events), forgotten, bare)
+
+    def totals_at(self, point: int) -> Totals:
+        """Return what there was at a point."""
+        return self.events[point - 1].totals if point else self.totals
+
+    def when(self, point: int) -> float:
+        """Return the time of a point, in seconds since the epoch."""
+        return self.events[point - 1].change.when if point else self.began
+
+    def modules_at(self, point: int) -> dict[str, LoadedModule]:
+        """Return the modules that were live at a point by name, newest first."""
+        modules = _by_name(self.modules)
+        for event in self.events[:point]:
+            modules = _after(event.change, modules)
+        return modules
+
+    def between(self, first: int, second: int) -> Change:
+        """Return what came and went from one point to the other, as one change.
+
+        `took` is the time between them. Modules that were there at both and not
+        all the time count as reloaded, those that were there at neither as passing.
+        """
+        first, second = sorted((first, second))
+        before, after = self.modules_at(first), self.modules_at(second)
+        changes = [event.change for event in self.events[first:second]]
+        moved: set[str] = set()
+        for change in changes:
+            moved.update(change.passing)
+            moved.update(m.name for m in (*change.came, *change.went, *change.reloaded))
+        missing = next((change.symbols_missing for change in changes if change.symbols_missing), "")
+        return Change(
+            number=0,
+            when=self.when(second),
+            came=tuple(m for name, m in after.items() if name not in before),
+            went=tuple(m for name, m in before.items() if name not in after),
+            reloaded=tuple(m for name, m in after.items() if name in before and name in moved),
+            passing=tuple(sorted(moved - before.keys() - after.keys())),
+            symbols=SymbolDelta() if missing else composed(change.symbols for change in changes),
+            took=self.when(second) - self.when(first),
+            symbols_missing=missing,
+        )
+
+
+def composed(deltas: Iterable[SymbolDelta]) -> SymbolDelta:
+    """Return several differences, one after the other, as one.
+
+    What came and went again cancels out. Where rows are not kept any more their
+    numbers are composed, which is exact for modules that come and go whole.
+    """
+    net: dict[str, OwnerDelta] = {}
+    for delta in deltas:
+        for step in delta.owners:
+            so_far = net.get(step.owner, OwnerDelta(step.owner))
+            net[step.owner] = OwnerDelta(
+                step.owner,
+                _sum(_less(so_far.gained, step.lost), _less(step.gained, so_far.lost)),
+                _sum(_less(so_far.lost, step.gained), _less(step.lost, so_far.gained)),
+            )
+    owners = [owner for owner in net.values() if owner.gained or owner.lost]
+    owners.sort(key=lambda owner: (-len(owner.gained) - len(owner.lost), owner.owner))
+    return SymbolDelta(tuple(owners))
+
+
+def _less(rows: SymbolRows, other: SymbolRows) -> SymbolRows:
+    """Return the rows that `other` has not, or not as often."""
+    if not rows or not other:
+        return rows
+    if isinstance(rows, CountedRows) or isinstance(other, CountedRows):
+        return _counted(Counter(rows.types) - Counter(other.types))
+    if rows.raw == other.raw:
+        return NO_ROWS
+    delta = difference(SymbolTable(modules={"": other}), SymbolTable(modules={"": rows}))
+    return delta.owners[0].gained if delta.owners else NO_ROWS
+
+
+def _sum(one: SymbolRows, other: SymbolRows) -> SymbolRows:
+    if not one or not other:
+        return one or other
+    if isinstance(one, CountedRows) or isinstance(other, CountedRows):
+        return _counted(Counter(one.types) + Counter(other.types))
+    return SymbolRows(one.raw + other.raw)
+
+
+def _counted(counts: Mapping[str, int]) -> SymbolRows:
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return CountedRows(counts=tuple(ordered))
+
+
+def _by_name(modules: Iterable[LoadedModule]) -> dict[str, LoadedModule]:
+    return {module.name: module for module in modules}
+
+
+def _after(change: Change, modules: Mapping[str, LoadedModule]) -> dict[str, LoadedModule]:
+    """Return the modules after a change, newest first."""
+    gone = {module.name for module in change.went}
+    new = _by_name((*change.came, *change.reloaded))
+    return {**new, **{n: m for n, m in modules.items() if n not in gone and n not in new}}
+
+
+def _rows_size(change: Change) -> int:
+    return sum(len(owner.gained.raw) + len(owner.lost.raw) for owner in change.symbols.owners)
+
+
+def _unparsed(change: Change) -> Change:
+    return _with_rows(change, lambda rows: SymbolRows(rows.raw))
+
+
+def _without_rows(change: Change) -> Change:
+    return _with_rows(change, lambda rows: _counted(rows.types))
+
+
+def _with_rows(change: Change, turned: Callable[[SymbolRows], SymbolRows]) -> Change:
+    owners = tuple(
+        OwnerDelta(
+            owner.owner,
+            turned(owner.gained) if owner.gained else NO_ROWS,
+            turned(owner.lost) if owner.lost else NO_ROWS,
+        )
+        for owner in change.symbols.owners
+    )
+    return replace(change, symbols=SymbolDelta(owners))
