@@ -68,6 +68,12 @@ class ModuleFileError(KmodtuiError):
     title = "Not a kernel module"
 
 
+class SnapshotError(KmodtuiError):
+    """A file is no snapshot, or none that can be trusted: foreign, damaged, too new."""
+
+    title = "Not a snapshot"
+
+
 class PlanError(KmodtuiError):
     """What was asked for cannot be done in any order of steps."""
 
