@@ -126,6 +126,7 @@ class SimulatedHelper:
         try:
             request = helper.parse(line)
             number = request["id"]
+            helper.check_fields(request)
             listed = request["names"] if "names" in request else [request["name"]]
             names = helper.checked_names(listed)
             told = {"before": self._states(names), "subject": names[0]}

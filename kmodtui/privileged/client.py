@@ -9,14 +9,18 @@ lines. Nothing here blocks the event loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import contextlib
+import errno
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Protocol
+from typing import Any, Protocol
 
 from kmodtui.errors import HelperDiedError, HelperError, HelperVersionError
 from kmodtui.model.text import clean
+from kmodtui.privileged.channel import HelperChannel, LogSink
 from kmodtui.privileged.protocol import (
+    MAX_REQUEST,
     PROTOCOL,
     Bye,
     Finished,
@@ -24,15 +28,12 @@ from kmodtui.privileged.protocol import (
     LogRecord,
     Progress,
     Result,
+    ResultCode,
     decode_answer,
-    encode_load,
-    encode_reload,
-    encode_unload,
-    encode_write_parameter,
+    encode_request,
 )
 
-LogSink = Callable[[LogRecord], None]
-"""Called on the event loop with each kernel-log record as it comes."""
+__all__ = ["START_TIME", "HelperChannel", "HelperClient", "LogSink", "Transport"]
 
 START_TIME = 30.0
 """Seconds that a helper has from being started to its hello."""
@@ -66,67 +67,25 @@ class Transport(Protocol):
         ...
 
 
-class HelperChannel(Protocol):
-    """What the rest of kmodtui knows of a session with root."""
-
-    @property
-    def hello(self) -> Hello:
-        """Who answers, and what it can do."""
-        ...
-
-    @property
-    def via(self) -> str:
-        """How root was had, for the header and for dialogs: `sudo`, `root`, `demo`."""
-        ...
-
-    @property
-    def alive(self) -> bool:
-        """Whether requests can still be made."""
-        ...
-
-    async def load(
-        self, name: str, parameters: Sequence[str] = (), on_log: LogSink | None = None
-    ) -> Result:
-        """Load a module by name with `key=value` parameters; return how that ended.
-
-        A refusal by the kernel is a Result, not an error. Cancelling leaves the
-        module loading: it stops the waiting, not the kernel.
-
-        Raises:
-            HelperDiedError: the helper is gone; whether it happened must be read anew.
-        """
-        ...
-
-    async def unload(self, names: Sequence[str], on_log: LogSink | None = None) -> Result:
-        """Unload modules in this order, stopping at the first that stays; see `load`."""
-        ...
-
-    async def reload(
-        self, name: str, parameters: Sequence[str] = (), on_log: LogSink | None = None
-    ) -> Result:
-        """Unload a module and load it with these parameters; see `load`."""
-        ...
-
-    async def write_parameter(self, name: str, parameter: str) -> Result:
-        """Write `key=value` to a module in the kernel; `message` is what it shows then."""
-        ...
-
-    async def closed(self) -> None:
-        """Return once the session has ended, by whomever."""
-        ...
-
-    async def close(self) -> None:
-        """Give root up. May be called twice."""
-        ...
-
-
 @dataclass
 class _Pending:
     """A request that has no result yet."""
 
     answer: asyncio.Future[Result]
     on_log: LogSink | None
+    keeps_log: bool
     log: list[LogRecord] = field(default_factory=list)
+    data: list[bytes] = field(default_factory=list)
+
+    def take(self, progress: Progress) -> None:
+        """Keep what came, and hand a log record to whoever waits for it."""
+        if progress.log is None:
+            self.data.append(progress.data)
+            return
+        if self.keeps_log:
+            self.log.append(progress.log)
+        if self.on_log is not None:
+            self.on_log(progress.log)
 
 
 class HelperClient:
@@ -195,23 +154,65 @@ class HelperClient:
         self, name: str, parameters: Sequence[str] = (), on_log: LogSink | None = None
     ) -> Result:
         """Load a module by name; see `HelperChannel.load`."""
-        return await self._ask(lambda number: encode_load(number, name, tuple(parameters)), on_log)
+        return await self._ask("load", on_log, name=name, parameters=list(parameters))
 
-    async def unload(self, names: Sequence[str], on_log: LogSink | None = None) -> Result:
-        """Unload modules in this order; see `HelperChannel.unload`."""
-        return await self._ask(lambda number: encode_unload(number, tuple(names)), on_log)
-
-    async def reload(
-        self, name: str, parameters: Sequence[str] = (), on_log: LogSink | None = None
+    async def insert(
+        self,
+        name: str,
+        path: str,
+        sha256: str,
+        parameters: Sequence[str] = (),
+        on_log: LogSink | None = None,
     ) -> Result:
-        """Unload a module and load it again; see `HelperChannel.reload`."""
+        """Insert a module file; see `HelperChannel.insert`."""
         return await self._ask(
-            lambda number: encode_reload(number, name, tuple(parameters)), on_log
+            "insert", on_log, name=name, path=path, sha256=sha256, parameters=list(parameters)
         )
 
-    async def write_parameter(self, name: str, parameter: str) -> Result:
+    async def unload(
+        self, names: Sequence[str], on_log: LogSink | None = None, *, wait: float = 0.0
+    ) -> Result:
+        """Unload modules in this order; see `HelperChannel.unload`."""
+        return await self._ask("unload", on_log, names=list(names), wait=wait)
+
+    async def reload(
+        self,
+        name: str,
+        parameters: Sequence[str] = (),
+        on_log: LogSink | None = None,
+        *,
+        wait: float = 0.0,
+    ) -> Result:
+        """Unload a module and load it again; see `HelperChannel.reload`."""
+        return await self._ask("reload", on_log, name=name, parameters=list(parameters), wait=wait)
+
+    async def write_parameter(self, name: str, parameter: str, value: str) -> Result:
         """Write a parameter; see `HelperChannel.write_parameter`."""
-        return await self._ask(lambda number: encode_write_parameter(number, name, parameter), None)
+        return await self._ask("write-parameter", name=name, parameter=parameter, value=value)
+
+    async def blacklist(self, names: Sequence[str]) -> Result:
+        """Put modules on the blacklist; see `HelperChannel.blacklist`."""
+        return await self._ask("blacklist", names=list(names))
+
+    async def unblacklist(self, names: Sequence[str]) -> Result:
+        """Take modules off it; see `HelperChannel.unblacklist`."""
+        return await self._ask("unblacklist", names=list(names))
+
+    async def kallsyms(self) -> Result:
+        """Read /proc/kallsyms; see `HelperChannel.kallsyms`."""
+        return await self._ask("kallsyms")
+
+    async def read_log(self) -> Result:
+        """Read the kernel's log; see `HelperChannel.read_log`."""
+        return await self._ask("log", follow=False)
+
+    async def follow_log(self, on_log: LogSink) -> Result:
+        """Follow the kernel's log; see `HelperChannel.follow_log`."""
+        return await self._ask("log", on_log, follow=True)
+
+    async def set_idle(self, seconds: float) -> Result:
+        """Set the time without requests; see `HelperChannel.set_idle`."""
+        return await self._ask("idle", seconds=seconds)
 
     async def closed(self) -> None:
         """Return once the session has ended, by whomever."""
@@ -225,21 +226,36 @@ class HelperClient:
             await asyncio.wait({self._reader})
         await self._transport.close()
 
-    async def _ask(self, encode: Callable[[int], bytes], on_log: LogSink | None) -> Result:
+    async def _ask(self, operation: str, on_log: LogSink | None = None, **fields: Any) -> Result:
         if self._end is not None:
             raise self._end
         number = next(self._ids)
-        pending = _Pending(asyncio.get_running_loop().create_future(), on_log)
-        self._pending[number] = pending
+        line = encode_request(number, operation, **fields)
+        if len(line) > MAX_REQUEST:
+            message = "There is more in this request than the helper takes at once."
+            return Result(False, ResultCode.INVALID, message, errno.EMSGSIZE)
+        answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        follows = fields.get("follow", False)
+        self._pending[number] = _Pending(answer, on_log, keeps_log=not follows)
         try:
             try:
-                await self._transport.send(encode(number))
+                await self._transport.send(line)
             except OSError:
                 self._finish(self._death())
-            return await pending.answer
+            return await answer
+        except asyncio.CancelledError:
+            await self._stop(number)
+            raise
         finally:
             # Also when the person has stopped waiting: what comes later is dropped.
             self._pending.pop(number, None)
+
+    async def _stop(self, request: int) -> None:
+        """Have the helper not begin what nobody waits for any more; its answer is dropped."""
+        if self._end is None:
+            with contextlib.suppress(OSError):
+                line = encode_request(next(self._ids), "stop", request=request)
+                await self._transport.send(line)
 
     async def _read(self) -> None:
         try:
@@ -258,19 +274,22 @@ class HelperClient:
             raise _goodbye(answer)
         if isinstance(answer, Hello):
             raise HelperError("The privileged helper said hello in the middle of a session.")
+        if isinstance(answer, Finished) and answer.id == 0:
+            # Every request that is sent has an id: whose answer this is cannot be known.
+            told = clean(answer.result.message)
+            raise HelperError(f"The privileged helper could not read a request: {told}")
         pending = self._pending.get(answer.id)
         if pending is None or pending.answer.done():
             return
         if isinstance(answer, Progress):
-            pending.log.append(answer.log)
-            if pending.on_log is not None:
-                try:
-                    pending.on_log(answer.log)
-                except Exception as error:
-                    # It is the asker's mistake, and must not end the session of others.
-                    pending.answer.set_exception(error)
+            try:
+                pending.take(answer)
+            except Exception as error:
+                # It is the asker's mistake, and must not end the session of others.
+                pending.answer.set_exception(error)
         elif isinstance(answer, Finished):
-            pending.answer.set_result(replace(answer.result, log=tuple(pending.log)))
+            log, data = tuple(pending.log), b"".join(pending.data)
+            pending.answer.set_result(replace(answer.result, log=log, data=data))
 
     def _death(self) -> HelperDiedError:
         words = clean(self._transport.last_words.strip().rsplit("\n", 1)[-1])

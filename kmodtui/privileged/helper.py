@@ -40,7 +40,7 @@ import time
 from collections.abc import Callable, Generator
 from typing import Any, NamedTuple
 
-PROTOCOL = 1
+PROTOCOL = 2
 VERSION = "0.1.0"
 
 MAX_REQUEST = 64 * 1024  # bytes of one line
@@ -225,7 +225,7 @@ def run_briefly(command: list[str]) -> Ended:
 
 
 def parse(line: bytes) -> dict[str, Any]:
-    """Return the request in a line: an object with `id`, `op` and that operation's fields alone.
+    """Return the request in a line: an object with an `id` and whatever else.
 
     Raises:
         Refused: it is anything else.
@@ -236,13 +236,18 @@ def parse(line: bytes) -> dict[str, Any]:
         raise Refused("invalid", "The line is no JSON of a request.", errno.EINVAL) from None
     if not isinstance(request, dict) or type(request.get("id")) is not int:
         raise Refused("invalid", "A request is an object with an id.", errno.EINVAL)
+    if not 1 <= request["id"] < 2**53:
+        raise Refused("invalid", "An id is a number from 1 on.", errno.EINVAL)
+    return request
+
+
+def check_fields(request: dict[str, Any]) -> dict[str, Any]:
+    """Return the request if it has `op` and that operation's fields alone."""
     operation = request.get("op")
     if not isinstance(operation, str) or operation not in OPERATIONS:
         raise Refused("invalid", "There is no such operation.", errno.EINVAL)
     if set(request) != {"id", "op", *OPERATIONS[operation].fields}:
         raise Refused("invalid", f"{operation} has other fields.", errno.EINVAL)
-    if not 1 <= request["id"] < 2**53:
-        raise Refused("invalid", "An id is a number from 1 on.", errno.EINVAL)
     return request
 
 
@@ -347,7 +352,12 @@ def reload(machine: Machine, names: list[str], request: dict[str, Any]) -> Steps
 
 def write_parameter(machine: Machine, names: list[str], request: dict[str, Any]) -> Steps:
     """Write a parameter of a loaded module, not of the kernel; tell what is shown of it then."""
-    key, value = checked_parameters([request["parameter"]])[0].split("=", 1)
+    key, value = request["parameter"], request["value"]
+    if not isinstance(key, str) or not isinstance(value, str):
+        raise Refused("invalid", "A parameter and its value are texts.", errno.EINVAL)
+    checked_parameters([f"{key}={value}"])
+    if "=" in key:
+        raise Refused("invalid", "That is no name of a parameter.", errno.EINVAL)
     if not value:
         raise Refused("invalid", "There is no writing nothing.", errno.EINVAL, names[0])
     if names[0] not in machine.modules():
@@ -376,9 +386,9 @@ class Operation(NamedTuple):
 
 OPERATIONS = {
     "load": Operation(("name", "parameters"), load),
-    "reload": Operation(("name", "parameters"), reload),
-    "unload": Operation(("names",), unload),
-    "write-parameter": Operation(("name", "parameter"), write_parameter),
+    "reload": Operation(("name", "parameters", "wait"), reload),
+    "unload": Operation(("names", "wait"), unload),
+    "write-parameter": Operation(("name", "parameter", "value"), write_parameter),
 }
 
 
@@ -560,6 +570,7 @@ class Session:
                 raise Refused("invalid", "The line is too long.", errno.EMSGSIZE)
             request = parse(line)
             number = request["id"]
+            check_fields(request)
             if any(job.number == number for job in self.jobs):
                 raise Refused("invalid", "That id is in use.", errno.EINVAL)
             if len(self.jobs) + len(self.left) >= MAX_JOBS:

@@ -2,32 +2,50 @@
 
 The helper speaks first:
 
-    {"hello": {"protocol": 1, "version": "0.1.0", "pid": 4711, "uid": 0,
+    {"hello": {"protocol": 2, "version": "0.1.0", "pid": 4711, "uid": 0,
                "operations": ["load", "unload", …], "modprobe": "/sbin/modprobe"}}
 
-Then a request, with an id of the client's choosing:
+Then a request, with an id of the client's choosing and all the fields of its kind:
 
     {"id": 1, "op": "load", "name": "btrfs", "parameters": ["key=value"]}
-    {"id": 2, "op": "unload", "names": ["btrfs"]}
-    {"id": 3, "op": "reload", "name": "btrfs", "parameters": []}
-    {"id": 4, "op": "write-parameter", "name": "nbd", "parameter": "nbds_max=4"}
+    {"id": 2, "op": "insert", "name": "hello", "path": "/home/me/hello.ko",
+     "sha256": "9f86d0…", "parameters": []}
+    {"id": 3, "op": "unload", "names": ["btrfs"], "wait": 0}
+    {"id": 4, "op": "reload", "name": "btrfs", "parameters": [], "wait": 10}
+    {"id": 5, "op": "write-parameter", "name": "nbd", "parameter": "nbds_max", "value": "4"}
+    {"id": 6, "op": "blacklist", "names": ["nouveau"]}
+    {"id": 7, "op": "unblacklist", "names": ["nouveau"]}
+    {"id": 8, "op": "kallsyms"}
+    {"id": 9, "op": "log", "follow": true}
+    {"id": 10, "op": "stop", "request": 9}
+    {"id": 11, "op": "idle", "seconds": 1800}
 
 is answered by any number of lines that tell what is going on, and one result:
 
     {"id": 1, "log": {"seq": 812, "usec": 91823344, "level": 6, "text": "Btrfs loaded, …"}}
+    {"id": 8, "data": "MDAwMDAwMDAw…"}
     {"id": 1, "result": {"ok": true, "code": "done", "message": "", "errno": null,
         "subject": "btrfs", "command": ["/sbin/modprobe", "-v", "--", "btrfs"],
         "exit": 0, "output": "…",
         "before": {"btrfs": null}, "after": {"btrfs": "Live"}, "took": 0.43}}
 
-`before` and `after` are what /proc/modules says of each module that was named:
-`Live`, `Loading`, `Unloading`, or null where it is not loaded. `ok` is true only
-if `after` is what was asked for. `subject` is the module at which it stopped, or
-the last one; `command` is what ran last, empty if nothing ran. Of a parameter that
-was written, `message` is the value that the kernel shows then. Requests may
-overlap: each answer carries the id of its request. A line that is no request at
-all is answered with id null. The session ends when the helper's standard input
-closes; where the helper ends it of itself, it says why:
+`before` and `after` are what the system shows. For what changes modules it is what
+/proc/modules says of each one that was named: `Live`, `Loading`, `Unloading`, or null
+where it is not loaded. Of a parameter it is what /sys shows, null where nothing can be
+read; of a name on the blacklist `blacklisted`, or null where this file has no such line.
+`ok` is true only if `after` is what was asked for; the value of a parameter is shown in
+the kernel's own words, so there it means that the kernel took what was written. `subject`
+is the module at which it stopped, or the last one; `command` is what ran last, empty if
+no program ran. `file` tells of a file that was inserted: itself and the folders above it,
+each with its owner and mode, as they were when it was opened.
+
+`wait` is how many seconds references to a module may take to go before it is unloaded.
+`stop` ends the waiting for them, and the following of the log, which have no end of
+their own; it never stops what runs. `data` is base64 of the next piece of a file.
+
+Requests may overlap: each answer carries the id of its request. A line that is no
+request at all is answered with id null. The session ends when the helper's standard
+input closes; where the helper ends it of itself, it says why:
 
     {"bye": {"reason": "idle", "message": "Nothing was asked for a while."}}
 
@@ -37,6 +55,7 @@ a test holds both to the same values.
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -44,7 +63,7 @@ from typing import Any
 
 from kmodtui.errors import HelperError
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Version of this protocol: it changes when an old helper would misunderstand."""
 
 MAX_LINE = 1024 * 1024
@@ -69,6 +88,9 @@ class ResultCode(StrEnum):
     NOT_DONE = "not-done"  # exit status 0, and yet the kernel does not show it
     TIMEOUT = "timeout"  # still running when the time was up, and left running
     NO_MODPROBE = "no-modprobe"  # no usable modprobe where it should be (BusyBox's is none)
+    STOPPED = "stopped"  # while it waited, by a request to stop
+    CHANGED_FILE = "changed-file"  # not the SHA-256 that was confirmed, nothing was run
+    COMPRESSED = "compressed"  # a file this kernel cannot decompress itself, nothing was run
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +123,26 @@ class LogRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class FilePart:
+    """A file that was inserted, or a folder above it, as the helper found it.
+
+    Attributes:
+        path: absolute.
+        uid: whose it is.
+        mode: permission bits; 0o022 of them let others write.
+    """
+
+    path: str
+    uid: int
+    mode: int
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
-    """How a request ended. See the module's docstring for the fields."""
+    """How a request ended. See the module's docstring for the fields.
+
+    `log` and `data` are what came before the result; of a log that was followed, nothing.
+    """
 
     ok: bool
     code: ResultCode
@@ -115,15 +155,18 @@ class Result:
     before: dict[str, str | None] = field(default_factory=dict)
     after: dict[str, str | None] = field(default_factory=dict)
     took: float = 0.0
+    file: tuple[FilePart, ...] = ()
     log: tuple[LogRecord, ...] = ()
+    data: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A line before the result of request `id`: at present always a kernel-log record."""
+    """A line before the result of request `id`: a kernel-log record, or a piece of a file."""
 
     id: int
-    log: LogRecord
+    log: LogRecord | None = None
+    data: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,24 +191,9 @@ class Bye:
 Answer = Hello | Progress | Finished | Bye
 
 
-def encode_load(request_id: int, name: str, parameters: tuple[str, ...]) -> bytes:
-    """Return the line that asks to load a module by name with `key=value` parameters."""
-    return _line({"id": request_id, "op": "load", "name": name, "parameters": list(parameters)})
-
-
-def encode_unload(request_id: int, names: tuple[str, ...]) -> bytes:
-    """Return the line that asks to unload modules, in this order."""
-    return _line({"id": request_id, "op": "unload", "names": list(names)})
-
-
-def encode_reload(request_id: int, name: str, parameters: tuple[str, ...]) -> bytes:
-    """Return the line that asks to unload a module and load it again, with these parameters."""
-    return _line({"id": request_id, "op": "reload", "name": name, "parameters": list(parameters)})
-
-
-def encode_write_parameter(request_id: int, name: str, parameter: str) -> bytes:
-    """Return the line that asks to write `key=value`, a parameter of a module in the kernel."""
-    return _line({"id": request_id, "op": "write-parameter", "name": name, "parameter": parameter})
+def encode_request(request_id: int, operation: str, **fields: Any) -> bytes:
+    """Return the line of a request; the fields of each operation stand above."""
+    return _line({"id": request_id, "op": operation, **fields})
 
 
 def decode_answer(line: bytes) -> Answer:
@@ -183,10 +211,15 @@ def decode_answer(line: bytes) -> Answer:
             return Bye(**_known(message["bye"], Bye))
         if "log" in message:
             return Progress(int(message["id"]), LogRecord(**_known(message["log"], LogRecord)))
+        if "data" in message:
+            data = base64.b64decode(message["data"], validate=True)
+            return Progress(int(message["id"]), data=data)
         fields = _known(message["result"], Result)
         fields["code"] = ResultCode(fields["code"])
         fields["command"] = tuple(fields.get("command", ()))
-        fields.pop("log", None)
+        fields["file"] = tuple(FilePart(**_known(p, FilePart)) for p in fields.get("file", ()))
+        for streamed in ("log", "data"):
+            fields.pop(streamed, None)
         return Finished(int(message["id"] or 0), Result(**fields))
     except (ValueError, KeyError, TypeError) as error:
         raise HelperError(

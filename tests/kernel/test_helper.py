@@ -342,20 +342,20 @@ async def test_a_reload_takes_new_parameters_and_a_parameter_can_be_written(
         assert (result.before, result.after) == ({"nbd": "Live"}, {"nbd": "Live"})
         assert vm.read("root", "/sys/module/nbd/parameters/nbds_max") == b"3\n"
 
-        read_only = await root.write_parameter("nbd", "nbds_max=4")
+        read_only = await root.write_parameter("nbd", "nbds_max", "4")
         assert (read_only.code, read_only.errno) == (ResultCode.FAILED, errno.EACCES)
-        none = await root.write_parameter("nbd", "none=4")
+        none = await root.write_parameter("nbd", "none", "4")
         assert (none.code, none.errno) == (ResultCode.FAILED, errno.ENOENT)
 
         # A bool: what is shown is the kernel's word for what was written.
         value = vm.read("root", "/sys/module/virtio_net/parameters/napi_tx").decode().strip()
-        written = await root.write_parameter("virtio_net", "napi_tx=0")
+        written = await root.write_parameter("virtio_net", "napi_tx", "0")
         assert (written.ok, written.message) == (True, "N")
         assert vm.read("root", "/sys/module/virtio_net/parameters/napi_tx") == b"N\n"
-        wrong = await root.write_parameter("virtio_net", "napi_tx=x")
+        wrong = await root.write_parameter("virtio_net", "napi_tx", "x")
         assert (wrong.code, wrong.errno) == (ResultCode.FAILED, errno.EINVAL)
-        assert (await root.write_parameter("virtio_net", f"napi_tx={value}")).message == value
+        assert (await root.write_parameter("virtio_net", "napi_tx", value)).message == value
 
         # The kernel's own are no business of a module's person.
-        kernel = await root.write_parameter("printk", "time=0")
+        kernel = await root.write_parameter("printk", "time", "0")
         assert kernel.code is ResultCode.NOT_LOADED

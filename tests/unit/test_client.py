@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import sys
 import textwrap
 from typing import Any
@@ -15,7 +16,7 @@ from kmodtui.privileged.pipes import PipeTransport, Process
 from kmodtui.privileged.protocol import LogRecord, ResultCode
 
 HELLO = {
-    "protocol": 1, "version": "0.1.0", "pid": 1, "uid": 0,
+    "protocol": 2, "version": "0.1.0", "pid": 1, "uid": 0,
     "operations": ["load", "unload"], "modprobe": "/sbin/modprobe", "later": "field",
 }  # fmt: skip
 
@@ -54,9 +55,9 @@ async def test_what_is_printed_before_the_hello_is_passed_over() -> None:
 
 
 async def test_another_version_is_told_with_what_to_do() -> None:
-    with pytest.raises(HelperVersionError, match=r"protocol 2; this kmodtui speaks 1") as told:
+    with pytest.raises(HelperVersionError, match=r"protocol 3; this kmodtui speaks 2") as told:
         await connect("""
-            say({"hello": {**hello, "protocol": 2}})
+            say({"hello": {**hello, "protocol": 3}})
             sys.stdin.read()
         """)
     assert "kmodtui helper install" in told.value.hint
@@ -166,9 +167,9 @@ async def test_an_answer_that_makes_no_sense_ends_the_session(answer: str) -> No
 async def test_to_stop_waiting_is_not_the_end_of_the_session() -> None:
     client = await connect("""
         say({"hello": hello})
-        first = hear()
-        second = hear()
-        for request in (first, second):
+        first, stop, second = hear(), hear(), hear()
+        assert (stop["op"], stop["request"]) == ("stop", first["id"])
+        for request in (first, stop, second):
             say({"id": request["id"], "result": {"ok": True, "code": "done", "subject": "x"}})
         sys.stdin.read()
     """)
@@ -218,4 +219,66 @@ async def test_a_mistake_in_showing_a_log_line_is_the_callers() -> None:
     with pytest.raises(ValueError, match="x"):
         await client.load("btrfs", on_log=broken)
     assert (await client.load("btrfs")).ok
+    await client.close()
+
+
+async def test_a_request_that_is_too_long_is_refused_and_not_sent() -> None:
+    client = await connect("""
+        say({"hello": hello})
+        assert hear()["name"] == "short"
+        say({"id": 2, "result": {"ok": True, "code": "done"}})
+        sys.stdin.read()
+    """)
+    long = await client.load("long", ["a=" + "ü" * 1000] * 64)
+    assert (long.ok, long.code, long.errno) == (False, ResultCode.INVALID, errno.EMSGSIZE)
+    assert (await client.load("short")).ok
+    await client.close()
+
+
+async def test_an_answer_to_nobody_ends_the_waiting_of_all() -> None:
+    client = await connect("""
+        say({"hello": hello})
+        hear()
+        say({"id": None, "result": {"ok": False, "code": "invalid", "message": "Too long."}})
+        sys.stdin.read()
+    """)
+    with pytest.raises(HelperError, match="could not read a request: Too long"):
+        await client.load("btrfs")
+    assert not client.alive
+    await client.close()
+
+
+async def test_pieces_of_a_file_come_with_the_result() -> None:
+    client = await connect("""
+        say({"hello": hello})
+        number = hear()["id"]
+        for piece in ("AAFh", "", "Yg=="):
+            say({"id": number, "data": piece})
+        say({"id": number, "result": {"ok": True, "code": "done"}})
+        sys.stdin.read()
+    """)
+    assert (await client.kallsyms()).data == b"\0\1ab"
+    await client.close()
+
+
+async def test_a_log_that_is_followed_is_handed_over_and_not_kept() -> None:
+    client = await connect("""
+        say({"hello": hello})
+        follow = hear()
+        say({"id": follow["id"], "log": {"seq": 1, "usec": 2, "level": 6, "text": "x"}})
+        stop = hear()
+        say({"id": follow["id"], "result": {"ok": False, "code": "stopped"}})
+        say({"id": stop["id"], "result": {"ok": stop["request"] == follow["id"], "code": "done"}})
+        read = hear()
+        say({"id": read["id"], "log": {"seq": 2, "usec": 2, "level": 6, "text": "y"}})
+        say({"id": read["id"], "result": {"ok": True, "code": "done"}})
+        sys.stdin.read()
+    """)
+    came: asyncio.Queue[LogRecord] = asyncio.Queue()
+    following = asyncio.create_task(client.follow_log(came.put_nowait))
+    assert await came.get() == LogRecord(1, 2, 6, "x")
+    following.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await following
+    assert [record.text for record in (await client.read_log()).log] == ["y"]
     await client.close()

@@ -49,7 +49,7 @@ from kmodtui.services.root import LocalRoot
 
 HELPER_OF_A_FEW_LINES = f"""
 import json, sys
-print(json.dumps({{"hello": {{"protocol": 1, "version": "{__version__}", "pid": 1, "uid": 0,
+print(json.dumps({{"hello": {{"protocol": 2, "version": "{__version__}", "pid": 1, "uid": 0,
                              "operations": [], "modprobe": ""}}}}), flush=True)
 sys.stdin.read()
 """

@@ -101,7 +101,7 @@ def attempt(folder: HelperFolder, line: bytes) -> str:
     """Take a line as a session does; return the code with which it was refused."""
     machine = Machine(str(folder.root), RELEASE, Path(folder.root).stat().st_uid)
     try:
-        job = Job(machine, helper.parse(line))
+        job = Job(machine, helper.check_fields(helper.parse(line)))
     except helper.FAILURES as error:
         return helper.broken_off(error).code
     if hasattr(job, "child"):  # it ran: let the fixture see it
@@ -112,17 +112,16 @@ def attempt(folder: HelperFolder, line: bytes) -> str:
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: repr(name)[:30])
 def test_hostile_names(folder: HelperFolder, name: Any) -> None:
     load = {"id": 1, "op": "load", "name": name, "parameters": []}
-    unload = {"id": 1, "op": "unload", "names": ["btrfs", name]}
-    write = {"id": 1, "op": "write-parameter", "name": name, "parameter": "a=b"}
-    for request in (load, {**load, "op": "reload"}, unload, write):
+    unload = {"id": 1, "op": "unload", "names": ["btrfs", name], "wait": 0}
+    write = {"id": 1, "op": "write-parameter", "name": name, "parameter": "a", "value": "b"}
+    for request in (load, {**load, "op": "reload", "wait": 0}, unload, write):
         assert attempt(folder, json.dumps(request).encode()) == "invalid"
 
 
 @pytest.mark.parametrize("parameter", PARAMETERS, ids=lambda parameter: repr(parameter)[:30])
 def test_hostile_parameters(folder: HelperFolder, parameter: Any) -> None:
     load = {"id": 1, "op": "load", "name": "xor", "parameters": ["good=1", parameter]}
-    write = {"id": 1, "op": "write-parameter", "name": "btrfs", "parameter": parameter}
-    for request in (load, {**load, "op": "reload", "name": "btrfs"}, write):
+    for request in (load, {**load, "op": "reload", "name": "btrfs", "wait": 0}):
         assert attempt(folder, json.dumps(request).encode()) == "invalid"
 
 
@@ -156,12 +155,11 @@ def test_any_value_in_any_field(
     if op == "load":
         request |= {"name": "btrfs", "parameters": []}  # btrfs is loaded: never run
     elif op == "unload":
-        request |= {"names": ["gone"]}
+        request |= {"names": ["gone"], "wait": 0}
+    elif op == "reload":
+        request |= {"name": "gone", "parameters": [], "wait": 0}
     else:
-        request |= {"name": "gone", "parameters": []}
-        if op == "write-parameter":
-            request |= {"parameter": "a=b"}
-            del request["parameters"]
+        request |= {"name": "gone", "parameter": "a", "value": "b"}
     key = list(request)[field % len(request)]
     request[key] = data.draw(VALUES)
     answer = attempt(folder, json.dumps(request).encode("utf-8", "surrogatepass"))

@@ -79,13 +79,13 @@ async def test_reloads_with_other_parameters(demo: Demo, channel: HelperChannel)
 async def test_writes_a_parameter_as_its_type_and_mode_allow(
     demo: Demo, channel: HelperChannel
 ) -> None:
-    written = await channel.write_parameter("hello", "greeting=bye")
+    written = await channel.write_parameter("hello", "greeting", "bye")
     assert (written.ok, written.message) == (True, "bye")
     assert demo.host.read("/sys/module/hello/parameters/greeting") == b"bye\n"
     assert (await channel.load("dummy")).ok
-    refused = await channel.write_parameter("dummy", "numdummies=3")
+    refused = await channel.write_parameter("dummy", "numdummies", "3")
     assert (refused.code, refused.errno) == (ResultCode.FAILED, errno.EACCES)
-    none = await channel.write_parameter("dummy", "none=3")
+    none = await channel.write_parameter("dummy", "none", "3")
     assert (none.code, none.errno) == (ResultCode.FAILED, errno.ENOENT)
 
 
