@@ -1,0 +1,315 @@
+"""Who uses a module, beside other modules: the kernel counts it and keeps no list of it.
+
+So it is looked for where it can be seen: mounts (/proc/self/mountinfo), block devices in
+use and swap (/sys/block, /proc/swaps), network interfaces (/sys/class/net), device files
+that processes have open (/proc/PID/fd), sockets (/proc/net/protocols) and algorithms
+(/proc/crypto). What is not found here may use a module all the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+from collections.abc import Callable, Collection, Iterator
+
+from kmodtui.kernel.host import Host
+from kmodtui.kernel.routes import connection_interfaces
+from kmodtui.model.modules import canonical
+from kmodtui.model.text import clean, counted, decode
+from kmodtui.model.usage import Usage, Use, UseKind
+
+Resolve = Callable[[str], Collection[str]]
+"""Given an alias such as `fs-btrfs`, returns the modules that it stands for."""
+
+_Found = tuple[str, Use]
+
+# Input handlers have no driver behind the device file: the file's name tells which it is.
+_INPUT = {"event": "evdev", "mouse": "mousedev", "mice": "mousedev", "js": "joydev"}
+
+_MAX_OPEN_FILES = 50_000
+_MAX_FILE = 1024 * 1024
+_IFF_UP = 1
+
+
+def read_usage(
+    host: Host, modules: Collection[str], resolve: Resolve, connection: str = ""
+) -> Usage:
+    """Return what uses some modules now, as far as this user may see it.
+
+    It reads a file for each device and each open file of each process: not for the event
+    loop, and not more often than a person asks.
+
+    Args:
+        host: the system.
+        modules: names of loaded modules.
+        resolve: looks an alias up in the index.
+        connection: what SSH_CONNECTION says; empty if one sits at the machine itself.
+    """
+    through = connection_interfaces(host, connection)
+    client = connection.split(" ")[0]
+    opened = _OpenFiles(host, resolve)
+    found: dict[str, list[Use]] = {}
+    for module, use in (
+        *_mounts(host, resolve),
+        *_block_devices(host, resolve),
+        *_interfaces(host, resolve, through, client),
+        *opened.uses(),
+        *_sockets(host),
+        *_algorithms(host),
+    ):
+        if module in modules:
+            found.setdefault(module, []).append(use)
+    return Usage({module: tuple(uses) for module, uses in found.items()}, opened.unseen)
+
+
+# --- mounts and block devices -----------------------------------------------------------------
+
+
+def _mount_lines(host: Host) -> Iterator[tuple[str, str, str, str]]:
+    """Yield where each mount is, its type, its source, and its line (`man 5 proc`)."""
+    for line in _lines(host, "/proc/self/mountinfo"):
+        fields = line.split(" ")
+        if "-" not in fields[6:]:
+            continue
+        rest = fields[fields.index("-", 6) + 1 :]
+        if len(rest) >= 2:
+            yield _unescaped(fields[4]), rest[0], _unescaped(rest[1]), line
+
+
+def _mounts(host: Host, resolve: Resolve) -> Iterator[_Found]:
+    for place, kind, source, _ in _mount_lines(host):
+        name = kind.partition(".")[0]  # fuse.sshfs is fuse's
+        what = clean(f"{place} ({kind})")
+        evidence = clean(f"/proc/self/mountinfo: {source} on {place} type {kind}")
+        for module in {*resolve(f"fs-{name}"), canonical(name)}:
+            yield module, Use(UseKind.MOUNT, what, evidence)
+
+
+def _block_devices(host: Host, resolve: Resolve) -> Iterator[_Found]:
+    """Yield what is mounted, swapped to, stacked on or backed by a file."""
+    used: dict[str, list[tuple[str, str]]] = {}
+    for place, _, source, _ in _mount_lines(host):
+        if source.startswith("/dev/"):
+            words = (f"mounted at {place}", "/proc/self/mountinfo")
+            used.setdefault(_device_name(host, source), []).append(words)
+    for line in _lines(host, "/proc/swaps"):
+        if line.startswith("/dev/"):
+            name = _device_name(host, line.split()[0])
+            used.setdefault(name, []).append(("swapped to", "/proc/swaps"))
+    for disk in _listed(host, "/sys/block"):
+        folder = f"/sys/block/{disk}"
+        module = _driver(host, folder) or _by_number(host, folder, resolve, "block")
+        if not module:
+            continue
+        parts = [name for name in _listed(host, folder) if name.startswith(disk)]
+        for name in (disk, *parts):
+            at = folder if name == disk else f"{folder}/{name}"
+            words_of = [*used.get(name, ())]
+            words_of += [
+                (f"used by {holder}", f"{at}/holders") for holder in _listed(host, f"{at}/holders")
+            ]
+            if backing := _text(host, f"{at}/loop/backing_file"):
+                words_of.append((f"backed by {backing}", f"{at}/loop/backing_file"))
+            for words, file in words_of:
+                what, evidence = clean(f"{name}, {words}"), clean(f"{file}: {name} {words}")
+                yield module, Use(UseKind.BLOCK_DEVICE, what, evidence)
+
+
+def _device_name(host: Host, path: str) -> str:
+    """Return the kernel's name of a device file, also where it is a link such as by-uuid."""
+    with contextlib.suppress(OSError):
+        path = host.readlink(path)
+    return path.rsplit("/", 1)[-1]
+
+
+# --- network interfaces -----------------------------------------------------------------------
+
+
+def _interfaces(
+    host: Host, resolve: Resolve, through: Collection[str], client: str
+) -> Iterator[_Found]:
+    for name in _listed(host, "/sys/class/net"):
+        folder = f"/sys/class/net/{name}"
+        module, evidence = _interface_module(host, folder, name, resolve)
+        if not module:
+            continue
+        up = _number(host, f"{folder}/flags") & _IFF_UP
+        what = clean(f"{name}, {'up' if up else 'down'}")
+        connection = clean(client) if name in through else ""
+        yield module, Use(UseKind.INTERFACE, what, clean(evidence), connection)
+
+
+def _interface_module(host: Host, folder: str, name: str, resolve: Resolve) -> tuple[str, str]:
+    """Return whose an interface is, and what tells it; empty texts where nothing does."""
+    if driver := _driver(host, folder):
+        return driver, f"{folder}/device/driver/module: {driver}"
+    if host.exists(f"{folder}/tun_flags"):
+        return "tun", f"{folder}/tun_flags"
+    kind = ""
+    for line in _lines(host, f"{folder}/uevent"):
+        if line.startswith("DEVTYPE="):
+            kind = line.removeprefix("DEVTYPE=")
+    guessed = name.rstrip("0123456789")
+    for word, evidence in (
+        (kind, f"{folder}/uevent: DEVTYPE={kind}"),
+        (guessed if guessed != name else "", f"{folder}: by its name"),
+    ):
+        # An interface of hardware has been told above: wlan0 is no module wlan.
+        for module in resolve(f"rtnl-link-{word}") if word else ():
+            return module, evidence
+    return "", ""
+
+
+# --- open files, sockets, algorithms ----------------------------------------------------------
+
+
+class _OpenFiles:
+    """Device files that processes have open, as far as this user may look into them."""
+
+    def __init__(self, host: Host, resolve: Resolve) -> None:
+        self.unseen = 0
+        self._host = host
+        self._resolve = resolve
+        self._modules: dict[int, str] = {}
+
+    def uses(self) -> Iterator[_Found]:
+        """Yield each, and count the processes that may not be looked into."""
+        left = _MAX_OPEN_FILES
+        for process in filter(str.isdigit, _listed(self._host, "/proc")):
+            try:
+                files = self._host.listdir(f"/proc/{process}/fd")
+            except PermissionError:
+                self.unseen += 1
+                continue
+            except OSError:
+                continue
+            told: set[str] = set()
+            for file in files[:left]:
+                module, path = self._device(f"/proc/{process}/fd/{file}")
+                if module and path not in told:
+                    told.add(path)
+                    command = _text(self._host, f"/proc/{process}/comm")
+                    yield (
+                        module,
+                        Use(
+                            UseKind.OPEN_FILE,
+                            clean(f"{path}, by {command or 'process'} ({process})"),
+                            clean(f"/proc/{process}/fd/{file}: {path}"),
+                        ),
+                    )
+            left -= len(files)
+            if left <= 0:
+                return
+
+    def _device(self, link: str) -> tuple[str, str]:
+        """Return module and path of the device file behind a descriptor; empty if none."""
+        try:
+            path = self._host.readlink(link)
+            if not path.startswith("/dev/"):
+                return "", ""
+            status = self._host.stat(link)
+        except OSError:
+            return "", ""
+        if not stat.S_ISCHR(status.st_mode):
+            return "", ""
+        if status.st_rdev not in self._modules:
+            self._modules[status.st_rdev] = self._module_of(status.st_rdev, path)
+        return self._modules[status.st_rdev], path
+
+    def _module_of(self, number: int, path: str) -> str:
+        major, minor = os.major(number), os.minor(number)
+        folder = f"/sys/dev/char/{major}:{minor}"
+        if path.startswith("/dev/input/"):
+            word = path.rsplit("/", 1)[-1].rstrip("0123456789")
+            return _INPUT.get(word, "")
+        # A sound card's files hang below the card, and that below the device.
+        for device in (folder, f"{folder}/device"):
+            if module := _driver(self._host, device):
+                return module
+        for module in self._resolve(f"char-major-{major}-{minor}"):
+            return module
+        for module in self._resolve(f"devname:{path.removeprefix('/dev/')}"):
+            return module
+        return ""
+
+
+def _sockets(host: Host) -> Iterator[_Found]:
+    """Yield protocols of modules that have sockets (`proto_seq_printf` in net/core/sock.c)."""
+    for line in _lines(host, "/proc/net/protocols")[1:]:
+        fields = line.split()
+        if len(fields) > 7 and fields[7] != "kernel" and fields[2].isdigit() and int(fields[2]):
+            count = counted(int(fields[2]), "socket")
+            yield (
+                canonical(fields[7]),
+                Use(
+                    UseKind.SOCKET,
+                    clean(f"{fields[0]}, {count}"),
+                    clean(f"/proc/net/protocols: {fields[0]} {count}"),
+                ),
+            )
+
+
+def _algorithms(host: Host) -> Iterator[_Found]:
+    """Yield algorithms that somebody has taken: each has one reference by being there."""
+    about: dict[str, str] = {}
+    for line in (*_lines(host, "/proc/crypto"), ""):
+        key, _, value = line.partition(":")
+        if key.strip():
+            about[key.strip()] = value.strip()
+            continue
+        module, driver = about.get("module", "kernel"), about.get("driver", "")
+        count = about.get("refcnt", "")
+        if module != "kernel" and count.isdigit() and int(count) > 1:
+            evidence = clean(f"/proc/crypto: {driver} refcnt {count}")
+            yield canonical(module), Use(UseKind.ALGORITHM, clean(driver), evidence)
+        about = {}
+
+
+# --- files ------------------------------------------------------------------------------------
+
+
+def _driver(host: Host, folder: str) -> str:
+    """Return the module of the driver of a device's folder; empty if it has none."""
+    try:
+        return canonical(host.readlink(f"{folder}/device/driver/module"))
+    except OSError:
+        return ""
+
+
+def _by_number(host: Host, folder: str, resolve: Resolve, kind: str) -> str:
+    major, _, minor = _text(host, f"{folder}/dev").partition(":")
+    if not major.isdigit() or not minor.isdigit():
+        return ""
+    return next(iter(resolve(f"{kind}-major-{major}-{minor}")), "")
+
+
+def _unescaped(text: str) -> str:
+    """Return a field of mountinfo with its octal escapes undone: blank, tab, newline, backslash."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
+
+
+def _lines(host: Host, path: str) -> list[str]:
+    try:
+        return decode(host.read(path, _MAX_FILE)).splitlines()
+    except OSError:
+        return []
+
+
+def _text(host: Host, path: str) -> str:
+    return next(iter(_lines(host, path)), "").strip()
+
+
+def _number(host: Host, path: str) -> int:
+    try:
+        return int(_text(host, path), 0)
+    except ValueError:
+        return 0
+
+
+def _listed(host: Host, path: str) -> list[str]:
+    try:
+        return host.listdir(path)
+    except OSError:
+        return []

@@ -1,0 +1,245 @@
+"""Who uses a module is found wherever the system shows it, and told with its evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from kmodtui.kernel.host import LocalHost
+from kmodtui.kernel.routes import connection_interfaces
+from kmodtui.kernel.usage import read_usage
+from kmodtui.model.usage import (
+    NO_USAGE,
+    Usage,
+    Use,
+    UseKind,
+    holder_words,
+    unload_warnings,
+    unseen_words,
+)
+
+ALIASES = {
+    "fs-fuse": ("fuse",),
+    "fs-ext4": ("ext4",),
+    "block-major-7-0": ("loop",),
+    "block-major-253-0": ("dm_mod",),
+    "rtnl-link-dummy": ("dummy",),
+    "rtnl-link-bridge": ("bridge",),
+    "char-major-1-3": ("nothingness",),
+}
+
+ROUTES = (
+    "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
+    "eth0\t00000000\t0202000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
+    "eth0\t0002000A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
+    "tun0\t0000A8C0\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n"
+)
+
+Tree = Callable[..., LocalHost]
+
+
+def resolve(alias: str) -> tuple[str, ...]:
+    return ALIASES.get(alias, ())
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    """Return what makes a system of files, and of links where the content begins with `->`."""
+
+    def make(files: Mapping[str, str]) -> LocalHost:
+        for path, content in files.items():
+            file = tmp_path / path.lstrip("/")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if content.startswith("->"):
+                file.symlink_to(content.removeprefix("->"))
+            else:
+                file.write_text(content)
+        return LocalHost(tmp_path)
+
+    return make
+
+
+def uses(host: LocalHost, module: str, connection: str = "") -> list[tuple[UseKind, str, str]]:
+    found = read_usage(host, [module], resolve, connection).by_module.get(module, ())
+    return [(use.kind, use.what, use.evidence) for use in found]
+
+
+def test_a_mount_is_found_by_its_file_systems_type(tree: Tree) -> None:
+    host = tree(
+        {
+            "/proc/self/mountinfo": "22 1 254:1 / / rw shared:1 - ext4 /dev/vda1 rw\n"
+            "30 22 0:25 / /mnt/my\\040data rw,nosuid - fuse.sshfs me@there: rw\n"
+            "31 22 0:26 / /proc rw - proc proc rw\nhalf a line\n"
+        }
+    )
+    assert uses(host, "fuse") == [
+        (
+            UseKind.MOUNT,
+            "/mnt/my data (fuse.sshfs)",
+            "/proc/self/mountinfo: me@there: on /mnt/my data type fuse.sshfs",
+        )
+    ]
+    assert uses(host, "ext4")[0][1] == "/ (ext4)"
+    assert uses(host, "btrfs") == []
+
+
+def test_block_devices_are_told_only_where_they_are_in_use(tree: Tree) -> None:
+    host = tree(
+        {
+            "/proc/self/mountinfo": "22 1 254:1 / / rw - ext4 /dev/vda1 rw\n",
+            "/proc/swaps": "Filename Type Size Used Priority\n/dev/vda2 partition 1 0 -2\n",
+            "/sys/block/vda/device/driver/module": "->../../../../module/virtio_blk",
+            "/sys/block/vda/vda1/dev": "254:1\n",
+            "/sys/block/vda/vda2/dev": "254:2\n",
+            "/sys/block/vda/vda3/holders/dm-0": "",
+            "/sys/block/loop0/dev": "7:0\n",
+            "/sys/block/loop0/loop/backing_file": "/tmp/image\x1b[2J\n",
+            "/sys/block/loop1/dev": "7:0\n",
+        }
+    )
+    assert [what for _, what, _ in uses(host, "virtio_blk")] == [
+        "vda1, mounted at /",
+        "vda2, swapped to",
+        "vda3, used by dm-0",
+    ]
+    assert uses(host, "loop") == [
+        (
+            UseKind.BLOCK_DEVICE,
+            "loop0, backed by /tmp/image\\x1b[2J",
+            "/sys/block/loop0/loop/backing_file: loop0 backed by /tmp/image\\x1b[2J",
+        )
+    ]
+
+
+def test_an_interface_is_its_drivers_its_kinds_or_told_by_its_name(tree: Tree) -> None:
+    net = "/sys/class/net"
+    host = tree(
+        {
+            f"{net}/eth0/device/driver/module": "->../../../module/virtio_net",
+            f"{net}/eth0/flags": "0x1003\n",
+            f"{net}/br0/uevent": "DEVTYPE=bridge\nINTERFACE=br0\n",
+            f"{net}/br0/flags": "0x1002\n",
+            f"{net}/tun7/tun_flags": "0x1001\n",
+            f"{net}/dummy0/uevent": "INTERFACE=dummy0\n",
+            f"{net}/lo/uevent": "INTERFACE=lo\n",
+        }
+    )
+    assert uses(host, "virtio_net") == [
+        (UseKind.INTERFACE, "eth0, up", f"{net}/eth0/device/driver/module: virtio_net")
+    ]
+    assert uses(host, "bridge")[0][1] == "br0, down"
+    assert uses(host, "tun")[0][1] == "tun7, down"
+    assert uses(host, "dummy") == [
+        (UseKind.INTERFACE, "dummy0, down", f"{net}/dummy0: by its name")
+    ]
+
+
+def test_an_interface_that_goes_away_is_warned_of_and_ones_own_connection_first(
+    tree: Tree,
+) -> None:
+    net = "/sys/class/net"
+    host = tree(
+        {
+            "/proc/net/route": ROUTES,
+            f"{net}/eth0/device/driver/module": "->../../../module/virtio_net",
+            f"{net}/eth0/flags": "0x1003\n",
+            f"{net}/eth1/device/driver/module": "->../../../module/virtio_net",
+        }
+    )
+    usage = read_usage(host, ["virtio_net"], resolve, "203.0.113.9 51111 10.0.2.15 22")
+    assert unload_warnings(usage, ["virtio_net", "failover"]) == (
+        "You are connected through eth0, from 203.0.113.9: unloading virtio_net cuts this "
+        "connection, and perhaps the way back in.",
+        "The network interface eth1, down goes away with virtio_net.",
+    )
+    assert usage.holders("virtio_net") == ()
+
+
+@pytest.mark.parametrize(
+    ("connection", "interfaces"),
+    [
+        ("203.0.113.9 51111 10.0.2.15 22", {"eth0"}),
+        ("192.168.3.4 51111 192.168.0.1 22", {"tun0"}),
+        ("fe80::1%wlan0 51111 fe80::2%wlan0 22", {"wlan0"}),
+        ("2001:db8::9 51111 2001:db8::1 22", {"bond0", "eth2", "eth3"}),
+        ("::ffff:192.168.3.4 1 ::ffff:192.168.3.4 22", {"tun0"}),
+        ("2001:db8::9 51111 2001:db8::77 22", set()),
+        ("", set()),
+        ("nonsense", set()),
+        ("a b c d", set()),
+    ],
+)
+def test_the_interface_of_the_connection_that_one_types_through(
+    tree: Tree, connection: str, interfaces: set[str]
+) -> None:
+    host = tree(
+        {
+            "/proc/net/route": ROUTES,
+            "/proc/net/if_inet6": "20010db8000000000000000000000001 03 40 00 80    bond0\n",
+            "/sys/class/net/bond0/lower_eth2/x": "",
+            "/sys/class/net/bond0/lower_eth3/x": "",
+        }
+    )
+    assert connection_interfaces(host, connection) == interfaces
+
+
+def test_an_open_device_file_is_told_with_the_process(tree: Tree) -> None:
+    host = tree(
+        {
+            "/proc/4711/fd/3": "->/dev/null",
+            "/proc/4711/fd/4": "->/dev/null",
+            "/proc/4711/fd/5": "->/etc/passwd",
+            "/proc/4711/fd/6": "->socket:[815]",
+            "/proc/4711/comm": "qemu\n",
+        }
+    )
+    assert uses(host, "nothingness") == [
+        (UseKind.OPEN_FILE, "/dev/null, by qemu (4711)", "/proc/4711/fd/3: /dev/null")
+    ]
+
+
+def test_a_device_file_that_hangs_below_a_driver_is_that_drivers(tree: Tree) -> None:
+    host = tree(
+        {
+            "/proc/12/fd/3": "->/dev/null",
+            "/sys/dev/char/1:3/device/device/driver/module": "->../../module/snd_hda_intel",
+        }
+    )
+    assert uses(host, "snd_hda_intel")[0][1] == "/dev/null, by process (12)"
+    assert uses(host, "nothingness") == []
+
+
+def test_sockets_and_algorithms_are_their_modules(tree: Tree) -> None:
+    host = tree(
+        {
+            "/proc/net/protocols": "protocol  size sockets  memory press maxhdr  slab module   cl\n"
+            "SCTP      1664      2       0   no       0   yes  sctp          y\n"
+            "CAN_RAW   1024      0      -1   NI       0   yes  can_raw       y\n"
+            "TCP       2496      9       3   no     240   yes  kernel        y\n",
+            "/proc/crypto": "name : crc32c\ndriver : crc32c-generic\nmodule : crc32c_generic\n"
+            "refcnt : 3\n\nname : aes\ndriver : aes-aesni\nmodule : aesni-intel\nrefcnt : 1\n",
+        }
+    )
+    assert uses(host, "sctp") == [
+        (UseKind.SOCKET, "SCTP, 2 sockets", "/proc/net/protocols: SCTP 2 sockets")
+    ]
+    assert uses(host, "crc32c_generic")[0][2] == "/proc/crypto: crc32c-generic refcnt 3"
+    for module in ("can_raw", "kernel", "aesni_intel"):
+        assert uses(host, module) == []
+
+
+def test_a_system_that_shows_nothing_has_no_usage(tree: Tree) -> None:
+    assert read_usage(tree({}), ["ext4"], resolve, "1.2.3.4 1 5.6.7.8 22") == NO_USAGE
+
+
+def test_who_holds_is_named_and_counted() -> None:
+    many = tuple(Use(UseKind.MOUNT, f"/{n} (ext4)", "") for n in range(5))
+    usage = Usage({"ext4": many, "e1000": (Use(UseKind.INTERFACE, "eth0, up", ""),)}, unseen=3)
+    assert holder_words(usage, "ext4") == (
+        "Found: mount /0 (ext4); mount /1 (ext4); mount /2 (ext4); and 2 more."
+    )
+    assert holder_words(usage, "e1000") == ""
+    assert unseen_words(usage) == ("3 processes of other users cannot be looked into without root.")
+    assert unseen_words(NO_USAGE) == ""
