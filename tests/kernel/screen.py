@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Sequence
 
 from tests.kernel.vm import VM
@@ -21,4 +22,21 @@ def open_terminal(
     term: str = "xterm-256color",
 ) -> Terminal:
     """A terminal with a command of a user in it, or with their shell if there is none."""
-    return Terminal(vm.ssh(user, command, terminal=True), columns=columns, rows=rows, term=term)
+    return Terminal(
+        vm.ssh(user, command, terminal=True),
+        columns=columns,
+        rows=rows,
+        term=term,
+        witness=lambda: _guest(vm, user),
+    )
+
+
+def _guest(vm: VM, user: str) -> str:
+    """What goes on in the guest: who waits for what, and the end of the user's log file."""
+    threads = "ps -eLo pid,ppid,lwp,stat,pcpu,wchan:24,args --sort pid | grep -v '\\]$' | tail -40"
+    log = f"tail -15 ~{user}/.local/state/kmodtui/log/kmodtui.log"
+    try:
+        seen = vm.run("root", f"uptime; {threads}; {log}", timeout=60)
+    except subprocess.TimeoutExpired:
+        return "the guest does not answer"
+    return seen.stdout + seen.stderr

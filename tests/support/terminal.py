@@ -114,6 +114,7 @@ class Terminal:
         term: str = "xterm-256color",
         environment: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        witness: Callable[[], str] | None = None,
     ) -> None:
         """Start a command.
 
@@ -123,7 +124,9 @@ class Terminal:
             term: TERM.
             environment: added to PATH, HOME, LANG and TERM, which is all there is.
             cwd: where it runs.
+            witness: tells what else there is to know when something waited for does not come.
         """
+        self._witness = witness
         self.columns, self.rows = columns, rows
         self.raw = bytearray()
         self._screen = _Screen(columns, rows)
@@ -327,4 +330,5 @@ class Terminal:
 
     def _picture(self) -> str:
         edge = "─" * self.columns
-        return "\n".join([f"┌{edge}┐", *(f"│{line}" for line in self.lines()), f"└{edge}┘"])
+        picture = [f"┌{edge}┐", *(f"│{line}" for line in self.lines()), f"└{edge}┘"]
+        return "\n".join([*picture, self._witness() if self._witness else ""])
