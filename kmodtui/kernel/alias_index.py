@@ -36,6 +36,11 @@ def normalised(alias: str) -> str | None:
     return None if "]" in rest else "".join(parts) + rest.replace("-", "_")
 
 
+def has_wildcard(alias: str) -> bool:
+    """Return whether an alias is a pattern, not a name."""
+    return _WILDCARD.search(alias) is not None
+
+
 class AliasIndex:
     """The aliases of many modules, in the order of their lines."""
 

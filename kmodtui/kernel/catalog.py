@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from kmodtui.errors import UnknownModuleError, UnreadableError
-from kmodtui.kernel.alias_index import AliasIndex, normalised
+from kmodtui.kernel.alias_index import AliasIndex, has_wildcard, normalised
 from kmodtui.kernel.compression import unreadable
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.module_file import read_module_file
@@ -66,6 +66,32 @@ class ModuleIndex:
         """Return the file of a module; None if it has none."""
         row = self._rows.get(canonical(name))
         return self._absolute(row.partition(":")[0]) if row is not None else None
+
+    def place_of(self, name: str) -> str:
+        """Return where a module lies, as the index has it: below the release's folder, mostly.
+
+        For a built-in module where it would lie; empty for one that there is not.
+        """
+        name = canonical(name)
+        row = self._rows.get(name)
+        if row is None:
+            return self._builtin.get(name, "")
+        return clean(row.partition(":")[0])
+
+    def other_names(self) -> dict[str, tuple[str, ...]]:
+        """Return the aliases of all modules that are names and no patterns, by module."""
+        found: dict[str, list[str]] = {}
+        builtin = (
+            f"alias {decode(string[6:])} {name}"
+            for name, strings in self._builtin_modinfo.items()
+            for string in strings
+            if string.startswith(b"alias=")
+        )
+        for line in (*self._lines("modules.alias"), *builtin):
+            if line.startswith("alias ") and not has_wildcard(line):
+                alias, _, module = line[6:].rpartition(" ")
+                found.setdefault(module, []).append(clean(alias))
+        return {clean(module): tuple(dict.fromkeys(names)) for module, names in found.items()}
 
     def dependencies(self, name: str) -> tuple[str, ...]:
         """Return what has to be loaded before a module, in the order of loading.
@@ -160,8 +186,9 @@ class ModuleIndex:
         return {_name_of(line.partition(":")[0]): line for line in lines if ":" in line}
 
     @cached_property
-    def _builtin(self) -> frozenset[str]:
-        return frozenset(map(_name_of, self._lines("modules.builtin")))
+    def _builtin(self) -> dict[str, str]:
+        """Where each built-in module would lie, by name."""
+        return {_name_of(line): clean(line) for line in self._lines("modules.builtin")}
 
     @cached_property
     def _builtin_modinfo(self) -> dict[str, list[bytes]]:

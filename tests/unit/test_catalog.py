@@ -286,3 +286,14 @@ def test_modules_below_usr_lib_alone_are_found(host: LocalHost) -> None:
 def test_a_cycle_in_modules_dep_ends(host: LocalHost) -> None:
     (folder_of(host) / "modules.dep").write_text("a.ko: b.ko a.ko\nb.ko: a.ko\n")
     assert read_index(host, RELEASE).dependencies("a") == ("a", "b")
+
+
+def test_where_a_module_lies_is_told_of_built_in_ones_too(index: ModuleIndex) -> None:
+    assert index.place_of("snd-pcm") == "kernel/sound/snd-pcm.ko"
+    assert index.place_of("thing") == "/usr/local/vendor/thing.ko"
+    assert index.place_of("unix") == "kernel/net/unix/unix.ko"
+    assert index.place_of("never") == ""
+
+
+def test_other_names_are_the_aliases_that_are_no_patterns(index: ModuleIndex) -> None:
+    assert index.other_names() == {"btrfs": ("fs-btrfs",), "unix": ("net-pf-1",)}
