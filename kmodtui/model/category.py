@@ -1,0 +1,169 @@
+"""What kind of thing a module is, told by the folder of the kernel's sources that it lies in."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+TREE = "kernel/"
+"""Folder of a release that holds what was built with the kernel; everything else came later."""
+
+_WORDS = {
+    "arch": "processor support",
+    "arch/*/crypto": "cryptography",
+    "arch/*/kvm": "virtual machines",
+    "block": "block layer",
+    "crypto": "cryptography",
+    "drivers": "driver",
+    "drivers/accessibility": "accessibility",
+    "drivers/acpi": "ACPI driver",
+    "drivers/ata": "ATA disk driver",
+    "drivers/atm": "ATM network driver",
+    "drivers/block": "block device",
+    "drivers/bluetooth": "Bluetooth driver",
+    "drivers/char": "character device",
+    "drivers/char/hw_random": "random numbers",
+    "drivers/char/ipmi": "server management",
+    "drivers/char/tpm": "security chip",
+    "drivers/comedi": "measuring card",
+    "drivers/cpufreq": "processor frequency",
+    "drivers/crypto": "cryptography chip",
+    "drivers/dma": "DMA driver",
+    "drivers/edac": "memory error report",
+    "drivers/firewire": "FireWire driver",
+    "drivers/firmware": "firmware interface",
+    "drivers/gpio": "GPIO driver",
+    "drivers/gpu": "graphics driver",
+    "drivers/hid": "input device driver",
+    "drivers/hv": "virtual machine guest",
+    "drivers/hwmon": "sensor",
+    "drivers/i2c": "I²C bus driver",
+    "drivers/iio": "sensor",
+    "drivers/infiniband": "InfiniBand driver",
+    "drivers/input": "input device driver",
+    "drivers/input/joystick": "joystick driver",
+    "drivers/input/keyboard": "keyboard driver",
+    "drivers/input/mouse": "mouse driver",
+    "drivers/input/tablet": "tablet driver",
+    "drivers/input/touchscreen": "touchscreen driver",
+    "drivers/iommu": "IOMMU driver",
+    "drivers/isdn": "ISDN driver",
+    "drivers/leds": "LED driver",
+    "drivers/md": "RAID and volumes",
+    "drivers/media": "TV, radio or camera",
+    "drivers/media/cec": "remote control",
+    "drivers/media/radio": "radio receiver",
+    "drivers/media/rc": "remote control",
+    "drivers/memstick": "card reader",
+    "drivers/message": "disk controller",
+    "drivers/mfd": "multi-function chip",
+    "drivers/misc": "miscellaneous driver",
+    "drivers/misc/eeprom": "EEPROM driver",
+    "drivers/mmc": "card reader",
+    "drivers/mtd": "flash memory",
+    "drivers/net": "network driver",
+    "drivers/net/can": "CAN bus driver",
+    "drivers/net/ethernet": "Ethernet driver",
+    "drivers/net/phy": "network transceiver",
+    "drivers/net/ppp": "modem connection",
+    "drivers/net/usb": "USB network driver",
+    "drivers/net/wireless": "wireless driver",
+    "drivers/net/wwan": "mobile network driver",
+    "drivers/nfc": "NFC driver",
+    "drivers/nvdimm": "persistent memory",
+    "drivers/nvme": "NVMe disk driver",
+    "drivers/nvmem": "EEPROM driver",
+    "drivers/parport": "parallel port",
+    "drivers/pci": "PCI bus driver",
+    "drivers/pcmcia": "PC card driver",
+    "drivers/pinctrl": "pin control",
+    "drivers/platform": "machine's own driver",
+    "drivers/power": "power supply",
+    "drivers/powercap": "power limit",
+    "drivers/pps": "clock",
+    "drivers/ptp": "clock",
+    "drivers/pwm": "PWM driver",
+    "drivers/rtc": "clock",
+    "drivers/scsi": "SCSI driver",
+    "drivers/spi": "SPI bus driver",
+    "drivers/staging": "staging driver",
+    "drivers/target": "SCSI target",
+    "drivers/thermal": "thermal control",
+    "drivers/thunderbolt": "Thunderbolt driver",
+    "drivers/tty": "serial port",
+    "drivers/ufs": "flash storage driver",
+    "drivers/uio": "driver in user space",
+    "drivers/usb": "USB driver",
+    "drivers/usb/gadget": "USB gadget",
+    "drivers/usb/host": "USB controller",
+    "drivers/usb/serial": "USB serial port",
+    "drivers/usb/storage": "USB storage",
+    "drivers/vdpa": "virtual device",
+    "drivers/vfio": "virtual machines",
+    "drivers/vhost": "virtual machines",
+    "drivers/video": "display driver",
+    "drivers/virt": "virtual machine guest",
+    "drivers/virtio": "virtual machine guest",
+    "drivers/w1": "1-Wire driver",
+    "drivers/watchdog": "watchdog",
+    "drivers/xen": "virtual machine guest",
+    "fs": "file system",
+    "fs/fscache": "file cache",
+    "fs/nls": "character set",
+    "fs/pstore": "crash storage",
+    "fs/unicode": "character set",
+    "init": "kernel core",
+    "ipc": "kernel core",
+    "kernel": "kernel core",
+    "lib": "library",
+    "lib/crypto": "cryptography",
+    "mm": "memory",
+    "net": "network protocol",
+    "net/bluetooth": "Bluetooth protocol",
+    "net/bridge": "network bridge",
+    "net/bridge/netfilter": "firewall",
+    "net/ipv4/netfilter": "firewall",
+    "net/ipv6/netfilter": "firewall",
+    "net/mac80211": "wireless network",
+    "net/netfilter": "firewall",
+    "net/netfilter/ipvs": "load balancing",
+    "net/sched": "traffic control",
+    "net/wireless": "wireless network",
+    "samples": "sample code",
+    "security": "security",
+    "sound": "sound",
+    "sound/soc": "sound chip",
+    "sound/usb": "USB sound",
+    "virt": "virtual machines",
+}
+"""By folder of the kernel's sources; the longest that fits counts, `*` is any one folder."""
+
+
+def is_external(path: str) -> bool:
+    """Return whether a module came from elsewhere than from the kernel's own package.
+
+    Args:
+        path: its file below the release's folder, as modules.dep has it: those of
+            the kernel lie in `kernel/`; `updates/`, `extra/`, `weak-updates/`,
+            `updates/dkms/` and files outside of the folder are somebody else's.
+    """
+    return bool(path) and not path.startswith(TREE)
+
+
+def category(path: str) -> str:
+    """Return in a few words what kind of thing a module is; empty if nothing tells.
+
+    Args:
+        path: its file below the release's folder, such as `kernel/fs/btrfs/btrfs.ko`.
+    """
+    return "external" if is_external(path) else _of_folder(path.rpartition("/")[0])
+
+
+@lru_cache(maxsize=2048)
+def _of_folder(folder: str) -> str:
+    parts = folder.removeprefix(TREE.rstrip("/")).strip("/").split("/")
+    if parts[0] == "arch" and len(parts) > 1:
+        parts[1] = "*"
+    for length in range(len(parts), 0, -1):
+        if words := _WORDS.get("/".join(parts[:length])):
+            return words
+    return ""
