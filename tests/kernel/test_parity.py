@@ -16,7 +16,8 @@ import pytest
 from kmodtui.errors import UnknownModuleError
 from kmodtui.kernel.catalog import ModuleIndex, find_module, read_index
 from kmodtui.kernel.host import LocalHost
-from kmodtui.kernel.module_file import read_exports, read_imports, read_module_file
+from kmodtui.kernel.module_file import read_module_file
+from kmodtui.kernel.module_symbols import read_module_symbols
 from kmodtui.model.module_info import modinfo_lines
 from tests.kernel.image import Image
 
@@ -175,7 +176,7 @@ def test_exports_are_those_that_depmod_found(index: ModuleIndex) -> None:
     for name in [*sample(sorted(expected), 150), "btrfs", "dummy", "drm", "usbcore"]:
         path = index.path_of(name)
         assert path
-        found = {export.name for export in read_exports(index.host, path)}
+        found = {export.name for export in read_module_symbols(index.host, path).exports}
         assert found == expected.get(name, set())
 
 
@@ -192,19 +193,21 @@ def test_exports_and_imports_are_those_that_nm_lists(debian: Image, index: Modul
         ).stdout.splitlines()
         table = [[cell.strip() for cell in row.split("|")] for row in rows if row.count("|") == 6]
         undefined = {row[0]: row[2] == "w" for row in table if row[6] == "*UND*"}
-        assert {i.name: i.weak for i in read_imports(index.host, path)} == undefined
+        symbols = read_module_symbols(index.host, path)
+        assert {i.name: i.weak for i in symbols.imports} == undefined
         exported = {
             row[0].removeprefix("__ksymtab_"): row[6] == "__ksymtab_gpl"
             for row in table
             if row[0].startswith("__ksymtab_")
         }
-        assert {e.name: e.gpl_only for e in read_exports(index.host, path)} == exported
+        assert {e.name: e.gpl_only for e in symbols.exports} == exported
 
 
 def test_namespaces_are_told(index: ModuleIndex) -> None:
     path = index.path_of("firmware_loader") or index.path_of("usb_storage")
     assert path
-    namespaces = {export.namespace for export in read_exports(index.host, path)}
+    exports = read_module_symbols(index.host, path).exports
+    namespaces = {export.namespace for export in exports}
     assert namespaces == {"USB_STORAGE"}
 
 

@@ -11,6 +11,8 @@ X86_64, AARCH64, I386, S390 = 62, 183, 3, 22
 _PROGBITS, _SYMTAB, _STRTAB, _NOTE = 1, 2, 3, 7
 _GLOBAL, _WEAK = 1 << 4, 2 << 4
 
+_Symbol = tuple[str, int, int, int, int]  # name, info, section, value, size
+
 SIGNATURE_MAGIC = b"~Module signature appended~\n"
 
 
@@ -30,6 +32,10 @@ def make_module(
     namespaces: Mapping[str, str] | None = None,
     imports: Sequence[str] = (),
     weak_imports: Sequence[str] = (),
+    versions: Mapping[str, int] | None = None,
+    crcs: Mapping[str, int] | None = None,
+    defined: Mapping[str, tuple[str, int]] | None = None,
+    extra: Mapping[str, bytes] | None = None,
     build_id: bytes = b"",
     bits: int = 64,
     order: str = "<",
@@ -40,7 +46,10 @@ def make_module(
     """The bytes of a .ko.
 
     `exports` maps a symbol to the section of its entry, `namespaces` a symbol to
-    the namespace that its users have to import. `signature` stands at the end as it is.
+    the namespace that its users have to import, `versions` a symbol to the checksum that
+    the module was built against, `crcs` an exported one to its checksum, `defined` any
+    other to its section and size. `extra` holds more sections. `signature` stands at the
+    end as it is.
     """
     namespaces = namespaces or {}
     sections = [_Section(b"", 0, b"")]
@@ -49,24 +58,40 @@ def make_module(
         note = struct.pack(f"{order}III", 4, len(build_id), 3) + b"GNU\0" + build_id
         sections.append(_Section(b".note.gnu.build-id", _NOTE, note))
 
-    symbols: list[tuple[str, int, int, int]] = []  # name, info, section, value
+    symbols: list[_Symbol] = []
     numbers: dict[str, int] = {}
     for symbol, section in (exports or {}).items():
         if section not in numbers:
             numbers[section] = len(sections)
             sections.append(_Section(section.encode(), _PROGBITS, b""))
         entries = sections[numbers[section]]
-        symbols.append((f"__ksymtab_{symbol}", _GLOBAL, numbers[section], len(entries.data)))
-        symbols.append((symbol, _GLOBAL, numbers[section], 0))
+        symbols.append((f"__ksymtab_{symbol}", _GLOBAL, numbers[section], len(entries.data), 0))
+        symbols.append((symbol, _GLOBAL, numbers[section], 0, 0))
         entries.data += bytes(12)
+    for symbol, (section, size) in (defined or {}).items():
+        if section not in numbers:
+            numbers[section] = len(sections)
+            sections.append(_Section(section.encode(), _PROGBITS, bytes(size)))
+        symbols.append((symbol, _GLOBAL, numbers[section], 0, size))
+    if crcs:
+        for place, symbol in enumerate(crcs):
+            symbols.append((f"__crc_{symbol}", 0, len(sections), 4 * place, 0))
+        table = struct.pack(f"{order}{len(crcs)}I", *crcs.values())
+        sections.append(_Section(b"__kcrctab", _PROGBITS, table))
+    if versions:
+        record = f"{order}Q56s" if bits == 64 else f"{order}I60s"
+        rows = [struct.pack(record, crc, name.encode()) for name, crc in versions.items()]
+        sections.append(_Section(b"__versions", _PROGBITS, b"".join(rows)))
+    for name, data in (extra or {}).items():
+        sections.append(_Section(name.encode(), _PROGBITS, data))
     if namespaces:
         strings = b"\0"
         for symbol, namespace in namespaces.items():
-            symbols.append((f"__kstrtabns_{symbol}", _GLOBAL, len(sections), len(strings)))
+            symbols.append((f"__kstrtabns_{symbol}", _GLOBAL, len(sections), len(strings), 0))
             strings += namespace.encode() + b"\0"
         sections.append(_Section(b"__ksymtab_strings", _PROGBITS, strings))
-    symbols += [(name, _GLOBAL, 0, 0) for name in imports]
-    symbols += [(name, _WEAK, 0, 0) for name in weak_imports]
+    symbols += [(name, _GLOBAL, 0, 0, 0) for name in imports]
+    symbols += [(name, _WEAK, 0, 0, 0) for name in weak_imports]
     if not stripped:
         sections += _symbol_table(symbols, len(sections), bits, order)
     return _linked(sections, bits, order, machine) + signature
@@ -87,17 +112,15 @@ def sign(
     return signer + key_id + value + record + SIGNATURE_MAGIC
 
 
-def _symbol_table(
-    symbols: list[tuple[str, int, int, int]], index: int, bits: int, order: str
-) -> list[_Section]:
+def _symbol_table(symbols: list[_Symbol], index: int, bits: int, order: str) -> list[_Section]:
     names = b"\0"
     entry = struct.Struct(f"{order}IBBHQQ" if bits == 64 else f"{order}IIIBBH")
     table = bytes(entry.size)
-    for name, info, section, value in symbols:
+    for name, info, section, value, size in symbols:
         if bits == 64:
-            table += entry.pack(len(names), info, 0, section, value, 0)
+            table += entry.pack(len(names), info, 0, section, value, size)
         else:
-            table += entry.pack(len(names), value, 0, info, 0, section)
+            table += entry.pack(len(names), value, size, info, 0, section)
         names += name.encode() + b"\0"
     return [
         _Section(b".symtab", _SYMTAB, table, link=index + 1, entry=entry.size),

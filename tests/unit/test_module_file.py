@@ -16,13 +16,9 @@ import pytest
 from kmodtui.errors import KmodtuiError, ModuleFileError, UnreadableError
 from kmodtui.kernel.compression import open_unpacked
 from kmodtui.kernel.host import LocalHost
-from kmodtui.kernel.module_file import (
-    Export,
-    Import,
-    read_exports,
-    read_imports,
-    read_module_file,
-)
+from kmodtui.kernel.module_file import read_module_file
+from kmodtui.kernel.module_symbols import read_module_symbols
+from kmodtui.model.linkage import Import
 from kmodtui.model.module_info import Signature
 from tests.support.elf import AARCH64, I386, S390, SIGNATURE_MAGIC, make_module, sign
 
@@ -64,7 +60,7 @@ def test_a_module_reads_the_same_however_it_is_packed(host: LocalHost, extension
         ("name", "hello"),
     ]
     assert info.signature
-    assert read_imports(host, path) == (Import("printk", weak=False),)
+    assert read_module_symbols(host, path).imports == (Import("printk", weak=False),)
 
 
 @pytest.mark.parametrize("extension", PACKERS)
@@ -94,38 +90,7 @@ def test_modules_of_other_machines_are_read_too(
     path = write(host, data)
     info = read_module_file(host, path)
     assert (info.machine, info.build_id, info.license) == (shown, "abcd", "GPL")
-    assert read_imports(host, path) == (Import("f", weak=False),)
-
-
-def test_exports_tell_the_licence_and_namespace_that_they_ask_for(host: LocalHost) -> None:
-    data = make_module(
-        exports={"free": "__ksymtab", "gpl": "__ksymtab_gpl", "spaced": "__ksymtab_gpl"},
-        namespaces={"spaced": "CRYPTO_INTERNAL", "free": ""},
-    )
-    assert read_exports(host, write(host, data)) == (
-        Export("free", gpl_only=False),
-        Export("gpl", gpl_only=True),
-        Export("spaced", gpl_only=True, namespace="CRYPTO_INTERNAL"),
-    )
-
-
-def test_exports_say_so_when_a_newer_kernel_keeps_the_licence_elsewhere(host: LocalHost) -> None:
-    data = make_module(exports={"a": "__ksymtab", "b": "__kflagstab"})
-    assert read_exports(host, write(host, data)) == (Export("a", gpl_only=None),)
-
-
-def test_weak_imports_are_told_apart(host: LocalHost) -> None:
-    path = write(host, make_module(imports=["printk"], weak_imports=["maybe"]))
-    assert read_imports(host, path) == (Import("maybe", weak=True), Import("printk", weak=False))
-
-
-def test_a_stripped_module_still_tells_its_modinfo_but_no_symbols(host: LocalHost) -> None:
-    path = write(host, make_module(MODINFO, stripped=True))
-    assert read_module_file(host, path).license == "GPL"
-    with pytest.raises(ModuleFileError, match="stripped"):
-        read_imports(host, path)
-    with pytest.raises(ModuleFileError, match="stripped"):
-        read_exports(host, path)
+    assert read_module_symbols(host, path).imports == (Import("f", weak=False),)
 
 
 # -- signatures ---------------------------------------------------------------------

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.host import LocalHost
-from kmodtui.kernel.module_file import read_exports, read_imports, read_module_file
-from kmodtui.model.module_info import modinfo_lines, modinfo_text
+from kmodtui.kernel.module_file import read_module_file
+from kmodtui.kernel.module_symbols import read_module_symbols, read_places
+from kmodtui.model.linkage import ModuleSymbols
+from kmodtui.model.module_info import ModuleInfo, modinfo_lines, modinfo_text
 from tests.support.elf import make_module, sign
 from tests.unit.test_module_file import pkcs7
 
@@ -22,6 +24,8 @@ SIGNED = make_module(
     exports={"a": "__ksymtab", "b": "__ksymtab_gpl"},
     namespaces={"b": "SPACE"},
     imports=["printk"],
+    versions={"printk": 0x12345678, "module_layout": 1},
+    crcs={"a": 0xABCDEF},
     build_id=bytes(20),
     signature=sign(pkcs7()),
 )
@@ -37,19 +41,24 @@ SEEDS = [
 def read_everything(path: Path) -> None:
     """Read and format all that there is; only errors of ours may come out."""
     host = LocalHost()
-    for read in (read_module_file, read_exports, read_imports):
+    for read in (read_module_file, read_module_symbols, lambda *a: read_places(*a, "a")):
         try:
             found = read(host, str(path))
         except KmodtuiError as error:
             sentence = str(error)
             assert sentence.isprintable()
             continue
-        if read is read_module_file:
+        if isinstance(found, ModuleInfo):
             modinfo_lines(found)
             assert all(line.replace("\t", "").isprintable() for line in modinfo_text(found))
             assert all(parameter.name.isprintable() for parameter in found.parameters)
+        elif isinstance(found, ModuleSymbols):
+            for symbol in (*found.exports, *found.imports):
+                assert symbol.name.isprintable()
+            for export in found.exports:
+                assert (export.words + export.section).isprintable()
         else:
-            assert all(symbol.name.isprintable() for symbol in found)
+            assert all(place.section.isprintable() for place in found)
 
 
 @settings(
