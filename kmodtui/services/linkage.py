@@ -1,0 +1,313 @@
+"""Which symbols modules take from each other: from their files, the index and /proc/kallsyms.
+
+Files are read when they are asked for, and a few of them are kept. Nothing here is
+for the event loop but `linkage_of`, `edge_between`, `exports_of` and `symbol_details`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections import OrderedDict
+from weakref import WeakKeyDictionary
+
+from kmodtui.errors import KmodtuiError, UnreadableError
+from kmodtui.kernel.catalog import ModuleIndex
+from kmodtui.kernel.elf_file import opened
+from kmodtui.kernel.host import Host
+from kmodtui.kernel.kallsyms import read_symbols
+from kmodtui.kernel.module_file import module_info
+from kmodtui.kernel.module_symbols import module_symbols, read_places
+from kmodtui.kernel.proc_modules import read_modules
+from kmodtui.kernel.sysfs import read_live_module
+from kmodtui.model.linkage import (
+    Edge,
+    Export,
+    Given,
+    Giver,
+    Import,
+    KernelExports,
+    ModuleLinkage,
+    ModuleSymbols,
+    Place,
+    SymbolDetails,
+    Taken,
+    exports_in_kallsyms,
+    kernel_exports,
+)
+from kmodtui.model.modules import ModuleTable
+from kmodtui.model.symbols import SymbolTable
+from kmodtui.model.text import clean
+from kmodtui.services.machine import Machine
+
+KEPT = 24
+"""Module files whose symbols are kept: each takes up to half a megabyte."""
+
+
+async def linkage_of(machine: Machine, module: str) -> ModuleLinkage:
+    """Return everything that a module takes and gives; what cannot be told is told in it."""
+    return await asyncio.to_thread(lambda: linkage(machine).of(module))
+
+
+async def edge_between(machine: Machine, user: str, giver: str) -> Edge:
+    """Return which symbols one module takes from another; what cannot be told is told in it."""
+    return await asyncio.to_thread(lambda: linkage(machine).edge(user, giver))
+
+
+async def exports_of(machine: Machine, module: str) -> tuple[Export, ...]:
+    """Return what a module exports and how, sorted by name; "" is the kernel itself.
+
+    Empty where it exports nothing, and where neither its file nor the kernel tells.
+    Of the kernel itself name and licence are known, where its symbol table holds them.
+    """
+    return await asyncio.to_thread(lambda: linkage(machine).exports(module))
+
+
+async def symbol_details(machine: Machine, module: str, name: str) -> SymbolDetails:
+    """Return how a symbol is exported, where it lies, and which loaded modules take it.
+
+    What cannot be told is told in it.
+
+    Args:
+        machine: where.
+        module: whose symbol; empty for the kernel itself.
+        name: the symbol.
+    """
+    return await asyncio.to_thread(lambda: linkage(machine).details(module, name))
+
+
+def linkage(machine: Machine) -> Linkage:
+    """Return what is known of a machine's symbols; a new one once its index has changed."""
+    index = machine.index_now()
+    with _lock:
+        known = _known.get(machine)
+        if known is None or known.index is not index:
+            known = Linkage(machine.host, index, running=machine.looks_at_running)
+            _known[machine] = known
+    return known
+
+
+class Linkage:
+    """Who gives which symbols to whom, on one system.
+
+    Attributes:
+        index: of the release's modules; None where there is none.
+    """
+
+    def __init__(self, host: Host, index: ModuleIndex | None, *, running: bool = True) -> None:
+        """Look at `host`; `running` tells whether the index is that of the kernel that runs."""
+        self.index = index
+        self._host = host
+        self._running = running
+        self._lock = threading.RLock()
+        self._files: OrderedDict[str, ModuleSymbols] = OrderedDict()
+        self._imports: dict[str, frozenset[str]] = {}
+        self._table = ModuleTable()
+        self._symbols = SymbolTable()
+        self._kernel = KernelExports()
+
+    # What a module takes and gives
+
+    def of(self, module: str) -> ModuleLinkage:
+        """Return everything that a module takes and gives; what cannot be told is told in it."""
+        with self._lock:
+            table = self._look()
+            loaded = module in table.by_name
+            problems = list(self._doubts(module, loaded=loaded))
+            takes: tuple[Taken, ...] = ()
+            try:
+                wanted = self._read(module).imports
+                takes = tuple(map(self._taken, wanted))
+            except KmodtuiError as error:
+                problems.append(f"What it takes cannot be told: {error}")
+            exports = self._exports(module)
+            users: dict[str, list[str]] = {}
+            if loaded:
+                for user in self._possible_users(module):
+                    try:
+                        imports = self._imports_of(user)
+                    except KmodtuiError as error:
+                        problems.append(f"What {clean(user)} takes cannot be told: {error}")
+                        continue
+                    for export in exports:
+                        if export.name in imports:
+                            users.setdefault(export.name, []).append(user)
+            return ModuleLinkage(
+                name=module,
+                loaded=loaded,
+                path=self._path(module) or "",
+                takes=takes,
+                gives=tuple(Given(e, tuple(users.get(e.name, ()))) for e in exports),
+                problems=tuple(problems),
+            )
+
+    def edge(self, user: str, giver: str) -> Edge:
+        """Return which symbols `user` takes from `giver`; what cannot be told is told in it."""
+        with self._lock:
+            table = self._look()
+            problems = [
+                *self._doubts(user, loaded=user in table.by_name),
+                *self._doubts(giver, loaded=giver in table.by_name),
+            ]
+            exported = {export.name: export for export in self._exports(giver)}
+            taken: tuple[Taken, ...] = ()
+            try:
+                taken = tuple(
+                    Taken(wanted, Giver.MODULE, giver, exported[wanted.name])
+                    for wanted in self._read(user).imports
+                    if wanted.name in exported
+                )
+            except KmodtuiError as error:
+                problems.append(f"What {clean(user)} takes cannot be told: {error}")
+            return Edge(user, giver, taken, tuple(problems))
+
+    def exports(self, module: str) -> tuple[Export, ...]:
+        """Return what a module exports, from its file or else from the kernel's symbol table."""
+        with self._lock:
+            self._look()
+            return self._exports(module)
+
+    def details(self, module: str, name: str) -> SymbolDetails:
+        """Return what is known of one symbol; what cannot be told is told in it."""
+        with self._lock:
+            table = self._look()
+            problems = list(self._doubts(module, loaded=module in table.by_name)) if module else []
+            export = self._export(module, name) if module else self._kernel.find(name)
+            places: tuple[Place, ...] = ()
+            if module:
+                try:
+                    places = read_places(self._host, self._file(module), name)
+                except KmodtuiError as error:
+                    problems.append(f"Its section and size cannot be told: {error}")
+            importers: list[str] = []
+            unread = 0
+            for user in self._possible_users(module) if export else ():
+                try:
+                    if name in self._imports_of(user):
+                        importers.append(user)
+                except KmodtuiError:
+                    unread += 1
+            if unread:
+                problems.append(f"What {unread} loaded modules take cannot be told: no file.")
+            return SymbolDetails(module, name, export, places, tuple(importers), tuple(problems))
+
+    # Where a symbol comes from
+
+    def _exports(self, module: str) -> tuple[Export, ...]:
+        if not module:
+            found = map(self._kernel.find, sorted(self._kernel.names))
+            return tuple(export for export in found if export)
+        try:
+            return self._read(module).exports
+        except KmodtuiError:
+            return exports_in_kallsyms(self._symbols.of(module))
+
+    def _taken(self, wanted: Import) -> Taken:
+        """Return who gives a symbol: a module that is loaded before one that is not."""
+        name = wanted.name
+        if (export := self._kernel.find(name)) is not None:
+            return Taken(wanted, Giver.KERNEL, export=export)
+        modules = self.index.resolve(f"symbol:{name}") if self.index else ()
+        loaded = next((module for module in modules if module in self._table.by_name), "")
+        module = loaded or next(iter(modules), "") or self._loaded_giver(name)
+        if module:
+            return Taken(wanted, Giver.MODULE, module, self._export(module, name))
+        if name in self._kernel.names:
+            return Taken(wanted, Giver.KERNEL)
+        return Taken(wanted, Giver.NOBODY if self._kernel.complete else Giver.UNKNOWN)
+
+    def _loaded_giver(self, name: str) -> str:
+        """Return the loaded module that exports a symbol and is in no index; empty if none does."""
+        row = b" __ksymtab_%b\t[" % name.encode()
+        owners = self._symbols.modules.items()
+        return next((module for module, rows in owners if row in rows.raw), "")
+
+    def _export(self, module: str, name: str) -> Export | None:
+        try:
+            return self._read(module).exported.get(name)
+        except KmodtuiError:
+            rows = self._symbols.of(module)
+            return next((e for e in exports_in_kallsyms(rows) if e.name == name), None)
+
+    def _possible_users(self, module: str) -> tuple[str, ...]:
+        """Return the loaded modules that can use a symbol of a module, sorted; "" is the kernel.
+
+        Whoever takes a module's symbols holds it, and /proc/modules tells; a kernel that
+        cannot unload keeps no book of them.
+        """
+        row = self._table.by_name.get(module)
+        if module and row is None:
+            return ()
+        if row is not None and row.refcount is not None:
+            return tuple(sorted(row.users))
+        return tuple(sorted(name for name in self._table.by_name if name != module))
+
+    # Reading
+
+    def _look(self) -> ModuleTable:
+        """Return what is loaded now; nothing where that is another kernel's, or cannot be read.
+
+        The symbol table is read again only where that has changed.
+        """
+        if not self._running:
+            return self._table
+        try:
+            table = read_modules(self._host)
+        except KmodtuiError:
+            table = ModuleTable()
+        if table.raw != self._table.raw or not len(self._symbols):
+            try:
+                self._symbols = read_symbols(self._host, self._symbols)
+            except KmodtuiError:
+                self._symbols = SymbolTable()
+            if not self._kernel.names:
+                self._kernel = kernel_exports(self._symbols.core)
+        self._table = table
+        return table
+
+    def _path(self, module: str) -> str | None:
+        return self.index.path_of(module) if self.index else None
+
+    def _file(self, module: str) -> str:
+        path = self._path(module)
+        if path is None:
+            raise UnreadableError(f"The file of {clean(module)} is not known.")
+        return path
+
+    def _read(self, module: str) -> ModuleSymbols:
+        if module in self._files:
+            self._files.move_to_end(module)
+            return self._files[module]
+        with opened(self._host, self._file(module)) as elf:
+            symbols = module_symbols(elf)
+        self._files[module] = symbols
+        if len(self._files) > KEPT:
+            self._files.popitem(last=False)
+        return symbols
+
+    def _imports_of(self, module: str) -> frozenset[str]:
+        """Return the names that a module takes; kept for all, because names are shared."""
+        if module not in self._imports:
+            imports = self._read(module).imports
+            self._imports[module] = frozenset(sys.intern(wanted.name) for wanted in imports)
+        return self._imports[module]
+
+    def _doubts(self, module: str, *, loaded: bool) -> tuple[str, ...]:
+        """Return what speaks against taking a module's file for what is loaded."""
+        path = self._path(module)
+        if not loaded or path is None:
+            return ()
+        live = read_live_module(self._host, module)
+        try:
+            with opened(self._host, path) as elf:
+                inside = module_info(elf, path).srcversion
+        except KmodtuiError:
+            return ()
+        if live is None or not live.srcversion or not inside or live.srcversion == inside:
+            return ()
+        return (f"{clean(path)} is not what is loaded: it was built from other sources.",)
+
+
+_lock = threading.Lock()
+_known: WeakKeyDictionary[Machine, Linkage] = WeakKeyDictionary()
