@@ -85,7 +85,7 @@ class SymbolRows:
     @cached_property
     def symbols(self) -> tuple[Symbol, ...]:
         """The rows in the kernel's order; a row that makes no sense is left out."""
-        return tuple(filter(None, map(_parse_row, self.raw.split(b"\n"))))
+        return tuple(filter(None, map(parse_row, self.raw.split(b"\n"))))
 
     @cached_property
     def types(self) -> Mapping[str, int]:
@@ -95,7 +95,8 @@ class SymbolRows:
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _parse_row(line: bytes) -> Symbol | None:
+def parse_row(line: bytes) -> Symbol | None:
+    """Return the columns of a row without its newline; None if it makes no sense."""
     fields = line.split(b"\t", 1)[0].split(b" ", 2)
     if len(fields) != 3:
         return None

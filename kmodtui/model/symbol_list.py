@@ -1,0 +1,162 @@
+"""All rows of a symbol table under one number each, in blocks that are looked into when asked.
+
+A table of 250,000 rows is 12 MB of bytes and stays that: a block knows where its
+rows lie, and splits them into columns the first time somebody searches it or
+looks at one of its rows. So a view opens at once, however long the table is.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import accumulate
+
+from kmodtui.model.symbols import Symbol, SymbolRows, SymbolTable, parse_row
+
+_BLOCK = 160 * 1024  # bytes: some 4,000 rows, looked through in less than a millisecond
+
+_EXPORT = b"__ksymtab_"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some rows of one owner that follow each other.
+
+    Attributes:
+        owner: a module's name, `bpf` and the like; empty for the kernel itself.
+        raw: the bytes that the rows are a part of.
+        start: where the first row begins in them.
+        end: behind the newline of the last row.
+    """
+
+    owner: str
+    raw: bytes
+    start: int
+    end: int
+
+    @cached_property
+    def count(self) -> int:
+        """How many rows there are."""
+        return self.raw.count(b"\n", self.start, self.end)
+
+    @property
+    def names(self) -> bytes:
+        """The names as the kernel printed them, each with a newline behind it."""
+        return self._columns[0]
+
+    @property
+    def types(self) -> bytes:
+        """The type letters, one byte a row; `?` for a row that makes no sense."""
+        return self._columns[1]
+
+    def lines(self) -> list[bytes]:
+        """Return the rows without their newlines."""
+        return self.raw[self.start : self.end].split(b"\n")[:-1]
+
+    @cached_property
+    def _columns(self) -> tuple[bytes, bytes]:
+        words = self.raw[self.start : self.end].split()
+        count, width = self.count, 4 if self.owner else 3
+        if count and len(words) == width * count:
+            types, names = b"".join(words[1::width]), words[2::width]
+            digits = len(words[0])
+            if (
+                len(types) == count
+                and len(b"".join(words[::width])) == digits * count
+                and (width == 3 or words[3::4].count(words[3]) == count)
+            ):
+                return b"\n".join(names) + b"\n", types
+        return self._odd_columns()
+
+    def _odd_columns(self) -> tuple[bytes, bytes]:
+        """Return the same where a row is not of the usual shape, such as a name with a blank."""
+        names, types = [], []
+        for line in self.lines():
+            fields = line.split(b"\t", 1)[0].split(b" ", 2)
+            usual = len(fields) == 3 and len(fields[1]) == 1
+            names.append(fields[2] if usual else line)
+            types.append(fields[1] if usual else b"?")
+        return b"".join(name + b"\n" for name in names), b"".join(types)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row and whose it is.
+
+    Attributes:
+        owner: as in `Block`.
+        line: the row as the kernel printed it, without its newline.
+    """
+
+    owner: str
+    line: bytes
+
+    @property
+    def symbol(self) -> Symbol | None:
+        """The row's columns; None if it makes no sense."""
+        return parse_row(self.line)
+
+
+class SymbolList:
+    """The rows of some owners, numbered from 0 in the kernel's order. Never changes."""
+
+    def __init__(self, owners: list[tuple[str, SymbolRows]]) -> None:
+        self.blocks: tuple[Block, ...] = tuple(
+            block for owner, rows in owners for block in _blocks(owner, rows)
+        )
+        self._ends = list(accumulate(block.count for block in self.blocks))
+        self._lines = lru_cache(maxsize=4)(Block.lines)
+
+    @classmethod
+    def of_table(cls, table: SymbolTable) -> SymbolList:
+        """Return every row: the kernel's own, then each module's, then what is no module."""
+        return cls([("", table.core), *table.modules.items(), *table.pseudo.items()])
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def row(self, number: int) -> Row:
+        """Return a row by its number; IndexError if there is none."""
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        place = bisect_right(self._ends, number)
+        block = self.blocks[place]
+        return Row(block.owner, self._lines(block)[number - self.first(place)])
+
+    def first(self, place: int) -> int:
+        """Return the number of the first row of a block."""
+        return self._ends[place - 1] if place else 0
+
+    @cached_property
+    def owners(self) -> tuple[str, ...]:
+        """Whose rows these are, in the kernel's order."""
+        return tuple(dict.fromkeys(block.owner for block in self.blocks))
+
+    def prepare(self) -> Iterator[None]:
+        """Split a block into its columns at each step, for whoever has time to spare."""
+        for block in self.blocks:
+            block.names  # noqa: B018  it is kept
+            yield
+
+    @cached_property
+    def exports(self) -> dict[str, frozenset[bytes]]:
+        """Names that each owner exports, told by the row `__ksymtab_NAME` beside each.
+
+        An owner of whom the kernel shows no such row is not in it.
+        """
+        found: dict[str, set[bytes]] = {}
+        for block in self.blocks:
+            if _EXPORT in block.names:
+                names = (name for name in block.names.split(b"\n") if name.startswith(_EXPORT))
+                found.setdefault(block.owner, set()).update(name[len(_EXPORT) :] for name in names)
+        return {owner: frozenset(names) for owner, names in found.items()}
+
+
+def _blocks(owner: str, rows: SymbolRows) -> Iterator[Block]:
+    raw, start = rows.raw, 0
+    while start < len(raw):
+        end = raw.find(b"\n", start + _BLOCK) + 1 or len(raw)
+        yield Block(owner, raw, start, end)
+        start = end
