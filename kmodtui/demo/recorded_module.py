@@ -11,19 +11,22 @@
 - `load.log`, `unload.log`: kernel-log records, each `LEVEL TEXT`
 - `references`: what it holds beside the users' lists, `OTHER COUNT`; mostly absent
 
-Whom a module takes symbols from (`depends=`) and the types of its parameters
-(`parmtype=`) stand in the `.modinfo` section of its .ko file.
+Whom a module takes symbols from (`depends=`) and its parameters (`parm=`, `parmtype=`)
+stand in the `.modinfo` section of its .ko file.
 """
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from kmodtui.demo.recording import Files
+from kmodtui.errors import KmodtuiError
+from kmodtui.kernel.host import LocalHost
+from kmodtui.kernel.module_file import read_module_file
 from kmodtui.kernel.proc_modules import parse_modules
+from kmodtui.model.module_info import ModuleInfo
 from kmodtui.model.modules import LoadedModule
 from kmodtui.model.text import decode
 
@@ -105,26 +108,24 @@ class RecordedModule:
     @cached_property
     def depends(self) -> tuple[str, ...]:
         """Modules that it takes symbols from, directly: those that it will hold a reference to."""
-        for key, value in self._modinfo:
-            if key == "depends":
-                return tuple(name.replace("-", "_") for name in value.split(",") if name)
-        return ()
+        return self._info.depends if self._info else ()
 
     @cached_property
     def parameter_types(self) -> dict[str, str]:
-        """Type by parameter, in the words of `parmtype`: `int`, `charp`, `array of uint`."""
-        types = (value.partition(":") for key, value in self._modinfo if key == "parmtype")
-        return {name: kind for name, _, kind in types}
+        """Type by parameter, in the words of `parmtype`: `int`, `charp`, `array of uint`.
+
+        Empty for one that has a reader of its own in the module, such as max_loop of loop:
+        the kernel knows it, and there is a `parm` for it and no `parmtype`.
+        """
+        parameters = self._info.parameters if self._info else ()
+        return {parameter.name: parameter.type for parameter in parameters}
 
     @cached_property
-    def _modinfo(self) -> tuple[tuple[str, str], ...]:
+    def _info(self) -> ModuleInfo | None:
         try:
-            data = self.file.read_bytes() if self.file else b""
-        except OSError:
-            return ()
-        entries = decode(_section(data, b".modinfo")).split("\0")
-        pairs = (entry.partition("=") for entry in entries)
-        return tuple((key, value) for key, equals, value in pairs if equals)
+            return read_module_file(LocalHost(), str(self.file)) if self.file else None
+        except KmodtuiError:
+            return None
 
     def _log(self, name: str) -> tuple[tuple[int, str], ...]:
         records = []
@@ -138,30 +139,3 @@ class RecordedModule:
 
     def _read(self, name: str) -> bytes:
         return self.files[name].data if name in self.files else b""
-
-
-def _section(data: bytes, wanted: bytes) -> bytes:
-    """Return the contents of a section of a 64-bit little-endian ELF file; empty if it has none.
-
-    The recording's files are our own, so this reads no more of `man 5 elf` than they need.
-    """
-    if len(data) < 64 or not data.startswith(b"\x7fELF\x02\x01"):
-        return b""
-    (table,) = struct.unpack_from("<Q", data, 40)
-    size, count, names_index = struct.unpack_from("<HHH", data, 58)
-
-    def header(index: int) -> tuple[int, int, int]:
-        name, _type, _flags, _address, offset, length = struct.unpack_from(
-            "<IIQQQQ", data, table + index * size
-        )
-        return name, offset, length
-
-    try:
-        _, names, _ = header(names_index)
-        for index in range(count):
-            name, offset, length = header(index)
-            if data[names + name : data.find(b"\0", names + name)] == wanted:
-                return data[offset : offset + length]
-    except struct.error:
-        return b""
-    return b""

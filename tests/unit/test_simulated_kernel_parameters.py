@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 
 import pytest
 
-from kmodtui.demo.parameters import RefusedValueError, shown_value
+from kmodtui.demo.parameters import RefusedValueError, shown_value, taken_parameters
+from kmodtui.demo.recorded_module import RecordedModule
+from tests.support.elf import make_module
 
 
 @pytest.mark.parametrize(
@@ -60,3 +63,26 @@ def test_refused(kind: str, given: str | None, number: int) -> None:
     with pytest.raises(RefusedValueError) as refused:
         shown_value(kind, given)
     assert refused.value.errno == number
+
+
+def test_a_parameter_that_the_file_gives_no_type_is_known_all_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "loop.ko"
+    file.write_bytes(
+        make_module((b"parm=max_loop:Maximum number", b"parmtype=max_part:int", b"depends=a-b,c"))
+    )
+    loop = RecordedModule("loop", {}, file)
+    said: list[str] = []
+    given = ("max_loop=8", "max_part=0x10", "typo=1")
+    values = taken_parameters(
+        "loop", loop.parameter_types, given, lambda _, text: said.append(text)
+    )
+    assert values == {"max_loop": "8", "max_part": "16"}
+    assert said == ["loop: unknown parameter 'typo' ignored"]
+    assert loop.depends == ("a_b", "c")
+
+
+def test_a_module_without_a_file_has_no_parameters(tmp_path: Path) -> None:
+    (tmp_path / "damaged.ko").write_bytes(b"\x7fELF")
+    for file in (None, tmp_path / "gone.ko", tmp_path / "damaged.ko"):
+        assert RecordedModule("x", {}, file).parameter_types == {}
+        assert RecordedModule("x", {}, file).depends == ()
