@@ -29,6 +29,8 @@ VERBS = {
     "info": "what modinfo says of modules or .ko files",
     "tree": "what a module needs, or what needs it",
     "symbols": "the symbols of /proc/kallsyms",
+    "snapshot": "modules and symbols of this moment, in a file to compare with later",
+    "diff": "what came and went between two snapshots, or a snapshot and now",
     "helper": "the root-owned copy of the helper",
 }
 """The verbs in the order of the help, each a module of `kmodtui.verbs`."""

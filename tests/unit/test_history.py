@@ -232,12 +232,12 @@ def test_events_beyond_the_limit_become_part_of_the_start() -> None:
 
 
 def test_a_thousand_events_keep_memory_flat() -> None:
-    """Each change brings 5,000 rows, of which a thousand would be 230 MB."""
+    """Each change brings 2,000 rows, of which a thousand would be 90 MB."""
     machine = Machine(ext4=3)
 
     def turns(count: int) -> int:
         for _ in range(count // 2):
-            machine.turn(btrfs=5_000)
+            machine.turn(btrfs=2_000)
             machine.turn(went=("btrfs",))
             machine.tables.clear()
         gc.collect()

@@ -1,0 +1,255 @@
+"""A snapshot: what one moment of a machine shows of its modules and symbols, and two compared.
+
+Two snapshots of one machine compare like two readings. Those of different
+kernels compare by names: what is called the same counts as the same, wherever
+it lies and whatever it does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import Any
+
+from kmodtui.errors import SnapshotError
+from kmodtui.model.history import Change, Totals
+from kmodtui.model.modules import LoadedModule, ModuleState, ModuleTable, taint_letters
+from kmodtui.model.symbols import SymbolDelta, SymbolTable, difference
+from kmodtui.model.text import clean
+
+MAX_MODULES = 100_000
+"""Modules that a snapshot can hold; the largest systems load some hundreds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where and when a snapshot was taken. What the system does not show is empty.
+
+    Attributes:
+        taken: seconds since the epoch.
+        hostname: of the machine.
+        release: of the kernel, as `uname -r` prints it.
+        machine: as `uname -m` prints it.
+        version: the line of /proc/version.
+        command_line: with which the kernel was started.
+        boot: id of the boot, from /proc/sys/kernel/random/boot_id.
+        tainted: bits of the kernel's taint.
+        addresses: whether addresses are in it, for whoever takes it to have asked for them.
+        kmodtui: version of kmodtui that took it.
+    """
+
+    taken: float = 0.0
+    hostname: str = ""
+    release: str = ""
+    machine: str = ""
+    version: str = ""
+    command_line: str = ""
+    boot: str = ""
+    tainted: int = 0
+    addresses: bool = False
+    kmodtui: str = ""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What one moment of a machine shows.
+
+    Attributes:
+        origin: where and when.
+        modules: those in /proc/modules, newest first.
+        symbols: all of /proc/kallsyms; addresses are 0 unless `origin.addresses`.
+        name: what it is called for a person: a file, or `now`.
+    """
+
+    origin: Origin
+    modules: tuple[LoadedModule, ...]
+    symbols: SymbolTable
+    name: str = "now"
+
+    @property
+    def totals(self) -> Totals:
+        """How much there is of everything."""
+        table = ModuleTable(self.modules)
+        return Totals.of(table, self.symbols)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two snapshots side by side.
+
+    Attributes:
+        before: the one.
+        after: the other.
+        symbols: what the other has more and less.
+    """
+
+    before: Snapshot
+    after: Snapshot
+    symbols: SymbolDelta = field(default_factory=SymbolDelta)
+
+    @cached_property
+    def came(self) -> tuple[LoadedModule, ...]:
+        """Modules that only the second has."""
+        return _without(self.after, self.before)
+
+    @cached_property
+    def went(self) -> tuple[LoadedModule, ...]:
+        """Modules that only the first has."""
+        return _without(self.before, self.after)
+
+    @cached_property
+    def resized(self) -> tuple[tuple[LoadedModule, LoadedModule], ...]:
+        """Modules that both have, with different sizes."""
+        after = {module.name: module for module in self.after.modules}
+        pairs = ((m, after[m.name]) for m in self.before.modules if m.name in after)
+        return tuple((one, other) for one, other in pairs if one.size != other.size)
+
+    @property
+    def memory(self) -> int:
+        """Bytes that the second's modules take more than the first's."""
+        return self.after.totals.memory - self.before.totals.memory
+
+    @property
+    def words_added(self) -> tuple[str, ...]:
+        """Words of the kernel's command line that only the second has."""
+        return _more_words(self.after, self.before)
+
+    @property
+    def words_removed(self) -> tuple[str, ...]:
+        """Words of the kernel's command line that only the first has."""
+        return _more_words(self.before, self.after)
+
+    @property
+    def taints_gained(self) -> str:
+        """Letters of the kernel's taint that only the second has."""
+        return taint_letters(self.after.origin.tainted & ~self.before.origin.tainted)
+
+    @property
+    def taints_lost(self) -> str:
+        """Letters of the kernel's taint that only the first has: it was started anew."""
+        return taint_letters(self.before.origin.tainted & ~self.after.origin.tainted)
+
+    @property
+    def caution(self) -> str:
+        """What a person has to know to read the comparison rightly; empty for nothing."""
+        one, other = self.before.origin, self.after.origin
+        if one.release != other.release:
+            return (
+                f"These are different kernels, {one.release or 'unknown'} and "
+                f"{other.release or 'unknown'}: symbols are compared by their names."
+            )
+        if one.machine != other.machine:
+            return f"These are different machines, {one.machine} and {other.machine}."
+        if one.hostname != other.hostname:
+            return f"These are two computers, {one.hostname} and {other.hostname}."
+        if one.boot and other.boot and one.boot != other.boot:
+            return "The machine was started anew between them."
+        return ""
+
+    @property
+    def nothing_differs(self) -> bool:
+        """Whether modules, symbols, command line and taint are the same."""
+        return not (
+            self.came
+            or self.went
+            or self.resized
+            or self.symbols
+            or self.words_added
+            or self.words_removed
+            or self.before.origin.tainted != self.after.origin.tainted
+        )
+
+    @property
+    def change(self) -> Change:
+        """The same as a change, for whatever shows one; `took` is the time between."""
+        return Change(
+            number=0,
+            when=self.after.origin.taken,
+            came=self.came,
+            went=self.went,
+            symbols=self.symbols,
+            took=abs(self.after.origin.taken - self.before.origin.taken),
+        )
+
+
+def compare(before: Snapshot, after: Snapshot) -> Comparison:
+    """Return what one snapshot has that the other has not."""
+    return Comparison(before, after, difference(before.symbols, after.symbols))
+
+
+def _without(one: Snapshot, other: Snapshot) -> tuple[LoadedModule, ...]:
+    names = {module.name for module in other.modules}
+    return tuple(module for module in one.modules if module.name not in names)
+
+
+def _more_words(one: Snapshot, other: Snapshot) -> tuple[str, ...]:
+    words = Counter(one.origin.command_line.split())
+    return tuple((words - Counter(other.origin.command_line.split())).elements())
+
+
+# In a file
+
+
+def head_line(origin: Origin, modules: tuple[LoadedModule, ...]) -> bytes:
+    """Return all but the symbols as one line of JSON; addresses only if the origin says so."""
+    told: dict[str, Any] = {key.name: getattr(origin, key.name) for key in fields(origin)}
+    told["modules"] = [
+        {
+            key.name: getattr(module, key.name)
+            for key in fields(module)
+            if key.name != "address" or origin.addresses
+        }
+        for module in modules
+    ]
+    return json.dumps(told, separators=(",", ":")).encode("ascii")
+
+
+def read_head(line: bytes) -> tuple[Origin, tuple[LoadedModule, ...]]:
+    """Return what `head_line` wrote. Every text is safe to show.
+
+    Raises:
+        SnapshotError: it makes no sense.
+    """
+    try:
+        told = json.loads(line)
+        origin = Origin(**{key.name: _field(told, key.name, key.type) for key in fields(Origin)})
+        listed = told["modules"]
+        if not isinstance(listed, list) or len(listed) > MAX_MODULES:
+            raise TypeError
+        return origin, tuple(map(_module, listed))
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
+        raise SnapshotError("What it says of its machine makes no sense.") from None
+
+
+_KINDS = {"float": (int, float), "int": (int,), "str": (str,), "bool": (bool,)}
+
+
+def _field(told: Mapping[str, Any], name: str, kind: Any) -> Any:
+    value = told[name]
+    if not isinstance(value, _KINDS[kind]) or (kind != "bool" and isinstance(value, bool)):
+        raise TypeError(name)
+    if isinstance(value, str):
+        return clean(value)
+    if kind == "float" and not 0 <= value < 1e11:
+        raise ValueError(name)  # no date, or none that a calendar knows
+    return float(value) if kind == "float" else value
+
+
+def _module(told: Mapping[str, Any]) -> LoadedModule:
+    refcount = None if told["refcount"] is None else int(_field(told, "refcount", "int"))
+    users = told["users"]
+    if not isinstance(users, list) or not all(isinstance(user, str) for user in users):
+        raise TypeError("users")
+    return LoadedModule(
+        name=_field(told, "name", "str"),
+        size=_field(told, "size", "int"),
+        refcount=refcount,
+        users=tuple(map(clean, users)),
+        state=ModuleState(told["state"]),
+        taints=_field(told, "taints", "str"),
+        permanent=_field(told, "permanent", "bool"),
+        address=_field(told, "address", "int") if "address" in told else 0,
+    )

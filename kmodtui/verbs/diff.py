@@ -1,0 +1,157 @@
+"""`kmodtui diff`: two snapshots compared, or a snapshot and now."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from kmodtui.errors import UsageError
+from kmodtui.kernel.host import Host
+from kmodtui.model.modules import LoadedModule, taint_letters
+from kmodtui.model.snapshot import Comparison, Snapshot, compare
+from kmodtui.model.symbols import SymbolRows, type_words
+from kmodtui.model.text import clean, counted, human_size
+from kmodtui.services.snapshots import load, take
+from kmodtui.verbs.printing import add_json, print_json
+
+KERNEL = "the kernel itself"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    add_json(parser)
+    parser.add_argument("before", metavar="A", help="a snapshot")
+    parser.add_argument("after", metavar="B", nargs="?", help="another; by default what is now")
+    parser.add_argument("--symbols", action="store_true", help="each symbol, not only how many")
+
+
+def run(host: Host, options: argparse.Namespace) -> int:
+    """Print what the one has that the other has not; return the exit status."""
+    if options.after is not None and (hasattr(options, "root") or hasattr(options, "demo")):
+        raise UsageError("--root and --demo say what `now` is.", "Leave them out, or leave B out.")
+    before = load(Path(options.before))
+    after = load(Path(options.after)) if options.after is not None else take(host)
+    comparison = compare(before, after)
+    if options.json:
+        print_json(as_json(comparison, symbols=options.symbols))
+        return 0
+    for line in as_lines(comparison, symbols=options.symbols):
+        print(line)
+    return 0
+
+
+def as_lines(comparison: Comparison, *, symbols: bool) -> Iterator[str]:
+    """Yield the comparison as lines for a person."""
+    one, other = comparison.before, comparison.after
+    width = max(len(one.name), len(other.name))
+    for letter, side in (("A", one), ("B", other)):
+        yield f"{letter}  {side.name:<{width}}  {_origin(side)}"
+    if comparison.caution:
+        yield comparison.caution
+    if comparison.nothing_differs:
+        yield "Modules, symbols, command line and taint are the same."
+        return
+    yield ""
+    if comparison.words_removed or comparison.words_added:
+        words = [f"-{word}" for word in comparison.words_removed]
+        yield " ".join(["command line ", *words, *(f"+{w}" for w in comparison.words_added)])
+    if comparison.taints_gained or comparison.taints_lost:
+        before = taint_letters(one.origin.tainted) or "none"
+        yield f"taint         {before} → {taint_letters(other.origin.tainted) or 'none'}"
+    yield (
+        f"modules       +{len(comparison.came):,} -{len(comparison.went):,}  "
+        f"{_signed(comparison.memory)} of memory"
+    )
+    longest = max((len(m.name) for m in (*comparison.came, *comparison.went)), default=0)
+    for sign, modules in (("+", comparison.came), ("-", comparison.went)):
+        for module in modules:
+            yield f"  {sign} {module.name:<{longest}}  {human_size(module.size):>10}"
+    for was, now in comparison.resized:
+        yield f"  = {was.name:<{longest}}  {human_size(was.size)} → {human_size(now.size)}"
+    delta = comparison.symbols
+    yield f"symbols       +{delta.gained:,} -{delta.lost:,}"
+    longest = max((len(owner.owner or KERNEL) for owner in delta.owners), default=0)
+    for owner in delta.owners:
+        for sign, rows in (("+", owner.gained), ("-", owner.lost)):
+            if not rows:
+                continue
+            told = ", ".join(
+                f"{count:,} {type_words(letter, core=not owner.owner)}"
+                for letter, count in rows.types.items()
+            )
+            yield f"  {sign} {owner.owner or KERNEL:<{longest}}  {len(rows):>7,}  {told}"
+            if symbols:
+                for symbol in sorted(rows, key=lambda s: (s.name, s.type)):
+                    yield f"      {sign} {symbol.type} {symbol.name}"
+
+
+def _origin(snapshot: Snapshot) -> str:
+    origin, totals = snapshot.origin, snapshot.totals
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(origin.taken))
+    where = f"{origin.hostname or 'unknown'}, Linux {origin.release or 'unknown'}"
+    numbers = f"{counted(totals.modules, 'module')}, {counted(totals.symbols or 0, 'symbol')}"
+    return f"{when}  {where}, {numbers}"
+
+
+def _signed(size: int) -> str:
+    return f"{'+' if size >= 0 else '-'}{human_size(abs(size))}"
+
+
+def as_json(comparison: Comparison, *, symbols: bool) -> dict[str, Any]:
+    """Return the comparison for a program."""
+    return {
+        "before": _side(comparison.before),
+        "after": _side(comparison.after),
+        "caution": comparison.caution,
+        "same_release": comparison.before.origin.release == comparison.after.origin.release,
+        "command_line": {"added": comparison.words_added, "removed": comparison.words_removed},
+        "taint": {"gained": comparison.taints_gained, "lost": comparison.taints_lost},
+        "modules": {
+            "came": [_module(module) for module in comparison.came],
+            "went": [_module(module) for module in comparison.went],
+            "resized": [
+                {"name": was.name, "before": was.size, "after": now.size}
+                for was, now in comparison.resized
+            ],
+            "memory": comparison.memory,
+        },
+        "symbols": {
+            "gained": comparison.symbols.gained,
+            "lost": comparison.symbols.lost,
+            "owners": [
+                {
+                    "module": owner.owner or None,
+                    "gained": _rows(owner.gained, symbols=symbols),
+                    "lost": _rows(owner.lost, symbols=symbols),
+                }
+                for owner in comparison.symbols.owners
+            ],
+        },
+    }
+
+
+def _side(snapshot: Snapshot) -> dict[str, Any]:
+    origin = snapshot.origin
+    return {
+        "name": clean(snapshot.name),
+        "taken": origin.taken,
+        "hostname": origin.hostname,
+        "release": origin.release,
+        "modules": snapshot.totals.modules,
+        "symbols": snapshot.totals.symbols,
+        "taint": taint_letters(origin.tainted),
+    }
+
+
+def _module(module: LoadedModule) -> dict[str, Any]:
+    return {"name": module.name, "size": module.size}
+
+
+def _rows(rows: SymbolRows, *, symbols: bool) -> dict[str, Any]:
+    told: dict[str, Any] = {"count": len(rows), "types": dict(rows.types)}
+    if symbols:
+        told["symbols"] = [{"type": symbol.type, "name": symbol.name} for symbol in rows]
+    return told

@@ -1,0 +1,443 @@
+"""A snapshot comes back from its file as it was; a file that is none is refused with a sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from backports import zstd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kmodtui.cli import run
+from kmodtui.demo.simulated_kernel import SimulatedKernel
+from kmodtui.errors import KmodtuiError, SnapshotError, UnreadableError
+from kmodtui.kernel.kallsyms import read_symbols
+from kmodtui.model.snapshot import Origin, Snapshot, compare, head_line
+from kmodtui.model.symbols import difference
+from kmodtui.services import snapshots
+from kmodtui.services.snapshots import default_path, load, save, take
+from tests.support.simulated import make_simulated
+
+MAGIC = b"kmodtui-snapshot 1\n"
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> SimulatedKernel:
+    kernel = make_simulated(tmp_path)
+    kernel.load("btrfs")
+    return kernel
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "one.kmodtui"
+
+
+def packed(body: bytes) -> bytes:
+    return MAGIC + zstd.compress(body)
+
+
+def unpacked(path: Path) -> bytes:
+    return zstd.decompress(path.read_bytes().split(b"\n", 1)[1])
+
+
+# What is in it
+
+
+def test_a_snapshot_comes_back_as_it_was(kernel: SimulatedKernel, path: Path) -> None:
+    taken = take(kernel.host, clock=lambda: 1_764_504_000.0)
+    size = save(taken, path)
+    assert size == path.stat().st_size
+    back = load(path)
+    assert back.origin == taken.origin
+    assert back.origin.taken == 1_764_504_000.0
+    assert back.origin.release == kernel.release
+    assert back.origin.command_line.startswith("BOOT_IMAGE=")
+    assert [replace(m, address=0) for m in taken.modules] == list(back.modules)
+    assert back.totals == taken.totals
+    assert not difference(back.symbols, read_symbols(kernel.host))
+    assert back.symbols.pseudo.keys() == {"__builtin__ftrace", "bpf"}
+    assert compare(back, taken).nothing_differs
+
+
+def test_no_address_is_in_the_file_unless_asked_for(kernel: SimulatedKernel, path: Path) -> None:
+    rows = kernel.host.read("/proc/kallsyms")
+    assert b"ffffffff81000000 T _stext" in rows
+    save(take(kernel.host), path)
+    body = unpacked(path)
+    assert b"ffffffff" not in body
+    assert b"T _stext\n" in body
+    assert b'"address"' not in body
+    assert load(path).symbols.addresses_hidden
+
+
+def test_addresses_that_were_asked_for_are_kept(kernel: SimulatedKernel, path: Path) -> None:
+    save(take(kernel.host, addresses=True), path)
+    back = load(path)
+    assert back.origin.addresses
+    assert back.symbols.core == read_symbols(kernel.host).core
+    assert compare(back, take(kernel.host)).nothing_differs
+
+
+def test_addresses_that_the_kernel_hides_cannot_be_had(kernel: SimulatedKernel) -> None:
+    rows = kernel.host.read("/proc/kallsyms").splitlines(keepends=True)
+    hidden = (b"0" * 16 + row[16:] for row in rows)
+    kernel.folder.write("/proc/kallsyms", b"".join(hidden))
+    with pytest.raises(UnreadableError, match="hides addresses from this user") as refused:
+        take(kernel.host, addresses=True)
+    assert "leave --addresses out" in refused.value.hint
+
+
+def test_a_module_that_is_loading_is_waited_for(kernel: SimulatedKernel) -> None:
+    steps = kernel.modprobe.load("vfat")
+    next(steps)
+    readings = 0
+    read = kernel.host.read
+
+    def finishing(path: str, limit: int = -1) -> bytes:
+        nonlocal readings
+        readings += path == "/proc/modules"
+        if readings == 4:
+            for _ in steps:
+                pass
+        return read(path, limit)
+
+    kernel.host.read = finishing  # type: ignore[method-assign]
+    taken = take(kernel.host)
+    assert {"vfat", "fat"} <= {module.name for module in taken.modules}
+    assert len(taken.symbols.of("fat")) == 50
+
+
+def test_a_kernel_without_modules_has_symbols_all_the_same(
+    kernel: SimulatedKernel, path: Path
+) -> None:
+    kernel.folder.remove("/proc/modules")
+    save(take(kernel.host), path)
+    assert load(path).modules == ()
+    assert len(load(path).symbols.core) > 400
+
+
+# The file
+
+
+def test_the_file_is_its_owners_alone_and_leaves_nothing_beside_it(
+    kernel: SimulatedKernel, path: Path
+) -> None:
+    old = os.umask(0)
+    try:
+        save(take(kernel.host), path)
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [file.name for file in path.parent.iterdir() if file.is_file()] == [path.name]
+
+
+def test_a_file_that_is_there_stays_unless_forced(kernel: SimulatedKernel, path: Path) -> None:
+    path.write_text("mine")
+    with pytest.raises(KmodtuiError, match="is there already") as refused:
+        save(take(kernel.host), path)
+    assert "--force" in refused.value.hint
+    assert path.read_text() == "mine"
+    save(take(kernel.host), path, force=True)
+    assert load(path).modules
+
+
+def test_a_file_that_appears_at_the_last_moment_stays(
+    kernel: SimulatedKernel, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os.path, "lexists", lambda _: False)
+    path.write_text("mine")
+    with pytest.raises(KmodtuiError, match="is there already"):
+        save(take(kernel.host), path)
+    assert path.read_text() == "mine"
+    assert [file.name for file in path.parent.iterdir() if file.is_file()] == [path.name]
+
+
+def test_where_there_are_no_hard_links_it_is_written_all_the_same(
+    kernel: SimulatedKernel, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    save(take(kernel.host), path)
+    assert load(path).modules
+    monkeypatch.setattr(os.path, "lexists", lambda _: False)
+    with pytest.raises(KmodtuiError, match="is there already"):
+        save(take(kernel.host), path)
+
+
+def test_a_folder_that_is_not_there_is_named(kernel: SimulatedKernel, tmp_path: Path) -> None:
+    with pytest.raises(KmodtuiError, match="No such file or directory"):
+        save(take(kernel.host), tmp_path / "nowhere" / "one.kmodtui")
+
+
+def test_the_default_name_tells_host_and_time_and_is_free(
+    kernel: SimulatedKernel, tmp_path: Path
+) -> None:
+    taken = take(kernel.host, clock=lambda: 1_764_504_000.0)
+    first = default_path(taken, tmp_path)
+    assert first.name.startswith("debian-202")
+    save(taken, first)
+    second = default_path(taken, tmp_path)
+    assert second.name == first.name.replace(".kmodtui", "-2.kmodtui")
+    odd = replace(taken, origin=replace(taken.origin, hostname="../../etc/x y\x1b"))
+    assert default_path(odd, tmp_path).parent == tmp_path
+    assert default_path(odd, tmp_path).name.startswith("etc-x-y-")
+
+
+# What is refused
+
+
+def head(**changes: Any) -> bytes:
+    told = json.loads(head_line(Origin(1.0, "vm", "6.1"), ()))
+    return json.dumps(told | changes).encode()
+
+
+MODULE = {
+    "name": "x",
+    "size": 1,
+    "refcount": 0,
+    "users": [],
+    "state": "Live",
+    "taints": "",
+    "permanent": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "is no snapshot of kmodtui"),
+        (b"\x7fELF\x02\x01\x01", "is no snapshot of kmodtui"),
+        (b"kmodtui-snapshot", "is no snapshot of kmodtui"),
+        (b"kmodtui-snapshot x\n", "is no snapshot of kmodtui"),
+        (b"kmodtui-snapshot 2\nwhatever", "newer kmodtui: its format is 2"),
+        (b"kmodtui-snapshot 99\n", "newer kmodtui: its format is 99"),
+        (MAGIC, "damaged"),
+        (MAGIC + b"garbage", "it cannot be unpacked"),
+        (packed(head())[:-6], "its end is missing"),
+        (packed(head()) + b"more", "something stands behind its end"),
+        (packed(b""), "makes no sense"),
+        (packed(b"not json\n"), "makes no sense"),
+        (packed(b"[]\n"), "makes no sense"),
+        (packed(b"[" * 100_000 + b"\n"), "makes no sense"),
+        (packed(b'{"taken": ' + b"9" * 5000 + b"}\n"), "makes no sense"),
+        (packed(head(taken="yesterday")), "makes no sense"),
+        (packed(head(taken=1e300)), "makes no sense"),
+        (packed(head(taken=float("nan"))), "makes no sense"),
+        (packed(head(tainted=True)), "makes no sense"),
+        (packed(head(modules=None)), "makes no sense"),
+        (packed(head(modules=[{}])), "makes no sense"),
+        (packed(head(modules=[MODULE | {"state": "Zombie"}])), "makes no sense"),
+        (packed(head(modules=[MODULE | {"users": [1]}])), "makes no sense"),
+        (packed(head(hostname="x" * 5 * 1024 * 1024)), "too long"),
+        (packed(head() + b"\n" + b"\n" * 2_100_000), "no kernel has as many symbols"),
+        (packed(b"0" * (snapshots.UNPACKED_LIMIT + 1)), "unpacks to more than 64.0 MiB"),
+    ],
+)
+def test_a_file_that_is_no_snapshot_is_refused(path: Path, data: bytes, words: str) -> None:
+    path.write_bytes(data)
+    with pytest.raises(SnapshotError, match=words) as refused:
+        load(path)
+    assert str(path) in refused.value.message
+
+
+def test_one_wrong_bit_is_noticed(kernel: SimulatedKernel, path: Path) -> None:
+    save(take(kernel.host), path)
+    data = bytearray(path.read_bytes())
+    for place in range(len(MAGIC), len(data), 97):
+        data[place] ^= 4
+        path.write_bytes(data)
+        with pytest.raises(SnapshotError):
+            load(path)
+        data[place] ^= 4
+
+
+@given(st.binary(max_size=200))
+def test_no_file_does_more_than_be_refused(data: bytes) -> None:
+    for body in (data, MAGIC + data, packed(data), packed(head() + b"\n" + data)):
+        try:
+            load(_written(body))
+        except SnapshotError:
+            continue
+
+
+def _written(data: bytes) -> Path:
+    path = Path("/dev/shm" if os.access("/dev/shm", os.W_OK) else "/tmp")
+    path = path / f"kmodtui-test-{os.getpid()}.kmodtui"
+    path.write_bytes(data)
+    return path
+
+
+def test_a_pipe_is_not_waited_for(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(SnapshotError, match="no regular file"):
+        load(path)
+
+
+def test_a_folder_and_a_file_that_is_too_large_are_refused(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(SnapshotError, match="no regular file"):
+        load(tmp_path)
+    with path.open("wb") as file:
+        file.truncate(snapshots.PACKED_LIMIT + 1)
+    with pytest.raises(SnapshotError, match="which no snapshot has"):
+        load(path)
+
+
+def test_owners_that_alternate_take_no_more_time_than_others(path: Path) -> None:
+    # A reader that leaps from run to run would look at the whole for each of these rows.
+    rows = b"t x\t[a]\nt x\t[b]\n" * 100_000
+    path.write_bytes(packed(head() + b"\n" + rows))
+    assert len(load(path).symbols.of("a")) == 100_000
+
+
+def test_nothing_in_a_file_is_obeyed_by_a_terminal(path: Path) -> None:
+    evil = "\x1b[2J"
+    body = head(hostname=evil, modules=[MODULE | {"name": evil, "users": [evil]}])
+    path.write_bytes(packed(body + f"\nt {evil}\t[{evil}]\n".encode()))
+    back = load(path)
+    assert "\x1b" not in repr((back.origin, back.modules))
+    assert list(back.symbols.modules) == ["\\x1b[2J"]
+    assert [symbol.name for symbol in back.symbols.of("\\x1b[2J")] == ["\\x1b[2J"]
+
+
+# Compared
+
+
+def machine(**origin: Any) -> Snapshot:
+    return Snapshot(replace(Origin(1.0, "vm", "6.1.0-55", "x86_64"), **origin), (), NO_SYMBOLS)
+
+
+NO_SYMBOLS = snapshots.SymbolTable()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "words"),
+    [
+        ({}, {}, ""),
+        ({}, {"release": "6.1.0-56"}, "different kernels, 6.1.0-55 and 6.1.0-56"),
+        ({}, {"machine": "aarch64"}, "different machines"),
+        ({}, {"hostname": "other"}, "two computers, vm and other"),
+        ({"boot": "a"}, {"boot": "b"}, "was started anew between them"),
+        ({"boot": "a"}, {"boot": ""}, ""),
+    ],
+)
+def test_what_makes_two_snapshots_hard_to_compare_is_said(
+    one: dict[str, str], other: dict[str, str], words: str
+) -> None:
+    caution = compare(machine(**one), machine(**other)).caution
+    assert words in caution
+    assert bool(words) == bool(caution)
+
+
+def test_command_line_and_taint_are_compared() -> None:
+    one = machine(command_line="quiet splash ro", tainted=1 << 12)
+    other = machine(command_line="ro debug quiet quiet", tainted=1 << 13)
+    found = compare(one, other)
+    assert found.words_added == ("debug", "quiet")
+    assert found.words_removed == ("splash",)
+    assert (found.taints_gained, found.taints_lost) == ("E", "O")
+    assert not found.nothing_differs
+
+
+# The verbs
+
+
+def printed(capsys: Output, *arguments: str) -> str:
+    assert run(list(arguments)) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return captured.out
+
+
+@pytest.fixture
+def root(kernel: SimulatedKernel) -> str:
+    return str(kernel.folder.root)
+
+
+@pytest.fixture
+def taken(root: str, path: Path, capsys: Output) -> str:
+    printed(capsys, "snapshot", "--root", root, "-o", str(path))
+    return str(path)
+
+
+def test_the_verb_takes_a_snapshot_and_tells_what_is_in_it(
+    root: str, path: Path, capsys: Output
+) -> None:
+    told = printed(capsys, "snapshot", "--root", root, "-o", str(path))
+    rows = (Path(root) / "proc/kallsyms").read_text().splitlines()
+    symbols = [row for row in rows if not row.endswith(("[bpf]", "[__builtin__ftrace]"))]
+    assert told.startswith(f"{path}: 16 modules, {len(symbols):,} symbols, ")
+    assert "KASLR" not in told
+    assert run(["snapshot", "--root", root, "-o", str(path)]) == 1
+    assert "is there already" in capsys.readouterr().err
+    told = printed(capsys, "snapshot", "--root", root, "-o", str(path), "--force", "--addresses")
+    assert "defeat KASLR" in told
+
+
+def test_the_verb_chooses_a_name_in_the_current_folder(
+    root: str, tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = json.loads(printed(capsys, "snapshot", "--root", root, "--json"))
+    assert (tmp_path / told["file"]).stat().st_size == told["bytes"]
+    assert (told["modules"], told["addresses"]) == (16, False)
+
+
+def test_diff_tells_what_came_and_went_since(
+    kernel: SimulatedKernel, root: str, taken: str, capsys: Output
+) -> None:
+    assert "are the same" in printed(capsys, "diff", taken, "--root", root)
+    kernel.unload("btrfs")
+    kernel.load("dummy")
+    told = printed(capsys, "diff", taken, "--root", root)
+    assert "modules       +1 -6" in told
+    assert "symbols       +20 -369" in told
+    assert "  - btrfs" in told
+    assert "dummy_" not in told
+    rows = printed(capsys, "diff", taken, "--root", root, "--symbols").splitlines()
+    named = [row.split()[2] for row in rows if row.startswith("      + ")]
+    assert named == sorted(symbol.name for symbol in read_symbols(kernel.host).of("dummy"))
+
+
+def test_diff_of_two_files_as_json(
+    kernel: SimulatedKernel, root: str, taken: str, tmp_path: Path, capsys: Output
+) -> None:
+    kernel.load("tun")
+    other = str(tmp_path / "two.kmodtui")
+    printed(capsys, "snapshot", "--root", root, "-o", other)
+    told = json.loads(printed(capsys, "diff", taken, other, "--json", "--symbols"))
+    assert [module["name"] for module in told["modules"]["came"]] == ["tun"]
+    assert told["symbols"]["gained"] == 35
+    (owner,) = told["symbols"]["owners"]
+    assert (owner["module"], owner["lost"]["count"]) == ("tun", 0)
+    assert len(owner["gained"]["symbols"]) == 35
+    assert told["same_release"] is True
+    back = json.loads(printed(capsys, "diff", other, taken, "--json"))
+    assert [module["name"] for module in back["modules"]["went"]] == ["tun"]
+    assert back["symbols"]["lost"] == 35
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda path: path.write_bytes(b"x"), "is no snapshot of kmodtui"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-9]), "is damaged"),
+        (lambda path: path.unlink(), "There is no file"),
+    ],
+)
+def test_diff_refuses_with_a_sentence(
+    root: str, taken: str, capsys: Output, spoil: Callable[[Path], object], words: str
+) -> None:
+    spoil(Path(taken))
+    assert run(["diff", taken, "--root", root]) == 1
+    assert words in capsys.readouterr().err
