@@ -36,13 +36,44 @@ TYPE_WORDS = {
 """What a type letter stands for, by its lower case; `man nm` and `scripts/kallsyms.c`."""
 
 
+_ONE = {
+    "functions": "function",
+    "weak": "weak function",
+    "weak objects": "weak object",
+    "read-only": "read-only data",
+    "indirect functions": "indirect function",
+}
+"""The words that are others for one symbol."""
+
+
+def type_word(letter: str, *, core: bool = False) -> str:
+    """Return what one symbol with this type letter is; see `type_words`."""
+    words = TYPE_WORDS.get(letter.lower(), f"type {letter}")
+    return _in_words(_ONE.get(words, words), letter, core)
+
+
+def counted_types(types: Mapping[str, int]) -> list[str]:
+    """Return `3,910 functions`, `1 weak object`: the most frequent first.
+
+    Both cases of a letter are one: what is exported for GPL modules only keeps the
+    lower case, so that counting upper case would count something else than exports.
+    """
+    counts: Counter[str] = Counter()
+    for letter, count in types.items():
+        counts[TYPE_WORDS.get(letter.lower(), f"of type {letter}")] += count
+    return [f"{count:,} {_ONE.get(w, w) if count == 1 else w}" for w, count in counts.most_common()]
+
+
 def type_words(letter: str, *, core: bool = False) -> str:
     """Return the type letter in words.
 
     In a module, upper case marks EXPORT_SYMBOL only. In the kernel itself (`core`)
     it marks what is global to it, as `nm` does.
     """
-    words = TYPE_WORDS.get(letter.lower(), f"type {letter}")
+    return _in_words(TYPE_WORDS.get(letter.lower(), f"type {letter}"), letter, core)
+
+
+def _in_words(words: str, letter: str, core: bool) -> str:
     if not letter.isupper():
         return words
     return f"{words}, {'global' if core else 'exported'}"
@@ -90,8 +121,14 @@ class SymbolRows:
     @cached_property
     def types(self) -> Mapping[str, int]:
         """How many rows there are of each type letter, the most frequent first."""
-        fields = (line.split(b" ", 2) for line in self.raw.split(b"\n"))
-        counts = Counter(clean(decode(field[1])) for field in fields if len(field) == 3)
+        # Where every row has two blanks, the letters are what stands between them.
+        letters = self.raw.split(b" ")[1::2]
+        if len(letters) != len(self) or len(b"".join(letters)) != len(self):
+            fields = (line.split(b" ", 2) for line in self.raw.split(b"\n"))
+            letters = [field[1] for field in fields if len(field) == 3]
+        counts: Counter[str] = Counter()
+        for letter, count in Counter(letters).items():
+            counts[clean(decode(letter))] += count
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 

@@ -14,7 +14,9 @@ from kmodtui.model.symbols import (
     SymbolDelta,
     SymbolRows,
     SymbolTable,
+    counted_types,
     difference,
+    type_word,
     type_words,
 )
 
@@ -67,6 +69,38 @@ def test_type_letters_in_words() -> None:
     assert type_words("T") == "functions, exported"
     assert type_words("?") == "unknown"
     assert type_words("Z") == "type Z, exported"
+
+
+def test_one_symbol_is_told_in_the_singular() -> None:
+    assert [type_word(letter) for letter in "tTrwvdb"] == [
+        "function",
+        "function, exported",
+        "read-only data",
+        "weak function",
+        "weak object",
+        "data",
+        "bss",
+    ]
+    assert type_word("T", core=True) == "function, global"
+
+
+def test_types_are_counted_in_words_both_cases_together() -> None:
+    assert counted_types({"t": 3909, "d": 301, "T": 12, "r": 1, "v": 1, "X": 2}) == [
+        "3,921 functions",
+        "301 data",
+        "2 of type X",
+        "1 read-only data",
+        "1 weak object",
+    ]
+    assert counted_types({"T": 1}) == ["1 function"]
+    assert counted_types({}) == []
+
+
+@given(st.lists(st.sampled_from([b"t", b"T", b"d", b"tt", b"", b"t x", b"?"]), max_size=20))
+def test_types_are_those_between_the_blanks(letters: list[bytes]) -> None:
+    found = SymbolRows(b"".join(b"10 %b name\n" % letter for letter in letters))
+    expected = Counter(letter.split(b" ")[0].decode() for letter in letters)
+    assert found.types == expected
 
 
 # Tables
