@@ -147,7 +147,7 @@ def _number_problem(kind: str, value: str) -> str:
     low, high = INTEGERS[kind]
     match = _NUMBER.fullmatch(value)
     if match is None:
-        return f"{_shown(value)} is no whole number: 12, 0x0c and 014 are the same one."
+        return f"{_shown(value)} is no whole number, as 12, 0x0c or 014 is."
     digits = match[2]
     base = 16 if digits[:2].lower() == "0x" else 8 if digits.startswith("0") else 10
     if base == 8 and not set(digits) <= set("01234567"):
@@ -270,3 +270,41 @@ def _integer(value: str) -> int:
     octal = len(digits) > 1 and digits.startswith("0") and digits[1] not in "xX"
     number = int(digits, 8 if octal else 0)
     return -number if value.startswith("-") else number
+
+
+def kept_values(parameters: Iterable[FormParameter], given: Iterable[str] = ()) -> dict[str, str]:
+    """Return what a module has to be given so that its parameters are as they are now.
+
+    That is what was given to it, as far as that is known, and every value that the kernel
+    shows, unless it would come by itself or would not be taken back.
+
+    Args:
+        parameters: of a loaded module.
+        given: `key=value` words that it was loaded with, if that is known.
+    """
+    kept = {}
+    words = dict(filter(None, map(split_assignment, given)))
+    for parameter in parameters:
+        known = words.pop(parameter.name, None)
+        value = parameter.value
+        if value is None or (known is not None and not _is_plain(parameter.type)):
+            value = known
+        if value is None or (known is None and not _worth_keeping(parameter, value)):
+            continue
+        kept[parameter.name] = value
+    return kept | words
+
+
+def _is_plain(kind: str) -> bool:
+    """Return whether a type shows what it takes; a driver's own may show something else."""
+    return kind.removeprefix(_ARRAY) in (*INTEGERS, *TRUTHS, "charp", "string")
+
+
+def _worth_keeping(parameter: FormParameter, value: str) -> bool:
+    """Return whether a value that the kernel shows would be taken back, and changes anything."""
+    if not _is_plain(parameter.type):
+        return False
+    if value in ("", "(null)") or problem(parameter.type, value):
+        return False
+    starting = parameter.starting_value
+    return not starting or not same_value(parameter.type, starting, value)

@@ -59,6 +59,7 @@ CONTEXTS = {
     "tree": "In the dependency tree",
     "symbols": "In the symbols pane",
     "dialog": "In a dialog",
+    "form": "In the form of parameters",
     "barren": "Where the kernel has no modules",
 }
 """Contexts in the order of the help screen, in words."""
@@ -197,6 +198,21 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("dialog.confirm", ("y",), "confirm", "Yes", "Do what the plan says"),
     Command("dialog.cancel", ("escape",), "cancel", "Cancel", "Close; nothing is done"),
+    Command("dialog.accept", ("enter",), "accept", "Close", "Close once it is over"),
+    Command("dialog.down", ("j", "down"), "scroll(1)", "Down", "Scroll down a line"),
+    Command("dialog.up", ("k", "up"), "scroll(-1)", "Up", "Scroll up a line"),
+    Command("form.accept", ("enter",), "accept", "Plan", "Go on to the plan"),
+    Command("form.down", ("down", "tab"), "move(1)", "Down", "Go to the next parameter"),
+    Command("form.up", ("up", "shift+tab"), "move(-1)", "Up", "Go to the parameter before"),
+    Command("form.page_down", ("pagedown",), "move(8)", "Page down", "Go eight parameters on"),
+    Command("form.page_up", ("pageup",), "move(-8)", "Page up", "Go eight parameters back"),
+    Command(
+        "form.fresh",
+        ("ctrl+t",),
+        "fresh",
+        "Keep or not",
+        "Before a reload: give nothing to the module, or what it has now",
+    ),
     Command("barren.demo", ("d",), "demo", "Demo", "Open a recorded Debian system", footer=True),
     Command(
         "barren.filter",

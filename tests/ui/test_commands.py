@@ -22,6 +22,7 @@ from kmodtui.ui.commands import (
 from kmodtui.ui.screens.dashboard import DashboardScreen
 from kmodtui.ui.screens.load import LoadDialog
 from kmodtui.ui.screens.no_modules import NoModulesScreen
+from kmodtui.ui.screens.parameters import ParameterForm
 from kmodtui.ui.screens.plan import PlanDialog
 from kmodtui.ui.widgets.change_view import ChangeLines
 from kmodtui.ui.widgets.info_pane import InfoLines
@@ -37,6 +38,7 @@ PLACES: dict[str, tuple[type[DOMNode], ...]] = {
     "tree": (ModuleTree,),
     "symbols": (),
     "dialog": (PlanDialog,),
+    "form": (ParameterForm,),
     "barren": (NoModulesScreen,),
 }
 """The classes that hold the keys of a context."""

@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from kmodtui.demo.parameters import RefusedValueError, shown_value
 from kmodtui.model.parameters import (
     INTEGERS,
+    FormParameter,
+    Setting,
     assignments,
+    kept_values,
     problem,
     problems,
     same_value,
@@ -58,7 +61,7 @@ def test_what_the_kernel_takes_is_no_problem(kind: str, value: str) -> None:
         ("byte", "-1", "byte is never negative."),
         ("short", "32768", "short goes from -32,768 to 32,767."),
         ("int", "2147483648", "int goes from -2,147,483,648 to 2,147,483,647."),
-        ("int", "many", "“many” is no whole number: 12, 0x0c and 014 are the same one."),
+        ("int", "many", "“many” is no whole number, as 12, 0x0c or 014 is."),
         ("int", "1.5", "no whole number"),
         ("int", " 1", "no whole number"),
         ("int", "٣", "no whole number"),
@@ -119,7 +122,7 @@ def test_everything_that_is_wrong_with_a_line_is_told() -> None:
     types = {"numdummies": "int", "mode": "charp"}
     given_words = ("numdummies=x", "three", "numdumies=1", "mode=a", "num-dummies=2")
     assert problems("dummy", given_words, {**types, "num_dummies": "int"}) == (
-        "numdummies: “x” is no whole number: 12, 0x0c and 014 are the same one.",
+        "numdummies: “x” is no whole number, as 12, 0x0c or 014 is.",
         "“three” is no parameter: they are written key=value.",
         "dummy has no parameter numdumies. Did you mean numdummies?",
     )
@@ -180,3 +183,28 @@ def test_types_are_told_in_words() -> None:
 
 def test_values_become_words_of_a_command_line() -> None:
     assert assignments({"a": "1", "b": "x y"}) == ("a=1", "b=x y")
+
+
+def test_what_a_module_has_to_be_given_again_to_be_as_it_is() -> None:
+    rows = (
+        FormParameter("a", "int", value="5", default="5"),
+        FormParameter("b", "int", value="6", default="5"),
+        FormParameter("c", "bool", value="Y", settings=(Setting("1", "a.conf:1"),)),
+        FormParameter("d", "bool", value="N", settings=(Setting("1", "a.conf:1"),)),
+        FormParameter("e", "charp", value="(null)"),
+        FormParameter("f", "charp", value=""),
+        FormParameter("g", "proto_abbrev", value="auto"),
+        FormParameter("h", "int", value=None, why_no_value="hidden"),
+        FormParameter("i", "array of int", value="1,2"),
+    )
+    assert kept_values(rows) == {"b": "6", "d": "N", "i": "1,2"}
+    given_then = ("g=bare", "h=7", "dyndbg=+p", "a=1")
+    assert kept_values(rows, given_then) == {
+        "a": "5",
+        "b": "6",
+        "d": "N",
+        "g": "bare",
+        "h": "7",
+        "i": "1,2",
+        "dyndbg": "+p",
+    }

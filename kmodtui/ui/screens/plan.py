@@ -45,9 +45,6 @@ class PlanDialog(ModalScreen[bool]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings("dialog"),
-        ("enter", "accept", "Close"),
-        ("j,down", "scroll(1)", "Down"),
-        ("k,up", "scroll(-1)", "Up"),
     ]
 
     def __init__(self, machine: Machine, monitor: Monitor, plan: Plan) -> None:

@@ -1,0 +1,430 @@
+"""The form of a module's parameters: what each is, what it would be, and the command line.
+
+Keys go to the line below the list, which is that of the parameter under the cursor; the
+arrows choose another one. Nothing is done here: the form returns what was typed.
+"""
+
+from __future__ import annotations
+
+import shlex
+from enum import Enum, auto
+from typing import ClassVar
+
+from rich.text import Text
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, Label, Static
+
+from kmodtui.errors import KmodtuiError
+from kmodtui.model.parameters import (
+    FormParameter,
+    assignments,
+    kept_values,
+    problem,
+    problems,
+    same_value,
+    split_assignment,
+    type_words,
+)
+from kmodtui.model.plan import Command, Verb
+from kmodtui.model.text import clean, counted
+from kmodtui.services.machine import Machine
+from kmodtui.services.parameters import read_form
+from kmodtui.ui.commands import bindings
+from kmodtui.ui.desk import desk
+from kmodtui.ui.typing_ahead import pass_on
+from kmodtui.ui.widgets.caption import set_title
+from kmodtui.ui.widgets.line_view import Line, LineView, fit, wrapped
+
+OTHER = "+ other"
+"""What stands in the list for a parameter that the module's file does not name."""
+
+
+_AROUND_THE_LIST = 13  # rows of the frame, of what is known, of the line and what comes of it
+
+
+class Purpose(Enum):
+    """What the values are for."""
+
+    LOAD = auto()
+    CHANGE = auto()
+    RELOAD = auto()
+
+
+class ParameterLines(LineView):
+    """One line a parameter. The keys never go here: they go to the line to type in."""
+
+    can_focus = False
+
+    def __init__(self) -> None:
+        super().__init__(id="form-lines")
+        self.rows: tuple[FormParameter, ...] = ()
+        self.values: dict[str, str] = {}
+        self.purpose = Purpose.LOAD
+        self.empty_text = "Reading what parameters it takes…"
+
+    def line_count(self) -> int:
+        """Return the parameters and the line for others."""
+        return len(self.rows) + 1 if self.rows else 0
+
+    def _ground(self, index: int) -> str:
+        return "lines--cursor" if index == self.cursor else ""
+
+    def line(self, index: int, width: int) -> Line:
+        """Return name, new value, value now, where it starts, and type."""
+        name, new, now, starts = _widths(width, loaded=self.purpose is not Purpose.LOAD)
+        if index == len(self.rows):
+            return ((fit(OTHER, name), "dim"), (fit(self.values.get(OTHER, ""), new), "accent"))
+        row = self.rows[index]
+        value = self.values.get(row.name)
+        wrong = value is not None and bool(problem(row.type, value))
+        cells: list[tuple[str, str]] = [
+            (fit(row.name, name - 1) + " ", "strong" if value is not None else ""),
+            (fit("" if value is None else value, new - 1) + " ", "bad" if wrong else "good"),
+        ]
+        if now:
+            shown = row.value if row.value is not None else "–"
+            sign = "w " if row.writable else "  "
+            cells += [(sign, "accent"), (fit(shown, now - 3) + " ", "info")]
+        cells += [(fit(row.starting_value, starts - 1) + " ", "dim")]
+        return (*cells, (row.type or "untyped", "dim"))
+
+
+def _widths(width: int, *, loaded: bool) -> tuple[int, int, int, int]:
+    """Return the cells of name, new value, value now and starting value; the type has the rest."""
+    if loaded:
+        return width * 28 // 100, width * 20 // 100, width * 20 // 100, width * 16 // 100
+    return width * 32 // 100, width * 26 // 100, 0, width * 22 // 100
+
+
+class ValueInput(Input):
+    """The line; arrows leave it for the next parameter, Enter is the end of the form."""
+
+    async def on_key(self, event: events.Key) -> None:
+        """Obey at once, not when the key has gone its way through the application."""
+        form = self.screen
+        if pass_on(self, event) or not isinstance(form, ParameterForm):
+            return
+        if event.key in _MOVES:
+            event.stop()
+            event.prevent_default()
+            form.action_move(_MOVES[event.key])
+        elif event.key == "enter":
+            event.stop()
+            event.prevent_default()
+            form.action_accept()
+
+
+_MOVES = {"down": 1, "up": -1, "tab": 1, "shift+tab": -1, "pagedown": 8, "pageup": -8}
+
+
+class ParameterForm(ModalScreen[tuple[str, ...] | None]):
+    """Types, defaults, settings and values of a module's parameters, and a line for each.
+
+    Returns the `key=value` words that are to be given, none for none; None if it was left
+    with Esc. For `Purpose.CHANGE` those are the values that differ from the present ones;
+    `needs_reload` says whether one of them can only be given to a load.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(b for b in bindings("dialog") if b.id == "dialog.cancel"),
+        *bindings("form"),
+    ]
+
+    takes_text = True
+    """What is typed before the line has the focus is meant for it all the same."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        name: str,
+        given: tuple[str, ...] = (),
+        purpose: Purpose = Purpose.LOAD,
+    ) -> None:
+        """Show the form of a module.
+
+        Args:
+            machine: where it is.
+            name: of the module, under its own name.
+            given: `key=value` words that stand in the lines already; for a reload, what the
+                module was loaded with, as far as that is known.
+            purpose: what the values are for.
+        """
+        super().__init__()
+        self._machine = machine
+        self._module = name
+        self._given = given
+        self._purpose = purpose
+        self._before: dict[str, str] = {}
+        self._lines = ParameterLines()
+        self._lines.purpose = purpose
+        self._head = Static("", id="form-head", markup=False)
+        self._about = Static("", id="form-about", markup=False)
+        self._label = Label("", id="form-name", markup=False)
+        self._input = ValueInput(id="form-input", compact=True, select_on_focus=False)
+        self._input.cursor_blink = False
+        self._problem = Static("", id="form-problem", markup=False)
+        self._command = Static("", id="form-command", markup=False)
+        self._keys = Static("", id="form-keys", markup=False)
+
+    def compose(self) -> ComposeResult:
+        """List, what is known of one parameter, the line, and what comes of it."""
+        title = {
+            Purpose.LOAD: "Parameters of",
+            Purpose.CHANGE: "Parameters of",
+            Purpose.RELOAD: "Reload",
+        }
+        with Vertical(classes="dialog", id="form-dialog") as frame:
+            set_title(frame, f"{title[self._purpose]} {self._module}")
+            yield self._head
+            yield self._lines
+            yield self._about
+            with Horizontal(id="form-line"):
+                yield self._label
+                yield self._input
+            yield self._problem
+            yield self._command
+            yield self._keys
+
+    async def on_mount(self) -> None:
+        """Read what there is."""
+        self.set_focus(self._input)
+        try:
+            rows = await read_form(self._machine, self._module)
+        except KmodtuiError as error:
+            desk(self).report(error)
+            rows = ()
+        self._lines.rows = rows
+        self._lines.values = self._starting_values(rows)
+        self._before = dict(self._lines.values)
+        self._fit_height()
+        self._lines.lines_changed()
+        if not rows:
+            self._lines.empty_text = f"{self._module} tells of no parameters."
+        self._show_current()
+        self._show()
+
+    def _starting_values(self, rows: tuple[FormParameter, ...]) -> dict[str, str]:
+        if self._purpose is Purpose.CHANGE:
+            return {}
+        if self._purpose is Purpose.RELOAD:
+            return kept_values(rows, self._given)
+        return dict(filter(None, map(split_assignment, self._given)))
+
+    # What it comes to
+
+    @property
+    def _current(self) -> FormParameter | None:
+        rows = self._lines.rows
+        return rows[self._lines.cursor] if self._lines.cursor < len(rows) else None
+
+    @property
+    def _changed(self) -> dict[str, str]:
+        """What is to be given, with the words of the line for others taken apart."""
+        values = dict(self._lines.values)
+        others = values.pop(OTHER, "")
+        for word in _split(others):
+            assignment = split_assignment(word)
+            values[assignment[0] if assignment else word] = assignment[1] if assignment else ""
+        if self._purpose is Purpose.CHANGE:
+            now = {row.name: row for row in self._lines.rows}
+            values = {
+                name: value
+                for name, value in values.items()
+                if not (row := now.get(name))
+                or row.value is None
+                or not same_value(row.type, row.value, value)
+            }
+        return values
+
+    @property
+    def needs_reload(self) -> bool:
+        """Whether a value is to be changed that a loaded module does not take."""
+        writable = {row.name for row in self._lines.rows if row.writable}
+        return self._purpose is Purpose.CHANGE and bool(set(self._changed) - writable)
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """What the module has to be given at a reload so that the rest stays as it is."""
+        return assignments(kept_values(self._lines.rows, self._given) | self._changed)
+
+    @property
+    def _problems(self) -> tuple[str, ...]:
+        types = {row.name: row.type for row in self._lines.rows}
+        words = _split(self._lines.values.get(OTHER, ""))
+        own = assignments({n: v for n, v in self._lines.values.items() if n != OTHER})
+        return problems(self._module, (*own, *words), types)
+
+    @property
+    def _command_lines(self) -> tuple[str, ...]:
+        words = assignments(self._changed)
+        name = self._module
+        if self.needs_reload or self._purpose is Purpose.RELOAD:
+            words = self.kept if self.needs_reload else words
+            return (
+                Command(Verb.UNLOAD, (name,)).line,
+                Command(Verb.LOAD, (name,), words).line,
+            )
+        if self._purpose is Purpose.CHANGE:
+            return tuple(Command(Verb.SET, (name,), (word,)).line for word in words)
+        return (Command(Verb.LOAD, (name,), words).line,)
+
+    # What is shown
+
+    def _style(self, name: str) -> str:
+        return self.app.theme_variables.get(name, "")
+
+    def _show_current(self) -> None:
+        """Let the line be that of the parameter under the cursor."""
+        row = self._current
+        name = row.name if row else OTHER
+        self._label.update(f" {row.name} = " if row else " other, as key=value: ")
+        with self._input.prevent(Input.Changed):
+            self._input.value = self._lines.values.get(name, "")
+        self._input.cursor_position = len(self._input.value)
+        placeholder = ""
+        if row is not None:
+            if self._purpose is not Purpose.LOAD and row.value is not None:
+                placeholder = f"{row.value} now"
+            elif row.starting_value:
+                placeholder = f"{row.starting_value} if nothing is typed"
+        self._input.placeholder = clean(placeholder)
+
+    def _show(self) -> None:
+        width = self._lines.line_width
+        name, new, now, starts = _widths(width, loaded=self._purpose is not Purpose.LOAD)
+        given = {Purpose.LOAD: "value", Purpose.CHANGE: "new value", Purpose.RELOAD: "given"}
+        head = fit("parameter", name) + fit(given[self._purpose], new)
+        if now:
+            head += fit("  now", now)
+        self._head.update(head + fit("starts as", starts) + "type")
+        self._about.update(Text("\n").join(self._about_lines(width)))
+        found = self._problems
+        self._problem.update(
+            Text(fit(clean(found[0]), width), self._style("error"))
+            if found
+            else Text(fit(self._hint(), width), self._style("dim"))
+        )
+        command = Text("\n").join(Text(line) for line in self._short_commands(width))
+        self._command.update(command)
+        line = Text()
+        for key, label in self._key_words():
+            line.append(f" {key} ", self._style("accent"))
+            line.append(f"{label}  ")
+        self._keys.update(line)
+
+    def _short_commands(self, width: int) -> list[str]:
+        lines = self._command_lines
+        if len(lines) == 1:
+            pieces = wrapped(clean(lines[0]), max(10, width))
+            return [*pieces[:1], *([fit(" ".join(pieces[1:]), width)] if pieces[1:] else [])]
+        if len(lines) > 2:
+            lines = (lines[0], f"… and {counted(len(lines) - 1, 'more command')}")
+        return [fit(clean(line), width) for line in lines]
+
+    def _key_words(self) -> list[tuple[str, str]]:
+        keys = [("Enter", "plan"), ("↑↓", "parameter"), ("Esc", "cancel")]
+        if self._purpose is Purpose.RELOAD:
+            keys.insert(2, ("Ctrl+t", "fresh" if self._lines.values else "keep"))
+        return keys
+
+    def _hint(self) -> str:
+        if self.needs_reload:
+            names = [row.name for row in self._lines.rows if not row.writable]
+            name = next((name for name in self._changed if name in names), "")
+            return f"{name or 'This'} is only taken by a load: Enter plans a reload."
+        if self._purpose is Purpose.CHANGE and not self._changed:
+            return "Type a new value; those marked w are changed while the module stays."
+        if self._purpose is Purpose.RELOAD:
+            return "It is loaded again with what stands in the second column."
+        return ""
+
+    def _about_lines(self, width: int) -> list[Text]:
+        row = self._current
+        dim = self._style("dim")
+        if row is None:
+            words = "Any words key=value: for what the file does not name, as dyndbg=+p."
+            return [Text(line, dim) for line in wrapped(words, width)[:2]]
+        first = f"{row.type or 'untyped'}: {type_words(row.type)}"
+        if self._purpose is not Purpose.LOAD:
+            kind = "can be changed while it is loaded" if row.writable else "only taken by a load"
+            first += f" · {kind}"
+            if row.value is None and row.why_no_value:
+                first += f" · {row.why_no_value}"
+        lines = [Text(fit(clean(first), width), dim)]
+        room = 3 - bool(row.settings)
+        text = wrapped(row.description.replace("\\n", " ").replace("\\t", " "), width)
+        shown = text[:room]
+        if len(text) > room:
+            shown[-1] = fit(" ".join(text[room - 1 :]), width)
+        lines += [Text(clean(line)) for line in shown]
+        if row.settings:
+            last = row.settings[-1]
+            more = f", and {len(row.settings) - 1} before it" if row.settings[1:] else ""
+            set_by = f"set to {last.value} by {last.where}{more}"
+            lines.append(Text(fit(clean(set_by), width), self._style("warning")))
+        return lines
+
+    # Keys
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Take what was typed for the parameter under the cursor."""
+        row = self._current
+        name = row.name if row else OTHER
+        if event.value:
+            self._lines.values[name] = event.value
+        else:
+            self._lines.values.pop(name, None)
+        self._lines.refresh_line(self._lines.cursor)
+        self._show()
+
+    def action_move(self, lines: int) -> None:
+        """Go to another parameter."""
+        self._lines.move_cursor(self._lines.cursor + lines)
+        self._show_current()
+        self._show()
+
+    def action_fresh(self) -> None:
+        """Give a reload nothing, or again what the module has now."""
+        if self._purpose is Purpose.RELOAD:
+            self._lines.values = {} if self._lines.values else dict(self._before)
+            self._lines.refresh()
+            self._show_current()
+            self._show()
+
+    def on_resize(self) -> None:
+        """Lay everything out for the new size."""
+        self._fit_height()
+        self.call_after_refresh(self._show)
+
+    def _fit_height(self) -> None:
+        """Give the list a row for each parameter, as far as the screen goes."""
+        room = self.app.size.height * 9 // 10 - _AROUND_THE_LIST
+        self._lines.styles.height = max(3, min(self._lines.line_count(), room))
+
+    def on_line_view_cursor_moved(self) -> None:
+        """Follow the mouse; the keys stay with the line."""
+        self._show_current()
+        self._show()
+
+    def action_accept(self) -> None:
+        """Return what was typed, unless the kernel would refuse it."""
+        if self._problems:
+            return
+        if self._purpose is Purpose.CHANGE and not self._changed:
+            return
+        self.dismiss(self.kept if self.needs_reload else assignments(self._changed))
+
+    def action_cancel(self) -> None:
+        """Close; nothing is done."""
+        self.dismiss(None)
+
+
+def _split(line: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(line))
+    except ValueError:
+        return (line,)
