@@ -38,7 +38,7 @@ VERBS = {
 INTERVALS = (0.2, 60.0)
 """Seconds between two readings: the least and the most that may be asked for."""
 
-WAYS_TO_ROOT = ("root", "sudo", "doas", "pkexec")
+WAYS_TO_ROOT = ("root", "sudo", "doas", "run0", "pkexec")
 """What --elevate takes: `privileged.elevation.LADDER`, known without importing it."""
 
 _ENDED_BY_SIGPIPE = 128 + 13  # what a shell says of a filter whose reader has gone

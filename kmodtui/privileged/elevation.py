@@ -20,7 +20,8 @@ from kmodtui.privileged.client import HelperClient, Transport
 from kmodtui.privileged.install_helper import ACTION
 from kmodtui.privileged.installation import HelperCommand, find_helper, is_installed
 from kmodtui.privileged.pipes import PipeTransport, Process
-from kmodtui.privileged.ways import READ_ONLY, Doas, Pkexec, Sudo
+from kmodtui.privileged.programs import PROGRAMS, Program
+from kmodtui.privileged.ways import Way
 
 __all__ = [
     "LADDER",
@@ -33,11 +34,14 @@ __all__ = [
     "open_session",
 ]
 
-LADDER = ("root", "sudo", "doas", "pkexec")
+LADDER = ("root", *(program.name for program in PROGRAMS))
 """The ways by name, in the order in which they are tried."""
 
+READ_ONLY = "Everything can be looked at; loading and unloading are off."
+
 _PLACES = ("/usr/bin", "/bin", "/usr/local/bin", "/run/wrappers/bin")
-_DOAS_CONF = "/etc/doas.conf"
+_DOAS_RULES = ("/etc/doas.conf", "/etc/doas.d")  # the folder is Alpine's
+_SYSTEMD = "/run/systemd/system"  # there as long as systemd runs the machine: sd_booted(3)
 
 
 class Elevation(Protocol):
@@ -129,21 +133,51 @@ def detect(name: str = "", *, root: bool | None = None, installing: bool = False
     if name == "root" or (root and not name):
         return AlreadyRoot() if root else NoElevation("You are not root.", "Leave --elevate out.")
     if name:
-        return _way(name, installing=installing)
-    ways = [_way(name, installing=installing) for name in LADDER[1:] if _path(name)]
+        named = next(program for program in PROGRAMS if program.name == name)
+        return _way(named, installing=installing)
+    ways = [_way(program, installing=installing) for program in PROGRAMS if _path(program.name)]
     if not ways:
+        *others, last = LADDER[1:]
         return NoElevation(
-            "You are not root, and none of sudo, doas and pkexec is installed.",
+            f"You are not root, and none of {', '.join(others)} and {last} is installed.",
             "Log in as root, or install sudo and allow yourself to use it.",
         )
     return next((way for way in ways if way.available), ways[0])
 
 
-def _way(name: str, *, installing: bool) -> Elevation:
-    """Return the way of this name, or why it cannot work."""
+def _way(program: Program, *, installing: bool) -> Elevation:
+    """Return the way over this program, or why it cannot work."""
+    name = program.name
     path = _path(name)
     if not path:
         return NoElevation(f"{name} is not installed.", "Install it, or leave --elevate out.")
+    hindrance = _not_from_systemd() if name == "run0" else _not_from_setuid(path, name)
+    if hindrance:
+        return hindrance
+    if name == "doas" and not any(map(_has_rules, _DOAS_RULES)):
+        return NoElevation(
+            f"doas is installed, but lets nobody become root: there is no {_DOAS_RULES[0]}.",
+            "Ask the administrator of this machine for a rule in it.",
+        )
+    if not program.asked_for:
+        return Way(program, path)
+    agent = _path("pkttyagent")
+    if not agent:
+        return NoElevation(
+            f"{name} cannot ask on a terminal: pkttyagent is not installed.",
+            "It belongs to polkit: polkitd on Debian, polkit elsewhere.",
+        )
+    if name == "pkexec" and not installing and not (os.path.exists(ACTION) and is_installed()):
+        return NoElevation(
+            "pkexec starts only the helper that belongs to root, and none of this version is "
+            "installed.",
+            "Install it once: kmodtui helper install.",
+        )
+    return Way(program, path, agent)
+
+
+def _not_from_setuid(path: str, name: str) -> NoElevation | None:
+    """Return why a program that lives from its setuid bit cannot give root; None if it may."""
     status = os.stat(path)
     if status.st_uid != 0 or not status.st_mode & stat.S_ISUID:
         return NoElevation(
@@ -155,28 +189,29 @@ def _way(name: str, *, installing: bool) -> Elevation:
             f"This session may not gain privileges (no_new_privs), so {name} cannot work in it.",
             "This is so in some containers and services; use a shell outside of it.",
         )
-    if name == "sudo":
-        return Sudo(path)
-    if name == "doas":
-        if not os.path.exists(_DOAS_CONF):
-            return NoElevation(
-                f"doas is installed, but lets nobody become root: there is no {_DOAS_CONF}.",
-                "Ask the administrator of this machine for a rule in it.",
-            )
-        return Doas(path)
-    agent = _path("pkttyagent")
-    if not agent:
-        return NoElevation(
-            "pkexec cannot ask on a terminal: pkttyagent is not installed.",
-            "It belongs to polkit: polkitd on Debian, polkit elsewhere.",
-        )
-    if not installing and not (os.path.exists(ACTION) and is_installed()):
-        return NoElevation(
-            "pkexec starts only the helper that belongs to root, and none of this version is "
-            "installed.",
-            "Install it once: kmodtui helper install.",
-        )
-    return Pkexec(path, agent)
+    return None
+
+
+def _not_from_systemd() -> NoElevation | None:
+    """Return why run0, which has systemd start the helper, cannot give root; None if it may."""
+    if os.path.isdir(_SYSTEMD):
+        return None
+    return NoElevation(
+        "run0 asks systemd to start the helper, and this machine was not started by systemd.",
+        "Choose another way, or leave --elevate out.",
+    )
+
+
+def _has_rules(path: str) -> bool:
+    """Return whether doas has rules in a file, or in the *.conf of a folder."""
+    try:
+        return any(name.endswith(".conf") for name in os.listdir(path))
+    except NotADirectoryError:
+        return True
+    except FileNotFoundError:
+        return False
+    except PermissionError:
+        return True  # doas itself can see them
 
 
 def _path(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import select
 import stat
@@ -37,14 +38,8 @@ from kmodtui.privileged.installation import (
     writable_part,
 )
 from kmodtui.privileged.pipes import PipeTransport, Process
-from kmodtui.privileged.ways import (
-    Doas,
-    Pkexec,
-    Sudo,
-    doas_refusal,
-    pkexec_refusal,
-    refusal,
-)
+from kmodtui.privileged.programs import DOAS, PKEXEC, RUN0, SUDO, Program
+from kmodtui.privileged.ways import Way
 from kmodtui.services.root import LocalRoot
 
 HELPER_OF_A_FEW_LINES = f"""
@@ -89,7 +84,9 @@ def setuid(folder: Path, name: str) -> Path:
 def test_where_nothing_is_installed_there_is_no_way(places: Path) -> None:
     found = detect(root=False)
     assert isinstance(found, NoElevation)
-    assert found.sentence == "You are not root, and none of sudo, doas and pkexec is installed."
+    assert (
+        found.sentence == "You are not root, and none of sudo, doas, run0 and pkexec is installed."
+    )
 
 
 def test_a_sudo_without_setuid_is_none(places: Path) -> None:
@@ -104,16 +101,16 @@ def test_the_first_way_that_can_work_is_taken(
     places: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conf = places / "doas.conf"
-    monkeypatch.setattr(elevation, "_DOAS_CONF", str(conf))
+    monkeypatch.setattr(elevation, "_DOAS_RULES", (str(conf), str(places / "doas.d")))
     script(places, "#!/bin/sh\n")  # a sudo, and not setuid
     setuid(places, "doas")
     assert "not setuid root" in detect(root=False).sentence
     assert "there is no " in detect("doas", root=False).sentence
     conf.write_text("")
-    assert isinstance(detect(root=False), Doas)
+    assert detect(root=False).name == "doas"
     setuid(places, "sudo")
-    assert isinstance(detect(root=False), Sudo)
-    assert isinstance(detect("doas", root=False), Doas)
+    assert detect(root=False).name == "sudo"
+    assert detect("doas", root=False).available
     assert detect("sudo", root=True).name == "sudo"  # asked for, so taken
 
 
@@ -129,11 +126,39 @@ def test_pkexec_needs_its_agent_and_the_installed_helper(
     found = detect(root=False)
     assert isinstance(found, NoElevation)
     assert "kmodtui helper install" in found.hint
-    assert isinstance(detect(root=False, installing=True), Pkexec)
+    assert detect(root=False, installing=True).name == "pkexec"
     (places / "action").write_text("")
-    assert isinstance(detect(root=False), Pkexec)
+    assert detect(root=False).name == "pkexec"
     monkeypatch.setattr(elevation, "is_installed", lambda: False)
     assert isinstance(detect(root=False), NoElevation)
+
+
+def test_run0_needs_systemd_and_polkits_agent(
+    places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elevation, "_SYSTEMD", str(places / "systemd"))
+    (places / "run0").write_text("")  # it lives from no setuid bit
+    assert "not started by systemd" in detect(root=False).sentence
+    (places / "systemd").mkdir()
+    assert "pkttyagent is not installed" in detect(root=False).sentence
+    (places / "pkttyagent").write_text("")
+    assert detect(root=False).name == "run0"
+    monkeypatch.setattr(elevation, "_no_new_privileges", lambda: True)
+    assert detect("run0", root=False).available
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what is setuid root")
+def test_the_rules_of_doas_may_be_in_a_folder(
+    places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alpine's doas reads /etc/doas.d/*.conf."""
+    folder = places / "doas.d"
+    monkeypatch.setattr(elevation, "_DOAS_RULES", (str(places / "doas.conf"), str(folder)))
+    setuid(places, "doas")
+    folder.mkdir()
+    assert "lets nobody become root" in detect(root=False).sentence
+    (folder / "wheel.conf").write_text("permit :wheel\n")
+    assert detect(root=False).available
 
 
 def test_a_way_that_is_named_and_not_there_is_told(places: Path) -> None:
@@ -167,7 +192,7 @@ async def test_what_cannot_be_started_is_told() -> None:
     with pytest.raises(ElevationError, match="/nonexistent/python3 cannot be started: No such"):
         await open_session(AlreadyRoot(), never, HelperCommand(("/nonexistent/python3",)))
     with pytest.raises(ElevationError, match="/nonexistent/sudo cannot be started"):
-        await open_session(Sudo("/nonexistent/sudo"), never, HelperCommand(("x",)))
+        await open_session(Way(SUDO, "/nonexistent/sudo"), never, HelperCommand(("x",)))
 
 
 async def test_without_a_python_there_is_no_helper() -> None:
@@ -180,7 +205,7 @@ async def test_a_sudo_that_needs_no_password_leaves_the_screen(tmp_path: Path) -
     text = '[ "$1 $2 $3" = "-n -b --" ] || exit 1\nshift 3\nexec 3<&0\n"$@" <&3 &\n'
     sudo = script(tmp_path, "#!/bin/sh\n" + text)
     command = HelperCommand((sys.executable, "-I", "-S", "-c", HELPER_OF_A_FEW_LINES))
-    client = await open_session(Sudo(sudo), never, command)
+    client = await open_session(Way(SUDO, sudo), never, command)
     assert client.via == "sudo"
     await client.close()
 
@@ -198,7 +223,7 @@ assert sys.argv[1:] == ["--detach"]
 if os.fork():
     os._exit(0)
 {HELPER_OF_A_FEW_LINES}"""
-    sudo = Sudo(script(tmp_path, "#!/bin/sh\n" + text))
+    sudo = Way(SUDO, script(tmp_path, "#!/bin/sh\n" + text))
     command = HelperCommand((sys.executable, "-I", "-S", "-c", detaching))
     client = await open_session(sudo, never, command)
     assert client.alive
@@ -225,7 +250,7 @@ async def test_without_a_terminal_nothing_is_asked(
 ) -> None:
     monkeypatch.setattr(asking, "TERMINAL", str(tmp_path / "none"))
     with pytest.raises(ElevationRefusedError, match="no terminal") as told:
-        await open_session(Sudo(script(tmp_path, "#!/bin/sh\nexit 1\n")), never,
+        await open_session(Way(SUDO, script(tmp_path, "#!/bin/sh\nexit 1\n")), never,
                            HelperCommand(("x",)))  # fmt: skip
     assert "ssh -t" in told.value.hint
 
@@ -246,78 +271,147 @@ async def test_the_last_words_of_an_unknown_sudo_are_shown(
         return nullcontext()
 
     with pytest.raises(ElevationRefusedError, match=r"sudo refused: the \\x1b\[1mmoon is full"):
-        await open_session(Sudo(sudo), foreground, HelperCommand(("/x/helper",)))
+        await open_session(Way(SUDO, sudo), foreground, HelperCommand(("/x/helper",)))
     assert given == ["screen"]
     assert "/x/helper" in terminal.read_text()  # the person saw what root was wanted for
 
 
-@pytest.mark.parametrize(
-    ("words", "interrupted", "kind", "sentence"),
-    [
-        ("sudo: 3 incorrect password attempts\n", False, ElevationRefusedError, "not accept"),
-        ("sudo: 1 incorrect password attempt\n", False, ElevationRefusedError, "not accept"),
-        ("sudo: a password is required\n", True, ElevationCancelledError, "broke off"),
-        ("sudo: a password is required\n", False, ElevationCancelledError, "no password"),
-        ("bob is not in the sudoers file.\n", False, ElevationRefusedError, "sudoers file"),
-        ("bob is not in the sudoers file.  This incident will be reported.\n", False,
-         ElevationRefusedError, "sudoers file"),
-        ("Sorry, user bob is not allowed to execute 'x' as root on vm.\n", False,
-         ElevationRefusedError, "sudoers file"),
-        ("sudo-rs: Maximum 3 incorrect authentication attempts\n", False,
-         ElevationRefusedError, "not accept"),
-        ("sudo-rs: I'm sorry bob. I'm afraid I can't do that\n", False,
-         ElevationRefusedError, "sudo refused: I'm sorry bob. I'm afraid I can't do that."),
-        ("", False, ElevationRefusedError, "no reason"),
-        ("author: unauthenticated\n", False, ElevationRefusedError, "unauthenticated"),
-    ],
-)  # fmt: skip
-def test_the_sentence_for_each_refusal(
-    words: str, interrupted: bool, kind: type[ElevationError], sentence: str
-) -> None:
-    told = refusal(words, interrupted=interrupted)
-    assert type(told) is kind
-    assert sentence in told.message
+async def test_who_leaves_a_child_behind_is_heard_all_the_same(tmp_path: Path) -> None:
+    """What sudo or a PAM module has started may keep the pipe open for as long as it likes."""
+    doas = script(
+        tmp_path,
+        f"#!/bin/sh\nsleep 600 &\necho $! >{tmp_path}/child\n"
+        "echo 'doas: the moon is full' >&2\nexit 1\n",
+    )
+    with pytest.raises(ElevationRefusedError, match="doas refused: the moon is full"):
+        await open_session(Way(DOAS, doas), never, HelperCommand(("x",)))
+    os.kill(int((tmp_path / "child").read_text()), 9)
 
 
-@pytest.mark.parametrize(
-    ("words", "interrupted", "kind", "sentence"),
-    [
-        ("doas: Authentication failed\n", False, ElevationRefusedError, "not accept"),
-        ("doas: Operation not permitted\n", False, ElevationRefusedError, "/etc/doas.conf"),
-        ("", True, ElevationCancelledError, "broke off"),
-        ("doas: syntax error at line 1\n", False, ElevationRefusedError,
-         "doas refused: syntax error at line 1."),
-        ("", False, ElevationRefusedError, "no reason"),
-    ],
-)  # fmt: skip
-def test_the_sentence_for_each_refusal_of_doas(
-    words: str, interrupted: bool, kind: type[ElevationError], sentence: str
+async def test_who_says_more_than_a_pipe_holds_is_heard_to_the_end(tmp_path: Path) -> None:
+    doas = script(tmp_path, "#!/bin/sh\nyes lecture | head -c 200000 >&2\n"
+                  "echo 'doas: no' >&2\nexit 1\n")  # fmt: skip
+    with pytest.raises(ElevationRefusedError, match="doas refused: no"):
+        await open_session(Way(DOAS, doas), never, HelperCommand(("x",)))
+
+
+def test_quitting_does_not_wait_for_a_window_that_asks(tmp_path: Path) -> None:
+    """The desktop's agent has a window open, and nobody types a password."""
+    started, held = tmp_path / "started", tmp_path / "held"
+    os.mkfifo(started)
+    os.mkfifo(held)
+    pkexec = script(tmp_path, f"#!/bin/sh\necho $$ >{started}\nread -r _ <{held}\n")
+    watches: list[int] = []
+
+    async def quit_while_it_asks() -> None:
+        opening = asyncio.create_task(
+            open_session(Way(PKEXEC, pkexec, "/nonexistent"), never, HelperCommand(("x",)))
+        )
+        number = await asyncio.to_thread(started.read_text)
+        watches.append(os.pidfd_open(int(number)))
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+
+    asyncio.run(quit_while_it_asks())  # it joins the threads of the loop, and comes back
+    assert select.select(watches, [], [], 5)[0]
+    os.close(watches[0])
+
+
+# It waits for the helper's end, as run0 does for that of its unit.
+STAYING = """#!/bin/sh
+exec 3<&0
+while [ "$1" != -- ]; do shift; done
+shift
+"$@" <&3 &
+wait
+"""
+
+
+async def test_a_run0_that_stays_is_well_once_the_helper_speaks(tmp_path: Path) -> None:
+    run0 = Way(RUN0, script(tmp_path, STAYING), "/nonexistent")
+    command = HelperCommand((sys.executable, "-I", "-S", "-c", HELPER_OF_A_FEW_LINES))
+    client = await open_session(run0, never, command)
+    assert client.via == "run0"
+    assert client.alive
+    await client.close()
+
+
+async def test_a_run0_that_must_ask_has_an_agent_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = doas_refusal(words, interrupted=interrupted)
-    assert type(told) is kind
-    assert sentence in told.message
+    """polkit is asked about run0 itself: the agent has to be there for its number, before."""
+    terminal = tmp_path / "terminal"
+    terminal.write_text("")
+    monkeypatch.setattr(asking, "TERMINAL", str(terminal))
+    agent = tmp_path / "agent"
+    agent.write_text(f'#!/bin/sh\necho $* >{tmp_path}/agents\neval "exec $5>&-"\nexec sleep 600\n')
+    agent.chmod(0o755)
+    refusing = (
+        '[ "$1" = --no-ask-password ] && '
+        "{ echo Interactive authentication required. >&2; exit 1; }\n"
+        f'[ "$(cut -d" " -f3 {tmp_path}/agents)" = $$ ] || exit 1\n'
+    )
+    run0 = script(tmp_path, STAYING.replace("exec 3<&0\n", refusing + "exec 3<&0\n"))
+    command = HelperCommand((sys.executable, "-I", "-S", "-c", HELPER_OF_A_FEW_LINES))
+    client = await open_session(Way(RUN0, run0, str(agent)), nullcontext, command)
+    assert client.alive
+    await client.close()
+    assert "root is needed for" in terminal.read_text()
 
 
 _ANOTHER = "Error executing command as another user: "
+_RUN0 = "Failed to start transient service unit: "
+
+REFUSALS: list[tuple[Program, str, type[ElevationError], str]] = [
+    (SUDO, "sudo: 3 incorrect password attempts\n", ElevationRefusedError, "not accept"),
+    (SUDO, "sudo: 1 incorrect password attempt\n", ElevationRefusedError, "not accept"),
+    (SUDO, "sudo: a password is required\n", ElevationCancelledError, "no password"),
+    (SUDO, "bob is not in the sudoers file.\n", ElevationRefusedError, "sudoers file"),
+    (SUDO, "bob is not in the sudoers file.  This incident will be reported.\n",
+     ElevationRefusedError, "sudoers file"),
+    (SUDO, "Sorry, user bob is not allowed to execute 'x' as root on vm.\n",
+     ElevationRefusedError, "sudoers file"),
+    (SUDO, "sudo-rs: Maximum 3 incorrect authentication attempts\n",
+     ElevationRefusedError, "not accept"),
+    (SUDO, "sudo-rs: I'm sorry bob. I'm afraid I can't do that\n",
+     ElevationRefusedError, "sudo refused: I'm sorry bob. I'm afraid I can't do that."),
+    (SUDO, "", ElevationRefusedError, "sudo refused: it gave no reason."),
+    (SUDO, "author: unauthenticated\n", ElevationRefusedError, "unauthenticated"),
+    (DOAS, "doas: Authentication failed\n", ElevationRefusedError, "not accept"),
+    (DOAS, "doas: Operation not permitted\n", ElevationRefusedError, "its rules do not"),
+    (DOAS, "doas: syntax error at line 1\n", ElevationRefusedError,
+     "doas refused: syntax error at line 1."),
+    (PKEXEC, _ANOTHER + "Not authorized\n\nThis incident has been reported.\n",
+     ElevationRefusedError, "did not accept the password, or does not let"),
+    (PKEXEC, _ANOTHER + "Request dismissed\n", ElevationCancelledError, "broke off"),
+    (PKEXEC, _ANOTHER + "No authentication agent found.\n", ElevationRefusedError,
+     "pkexec refused: No authentication agent found."),
+    (RUN0, _RUN0 + "Access denied\n", ElevationRefusedError, "does not let this user use run0"),
+    (RUN0, _RUN0 + "Permission denied\n", ElevationRefusedError, "not accept the password"),
+    (RUN0, _RUN0 + "Interactive authentication required.\n", ElevationRefusedError,
+     "found nobody to ask"),
+    (RUN0, "Failed to connect to system scope bus via local transport: No such file\n",
+     ElevationRefusedError, "its bus does not answer"),
+    (RUN0, _RUN0 + "Unit run-1.service was already loaded\n", ElevationRefusedError,
+     "run0 refused: Failed to start transient service unit: Unit run-1.service was"),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("words", "interrupted", "kind", "sentence"),
-    [
-        (_ANOTHER + "Not authorized\n\nThis incident has been reported.\n", False,
-         ElevationRefusedError, "did not accept the password, or does not let"),
-        (_ANOTHER + "Request dismissed\n", False, ElevationCancelledError, "broke off"),
-        ("", True, ElevationCancelledError, "broke off"),
-        (_ANOTHER + "No authentication agent found.\n", False, ElevationRefusedError,
-         "pkexec refused: No authentication agent found."),
-    ],
-)  # fmt: skip
-def test_the_sentence_for_each_refusal_of_polkit(
-    words: str, interrupted: bool, kind: type[ElevationError], sentence: str
+@pytest.mark.parametrize(("program", "words", "kind", "sentence"), REFUSALS)
+def test_the_sentence_for_each_refusal(
+    program: Program, words: str, kind: type[ElevationError], sentence: str
 ) -> None:
-    told = pkexec_refusal(words, interrupted=interrupted)
+    told = program.refusal(words, interrupted=False)
     assert type(told) is kind
     assert sentence in told.message
+
+
+@pytest.mark.parametrize("program", [SUDO, DOAS, RUN0, PKEXEC])
+def test_who_breaks_off_was_not_refused(program: Program) -> None:
+    told = program.refusal("sudo: a password is required\nAccess denied\n", interrupted=True)
+    assert type(told) is ElevationCancelledError
+    assert told.message == f"You broke off when {program.name} asked."
 
 
 def test_the_helper_of_the_installation_is_used_where_none_is_installed(tmp_path: Path) -> None:

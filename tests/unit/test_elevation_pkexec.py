@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
-import select
 from collections.abc import Iterator
 from typing import Any
 
 import pexpect
 import pytest
 
-from tests.support.users import Users, finished, laid_over, missing, some_users, typed
+from tests.support.root_sessions import (
+    asks_and_leaves_the_terminal_alone,
+    ends_with_the_dashboard,
+    helper_of,
+    refuses,
+    refuses_unasked,
+)
+from tests.support.users import Users, laid_over, missing, some_users
 
 POLKITD = "/usr/lib/polkit-1/polkitd"
 
@@ -56,23 +62,18 @@ def world() -> Iterator[World]:
 
 
 def test_polkit_asks_and_leaves_the_terminal_alone(world: World) -> None:
-    session = world.session("kmt-alice")
-    session.expect("SUSPENDED")
-    session.expect("root is needed for /usr/local/libexec/kmodtui-helper\r\n")
-    session.expect("AUTHENTICATING FOR kmodtui.helper")  # an action of its own
-    session.expect("required to load and unload kernel modules")
-    session.expect("assword: ")
-    session.sendline("secret")
-    session.expect("RESUMED")
-    session.expect("HELLO pkexec 0")
-    session.expect("ANSWER (unknown-module|no-modules)")
-    typed(session)
-    finished(session)
+    asks_and_leaves_the_terminal_alone(
+        world.session("kmt-alice"),
+        "pkexec",
+        "AUTHENTICATING FOR kmodtui.helper",  # an action of its own
+        "required to load and unload kernel modules",
+        purpose="/usr/local/libexec/kmodtui-helper\r\n",
+    )
 
 
 REFUSALS: dict[str, tuple[str, str]] = {
     "wrong password": ("a\n", "ElevationRefusedError: polkit did not accept the password"),
-    "Ctrl+C": ("\x03", "ElevationCancelledError: You broke off when polkit asked"),
+    "Ctrl+C": ("\x03", "ElevationCancelledError: You broke off when pkexec asked"),
     "Ctrl+D": ("\x04", "ElevationRefusedError: polkit did not accept the password"),
 }
 
@@ -80,35 +81,21 @@ REFUSALS: dict[str, tuple[str, str]] = {
 @pytest.mark.parametrize("case", REFUSALS.values(), ids=REFUSALS)
 def test_each_refusal_has_its_own_sentence(world: World, case: Any) -> None:
     answer, sentence = case
-    session = world.session("kmt-alice")
-    session.expect("assword: ")
-    session.send(answer)
-    session.expect("RESUMED")
-    session.expect(sentence)
-    session.expect("END")  # the dashboard goes on
-    session.close()
+    refuses(world.session("kmt-alice"), [answer], sentence)
 
 
 def test_without_a_terminal(world: World) -> None:
     session = world.session("kmt-alice", prefix="setsid --wait")
-    session.expect("ElevationRefusedError: pkexec needs a password, and there is no terminal")
-    session.close()
+    refuses_unasked(
+        session, "ElevationRefusedError: pkexec needs a password, and there is no terminal"
+    )
 
 
 def test_no_helper_outlives_the_dashboard(world: World) -> None:
     session = world.session("kmt-alice", "stay")
-    session.expect("assword: ")
-    session.sendline("secret")
-    session.expect(r"PID \d+")
-    typed(session)
-    session.expect("STAYING")
-    helpers = [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and is_helper(pid)]
-    watches = [os.pidfd_open(helper) for helper in helpers]
-    assert len(watches) == 1
-    session.kill(9)
-    gone, _, _ = select.select(watches, [], [], 1.0)
-    os.close(watches[0])
-    assert gone
+    helper_of(session)  # the number that it has in there, and another one out here
+    (helper,) = (int(pid) for pid in os.listdir("/proc") if pid.isdigit() and is_helper(pid))
+    ends_with_the_dashboard(session, helper, "kill")
 
 
 def is_helper(pid: str) -> bool:

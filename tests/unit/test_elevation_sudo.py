@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import select
 from collections.abc import Iterator
 from typing import Any
 
 import pexpect
 import pytest
 
-from tests.support.users import Users, finished, missing, some_users, typed
+from tests.support.root_sessions import (
+    asks_and_leaves_the_terminal_alone,
+    ends_with_the_dashboard,
+    helper_of,
+    needs_no_password,
+    refuses,
+    refuses_unasked,
+)
+from tests.support.users import Users, missing, some_users, typed
 
 pytestmark = pytest.mark.skipif(bool(missing("sudo")), reason=f"sudo: {missing('sudo')}")
 
@@ -59,25 +65,12 @@ DEFAULTS: dict[str, list[str]] = {
 @pytest.mark.parametrize("defaults", DEFAULTS.values(), ids=DEFAULTS)
 def test_sudo_asks_and_leaves_the_terminal_alone(world: World, defaults: list[str]) -> None:
     world.defaults(*defaults)
-    session = world.session("kmt-alice")
-    session.expect("SUSPENDED")
-    session.expect("helper.py")  # what root is asked for
-    session.expect("assword.*: ")
-    session.sendline("secret")
-    session.expect("RESUMED")
-    session.expect("HELLO sudo 0")
-    session.expect("ANSWER (unknown-module|no-modules)")
-    typed(session)
-    finished(session)
+    asks_and_leaves_the_terminal_alone(world.session("kmt-alice"), "sudo")
 
 
 def test_the_screen_stays_where_no_password_is_needed(world: World) -> None:
     world.defaults("use_pty")
-    session = world.session("kmt-carol")
-    session.expect("HELLO sudo 0")
-    assert "SUSPENDED" not in session.before
-    typed(session)
-    finished(session)
+    needs_no_password(world.session("kmt-carol"), "sudo")
 
 
 def test_a_ticket_is_used(world: World) -> None:
@@ -96,8 +89,6 @@ REFUSALS: dict[str, tuple[str, list[str], str]] = {
     "wrong password three times":
         ("kmt-alice", ["a\n", "b\n", "c\n"],
          r"ElevationRefusedError: sudo did not accept the password"),
-    "right at the second try":
-        ("kmt-alice", ["a\n", "secret\n"], r"HELLO sudo 0"),
     "Ctrl+C": ("kmt-alice", ["\x03"], r"ElevationCancelledError: You broke off"),
     "Ctrl+C at the second try":
         ("kmt-alice", ["a\n", "\x03"], r"ElevationCancelledError: You broke off"),
@@ -110,14 +101,15 @@ REFUSALS: dict[str, tuple[str, list[str], str]] = {
 @pytest.mark.parametrize("case", REFUSALS.values(), ids=REFUSALS)
 def test_each_refusal_has_its_own_sentence(world: World, case: Any) -> None:
     user, answers, sentence = case
-    session = world.session(user)
-    for answer in answers:
+    refuses(world.session(user), answers, sentence)
+
+
+def test_the_right_password_at_the_second_try(world: World) -> None:
+    session = world.session("kmt-alice")
+    for answer in ("a", "secret"):
         session.expect("assword.*: ")
-        session.send(answer)
-    session.expect("RESUMED")
-    session.expect(sentence)
-    if "HELLO" not in sentence:
-        session.expect("END")  # the dashboard goes on
+        session.sendline(answer)
+    session.expect("HELLO sudo 0")
     session.close()
 
 
@@ -133,14 +125,14 @@ def test_a_user_who_may_do_something_else_only(world: World) -> None:
 def test_without_a_terminal(world: World) -> None:
     # setsid leaves the terminal as standard input, and no longer the controlling one.
     session = world.session("kmt-alice", prefix="setsid --wait")
-    session.expect("ElevationRefusedError: sudo needs a password, and there is no terminal")
-    session.close()
+    refuses_unasked(
+        session, "ElevationRefusedError: sudo needs a password, and there is no terminal"
+    )
 
 
 def test_where_privileges_cannot_be_gained(world: World) -> None:
     session = world.session("kmt-alice", prefix="setpriv --no-new-privs")
-    session.expect("ElevationRefusedError: This session may not gain privileges")
-    session.close()
+    refuses_unasked(session, "ElevationRefusedError: This session may not gain privileges")
 
 
 @pytest.mark.parametrize("defaults", [["use_pty"], ["!use_pty"]], ids=["pty", "no pty"])
@@ -148,17 +140,4 @@ def test_where_privileges_cannot_be_gained(world: World) -> None:
 def test_no_helper_outlives_the_dashboard(world: World, defaults: list[str], end: str) -> None:
     world.defaults(*defaults)
     session = world.session("kmt-alice", "stay")
-    session.expect("assword.*: ")
-    session.sendline("secret")
-    session.expect(r"PID (\d+)")
-    helper = int(session.match.group(1))  # type: ignore[union-attr]
-    typed(session)
-    session.expect("STAYING")
-    watch = os.pidfd_open(helper)
-    if end == "kill":
-        session.kill(9)
-    else:
-        session.close(force=False)
-    gone, _, _ = select.select([watch], [], [], 1.0)
-    os.close(watch)
-    assert gone
+    ends_with_the_dashboard(session, helper_of(session), end)

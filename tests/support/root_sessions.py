@@ -1,0 +1,80 @@
+"""What a session with root is, whichever program gives it: runs of `sudo_session.py` to watch."""
+
+from __future__ import annotations
+
+import os
+import select
+from collections.abc import Sequence
+
+import pexpect
+
+from tests.support.users import finished, typed
+
+PROMPT = "assword.*: "
+
+
+def asks_and_leaves_the_terminal_alone(
+    session: pexpect.spawn[str], way: str, *said: str, purpose: str = "helper.py"
+) -> None:
+    """Type the password; root is there, and every key after it is the dashboard's."""
+    session.expect("SUSPENDED")
+    session.expect(f"root is needed for .*{purpose}")
+    for words in said:
+        session.expect(words)
+    session.expect(PROMPT)
+    session.sendline("secret")
+    session.expect("RESUMED")
+    session.expect(f"HELLO {way} 0")
+    session.expect("ANSWER (unknown-module|no-modules)")
+    typed(session)
+    finished(session)
+
+
+def needs_no_password(session: pexpect.spawn[str], way: str) -> None:
+    """Root is there, and the screen was never given away."""
+    session.expect(f"HELLO {way} 0")
+    assert "SUSPENDED" not in session.before
+    typed(session)
+    finished(session)
+
+
+def refuses(session: pexpect.spawn[str], answers: Sequence[str], sentence: str) -> None:
+    """Give these answers; it is told why there is no root, and the dashboard goes on."""
+    for answer in answers:
+        session.expect(PROMPT)
+        session.send(answer)
+    session.expect("RESUMED")
+    session.expect(sentence)
+    session.expect("END")
+    session.close()
+
+
+def refuses_unasked(session: pexpect.spawn[str], sentence: str) -> None:
+    """It is told why there is no root, without a prompt."""
+    session.expect(sentence)
+    assert "SUSPENDED" not in session.before
+    session.expect("END")
+    session.close()
+
+
+def helper_of(session: pexpect.spawn[str]) -> int:
+    """Have root in a session that stays, and return the helper's number as it knows it."""
+    session.expect(PROMPT)
+    session.sendline("secret")
+    session.expect(r"PID (\d+)")
+    helper = int(session.match.group(1))  # type: ignore[union-attr]
+    typed(session)
+    session.expect("STAYING")
+    return helper
+
+
+def ends_with_the_dashboard(session: pexpect.spawn[str], helper: int, end: str) -> None:
+    """End the dashboard, by hanging up or by killing it; within a second the helper is gone."""
+    watch = os.pidfd_open(helper)
+    if end == "kill":
+        session.kill(9)
+    else:
+        session.close(force=False)
+    gone, _, _ = select.select([watch], [], [], 1.0)
+    os.close(watch)
+    assert gone
