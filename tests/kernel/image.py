@@ -1,9 +1,13 @@
-"""The guest: Debian's own packages and kernel on a disk, made once and kept.
+"""The guests: Debian's own packages and kernel on a disk, made once and kept.
 
     python -m tests.kernel.image            make the cached image, print where it is
+    python -m tests.kernel.image systemd    the one of `make test-full`
 
-The cache, `${XDG_CACHE_HOME:-~/.cache}/kmodtui-tests/<key>/`, where the key is a hash of
-this file and of the folder `guest`:
+There are two. `BUSYBOX` boots in seconds and runs nothing but sshd: all tests but a few
+are for it. `SYSTEMD` has what those few need: journald, logind, a bus, polkit, run0.
+
+The cache of each, `${XDG_CACHE_HOME:-~/.cache}/kmodtui-tests/<name>-<key>/`, where the key
+is a hash of this file and of the folder `guest`:
 
     tree/           the root file system as a folder; tree/lib/modules/<release> serves
                     tests on the host, too
@@ -34,14 +38,34 @@ from tests.kernel.host_commands import SYSTEM_PATH, CannotRunError, provide, run
 
 GUEST_FILES = Path(__file__).resolve().parent / "guest"
 
-SUITE = "bookworm"
-GUEST_PACKAGES = (
-    "btrfs-progs",
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """A Debian to make an image of.
+
+    Attributes:
+        name: in a word, for the folder in the cache.
+        suite: Debian's name of the release.
+        packages: what is installed beside the minimum.
+        init: what the initramfs hands over to, with its arguments.
+    """
+
+    name: str
+    suite: str
+    packages: tuple[str, ...]
+    init: str
+
+    @property
+    def folder(self) -> Path:
+        """Where its image is kept."""
+        files = [Path(__file__), *sorted(GUEST_FILES.iterdir())]
+        return cache_folder() / f"{self.name}-{digest(*(path.read_text() for path in files))}"
+
+
+_EVERYWHERE = (
     "busybox-static",
-    "dosfstools",
     "iproute2",
     "kmod",
-    "kmon",
     "linux-image-amd64",
     "ncurses-term",
     "openssh-server",
@@ -50,12 +74,39 @@ GUEST_PACKAGES = (
     "python3-venv",
     "strace",
     "sudo",
-    "tmux",
     "udev",
 )
+BUSYBOX = Distribution(
+    "busybox",
+    "bookworm",
+    (*_EVERYWHERE, "btrfs-progs", "dosfstools", "kmon", "tmux"),
+    "/bin/busybox init",
+)
+# run0 is in systemd from 256 on, and Debian 12 has 252.
+SYSTEMD = Distribution(
+    "systemd",
+    "trixie",
+    (*_EVERYWHERE, "dbus", "libpam-systemd", "opendoas", "pkexec", "polkitd", "sudo-rs",
+     "systemd", "systemd-sysv"),
+    "/usr/lib/systemd/systemd",
+)  # fmt: skip
+
 USERS = ("root", "admin", "guest")
 ADMIN_PASSWORD = "a long walk"
 """What `admin` has to type for sudo. `guest` may not use sudo at all."""
+
+# What a guest of a few minutes has no use for, and would be busy with.
+NOT_WANTED = (
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "dpkg-db-backup.timer",
+    "fstrim.timer",
+    "getty@tty1.service",
+    "serial-getty@ttyS0.service",
+    "systemd-networkd-wait-online.service",
+    "systemd-pstore.service",
+    "systemd-tmpfiles-clean.timer",
+)
 
 # Everything between the disk and init that Debian builds as a module.
 BOOT_MODULES = ("virtio_pci", "virtio_blk", "ext4", "virtio_net")
@@ -66,6 +117,7 @@ class Image:
     """A finished cache folder."""
 
     folder: Path
+    distribution: Distribution = BUSYBOX
 
     @property
     def tree(self) -> Path:
@@ -98,6 +150,11 @@ class Image:
         return _release(self.tree)
 
     @property
+    def python(self) -> str:
+        """The version of the guest's Python, as `3.11`."""
+        return (self.tree / "usr/bin/python3").readlink().name.removeprefix("python")
+
+    @property
     def modules(self) -> Path:
         """The guest's /lib/modules/<release>: every .ko of the kernel package, and the indexes."""
         return self.tree / "lib/modules" / self.release
@@ -109,7 +166,7 @@ class Image:
             yield
 
 
-def cached() -> Image:
+def cached(distribution: Distribution = BUSYBOX) -> Image:
     """The image, made first if the cache does not hold it; one builder at a time.
 
     Raises `CannotRunError` where it cannot be made.
@@ -117,17 +174,18 @@ def cached() -> Image:
     provide()
     root = cache_folder()
     root.mkdir(parents=True, exist_ok=True)
-    image = Image(root / _key())
+    image = Image(distribution.folder, distribution)
+    keep = (BUSYBOX.folder, SYSTEMD.folder)
     with lock(root / "build.lock", fcntl.LOCK_EX):
         if not image.folder.exists():
-            _remove_leftovers(root, keep=image.folder)
+            _remove_leftovers(root, keep)
             # Renamed as the last step: an interrupted build is never taken for an image.
             # Under a name of its own, because what mmdebstrap had started may live on.
             unfinished = Path(tempfile.mkdtemp(prefix="unfinished-", dir=root))
             unfinished.chmod(0o755)
-            _build(Image(unfinished))
+            _build(Image(unfinished, distribution))
             unfinished.rename(image.folder)
-        _remove_leftovers(root, keep=image.folder)
+        _remove_leftovers(root, keep)
     return image
 
 
@@ -145,11 +203,11 @@ def _build(image: Image) -> None:
     command = [
         "mmdebstrap",
         "--variant=minbase",
-        f"--include={','.join(GUEST_PACKAGES)}",
+        f"--include={','.join(image.distribution.packages)}",
         "--dpkgopt=path-exclude=/usr/share/doc/*",
         "--dpkgopt=path-exclude=/usr/share/locale/*",
         "--dpkgopt=path-exclude=/usr/share/man/*",
-        SUITE,
+        image.distribution.suite,
         str(tree),
     ]
     try:
@@ -181,23 +239,47 @@ def _configure(image: Image) -> None:
     for user in USERS:
         home = "/root" if user == "root" else f"/home/{user}"
         folder = tree / home[1:] / ".ssh"
-        folder.mkdir(mode=0o700)
+        folder.mkdir(mode=0o700, exist_ok=True)
         (folder / "authorized_keys").write_text(key)
         (folder / "authorized_keys").chmod(0o600)
         in_tree(tree, ["chown", "-R", f"{user}:", f"{home}/.ssh"])
     host_key = (tree / "etc/ssh/ssh_host_ed25519_key.pub").read_text()
     image.known_hosts.write_text(f"guest {host_key}")
 
+    (tree / "opt/kmodtui").mkdir(parents=True)
+    (tree / "usr/local/bin/kmodtui").symlink_to("/opt/kmodtui/bin/kmodtui")
     (tree / "etc/hostname").write_text("debian\n")
     (tree / "etc/hosts").write_text("127.0.0.1 localhost debian\n")
     (tree / "etc/resolv.conf").unlink(missing_ok=True)
+    if image.distribution is SYSTEMD:
+        _configure_systemd(tree)
+    else:
+        _configure_busybox(tree)
+
+
+def _configure_busybox(tree: Path) -> None:
     shutil.copy(GUEST_FILES / "sshd_config", tree / "etc/ssh/sshd_config")
     shutil.copy(GUEST_FILES / "inittab", tree / "etc/inittab")
     shutil.copy(GUEST_FILES / "modules", tree / "etc/modules")
     (tree / "etc/guest").mkdir()
     shutil.copy(GUEST_FILES / "boot.sh", tree / "etc/guest/boot.sh")
-    (tree / "opt/kmodtui").mkdir(parents=True)
-    (tree / "usr/local/bin/kmodtui").symlink_to("/opt/kmodtui/bin/kmodtui")
+
+
+def _configure_systemd(tree: Path) -> None:
+    # With PAM, as everywhere: logind's sessions come from there. sshd takes what it reads first.
+    config = (GUEST_FILES / "sshd_config").read_text()
+    (tree / "etc/ssh/sshd_config").write_text(f"UsePAM yes\n{config}")
+    (tree / "etc/doas.conf").write_text("permit admin as root\n")
+    (tree / "etc/doas.conf").chmod(0o600)
+    (tree / "etc/fstab").write_text("/dev/vdb /opt/kmodtui ext4 noatime,nofail 0 0\n")
+    (tree / "etc/systemd/network/eth0.network").write_text(
+        "[Match]\nName=eth0\n[Network]\nAddress=10.0.2.15/24\nLinkLocalAddressing=no\n"
+    )
+    # Otherwise it would take each start for the first one, and set everything up.
+    in_tree(tree, ["systemd-machine-id-setup"])
+    in_tree(tree, ["systemctl", "enable", "systemd-networkd.service"])
+    in_tree(tree, ["systemctl", "set-default", "multi-user.target"])
+    in_tree(tree, ["systemctl", "mask", *NOT_WANTED])
 
 
 def _make_initramfs(image: Image) -> None:
@@ -205,8 +287,9 @@ def _make_initramfs(image: Image) -> None:
         image.tree,
         ["modprobe", "--set-version", image.release, "--show-depends", "--all", *BOOT_MODULES],
     )
-    # Each line is `insmod PATH`; a module that two of them need is listed twice.
-    paths = list(dict.fromkeys(line.split()[1] for line in listed.splitlines()))
+    # Each line is `insmod PATH`, or `builtin NAME`; what two of them need is listed twice.
+    words = [line.split() for line in listed.splitlines()]
+    paths = list(dict.fromkeys(path for what, path, *_ in words if what == "insmod"))
     with tempfile.TemporaryDirectory(dir=image.folder) as folder:
         root = Path(folder)
         (root / "bin").mkdir()
@@ -217,6 +300,7 @@ def _make_initramfs(image: Image) -> None:
             shutil.copy(image.tree / path.lstrip("/"), root / "modules")
         names = "".join(f"{Path(path).name}\n" for path in paths)
         (root / "modules/order").write_text(names)
+        (root / "modules/init").write_text(f"{image.distribution.init}\n")
         entries = "".join(f"{path.relative_to(root)}\n" for path in sorted(root.rglob("*")))
         archive = subprocess.run(
             ["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"],
@@ -258,19 +342,14 @@ def in_tree(
     )  # fmt: skip
 
 
-def _key() -> str:
-    files = [Path(__file__), *sorted(GUEST_FILES.iterdir())]
-    return digest(*(path.read_text() for path in files))
-
-
 def digest(*parts: str) -> str:
     """Give a short name for these texts that other texts do not have."""
     return hashlib.sha256(b"\0".join(part.encode() for part in parts)).hexdigest()[:16]
 
 
-def _remove_leftovers(root: Path, keep: Path) -> None:
+def _remove_leftovers(root: Path, keep: Sequence[Path]) -> None:
     for folder in root.iterdir():
-        if not folder.is_dir() or folder == keep:
+        if not folder.is_dir() or folder in keep:
             continue
         used = folder.with_suffix(".lock")
         with contextlib.suppress(BlockingIOError), lock(used, fcntl.LOCK_EX | fcntl.LOCK_NB):
@@ -289,6 +368,7 @@ def lock(path: Path, how: int) -> Iterator[None]:
 
 if __name__ == "__main__":
     try:
-        sys.stdout.write(f"{cached().folder}\n")
+        wanted = SYSTEMD if sys.argv[1:] == [SYSTEMD.name] else BUSYBOX
+        sys.stdout.write(f"{cached(wanted).folder}\n")
     except CannotRunError as missing:
         sys.exit(str(missing))

@@ -19,7 +19,6 @@ from tests.kernel.host_commands import CannotRunError, run
 from tests.kernel.image import Image, digest, in_tree, lock, make_disk
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-GUEST_PYTHON = "3.11"
 
 _PIP = ("--quiet", "--disable-pip-version-check", "--no-cache-dir", "--root-user-action=ignore")
 
@@ -72,7 +71,7 @@ def dependencies(image: Image, repository: Path = REPOSITORY) -> Path:
         with tempfile.TemporaryDirectory(dir=image.folder) as folder:
             unfinished = Path(folder) / "venv"
             (unfinished / "wheels").mkdir(parents=True)
-            _download(wanted, constraints, unfinished / "wheels")
+            _download(wanted, constraints, image.python, unfinished / "wheels")
             in_tree(image.tree, ["python3", "-m", "venv", "/opt/kmodtui"], venv=unfinished)
             in_tree(
                 image.tree,
@@ -85,11 +84,11 @@ def dependencies(image: Image, repository: Path = REPOSITORY) -> Path:
     return venv
 
 
-def _download(wanted: list[str], constraints: Path, into: Path) -> None:
+def _download(wanted: list[str], constraints: Path, python: str, into: Path) -> None:
     """Fetch wheels here, where the network and any pip settings are, but for the guest's Python."""
     command = [
         sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
-        "--only-binary=:all:", "--implementation=cp", f"--python-version={GUEST_PYTHON}",
+        "--only-binary=:all:", "--implementation=cp", f"--python-version={python}",
         "--platform=manylinux2014_x86_64", "--platform=manylinux_2_28_x86_64",
         f"--constraint={constraints}", f"--dest={into}", *wanted,
     ]  # fmt: skip
