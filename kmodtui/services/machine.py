@@ -16,6 +16,7 @@ from kmodtui.model.plan_load import plan_load
 from kmodtui.model.plan_unload import plan_unload
 from kmodtui.privileged.client import HelperChannel
 from kmodtui.privileged.elevation import Foreground
+from kmodtui.services.live_catalog import LiveCatalog
 from kmodtui.services.root import RootAccess
 
 
@@ -29,6 +30,7 @@ class Machine:
         self.facts = read_system(host)
         self.release = release or self.facts.release or ""
         self.index_problem: KmodtuiError | None = None
+        self.catalog = LiveCatalog(host, self.release)
         self._index: ModuleIndex | None = None
         self._index_lock = threading.Lock()
         self._info: ModuleInfo | None = None
@@ -61,6 +63,7 @@ class Machine:
         with self._index_lock:
             self._index = None
         self._info = None
+        self.catalog.forget()
 
     def module_info(self, name: str) -> ModuleInfo:
         """Return what a module's file says of it. Reads files: not for the event loop.
@@ -143,6 +146,7 @@ class Machine:
             await channel.close()
 
     async def close(self) -> None:
-        """Give root up, if it was had."""
+        """Give root up, if it was had, and stop what goes on beside the screen."""
+        self.catalog.close()
         if self._channel is not None:
             await self._channel.close()
