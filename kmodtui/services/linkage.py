@@ -10,6 +10,7 @@ import asyncio
 import sys
 import threading
 from collections import OrderedDict
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from kmodtui.errors import KmodtuiError, UnreadableError
@@ -39,7 +40,10 @@ from kmodtui.model.linkage import (
 from kmodtui.model.modules import ModuleTable
 from kmodtui.model.symbols import SymbolTable
 from kmodtui.model.text import clean
-from kmodtui.services.machine import Machine
+
+if TYPE_CHECKING:
+    # A verb has no use for what a machine needs beside files: ways to root.
+    from kmodtui.services.machine import Machine
 
 KEPT = 24
 """Module files whose symbols are kept: each takes up to half a megabyte."""
