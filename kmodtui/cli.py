@@ -27,6 +27,7 @@ from kmodtui.verbs.printing import complain
 VERBS = {
     "list": "the modules that are loaded, newest first",
     "info": "what modinfo says of modules or .ko files",
+    "catalog": "the modules that a kernel release has, loaded or not, searched",
     "tree": "what a module needs, or what needs it",
     "symbols": "the symbols of /proc/kallsyms",
     "snapshot": "modules and symbols of this moment, in a file to compare with later",

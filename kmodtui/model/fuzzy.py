@@ -17,7 +17,7 @@ from kmodtui.model.catalog_entry import CatalogEntry
 _MAX_QUERY = 100
 """Characters that are looked at; no name has as many."""
 
-_SPAN = 3
+_SPAN = 2
 """How many times its own length letters may be strewn over and still be a match."""
 
 _NOT_WORD = re.compile(r"\W+")
@@ -82,7 +82,7 @@ class Haystack:
         return [Hit(index, found[index]) for index in ordered]
 
     def near(self, text: str, most: int = 3) -> tuple[str, ...]:
-        """Return up to `most` names that a text may have been meant to be, best first."""
+        """Return the names that lie nearest to a text, up to `most`; none if none lies near."""
         needle = folded(text[:_MAX_QUERY])
         allowed = 1 if len(needle) < 4 else 2 if len(needle) < 9 else 3
         letters = _letters(needle)
@@ -98,7 +98,8 @@ class Haystack:
             if changes <= allowed:
                 other_start = name[:1] != needle[:1]
                 found.append((changes, other_start, abs(len(name) - len(needle)), name, index))
-        return tuple(self.entries[row[-1]].name for row in sorted(found)[:most])
+        found.sort()
+        return tuple(self.entries[row[-1]].name for row in found[:most] if row[0] == found[0][0])
 
     def _order(self, indexes: Iterable[int]) -> list[int]:
         return sorted(indexes, key=self._names.__getitem__)

@@ -1,0 +1,124 @@
+"""`kmodtui catalog [WORDS…]`: the modules that a kernel release has, searched."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from kmodtui.errors import KmodtuiError, UnknownModuleError
+from kmodtui.kernel.catalog import read_index
+from kmodtui.kernel.host import Host
+from kmodtui.kernel.proc_modules import read_modules
+from kmodtui.kernel.system import read_system
+from kmodtui.model.catalog_entry import CatalogEntry, Standing
+from kmodtui.model.fuzzy import Haystack
+from kmodtui.model.text import clean
+from kmodtui.services.catalog import read_catalog
+from kmodtui.services.catalog_cache import user_cache
+from kmodtui.services.picking import Answer, Kind, answer_device, answer_modules, kind_of
+from kmodtui.verbs.printing import add_json, complain, print_json, release_of
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    add_json(parser)
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="WORD",
+        help="parts of names, aliases and descriptions; an alias of hardware; a device",
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--loaded", action="store_true", help="those that are loaded")
+    which.add_argument("--builtin", action="store_true", help="those compiled into the kernel")
+    which.add_argument(
+        "--external", action="store_true", help="those that came from elsewhere than the kernel"
+    )
+
+
+def run(host: Host, options: argparse.Namespace) -> int:
+    """Print it; return the exit status: 1 if nothing fits."""
+    release = release_of(host, options)
+    catalog = read_catalog(host, release, user_cache())
+    # What is loaded belongs to the kernel that runs.
+    loaded = _loaded(host) if read_system(host).release in (None, release) else frozenset()
+    text = " ".join(options.words)
+    haystack = Haystack(catalog.entries)
+    index = read_index(host, release)
+    if kind_of(text) is Kind.DEVICE:
+        answer = answer_device(host, haystack, index, text)
+    else:
+        answer = answer_modules(haystack, index, text)
+    found = [entry for entry in answer.entries if _wanted(entry, loaded, options)]
+    if options.json:
+        print_json([_json(entry, loaded) for entry in found])
+    else:
+        _print(found, loaded)
+    if text and not answer.entries:
+        raise _nothing(release, text, answer)
+    return 0 if found else 1
+
+
+def _loaded(host: Host) -> frozenset[str]:
+    try:
+        return frozenset(read_modules(host).by_name)
+    except KmodtuiError as error:
+        complain(error)
+        return frozenset()
+
+
+def _wanted(entry: CatalogEntry, loaded: frozenset[str], options: argparse.Namespace) -> bool:
+    if options.loaded:
+        return entry.standing(loaded) is Standing.LOADED
+    if options.external:
+        return entry.external
+    return entry.builtin or not options.builtin
+
+
+def _print(found: list[CatalogEntry], loaded: frozenset[str]) -> None:
+    rows = [
+        (_names(entry), entry.standing(loaded), entry.category, entry.problem or entry.description)
+        for entry in found
+    ]
+    if not rows:
+        return
+    head = ("Module", "Is", "Kind", "Description")
+    name, is_, kind = (max(len(row[column]) for row in (head, *rows)) for column in range(3))
+    for row in (head, *rows):
+        print(f"{row[0]:<{name}}  {row[1]:<{is_}}  {row[2]:<{kind}}  {row[3]}".rstrip())
+
+
+def _names(entry: CatalogEntry) -> str:
+    return f"{entry.name}  {entry.other_name}" if entry.other_name else entry.name
+
+
+def _json(entry: CatalogEntry, loaded: frozenset[str]) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "standing": entry.standing(loaded),
+        "external": entry.external,
+        "path": entry.path,
+        "category": entry.category,
+        "description": entry.description,
+        "license": entry.license,
+        "version": entry.version,
+        "intree": entry.intree,
+        "signer": entry.signer or None,
+        "aliases": entry.aliases,
+        "firmware": entry.firmware,
+        "parameters": [
+            {"name": one.name, "type": one.type, "description": one.description}
+            for one in entry.parameters
+        ],
+        "problem": entry.problem or None,
+    }
+
+
+def _nothing(release: str, text: str, answer: Answer) -> UnknownModuleError:
+    if answer.words:
+        return UnknownModuleError(f"{answer.words.rstrip('.')}.")
+    near = ", ".join(answer.near)
+    return UnknownModuleError(
+        f"Kernel {clean(release)} has no module for {clean(text)}.",
+        f"Did you mean {near}?" if near else "",
+    )
