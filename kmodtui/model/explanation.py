@@ -12,7 +12,21 @@ from typing import Literal, Protocol
 from kmodtui.model.modules import LoadedModule, canonical
 from kmodtui.model.text import clean
 
-Operation = Literal["load", "unload"]
+Operation = Literal["load", "unload", "reload", "insert", "set", "blacklist", "unblacklist"]
+
+LOADS: tuple[Operation, ...] = ("load", "insert")
+"""Operations that end with a module in the kernel."""
+
+PAST: dict[Operation, str] = {
+    "load": "loaded",
+    "unload": "unloaded",
+    "reload": "reloaded",
+    "insert": "inserted",
+    "set": "changed",
+    "blacklist": "blacklisted",
+    "unblacklist": "taken off the blacklist",
+}
+"""What has been done to a module, by operation."""
 
 _EVIDENCE_LINES = 6
 
@@ -86,6 +100,8 @@ class Answer(Protocol):
     @property
     def output(self) -> str: ...  # noqa: D102
     @property
+    def before(self) -> Mapping[str, str | None]: ...  # noqa: D102
+    @property
     def after(self) -> Mapping[str, str | None]: ...  # noqa: D102
     @property
     def took(self) -> float: ...  # noqa: D102
@@ -110,7 +126,10 @@ class Facts:
         lockdown: `none`, `integrity` or `confidentiality`; empty if unknown.
         command_line: of the kernel, from /proc/cmdline.
         in_user_namespace: whether root here is not the host's root (/proc/self/uid_map).
-        other_holders: who else holds a reference, each with its evidence: mounts, interfaces.
+        other_holders: who else holds a reference, each with its evidence: mounts, sockets.
+        holder_words: the same in a sentence; empty where nobody was found.
+        unseen: what could not be looked into for them, in a sentence; empty if nothing.
+        blacklisted_by: `file:line` of blacklist rules by module name.
     """
 
     release: str = ""
@@ -126,6 +145,9 @@ class Facts:
     command_line: str = ""
     in_user_namespace: bool = False
     other_holders: Sequence[str] = ()
+    holder_words: str = ""
+    unseen: str = ""
+    blacklisted_by: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 NO_FACTS = Facts()
@@ -143,7 +165,7 @@ class Case:
     @property
     def name(self) -> str:
         """The module at which it stopped: the file that modprobe tried last, if it told one."""
-        if self.operation == "load" and self.tried:
+        if self.operation in LOADS and self.tried:
             return self.tried[-1]
         return self.answer.subject or self.names[-1]
 

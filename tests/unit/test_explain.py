@@ -154,6 +154,27 @@ ROWS = [
         ["no usable modprobe", "BusyBox's", "Install kmod"]),
     Row("no modules", "load", failed(code=ResultCode.NO_MODULES, message="No /proc/modules."),
         ["cannot be found", "No /proc/modules"]),
+    Row("held by a mount that was found", "unload", failed(errno.EAGAIN),
+        ["Found: mount /mnt (btrfs).", "3 processes", "/proc/self/mountinfo"],
+        Facts(loaded={"btrfs": module(refcount=1)}, holder_words="Found: mount /mnt (btrfs).",
+              unseen="3 processes of other users cannot be looked into without root.",
+              other_holders=["/proc/self/mountinfo: /mnt"])),
+    Row("reload of what is in use", "reload", failed(errno.EAGAIN),
+        ["in use by a", "Unload a first"], shown(refcount=1, users=("a",))),
+    Row("reload that does not come back", "reload",
+        failed(errno.EINVAL, "btrfs: `x' invalid for parameter `p'"),
+        ["does not take 'x'", "was unloaded for it, and is not loaded now"]),
+    Row("index that others can write", "load",
+        failed(errno.EPERM, code="untrusted",
+               message="/lib/modules can be written by others than root."),
+        ["does not trust", "written by others", "chmod go-w"]),
+    Row("file that was written meanwhile", "insert", failed(code=ResultCode.CHANGED_FILE),
+        ["not the one that was confirmed", "plan anew"]),
+    Row("compressed file", "insert", failed(code=ResultCode.COMPRESSED),
+        ["cannot decompress", "zstd -d"]),
+    Row("inserting for another kernel", "insert",
+        failed(errno.ENOEXEC, "btrfs: version magic '6.2 SMP ' should be '6.1.0-13 SMP '"),
+        ["built for another kernel", "differs: 6.1.0-13"]),
     Row("errno of no row", "load", failed(errno.EXDEV), ["Could not load", "EXDEV"]),
     Row("no errno at all", "load", failed(None), ["Could not load", "status 1"]),
 ]  # fmt: skip
@@ -267,6 +288,15 @@ def test_two_who_unload_at_once_are_both_told_that_it_is_gone() -> None:
     assert "not loaded any more" in told.title
 
 
+@pytest.mark.parametrize(
+    ("operation", "title"),
+    [("load", "Loaded btrfs"), ("reload", "Reloaded btrfs"), ("insert", "Inserted btrfs")],
+)
+def test_what_worked_is_called_by_its_name(operation: Any, title: str) -> None:
+    told = explain(operation, ["btrfs"], Result(True, ResultCode.DONE, took=0.4), shown())
+    assert (told.kind, told.title) == (Kind.DONE, title)
+
+
 def test_success_without_a_doubt_is_said_briefly() -> None:
     told = explain("unload", ["a", "b-c"], Result(True, ResultCode.DONE, took=0.4))
     assert told.kind is Kind.DONE
@@ -276,7 +306,7 @@ def test_success_without_a_doubt_is_said_briefly() -> None:
 @pytest.mark.parametrize(
     ("error", "outcome"),
     [
-        (HelperDiedError("It died.", "Read again."), "It was to load btrfs."),
+        (HelperDiedError("It died.", "Read again."), "btrfs was to be loaded."),
         (ElevationRefusedError("No sudo.", "Look only."), "btrfs was not loaded."),
     ],
 )

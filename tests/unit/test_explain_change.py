@@ -1,0 +1,98 @@
+"""What came of a parameter or a blacklist that was written, in words."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+import pytest
+
+from kmodtui.model.explain import Facts, Kind
+from kmodtui.model.explain_change import explain_blacklist, explain_parameter
+from kmodtui.model.modules import LoadedModule, ModuleState
+from kmodtui.privileged.protocol import Result, ResultCode
+
+HERE = "/etc/modprobe.d/kmodtui-blacklist.conf"
+
+
+def wrote(before: str | None, after: str | None, **fields: Any) -> Result:
+    answer: dict[str, Any] = {"ok": True, "code": ResultCode.DONE, **fields}
+    return Result(**answer, before={"rate": before}, after={"rate": after})
+
+
+def test_a_value_that_the_kernel_shows_is_done_with_the_old_one() -> None:
+    facts = Facts(parameters={"rate": "int"})
+    told = explain_parameter("psmouse", "rate=0x10", wrote("100", "16"), facts)
+    assert (told.kind, told.title) == (Kind.DONE, "Set rate of psmouse to 0x10")
+    assert told.cause == "The kernel shows it. It was 100."
+    assert told.shown == ("/sys/module/psmouse/parameters/rate: 16",)
+
+
+def test_a_value_that_the_kernel_made_another_of_is_a_warning() -> None:
+    facts = Facts(parameters={"rate": "int"})
+    told = explain_parameter("psmouse", "rate=500", wrote("100", "200"), facts)
+    assert (told.kind, told.title) == (Kind.WARNING, "rate of psmouse is 200")
+    assert "took 500 and made 200 of it. It was 100." in told.cause
+
+
+def test_a_driver_may_show_its_own_type_as_it_likes() -> None:
+    told = explain_parameter("psmouse", "rate=any", wrote("bare", "auto"))
+    assert told.kind is Kind.DONE
+    assert told.cause == "The kernel took it and shows auto. It was bare."
+
+
+def test_a_value_that_nobody_can_read_is_done_because_it_was_taken() -> None:
+    told = explain_parameter("psmouse", "rate=5", wrote(None, None), Facts())
+    assert (told.kind, told.cause, told.shown) == (Kind.DONE, "The kernel took it.", ())
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.EINVAL, "does not take '5' for its parameter rate, which is of type bool."),
+        (errno.ERANGE, "does not take '5'"),
+        (errno.EACCES, "takes rate only when it is loaded"),
+        (errno.EPERM, "Reload psmouse with the new value."),
+        (errno.ENOENT, "was unloaded meanwhile, or hides this parameter"),
+        (errno.EXDEV, "EXDEV"),
+    ],
+)
+def test_a_refused_value_is_told_with_what_to_do(number: int, words: str) -> None:
+    answer = wrote("Y", "Y", ok=False, code=ResultCode.FAILED, errno=number, subject="psmouse")
+    told = explain_parameter("psmouse", "rate=5", answer, Facts(parameters={"rate": "bool"}))
+    assert told.kind is Kind.FAILURE
+    assert words in f"{told.cause} {told.remedy}"
+
+
+def test_a_module_that_has_gone_before_its_parameter_was_written() -> None:
+    answer = wrote(None, None, ok=False, code=ResultCode.NOT_LOADED, subject="psmouse")
+    told = explain_parameter("psmouse", "rate=5", answer)
+    assert told.title == "psmouse is not loaded"
+
+
+def test_a_blacklisted_module_stays_loaded_and_can_come_in_other_ways() -> None:
+    module = LoadedModule("nouveau", 1, 0, (), ModuleState.LIVE, "", False, 0)
+    answer = Result(True, ResultCode.DONE)
+    told = explain_blacklist(["nouveau"], answer, Facts(loaded={"nouveau": module}))
+    assert (told.kind, told.title) == (Kind.DONE, "Blacklisted nouveau")
+    assert "nouveau stays loaded until it is unloaded." in told.cause
+    assert "by its name" in told.remedy
+    assert "initramfs" in told.remedy
+    assert told.shown == (f"{HERE}: blacklist nouveau",)
+
+
+def test_taken_off_the_blacklist_is_told_with_the_rules_of_others() -> None:
+    answer = Result(True, ResultCode.DONE)
+    told = explain_blacklist(["nouveau"], answer, back=True)
+    assert (told.kind, told.title) == (Kind.DONE, "Took nouveau off the blacklist")
+    facts = Facts(blacklisted_by={"nouveau": ["/etc/modprobe.d/nvidia.conf:2"]})
+    told = explain_blacklist(["nouveau"], answer, facts, back=True)
+    assert (told.kind, told.shown) == (Kind.WARNING, ("/etc/modprobe.d/nvidia.conf:2",))
+
+
+def test_a_blacklist_that_cannot_be_written_is_told_with_its_file() -> None:
+    answer = Result(False, ResultCode.FAILED, errno=errno.EROFS, subject="nouveau")
+    told = explain_blacklist(["nouveau"], answer)
+    assert told.kind is Kind.FAILURE
+    assert "EROFS" in told.cause
+    assert told.shown == (HERE,)
