@@ -8,44 +8,19 @@ import shlex
 import time
 from collections.abc import Callable
 
+from tests.kernel.dashboard import (
+    PATIENCE,
+    await_readings,
+    give_password,
+    load,
+    loaded,
+    open_dashboard,
+    select,
+)
 from tests.kernel.image import ADMIN_PASSWORD
-from tests.kernel.screen import START_SECONDS, open_terminal
+from tests.kernel.screen import open_terminal
 from tests.kernel.vm import VM
 from tests.support.terminal import Terminal
-
-PATIENCE = 60
-"""Seconds that a step may take under emulation; most take two."""
-
-
-def _open(vm: VM, user: str, *options: str) -> Terminal:
-    return open_terminal(vm, user, ["kmodtui", *options], columns=120, rows=40)
-
-
-def _ready(terminal: Terminal) -> None:
-    """Wait until modules are listed and the symbols to compare with have been read."""
-    terminal.wait_for(r"\d+ modules \d", timeout=START_SECONDS)
-    terminal.wait_for(r"Info: \S+", timeout=PATIENCE)
-    terminal.press("v")
-    terminal.wait_for(r"Symbols of [\s\S]* [1-9][\d,]* symbols", timeout=PATIENCE)
-    terminal.press("v")
-    terminal.wait_for("Waiting for a module", timeout=PATIENCE)
-
-
-def _load(terminal: Terminal, *words: str) -> None:
-    terminal.press("+")
-    terminal.wait_for(r"[\d,]+ of [\d,]+ modules", timeout=PATIENCE)
-    terminal.press(" ".join(words), "Enter")
-    terminal.wait_for(r"y load", timeout=PATIENCE)
-    terminal.press("y")
-
-
-def _give_password(terminal: Terminal) -> None:
-    terminal.wait_for(r"password for admin:", timeout=PATIENCE)
-    terminal.press(ADMIN_PASSWORD, "Enter")
-
-
-def _loaded(vm: VM) -> set[str]:
-    return {line.split()[0] for line in vm.read("guest", "/proc/modules").decode().splitlines()}
 
 
 def _symbols_of(vm: VM, module: str) -> int:
@@ -60,18 +35,18 @@ def _on_screen(terminal: Terminal, sign: str) -> dict[str, int]:
 
 
 def test_loading_btrfs_shows_its_symbols_and_unloading_shows_them_go(vm: VM) -> None:
-    before = _loaded(vm)
-    with _open(vm, "admin") as terminal:
-        _ready(terminal)
-        _load(terminal, "btrfs")
-        _give_password(terminal)
+    before = loaded(vm)
+    with open_dashboard(vm, "admin") as terminal:
+        await_readings(terminal)
+        load(terminal, "btrfs")
+        give_password(terminal)
         terminal.wait_for("Loaded btrfs", timeout=PATIENCE)
         terminal.wait_for(r"symbols in \d+ modules", timeout=PATIENCE)
         assert ADMIN_PASSWORD not in terminal.text()
         terminal.press("Enter")
         terminal.wait_for(r"▸ btrfs\s+\+[\d,]+", timeout=PATIENCE)
 
-        came = _loaded(vm) - before
+        came = loaded(vm) - before
         assert "btrfs" in came
         assert len(came) > 4
         assert _on_screen(terminal, "+") == {name: _symbols_of(vm, name) for name in came}
@@ -83,7 +58,7 @@ def test_loading_btrfs_shows_its_symbols_and_unloading_shows_them_go(vm: VM) -> 
         terminal.wait_for(r"−[\d,]+ symbols in \d+ modules", timeout=PATIENCE)
         terminal.press("Enter")
         terminal.wait_for(r"▸ btrfs\s+−[\d,]+", timeout=PATIENCE)
-        stays = _loaded(vm) - before
+        stays = loaded(vm) - before
         went = came - stays
         assert {"btrfs", "xor", "raid6_pq"} <= went
         assert set(_on_screen(terminal, "−")) == went
@@ -100,8 +75,8 @@ def test_what_another_shell_loads_appears_by_the_kernels_event(
     vm: VM, record_property: Callable[[str, object], None]
 ) -> None:
     # Read once a minute: what appears before that was told by the kernel, not found by polling.
-    with _open(vm, "guest", "--interval", "60") as terminal:
-        _ready(terminal)
+    with open_dashboard(vm, "guest", "--interval", "60") as terminal:
+        await_readings(terminal)
         with open_terminal(vm, "root", "udevadm monitor -k -s module") as events:
             events.wait_for("KERNEL - the kernel uevent", timeout=PATIENCE)
             vm.run("root", ["modprobe", "dummy"], check=True)
@@ -116,69 +91,69 @@ def test_what_another_shell_loads_appears_by_the_kernels_event(
 
 
 def test_somebody_without_sudo_sees_everything_and_is_refused_clearly(vm: VM) -> None:
-    with _open(vm, "guest") as terminal:
-        _ready(terminal)
+    with open_dashboard(vm, "guest") as terminal:
+        await_readings(terminal)
         terminal.wait_for(r"intree +Y", timeout=PATIENCE)
-        before = _loaded(vm)
-        _load(terminal, "dummy")
+        before = loaded(vm)
+        load(terminal, "dummy")
         terminal.wait_for(r"password for guest:", timeout=PATIENCE)
         terminal.press(ADMIN_PASSWORD, "Enter")
         terminal.wait_for("the sudoers file does not allow it", timeout=PATIENCE)
         terminal.press("Enter")
         terminal.wait_for("1 Modules", timeout=PATIENCE)
-        assert _loaded(vm) == before
+        assert loaded(vm) == before
         terminal.press("q")
         assert terminal.wait_for_exit(PATIENCE) == 0
 
 
 def test_a_module_in_use_is_not_unloaded_and_its_user_is_named(vm: VM) -> None:
     vm.run("root", ["modprobe", "vfat"], check=True)
-    with _open(vm, "admin") as terminal:
-        _ready(terminal)
+    with open_dashboard(vm, "admin") as terminal:
+        await_readings(terminal)
         terminal.press("/", "fat", "Enter", "G")  # vfat, which is newer, stands above it
         terminal.wait_for(r"Info: fat", timeout=PATIENCE)
         terminal.press("-")
         terminal.wait_for(r"fat is in use by vfat", timeout=PATIENCE)
         assert "Unload vfat first" in terminal.text()
         terminal.press("y", "Esc")
-        assert "fat" in _loaded(vm)
+        assert "fat" in loaded(vm)
 
 
 def test_a_module_that_a_device_file_holds_is_refused_by_the_kernel_and_explained(vm: VM) -> None:
     vm.run("root", ["modprobe", "tun"], check=True)
-    with _open(vm, "admin") as terminal:
-        _ready(terminal)
-        _select(terminal, "tun")
+    with open_dashboard(vm, "admin") as terminal:
+        await_readings(terminal)
+        select(terminal, "tun")
         terminal.press("-")
         terminal.wait_for(r"y unload", timeout=PATIENCE)
         # Opened after the plan was made: only the kernel can know now.
         with open_terminal(vm, "root", "exec 3<>/dev/net/tun; echo held; cat") as shell:
             shell.wait_for("held", timeout=PATIENCE)
             terminal.press("y")
-            _give_password(terminal)
+            give_password(terminal)
             terminal.wait_for(r"in use", timeout=PATIENCE)
-            assert "tun" in _loaded(vm)
+            assert "tun" in loaded(vm)
 
 
 def test_a_wrong_parameter_is_refused_with_the_kernels_own_line(vm: VM) -> None:
-    with _open(vm, "admin") as terminal:
-        _ready(terminal)
-        _load(terminal, "dummy", "numdummies=abc")
-        _give_password(terminal)
+    with open_dashboard(vm, "admin") as terminal:
+        await_readings(terminal)
+        load(terminal, "dummy", "numdummies=abc")
+        give_password(terminal)
         terminal.wait_for(r"dummy: `abc' invalid for parameter `numdummies'", timeout=PATIENCE)
-        assert "dummy" not in _loaded(vm)
+        assert "dummy" not in loaded(vm)
 
 
 def test_a_module_that_has_vanished_meanwhile_is_told_as_that(vm: VM) -> None:
     vm.run("root", ["modprobe", "dummy"], check=True)
-    with _open(vm, "admin") as terminal:
-        _ready(terminal)
-        _select(terminal, "dummy")
+    with open_dashboard(vm, "admin") as terminal:
+        await_readings(terminal)
+        select(terminal, "dummy")
         terminal.press("-")
         terminal.wait_for(r"y unload", timeout=PATIENCE)
         vm.run("root", ["modprobe", "-r", "dummy"], check=True)
         terminal.press("y")
-        _give_password(terminal)
+        give_password(terminal)
         terminal.wait_for(r"not loaded", timeout=PATIENCE)
 
 
@@ -195,11 +170,3 @@ def test_the_verbs_agree_with_the_kernel(vm: VM) -> None:
     mine = vm.run("guest", ["kmodtui", "info", "ext4", "psmouse"], check=True).stdout
     theirs = vm.run("guest", shlex.join(["/sbin/modinfo", "ext4", "psmouse"]), check=True).stdout
     assert mine == theirs
-
-
-def _select(terminal: Terminal, name: str) -> None:
-    """Bring the cursor onto a module by filtering."""
-    terminal.press("/", name)
-    terminal.wait_for(rf"/{name} ·", timeout=PATIENCE)
-    terminal.press("Enter")
-    terminal.wait_for(rf"Info: {name}", timeout=PATIENCE)
