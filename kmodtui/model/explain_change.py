@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from kmodtui.model.explain_code import by_code
 from kmodtui.model.explain_errno import unknown
-from kmodtui.model.explanation import NO_FACTS, Answer, Case, Explanation, Facts, Kind
+from kmodtui.model.explanation import NO_FACTS, Answer, Case, Explanation, Facts, Kind, Operation
 from kmodtui.model.modules import canonical
 from kmodtui.model.parameters import same_value
 from kmodtui.model.plan import BLACKLIST_FILE
@@ -91,7 +91,7 @@ def explain_blacklist(
         facts: of the system; `blacklisted_by` as it is now.
         back: whether they were to be taken off it.
     """
-    operation = "unblacklist" if back else "blacklist"
+    operation: Operation = "unblacklist" if back else "blacklist"
     case = Case(operation, tuple(map(canonical, names)), answer, facts)
     whom = ", ".join(case.names)
     if not answer.ok:
