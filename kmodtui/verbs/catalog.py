@@ -10,7 +10,7 @@ from kmodtui.kernel.catalog import read_index
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.system import read_system
-from kmodtui.model.catalog_entry import CatalogEntry, Standing
+from kmodtui.model.catalog_entry import Catalog, CatalogEntry, Standing
 from kmodtui.model.fuzzy import Haystack
 from kmodtui.model.text import clean
 from kmodtui.services.catalog import read_catalog
@@ -43,12 +43,7 @@ def run(host: Host, options: argparse.Namespace) -> int:
     # What is loaded belongs to the kernel that runs.
     loaded = _loaded(host) if read_system(host).release in (None, release) else frozenset()
     text = " ".join(options.words)
-    haystack = Haystack(catalog.entries)
-    index = read_index(host, release)
-    if kind_of(text) is Kind.DEVICE:
-        answer = answer_device(host, haystack, index, text)
-    else:
-        answer = answer_modules(haystack, index, text)
+    answer = _answer(host, catalog, text) if text else Answer(entries=catalog.entries)
     found = [entry for entry in answer.entries if _wanted(entry, loaded, options)]
     if options.json:
         print_json([_json(entry, loaded) for entry in found])
@@ -57,6 +52,14 @@ def run(host: Host, options: argparse.Namespace) -> int:
     if text and not answer.entries:
         raise _nothing(release, text, answer)
     return 0 if found else 1
+
+
+def _answer(host: Host, catalog: Catalog, text: str) -> Answer:
+    haystack = Haystack(catalog.entries)
+    index = read_index(host, catalog.release)
+    if kind_of(text) is Kind.DEVICE:
+        return answer_device(host, haystack, index, text)
+    return answer_modules(haystack, index, text)
 
 
 def _loaded(host: Host) -> frozenset[str]:
