@@ -1,8 +1,8 @@
-"""What modprobe makes of the two system calls: order, softdeps, what it says, how it exits.
+"""What modprobe makes of the two system calls: what it says, and how it exits.
 
-After kmod's `tools/modprobe.c` and `libkmod/libkmod-module.c`, version 30. The
-recorded system has no rules in modprobe.d, so options, install commands and
-blacklists are not followed.
+After kmod's `tools/modprobe.c`, version 30. What it goes through and in which order is
+worked out as for a plan, see `model.probe_list` and `model.removal`: whether that is
+right is shown against the real one. Commands of install and remove rules are not run.
 """
 
 from __future__ import annotations
@@ -15,7 +15,12 @@ from typing import Protocol
 
 from kmodtui.demo.moments import Call, Moment
 from kmodtui.kernel.catalog import ModuleIndex
+from kmodtui.kernel.configured_index import ConfiguredIndex, configured
+from kmodtui.model.modprobe_rules import Found, option_words
 from kmodtui.model.modules import ModuleState
+from kmodtui.model.plan import Action
+from kmodtui.model.probe_list import probe_list, quoted, show_depends
+from kmodtui.model.removal import InUseError, removal
 from kmodtui.privileged.protocol import LogRecord
 
 PATH = "/sbin/modprobe"
@@ -107,97 +112,87 @@ class Modprobe:
 
     def show_depends(self, module: str) -> str:
         """Return what `modprobe --show-depends` prints: `insmod PATH` for each module, in order."""
-        return "".join(f"insmod {self.index.path_of(name)} \n" for name in self._load_order(module))
-
-    def _files(self, name: str) -> tuple[str, ...]:
-        """Return the modules with a file that a name or alias stands for."""
-        return tuple(module for module in self.index.resolve(name) if module in self.index)
-
-    def _modules(self, names: Sequence[str]) -> list[str]:
-        return [module for name in names for module in self._files(name)]
+        lines = show_depends(module, (), configured(self.index))
+        return "".join(f"{line}\n" for line in lines)
 
     def _load(self, name: str, parameters: Sequence[str], said: _Said) -> Call:
-        modules = self._files(name)
-        if not modules:
-            if self.index.is_builtin(name):
-                return 0
+        lookup = configured(self.index)
+        found = lookup.find(name)
+        if not found:
             raise _FatalError(
                 errno.ENOENT, f"Module {name} not found in directory {self.index.folder}"
             )
         failure = 0
-        for module in modules:
-            failure = yield from self._load_with_needs(module, parameters, said)
+        for target in found:
+            failure = yield from self._load_with_needs(target, parameters, lookup, said)
             if failure == errno.ENOENT:
                 reason = "Unknown symbol in module, or unknown parameter (see dmesg)"
-                said.error(f"could not insert '{module}': {reason}")
+                said.error(f"could not insert '{target.name}': {reason}")
             elif failure:
-                said.error(f"could not insert '{module}': {os.strerror(failure)}")
+                said.error(f"could not insert '{target.name}': {os.strerror(failure)}")
         return failure
 
-    def _load_with_needs(self, target: str, parameters: Sequence[str], said: _Said) -> Call:
-        if self._is_live(target):
+    def _load_with_needs(
+        self, target: Found, parameters: Sequence[str], lookup: ConfiguredIndex, said: _Said
+    ) -> Call:
+        if self._is_live(target.name) or target.builtin or lookup.is_builtin(target.name):
             return 0
-        required = {target, *self.index.dependencies(target)}
-        for module in self._load_order(target):
-            if self._is_live(module):
+        if target.alias and lookup.blacklisted(target.name):
+            return 0
+        for probe in probe_list(target, lookup):
+            if self._is_live(probe.name) or probe.is_builtin(lookup):
                 continue
-            given = parameters if module == target else ()
-            said.buffered.append(f"insmod {self.index.path_of(module)} {' '.join(given)}")
-            failure = yield from self.kernel.insert(module, given)
-            if failure and failure != errno.EEXIST and module in required:
+            options = [option.text for option in probe.options(lookup)]
+            given = list(map(quoted, parameters)) if probe.found is target else []
+            words = " ".join((*options, *given))
+            if rule := probe.install(lookup):
+                said.buffered.append(f"install {rule.value} {words}")
+                failure = self._command("install", probe.name, rule.value, said)
+            elif path := lookup.path_of(probe.name):
+                said.buffered.append(f"insmod {path} {words}")
+                failure = yield from self.kernel.insert(
+                    probe.name, [*option_words(" ".join(options)), *given]
+                )
+            else:
+                failure = errno.ENOENT
+            if failure and failure != errno.EEXIST and probe.required:
                 return failure
         return 0
-
-    def _load_order(self, target: str) -> list[str]:
-        """Return what is inserted for `target`, in order; a module can stand there twice."""
-        order: list[str] = []
-        visited: set[str] = set()
-
-        def with_needs(module: str) -> None:
-            if module in visited:
-                return
-            visited.add(module)
-            for needed in self.index.dependencies(module):
-                with_softdeps(needed)
-            with_softdeps(module)
-
-        def with_softdeps(module: str) -> None:
-            before, after = map(self._modules, self.index.softdeps(module))
-            for soft in before:
-                with_needs(soft)
-            order.append(module)
-            for soft in after:
-                with_needs(soft)
-
-        with_needs(target)
-        return order
 
     def _unload(self, name: str, said: _Said) -> Call:
-        modules = self._files(name)
-        if not modules:
-            found = "is builtin" if self.index.is_builtin(name) else "not found"
-            raise _FatalError(errno.ENOENT, f"Module {name} {found}.")
-        for module in modules:
-            if failure := (yield from self._remove(module, said)):
+        lookup = configured(self.index)
+        found = lookup.find(name)
+        if not found:
+            raise _FatalError(errno.ENOENT, f"Module {name} not found.")
+        for target in found:
+            if target.builtin or lookup.is_builtin(target.name):
+                raise _FatalError(errno.ENOENT, f"Module {target.name} is builtin.")
+            if failure := (yield from self._remove(target.name, lookup, said)):
                 return failure
         return 0
 
-    def _remove(self, module: str, said: _Said) -> Call:
-        if not self._is_there(module):
+    def _remove(self, module: str, lookup: ConfiguredIndex, said: _Said) -> Call:
+        steps = removal(module, lookup, self)
+        answer: int | None = None
+        try:
+            while True:
+                step = next(steps) if answer is None else steps.send(answer)
+                if step.action is Action.REMOVE:
+                    said.lines.append(f"remove {step.command}")
+                    answer = self._command("remove", step.module, step.command, said)
+                else:
+                    answer = yield from self._rmmod(step.module, said)
+        except StopIteration as end:
+            return int(end.value)
+        except InUseError as error:
+            raise _FatalError(errno.EAGAIN, f"Module {error.name} is in use.") from None
+
+    def _command(self, kind: str, module: str, command: str, said: _Said) -> int:
+        """Return how a rule's command ends: `false` fails, the others are taken to do nothing."""
+        if os.path.basename(command.split()[0]) != "false":
             return 0
-        before, after = map(self._modules, self.index.softdeps(module))
-        for soft in reversed(after):
-            yield from self._remove(soft, said)
-        if self.kernel.refcount(module) > 0:
-            raise _FatalError(errno.EAGAIN, f"Module {module} is in use.")
-        if failure := (yield from self._rmmod(module, said)):
-            return failure
-        for needed in self.index.dependencies(module):
-            if self._is_there(needed) and self.kernel.refcount(needed) == 0:
-                yield from self._rmmod(needed, said)
-        for soft in reversed(before):
-            yield from self._remove(soft, said)
-        return 0
+        said.error(f"Error running {kind} command '{command}' for module {module}: retcode 1")
+        return errno.EINVAL
 
     def _rmmod(self, module: str, said: _Said) -> Call:
         said.lines.append(f"rmmod {module}")
@@ -207,11 +202,12 @@ class Modprobe:
             said.error(f"{where} could not remove '{module}': {os.strerror(failure)}")
         return failure
 
+    def refcount(self, name: str) -> int | None:
+        """Return how often a module is referred to; None if it is not loaded."""
+        return None if self.kernel.state(name) is None else self.kernel.refcount(name)
+
     def _is_live(self, module: str) -> bool:
         return self.kernel.state(module) is ModuleState.LIVE
-
-    def _is_there(self, module: str) -> bool:
-        return self.kernel.state(module) is not None
 
 
 class _FatalError(Exception):

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Sequence
 
 from kmodtui.errors import KmodtuiError, UnreadableError
 from kmodtui.kernel.catalog import ModuleIndex, read_index
+from kmodtui.kernel.configured_index import ConfiguredIndex, configured
 from kmodtui.kernel.host import Host
+from kmodtui.kernel.modprobe_config import ModprobeConfig, read_modprobe_config
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.system import read_system, read_tainted
 from kmodtui.model.module_info import ModuleInfo
 from kmodtui.model.plan import Plan
 from kmodtui.model.plan_load import plan_load
+from kmodtui.model.plan_reload import plan_reload
 from kmodtui.model.plan_unload import plan_unload
 from kmodtui.privileged.client import HelperChannel
 from kmodtui.privileged.elevation import Foreground
@@ -98,19 +102,47 @@ class Machine:
         table = await asyncio.to_thread(read_modules, self.host)
         return frozenset(table.by_name)
 
-    async def plan(self, verb: str, name: str, parameters: tuple[str, ...]) -> Plan:
-        """Return what loading or unloading a module would do now.
+    def config(self) -> ModprobeConfig:
+        """Return the rules of modprobe.d and of the boot line as they are now. Reads files."""
+        index = self.index_now()
+        return read_modprobe_config(self.host, index.folder if index else "")
+
+    def lookup(self) -> ConfiguredIndex:
+        """Return the release's modules under these rules. Reads files: not for the event loop.
+
+        Raises:
+            KmodtuiError: there is no index; the message says why.
+        """
+        index = self.index_now()
+        if index is None:
+            raise self.index_problem or UnreadableError("The index of modules cannot be read.")
+        return configured(index)
+
+    async def plan(
+        self, verb: str, names: str | Sequence[str], parameters: Sequence[str] = ()
+    ) -> Plan:
+        """Return what a load, an unload or a reload of modules would do now.
+
+        Args:
+            verb: `load`, `unload` or `reload`.
+            names: of modules, or aliases of them.
+            parameters: `name=value`, for a single module.
 
         Raises:
             KmodtuiError: it cannot be planned; the message says why.
         """
-        index = await self.index()
-        if index is None:
-            raise self.index_problem or UnreadableError("The index of modules cannot be read.")
-        table = await asyncio.to_thread(read_modules, self.host)
+        asked = (names,) if isinstance(names, str) else tuple(names)
+        return await asyncio.to_thread(self.plan_now, verb, asked, tuple(parameters))
+
+    def plan_now(self, verb: str, asked: Sequence[str], parameters: Sequence[str] = ()) -> Plan:
+        """Return the same, reading in this thread."""
+        lookup = self.lookup()
+        table = read_modules(self.host)
         if verb == "load":
-            return await asyncio.to_thread(plan_load, name, parameters, table, index)
-        return await asyncio.to_thread(plan_unload, name, table, index)
+            return plan_load(asked, parameters, table, lookup)
+        if verb == "reload":
+            return plan_reload(asked, parameters, table, lookup)
+        return plan_unload(asked, table, lookup)
 
     # Root
 

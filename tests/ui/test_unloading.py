@@ -132,7 +132,7 @@ async def test_a_module_that_has_vanished_before_the_plan_is_told(
         lines = kernel.folder.read("/proc/modules").splitlines(keepends=True)
         kernel.folder.write("/proc/modules", *(li for li in lines if not li.startswith(b"hello")))
         await stage.press("minus")
-        await stage.until("hello is not loaded any more.")
+        await stage.until("hello is not loaded.")
         assert stage.screen is stage.dashboard
 
 

@@ -13,6 +13,7 @@ from kmodtui.demo.moments import Moment, Point
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.errors import PlanError, UnknownModuleError
 from kmodtui.kernel.catalog import ModuleIndex, read_index
+from kmodtui.kernel.configured_index import ConfiguredIndex, configured
 from kmodtui.kernel.proc_modules import parse_modules, read_modules
 from kmodtui.kernel.uevents import ModuleUevent
 from kmodtui.model.plan import Action, Option, Plan
@@ -36,11 +37,15 @@ class Machine:
     def _note(self, event: ModuleUevent) -> None:
         self._done.append(({"add": "insmod", "remove": "rmmod"}[event.action], event.name))
 
-    def load_plan(self, name: str, *parameters: str) -> Plan:
-        return plan_load(name, parameters, read_modules(self.kernel.host), self.index)
+    @property
+    def lookup(self) -> ConfiguredIndex:
+        return configured(self.index)
 
-    def unload_plan(self, name: str) -> Plan:
-        return plan_unload(name, read_modules(self.kernel.host), self.index)
+    def load_plan(self, name: str, *parameters: str) -> Plan:
+        return plan_load((name,), parameters, read_modules(self.kernel.host), self.lookup)
+
+    def unload_plan(self, *names: str) -> Plan:
+        return plan_unload(names, read_modules(self.kernel.host), self.lookup)
 
     def load(self, name: str, *parameters: str) -> list[tuple[str, str]]:
         """What really is done."""
@@ -265,7 +270,7 @@ def test_what_is_permanent_stays_with_that_as_its_reason(tmp_path: Path) -> None
 
 def test_what_modprobe_leaves_for_no_reason_is_told_as_that(machine: Machine) -> None:
     table = parse_modules(b"xor 1 0 - Live 0x0\n")
-    assert left_behind(["btrfs"], frozenset({"xor"}), machine.index, table) == {
+    assert left_behind(["btrfs"], frozenset({"xor"}), machine.lookup, table) == {
         "xor": "modprobe -r leaves it"
     }
 
@@ -283,9 +288,9 @@ def test_a_module_in_use_by_modules_names_them(machine: Machine) -> None:
 
 def test_users_are_named_also_where_their_own_line_was_missed(machine: Machine) -> None:
     table = parse_modules(b"xor 1 2 btrfs,raid456, Live 0x0\nbtrfs nonsense\n")
-    plan = plan_unload("xor", table, machine.index)
+    plan = plan_unload(("xor",), table, machine.lookup)
     assert plan.refused == "xor is in use by btrfs, raid456."
-    assert plan.remedy == "Unload btrfs, raid456 first."
+    assert plan.remedy == "Unload btrfs, raid456 first, in this order."
 
 
 def test_a_module_in_use_by_something_else_counts_the_references(machine: Machine) -> None:
@@ -307,7 +312,7 @@ def test_a_module_that_is_on_its_way_is_refused(machine: Machine) -> None:
 
 def test_a_kernel_that_cannot_unload_says_so(machine: Machine) -> None:
     table = parse_modules(b"xor 1 - - Live 0x0\n")
-    assert "cannot unload" in plan_unload("xor", table, machine.index).refused
+    assert "cannot unload" in plan_unload(("xor",), table, machine.lookup).refused
 
 
 def test_a_module_that_the_index_does_not_name_is_refused_as_modprobe_does(
@@ -329,7 +334,7 @@ def test_a_module_that_the_index_does_not_name_is_refused_as_modprobe_does(
 
 
 def test_a_module_that_is_not_loaded_cannot_be_unloaded(machine: Machine) -> None:
-    with pytest.raises(PlanError, match="btrfs is not loaded any more"):
+    with pytest.raises(PlanError, match="btrfs is not loaded"):
         machine.unload_plan("btrfs")
 
 
@@ -369,7 +374,7 @@ def test_a_dash_is_an_underscore(machine: Machine) -> None:
     assert machine.unload_plan("net-failover").target == "net_failover"
 
 
-def test_of_an_alias_of_several_modules_the_first_is_loaded_and_the_others_are_named(
+def test_of_an_alias_of_several_modules_all_are_loaded(
     tmp_path: Path,
 ) -> None:
     parts = {
@@ -377,6 +382,7 @@ def test_of_an_alias_of_several_modules_the_first_is_loaded_and_the_others_are_n
     }
     machine = machine_with(tmp_path, parts)
     plan = machine.load_plan("both")
-    assert plan.warnings[0] == "both stands for second as well; only first is loaded."
-    assert plan.command[-1] == "first"
-    assert machine.load(plan.target) == changes(plan)
+    assert plan.targets == ("first", "second")
+    assert plan.warnings == ("both stands for first, second.",)
+    assert plan.command_lines == ("modprobe -- first", "modprobe -- second")
+    assert machine.load("both") == changes(plan)

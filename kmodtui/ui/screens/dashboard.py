@@ -159,13 +159,13 @@ class DashboardScreen(Changing, Looking):
             desk(self).note_malformed(line)
 
     async def _show_change(self, change: Change) -> None:
-        index = await self.machine.index()
         went = tuple(module.name for module in change.went)
         remaining = frozenset(self._table.by_name)
         stays: dict[str, str] = {}
         try:
-            if index is not None and went:
-                stays = left_behind(went, remaining, index, self._table)
+            if went and await self.machine.index() is not None:
+                lookup = await asyncio.to_thread(self.machine.lookup)
+                stays = left_behind(went, remaining, lookup, self._table)
         except KmodtuiError as error:
             desk(self).report(error)
         self._change_and_symbols.show_change(change, stays)

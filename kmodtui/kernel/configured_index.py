@@ -1,0 +1,106 @@
+"""A release's modules as modprobe sees them: depmod's index under the rules of modprobe.d."""
+
+from __future__ import annotations
+
+from kmodtui.errors import UnknownModuleError
+from kmodtui.kernel.alias_index import normalised
+from kmodtui.kernel.catalog import ModuleIndex
+from kmodtui.kernel.modprobe_config import ModprobeConfig, read_modprobe_config
+from kmodtui.model.modprobe_rules import Found, Rule, Softdep
+from kmodtui.model.modules import canonical
+from kmodtui.model.plan import Option
+
+
+class ConfiguredIndex:
+    """Look-ups in the order of `kmod_module_new_from_lookup` (`libkmod/libkmod-module.c`)."""
+
+    def __init__(self, index: ModuleIndex, config: ModprobeConfig) -> None:
+        self.index = index
+        self.config = config
+        self._files: dict[str, bool] = {}
+
+    @property
+    def release(self) -> str:
+        """The kernel release whose modules these are."""
+        return self.index.release
+
+    def find(self, text: str) -> tuple[Found, ...]:
+        """Return the modules that a name or an alias stands for, each once.
+
+        The first of these that knows it: alias rules, names of files, symbols, names that
+        an install or remove rule is for, the modules' aliases, built-in modules, their
+        aliases.
+        """
+        alias = normalised(text)
+        if alias is None:
+            return ()
+        if rules := self.config.aliased(alias):
+            found = (Found(rule.value, rule.name, rule.source) for rule in rules)
+            return tuple(dict.fromkeys(found))
+        if canonical(alias) == alias and alias in self.index:
+            return (Found(alias),)
+        names = self.index.resolve(alias)
+        if self.config.has_command(alias) and not (names and alias.startswith("symbol:")):
+            return (Found(canonical(alias)),)
+        if names == (alias,) and self.index.is_builtin(alias):
+            return (Found(alias, builtin=True),)
+        return tuple(
+            Found(name, alias, builtin=name not in self.index and self.index.is_builtin(name))
+            for name in names
+        )
+
+    def unknown(self, text: str) -> UnknownModuleError:
+        """Return the error for a name that nothing stands for, with names that are near."""
+        return self.index.unknown(text)
+
+    def path_of(self, name: str) -> str | None:
+        """Return the module's file as the index has it, None if it names none."""
+        return self.index.path_of(name)
+
+    def has_file(self, name: str) -> bool:
+        """Return whether that file is there."""
+        if name not in self._files:
+            path = self.index.path_of(name)
+            self._files[name] = path is not None and self.index.host.exists(path)
+        return self._files[name]
+
+    def is_builtin(self, name: str) -> bool:
+        """Return whether the module is compiled into the kernel."""
+        return self.index.is_builtin(name)
+
+    def dependencies(self, name: str) -> tuple[str, ...]:
+        """Return everything it needs, in load order."""
+        return self.index.dependencies(name)
+
+    def softdep(self, name: str) -> Softdep:
+        """Return what is tried before and after it, by modprobe.d or by its own wish."""
+        return self.config.softdep(name)
+
+    def weakdeps(self, name: str) -> tuple[str, ...]:
+        """Return what it may load by itself later."""
+        return self.config.weakdeps(name)
+
+    def options(self, name: str, alias: str = "") -> tuple[Option, ...]:
+        """Return what the rules give to it at each load, and to it as this alias."""
+        return self.config.options(name, alias)
+
+    def install(self, name: str) -> Rule | None:
+        """Return the rule whose command runs in place of loading it."""
+        return self.config.install(name)
+
+    def remove(self, name: str) -> Rule | None:
+        """Return the rule whose command runs in place of unloading it."""
+        return self.config.remove(name)
+
+    def blacklisted(self, name: str) -> Rule | None:
+        """Return the rule that keeps it from being loaded by an alias."""
+        return self.config.blacklisted(name)
+
+    def is_forbidden(self, name: str) -> bool:
+        """Return whether the kernel itself refuses it (`module_blacklist=`)."""
+        return name in self.config.forbidden
+
+
+def configured(index: ModuleIndex) -> ConfiguredIndex:
+    """Return an index under the rules that its system has now. Reads files."""
+    return ConfiguredIndex(index, read_modprobe_config(index.host, index.folder))
