@@ -29,6 +29,7 @@ VERBS = {
     "info": "what modinfo says of modules or .ko files",
     "catalog": "the modules that a kernel release has, loaded or not, searched",
     "tree": "what a module needs, or what needs it",
+    "check": "whether this kernel would take a .ko file, and why not",
     "symbols": "the symbols of /proc/kallsyms",
     "snapshot": "modules and symbols of this moment, in a file to compare with later",
     "diff": "what came and went between two snapshots, or a snapshot and now",

@@ -74,6 +74,12 @@ class SnapshotError(KmodtuiError):
     title = "Not a snapshot"
 
 
+class TooLargeFileError(ModuleFileError):
+    """A packed file unpacks to more than any module has."""
+
+    title = "Too large"
+
+
 class PlanError(KmodtuiError):
     """What was asked for cannot be done in any order of steps."""
 

@@ -14,7 +14,7 @@ import stat
 import sys
 from typing import BinaryIO, Protocol
 
-from kmodtui.errors import ModuleFileError, UnreadableError
+from kmodtui.errors import ModuleFileError, TooLargeFileError, UnreadableError
 from kmodtui.kernel.host import Host
 from kmodtui.model.text import clean, human_size
 
@@ -50,7 +50,8 @@ def open_unpacked(host: Host, path: str, limit: int = MAX_SIZE) -> BinaryIO:
     Raises:
         UnreadableError: it is not there, may not be read, or unpacking needs what is missing:
             memory, or a Python that knows the format.
-        ModuleFileError: it is no regular file, is empty, damaged or unpacks to more than `limit`.
+        ModuleFileError: it is no regular file, is empty or damaged.
+        TooLargeFileError: it unpacks to more than `limit`.
     """
     try:
         # Opening a pipe would wait for its other end, so look before opening.
@@ -80,6 +81,20 @@ def open_unpacked(host: Host, path: str, limit: int = MAX_SIZE) -> BinaryIO:
     except BaseException:
         file.close()
         raise
+
+
+def packing_of(host: Host, path: str) -> str:
+    """Return how a file is packed: `gzip`, `xz`, `zstd`, or empty if it is not.
+
+    Raises:
+        UnreadableError: it is not there, or may not be read.
+    """
+    try:
+        start = host.read(path, len(_XZ))
+    except OSError as error:
+        raise unreadable(path, error) from None
+    kinds = {_GZIP: "gzip", _XZ: "xz", _ZSTD: "zstd"}
+    return next((kind for magic, kind in kinds.items() if start.startswith(magic)), "")
 
 
 def unreadable(path: str, error: OSError) -> UnreadableError:
@@ -113,7 +128,7 @@ def _unpacked(path: str, start: bytes, file: BinaryIO, size_packed: int, limit: 
         pieces.append(piece)
         size += len(piece)
         if size > limit:
-            raise ModuleFileError(
+            raise TooLargeFileError(
                 f"{clean(path)} unpacks to more than {human_size(limit)}, which no module does.",
                 "Do not load it: files like this are made to fill the memory.",
             )

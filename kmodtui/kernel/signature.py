@@ -13,6 +13,7 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO, NamedTuple
 
+from kmodtui.model.check import Seal
 from kmodtui.model.module_info import Signature
 
 _MAGIC = b"~Module signature appended~\n"
@@ -77,6 +78,40 @@ def read_signature(file: BinaryIO, size: int) -> Signature | None:
         hash_algorithm=_HASHES[hashing],
         value=data[signer + key :],
     )
+
+
+def read_seal(file: BinaryIO, size: int) -> Seal:
+    """Return what the kernel makes of the end of `file` before it looks for a key.
+
+    After `mod_check_sig` in `kernel/module_signature.c` and `module_sig_check` in
+    `kernel/module/signing.c`: the magic line alone makes a file a signed one, and one
+    whose record or signature makes no sense is refused whether or not signatures
+    are asked for.
+    """
+    end = size - len(_MAGIC)
+    file.seek(max(0, end))
+    if end < 0 or file.read(len(_MAGIC)) != _MAGIC:
+        return Seal(content=size)
+    if end <= _RECORD.size:
+        return Seal(content=end, marked=True, fault="there is nothing before its magic line")
+    file.seek(end - _RECORD.size)
+    record = file.read(_RECORD.size)
+    *parameters, signer, key, length = _RECORD.unpack(record)
+    content = end - _RECORD.size - length
+    if content <= 0:
+        told = f"it claims to have {length:,} bytes, more than the file"
+        return Seal(content=end, marked=True, fault=told)
+    if parameters[2] != _ID_TYPES.index("PKCS#7"):
+        return Seal(content=content, marked=True, supported=False)
+    if any((*parameters[:2], signer, key, *record[5:8])):
+        return Seal(content=content, marked=True, fault="its record holds what PKCS#7 does not")
+    file.seek(content)
+    try:
+        _Der(file.read(min(length, _MAX_LENGTH))).one(_SEQUENCE)
+    except _DerError:
+        told = "what stands before its record is no whole PKCS#7 message"
+        return Seal(content=content, marked=True, fault=told)
+    return Seal(content=content, marked=True)
 
 
 def _parse_pkcs7(data: bytes) -> Signature | None:

@@ -10,6 +10,7 @@ import asyncio
 import sys
 import threading
 from collections import OrderedDict
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -197,6 +198,27 @@ class Linkage:
             return SymbolDetails(module, name, export, places, tuple(importers), tuple(problems))
 
     # Where a symbol comes from
+
+    def givers(self, wanted: Iterable[Import]) -> tuple[Taken, ...]:
+        """Return who gives each symbol, in the same order."""
+        with self._lock:
+            self._look()
+            return tuple(map(self._taken, wanted))
+
+    def owners(self, names: Collection[str]) -> dict[str, str]:
+        """Return by symbol who exports it now: a loaded module, or empty for the kernel itself."""
+        with self._lock:
+            self._look()
+            found = {name: "" for name in names if self._kernel.find(name)}
+            for name in names:
+                if name not in found and (module := self._loaded_giver(name)):
+                    found[name] = module
+            return found
+
+    @property
+    def knows_all(self) -> bool:
+        """Whether a symbol that is nobody's is known to be that."""
+        return self._kernel.complete
 
     def _exports(self, module: str) -> tuple[Export, ...]:
         if not module:

@@ -1,0 +1,107 @@
+"""Reader of what the kernel asks of a module file before it takes it.
+
+After `elf_validity_check` and `setup_load_info` in `kernel/module/main.c`, Linux 6.1
+to 6.18: what all of them refuse is damage here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kmodtui.errors import ModuleFileError, TooLargeFileError, UnreadableError
+from kmodtui.kernel.compression import packing_of
+from kmodtui.kernel.elf_file import ElfFile, opened
+from kmodtui.kernel.host import Host
+from kmodtui.kernel.module_file import module_info
+from kmodtui.kernel.module_symbols import module_symbols
+from kmodtui.kernel.signature import read_seal
+from kmodtui.model.check import FileFacts, Seal
+from kmodtui.model.text import clean, counted, decode
+
+_MOST_SECTIONS = 0xFF00  # SHN_LORESERVE
+_COMMON = 0xFFF2  # SHN_COMMON
+_STRUCT_MODULE = b".gnu.linkonce.this_module"
+
+
+def read_file_facts(host: Host, path: str) -> FileFacts:
+    """Return what a module file holds, as far as the kernel asks, and what is damaged in it.
+
+    Raises:
+        UnreadableError: the file is not there or may not be read.
+    """
+    packing = packing_of(host, path)
+    try:
+        with opened(host, path) as elf:
+            return _facts(elf, path, packing)
+    except TooLargeFileError as error:
+        return FileFacts(path, packing=packing, not_read=str(error))
+    except ModuleFileError as error:
+        return FileFacts(path, packing=packing, damage=(error.message,))
+    except UnreadableError as error:
+        if not packing:
+            raise
+        # The kernel or modprobe may well unpack what cannot be unpacked here.
+        return FileFacts(path, packing=packing, not_read=str(error))
+
+
+def struct_size(elf: ElfFile) -> int | None:
+    """Return the bytes of a module's `struct module`; None if it has none."""
+    section = elf.find(_STRUCT_MODULE)
+    return section.size if section else None
+
+
+def _facts(elf: ElfFile, path: str, packing: str) -> FileFacts:
+    seal = read_seal(elf.file, elf.size)
+    damage = list(_damage(elf, seal))
+    info = symbols = None
+    try:
+        info = module_info(elf, path)
+        symbols = module_symbols(elf)
+    except ModuleFileError as error:
+        # Told before the rest: it is what the eye looks for.
+        damage.insert(0, error.message)
+    return FileFacts(
+        path,
+        info,
+        packing,
+        elf.header.bits,
+        elf.header.little_endian,
+        seal,
+        struct_size(elf),
+        symbols,
+        tuple(damage),
+    )
+
+
+def _damage(elf: ElfFile, seal: Seal) -> Iterator[str]:
+    header = elf.header
+    if header.kind != "rel":
+        kinds = {"exec": "a program", "dyn": "a program or a shared library", "core": "a core dump"}
+        what = kinds.get(header.kind, "something else")
+        yield f"{elf.path} is {what}, no relocatable object as modules are."
+    if not 0 < header.sections < _MOST_SECTIONS:
+        yield f"{elf.path} has more sections than the kernel counts."
+    elif not 0 < header.names < header.sections:
+        yield f"{elf.path} does not tell where the names of its sections are."
+    outside = [
+        section
+        for section in elf.sections()
+        if section.in_file and section.offset + section.size > seal.content
+    ]
+    if outside:
+        first = clean(decode(elf.section_name(outside[0].number))) or "one"
+        yield (
+            f"{elf.path} is cut off or damaged: {counted(len(outside), 'section')} "
+            f"({first}) would end behind the file's end."
+        )
+    if elf.find(_STRUCT_MODULE) is None:
+        yield f"{elf.path} is no whole module: it has no {decode(_STRUCT_MODULE)}."
+    try:
+        common = [symbol.name for symbol in elf.symbols() if symbol.section == _COMMON]
+    except ModuleFileError:
+        return  # told where the symbols are read
+    # What link-time optimisation leaves is passed over.
+    common = [name for name in common if not name.startswith(b"__gnu_lto")]
+    if common:
+        first = clean(decode(common[0]))
+        yield f"{elf.path} has a symbol without a place ({first}): it wants -fno-common."

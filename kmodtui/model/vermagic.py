@@ -1,0 +1,74 @@
+"""The version magic of a module beside the kernel's, word by word.
+
+Source: `same_magic` in `kernel/module/version.c` and `VERMAGIC_STRING` in
+`include/linux/vermagic.h`: the release, then a word for each option that makes
+modules incompatible.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+_CHECKSUMS = "modversions"
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a version magic.
+
+    Attributes:
+        text: the word.
+        differs: whether the other one has it not, or has another in its place.
+    """
+
+    text: str
+    differs: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VermagicComparison:
+    """Two version magics, and what the kernel makes of them.
+
+    Attributes:
+        module: the module's words.
+        kernel: the running kernel's words.
+        accepted: whether the kernel takes the one for the other.
+        release_ignored: whether the releases differ and that does not count, because checksums
+            of symbols are compared in place of it.
+    """
+
+    module: tuple[Word, ...]
+    kernel: tuple[Word, ...]
+    accepted: bool
+    release_ignored: bool
+
+
+def compare_vermagic(module: str, kernel: str, *, has_checksums: bool) -> VermagicComparison:
+    """Return two version magics compared as the kernel does it.
+
+    Args:
+        module: the module's.
+        kernel: the running kernel's.
+        has_checksums: whether the module has a section `__versions`.
+    """
+    ours, theirs = module.split(), kernel.split()
+    matcher = SequenceMatcher(None, ours, theirs, autojunk=False)
+    same_ours: set[int] = set()
+    same_theirs: set[int] = set()
+    for left, right, length in matcher.get_matching_blocks():
+        same_ours.update(range(left, left + length))
+        same_theirs.update(range(right, right + length))
+    skips = has_checksums and _CHECKSUMS in theirs
+    accepted = ours[1:] == theirs[1:] if skips else ours == theirs
+    return VermagicComparison(
+        tuple(Word(word, place not in same_ours) for place, word in enumerate(ours)),
+        tuple(Word(word, place not in same_theirs) for place, word in enumerate(theirs)),
+        accepted,
+        release_ignored=accepted and ours != theirs,
+    )
+
+
+def compares_checksums(vermagic: str) -> bool:
+    """Return whether a kernel with that version magic compares checksums (CONFIG_MODVERSIONS)."""
+    return _CHECKSUMS in vermagic.split()

@@ -1,0 +1,267 @@
+"""Check of a module file before root is used: gathers the facts, asks the questions.
+
+Nothing is loaded for it. Reading takes up to a few seconds where modules are packed
+and checksums have to be looked for: not for the event loop, but for `check`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from kmodtui.errors import KmodtuiError
+from kmodtui.kernel.build_config import read_build_config
+from kmodtui.kernel.catalog import ModuleIndex, read_index
+from kmodtui.kernel.checked_file import read_file_facts, struct_size
+from kmodtui.kernel.compression import packing_of
+from kmodtui.kernel.elf_file import opened
+from kmodtui.kernel.host import Host
+from kmodtui.kernel.modprobe_config import read_modprobe_config
+from kmodtui.kernel.module_file import module_info
+from kmodtui.kernel.module_symbols import read_versions
+from kmodtui.kernel.proc_modules import read_modules
+from kmodtui.kernel.symvers import Symvers, read_symvers
+from kmodtui.kernel.sysfs import read_live_module
+from kmodtui.kernel.system import read_system
+from kmodtui.model.check import Check, FileFacts, KernelFacts, Offer, Reference
+from kmodtui.model.check_module import check_module
+from kmodtui.model.linkage import Giver, ModuleSymbols, Taken
+from kmodtui.model.modules import ModuleTable, canonical
+from kmodtui.services.linkage import Linkage, linkage
+
+if TYPE_CHECKING:
+    from kmodtui.services.machine import Machine
+
+MOST_FILES = 10_000
+"""Files of other modules that are read at the most to find out checksums: 0.2 ms each."""
+
+MOST_PACKED_FILES = 300
+"""The same where modules are packed, which takes a hundred times as long."""
+
+_TRIED = 20  # modules, until one can be read that tells what this kernel's are like
+
+
+async def check(machine: Machine, path: str) -> Check:
+    """Return whether the machine's kernel would take the file at `path` there.
+
+    Raises:
+        UnreadableError: the file is not there or may not be read.
+    """
+    return await asyncio.to_thread(
+        lambda: check_file(machine.host, path, release=machine.release, known=linkage(machine))
+    )
+
+
+def check_file(
+    host: Host,
+    path: str,
+    *,
+    release: str = "",
+    files: Host | None = None,
+    known: Linkage | None = None,
+) -> Check:
+    """Return whether a kernel would take the file at `path`.
+
+    Args:
+        host: the system whose kernel is meant.
+        path: the file.
+        release: of the kernel; the running one if not given.
+        files: the system that the path is of; `host` if not given.
+        known: who gives which symbols there, if that has been read before.
+
+    Raises:
+        UnreadableError: the file is not there or may not be read.
+    """
+    file = read_file_facts(files or host, path)
+    running = read_system(host).release or ""
+    release = release or running
+    if known is None:
+        known = Linkage(host, _index(host, release), running=release == running)
+    return check_module(file, _Surroundings(host, release, known, release == running).facts(file))
+
+
+class _Surroundings:
+    """What there is around the file: a kernel, its modules, its configuration."""
+
+    def __init__(self, host: Host, release: str, known: Linkage, running: bool) -> None:
+        self._host = host
+        self._release = release
+        self._running = running
+        self._linkage = known
+        self._index = known.index
+        self._table = _loaded(host) if running else ModuleTable()
+
+    def facts(self, file: FileFacts) -> KernelFacts:
+        """Return what matters of it for one file."""
+        system = read_system(self._host)
+        info, symbols = file.info, file.symbols
+        name = canonical(info.text("name") or info.name) if info else canonical(file.path)
+        config = read_modprobe_config(self._host, self._index.folder if self._index else "")
+        rules = (config.blacklisted(name), config.install(name))
+        facts = KernelFacts(
+            release=self._release,
+            running=self._running,
+            reference=self._reference(),
+            options=read_build_config(self._host, self._release, running=self._running),
+            rules=tuple(str(rule) for rule in rules if rule),
+            packings=self._packings(),
+        )
+        if self._running:
+            facts = replace(
+                facts,
+                lockdown=system.lockdown,
+                sig_enforce=system.sig_enforce,
+                modules_disabled=bool(system.modules_disabled),
+                loaded=frozenset(self._table.by_name),
+                present=name not in self._table.by_name
+                and read_live_module(self._host, name) is not None,
+                forbidden=name in config.forbidden,
+            )
+        if symbols is None:
+            return facts
+        symvers = read_symvers(self._host, self._release)
+        owners = self._linkage.owners([export.name for export in symbols.exports])
+        return replace(
+            facts,
+            offers=self._offers(symbols, symvers, file.path),
+            knows_all=self._linkage.knows_all or symvers is not None,
+            duplicates={
+                symbol: owner or "the kernel" for symbol, owner in owners.items() if owner != name
+            },
+        )
+
+    # What this kernel's modules are like
+
+    def _reference(self) -> Reference | None:
+        """Return a module that is loaded, else any of the release; None if none can be read."""
+        for name in islice(self._candidates(), _TRIED):
+            path = self._index.path_of(name) if self._index else None
+            if path is None:
+                continue
+            try:
+                with opened(self._host, path) as elf:
+                    info = module_info(elf, path)
+                    versions = read_versions(elf)
+                    size = struct_size(elf)
+            except KmodtuiError:
+                continue
+            if not info.vermagic:
+                continue
+            live = read_live_module(self._host, name) if name in self._table.by_name else None
+            if live and live.srcversion and info.srcversion not in ("", live.srcversion):
+                continue
+            signature = info.signature
+            return Reference(
+                name,
+                live is not None,
+                info.vermagic,
+                info.machine,
+                elf.header.bits,
+                elf.header.little_endian,
+                size,
+                versions.get("module_layout"),
+                signature.signer_name if signature else "",
+                signature.key_id if signature else b"",
+            )
+        return None
+
+    def _candidates(self) -> Iterator[str]:
+        # What was built apart from the kernel may have been built against an older one.
+        yield from sorted(m.name for m in self._table if "O" not in m.taints)
+        yield from self._index.names if self._index else ()
+
+    def _packings(self) -> frozenset[str]:
+        found = {""}
+        for name in islice(self._candidates(), _TRIED):
+            path = self._index.path_of(name) if self._index else None
+            try:
+                found.add(packing_of(self._host, path) if path else "")
+            except KmodtuiError:
+                continue
+        return frozenset(found)
+
+    # Who gives what it takes
+
+    def _offers(
+        self, symbols: ModuleSymbols, symvers: Symvers | None, path: str
+    ) -> dict[str, Offer]:
+        found = {}
+        for taken in self._linkage.givers(symbols.imports):
+            offer = self._offer(taken, symvers)
+            if offer is not None:
+                found[taken.wanted.name] = offer
+        open_names = {
+            wanted.name
+            for wanted in symbols.imports
+            if wanted.crc is not None and wanted.name in found and found[wanted.name].crc is None
+        }
+        for name, (crc, source) in self._checksums(open_names, path).items():
+            found[name] = replace(found[name], crc=crc, source=source)
+        return found
+
+    def _offer(self, taken: Taken, symvers: Symvers | None) -> Offer | None:
+        name = taken.wanted.name
+        built = symvers.exports.get(name) if symvers else None
+        if taken.giver not in (Giver.KERNEL, Giver.MODULE):
+            if built is None or symvers is None:
+                return None
+            # Of a kernel that does not run: what it was built with is all that is known.
+            there = not built.module or built.module in self._table.by_name
+            export = built.export
+            return Offer(
+                built.module, there, export.gpl_only, export.namespace, export.crc, symvers.path
+            )
+        offer = Offer(taken.module, not taken.module or taken.module in self._table.by_name)
+        if (given := taken.export) is not None:
+            offer = replace(offer, gpl_only=given.gpl_only)
+            if taken.giver is Giver.MODULE:
+                source = f"the file of {taken.module}"
+                offer = replace(offer, namespace=given.namespace, crc=given.crc, source=source)
+        if built is not None and symvers is not None and built.module == taken.module:
+            offer = replace(offer, namespace=built.export.namespace)
+            if offer.gpl_only is None:
+                offer = replace(offer, gpl_only=built.export.gpl_only)
+            if offer.crc is None:
+                offer = replace(offer, crc=built.export.crc, source=symvers.path)
+        return offer
+
+    def _checksums(self, names: set[str], own: str) -> dict[str, tuple[int, str]]:
+        """Return checksums that other modules were built against: first those that are loaded.
+
+        Those are known to agree with the kernel, which has compared them; the others were
+        built with it. The file that is checked, at `own`, is no witness for itself.
+        """
+        found: dict[str, tuple[int, str]] = {}
+        most = MOST_FILES if self._packings() == {""} else MOST_PACKED_FILES
+        for name in islice(dict.fromkeys(self._candidates()), most):
+            if not names:
+                break
+            path = self._index.path_of(name) if self._index else None
+            if path in (None, own):
+                continue
+            try:
+                with opened(self._host, path) as elf:
+                    versions = read_versions(elf)
+            except KmodtuiError:
+                continue
+            for symbol in names.intersection(versions):
+                found[symbol] = (versions[symbol], f"the file of {name}")
+            names = names.difference(found)
+        return found
+
+
+def _index(host: Host, release: str) -> ModuleIndex | None:
+    try:
+        return read_index(host, release)
+    except KmodtuiError:
+        return None
+
+
+def _loaded(host: Host) -> ModuleTable:
+    try:
+        return read_modules(host)
+    except KmodtuiError:
+        return ModuleTable()

@@ -1,0 +1,128 @@
+"""`kmodtui check`: whether the kernel would take a module file, and why not."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from kmodtui.errors import UnreadableError
+from kmodtui.kernel.catalog import is_path, read_index
+from kmodtui.kernel.host import Host, LocalHost
+from kmodtui.model.check import Check, Mark, Verdict
+from kmodtui.model.text import clean
+from kmodtui.services.check import check_file
+from kmodtui.verbs.printing import add_json, print_json, release_of
+
+_SIGNS = {Mark.FINE: "ok", Mark.NOTE: "note", Mark.REFUSES: "NO", Mark.UNKNOWN: "?"}
+_MOST_LINES = 20
+"""Symbols of one finding that are printed; JSON has them all."""
+
+_MOST_NOTED = 5
+"""The same where they do not matter for the verdict."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    add_json(parser)
+    parser.add_argument("file", metavar="FILE|NAME", help="a .ko file, or an installed module")
+
+
+def run(host: Host, options: argparse.Namespace) -> int:
+    """Print it; return 0 if it will load, 1 if not, 2 if that cannot be told.
+
+    Raises:
+        KmodtuiError: there is no such file or module.
+    """
+    release = release_of(host, options)
+    files, path = _meant(host, release, options.file)
+    found = check_file(host, path, release=release, files=files)
+    if options.json:
+        print_json(_json(found))
+    else:
+        _print(found)
+    return {Verdict.LOADS: 0, Verdict.REFUSED: 1, Verdict.UNKNOWN: 2}[found.verdict]
+
+
+def _meant(host: Host, release: str, text: str) -> tuple[Host, str]:
+    """Return a file of this machine as it was typed, or that of an installed module."""
+    here = LocalHost()
+    full = os.path.abspath(text)
+    if is_path(text, here) or here.exists(full):
+        # A recorded machine's own files are not on this one.
+        return (host, text) if not here.exists(full) and host.exists(text) else (here, full)
+    index = read_index(host, release)
+    path = index.path_of(text)
+    if path is None:
+        if index.is_builtin(text):
+            raise UnreadableError(f"{clean(text)} is built into the kernel: it has no file.")
+        raise index.unknown(text)
+    return host, path
+
+
+def _print(check: Check) -> None:
+    print(f"{clean(check.path)} on Linux {clean(check.release)}")
+    print()
+    for finding in check.findings:
+        print(f"  {_SIGNS[finding.mark]:<5} {finding.topic:<11} {finding.text}")
+        if finding.topic == "vermagic" and finding.lines and check.vermagic:
+            for label, words in (
+                ("file", check.vermagic.module),
+                ("kernel", check.vermagic.kernel),
+            ):
+                shown = " ".join(f"[{w.text}]" if w.differs else w.text for w in words)
+                print(f"{'':20}{label:<7} {shown}")
+            continue
+        most = _MOST_NOTED if finding.mark is Mark.NOTE else _MOST_LINES
+        for line in finding.lines[:most]:
+            print(f"{'':20}{line}")
+        if len(finding.lines) > most:
+            print(f"{'':20}… and {len(finding.lines) - most:,} more")
+    print()
+    print(check.sentence)
+    for finding in check.because:
+        if finding.errno:
+            print(f"The kernel would answer {finding.errno}.")
+            break
+    for remedy in dict.fromkeys(finding.remedy for finding in check.because if finding.remedy):
+        print(remedy)
+
+
+def _json(check: Check) -> dict[str, Any]:
+    compared = check.vermagic
+    return {
+        "file": check.path,
+        "module": check.name,
+        "release": check.release,
+        "verdict": check.verdict,
+        "sentence": check.sentence,
+        "errno": check.errno or None,
+        "first": check.first,
+        "findings": [
+            {
+                "topic": finding.topic,
+                "mark": finding.mark,
+                "text": finding.text,
+                "errno": finding.errno or None,
+                "remedy": finding.remedy,
+                "lines": finding.lines,
+            }
+            for finding in check.findings
+        ],
+        "vermagic": compared
+        and {
+            "module": [{"word": w.text, "differs": w.differs} for w in compared.module],
+            "kernel": [{"word": w.text, "differs": w.differs} for w in compared.kernel],
+            "accepted": compared.accepted,
+        },
+        "symbols": [
+            {
+                "name": symbol.name,
+                "giver": symbol.giver or None,
+                "mark": symbol.mark,
+                "words": symbol.words,
+                "weak": symbol.weak,
+            }
+            for symbol in check.symbols
+        ],
+    }
