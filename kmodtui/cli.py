@@ -33,6 +33,7 @@ VERBS = {
     "symbols": "the symbols of /proc/kallsyms",
     "snapshot": "modules and symbols of this moment, in a file to compare with later",
     "diff": "what came and went between two snapshots, or a snapshot and now",
+    "experiment": "load a module, see what comes, unload it, see what stays",
     "helper": "the root-owned copy of the helper",
 }
 """The verbs in the order of the help, each a module of `kmodtui.verbs`."""

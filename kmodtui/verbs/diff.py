@@ -12,7 +12,7 @@ from kmodtui.errors import UsageError
 from kmodtui.kernel.host import Host
 from kmodtui.model.modules import LoadedModule, taint_letters
 from kmodtui.model.snapshot import Comparison, Snapshot, compare
-from kmodtui.model.symbols import SymbolRows, type_words
+from kmodtui.model.symbols import SymbolRows, counted_types
 from kmodtui.model.text import clean, counted, human_size
 from kmodtui.services.snapshots import load, take
 from kmodtui.verbs.printing import add_json, print_json
@@ -78,10 +78,7 @@ def as_lines(comparison: Comparison, *, symbols: bool) -> Iterator[str]:
         for sign, rows in (("+", owner.gained), ("-", owner.lost)):
             if not rows:
                 continue
-            told = ", ".join(
-                f"{count:,} {type_words(letter, core=not owner.owner)}"
-                for letter, count in rows.types.items()
-            )
+            told = ", ".join(counted_types(rows.types))
             yield f"  {sign} {owner.owner or KERNEL:<{longest}}  {len(rows):>7,}  {told}"
             if symbols:
                 for symbol in sorted(rows, key=lambda s: (s.name, s.type)):

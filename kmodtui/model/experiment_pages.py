@@ -1,0 +1,380 @@
+"""An experiment's report, stage by stage, for the screen, for a terminal, for a page."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kmodtui.model.experiment import Deed, Look, Report, Stage
+from kmodtui.model.history import Change
+from kmodtui.model.modules import taint_letters
+from kmodtui.model.plan import Action, Plan
+from kmodtui.model.symbols import OwnerDelta, counted_types
+from kmodtui.model.text import clean, counted, human_size
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """Words. `tone` is `good`, `bad`, `warn`, `dim`, `strong` or empty."""
+
+    words: str
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command line, as a person would type it as root."""
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A small table; the columns in `right` are numbers."""
+
+    heading: tuple[str, ...]
+    cells: tuple[tuple[str, ...], ...]
+    right: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Lines of the kernel's log."""
+
+    lines: tuple[str, ...]
+
+
+Part = Sentence | Command | Rows | Quote
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One stage.
+
+    Attributes:
+        stage: which.
+        title: in a few words.
+        parts: what is known of it.
+    """
+
+    stage: Stage
+    title: str
+    parts: tuple[Part, ...]
+
+
+TITLES = {
+    Stage.CHECK: "Before",
+    Stage.LOAD: "Load",
+    Stage.LOOK: "What came",
+    Stage.UNLOAD: "Unload",
+    Stage.CHECK_AGAIN: "After",
+    Stage.OVER: "What stayed",
+}
+"""The stages that are told of, in order, with their titles."""
+
+
+def pages(report: Report) -> tuple[Page, ...]:
+    """Return the stages with what is known of each by now."""
+    made = {
+        Stage.CHECK: _before,
+        Stage.LOAD: _load,
+        Stage.LOOK: _came,
+        Stage.UNLOAD: _unload,
+        Stage.CHECK_AGAIN: _after,
+        Stage.OVER: _stayed,
+    }
+    return tuple(Page(stage, title, tuple(made[stage](report))) for stage, title in TITLES.items())
+
+
+def _before(report: Report) -> Iterator[Part]:
+    if report.before is not None:
+        yield _symbols_of(report, report.before)
+        yield Sentence(_totals(report.before), "dim")
+
+
+def _load(report: Report) -> Iterator[Part]:
+    if report.loaded is not None:
+        yield from _deed(report.loaded)
+
+
+def _came(report: Report) -> Iterator[Part]:
+    if report.problem:
+        yield Sentence(report.problem, "warn")
+    change = report.came
+    if change is None:
+        if report.stage > Stage.LOOK and not report.problem:
+            yield Sentence("Nothing to look at: it was not loaded.", "dim")
+        return
+    symbols, modules = change.symbols, len(change.came)
+    yield Sentence(
+        f"+{counted(modules, 'module')} · +{counted(symbols.gained, 'symbol')} · "
+        f"+{human_size(max(0, change.memory))}",
+        "good",
+    )
+    yield _modules_of(change)
+    for module in report.came_unplanned:
+        yield Sentence(f"{module.name} is not in the plan: something else asked for it.", "warn")
+    if report.things_came:
+        cells = tuple((thing.kind, thing.name) for thing in report.things_came)
+        yield Rows(("it also brought", ""), cells)
+    else:
+        yield Sentence("No device, driver, file system or algorithm came with it.", "dim")
+    if report.log:
+        yield Quote(report.log)
+    else:
+        yield Sentence("The kernel logged nothing.", "dim")
+
+
+def _unload(report: Report) -> Iterator[Part]:
+    for deed in report.deeds:
+        yield from _deed(deed)
+    if report.stage > Stage.UNLOAD and not report.deeds:
+        yield Sentence("Nothing is there to be unloaded.", "dim")
+    if report.unload_log:
+        yield Quote(report.unload_log)
+
+
+def _after(report: Report) -> Iterator[Part]:
+    if report.end is None:
+        return
+    yield _symbols_of(report, report.end)
+    went = report.went
+    if went is not None and went.went:
+        yield Sentence(
+            f"−{counted(len(went.went), 'module')} · −{counted(went.symbols.lost, 'symbol')} · "
+            f"−{human_size(max(0, -went.memory))}",
+            "bad",
+        )
+    elif went is not None:
+        yield Sentence("No module went.", "warn")
+    yield Sentence(_totals(report.end), "dim")
+
+
+def _stayed(report: Report) -> Iterator[Part]:
+    if report.stage is not Stage.OVER:
+        return
+    left = report.left
+    if not left:
+        yield Sentence(
+            "Nothing. The machine is as it was: the same modules, symbols, devices and taint.",
+            "good",
+        )
+        return
+    yield Sentence(f"The machine differs in {counted(len(left), 'point')}:", "warn")
+    yield Rows(("what", "why"), tuple((one.what, one.why) for one in left))
+
+
+def _symbols_of(report: Report, look: Look) -> Sentence:
+    count = report.symbols_of_it(look)
+    return Sentence(f"{counted(count, 'symbol')} of {report.name} in /proc/kallsyms", "strong")
+
+
+def _totals(look: Look) -> str:
+    totals = look.totals
+    taint = taint_letters(look.tainted)
+    return (
+        f"{counted(totals.modules, 'module')} · {counted(totals.symbols or 0, 'symbol')} · "
+        f"{human_size(totals.memory)} · {f'taint {taint}' if taint else 'untainted'}"
+    )
+
+
+def _deed(deed: Deed) -> Iterator[Part]:
+    if deed.plan.command:
+        yield Command(_shell(deed.plan))
+    told = deed.told
+    yield Sentence(f"{told.title}. {told.cause}".strip(), "bad" if deed.failed else "good")
+    if told.remedy:
+        yield Sentence(told.remedy)
+
+
+def _shell(plan: Plan) -> str:
+    return shlex.join(plan.command)
+
+
+def _modules_of(change: Change) -> Rows:
+    sizes = {module.name: human_size(module.size) for module in change.came}
+    named = [(o.owner or "the kernel itself", o) for o in change.symbols.owners if o.gained]
+    cells = [(n, f"+{len(o.gained):,}", sizes.pop(n, ""), _types(o)) for n, o in named]
+    cells += [(name, "+0", size, "") for name, size in sizes.items()]
+    return Rows(("module", "symbols", "memory", "of which"), tuple(cells), frozenset((1, 2)))
+
+
+def _types(owner: OwnerDelta) -> str:
+    return ", ".join(counted_types(owner.gained.types))
+
+
+def plan_page(report: Report) -> tuple[Part, ...]:
+    """Return what will be done, to be read and confirmed first."""
+    plan = report.plan
+    inserted = [step.module for step in plan.steps if step.action is Action.INSMOD]
+    cells = tuple(
+        (step.action, step.module, step.reason)
+        for step in plan.steps
+        if step.action is not Action.SKIP
+    )
+    return (
+        Sentence(
+            f"{plan.target} is loaded, looked at and unloaded again. "
+            "What it does to the kernel is told step by step."
+        ),
+        Rows(("step", "module", "why"), cells),
+        Command(_shell(plan)),
+        Command(shlex.join(("modprobe", "-r", "--", plan.target))),
+        *(Sentence(warning, "warn") for warning in plan.warnings),
+        Sentence(
+            f"Then whatever of {counted(len(inserted), 'module')} is still there is unloaded "
+            "as well; nothing else is touched."
+        ),
+    )
+
+
+# As text
+
+
+def as_text(report: Report) -> Iterator[str]:
+    """Yield the report as lines for a terminal."""
+    yield _headline(report)
+    for page in pages(report):
+        yield ""
+        yield f"{int(page.stage)}  {page.title}"
+        yield from text_of(page.parts)
+
+
+def text_of(parts: Iterable[Part]) -> Iterator[str]:
+    """Yield parts as indented lines."""
+    for part in parts:
+        match part:
+            case Sentence(words):
+                yield f"   {clean(words)}"
+            case Command(words):
+                yield f"   # {clean(words)}"
+            case Quote(lines):
+                yield from (f"   | {clean(line).rstrip()}" for line in lines)
+            case Rows():
+                yield from (f"     {line}".rstrip() for line in _aligned(part))
+
+
+def _aligned(rows: Rows) -> Iterator[str]:
+    table = [tuple(map(clean, cells)) for cells in rows.cells]
+    widths = [max((len(cells[n]) for cells in table), default=0) for n in range(len(rows.heading))]
+    for cells in table:
+        yield "  ".join(
+            cell.rjust(width) if number in rows.right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+
+
+def _headline(report: Report) -> str:
+    where = f"{report.hostname or 'this machine'}, Linux {report.release}"
+    return f"Experiment with {clean(report.name)} on {clean(where)}"
+
+
+# As a page
+
+
+def as_markdown(report: Report) -> Iterator[str]:
+    """Yield the report as lines of Markdown, to be handed in."""
+    yield f"# {_escaped(_headline(report))}"
+    for page in pages(report):
+        yield ""
+        yield f"## {int(page.stage)}. {page.title}"
+        for part in page.parts:
+            yield ""
+            yield from _markdown(part)
+
+
+def _markdown(part: Part) -> Iterator[str]:
+    match part:
+        case Sentence(words, tone):
+            yield f"**{_escaped(words)}**" if tone == "strong" else _escaped(words)
+        case Command(words):
+            yield from ("```sh", f"# {clean(words)}", "```")
+        case Quote(lines):
+            yield from ("```text", *(clean(line).replace("```", "'''") for line in lines), "```")
+        case Rows(heading, cells, right):
+            yield _markdown_row(heading)
+            marks = ("---:" if n in right else "---" for n in range(len(heading)))
+            yield f"| {' | '.join(marks)} |"
+            yield from map(_markdown_row, cells)
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(_escaped(cell) for cell in cells)} |"
+
+
+def _escaped(text: str) -> str:
+    """Return text in which nothing is markup."""
+    return "".join(f"\\{char}" if char in "\\`*_[]<>|#" else char for char in clean(text))
+
+
+# For a program
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """Return the report for a program."""
+    came, went = report.came, report.went
+    return {
+        "module": report.name,
+        "hostname": report.hostname,
+        "release": report.release,
+        "command": list(report.plan.command),
+        "before": _look_json(report, report.before),
+        "loaded": report.loaded and _deed_json(report.loaded),
+        "came": came and _change_json(came),
+        "unplanned": [module.name for module in report.came_unplanned],
+        "things": [{"kind": thing.kind, "name": thing.name} for thing in report.things_came],
+        "log": list(report.log),
+        "unloads": [_deed_json(deed) for deed in report.deeds],
+        "unload_log": list(report.unload_log),
+        "went": went and _change_json(went),
+        "after": _look_json(report, report.end),
+        "left": [{"what": one.what, "why": one.why} for one in report.left],
+        "as_before": report.end is not None and not report.left,
+        "problem": report.problem,
+    }
+
+
+def _look_json(report: Report, look: Look | None) -> dict[str, Any] | None:
+    if look is None:
+        return None
+    totals = look.totals
+    return {
+        "symbols_of_module": report.symbols_of_it(look),
+        "modules": totals.modules,
+        "symbols": totals.symbols,
+        "memory": totals.memory,
+        "taint": taint_letters(look.tainted),
+    }
+
+
+def _deed_json(deed: Deed) -> dict[str, Any]:
+    told = deed.told
+    return {
+        "command": list(deed.plan.command),
+        "done": not deed.failed,
+        "title": told.title,
+        "cause": told.cause,
+        "remedy": told.remedy,
+        "evidence": list(told.evidence),
+    }
+
+
+def _change_json(change: Change) -> dict[str, Any]:
+    sign = "gained" if change.came else "lost"
+    rows = {o.owner: getattr(o, sign) for o in change.symbols.owners}
+    return {
+        "modules": [
+            {
+                "name": module.name,
+                "memory": module.size,
+                "symbols": len(rows[module.name]) if module.name in rows else 0,
+                "types": dict(rows[module.name].types) if module.name in rows else {},
+            }
+            for module in (*change.came, *change.went)
+        ],
+        "memory": change.memory,
+        "symbols_gained": change.symbols.gained,
+        "symbols_lost": change.symbols.lost,
+    }

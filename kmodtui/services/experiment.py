@@ -1,0 +1,258 @@
+"""Carrying an experiment out: load, look, unload, look again, in that order and no other.
+
+Only what the confirmed plan inserts is unloaded again. What `modprobe -r` takes
+along though it was there before is loaded again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+
+from kmodtui.errors import KmodtuiError, PlanError
+from kmodtui.kernel.inventory import read_inventory
+from kmodtui.kernel.proc_modules import read_modules
+from kmodtui.model.experiment import Deed, Look, Report, Stage
+from kmodtui.model.explanation import Explanation
+from kmodtui.model.modules import LoadedModule
+from kmodtui.model.plan import Action, Plan
+from kmodtui.model.plan_unload import left_behind
+from kmodtui.model.text import clean
+from kmodtui.privileged.elevation import Foreground
+from kmodtui.privileged.protocol import LogRecord
+from kmodtui.services.actions import perform
+from kmodtui.services.machine import Machine
+from kmodtui.services.reading import read_both
+
+UNUSED_LIMIT = 5.0
+"""Seconds that a module may be in use after its load: udev opens new devices for a moment."""
+
+SETTLE_LIMIT = 3.0
+"""Seconds after which devices that still come are no longer waited for."""
+
+BEGINNING = "An experiment needs a module that can be loaded and is not."
+
+_STEP = 0.1
+
+Tell = Callable[[Report], None]
+Around = Callable[[str], AbstractContextManager[None]]
+
+
+def _alone(_command: str) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+async def planned(machine: Machine, name: str, parameters: tuple[str, ...] = ()) -> Report:
+    """Return an experiment that has not begun, to be shown and confirmed.
+
+    Raises:
+        PlanError: the module is loaded already, or compiled in.
+        KmodtuiError: it cannot be planned for another reason.
+    """
+    plan = await machine.plan("load", name, parameters)
+    if plan.refused:
+        raise PlanError(plan.refused, BEGINNING)
+    if plan.does_nothing:
+        raise PlanError(f"Loading {plan.target} would do nothing: there is nothing to look at.")
+    facts = machine.facts
+    return Report(plan, hostname=facts.hostname or "", release=facts.release or machine.release)
+
+
+async def run(
+    machine: Machine,
+    report: Report,
+    foreground: Foreground,
+    tell: Tell,
+    *,
+    around: Around = _alone,
+    clock: Callable[[], float] = time.time,
+) -> Report:
+    """Carry an experiment out and return the whole report.
+
+    Whatever fails on the way, what was loaded is unloaded again, and the report
+    says what differs at the end.
+
+    Args:
+        machine: where.
+        report: as `planned` has given it.
+        foreground: gives the terminal to whoever asks for a password.
+        tell: called with the report at every step.
+        around: makes one change of what happens during a command line, for a monitor.
+        clock: seconds since the epoch.
+
+    Raises:
+        KmodtuiError: the kernel cannot be read. Before the load, nothing was done then.
+    """
+    return await _Run(machine, report, foreground, tell, around, clock).through()
+
+
+class _Run:
+    """One experiment on its way."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        report: Report,
+        foreground: Foreground,
+        tell: Tell,
+        around: Around,
+        clock: Callable[[], float],
+    ) -> None:
+        self._machine = machine
+        self._report = report
+        self._foreground = foreground
+        self._tell = tell
+        self._around = around
+        self._clock = clock
+        self._log: list[str] = []
+
+    async def through(self) -> Report:
+        before = await self._check()
+        if await self._load():
+            await self._look()
+        await self._unload(before)
+        await self._check_again(before)
+        return self._report
+
+    def _now(self, stage: Stage) -> None:
+        self._report = replace(self._report, stage=stage)
+        self._tell(self._report)
+
+    # Stages
+
+    async def _check(self) -> Look:
+        self._now(Stage.CHECK)
+        before = await self._settled()
+        self._report = replace(self._report, before=before)
+        name = self._report.name
+        if name in before.table.by_name:
+            raise PlanError(
+                f"{name} has been loaded meanwhile, by somebody else.",
+                BEGINNING,
+            )
+        if rows := len(before.symbols.of(name)):
+            raise PlanError(
+                f"{name} is not loaded, and yet /proc/kallsyms holds {rows:,} symbols of it.",
+                "Another module of that name is on its way in or out; try again.",
+            )
+        return before
+
+    async def _load(self) -> bool:
+        self._now(Stage.LOAD)
+        self._log = []
+        told = await self._perform(self._report.plan)
+        deed = Deed(self._report.plan, told)
+        self._report = replace(self._report, loaded=deed, log=tuple(self._log))
+        return not deed.failed
+
+    async def _look(self) -> None:
+        self._now(Stage.LOOK)
+        try:
+            self._report = replace(self._report, after=await self._settled())
+        except KmodtuiError as error:
+            # What cannot be looked at is unloaded again all the same.
+            self._report = replace(self._report, problem=str(error))
+
+    async def _unload(self, before: Look) -> None:
+        self._now(Stage.UNLOAD)
+        self._log = []
+        tried: set[str] = set()
+        while (name := await self._next_to_unload(before, tried)) is not None:
+            tried.add(name)
+            with contextlib.suppress(PlanError):  # somebody else has unloaded it meanwhile
+                self._note(await self._unloaded(name))
+        for module in before.table:
+            if module.name not in await self._machine.loaded_names() and self._took(module.name):
+                plan = await self._machine.plan("load", module.name, ())
+                self._note(Deed(plan, await self._perform(plan)))
+
+    async def _check_again(self, before: Look) -> None:
+        self._now(Stage.CHECK_AGAIN)
+        end = await self._settled()
+        reasons = await self._reasons(before, end)
+        self._report = replace(self._report, end=end, reasons=reasons)
+        self._now(Stage.OVER)
+
+    # How
+
+    async def _perform(self, plan: Plan) -> Explanation:
+        with self._around(" ".join(plan.command)):
+            return await perform(self._machine, plan, self._foreground, self._take_log)
+
+    def _take_log(self, record: LogRecord) -> None:
+        self._log.append(clean(record.text))
+        if self._report.stage <= Stage.LOAD:
+            self._report = replace(self._report, log=tuple(self._log))
+        else:
+            self._report = replace(self._report, unload_log=tuple(self._log))
+        self._tell(self._report)
+
+    def _note(self, deed: Deed) -> None:
+        self._report = replace(self._report, deeds=(*self._report.deeds, deed))
+        self._tell(self._report)
+
+    async def _next_to_unload(self, before: Look, tried: set[str]) -> str | None:
+        """Return the target, then whatever else the plan brought and nothing uses; None at last."""
+        table = await asyncio.to_thread(read_modules, self._machine.host)
+        known = before.table.by_name
+        ours = [m for m in table if m.name in self._report.planned and m.name not in known]
+        ours = [m for m in ours if m.name not in tried]
+        for module in ours:
+            if module.name == self._report.name:
+                return module.name
+        return next((m.name for m in ours if not m.users and not m.permanent), None)
+
+    async def _unloaded(self, name: str) -> Deed:
+        await self._unused(name)
+        plan = await self._machine.plan("unload", name, ())
+        if plan.refused:
+            return Deed(plan, Explanation(f"{name} stays", plan.refused, remedy=plan.remedy))
+        return Deed(plan, await self._perform(plan))
+
+    async def _unused(self, name: str) -> None:
+        """Wait until nothing but modules refers to a module, or it is clear that this lasts."""
+        limit = time.monotonic() + UNUSED_LIMIT
+        while time.monotonic() < limit:
+            table = await asyncio.to_thread(read_modules, self._machine.host)
+            module: LoadedModule | None = table.by_name.get(name)
+            if module is None or module.users or module.permanent or not module.other_references:
+                return
+            await asyncio.sleep(_STEP)
+
+    def _took(self, name: str) -> bool:
+        """Whether one of the unloads has taken a module along."""
+        steps = (s for deed in self._report.deeds if not deed.failed for s in deed.plan.steps)
+        return any(step.module == name and step.action is Action.RMMOD for step in steps)
+
+    async def _settled(self) -> Look:
+        """Return what there is once devices have stopped to come and go."""
+        limit = time.monotonic() + SETTLE_LIMIT
+        host = self._machine.host
+        things = await asyncio.to_thread(read_inventory, host)
+        while True:
+            table, symbols = await asyncio.to_thread(read_both, host)
+            earlier, things = things, await asyncio.to_thread(read_inventory, host)
+            if earlier == things or time.monotonic() > limit:
+                return Look(table, symbols, things, self._machine.tainted(), self._clock())
+            await asyncio.sleep(_STEP)
+
+    async def _reasons(self, before: Look, end: Look) -> dict[str, str]:
+        """Return why what came is there still: the kernel's word first, then modprobe's rules."""
+        known = before.table.by_name
+        went = [s.module for deed in self._report.deeds for s in deed.plan.steps]
+        reasons: dict[str, str] = {}
+        if await self._machine.index() is not None:
+            try:
+                gone = [name for name in went if name not in end.table.by_name]
+                lookup = await asyncio.to_thread(self._machine.lookup)
+                reasons |= left_behind(gone, frozenset(end.table.by_name), lookup, end.table)
+            except KmodtuiError:
+                pass  # a reason more or less; what stays is told all the same
+        for deed in self._report.deeds:
+            if deed.failed:
+                reasons[deed.plan.target] = deed.told.cause.rstrip(".")
+        return {name: why for name, why in reasons.items() if name not in known}

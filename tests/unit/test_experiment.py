@@ -1,0 +1,419 @@
+"""An experiment leaves the machine as it found it, or says exactly what differs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kmodtui.cli import run as run_cli
+from kmodtui.demo import Demo
+from kmodtui.demo.simulated_kernel import SimulatedKernel
+from kmodtui.errors import PlanError, UnknownModuleError
+from kmodtui.kernel.inventory import read_inventory
+from kmodtui.model.experiment import Report, Stage, Thing
+from kmodtui.model.experiment_pages import as_markdown, as_text
+from kmodtui.services import experiment
+from kmodtui.services.experiment import planned, run
+from kmodtui.services.machine import Machine
+from kmodtui.services.root import DemoRoot
+from tests.support.simulated import make_demo
+from tests.support.small_recording import PARTS
+
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(experiment, "UNUSED_LIMIT", 0.3)
+    monkeypatch.setattr(experiment, "_STEP", 0.01)
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Demo:
+    return make_demo(tmp_path)
+
+
+@pytest.fixture
+def kernel(demo: Demo) -> SimulatedKernel:
+    return demo.kernel
+
+
+@pytest.fixture
+def machine(demo: Demo) -> Machine:
+    return Machine(demo.host, DemoRoot(demo))
+
+
+async def tried(machine: Machine, name: str, *parameters: str) -> Report:
+    """The whole report of an experiment."""
+    told: list[Report] = []
+    report = await run(
+        machine, await planned(machine, name, parameters), nullcontext, told.append, clock=lambda: 1
+    )
+    assert [one.stage for one in told] == sorted(one.stage for one in told)
+    assert told[-1] == report
+    await machine.close()
+    return report
+
+
+def left(report: Report) -> list[str]:
+    return [one.what for one in report.left]
+
+
+async def test_btrfs_comes_and_goes_and_the_machine_is_as_before(
+    machine: Machine, kernel: SimulatedKernel
+) -> None:
+    before = {
+        path: kernel.host.read(path)
+        for path in ("/proc/modules", "/proc/kallsyms", "/proc/sys/kernel/tainted")
+    }
+    report = await tried(machine, "btrfs")
+    assert report.stage is Stage.OVER
+    assert {path: kernel.host.read(path) for path in before} == before
+    came, went = report.came, report.went
+    assert came is not None
+    assert went is not None
+    assert {m.name: m.size for m in came.came} == {
+        name: PARTS[name].size
+        for name in ("btrfs", "xor", "raid6_pq", "zstd_compress", "libcrc32c", "blake2b_generic")
+    }
+    assert {o.owner: len(o.gained) for o in came.symbols.owners} == {
+        m.name: PARTS[m.name].symbols for m in came.came
+    }
+    assert went.symbols.lost == came.symbols.gained == 369
+    assert [report.symbols_of_it(look) for look in (report.before, report.after, report.end)] == [
+        0,
+        240,
+        0,
+    ]
+    assert report.log[-1].startswith("Btrfs loaded")
+    assert report.left == ()
+    assert report.succeeded
+
+
+async def test_a_softdep_that_modprobe_leaves_is_unloaded_as_well(tmp_path: Path) -> None:
+    parts = {**PARTS, "crc32c_generic": replace(PARTS["crc32c_generic"], boot=False)}
+    demo = make_demo(tmp_path, parts=parts)
+    before = demo.kernel.loaded
+    report = await tried(Machine(demo.host, DemoRoot(demo)), "btrfs")
+    assert report.came is not None
+    assert "crc32c_generic" in {module.name for module in report.came.came}
+    assert [deed.plan.target for deed in report.deeds] == ["btrfs", "crc32c_generic"]
+    assert demo.kernel.loaded == before
+    assert report.succeeded
+
+
+async def test_what_was_loaded_before_and_is_taken_along_is_loaded_again(
+    machine: Machine, kernel: SimulatedKernel
+) -> None:
+    kernel.load("xor")
+    report = await tried(machine, "btrfs")
+    assert "xor" in kernel.loaded
+    assert left(report) == ["module xor was loaded anew"]
+    assert not report.succeeded
+    assert report.end is not None
+    assert report.before is not None
+    assert set(report.end.table.live) == set(report.before.table.live)
+
+
+async def test_a_load_that_fails_leaves_none_of_its_dependencies(
+    machine: Machine, kernel: SimulatedKernel
+) -> None:
+    kernel.init_errors["btrfs"] = lambda _: 22
+    before = kernel.loaded
+    report = await tried(machine, "btrfs")
+    assert kernel.loaded == before
+    assert report.loaded is not None
+    assert report.loaded.failed
+    assert report.after is None
+    assert report.left == ()
+    assert not report.succeeded
+    assert {deed.plan.target for deed in report.deeds} >= {"xor", "raid6_pq"}
+    assert "Nothing to look at: it was not loaded." in "\n".join(as_text(report))
+
+
+async def test_a_permanent_module_is_told_to_stay(
+    machine: Machine, kernel: SimulatedKernel
+) -> None:
+    report = await tried(machine, "binder_linux")
+    assert [(one.what, one.why) for one in report.left] == [
+        (
+            "module binder_linux",
+            "it is permanent: it has no way out; it stays until the next boot",
+        )
+    ]
+    assert report.symbols_of_it(report.end) == 45
+
+
+async def test_a_module_that_something_holds_is_told_with_the_reason(
+    machine: Machine, kernel: SimulatedKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(report: Report) -> None:
+        if report.stage is Stage.LOOK and kernel.refcount("tun") == 0:
+            kernel.hold("tun")
+
+    report = await run(machine, await planned(machine, "tun"), nullcontext, opened)
+    await machine.close()
+    (one,) = report.left
+    assert one.what == "module tun"
+    assert "1 reference by something other than modules" in one.why
+    assert one.why.endswith("modprobe -r tun takes it away")
+
+
+async def test_a_module_that_is_held_for_a_moment_is_waited_for(
+    machine: Machine, kernel: SimulatedKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited = 0
+    monkeypatch.setattr(experiment, "UNUSED_LIMIT", 30)
+
+    async def letting_go(_: float) -> None:
+        nonlocal waited
+        waited += 1
+        if waited == 3:
+            kernel.hold("tun", -1)
+
+    def opened(report: Report) -> None:
+        if report.stage is Stage.LOOK and not waited and kernel.refcount("tun") == 0:
+            kernel.hold("tun")
+            monkeypatch.setattr(experiment.asyncio, "sleep", letting_go)  # type: ignore
+
+    report = await run(machine, await planned(machine, "tun"), nullcontext, opened)
+    monkeypatch.undo()
+    await machine.close()
+    assert waited >= 3
+    assert report.succeeded
+
+
+async def test_what_comes_meanwhile_by_somebody_else_is_left_alone_and_told(
+    machine: Machine, kernel: SimulatedKernel
+) -> None:
+    def meanwhile(report: Report) -> None:
+        if report.stage is Stage.LOOK:
+            kernel.load("vfat")
+
+    report = await run(machine, await planned(machine, "dummy"), nullcontext, meanwhile)
+    await machine.close()
+    assert {"vfat", "fat"} <= set(kernel.loaded)
+    assert "dummy" not in kernel.loaded
+    assert {m.name for m in report.came_unplanned} == {"vfat", "fat"}
+    assert left(report) == ["module vfat", "module fat"]
+    assert "not in the plan" in report.left[0].why
+
+
+async def test_devices_and_taint_are_compared_as_well(
+    machine: Machine, kernel: SimulatedKernel
+) -> None:
+    kernel.folder.write("/proc/filesystems", b"nodev\tsysfs\n\text4\n")
+    kernel.folder.write("/proc/sys/kernel/tainted", b"0\n")
+
+    def meanwhile(report: Report) -> None:
+        if report.stage is Stage.LOOK:
+            kernel.folder.write("/proc/filesystems", b"nodev\tsysfs\n\text4\n\tvfat\n")
+            kernel.folder.write("/sys/class/net/dummy0/address", b"00\n")
+        if report.stage is Stage.UNLOAD and not report.deeds:
+            kernel.folder.remove("/sys/class/net/dummy0")
+            kernel.folder.write("/proc/sys/kernel/tainted", b"8192\n")
+
+    report = await run(machine, await planned(machine, "dummy"), nullcontext, meanwhile)
+    await machine.close()
+    assert Thing("file system", "vfat") in report.things_came
+    assert Thing("network interface", "dummy0") in report.things_came
+    assert "file system vfat" in left(report)
+    assert "network interface dummy0" not in left(report)
+    assert report.left[-1].what == "taint E"
+
+
+async def test_what_cannot_be_looked_at_is_unloaded_all_the_same(
+    machine: Machine, kernel: SimulatedKernel
+) -> None:
+    rows = b""
+
+    def spoil(report: Report) -> None:
+        nonlocal rows
+        if report.stage is Stage.LOOK:
+            rows = kernel.host.read("/proc/kallsyms")
+            kernel.folder.remove("/proc/kallsyms")
+        if report.stage is Stage.UNLOAD and not report.deeds:
+            kernel.folder.write("/proc/kallsyms", rows)
+
+    report = await run(machine, await planned(machine, "dummy"), nullcontext, spoil)
+    await machine.close()
+    assert "dummy" not in kernel.loaded
+    assert "no /proc/kallsyms" in report.problem
+    assert not report.succeeded
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("ext4", "ext4 is loaded already"), ("virtio", "compiled into this kernel")],
+)
+async def test_it_refuses_where_there_is_nothing_to_load(
+    machine: Machine, name: str, words: str
+) -> None:
+    with pytest.raises(PlanError, match=words) as refused:
+        await planned(machine, name)
+    assert "can be loaded and is not" in refused.value.hint
+
+
+async def test_a_module_that_nobody_knows_is_named(machine: Machine) -> None:
+    with pytest.raises(UnknownModuleError):
+        await planned(machine, "btrsf")
+
+
+async def test_a_module_that_is_loaded_between_plan_and_start_is_not_touched(
+    machine: Machine, kernel: SimulatedKernel
+) -> None:
+    plan = await planned(machine, "dummy")
+    kernel.load("dummy")
+    with pytest.raises(PlanError, match="has been loaded meanwhile"):
+        await run(machine, plan, nullcontext, lambda _: None)
+    assert "dummy" in kernel.loaded
+
+
+async def test_each_command_is_one_change_for_whoever_watches(machine: Machine) -> None:
+    commands = []
+
+    @contextmanager
+    def around(command: str) -> Iterator[None]:
+        commands.append(command)
+        yield
+
+    await run(machine, await planned(machine, "vfat"), nullcontext, lambda _: None, around=around)
+    await machine.close()
+    assert commands == ["modprobe -- vfat", "modprobe -r -- vfat"]
+
+
+def test_the_inventory_is_what_the_files_say(kernel: SimulatedKernel) -> None:
+    kernel.folder.write(
+        "/proc/devices", b"Character devices:\n  1 mem\n\nBlock devices:\n  7 loop\n253 virtblk\n"
+    )
+    kernel.folder.write("/proc/crypto", b"name : sha1\ndriver : sha1-generic\n\nname : x\n")
+    kernel.folder.write("/sys/class/block/loop0/size", b"0\n")
+    kernel.folder.write("/sys/bus/pci/drivers/e1000/uevent", b"\n")
+    assert read_inventory(kernel.host) == {
+        Thing("character major", "1 mem"),
+        Thing("block major", "7 loop"),
+        Thing("block major", "253 virtblk"),
+        Thing("algorithm", "sha1-generic"),
+        Thing("device class", "block"),
+        Thing("block device", "loop0"),
+        Thing("bus", "pci"),
+        Thing("driver", "pci/e1000"),
+    }
+
+
+# As text
+
+
+async def test_a_report_reads_from_the_top(machine: Machine) -> None:
+    text = "\n".join(as_text(await tried(machine, "btrfs")))
+    order = [
+        "Experiment with btrfs on debian, Linux 6.1.0-56-amd64",
+        "1  Before\n   0 symbols of btrfs in /proc/kallsyms",
+        "# modprobe -- btrfs",
+        "+6 modules · +369 symbols · +",
+        "| Btrfs loaded, crc32c=crc32c-generic",
+        "# modprobe -r -- btrfs",
+        "5  After\n   0 symbols of btrfs in /proc/kallsyms\n   −6 modules · −369 symbols",
+        "The machine is as it was",
+    ]
+    places = [text.index(words) for words in order]
+    assert places == sorted(places)
+
+
+async def test_nothing_of_the_kernel_is_markup_in_a_page(
+    machine: Machine, kernel: SimulatedKernel
+) -> None:
+    def evil(report: Report) -> None:
+        if report.stage is Stage.LOAD and not report.log:
+            kernel.printk(6, "dummy: ``` <b>*bold*</b> \x1b[2J")
+        if report.stage is Stage.LOOK:
+            kernel.folder.write("/sys/class/a|b/x/uevent", b"")
+
+    report = await run(machine, await planned(machine, "dummy"), nullcontext, evil)
+    await machine.close()
+    page = "\n".join(as_markdown(report))
+    assert page.startswith("# Experiment with dummy on debian")
+    assert "\x1b" not in page
+    assert "a\\|b" in page
+    assert page.count("```") % 2 == 0
+
+
+# The verb
+
+
+def test_the_verb_prints_stage_by_stage_in_the_demo(capsys: Output) -> None:
+    assert run_cli(["experiment", "dummy", "--demo", "--yes"]) == 0
+    out = capsys.readouterr().out
+    assert [line[0] for line in out.splitlines() if line[:1].isdigit()] == list("123456")
+    assert out.count("3  What came") == 1
+    assert "dummy  +22" in out
+
+
+def test_the_verb_as_json(capsys: Output) -> None:
+    assert run_cli(["experiment", "btrfs", "--demo", "--yes", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["as_before"] is True
+    assert told["came"]["symbols_gained"] == told["went"]["symbols_lost"] == 5009
+    assert told["came"]["modules"][-1]["name"] != told["came"]["modules"][0]["name"]
+    assert {m["name"]: m["symbols"] for m in told["came"]["modules"]}["btrfs"] == 4474
+
+
+def test_the_verb_fails_where_the_machine_differs(capsys: Output) -> None:
+    assert run_cli(["experiment", "binder_linux", "--demo", "--yes", "--markdown"]) == 1
+    assert "| module binder\\_linux | it is permanent" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["dummy", "--demo"], 2, "no terminal to confirm the plan on"),
+        (["ext4", "--demo", "--yes"], 1, "ext4 is loaded already"),
+        (["dummy", "numdummies", "--demo", "--yes"], 2, "is no parameter"),
+        (["dummy", "--yes", "--root", "/"], 1, "captured tree"),
+    ],
+)
+def test_the_verb_refuses_with_a_sentence(
+    arguments: list[str], status: int, words: str, capsys: Output
+) -> None:
+    assert run_cli(["experiment", *arguments]) == status
+    captured = capsys.readouterr()
+    assert words in captured.err
+    assert captured.out == ""
+
+
+def test_read_only_is_kept(capsys: Output) -> None:
+    assert run_cli(["--read-only", "--demo", "experiment", "dummy", "--yes"]) == 1
+    assert "--read-only" in capsys.readouterr().err
+
+
+class _Terminal:
+    def __init__(self, line: str) -> None:
+        self._line = line
+
+    def isatty(self) -> bool:
+        return True
+
+    def readline(self) -> str:
+        return self._line
+
+
+@pytest.mark.parametrize(("answer", "status"), [("y\n", 0), ("\n", 1), ("", 1), ("no\n", 1)])
+def test_the_plan_is_shown_and_confirmed_first(
+    answer: str, status: int, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", _Terminal(answer))
+    assert run_cli(["experiment", "vfat", "--demo", "--json"]) == status
+    captured = capsys.readouterr()
+    assert "insmod  fat" in captured.err
+    assert "# modprobe -r -- vfat" in captured.err
+    assert "nothing on your machine is changed" in captured.err
+    if status:
+        assert "Nothing was done." in captured.err
+        assert captured.out == ""
+    else:
+        assert json.loads(captured.out)["module"] == "vfat"
