@@ -125,6 +125,19 @@ class SymbolList:
         block = self.blocks[place]
         return Row(block.owner, self._lines(block)[number - self.first(place)])
 
+    def number_of(self, row: Row) -> int | None:
+        """Return the number of the first row that is the same; None if there is none."""
+        for place, block in enumerate(self.blocks):
+            if block.owner != row.owner:
+                continue
+            wanted = row.line + b"\n"
+            at = block.raw.find(wanted, block.start, block.end)
+            while at > block.start and block.raw[at - 1 : at] != b"\n":
+                at = block.raw.find(wanted, at + 1, block.end)
+            if at >= 0:
+                return self.first(place) + block.raw.count(b"\n", block.start, at)
+        return None
+
     def first(self, place: int) -> int:
         """Return the number of the first row of a block."""
         return self._ends[place - 1] if place else 0

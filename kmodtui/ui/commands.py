@@ -188,6 +188,15 @@ COMMANDS: tuple[Command, ...] = (
     Command("lines.top", ("g", "home"), "top", "Top", "Go to the first line"),
     Command("lines.bottom", ("G", "end"), "bottom", "Bottom", "Go to the last line"),
     Command("lines.open", ("enter",), "open_line", "Open", "Unfold or fold the line"),
+    Command(
+        "symbols.facet",
+        ("f",),
+        "facet",
+        "Facet",
+        "Show all symbols, functions only, or only what is exported",
+    ),
+    Command("symbols.next_hit", ("n",), "next_hit(1)", "Next hit", "Go to the next hit"),
+    Command("symbols.previous_hit", ("N",), "next_hit(-1)", "Previous hit", "Go to the hit before"),
     Command("tree.down", ("j", "down"), "cursor_down", "Down", "Go down a line"),
     Command("tree.up", ("k", "up"), "cursor_up", "Up", "Go up a line"),
     Command("tree.top", ("g", "home"), "scroll_home", "Top", "Go to the first line"),
@@ -227,7 +236,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("barren.quit", ("q", "ctrl+q"), "quit", "Quit", "Leave kmodtui", footer=True),
 )
 
-INNER = {"lines": "dashboard", "tree": "dashboard"}
+INNER = {"lines": "dashboard", "tree": "dashboard", "symbols": "dashboard"}
 """Contexts that lie inside another, so that both hold at once."""
 
 

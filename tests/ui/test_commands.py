@@ -29,6 +29,7 @@ from kmodtui.ui.widgets.info_pane import InfoLines
 from kmodtui.ui.widgets.line_view import LineView
 from kmodtui.ui.widgets.modules_pane import ModuleLines
 from kmodtui.ui.widgets.symbol_browser import SymbolBrowser
+from kmodtui.ui.widgets.symbols_pane import SymbolsPane
 from kmodtui.ui.widgets.tree_pane import ModuleTree
 from tests.ui.stage import opened
 
@@ -36,7 +37,7 @@ PLACES: dict[str, tuple[type[DOMNode], ...]] = {
     "dashboard": (DashboardScreen,),
     "lines": (LineView, ModuleLines, InfoLines, ChangeLines, SymbolBrowser),
     "tree": (ModuleTree,),
-    "symbols": (),
+    "symbols": (SymbolsPane,),
     "dialog": (PlanDialog,),
     "form": (ParameterForm,),
     "barren": (NoModulesScreen,),

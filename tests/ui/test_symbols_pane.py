@@ -59,9 +59,10 @@ async def test_an_unload_by_another_shell_likewise_and_what_stays_is_said(
 async def test_types_of_a_group_add_up_to_its_number(demo: Demo, kernel: SimulatedKernel) -> None:
     async with opened(demo, size=(200, 50)) as stage:
         await stage.other_shell(lambda: kernel.load("btrfs"))
-        line = next(line for line in stage.part("#change-lines") if "▸ btrfs" in line)
-        types = [int(count) for count in re.findall(r"(?<!\+)\b(?:[a-zA-Z] )(\d+)", line)]
-        assert sum(types) == counted(kernel, "btrfs"), line
+        for module in WITH_BTRFS:
+            line = next(line for line in stage.part("#change-lines") if f"▸ {module} " in line)
+            types = [int(count) for count in re.findall(r"(?<![+\w])(\d+) [a-z]", line)]
+            assert sum(types) == counted(kernel, module), line
 
 
 async def test_symbols_that_only_init_has_are_not_counted(
@@ -157,6 +158,106 @@ async def test_the_filter_of_the_change_shows_the_symbols_that_fit(demo: Demo) -
         await stage.press("escape")
         await stage.until_gone("fat_read_0")
         assert groups(stage) == {"fat": "+50", "vfat": "+12"}
+
+
+async def test_groups_of_a_search_tell_hits_of_all_and_none_is_open_and_empty(demo: Demo) -> None:
+    async with opened(demo, size=(200, 50)) as stage:
+        await stage.other_shell(lambda: demo.kernel.load("vfat"))
+        await stage.press("4", "slash")
+        await stage.type("vfat_")
+        await stage.until("vfat", "nothing found by “vfat_” in 1 other module")
+        found = re.search(r"▾ vfat +\+(\d+) of 12", stage.pane("symbols"))
+        assert found
+        assert stage.pane("symbols").count("vfat_") == int(found[1]) + 2  # and the two captions
+        assert not re.search(r"[▸▾] fat ", stage.pane("symbols"))
+        assert f"/vfat_ · {found[1]} of 62 symbols" in stage.pane("symbols")
+        await stage.press("enter")
+        # From hit to hit, and no further.
+        assert "vfat_" in stage.highlighted("#change-lines")
+        first = stage.highlighted("#change-lines")
+        await stage.press("n")
+        assert stage.highlighted("#change-lines") != first
+        await stage.press("N")
+        assert stage.highlighted("#change-lines") == first
+        await stage.press("N")
+        await stage.until(lambda: "There is no other hit" in stage.toasts)
+        assert stage.highlighted("#change-lines") == first
+
+
+async def test_facets_show_functions_or_exports_and_all_again(demo: Demo) -> None:
+    async with opened(demo, size=(200, 50)) as stage:
+        await stage.other_shell(lambda: demo.kernel.load("vfat"))
+        await stage.press("4", "f")
+        await stage.until("functions · ")
+        letters = re.findall(r"^│ +\+ (\S) ", stage.pane("symbols"), re.MULTILINE)
+        assert letters
+        assert set(letters) <= set("tTwW")
+        await stage.press("f")
+        await stage.until("exported · ")
+        await stage.press("f")
+        await stage.until(lambda: groups(stage) == {"fat": "+50", "vfat": "+12"})
+
+
+async def test_a_search_that_makes_no_sense_is_told_and_nothing_breaks(demo: Demo) -> None:
+    async with opened(demo, size=(200, 50)) as stage:
+        await stage.other_shell(lambda: demo.kernel.load("vfat"))
+        await stage.press("4", "slash")
+        await stage.type("re:(")
+        await stage.until("( is no regular expression")
+        await stage.type("vfat)_r")
+        await stage.until("+ t vfat_read_0")
+
+
+async def test_hidden_addresses_are_told_with_the_setting_that_hides_them(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    rows = re.sub(rb"(?m)^[0-9a-f]{16}", b"0" * 16, kernel.folder.read("/proc/kallsyms"))
+    kernel.folder.write("/proc/kallsyms", rows)
+
+    def without(data: bytes, words: bytes) -> bytes:
+        return b"".join(line for line in data.splitlines(keepends=True) if words not in line)
+
+    def unload() -> None:
+        kernel.folder.write("/proc/kallsyms", without(rows, b"\t[hello]"))
+        modules = kernel.folder.read("/proc/modules")
+        kernel.folder.write("/proc/modules", without(modules, b"hello "))
+
+    kernel.folder.write("/proc/sys/kernel/kptr_restrict", b"1\n")
+    kernel.folder.write("/proc/self/status", b"CapEff:\t0000000000000000\n")
+    async with opened(demo, size=(200, 50)) as stage:
+        await stage.other_shell(unload)
+        await stage.until("Addresses are hidden by kernel.kptr_restrict=1 from whoever lacks")
+        assert "names compare all the same" in stage.pane_words("symbols")
+        await stage.press("4", "s")
+        await stage.until(lambda: "Sorted by name" in stage.toasts)
+
+
+async def test_s_sorts_the_symbols_of_the_change_where_addresses_are_seen(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    def load() -> None:
+        kernel.append(
+            "/proc/kallsyms",
+            b"ffffffffc0000300 t aaa\t[odd]\nffffffffc0000100 t bbb\t[odd]\n"
+            b"ffffffffc0000200 t ccc\t[odd]\nffffffffc0000208 t ddd\t[odd]\n",
+        )
+        rows = kernel.folder.read("/proc/modules")
+        kernel.folder.write("/proc/modules", b"odd 4096 0 - Live 0xffffffffc0000000\n" + rows)
+
+    def names() -> list[str]:
+        return re.findall(r"\+ t (aaa|bbb|ccc|ddd)", stage.pane("symbols"))
+
+    async with opened(demo, size=(200, 50)) as stage:
+        await stage.other_shell(load)
+        await stage.press("4")
+        while "▸ odd" not in stage.highlighted("#change-lines"):
+            await stage.press("j")
+        await stage.press("enter")
+        await stage.until(lambda: names() == ["aaa", "bbb", "ccc", "ddd"])
+        await stage.press("s")
+        await stage.until(lambda: names() == ["bbb", "ccc", "ddd", "aaa"], "by address")
+        await stage.press("s")
+        await stage.until(lambda: names() == ["bbb", "ddd", "ccc", "aaa"], "by size", "256 B")
 
 
 async def test_the_filter_of_the_symbols_shows_those_that_fit(demo: Demo) -> None:

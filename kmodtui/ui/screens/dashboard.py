@@ -14,6 +14,7 @@ from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
 from kmodtui.errors import KmodtuiError
+from kmodtui.kernel.kptr import read_hiding
 from kmodtui.model.history import Change
 from kmodtui.model.modules import ModuleTable, taint_letters
 from kmodtui.model.plan_unload import left_behind
@@ -96,6 +97,7 @@ class DashboardScreen(Changing, Looking):
         """Begin to watch the kernel."""
         self._show_front()
         self.show_header()
+        self._change_and_symbols.hiding = read_hiding(self.machine.host)
         self.run_worker(self._watch(), group="monitor", exclusive=True, exit_on_error=False)
 
     async def _watch(self) -> None:
@@ -339,8 +341,11 @@ class DashboardScreen(Changing, Looking):
     # Commands
 
     def action_sort_next(self) -> None:
-        """Sort by the next column."""
-        self._modules.sort_next()
+        """Sort by the next column; in the symbols pane, its symbols."""
+        if self._front == "symbols":
+            self._change_and_symbols.sort_next()
+        else:
+            self._modules.sort_next()
 
     def action_sort_reverse(self) -> None:
         """Turn the sort order round."""

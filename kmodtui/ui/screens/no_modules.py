@@ -88,9 +88,7 @@ class NoModulesScreen(Screen[None]):
             self._browser.show_rows(NO_ROWS, str(error))
             return
         self._hidden = table.addresses_hidden
-        self._browser.show_rows(
-            table.core, "/proc/kallsyms is empty: the kernel hides it.", core=True
-        )
+        self._browser.show_rows(table.core, "/proc/kallsyms is empty: the kernel hides it.")
         self._caption()
 
     def _caption(self) -> None:

@@ -29,7 +29,7 @@ from kmodtui.services.monitor import Monitor
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.desk import desk
 from kmodtui.ui.widgets.caption import set_title
-from kmodtui.ui.widgets.change_view import summary
+from kmodtui.ui.widgets.change_summary import summary
 from kmodtui.ui.widgets.line_view import Line
 
 TICK = 0.5

@@ -2,61 +2,25 @@
 
 from __future__ import annotations
 
-import time
+from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
-from rich.cells import cell_len
-
+from kmodtui.errors import KmodtuiError
 from kmodtui.model.history import Change
-from kmodtui.model.symbols import OwnerDelta, Symbol, SymbolRows, type_words
-from kmodtui.model.text import counted, human_size
-from kmodtui.ui.widgets.line_view import Line, LineView, Part, fit, wrapped
+from kmodtui.model.symbol_order import Order
+from kmodtui.model.symbol_query import Facet, Query, parse_query
+from kmodtui.model.symbols import SymbolTable
+from kmodtui.model.text import clean, counted, decode
+from kmodtui.ui.widgets.change_group import Group
+from kmodtui.ui.widgets.change_summary import cause, staying, summary
+from kmodtui.ui.widgets.line_view import Line, LineView, wrapped
 
 WAITING = (
     "Waiting for a module to be loaded or unloaded, here or by anyone else on this machine. "
     "What it does to /proc/kallsyms is shown here at that moment.\n\n"
-    "+ loads a module; v shows the symbols of the selected one."
+    "+ loads a module; v shows the symbols of the selected one; B all symbols; a says what the "
+    "letters mean."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """A line of words."""
-
-    parts: Line
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """The head of one module's symbols."""
-
-    delta: OwnerDelta
-    sign: str
-    rows: SymbolRows
-    unfolded: bool
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """What a fold is remembered by."""
-        return (self.delta.owner, self.sign)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One symbol."""
-
-    sign: str
-    symbol: Symbol
-    times: int
-
-
-@dataclass
-class _Shown:
-    """What is unfolded and filtered; a new change starts afresh."""
-
-    unfolded: set[tuple[str, str]] = field(default_factory=set)
-    needle: str = ""
 
 
 class ChangeLines(LineView):
@@ -65,12 +29,25 @@ class ChangeLines(LineView):
     def __init__(self) -> None:
         super().__init__(id="change-lines")
         self.empty_text = WAITING
+        self.problem = ""
+        """Why nothing is found, where what is searched for makes no sense; a sentence."""
         self._change: Change | None = None
         self._stays: Mapping[str, str] = {}
-        self._shown = _Shown()
-        self._rows: list[Note | Group | Row] = []
+        self._note = ""
+        self._groups: list[Group] = []
+        self._addressed: SymbolTable | None = None
+        self._text = ""
+        self._facet = Facet.ALL
+        self._order = Order.NAME
+        self._turned: set[tuple[str, str]] = set()
+        self._unfolded: set[tuple[str, str]] = set()
+        self._query = Query()
+        self._items: list[Line | Group] = []
+        self._starts: list[int] = []  # the line at which each item begins
+        self._lines = 0
         self._width = 0
-        self._longest = 0
+
+    # What is shown
 
     @property
     def change(self) -> Change | None:
@@ -85,46 +62,139 @@ class ChangeLines(LineView):
             stays: modules that belong to those that went and are loaded still, with the reason.
         """
         self._change, self._stays = change, stays
-        self._longest = max((len(_named(delta)) for delta in change.symbols.owners), default=0)
-        self._shown = _Shown(needle=self._shown.needle)
+        self._groups = [
+            Group.of(delta, sign)
+            for delta in change.symbols.owners
+            for sign, rows in (("+", delta.gained), ("−", delta.lost))
+            if rows
+        ]
+        self._turned.clear()
+        self._unfolded.clear()
         self.cursor = 0
+        self._take_addresses()
         self._build()
 
     @property
+    def note(self) -> str:
+        """What is said below the groups, such as why there are no addresses."""
+        return self._note
+
+    @note.setter
+    def note(self, words: str) -> None:
+        if words != self._note:
+            self._note = words
+            self._build()
+
+    def show_addresses(self, table: SymbolTable) -> None:
+        """Take addresses from a reading that has them."""
+        self._addressed = table
+        self._take_addresses()
+        self._build()
+
+    def _take_addresses(self) -> None:
+        if self._addressed is not None:
+            self._groups = [
+                group.with_addresses(self._addressed) if group.sign == "+" else group
+                for group in self._groups
+            ]
+
+    @property
     def filter_text(self) -> str:
-        """What a symbol's name has to contain to be shown."""
-        return self._shown.needle
+        """What is searched for, as it was typed; see `model.symbol_query`."""
+        return self._text
 
     @filter_text.setter
     def filter_text(self, text: str) -> None:
-        self._shown.needle = text
+        self._text = text
+        self._turned.clear()
+        self._build()
+        if self._query_words or text:
+            self._to_first_hit()
+
+    @property
+    def facet(self) -> Facet:
+        """Which symbols are shown at all."""
+        return self._facet
+
+    @facet.setter
+    def facet(self, facet: Facet) -> None:
+        self._facet = facet
+        self._turned.clear()
         self._build()
 
+    @property
+    def order(self) -> Order:
+        """What the symbols of a group are sorted by."""
+        return self._order
+
+    @order.setter
+    def order(self, order: Order) -> None:
+        self._order = order
+        self._build()
+
+    @property
+    def filtered(self) -> bool:
+        """Whether not every symbol is shown."""
+        return not self._query.asks_nothing or bool(self.problem)
+
+    @property
+    def hits(self) -> int:
+        """How many symbols are found."""
+        return sum(item.hits for item in self._items if isinstance(item, Group))
+
+    @property
+    def total(self) -> int:
+        """How many symbols came and went."""
+        return sum(len(group.rows) for group in self._groups)
+
+    # Building the lines
+
     def _build(self) -> None:
-        rows: list[Note | Group | Row] = []
-        change = self._change
-        if change is not None:
-            rows += [Note(line) for line in summary(change, width=self._width)]
-            for delta in change.symbols.owners:
-                for sign, symbols in (("+", delta.gained), ("−", delta.lost)):
-                    if len(symbols):
-                        rows += self._group(delta, sign, symbols)
-            rows += [Note(line) for line in staying(self._stays)]
-        self._rows = rows
+        items: list[Line | Group] = []
+        if self._change is not None:
+            items += summary(self._change, width=self._width)
+            items += cause(self._change, self._width)
+            items += self._arranged()
+            items += staying(self._stays)
+            items += self._notes()
+        self._items = items
+        self._starts, self._lines = [], 0
+        for item in items:
+            self._starts.append(self._lines)
+            self._lines += 1 + len(item.shown) if isinstance(item, Group) else 1
+        shown = [item for item in items if isinstance(item, Group)]
+        self._name_width = max((len(group.name) for group in shown), default=0)
+        self._count_width = max((len(group.count_words) for group in shown), default=0)
         self.lines_changed()
 
-    def _group(self, delta: OwnerDelta, sign: str, rows: SymbolRows) -> list[Group | Row]:
-        needle = self._shown.needle
-        unfolded = bool(needle) or (delta.owner, sign) in self._shown.unfolded
-        group = Group(delta, sign, rows, unfolded)
-        if not unfolded:
-            return [group]
-        times: dict[Symbol, int] = {}
-        for symbol in rows:
-            if needle in symbol.name:
-                times[symbol] = times.get(symbol, 0) + 1
-        shown = sorted(times, key=lambda symbol: (symbol.name, symbol.type))
-        return [group, *(Row(sign, symbol, times[symbol]) for symbol in shown)]
+    def _arranged(self) -> list[Line | Group]:
+        """Return the groups that have a hit, and a line for those that have none."""
+        self.problem = ""
+        self._query = Query()
+        try:
+            self._query = parse_query(self._text, self._facet)
+            turned = self._unfolded if self._query.asks_nothing else self._turned
+            groups = [
+                group.arranged(self._query, self._order, turned=group.key in turned)
+                for group in self._groups
+            ]
+        except KmodtuiError as error:
+            self.problem = str(error)
+            return [*self._said(str(error), "warn")]
+        found: list[Line | Group] = [group for group in groups if group.hits]
+        empty = len(groups) - len(found)
+        if self.filtered and empty:
+            what = f"“{clean(self._text)}”" if self._text else self._facet.value
+            where = counted(empty, "other module") if found else counted(empty, "module")
+            found += self._said(f"nothing found by {what} in {where}", "dim")
+        return found
+
+    def _notes(self) -> list[Line]:
+        return self._said(self._note, "dim") if self._groups and self._note else []
+
+    def _said(self, words: str, style: str) -> list[Line]:
+        broken = wrapped(words, max(12, self._width - 2)) if self._width else [words]
+        return [(("  " + line, style),) for line in broken]
 
     def on_resize(self) -> None:
         """Break the lists of names anew."""
@@ -133,114 +203,59 @@ class ChangeLines(LineView):
             self._width = width
             self._build()
 
+    # Lines
+
     def line_count(self) -> int:
         """Return how many lines the change has as it is folded now."""
-        return len(self._rows)
+        return self._lines
 
     def line(self, index: int, width: int) -> Line:
         """Return a line of the change."""
-        row = self._rows[index]
-        if isinstance(row, Note):
-            return row.parts
-        if isinstance(row, Group):
-            return _group_line(row, width, self._longest)
-        return _symbol_line(row, width)
+        item, within = self._at(index)
+        if not isinstance(item, Group):
+            return item
+        if within == 0:
+            return item.head(width, self._name_width, self._count_width)
+        return item.line(within - 1, width, self._query_words)
+
+    def _at(self, index: int) -> tuple[Line | Group, int]:
+        """Return the item that a line belongs to, and its number within that."""
+        place = bisect_right(self._starts, index) - 1
+        return self._items[place], index - self._starts[place]
+
+    @property
+    def _query_words(self) -> list[str]:
+        return [clean(decode(word)) for word in (*self._query.words, self._query.exact) if word]
+
+    # What a person does
 
     def action_open_line(self) -> None:
         """Unfold or fold the group under the cursor; on a symbol, its group."""
-        index = self.cursor
-        while 0 <= index < len(self._rows) and isinstance(self._rows[index], Row):
-            index -= 1
-        row = self._rows[index] if 0 <= index < len(self._rows) else None
-        if isinstance(row, Group) and not self._shown.needle:
-            self._shown.unfolded ^= {row.key}
-            self.cursor = index
+        if not self._lines:
+            return
+        item, within = self._at(self.cursor)
+        if isinstance(item, Group) and item.kept:
+            turned = self._unfolded if self._query.asks_nothing else self._turned
+            turned ^= {item.key}
+            self.cursor -= within
             self._build()
 
+    def next_hit(self, step: int) -> bool:
+        """Go to the next symbol that is found, or back for -1; return whether there is one."""
+        if not self.filtered:
+            return False
+        index = self.cursor + step
+        while 0 <= index < self._lines:
+            item, within = self._at(index)
+            if isinstance(item, Group) and within:
+                self.move_cursor(index)
+                return True
+            index += step
+        return False
 
-def _named(delta: OwnerDelta) -> str:
-    return delta.owner or "the kernel itself"
-
-
-def staying(stays: Mapping[str, str]) -> list[Line]:
-    """Return a line for each module that stays loaded although its user went."""
-    return [
-        (("= ", "accent"), (name, "strong"), (f" stays loaded: {why}", "dim"))
-        for name, why in stays.items()
-    ]
-
-
-def summary(change: Change, stays: Mapping[str, str] | None = None, width: int = 0) -> list[Line]:
-    """Return the lines that tell a change in words and numbers.
-
-    Args:
-        change: what happened.
-        stays: what stays loaded although its user went, with the reason.
-        width: cells to break the lists of names at; 0 for lines of any length.
-    """
-    clock = time.strftime("%H:%M:%S", time.localtime(change.when))
-    lines: list[Line] = []
-    parts: list[Part] = []
-    delta = change.symbols
-    if delta.gained:
-        parts.append((f"+{delta.gained:,} ", "good"))
-    if delta.lost:
-        parts.append((f"−{delta.lost:,} ", "bad"))
-    if parts:
-        owners = len(delta.owners)
-        parts.append((f"symbols in {counted(owners, 'module')}", "strong"))
-    elif change.symbols_missing:
-        parts.append((change.symbols_missing, "warn"))
-    else:
-        parts.append(("no symbol came or went", "strong"))
-    memory = f"{'+' if change.memory >= 0 else '−'}{human_size(abs(change.memory))}"
-    # What matters least is left out first, and whole, where it is narrow.
-    for words in (memory, clock, f"{change.took:.2f} s"):
-        if width and sum(cell_len(text) for text, _ in parts) + 3 + len(words) > width:
-            break
-        parts.append((f" · {words}", "dim"))
-    lines.append(tuple(parts))
-    for sign, style, names in (
-        ("loaded", "good", [m.name for m in change.came]),
-        ("unloaded", "bad", [m.name for m in change.went]),
-        ("reloaded", "accent", [m.name for m in change.reloaded]),
-        ("came and went", "accent", list(change.passing)),
-    ):
-        if names:
-            text = " ".join(names)
-            indent = len(sign) + 1
-            broken = wrapped(text, max(12, width - indent)) if width else [text]
-            lines.append(((f"{sign} ", style), (broken[0], "")))
-            lines += [((" " * indent + more, ""),) for more in broken[1:]]
-    return [*lines, *staying(stays or {})]
-
-
-def _group_line(group: Group, width: int, longest: int) -> Line:
-    style = "good" if group.sign == "+" else "bad"
-    name_width = max(8, min(longest, width - 30))
-    types = group.rows.types
-    free = width - name_width - 12
-    told = " · ".join(f"{count:,} {type_words(letter)}" for letter, count in types.items())
-    if cell_len(told) > free:
-        told = "  ".join(f"{letter} {count:,}" for letter, count in types.items())
-    return (
-        ("▾ " if group.unfolded else "▸ ", "accent"),
-        (fit(_named(group.delta), name_width), "strong"),
-        (fit(f"{group.sign}{len(group.rows):,}", 8, right=True), style),
-        ("  ", ""),
-        (told, "dim"),
-    )
-
-
-def _symbol_line(row: Row, width: int) -> Line:
-    symbol = row.symbol
-    times = f" ×{row.times}" if row.times > 1 else ""
-    address = f"{symbol.address:016x}" if symbol.address and width >= 60 else ""
-    words = type_words(symbol.type) if width >= 48 else ""
-    tail = "  ".join(filter(None, (words, address)))
-    return (
-        (f"   {row.sign} ", "good" if row.sign == "+" else "bad"),
-        (f"{symbol.type} ", "info"),
-        (fit(symbol.name + times, max(8, width - 8 - len(tail) - 1)), ""),
-        (f" {tail}", "dim"),
-    )
+    def _to_first_hit(self) -> None:
+        """Bring the first hit into view, with the head of its group."""
+        for item, start in zip(self._items, self._starts, strict=True):
+            if isinstance(item, Group) and item.shown:
+                self.move_cursor(start + 1)
+                return

@@ -1,0 +1,80 @@
+"""In which order symbols of one owner are shown, and how often each of them is there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from kmodtui.model.symbol_address import sizes
+from kmodtui.model.symbol_list import SymbolList
+from kmodtui.model.symbols import SymbolRows
+
+
+class Order(StrEnum):
+    """What symbols are sorted by."""
+
+    NAME = "name"
+    ADDRESS = "address"
+    SIZE = "size"
+
+    @property
+    def next(self) -> Order:
+        """The one that follows, name again after the last."""
+        orders = list(Order)
+        return orders[(orders.index(self) + 1) % len(orders)]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One line of a view.
+
+    Attributes:
+        line: the row as the kernel printed it.
+        times: how many rows are the same, the address included.
+        size: bytes to the next symbol; None where that is not known.
+    """
+
+    line: bytes
+    times: int
+    size: int | None
+
+
+def ordered(
+    symbols: SymbolList, hits: Iterable[int], rows: SymbolRows, order: Order
+) -> tuple[Shown, ...]:
+    """Return the hits in an order; rows that are the same stand there once, counted.
+
+    Args:
+        symbols: the rows of one owner.
+        hits: numbers in them.
+        rows: the same rows, whose addresses tell the sizes.
+        order: largest first by size; by name where the other is hidden or equal.
+    """
+    lines = [symbols.row(number).line for number in hits]
+    times = Counter(lines)
+    known = _sizes(rows)
+    found = [Shown(line, count, known.get(line)) for line, count in times.items()]
+    found.sort(key=_by_name)
+    if order is Order.ADDRESS:
+        found.sort(key=lambda shown: shown.line.split(b" ", 1)[0])
+    elif order is Order.SIZE:
+        found.sort(key=lambda shown: -(shown.size or 0))
+    return tuple(found)
+
+
+def _by_name(shown: Shown) -> list[bytes]:
+    return shown.line.split(b" ", 2)[:0:-1]
+
+
+def _sizes(rows: SymbolRows) -> dict[bytes, int | None]:
+    lines = rows.raw.split(b"\n")[:-1]
+    # Where addresses are hidden, they are zero from the first row to the last.
+    if not any(_shows_address(line) for line in (*lines[:1], *lines[-1:])):
+        return {}
+    return dict(zip(lines, sizes(rows), strict=True))
+
+
+def _shows_address(line: bytes) -> bool:
+    return bool(line.split(b" ", 1)[0].strip(b"0"))
