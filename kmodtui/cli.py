@@ -22,6 +22,7 @@ from kmodtui.errors import (
 )
 from kmodtui.kernel.host import Host, LocalHost
 from kmodtui.model.text import clean
+from kmodtui.services.config import INTERVALS
 from kmodtui.verbs.printing import complain
 
 VERBS = {
@@ -29,6 +30,7 @@ VERBS = {
     "info": "what modinfo says of modules or .ko files",
     "catalog": "the modules that a kernel release has, loaded or not, searched",
     "tree": "what a module needs, or what needs it",
+    "plan": "what a load, an unload or a reload would do, step by step",
     "check": "whether this kernel would take a .ko file, and why not",
     "symbols": "the symbols of /proc/kallsyms",
     "snapshot": "modules and symbols of this moment, in a file to compare with later",
@@ -37,9 +39,6 @@ VERBS = {
     "helper": "the root-owned copy of the helper",
 }
 """The verbs in the order of the help, each a module of `kmodtui.verbs`."""
-
-INTERVALS = (0.2, 60.0)
-"""Seconds between two readings: the least and the most that may be asked for."""
 
 WAYS_TO_ROOT = ("root", "sudo", "doas", "run0", "pkexec")
 """What --elevate takes: `privileged.elevation.LADDER`, known without importing it."""
@@ -134,24 +133,29 @@ def _parser() -> argparse.ArgumentParser:
         parents=[common],
         description="Shows what Linux kernel modules do to a running kernel. "
         "Without a verb: the dashboard.",
+        epilog="The dashboard's options can be kept in kmodtui/config.toml of your configuration "
+        "folder; what is typed here wins.",
     )
     parser.add_argument("--version", action="version", version=f"kmodtui {__version__}")
     parser.add_argument(
         "--interval",
         type=_seconds,
-        default=1.0,
         metavar="SECONDS",
         help="read the kernel this often where nothing wakes kmodtui (default 1)",
     )
-    parser.add_argument("--read-only", action="store_true", help="never ask for root")
+    # Where neither a word nor its opposite is typed, the configuration decides.
+    either = argparse.BooleanOptionalAction
+    parser.add_argument("--read-only", action=either, help="never ask for root")
     parser.add_argument(
         "--elevate",
         choices=WAYS_TO_ROOT,
         default="",
         help="how to get root: instead of the first of these that works here",
     )
-    parser.add_argument("--light", action="store_true", help="for a light terminal")
-    parser.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
+    parser.add_argument("--light", action=either, help="for a light terminal")
+    parser.add_argument(
+        "--mouse", action=either, help="take the mouse, or leave it to the terminal"
+    )
     parser.set_defaults(verb=None)
     verbs: Any = parser.add_subparsers(
         title="verbs that print and end", metavar="VERB", parser_class=_VerbParser

@@ -37,6 +37,13 @@ class UsageError(KmodtuiError):
     exit_code = 2
 
 
+class ConfigError(KmodtuiError):
+    """The person's own configuration file cannot be obeyed to the letter."""
+
+    title = "Wrong configuration"
+    exit_code = 2
+
+
 class UnfitTerminalError(KmodtuiError):
     """There is no terminal, or one that cannot show a dashboard."""
 

@@ -6,7 +6,8 @@ import os
 from typing import Protocol
 
 from kmodtui.demo import NOTICE, Demo
-from kmodtui.errors import ElevationRefusedError, KmodtuiError
+from kmodtui.errors import ElevationRefusedError, HelperError, KmodtuiError
+from kmodtui.model.text import clean
 from kmodtui.privileged.client import HelperChannel
 from kmodtui.privileged.elevation import Foreground, NoElevation, detect, open_session
 from kmodtui.privileged.installation import caution
@@ -51,8 +52,18 @@ class RootAccess(Protocol):
 class LocalRoot:
     """Root on this machine, by the way that was asked for or the first that works here."""
 
-    def __init__(self, way: str = "") -> None:
-        """Find the way; ElevationRefusedError if one was asked for that cannot work."""
+    def __init__(self, way: str = "", *, idle_minutes: int | None = None) -> None:
+        """Find the way.
+
+        Args:
+            way: its name; empty for the first that could work.
+            idle_minutes: how long the helper waits for a request before it gives root
+                up; as long as it likes if not told.
+
+        Raises:
+            ElevationRefusedError: a way was asked for that cannot work.
+        """
+        self._idle_minutes = idle_minutes
         self._elevation = detect(way)
         if way and self.denied:
             raise self.denied
@@ -85,6 +96,15 @@ class LocalRoot:
     async def open(self, foreground: Foreground) -> HelperChannel:
         """Start the helper; see `RootAccess.open`."""
         channel = await open_session(self._elevation, foreground)
+        if self._idle_minutes is not None:
+            set_ = await channel.set_idle(60 * self._idle_minutes)
+            if not set_.ok:
+                await channel.close()
+                raise HelperError(
+                    f"The helper does not take {self._idle_minutes} minutes to give root up after: "
+                    f"{clean(set_.message)}",
+                    "Change idle_minutes in the configuration.",
+                )
         self._caution = ""
         return channel
 

@@ -9,19 +9,27 @@ import sys
 from copy import copy
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import TypeVar
 
 import platformdirs
 
 from kmodtui.demo import open_demo
 from kmodtui.kernel.host import LocalHost
 from kmodtui.model.text import clean
+from kmodtui.privileged.elevation import LADDER
+from kmodtui.services.config import Config, config_path, read_config
 from kmodtui.services.machine import Machine
 from kmodtui.services.root import DemoRoot, LocalRoot, NoRoot, RootAccess
 from kmodtui.ui.app import KmodtuiApp
 from kmodtui.ui.driver import PatientDriver
 
+INTERVAL = 1.0
+"""Seconds between two readings, unless told otherwise."""
+
 LOG_SIZE = 256 * 1024
 """Bytes of the log file before it is turned over; one older one is kept."""
+
+_T = TypeVar("_T")
 
 
 def open_dashboard(options: argparse.Namespace, root: str | None, *, demo: bool) -> int:
@@ -32,15 +40,16 @@ def open_dashboard(options: argparse.Namespace, root: str | None, *, demo: bool)
         root: the folder of a captured tree; None for this machine.
         demo: whether to begin with the recorded system.
     """
+    config = read_config(config_path(), LADDER)
     log_file = _open_log()
     while True:
         app = KmodtuiApp(
-            _demo_machine(options) if demo else _machine(options, root),
-            interval=options.interval,
-            theme="kmodtui-light" if options.light else "kmodtui",
+            _demo_machine(options, config) if demo else _machine(options, config, root),
+            interval=_first(options.interval, config.interval, INTERVAL),
+            theme="kmodtui-light" if _first(options.light, config.light, False) else "kmodtui",
         )
         app.driver_class = PatientDriver
-        following = app.run(mouse=not options.no_mouse)
+        following = app.run(mouse=_first(options.mouse, config.mouse, True))
         if app.return_code:
             where = f" {log_file} has the details." if log_file else ""
             fault = "kmodtui failed; this is a fault of kmodtui, not of your machine."
@@ -51,7 +60,12 @@ def open_dashboard(options: argparse.Namespace, root: str | None, *, demo: bool)
         demo = True
 
 
-def _machine(options: argparse.Namespace, root: str | None) -> Machine:
+def _first(typed: _T | None, kept: _T | None, usual: _T) -> _T:
+    """Return what was typed, else what stands in the configuration, else what is usual."""
+    return typed if typed is not None else kept if kept is not None else usual
+
+
+def _machine(options: argparse.Namespace, config: Config, root: str | None) -> Machine:
     access: RootAccess
     host = LocalHost(root) if root is not None else LocalHost()
     release = getattr(options, "kernel", None) or ""
@@ -62,23 +76,30 @@ def _machine(options: argparse.Namespace, root: str | None) -> Machine:
             f"--kernel {release} looks at the modules of a kernel that is not running.",
             "Start kmodtui without --kernel to load and unload.",
         )
-    elif options.read_only:
-        access = NoRoot(
-            "kmodtui was started with --read-only.", "Start kmodtui without it to load and unload."
-        )
     else:
-        access = LocalRoot(options.elevate)
+        access = _no_root_wanted(options, config) or LocalRoot(
+            options.elevate or config.elevate or "", idle_minutes=config.idle_minutes
+        )
     return Machine(host, access, release=release)
 
 
-def _demo_machine(options: argparse.Namespace) -> Machine:
+def _demo_machine(options: argparse.Namespace, config: Config) -> Machine:
     demo = open_demo()
-    access: RootAccess = DemoRoot(demo)
+    return Machine(demo.host, _no_root_wanted(options, config) or DemoRoot(demo))
+
+
+def _no_root_wanted(options: argparse.Namespace, config: Config) -> NoRoot | None:
+    """Return the refusal of everything that needs root, where the person wants it refused."""
     if options.read_only:
-        access = NoRoot(
+        return NoRoot(
             "kmodtui was started with --read-only.", "Start kmodtui without it to load and unload."
         )
-    return Machine(demo.host, access)
+    if config.read_only and options.read_only is None:
+        return NoRoot(
+            f"{config.path} says read_only = true.",
+            "Start kmodtui with --no-read-only to load and unload.",
+        )
+    return None
 
 
 class _OneLineEach(logging.Formatter):

@@ -1,0 +1,146 @@
+"""The configuration file: what it may say, and what is said about one that says something else."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from kmodtui.cli import _parser, run
+from kmodtui.errors import ConfigError
+from kmodtui.privileged.elevation import LADDER
+from kmodtui.services.config import Config, config_path, read_config
+from kmodtui.services.root import LocalRoot, NoRoot
+from kmodtui.ui import launch
+from tests.support.simulated import make_simulated
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the configuration belongs, in a home of its own."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "kmodtui").mkdir()
+    return tmp_path / "kmodtui" / "config.toml"
+
+
+def read(path: Path, text: str) -> Config:
+    path.write_text(text)
+    return read_config(path, LADDER)
+
+
+def typed(*arguments: str) -> argparse.Namespace:
+    return _parser().parse_args(arguments)
+
+
+def test_it_is_where_the_system_has_such_files(path: Path) -> None:
+    assert config_path() == path
+
+
+def test_without_a_file_nothing_is_said(path: Path) -> None:
+    assert read_config(path, LADDER) == Config(path)
+
+
+def test_every_setting_is_read(path: Path) -> None:
+    text = (
+        'read_only = true\ninterval = 2.5\nelevate = "doas"\nidle_minutes = 5\n'
+        "light = true\nmouse = false\n"
+    )
+    assert read(path, text) == Config(
+        path, read_only=True, interval=2.5, elevate="doas", idle_minutes=5, light=True, mouse=False
+    )
+    assert read(path, "interval = 2\n").interval == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence", "hint"),
+    [
+        ("readonly = true", "there is no setting “readonly”.", "Did you mean read_only?"),
+        ("zzz = 1", "there is no setting “zzz”.", "There are elevate, idle_minutes, interval, "),
+        ('read_only = "yes"', "read_only is true or false, not “yes”.", "Correct it"),
+        ("read_only = 1", "read_only is true or false, not 1.", "remove the line"),
+        ("light = []", "light is true or false, not a list.", "Correct it"),
+        ("mouse.off = true", "mouse is true or false, not a table.", "Correct it"),
+        ("interval = true", "interval is a number of seconds from 0.2 to 60, not true.", "Correct"),
+        ("interval = 0.1", "from 0.2 to 60, not 0.1.", "Correct"),
+        ("interval = nan", "from 0.2 to 60, not nan.", "Correct"),
+        ("interval = 1e99", "from 0.2 to 60, not 1e+99.", "Correct"),
+        ("idle_minutes = 0", "idle_minutes is a whole number of minutes from 1 to 480, not 0.", ""),
+        ("idle_minutes = 1.5", "not 1.5.", ""),
+        ("idle_minutes = false", "not false.", ""),
+        ('elevate = "su"', "elevate is one of root, sudo, doas, run0, pkexec, not “su”.", ""),
+        ("elevate = ['sudo']", "not a list.", ""),
+        ("elevate = 2020-01-01", "not 2020-01-01.", ""),
+        ("interval = ", "is no TOML: Invalid value (at end of document).", "interval = 2.5"),
+        ("light = true\nlight = false", "is no TOML: Cannot overwrite a value (at", ""),
+        ("interval = " + "9" * 5000, "is no TOML: Exceeds the limit", ""),
+        ("light = " + "[" * 100_000, "is no TOML: ", ""),
+    ],
+)
+def test_what_it_may_not_say(path: Path, text: str, sentence: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as told:
+        read(path, text)
+    assert told.value.message.startswith(str(path))
+    assert sentence in told.value.message
+    assert hint in told.value.hint
+
+
+def test_what_cannot_be_read_is_told(path: Path) -> None:
+    path.mkdir()
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        read_config(path, LADDER)
+    path.rmdir()
+    path.write_bytes(b'elevate = "\xff"\n')
+    with pytest.raises(ConfigError, match="not in UTF-8"):
+        read_config(path, LADDER)
+
+
+def test_what_is_typed_wins(path: Path) -> None:
+    path.write_text("")
+    kept = Config(path, read_only=True, light=True, mouse=False)
+    assert launch._no_root_wanted(typed(), kept) is not None
+    assert launch._no_root_wanted(typed("--no-read-only"), kept) is None
+    assert launch._no_root_wanted(typed("--read-only"), Config(path)) is not None
+    assert launch._no_root_wanted(typed(), Config(path)) is None
+    assert launch._first(typed("--no-light").light, kept.light, False) is False
+    assert launch._first(typed().light, kept.light, False) is True
+    assert launch._first(typed("--mouse").mouse, kept.mouse, True) is True
+    assert launch._first(typed("--no-mouse").mouse, None, True) is False
+    assert launch._first(typed().interval, None, 1.0) == 1.0
+
+
+def test_whose_word_it_is_that_nothing_is_changed_is_told(path: Path) -> None:
+    by_file = launch._no_root_wanted(typed(), Config(path, read_only=True))
+    assert isinstance(by_file, NoRoot)
+    assert str(by_file.denied) == (
+        f"{path} says read_only = true. Start kmodtui with --no-read-only to load and unload."
+    )
+    by_option = launch._no_root_wanted(typed("--read-only"), Config(path, read_only=True))
+    assert "started with --read-only" in str(by_option and by_option.denied)
+
+
+def test_the_way_and_the_time_reach_who_starts_the_helper(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, int | None]] = []
+
+    class Access(LocalRoot):
+        def __init__(self, way: str = "", *, idle_minutes: int | None = None) -> None:
+            asked.append((way, idle_minutes))
+
+    monkeypatch.setattr(launch, "LocalRoot", Access)
+    kept = Config(path, elevate="doas", idle_minutes=5)
+    launch._machine(typed(), kept, None)
+    launch._machine(typed("--elevate", "sudo"), kept, None)
+    launch._machine(typed(), Config(path), None)
+    assert asked == [("doas", 5), ("sudo", 5), ("", None)]
+
+
+def test_the_verbs_do_not_read_it(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.write_text("nonsense")
+    simulated = make_simulated(tmp_path / "system")
+    assert run(["list", "--root", str(simulated.folder.root)]) == 0
+    run(["helper", "status"])
+    assert capsys.readouterr().err == ""
