@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from kmodtui.kernel.uevents import UeventSource
 
 
+_PIECE = 64 * 1024
+
+
 class Host(Protocol):
     """Read, list and follow links below one system's root.
 
@@ -93,10 +96,18 @@ class LocalHost:
 
     def read(self, path: str, limit: int = -1) -> bytes:
         """Return the bytes of a file; see `Host.read`."""
-        with open(self.locate(path), "rb", buffering=0) as file:
+        # Once a second for as long as a dashboard is open: `open` asks the system twice
+        # for what a file of /proc never says.
+        file = os.open(self.locate(path), os.O_RDONLY | os.O_CLOEXEC)
+        try:
             if limit >= 0:
-                return file.read(limit) or b""
-            return file.readall()
+                return os.read(file, limit)
+            data = os.read(file, _PIECE)
+            while more := os.read(file, max(_PIECE, len(data))):
+                data += more
+            return data
+        finally:
+            os.close(file)
 
     def open(self, path: str) -> BinaryIO:
         """Return the file opened unbuffered; see `Host.open`."""

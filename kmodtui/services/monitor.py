@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from kmodtui.errors import KmodtuiError, UnreadableError
@@ -163,6 +163,8 @@ class Monitor:
         self._symbols: SymbolTable | None = None
         self._changes = 0
         self._failure = ""
+        self._at_rest = False
+        self._alarm: asyncio.TimerHandle | None = None
 
     @property
     def paused(self) -> bool:
@@ -206,6 +208,7 @@ class Monitor:
         uevents = _Uevents(self._host.uevents())
         try:
             while True:
+                self._at_rest = False
                 try:
                     for step in (self._read_table, self._follow):
                         for event in await step(uevents):
@@ -222,32 +225,42 @@ class Monitor:
             await uevents.close()
 
     async def _woken(self, uevents: _Uevents) -> bool:
-        """Wait for a uevent, a wish or the end of the interval; return whether to read.
-
-        This and the reading that follows are all that happens on a machine where
-        nothing does, so there is no task and no thread in it.
-        """
+        """Wait for a uevent, a wish or a look that finds other bytes; return whether to read."""
         uevents.next.add_done_callback(self._rouse)
-        alarm = None
         if not self._paused:
-            alarm = asyncio.get_running_loop().call_later(self.interval, self._wake.set)
+            self._set_alarm()
         try:
             await self._wake.wait()
         finally:
             uevents.next.remove_done_callback(self._rouse)
-            if alarm is not None:
-                alarm.cancel()
+            if self._alarm is not None:
+                self._alarm.cancel()
         self._wake.clear()
         was_asked, self._asked = self._asked, False
         uevents.arrived()
         return was_asked or not self._paused
+
+    def _set_alarm(self) -> None:
+        self._alarm = asyncio.get_running_loop().call_later(self.interval, self._look)
+
+    def _look(self) -> None:
+        """Wake the task, unless all is as it was.
+
+        This is all that happens on a machine where nothing does: no task wakes and no
+        thread. To read a third of a millisecond's worth in one would cost more than it saves.
+        """
+        with suppress(KmodtuiError):
+            raw = read_raw(self._host) if self._at_rest else None
+            if self._table is not None and raw == self._table.raw:
+                self._set_alarm()
+                return
+        self._wake.set()
 
     def _rouse(self, _uevents: object) -> None:
         self._wake.set()
 
     async def _read_table(self, _uevents: _Uevents) -> list[MonitorEvent]:
         """Read /proc/modules; say if it is different from the last time."""
-        # A third of a millisecond for fifty modules: a thread would cost more than it saves.
         raw = read_raw(self._host)
         for _ in range(_TORN_LIMIT):
             if self._table is not None and raw == self._table.raw:
@@ -277,6 +290,7 @@ class Monitor:
         if self._table.live != self._settled.live or uevents.both:
             return await self._settle(uevents, self._settled)
         self._cause = ""  # what is over has changed nothing
+        self._at_rest = True
         return []
 
     async def _first_symbols(self, uevents: _Uevents) -> list[MonitorEvent]:
