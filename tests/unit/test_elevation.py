@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import select
 import stat
@@ -488,6 +489,31 @@ async def test_who_could_abuse_it_is_said_until_it_was_started_once(
     channel = await root.open(never)
     assert root.sentence == AlreadyRoot.sentence
     await channel.close()
+
+
+async def test_the_helper_is_told_when_to_give_root_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = LocalRoot(idle_minutes=5)
+    root._elevation = AlreadyRoot()
+    result = {"code": "done", "ok": True}
+    told = HELPER_OF_A_FEW_LINES.replace(
+        "sys.stdin.read()",
+        f"open({str(tmp_path / 'asked')!r}, 'w').write(sys.stdin.readline())\n"
+        f'print(json.dumps({{"id": 1, "result": {result!r}}}), flush=True)\n'
+        "sys.stdin.read()",
+    )
+    command = HelperCommand((sys.executable, "-I", "-S", "-c", told))
+    monkeypatch.setattr(elevation, "find_helper", lambda: command)
+    channel = await root.open(never)
+    assert channel.alive
+    assert json.loads((tmp_path / "asked").read_text()) == {"id": 1, "op": "idle", "seconds": 300}
+    await channel.close()
+
+    refused = told.replace("'done', 'ok': True", "'invalid', 'ok': False")
+    command = HelperCommand((sys.executable, "-I", "-S", "-c", refused))
+    with pytest.raises(HelperError, match="does not take 5 minutes"):
+        await root.open(never)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what is root's")
