@@ -24,6 +24,10 @@ class ConfiguredIndex:
         """The kernel release whose modules these are."""
         return self.index.release
 
+    def _is_own(self, source: str) -> bool:
+        """Return whether a rule stands in an index, where depmod has put what modules say."""
+        return source.startswith(f"{self.index.folder}/")
+
     def find(self, text: str) -> tuple[Found, ...]:
         """Return the modules that a name or an alias stands for, each once.
 
@@ -73,8 +77,9 @@ class ConfiguredIndex:
         return self.index.dependencies(name)
 
     def softdep(self, name: str) -> Softdep:
-        """Return what is tried before and after it, by modprobe.d or by its own wish."""
-        return self.config.softdep(name)
+        """Return what is tried before and after it, by modprobe.d or, with no source, by itself."""
+        softdep = self.config.softdep(name)
+        return softdep._replace(source="") if self._is_own(softdep.source) else softdep
 
     def weakdeps(self, name: str) -> tuple[str, ...]:
         """Return what it may load by itself later."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from kmodtui.model.plan import BOOT_LINE
 
@@ -68,14 +69,13 @@ class Problem:
         return f"{self.source}: {self.text}"
 
 
-@dataclass(frozen=True, slots=True)
-class Softdep:
+class Softdep(NamedTuple):
     """What is tried before and after a module.
 
     Attributes:
         pre: names or aliases, loaded before it.
         post: names or aliases, loaded after it.
-        source: where the rule stands.
+        source: where the rule stands; empty if it is the module's own wish.
     """
 
     pre: tuple[str, ...] = ()

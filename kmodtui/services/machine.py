@@ -15,13 +15,12 @@ from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.system import read_system, read_tainted
 from kmodtui.model.module_info import ModuleInfo
 from kmodtui.model.plan import Plan
-from kmodtui.model.plan_load import plan_load
-from kmodtui.model.plan_reload import plan_reload
-from kmodtui.model.plan_unload import plan_unload
 from kmodtui.privileged.client import HelperChannel
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services.live_catalog import LiveCatalog
+from kmodtui.services.plans import plan_of
 from kmodtui.services.root import RootAccess
+from kmodtui.services.undo_list import UndoList
 
 
 class Machine:
@@ -35,6 +34,7 @@ class Machine:
         self.release = release or self.facts.release or ""
         self.index_problem: KmodtuiError | None = None
         self.catalog = LiveCatalog(host, self.release)
+        self.done = UndoList()
         self._index: ModuleIndex | None = None
         self._index_lock = threading.Lock()
         self._info: ModuleInfo | None = None
@@ -137,12 +137,7 @@ class Machine:
     def plan_now(self, verb: str, asked: Sequence[str], parameters: Sequence[str] = ()) -> Plan:
         """Return the same, reading in this thread."""
         lookup = self.lookup()
-        table = read_modules(self.host)
-        if verb == "load":
-            return plan_load(asked, parameters, table, lookup)
-        if verb == "reload":
-            return plan_reload(asked, parameters, table, lookup)
-        return plan_unload(asked, table, lookup)
+        return plan_of(verb, asked, parameters, read_modules(self.host), lookup)
 
     # Root
 

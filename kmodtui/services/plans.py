@@ -1,0 +1,76 @@
+"""Plans of loads, unloads and reloads, of what a system has now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kmodtui.errors import KmodtuiError, PlanError
+from kmodtui.kernel.catalog import read_index
+from kmodtui.kernel.configured_index import ConfiguredIndex, configured
+from kmodtui.kernel.host import Host
+from kmodtui.kernel.proc_modules import read_modules
+from kmodtui.kernel.system import read_system
+from kmodtui.model.modules import ModuleTable
+from kmodtui.model.plan import Plan, Verb
+from kmodtui.model.plan_load import plan_load
+from kmodtui.model.plan_reload import plan_reload
+from kmodtui.model.plan_unload import plan_unload
+
+VERBS = (Verb.LOAD, Verb.UNLOAD, Verb.RELOAD)
+
+
+def read_plan(
+    host: Host, release: str, verb: str, asked: Sequence[str], parameters: Sequence[str] = ()
+) -> Plan:
+    """Return what a load, an unload or a reload would do on a system now.
+
+    Of another release than the running one nothing is loaded, so a load is planned from
+    the beginning.
+
+    Args:
+        host: the system.
+        release: whose modules are meant.
+        verb: one of VERBS.
+        asked: names of modules, or aliases.
+        parameters: `name=value`, for a single module.
+
+    Raises:
+        KmodtuiError: it cannot be planned; the message says why.
+    """
+    running = read_system(host).release
+    lookup = configured(read_index(host, release))
+    if running in (None, release):
+        table = _loaded(host, verb)
+    elif verb == Verb.LOAD:
+        table = ModuleTable()
+    else:
+        raise PlanError(
+            f"Nothing of kernel {release} is loaded: {running} is the one that runs.",
+            "Leave --kernel out.",
+        )
+    return plan_of(verb, asked, parameters, table, lookup)
+
+
+def plan_of(
+    verb: str,
+    asked: Sequence[str],
+    parameters: Sequence[str],
+    table: ModuleTable,
+    lookup: ConfiguredIndex,
+) -> Plan:
+    """Return the same of a table and an index that have been read."""
+    if verb == Verb.LOAD:
+        return plan_load(asked, parameters, table, lookup)
+    if verb == Verb.RELOAD:
+        return plan_reload(asked, parameters, table, lookup)
+    return plan_unload(asked, table, lookup)
+
+
+def _loaded(host: Host, verb: str) -> ModuleTable:
+    """Return what is loaded; nothing, for a load in a tree that tells of no kernel."""
+    try:
+        return read_modules(host)
+    except KmodtuiError:
+        if verb == Verb.LOAD and not host.live:
+            return ModuleTable()
+        raise

@@ -1,0 +1,90 @@
+"""`kmodtui plan load|unload|reload NAME… [KEY=VALUE…]`: what it would do, step by step."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from kmodtui.errors import PlanError, UsageError
+from kmodtui.kernel.host import Host
+from kmodtui.model.plan import Action, Plan, Step
+from kmodtui.model.text import clean, human_size
+from kmodtui.services.plans import VERBS, read_plan
+from kmodtui.verbs.printing import add_json, complain, print_json, release_of
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    add_json(parser)
+    parser.add_argument("what", choices=VERBS, metavar="load|unload|reload")
+    parser.add_argument("words", nargs="+", metavar="NAME|KEY=VALUE")
+
+
+def run(host: Host, options: argparse.Namespace) -> int:
+    """Print it; return the exit status: 1 if it cannot work as things stand."""
+    names = [word for word in options.words if "=" not in word]
+    parameters = [word for word in options.words if "=" in word]
+    if not names:
+        raise UsageError("No module is named.", f"Say which: kmodtui plan {options.what} NAME.")
+    if parameters and options.what == "unload":
+        raise UsageError("Parameters are of no use for an unload.", "Leave them out.")
+    plan = read_plan(host, release_of(host, options), options.what, names, parameters)
+    if options.json:
+        print_json(_json(plan))
+    else:
+        _print(plan)
+    if plan.refused:
+        complain(PlanError(plan.refused, plan.remedy))
+        return 1
+    return 0
+
+
+def _json(plan: Plan) -> list[dict[str, Any]]:
+    stays = [Step(Action.SKIP, name, f"stays: {why}") for name, why in plan.stays.items()]
+    return [_step(step) for step in (*plan.steps, *stays)]
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {
+        "action": step.action,
+        "module": step.module,
+        "path": step.path or None,
+        "options": [option.text for option in step.options],
+        "sources": [option.source for option in step.options],
+        "reason": step.reason,
+        "rule": step.source or None,
+        "command": step.command or None,
+        "memory": step.memory,
+    }
+
+
+def _print(plan: Plan) -> None:
+    width = max((len(name) for name in (*_modules(plan), *plan.stays)), default=0)
+    for number, step in enumerate(plan.steps, 1):
+        print(f"{number:>3}  {step.action:<8} {clean(step.module):<{width}}  {_words(step)}")
+        for line in _details(step):
+            print(f"{'':{width + 16}}{clean(line)}")
+    for name, why in plan.stays.items():
+        print(f"  =  {'stays':<8} {clean(name):<{width}}  {clean(why)}")
+    for warning in plan.warnings:
+        print(f"  !  {clean(warning)}")
+    for line in plan.command_lines:
+        print(f"  #  {clean(line)}")
+
+
+def _modules(plan: Plan) -> tuple[str, ...]:
+    return tuple(clean(step.module) for step in plan.steps)
+
+
+def _words(step: Step) -> str:
+    size = f", about {human_size(step.memory)}" if step.memory is not None else ""
+    rule = f" ({step.source})" if step.source else ""
+    return clean(f"{step.reason}{rule}{size}")
+
+
+def _details(step: Step) -> list[str]:
+    """Return what stands below a step: its file, its shell command, its options."""
+    lines = [step.path] if step.path and step.action.changes and not step.command else []
+    if step.command:
+        lines.append(f"a shell runs, as root: {step.command}")
+    return [*lines, *(f"{option.text}  ({option.source})" for option in step.options)]
