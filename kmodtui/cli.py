@@ -31,6 +31,7 @@ VERBS = {
     "catalog": "the modules that a kernel release has, loaded or not, searched",
     "tree": "what a module needs, or what needs it",
     "plan": "what a load, an unload or a reload would do, step by step",
+    "linkage": "which symbols a module takes from whom, and gives to whom",
     "check": "whether this kernel would take a .ko file, and why not",
     "symbols": "the symbols of /proc/kallsyms",
     "snapshot": "modules and symbols of this moment, in a file to compare with later",

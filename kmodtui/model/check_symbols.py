@@ -6,7 +6,7 @@ After `simplify_symbols`, `resolve_symbol`, `check_version` and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import NamedTuple
@@ -27,6 +27,9 @@ from kmodtui.model.vermagic import compares_checksums
 
 _FOR_MODULES = "module:"
 """What the namespace of EXPORT_SYMBOL_FOR_MODULES begins with; names and patterns follow."""
+
+_NAMED = 2
+"""Symbols that a sentence names; of more it tells their number."""
 
 
 class CheckedSymbols(NamedTuple):
@@ -51,7 +54,7 @@ class _Case:
         topic: of the finding.
         mark: how it counts.
         errno: what the kernel answers.
-        text: a sentence; `{}` is their number in words.
+        text: a sentence; `{}` is which they are, or how many.
         remedy: what can be done.
     """
 
@@ -66,7 +69,7 @@ _NOBODY = _Case(
     "symbols",
     Mark.REFUSES,
     "ENOENT",
-    "Nobody exports {} that it takes.",
+    "Nobody exports {}.",
     "It was built for another kernel, or needs a module that is not installed.",
 )
 _GPL_ONLY = _Case(
@@ -80,36 +83,34 @@ _CHECKSUM = _Case(
     "checksums",
     Mark.REFUSES,
     "EINVAL",
-    "It was built against other versions of {} (the checksums differ).",
+    "It was built against another version of {}: the checksums differ.",
     "Build it for this kernel, against its headers.",
 )
 _NAMESPACE = _Case(
     "namespaces",
     Mark.REFUSES,
     "EINVAL",
-    "It takes {} from namespaces that it does not import.",
+    "It takes {} from a namespace that it does not import.",
     "Its source needs MODULE_IMPORT_NS().",
 )
 _NAMESPACE_ALLOWED = _Case(
     "namespaces",
     Mark.NOTE,
     "",
-    "It takes {} from namespaces that it does not import; this kernel only warns.",
+    "It takes {} from a namespace that it does not import; this kernel only warns.",
 )
-_NOT_KNOWN = _Case(
-    "symbols", Mark.UNKNOWN, "", "Whether anybody exports {} that it takes is not known."
-)
+_NOT_KNOWN = _Case("symbols", Mark.UNKNOWN, "", "Whether anybody exports {} is not known.")
 _NOT_COMPARED = _Case(
     "checksums",
     Mark.NOTE,
     "",
-    "The checksums of {} could not be compared: no module that was read takes them.",
+    "No module that was read takes {}: nothing to compare checksums with.",
 )
 _DOUBTFUL = _Case(
     "checksums",
     Mark.UNKNOWN,
     "",
-    "The checksums of {} could not be compared, and nothing else says that the builds agree.",
+    "There is nothing to compare the checksum of {} with, nor else a sign that the builds agree.",
     "Module.symvers of this kernel would tell: install its headers.",
 )
 _CASES = (
@@ -129,13 +130,13 @@ def check_symbols(file: FileFacts, info: ModuleInfo, kernel: KernelFacts) -> Che
     if file.symbols is None:
         return CheckedSymbols()
     symbols: list[CheckedSymbol] = []
-    found: dict[_Case, list[str]] = {}
+    found: dict[_Case, dict[str, str]] = {}
     first: dict[str, None] = {}
     for wanted in file.symbols.imports:
         offer = kernel.offers.get(wanted.name)
         case, words = _judge(wanted, offer, file, info, kernel)
         if case is not None:
-            found.setdefault(case, []).append(f"{wanted.name}: {words}" if words else wanted.name)
+            found.setdefault(case, {})[wanted.name] = words
         if offer is not None and not offer.loaded and not wanted.weak:
             first[offer.module] = None
         giver = (offer.module or "kernel") if offer else ""
@@ -190,9 +191,14 @@ def _same_build(file: FileFacts, kernel: KernelFacts) -> bool:
     return layout is not None and layout == reference.layout
 
 
-def _finding(case: _Case, lines: Sequence[str]) -> Finding:
-    text = case.text.format(counted(len(lines), "symbol"))
-    return Finding(case.topic, case.mark, text, case.errno, case.remedy, tuple(lines))
+def _finding(case: _Case, symbols: Mapping[str, str]) -> Finding:
+    lines = (f"{name}: {words}" if words else name for name, words in symbols.items())
+    which = f"{len(symbols):,} symbols that it takes"
+    if len(symbols) <= _NAMED:
+        which = " and ".join(symbols)
+    return Finding(
+        case.topic, case.mark, case.text.format(which), case.errno, case.remedy, tuple(lines)
+    )
 
 
 def _summary(symbols: Sequence[CheckedSymbol], first: tuple[str, ...]) -> Finding:

@@ -112,6 +112,11 @@ class Linkage:
         self._symbols = SymbolTable()
         self._kernel = KernelExports()
 
+    def knows(self, module: str) -> bool:
+        """Return whether a module is loaded, or has a file."""
+        with self._lock:
+            return module in self._look().by_name or self._path(module) is not None
+
     # What a module takes and gives
 
     def of(self, module: str) -> ModuleLinkage:
