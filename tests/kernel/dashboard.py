@@ -31,7 +31,7 @@ def plan_load(terminal: Terminal, *words: str) -> None:
     terminal.press("+")
     terminal.wait_for(r"[\d,]+ of [\d,]+ modules", timeout=PATIENCE)
     terminal.press(" ".join(words), "Enter")
-    terminal.wait_for(r"y load", timeout=PATIENCE)
+    terminal.wait_for(r"\by load", timeout=PATIENCE)
 
 
 def load(terminal: Terminal, *words: str) -> None:

@@ -52,7 +52,7 @@ def test_loading_btrfs_shows_its_symbols_and_unloading_shows_them_go(vm: VM) -> 
         assert _on_screen(terminal, "+") == {name: _symbols_of(vm, name) for name in came}
 
         terminal.press("-")
-        terminal.wait_for(r"y unload", timeout=PATIENCE)
+        terminal.wait_for(r"\by unload", timeout=PATIENCE)
         terminal.press("y")
         terminal.wait_for("Unloaded btrfs", timeout=PATIENCE)
         terminal.wait_for(r"−[\d,]+ symbols in \d+ modules", timeout=PATIENCE)
@@ -125,7 +125,7 @@ def test_a_module_that_a_device_file_holds_is_refused_by_the_kernel_and_explaine
         await_readings(terminal)
         select(terminal, "tun")
         terminal.press("-")
-        terminal.wait_for(r"y unload", timeout=PATIENCE)
+        terminal.wait_for(r"\by unload", timeout=PATIENCE)
         # Opened after the plan was made: only the kernel can know now.
         with open_terminal(vm, "root", "exec 3<>/dev/net/tun; echo held; cat") as shell:
             shell.wait_for("held", timeout=PATIENCE)
@@ -150,7 +150,7 @@ def test_a_module_that_has_vanished_meanwhile_is_told_as_that(vm: VM) -> None:
         await_readings(terminal)
         select(terminal, "dummy")
         terminal.press("-")
-        terminal.wait_for(r"y unload", timeout=PATIENCE)
+        terminal.wait_for(r"\by unload", timeout=PATIENCE)
         vm.run("root", ["modprobe", "-r", "dummy"], check=True)
         terminal.press("y")
         give_password(terminal)
