@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -15,6 +16,7 @@ from kmodtui.errors import HelperError
 from kmodtui.privileged.install_helper import (
     ACTION,
     HELPER,
+    POLICY,
     SUDOERS,
     open_to_others,
     path_parts,
@@ -94,24 +96,35 @@ class InstalledFile:
         kind: `helper`, `polkit` or `sudoers`.
         path: where it belongs.
         present: whether it is there; None where only root can see that.
+        same: whether it says what this kmodtui would write; None where that cannot be told.
         parts: it and the folders above it, as far as they can be seen.
     """
 
     kind: str
     path: str
     present: bool | None
+    same: bool | None
     parts: tuple[PathPart, ...]
+
+    @property
+    def loose(self) -> bool:
+        """Whether others than root could replace it."""
+        return bool(self.present) and any(part.open_to_others for part in self.parts)
 
 
 def installed_files() -> list[InstalledFile]:
     """Return what is installed now, and who can write to it."""
-    return [
-        _look(kind, path)
-        for kind, path in (("helper", HELPER), ("polkit", ACTION), ("sudoers", SUDOERS))
-    ]
+    wanted = {HELPER: OWN.read_bytes(), ACTION: POLICY.encode(), SUDOERS: None}
+    kinds = zip(("helper", "polkit", "sudoers"), wanted.items(), strict=True)
+    return [_look(kind, path, content) for kind, (path, content) in kinds]
 
 
-def _look(kind: str, path: str) -> InstalledFile:
+def interpreter() -> InstalledFile:
+    """Return the Python that runs the installed helper: who writes to it decides as well."""
+    return _look("python", _PYTHONS[0], None)
+
+
+def _look(kind: str, path: str, content: bytes | None) -> InstalledFile:
     parts = []
     present: bool | None = True
     for part in path_parts(path):
@@ -123,7 +136,11 @@ def _look(kind: str, path: str) -> InstalledFile:
         except OSError as error:
             if part == path:
                 present = None if error.errno == errno.EACCES else False
-    return InstalledFile(kind, path, present, tuple(parts))
+    same: bool | None = None
+    if content is not None:
+        with contextlib.suppress(OSError):
+            same = Path(path).read_bytes() == content
+    return InstalledFile(kind, path, present, same, tuple(parts))
 
 
 def install_command(*arguments: str) -> tuple[str, ...]:

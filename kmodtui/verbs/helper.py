@@ -86,39 +86,50 @@ def _as_root(way: Elevation, command: tuple[str, ...]) -> int:
 
 def _status(*, as_json: bool) -> int:
     """Print what is installed; return 0 if it is this version and root's alone."""
-    from kmodtui.privileged.installation import INSTALLED, installed_files, is_installed, version_of
+    from kmodtui.privileged.installation import (
+        INSTALLED,
+        installed_files,
+        interpreter,
+        is_installed,
+        version_of,
+    )
 
     files = installed_files()
-    well = is_installed()
+    python = interpreter()
+    safe = not any(file.loose for file in (*files, python))
+    well = is_installed() and safe
     if as_json:
         import json
         from dataclasses import asdict
 
         told = {
             "version": version_of(INSTALLED) or None,
-            "same": _same(),
-            "safe": not any(part.open_to_others for part in files[0].parts),
-            "files": [asdict(file) for file in files],
+            "same": bool(files[0].same),
+            "safe": safe,
+            "files": [asdict(file) for file in (*files, python)],
         }
         print(json.dumps(told, indent=2))
         return 0 if well else 1
-    for file in files:
+    for file in (*files, python):
         print(f"{file.kind:<8} {file.path}: {_told(file)}")
         for part in file.parts if file.present else ():
             loose = "  others than root can write here!" if part.open_to_others else ""
             print(f"         {part.mode:04o} {_name(part.owner):<8} {clean(part.path)}{loose}")
-    if not well:
+    if not is_installed():
         print("Not installed as it should be, so this one starts: " + _own())
     return 0 if well else 1
 
 
 def _told(file: InstalledFile) -> str:
+    if file.kind == "python":
+        return "runs the installed helper" if file.present else "missing: the helper cannot run"
     if file.present is None:
         return "only root can see whether it is there"
     if not file.present:
         return "not installed"
     if file.kind != "helper":
-        return "installed"
+        differs = "installed, but not as this kmodtui writes it: install it again"
+        return differs if file.same is False else "installed"
     from kmodtui import __version__
     from kmodtui.privileged.installation import INSTALLED, version_of
 
@@ -126,17 +137,10 @@ def _told(file: InstalledFile) -> str:
     if version != __version__:
         return f"version {version}, but this kmodtui is {__version__}: install it again"
     return f"version {version}, " + (
-        "the same file" if _same() else "the same version, but not the same file as this kmodtui's"
+        "the same file"
+        if file.same
+        else "the same version, but not the same file as this kmodtui's"
     )
-
-
-def _same() -> bool:
-    from kmodtui.privileged.installation import INSTALLED, OWN
-
-    try:
-        return INSTALLED.read_bytes() == OWN.read_bytes()
-    except OSError:
-        return False
 
 
 def _own() -> str:

@@ -208,7 +208,9 @@ def test_a_person_installs_looks_and_uninstalls(world: World) -> None:
     shell = world.shell(
         "kmt-alice",
         "umask 077; kmodtui helper status; kmodtui helper install --sudoers && "
-        "kmodtui helper status && kmodtui helper uninstall && kmodtui helper status",
+        "kmodtui helper status && kmodtui helper uninstall; "
+        "echo LEFT $(sudo find /usr/local/ /usr/share/polkit-1/ /etc/ -name '*kmodtui*' -o "
+        "-path /usr/local/libexec); kmodtui helper status",
     )
     shell.expect("kmodtui-helper: not installed")
     shell.expect("As root, by way of sudo: /usr/bin/python3 -I -S .*install_helper.py install")
@@ -219,6 +221,7 @@ def test_a_person_installs_looks_and_uninstalls(world: World) -> None:
     shell.expect("0755 root     /usr/local/libexec/kmodtui-helper\r\n")
     assert "others than root can write" not in shell.before
     shell.expect("kmodtui-helper: removed")
+    shell.expect("LEFT *\r\n")
     shell.expect("kmodtui-helper: not installed")
     shell.expect("STATUS 1")
     shell.close()
@@ -232,6 +235,17 @@ def test_status_names_what_others_can_write(world: World) -> None:
     shell.expect("/usr/local/libexec  others than root can write here!")
     shell.expect("so this one starts: .*/privileged/helper.py")
     shell.expect("STATUS 1")
+    shell.close()
+
+
+@needs_users
+def test_status_tells_an_action_that_is_another_one(world: World) -> None:
+    shell = world.shell(
+        "kmt-bob", "kmodtui helper status", "kmodtui helper install",
+        f"sed -i s/auth_admin/yes/ {ACTION}",
+    )  # fmt: skip
+    shell.expect("kmodtui.helper.policy: installed, but not as this kmodtui writes it")
+    shell.expect("python   /usr/bin/python3: runs the installed helper")
     shell.close()
 
 
