@@ -14,7 +14,11 @@ PROMPT = "assword.*: "
 
 
 def asks_and_leaves_the_terminal_alone(
-    session: pexpect.spawn[str], way: str, *said: str, purpose: str = "helper.py"
+    session: pexpect.spawn[str],
+    way: str,
+    *said: str,
+    purpose: str = "helper.py",
+    password: str = "secret",
 ) -> None:
     """Type the password; root is there, and every key after it is the dashboard's."""
     session.expect("SUSPENDED")
@@ -22,7 +26,7 @@ def asks_and_leaves_the_terminal_alone(
     for words in said:
         session.expect(words)
     session.expect(PROMPT)
-    session.sendline("secret")
+    session.sendline(password)
     session.expect("RESUMED")
     session.expect(f"HELLO {way} 0")
     session.expect("ANSWER (unknown-module|no-modules)")
@@ -57,10 +61,10 @@ def refuses_unasked(session: pexpect.spawn[str], sentence: str) -> None:
     session.close()
 
 
-def helper_of(session: pexpect.spawn[str]) -> int:
+def helper_of(session: pexpect.spawn[str], password: str = "secret") -> int:
     """Have root in a session that stays, and return the helper's number as it knows it."""
     session.expect(PROMPT)
-    session.sendline("secret")
+    session.sendline(password)
     session.expect(r"PID (\d+)")
     helper = int(session.match.group(1))  # type: ignore[union-attr]
     typed(session)
