@@ -5,6 +5,7 @@ After `kmod_config_parse` in kmod's `libkmod/libkmod-config.c`; `man 5 modprobe.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from kmodtui.kernel.alias_index import normalised
@@ -12,6 +13,9 @@ from kmodtui.model.modprobe_rules import Problem, Rule, RuleKind, Softdep
 from kmodtui.model.text import clean
 
 _BLANKS = "\t "
+# What isspace(3) takes for one.
+_WORD = re.compile(r"[^ \t\n\v\f\r]+")
+_ONE_BLANK = re.compile(r"[ \t\n\v\f\r][^ \t\n\v\f\r]")
 
 
 def parse_rules(text: str, file: str, problems: list[Problem]) -> Iterator[Rule]:
@@ -36,11 +40,15 @@ def parse_rules(text: str, file: str, problems: list[Problem]) -> Iterator[Rule]
 
 
 def parse_softdep(value: str, source: str = "") -> Softdep:
-    """Return what `pre: a b post: c` says; words before `pre:` and `post:` are nothing."""
+    """Return what `pre: a b post: c` says; words before `pre:` and `post:` are nothing.
+
+    A trap of kmod: one blank before the first word becomes a part of it, so that a
+    `pre:` is none. Two and more do not.
+    """
     groups: dict[str, list[str]] = {"pre:": [], "post:": []}
     group: list[str] = []
-    for word in value.split():
-        if word in groups:
+    for number, word in enumerate(_WORD.findall(value)):
+        if word in groups and not (number == 0 and _ONE_BLANK.match(value)):
             group = groups[word]
         else:
             group.append(word)
@@ -120,6 +128,10 @@ def _rule(word: str, rest: str, file: str, number: int) -> tuple[Rule | None, st
     rule = Rule(kind, name, value, file, number)
     if kind is RuleKind.SOFTDEP:
         softdep = parse_softdep(value)
+        if not (softdep.pre or softdep.post) and value.split()[:1] in (["pre:"], ["post:"]):
+            many = _ONE_BLANK.match(value) is not None
+            why = "one blank too many before it hides it" if many else "nothing stands behind it"
+            return rule, f"softdep {raw}: {value.split()[0]} does nothing, {why}."
         if not (softdep.pre or softdep.post):
             return rule, f"softdep {raw} has neither pre: nor post:, so it does nothing."
     return rule, _strange(name)

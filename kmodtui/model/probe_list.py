@@ -74,8 +74,9 @@ def show_depends(text: str, given: tuple[str, ...], lookup: ModuleLookup) -> lis
     """Return the lines that `modprobe --show-depends TEXT GIVEN…` prints; none if unknown."""
     lines = []
     for target in lookup.find(text):
-        order = probe_list(target, lookup)
-        for probe in order:
+        if target.alias and lookup.blacklisted(target.name):
+            continue
+        for probe in probe_list(target, lookup):
             options = [option.text for option in probe.options(lookup)]
             if probe.found is target:
                 options += map(quoted, given)
