@@ -1,0 +1,66 @@
+"""The configuration file, as the person who starts the dashboard meets it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.terminal.conftest import Open
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """The file, in the home folder of the terminals."""
+    path = tmp_path / ".config" / "kmodtui" / "config.toml"
+    path.parent.mkdir(parents=True)
+    return path
+
+
+def test_what_cannot_be_obeyed_ends_the_start_with_a_sentence(
+    open_terminal: Open, config: Path
+) -> None:
+    config.write_text('read_only = "yes"\n')
+    terminal = open_terminal("--demo")
+    assert terminal.wait_for_exit(30) == 2
+    told = "".join(terminal.text().split())  # however it was wrapped
+    assert f"{config}:read_onlyistrueorfalse,not“yes”." in told
+    assert "Correctit,orremovetheline." in told
+    assert not terminal.is_full_screen
+    assert b"\x1b" not in terminal.raw
+
+
+def test_read_only_refuses_to_load_and_can_be_overruled(open_terminal: Open, config: Path) -> None:
+    config.write_text("read_only = true\n")
+    terminal = open_terminal("--demo")
+    terminal.wait_for("read-only", timeout=30)
+    terminal.press("+")
+    terminal.wait_for("No privilege")
+    overruled = open_terminal("--demo", "--no-read-only")
+    overruled.wait_for("helper: locked", timeout=30)
+    overruled.press("+")
+    overruled.wait_for("Load a module")
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "takes"),
+    [("", (), True), ("mouse = false", (), False), ("mouse = false", ("--mouse",), True),
+     ("mouse = true", ("--no-mouse",), False)],
+)  # fmt: skip
+def test_the_mouse_is_left_to_the_terminal_where_that_is_wanted(
+    open_terminal: Open, config: Path, text: str, arguments: tuple[str, ...], takes: bool
+) -> None:
+    config.write_text(text)
+    terminal = open_terminal("--demo", *arguments)
+    terminal.wait_for(r"\d+ modules", timeout=30)
+    assert (b"\x1b[?1000h" in terminal.raw) is takes
+
+
+def test_light_colours_can_be_kept(open_terminal: Open, config: Path) -> None:
+    config.write_text("light = true\n")
+    kept = open_terminal("--demo")
+    kept.wait_for(r"\d+ modules", timeout=30)
+    dark = open_terminal("--demo", "--no-light")
+    dark.wait_for(r"\d+ modules", timeout=30)
+    colours = [terminal.screen.buffer[10][10].bg for terminal in (kept, dark)]
+    assert colours[0] != colours[1]
