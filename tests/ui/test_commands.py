@@ -19,6 +19,7 @@ from kmodtui.ui.commands import (
     in_context,
     key_words,
 )
+from kmodtui.ui.screens.browser import BrowserScreen
 from kmodtui.ui.screens.dashboard import DashboardScreen
 from kmodtui.ui.screens.load import LoadDialog
 from kmodtui.ui.screens.no_modules import NoModulesScreen
@@ -38,6 +39,7 @@ PLACES: dict[str, tuple[type[DOMNode], ...]] = {
     "lines": (LineView, ModuleLines, InfoLines, ChangeLines, SymbolBrowser),
     "tree": (ModuleTree,),
     "symbols": (SymbolsPane,),
+    "browser": (BrowserScreen,),
     "dialog": (PlanDialog,),
     "form": (ParameterForm,),
     "barren": (NoModulesScreen,),
@@ -111,7 +113,7 @@ def test_backspace_and_its_twin_are_nobodys_keys() -> None:
 
 
 async def test_every_command_has_a_row_in_the_help(demo: Demo) -> None:
-    async with opened(demo, size=(200, 160)) as stage:
+    async with opened(demo, size=(200, 240)) as stage:
         await stage.press("question_mark")
         await stage.until("kmodtui: keys and letters")
         rows = [" ".join(line.split()) for line in stage.part("#help-dialog")]

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from textual.screen import Screen
 
+from kmodtui.kernel.kptr import read_hiding
 from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import Monitor
+from kmodtui.ui.screens.addresses import with_addresses
+from kmodtui.ui.screens.browser import BrowserScreen
 from kmodtui.ui.screens.help import HelpScreen
+from kmodtui.ui.screens.legend import LegendScreen
+from kmodtui.ui.widgets.symbols_pane import SymbolsPane
 
 
 class Looking(Screen[None]):
@@ -21,6 +26,31 @@ class Looking(Screen[None]):
         raise NotImplementedError
 
     # Commands
+
+    def action_browser(self) -> None:
+        """Look through all symbols."""
+        table = self.query_one(SymbolsPane).table
+        hiding = read_hiding(self.machine.host)
+        self.app.push_screen(BrowserScreen(self.machine, table, hiding))
+
+    def on_symbols_pane_table_taken(self, message: SymbolsPane.TableTaken) -> None:
+        """Let the browser follow where it is open."""
+        for screen in self.app.screen_stack:
+            if isinstance(screen, BrowserScreen):
+                screen.show_symbols(message.table)
+
+    def action_addresses(self) -> None:
+        """Read the addresses of symbols through the helper, if the person agrees."""
+        self.run_worker(self._read_addresses, group="addresses", exclusive=True)
+
+    async def _read_addresses(self) -> None:
+        table = await with_addresses(self, self.machine)
+        if table is not None:
+            self.query_one(SymbolsPane).show_addresses(table)
+
+    def action_legend(self) -> None:
+        """Say what the letters mean."""
+        self.app.push_screen(LegendScreen())
 
     def action_help(self) -> None:
         """Show every key."""

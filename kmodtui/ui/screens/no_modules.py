@@ -14,11 +14,14 @@ from textual.widgets import Static
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.kallsyms import read_symbols
-from kmodtui.model.symbols import NO_ROWS
+from kmodtui.kernel.kptr import read_hiding
+from kmodtui.model.symbols import NO_ROWS, SymbolTable
 from kmodtui.model.text import counted
 from kmodtui.services.machine import Machine
 from kmodtui.ui.commands import bindings
+from kmodtui.ui.screens.browser import BrowserScreen
 from kmodtui.ui.screens.help import HelpScreen
+from kmodtui.ui.screens.legend import LegendScreen
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.filter_bar import FilterBar
 from kmodtui.ui.widgets.header_line import HeaderFacts, HeaderLine
@@ -51,7 +54,7 @@ class NoModulesScreen(Screen[None]):
         self._frame = Vertical(classes="pane", id="symbols")
         self._filter = FilterBar()
         self._too_small = TooSmall()
-        self._hidden = False
+        self._table: SymbolTable | None = None
 
     def compose(self) -> ComposeResult:
         """Header, words, symbols, keys."""
@@ -87,7 +90,7 @@ class NoModulesScreen(Screen[None]):
         except KmodtuiError as error:
             self._browser.show_rows(NO_ROWS, str(error))
             return
-        self._hidden = table.addresses_hidden
+        self._table = table
         self._browser.show_rows(table.core, "/proc/kallsyms is empty: the kernel hides it.")
         self._caption()
 
@@ -95,7 +98,8 @@ class NoModulesScreen(Screen[None]):
         words = counted(self._browser.total, "symbol")
         if self._browser.filter_text:
             words = f"/{self._browser.filter_text} · {self._browser.line_count():,} of {words}"
-        set_subtitle(self._frame, words + (", addresses hidden" if self._hidden else ""))
+        hidden = self._table is not None and self._table.addresses_hidden
+        set_subtitle(self._frame, words + (", addresses hidden" if hidden else ""))
 
     def action_filter(self) -> None:
         """Open the line to type a filter into."""
@@ -115,6 +119,19 @@ class NoModulesScreen(Screen[None]):
     def action_back(self) -> None:
         """Clear the filter."""
         self._browser.filter_text = ""
+        self._caption()
+
+    def action_browser(self) -> None:
+        """Look through all symbols."""
+        hiding = read_hiding(self._machine.host)
+        self.app.push_screen(BrowserScreen(self._machine, self._table, hiding))
+
+    def action_legend(self) -> None:
+        """Say what the letters mean."""
+        self.app.push_screen(LegendScreen())
+
+    def on_symbol_browser_counted(self) -> None:
+        """Tell the number of hits."""
         self._caption()
 
     def action_demo(self) -> None:

@@ -154,7 +154,9 @@ class SymbolBrowser(LineView):
             self._return_to(keep)
         self._shown()
         if self.counting and self.is_mounted:
-            self._search = self.run_worker(self._go_on(), group=f"search-{self.id}", exclusive=True)
+            # Not a coroutine of it: one that the next key cancels before it has begun is
+            # never awaited, which Python complains of.
+            self._search = self.run_worker(self._go_on, group=f"search-{self.id}", exclusive=True)
 
     def _advance(self, number: int) -> None:
         """Look through blocks until there are so many hits or the time of a slice is over."""

@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
+from textual.message import Message
 from textual.widgets import ContentSwitcher
 
 from kmodtui.model.history import Change
@@ -26,6 +27,13 @@ class SymbolsPane(Vertical):
     """Two views in one frame, one at a time."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("symbols")]
+
+    class TableTaken(Message):
+        """There is another reading of the symbol table, or one with addresses."""
+
+        def __init__(self, table: SymbolTable) -> None:
+            super().__init__()
+            self.table = table
 
     def __init__(self) -> None:
         super().__init__(id="symbols", classes="pane")
@@ -102,6 +110,7 @@ class SymbolsPane(Vertical):
         if not self.shows_change:
             self._show_module()
         self._caption()
+        self.post_message(self.TableTaken(table))
 
     def show_addresses(self, table: SymbolTable) -> None:
         """Take over a reading of the same symbols that has their addresses."""
@@ -111,6 +120,7 @@ class SymbolsPane(Vertical):
         if not self.shows_change:
             self._show_module()
         self._caption()
+        self.post_message(self.TableTaken(table))
 
     def show_failure(self, words: str) -> None:
         """Say why there is no reading of the symbol table, as long as there is none."""

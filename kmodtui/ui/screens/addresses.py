@@ -1,0 +1,82 @@
+"""Addresses through the helper: asked for first, because reading them takes root."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Static
+
+from kmodtui.errors import HelperError, KmodtuiError
+from kmodtui.kernel.kallsyms import parse_symbols
+from kmodtui.model.symbols import SymbolTable
+from kmodtui.model.text import clean
+from kmodtui.services.machine import Machine
+from kmodtui.ui.commands import bindings
+from kmodtui.ui.desk import desk
+from kmodtui.ui.widgets.caption import set_subtitle, set_title
+
+WORDS = """\
+The helper reads /proc/kallsyms as root, once, and shows where each symbol lies. \
+Nothing changes in the kernel.
+
+Addresses tell where this kernel was put in memory (KASLR): they are kept on this screen \
+and written nowhere.\
+"""
+
+
+class AddressesDialog(ModalScreen[bool]):
+    """Asks whether root may be used to read addresses."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(b for b in bindings("dialog") if b.id in ("dialog.confirm", "dialog.cancel")),
+    ]
+
+    def __init__(self, privilege: str) -> None:
+        super().__init__()
+        self._privilege = privilege
+
+    def compose(self) -> ComposeResult:
+        """Say what is done, and how root is had."""
+        with Vertical(classes="dialog", id="addresses-dialog") as frame:
+            set_title(frame, "Read the addresses")
+            set_subtitle(frame, "y read · Esc cancel")
+            yield Static(f"{WORDS}\n\n{clean(self._privilege)}", markup=False)
+
+    def action_confirm(self) -> None:
+        """Go on."""
+        self.dismiss(True)
+
+    def action_cancel(self) -> None:
+        """Leave it."""
+        self.dismiss(False)
+
+
+async def with_addresses(screen: Screen[None], machine: Machine) -> SymbolTable | None:
+    """Return the symbols with their addresses, read by the helper if the person agrees.
+
+    What went wrong is told on the screen. For a worker: it waits for a dialog.
+    """
+    try:
+        if machine.root.denied is not None:
+            raise machine.root.denied
+        if not await screen.app.push_screen_wait(AddressesDialog(machine.root_words)):
+            return None
+        channel = await machine.channel(desk(screen).foreground)
+        result = await channel.kallsyms()
+        if not result.ok:
+            raise HelperError(f"The helper could not read /proc/kallsyms: {clean(result.message)}")
+        table = await asyncio.to_thread(parse_symbols, result.data)
+        if table.addresses_hidden:
+            raise HelperError(
+                "Root sees no addresses either.",
+                "kernel.kptr_restrict=2 hides them from everybody.",
+            )
+    except KmodtuiError as error:
+        desk(screen).report(error)
+        return None
+    return table

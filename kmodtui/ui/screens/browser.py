@@ -1,0 +1,226 @@
+"""The browser: every symbol of the kernel and its modules, found as it is typed."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePath
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.widgets import Input, Label
+
+from kmodtui.model.symbol_address import Hiding
+from kmodtui.model.symbol_list import SymbolList
+from kmodtui.model.symbol_query import KERNEL, Facet
+from kmodtui.model.symbols import SymbolTable
+from kmodtui.model.text import counted
+from kmodtui.services.machine import Machine
+from kmodtui.ui.commands import bindings
+from kmodtui.ui.screens.addresses import with_addresses
+from kmodtui.ui.screens.legend import LegendScreen
+from kmodtui.ui.screens.symbol import SymbolDialog
+from kmodtui.ui.typing_ahead import pass_on
+from kmodtui.ui.widgets.caption import set_subtitle, set_title
+from kmodtui.ui.widgets.key_line import KeyLine
+from kmodtui.ui.widgets.line_view import LineView
+from kmodtui.ui.widgets.symbol_browser import SymbolBrowser
+from kmodtui.ui.widgets.too_small import TooSmall
+
+STYLES = Path(__file__).parent.parent.parent / "styles"
+
+SYNTAX = "part of a name · =exact · re:pattern · m:module · t:type · address · name+0x1f/0x40"
+"""What can be typed, as the empty line says it; see `model.symbol_query`."""
+
+
+class SearchInput(Input):
+    """The line; what moves in the list goes there, so that nobody has to leave the line."""
+
+    def __init__(self, browser: SymbolBrowser) -> None:
+        super().__init__(id="search-input", compact=True, select_on_focus=False)
+        self.placeholder = SYNTAX
+        # One that blinks writes to the terminal for as long as it is there.
+        self.cursor_blink = False
+        self._browser = browser
+
+    def on_key(self, event: events.Key) -> None:
+        """Move in the list, open a symbol, or leave the line."""
+        if pass_on(self, event):
+            return
+        actions = {
+            "down": self._browser.action_cursor_down,
+            "up": self._browser.action_cursor_up,
+            "pagedown": self._browser.action_page_down,
+            "pageup": self._browser.action_page_up,
+            "enter": self._browser.action_open_line,
+        }
+        if event.key in actions:
+            event.stop()
+            event.prevent_default()
+            actions[event.key]()
+        elif event.key in ("tab", "shift+tab"):
+            event.stop()
+            event.prevent_default()
+            self.screen.set_focus(self._browser)
+
+
+class BrowserScreen(Screen[None]):
+    """A line to type into, and what it finds below."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("browser")]
+    CSS_PATH: ClassVar[list[str | PurePath]] = [STYLES / "browser.tcss"]
+    AUTO_FOCUS = "#search-input"
+
+    takes_text = True
+    """What is typed before the line has the focus is meant for it all the same."""
+
+    def __init__(
+        self, machine: Machine, table: SymbolTable | None, hiding: Hiding, search: str = ""
+    ) -> None:
+        """Show the symbols of a table; None while it has not been read.
+
+        Args:
+            machine: whose.
+            table: the last reading.
+            hiding: what decides whether addresses are seen.
+            search: what is searched for at first.
+        """
+        super().__init__()
+        self._machine = machine
+        self._table = table
+        self._hiding = hiding
+        self._browser = SymbolBrowser(id="all-symbols")
+        self._browser.show_idle_cursor = True
+        self._input = SearchInput(self._browser)
+        self._input.value = search
+        self._frame = Vertical(classes="pane", id="browser")
+        self._too_small = TooSmall()
+
+    def compose(self) -> ComposeResult:
+        """Line, list, keys."""
+        with Horizontal(id="search"):
+            yield Label(" find: ", markup=False)
+            yield self._input
+        with self._frame:
+            yield self._browser
+        yield KeyLine("browser")
+        yield self._too_small
+
+    def on_mount(self) -> None:
+        """Show what has been read."""
+        self._browser.filter_text = self._input.value
+        self._show()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Say so where not even this fits."""
+        self._too_small.measure(event.size)
+
+    def show_symbols(self, table: SymbolTable) -> None:
+        """Take over a new reading of the symbol table."""
+        self._table = table
+        self._show()
+
+    def _show(self) -> None:
+        if self._table is None:
+            self._browser.show(SymbolList([]), "Reading /proc/kallsyms…")
+        else:
+            symbols = SymbolList.of_table(self._table)
+            self._browser.show(symbols, "/proc/kallsyms is empty: the kernel hides it.")
+            self.run_worker(self._browser.prepare, group="prepare", exclusive=True)
+        self._caption()
+
+    # Searching
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Search as it is typed."""
+        event.stop()
+        self._browser.filter_text = event.value
+
+    def on_symbol_browser_counted(self) -> None:
+        """Tell the number of hits."""
+        self._caption()
+
+    def _caption(self) -> None:
+        view = self._browser
+        set_title(self._frame, "All symbols of /proc/kallsyms")
+        total = counted(view.total, "symbol")
+        words = f"{view.line_count():,}{'+' if view.counting else ''} of {total}"
+        facet = "" if view.facet is Facet.ALL else f"only {view.facet} · "
+        hidden = ""
+        if self._table is not None and self._table.addresses_hidden:
+            hidden = f" · addresses {self._hiding.reason}"
+            if len(hidden) + len(words) + len(facet) > self.size.width - 8:
+                hidden = " · addresses hidden"
+        set_subtitle(self._frame, facet + (words if view.filtered else total) + hidden)
+
+    # Commands
+
+    def action_search(self) -> None:
+        """Go to the line."""
+        self.set_focus(self._input)
+
+    def action_facet(self) -> None:
+        """Show all symbols, functions only, or only what is exported."""
+        self._browser.facet = self._browser.facet.next
+        self._caption()
+
+    def action_only_module(self) -> None:
+        """Keep to the module of the symbol under the cursor, or take that back."""
+        row = self._browser.row_at(self._browser.cursor)
+        if row is not None:
+            self._toggle("m:", f"m:{row.owner or KERNEL}")
+
+    def action_only_type(self) -> None:
+        """Keep to the type letter of the symbol under the cursor, or take that back."""
+        row = self._browser.row_at(self._browser.cursor)
+        if row is not None and row.symbol is not None:
+            self._toggle("t:", f"t:{row.symbol.type}")
+
+    def _toggle(self, prefix: str, word: str) -> None:
+        words = self._input.value.split()
+        kept = [one for one in words if not one.startswith(prefix)]
+        self._input.value = " ".join(kept if word in words else [*kept, word])
+        self._input.cursor_position = len(self._input.value)
+
+    def action_addresses(self) -> None:
+        """Read the addresses through the helper, if the person agrees."""
+        self.run_worker(self._read_addresses, group="addresses", exclusive=True)
+
+    async def _read_addresses(self) -> None:
+        table = await with_addresses(self, self._machine)
+        if table is not None:
+            self.show_symbols(table)
+
+    def on_line_view_opened(self, event: LineView.Opened) -> None:
+        """Show everything about a symbol that was opened in the list."""
+        event.stop()
+        self.action_details()
+
+    def action_details(self) -> None:
+        """Show everything about the symbol under the cursor."""
+        number = self._browser.number_at(self._browser.cursor)
+        if number is not None:
+            located = self._browser.located_at(self._browser.cursor)
+            self.app.push_screen(
+                SymbolDialog(self._machine, self._browser.symbols, number, self._hiding, located)
+            )
+
+    def action_legend(self) -> None:
+        """Say what the letters mean."""
+        self.app.push_screen(LegendScreen())
+
+    def action_back(self) -> None:
+        """Clear what is searched for; with nothing to clear, close."""
+        if self._input.value:
+            self._input.value = ""
+        elif self._browser.facet is not Facet.ALL:
+            self._browser.facet = Facet.ALL
+            self._caption()
+        else:
+            self.dismiss()
+
+    def action_close(self) -> None:
+        """Close."""
+        self.dismiss()

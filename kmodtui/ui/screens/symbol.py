@@ -1,0 +1,192 @@
+"""Everything that is known of one symbol."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import ClassVar
+
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from kmodtui.errors import KmodtuiError
+from kmodtui.kernel.kallsyms import is_pseudo_owner
+from kmodtui.kernel.sysfs import read_sections
+from kmodtui.model.linkage import Place, SymbolDetails
+from kmodtui.model.symbol_address import Hiding, Located, size_of
+from kmodtui.model.symbol_list import SymbolList
+from kmodtui.model.symbols import type_word
+from kmodtui.model.text import clean, counted
+from kmodtui.services.linkage import symbol_details
+from kmodtui.services.machine import Machine
+from kmodtui.ui.commands import bindings
+from kmodtui.ui.desk import desk
+from kmodtui.ui.widgets.caption import set_subtitle, set_title
+
+_PLACES = 6
+"""Places in the module's file that are told; a name like `__func__.7` can have hundreds."""
+
+
+class SymbolDialog(ModalScreen[None]):
+    """One symbol: what the table says at once, then what files and the kernel say."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(b for b in bindings("dialog") if b.id == "dialog.cancel"),
+        ("enter,q", "cancel", "Close"),
+    ]
+
+    def __init__(
+        self,
+        machine: Machine,
+        symbols: SymbolList,
+        number: int,
+        hiding: Hiding,
+        located: Located | None = None,
+    ) -> None:
+        """Tell of the symbol with a number in a list.
+
+        Args:
+            machine: whose symbol it is.
+            symbols: the list.
+            number: its number there.
+            hiding: what decides whether addresses are seen.
+            located: how it contains the place that was searched for; None if none was.
+        """
+        super().__init__()
+        self._machine = machine
+        self._symbols = symbols
+        self._number = number
+        self._row = symbols.row(number)
+        self._hiding = hiding
+        self._located = located
+        self._body = Static("", markup=False)
+
+    def compose(self) -> ComposeResult:
+        """One page in a frame."""
+        with VerticalScroll(classes="dialog", id="symbol-dialog") as frame:
+            symbol = self._row.symbol
+            set_title(frame, f"Symbol {symbol.name if symbol else clean(repr(self._row.line))}")
+            set_subtitle(frame, "Esc: close")
+            yield self._body
+
+    def on_mount(self) -> None:
+        """Show what is known at once, and ask for the rest."""
+        self._show(None, None, "Reading its module's file…")
+        self.run_worker(self._read, group="symbol", exclusive=True)
+
+    async def _read(self) -> None:
+        owner, symbol = self._row.owner, self._row.symbol
+        if symbol is None or (owner and is_pseudo_owner(owner)):
+            self._show(None, None, "")
+            return
+        details = sections = None
+        waiting = ""
+        try:
+            details = await symbol_details(self._machine, owner, symbol.name)
+            if owner:
+                sections = await asyncio.to_thread(read_sections, self._machine.host, owner)
+        except KmodtuiError as error:
+            waiting = str(error)
+        except Exception as error:
+            desk(self).report(error)
+        self._show(details, sections, waiting)
+
+    def action_cancel(self) -> None:
+        """Close."""
+        self.dismiss()
+
+    # The page
+
+    def _show(
+        self, details: SymbolDetails | None, sections: dict[str, int] | None, waiting: str
+    ) -> None:
+        colours = self.app.theme_variables
+        key_style, dim = colours.get("accent", "yellow"), colours.get("dim", "grey50")
+        page = Table.grid(padding=(0, 2), expand=True)
+        page.add_column(no_wrap=True)
+        page.add_column(ratio=1)
+        for label, words in (
+            *self._from_table(),
+            *_from_files(details),
+            *self._sections(sections, known=details is not None),
+        ):
+            page.add_row(Text(label, key_style), Text(clean(words)))
+        for problem in (*(details.problems if details else ()), waiting):
+            if problem:
+                page.add_row("", "")
+                page.add_row("", Text(clean(problem), dim))
+        self._body.update(page)
+
+    def _from_table(self) -> list[tuple[str, str]]:
+        symbol = self._row.symbol
+        if symbol is None:
+            return [("row", repr(self._row.line)[2:-1])]
+        core = not self._row.owner
+        size = size_of(self._symbols, self._number)
+        rows = [
+            ("name", symbol.name),
+            ("type", f"{symbol.type}  {type_word(symbol.type, core=core)}"),
+            ("module", self._row.owner or "none: the kernel itself"),
+            ("address", f"{symbol.address:016x}" if symbol.address else self._no_address()),
+        ]
+        if self._located is not None:
+            of = f" of {self._located.size:#x}" if self._located.size else ""
+            rows.append(("place", f"{self._located.offset:#x}{of} bytes behind its beginning"))
+            if self._located.doubt:
+                rows.append(("", self._located.doubt))
+        if size is not None:
+            rows.append(("size", f"{counted(size, 'byte')} to the next symbol"))
+        same = self._same_name()
+        if same > 1:
+            rows.append(
+                ("name again", f"{counted(same, 'symbol')} of {self._owner} have this name")
+            )
+        return rows
+
+    @property
+    def _owner(self) -> str:
+        return self._row.owner or "the kernel itself"
+
+    def _no_address(self) -> str:
+        if any(self._symbols.row(len(self._symbols) - 1).line[:16].strip(b"0")):
+            return "0, as the kernel tells it"
+        return self._hiding.reason
+
+    def _same_name(self) -> int:
+        name = self._row.line.split(b"\t", 1)[0].split(b" ", 2)[-1] + b"\n"
+        return sum(
+            block.names.count(b"\n" + name) + block.names.startswith(name)
+            for block in self._symbols.blocks
+            if block.owner == self._row.owner
+        )
+
+    def _sections(self, found: dict[str, int] | None, *, known: bool) -> list[tuple[str, str]]:
+        owner = self._row.owner
+        if not owner or not known:
+            return []
+        if found is None:
+            return [("loaded at", f"/sys/module/{owner}/sections is for root only")]
+        told = [f"{name} {address:#x}" for name, address in found.items() if address]
+        return [("loaded at", "  ".join(told) or "hidden by the kernel")]
+
+
+def _from_files(details: SymbolDetails | None) -> list[tuple[str, str]]:
+    if details is None:
+        return []
+    rows = [_place_row(place) for place in details.places[:_PLACES]]
+    if len(details.places) > _PLACES:
+        rows.append(("", f"and {counted(len(details.places) - _PLACES, 'place')} more"))
+    rows.append(("exported", details.export.words if details.export else "no"))
+    if details.export:
+        users = ", ".join(details.importers) or "no module that is loaded"
+        rows.append(("imported by", users))
+    return rows
+
+
+def _place_row(place: Place) -> tuple[str, str]:
+    size = f", {counted(place.size, 'byte')} in the file" if place.size else ""
+    return ("section", f"{place.section or 'none'} + {place.offset:#x}{size}")
