@@ -11,6 +11,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Input, Label
+from textual.worker import Worker
 
 from kmodtui.model.symbol_address import Hiding
 from kmodtui.model.symbol_list import SymbolList
@@ -128,7 +129,9 @@ class BrowserScreen(Screen[None]):
         else:
             symbols = SymbolList.of_table(self._table)
             self._browser.show(symbols, "/proc/kallsyms is empty: the kernel hides it.")
-            self.run_worker(self._browser.prepare, group="prepare", exclusive=True)
+            _: Worker[None] = self.run_worker(
+                self._browser.prepare, group="prepare", exclusive=True
+            )
         self._caption()
 
     # Searching
@@ -186,7 +189,9 @@ class BrowserScreen(Screen[None]):
 
     def action_addresses(self) -> None:
         """Read the addresses through the helper, if the person agrees."""
-        self.run_worker(self._read_addresses, group="addresses", exclusive=True)
+        _: Worker[None] = self.run_worker(
+            self._read_addresses, group="addresses", exclusive=True
+        )
 
     async def _read_addresses(self) -> None:
         table = await with_addresses(self, self._machine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textual.screen import Screen
+from textual.worker import Worker
 
 from kmodtui.kernel.kptr import read_hiding
 from kmodtui.services.machine import Machine
@@ -41,7 +42,9 @@ class Looking(Screen[None]):
 
     def action_addresses(self) -> None:
         """Read the addresses of symbols through the helper, if the person agrees."""
-        self.run_worker(self._read_addresses, group="addresses", exclusive=True)
+        _: Worker[None] = self.run_worker(
+            self._read_addresses, group="addresses", exclusive=True
+        )
 
     async def _read_addresses(self) -> None:
         table = await with_addresses(self, self.machine)

@@ -12,6 +12,7 @@ from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
+from textual.worker import Worker
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.kallsyms import is_pseudo_owner
@@ -76,7 +77,7 @@ class SymbolDialog(ModalScreen[None]):
     def on_mount(self) -> None:
         """Show what is known at once, and ask for the rest."""
         self._show(None, None, "Reading its module's file…")
-        self.run_worker(self._read, group="symbol", exclusive=True)
+        _: Worker[None] = self.run_worker(self._read, group="symbol", exclusive=True)
 
     async def _read(self) -> None:
         owner, symbol = self._row.owner, self._row.symbol
