@@ -4,88 +4,210 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import cast
 
 from kmodtui.errors import HelperDiedError, KmodtuiError
 from kmodtui.kernel.proc_modules import read_modules
-from kmodtui.kernel.system import read_process, read_system
-from kmodtui.model.explain import Explanation, Facts, explain, explain_error
-from kmodtui.model.modules import ModuleState
-from kmodtui.model.plan import Plan
-from kmodtui.privileged.client import LogSink
+from kmodtui.kernel.sysfs import read_parameters
+from kmodtui.model.explain import Explanation, Kind, Operation, explain, explain_error
+from kmodtui.model.explain_change import explain_blacklist, explain_parameter
+from kmodtui.model.modprobe_rules import RuleKind
+from kmodtui.model.modules import ModuleState, canonical
+from kmodtui.model.plan import BLACKLIST_FILE, Command, Plan, Verb
+from kmodtui.model.text import counted
+from kmodtui.privileged.channel import HelperChannel, LogSink
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.privileged.protocol import Result, ResultCode
+from kmodtui.services.facts import read_facts
 from kmodtui.services.machine import Machine
+from kmodtui.services.undoing import read_before, remember
 
 log = logging.getLogger("kmodtui")
 
+Answered = list[tuple[Command, Result]]
+
 
 async def perform(
-    machine: Machine, plan: Plan, foreground: Foreground, on_log: LogSink
+    machine: Machine, plan: Plan, foreground: Foreground, on_log: LogSink, *, digest: str = ""
 ) -> Explanation:
     """Carry a plan out and return what came of it, as the kernel shows it afterwards.
 
     A refusal is an explanation like any other, whoever it comes from: the
-    kernel, sudo, or a helper that died.
+    kernel, sudo, or a helper that died. What has really changed is noted down in
+    `machine.done`, to be taken back.
+
+    Args:
+        machine: whose kernel is changed.
+        plan: what is to be done.
+        foreground: gives the terminal to whoever asks for a password.
+        on_log: takes the kernel's log as it comes.
+        digest: SHA-256 of the file that was confirmed, where one is to be inserted.
     """
-    operation: Literal["load", "unload"] = "load" if plan.verb == "load" else "unload"
-    log.info("%s: %s", operation, " ".join(plan.command))
+    if not plan.commands:
+        return Explanation("Nothing was done", plan.refused or "There is nothing to do.")
+    log.info("%s: %s", plan.verb, "; ".join(plan.command_lines))
+    before = await asyncio.to_thread(read_before, machine, plan)
+    answered: Answered = []
+    died: HelperDiedError | None = None
     try:
         channel = await machine.channel(foreground)
-        if operation == "load":
-            result = await channel.load(plan.target, plan.parameters, on_log)
-        else:
-            result = await channel.unload((plan.target,), on_log)
+        for request in requests(plan):
+            result = await _ask(channel, plan, request, on_log, digest)
+            judged = await asyncio.to_thread(_judged, machine, request, result)
+            answered.append((request, judged))
+            log.info("%s, exit %s, errno %s", judged.code, judged.exit, judged.errno)
+            if not judged.ok:
+                break
     except HelperDiedError as error:
         log.warning("the helper died", exc_info=error)
-        return await _after_death(machine, plan, operation, error)
+        died = error
     except KmodtuiError as error:
         log.info("%s: %s", error.title, error)
-        return explain_error(operation, (plan.target,), error)
-    facts = await asyncio.to_thread(_facts, machine, plan)
-    result = _judged(plan, result, facts)
-    log.info("%s: %s, exit %s, errno %s", operation, result.code, result.exit, result.errno)
-    return explain(operation, (plan.target,), result, facts)
+        if not answered:
+            return explain_error(plan.verb.value, plan.targets, error)
+        died = HelperDiedError(error.message, error.hint)
+    await asyncio.to_thread(remember, machine, plan, before, answered)
+    if died is not None:
+        return await asyncio.to_thread(_after_death, machine, plan, died)
+    return await asyncio.to_thread(_told, machine, plan, answered)
 
 
-def _judged(plan: Plan, result: Result, facts: Facts) -> Result:
-    """Return the result, not called a success where the kernel shows none."""
-    module = facts.loaded.get(plan.target)
-    live = module is not None and module.state is ModuleState.LIVE
-    happened = live if plan.verb == "load" else module is None
-    if result.ok and not happened:
-        return replace(result, ok=False, code=ResultCode.NOT_DONE)
-    return result
+def requests(plan: Plan) -> tuple[Command, ...]:
+    """Return what the helper is asked for, one after the other.
+
+    What it can do in one go it is asked for in one go: it unloads in order and stops at the
+    first that stays, and before a reload it looks whether the module could be loaded again.
+    """
+    if plan.verb is Verb.RELOAD and [c.verb for c in plan.commands] == [Verb.UNLOAD, Verb.LOAD]:
+        away, back = plan.commands
+        if away.names == back.names and len(away.names) == 1:
+            return (Command(Verb.RELOAD, away.names, back.parameters),)
+    joined: list[Command] = []
+    for command in plan.commands:
+        together = command.verb in (Verb.UNLOAD, Verb.BLACKLIST, Verb.UNBLACKLIST)
+        if joined and together and joined[-1].verb is command.verb:
+            joined[-1] = replace(joined[-1], names=(*joined[-1].names, *command.names))
+        else:
+            joined.append(command)
+    return tuple(joined)
 
 
-async def _after_death(
-    machine: Machine, plan: Plan, operation: Literal["load", "unload"], error: HelperDiedError
-) -> Explanation:
+async def _ask(
+    channel: HelperChannel, plan: Plan, request: Command, on_log: LogSink, digest: str
+) -> Result:
+    names, parameters = request.names, request.parameters
+    match request.verb:
+        case Verb.LOAD:
+            return await channel.load(names[0], parameters, on_log)
+        case Verb.UNLOAD:
+            return await channel.unload(names, on_log)
+        case Verb.RELOAD:
+            return await channel.reload(names[0], parameters, on_log)
+        case Verb.INSERT:
+            return await channel.insert(plan.target, names[0], digest, parameters, on_log)
+        case Verb.SET:
+            key, _, value = parameters[0].partition("=")
+            return await channel.write_parameter(names[0], key, value)
+        case Verb.BLACKLIST:
+            return await channel.blacklist(names)
+        case _:
+            return await channel.unblacklist(names)
+
+
+# --- what the kernel shows ----------------------------------------------------------------
+
+
+def _judged(machine: Machine, request: Command, result: Result) -> Result:
+    """Return the result, not called a success where the system shows none."""
+    if not result.ok:
+        return result
+    match request.verb:
+        case Verb.SET:
+            return _reread(machine, request, result)
+        case Verb.BLACKLIST | Verb.UNBLACKLIST:
+            rules = machine.config().of(RuleKind.BLACKLIST)
+            named = {rule.name for rule in rules if rule.file == BLACKLIST_FILE}
+            wanted = request.verb is Verb.BLACKLIST
+            happened = all((canonical(name) in named) is wanted for name in request.names)
+        case Verb.UNLOAD:
+            table = read_modules(machine.host).by_name
+            happened = not any(canonical(name) in table for name in request.names)
+        case _:
+            table = read_modules(machine.host).by_name
+            module = table.get(canonical(result.subject or request.names[0]))
+            happened = module is not None and module.state is ModuleState.LIVE
+    return result if happened else replace(result, ok=False, code=ResultCode.NOT_DONE)
+
+
+def _reread(machine: Machine, request: Command, result: Result) -> Result:
+    """Return the result with the value that is shown now, whatever the helper says."""
+    key = request.parameters[0].partition("=")[0]
+    shown = {p.name: p.value for p in read_parameters(machine.host, request.names[0])}
+    value = shown.get(key)
+    return replace(result, after={**result.after, key: value}) if value is not None else result
+
+
+def _after_death(machine: Machine, plan: Plan, error: HelperDiedError) -> Explanation:
     """Say what the kernel shows now: the helper is gone, what it began may have happened."""
-    there = plan.target in await machine.loaded_names()
-    now = f"{plan.target} is {'loaded' if there else 'not loaded'} now."
-    told = explain_error(operation, (plan.target,), error)
-    return replace(told, cause=f"{told.cause} {now}")
-
-
-def _facts(machine: Machine, plan: Plan) -> Facts:
-    """Read what an explanation may need. Reads files: not for the event loop."""
-    system = read_system(machine.host)
-    index = machine.index_now()
-    try:
-        info = machine.module_info(plan.target)
-    except KmodtuiError:
-        info = None
-    return Facts(
-        release=machine.release,
-        loaded=read_modules(machine.host).by_name,
-        available=index.names if index else (),
-        index_found=index is not None,
-        parameters={p.name: p.type for p in info.parameters} if info else {},
-        wanted_devices=info.aliases if info else (),
-        modules_disabled=system.modules_disabled == 1,
-        lockdown=system.lockdown or "",
-        command_line=system.cmdline or "",
-        in_user_namespace=read_process().initial_user_namespace is False,
+    told = explain_error(plan.verb.value, plan.targets, error)
+    table = read_modules(machine.host).by_name
+    now = "".join(
+        f" {name} is {'loaded' if name in table else 'not loaded'} now." for name in plan.targets
     )
+    if plan.verb is Verb.SET:
+        shown = {p.name: p.value for p in read_parameters(machine.host, plan.target)}
+        keys = [word.partition("=")[0] for word in plan.parameters]
+        now = "".join(f" {key} is {shown[key]} now." for key in keys if shown.get(key) is not None)
+    elif plan.verb in (Verb.BLACKLIST, Verb.UNBLACKLIST):
+        now = ""
+    return replace(told, cause=f"{told.cause}{now}")
+
+
+# --- in words -----------------------------------------------------------------------------
+
+
+def _told(machine: Machine, plan: Plan, answered: Answered) -> Explanation:
+    request, result = answered[-1]
+    name = canonical(result.subject or plan.target)
+    facts = read_facts(machine, plan, name, [result for _, result in answered])
+    if plan.verb is Verb.SET:
+        return _together(
+            [explain_parameter(c.names[0], c.parameters[0], r, facts) for c, r in answered]
+        )
+    if plan.verb in (Verb.BLACKLIST, Verb.UNBLACKLIST):
+        back = plan.verb is Verb.UNBLACKLIST
+        return explain_blacklist(request.names, result, facts, back=back)
+    operation = cast("Operation", plan.verb.value)
+    if result.ok:
+        whole = replace(
+            result,
+            log=tuple(record for _, each in answered for record in each.log),
+            output="".join(each.output for _, each in answered),
+            took=sum(each.took for _, each in answered),
+        )
+        return explain(operation, plan.targets, whole, facts)
+    names = (plan.target,) if request.verb is Verb.INSERT else request.names
+    if plan.verb is Verb.INSERT and request.verb is Verb.LOAD:
+        operation = "load"  # something that the file needs
+    told = explain(operation, names, result, facts)
+    done = [name for command, each in answered if each.ok for name in command.names]
+    if done and plan.verb is not Verb.RELOAD:
+        past = "unloaded" if plan.verb is Verb.UNLOAD else "loaded"
+        told = replace(told, cause=f"{told.cause} Before that, {', '.join(done)} was {past}.")
+    return told
+
+
+def _together(told: Sequence[Explanation]) -> Explanation:
+    """Return several explanations as one: the first that is no plain success gives the title."""
+    if len(told) == 1:
+        return told[0]
+    wrong = next((one for one in told if one.kind is not Kind.DONE), None)
+    shown = tuple(line for one in told for line in one.shown)
+    if wrong is None:
+        title = f"Set {counted(len(told), 'parameter')}"
+        return replace(told[0], title=title, cause="The kernel shows them.", shown=shown)
+    done = sum(one.kind is Kind.DONE for one in told)
+    more = f" {counted(done, 'other parameter')} was set." if done else ""
+    return replace(wrong, cause=f"{wrong.cause}{more}", shown=shown)

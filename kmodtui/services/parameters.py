@@ -9,6 +9,7 @@ from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.sysfs import read_parameters
 from kmodtui.model.live_module import ParameterValue
+from kmodtui.model.modprobe_rules import option_words
 from kmodtui.model.module_info import Parameter
 from kmodtui.model.modules import canonical
 from kmodtui.model.parameters import FormParameter, Setting, key_of, told_default
@@ -24,10 +25,13 @@ async def read_form(machine: Machine, name: str) -> tuple[FormParameter, ...]:
     Raises:
         KmodtuiError: neither its file nor the kernel tells any.
     """
-    return await asyncio.to_thread(_read, machine, canonical(name))
+    return await asyncio.to_thread(read_form_now, machine, name)
 
 
-def _read(machine: Machine, name: str) -> tuple[FormParameter, ...]:
+def read_form_now(machine: Machine, name: str) -> tuple[FormParameter, ...]:
+    """Return the same, reading in this thread."""
+    name = canonical(name)
+    settings = _settings(machine, name)
     now = {key_of(value.name): value for value in read_parameters(machine.host, name)}
     try:
         declared = machine.module_info(name).parameters
@@ -39,9 +43,19 @@ def _read(machine: Machine, name: str) -> tuple[FormParameter, ...]:
     others = tuple(Parameter(v.name, "", "") for key, v in now.items() if key not in known)
     loaded = name in read_modules(machine.host).by_name
     return tuple(
-        _gathered(parameter, now.get(key_of(parameter.name)), {}, loaded)
+        _gathered(parameter, now.get(key_of(parameter.name)), settings, loaded)
         for parameter in (*declared, *others)
     )
+
+
+def _settings(machine: Machine, name: str) -> Settings:
+    found: dict[str, list[Setting]] = {}
+    for option in machine.config().options(name):
+        for word in option_words(option.text):
+            key, equals, value = word.partition("=")
+            told = Setting(value.strip('"') if equals else "1", option.source)
+            found.setdefault(key_of(key), []).append(told)
+    return {key: tuple(settings) for key, settings in found.items()}
 
 
 def _gathered(

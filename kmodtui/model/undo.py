@@ -1,0 +1,138 @@
+"""What was changed through kmodtui, and what takes it back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from kmodtui.model.intent import Intent
+from kmodtui.model.plan import Action, Plan, Step, Verb
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One change that was made.
+
+    Attributes:
+        words: what it was: `load of btrfs`.
+        back: what takes it back, in order; all of one verb.
+    """
+
+    words: str
+    back: tuple[Intent, ...]
+
+
+def loaded(words: str, came: Sequence[str]) -> Done | None:
+    """Return how to take a load back: everything that came goes, the newest first.
+
+    Args:
+        words: what was done.
+        came: modules that were not there before and are now, the kernel's order.
+    """
+    return Done(words, (Intent(Verb.UNLOAD, tuple(came)),)) if came else None
+
+
+def unloaded(
+    words: str,
+    targets: Collection[str],
+    went: Sequence[str],
+    given: Mapping[str, tuple[str, ...]],
+    brought: Collection[str],
+) -> Done | None:
+    """Return how to take an unload back: everything that went comes, with its parameters.
+
+    Args:
+        words: what was done.
+        targets: the modules that were asked for.
+        went: modules that were there before and are not now, the kernel's order.
+        given: what each has to be given to be as it was.
+        brought: modules that the load of a target brings by itself.
+    """
+    # The kernel lists the newest first, and what is needed was there before its user.
+    back = tuple(
+        Intent(Verb.LOAD, (name,), given.get(name, ()))
+        for name in reversed(went)
+        if name in targets or name not in brought or given.get(name)
+    )
+    return Done(words, back) if back else None
+
+
+def set_back(words: str, writes: Iterable[tuple[str, str, str]]) -> Done | None:
+    """Return how to take back what was written.
+
+    Args:
+        words: what was done.
+        writes: module, parameter, and the value before, in the order of the writing.
+    """
+    back = tuple(
+        Intent(Verb.SET, (module,), (f"{parameter}={was}",)) for module, parameter, was in writes
+    )
+    return Done(words, tuple(reversed(back))) if back else None
+
+
+def reloaded(words: str, given: Mapping[str, tuple[str, ...]]) -> Done | None:
+    """Return how to take a reload back: another one, with what each module was given before."""
+    back = tuple(Intent(Verb.RELOAD, (name,), words) for name, words in given.items())
+    return Done(words, back) if back else None
+
+
+def blacklisted(words: str, names: Iterable[str], *, back: bool = False) -> Done:
+    """Return how to take back a blacklisting, or the taking back of one."""
+    verb = Verb.BLACKLIST if back else Verb.UNBLACKLIST
+    return Done(words, tuple(Intent(verb, (name,)) for name in names))
+
+
+_NOUNS = {
+    Verb.LOAD: "load",
+    Verb.UNLOAD: "unload",
+    Verb.RELOAD: "reload",
+    Verb.INSERT: "insertion",
+    Verb.BLACKLIST: "blacklisting",
+    Verb.UNBLACKLIST: "taking off the blacklist",
+}
+
+
+def words_of(plan: Plan) -> str:
+    """Return what a plan is, for the list of what can be taken back."""
+    if plan.verb is Verb.SET:
+        keys = (word.partition("=")[0] for word in plan.parameters)
+        return f"change of {', '.join(keys)} of {plan.subject}"
+    return f"{_NOUNS[plan.verb]} of {plan.subject}"
+
+
+def merged(plans: Sequence[Plan]) -> Plan:
+    """Return several plans of one verb as one, in their order.
+
+    A step that an earlier plan takes is not taken again. One that cannot be done makes
+    them all refused, so that nothing is left half done.
+    """
+    first, *others = plans
+    if not others:
+        return first
+    steps: dict[tuple[Action, str, tuple[str, ...]], Step] = {}
+    changed: set[str] = set()
+    for plan in plans:
+        for step in plan.steps:
+            if step.action is Action.SKIP and step.module in changed:
+                continue
+            key = (step.action, step.module, tuple(o.text for o in step.options))
+            if step.action in (Action.INSMOD, Action.RMMOD):
+                key = (step.action, step.module, ())
+            steps.setdefault(key, step)
+            if step.action.changes:
+                changed.add(step.module)
+    refused = " ".join(dict.fromkeys(plan.refused for plan in plans if plan.refused))
+    return replace(
+        first,
+        targets=tuple(dict.fromkeys(name for plan in plans for name in plan.targets)),
+        steps=tuple(steps.values()),
+        commands=() if refused else tuple(c for plan in plans for c in plan.commands),
+        stays={
+            name: why for plan in plans for name, why in plan.stays.items() if name not in changed
+        },
+        warnings=tuple(dict.fromkeys(words for plan in plans for words in plan.warnings)),
+        refused=refused,
+        remedy=" ".join(dict.fromkeys(plan.remedy for plan in plans if plan.remedy)),
+        blocked_by=tuple(dict.fromkeys(name for plan in plans for name in plan.blocked_by)),
+        parameters=tuple(word for plan in plans for word in plan.parameters),
+    )

@@ -1,0 +1,103 @@
+"""From what a person wants to a plan, with who would notice: mounts, interfaces, one's own session.
+
+The steps are worked out in `model.plan_*`; here the system is looked at for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+
+from kmodtui.errors import PlanError
+from kmodtui.kernel.proc_modules import read_modules
+from kmodtui.kernel.sysfs import read_parameters
+from kmodtui.kernel.usage import read_usage
+from kmodtui.model.intent import Intent
+from kmodtui.model.modprobe_rules import RuleKind
+from kmodtui.model.modules import canonical
+from kmodtui.model.parameters import key_of
+from kmodtui.model.plan import Action, Plan, Verb
+from kmodtui.model.plan_change import plan_blacklist, plan_set, plan_unblacklist
+from kmodtui.model.undo import merged
+from kmodtui.model.usage import Usage, holder_words, unload_warnings
+from kmodtui.services.machine import Machine
+
+
+async def plan_for(machine: Machine, intents: Sequence[Intent]) -> Plan:
+    """Return what would be done now, as one plan, for wishes of one kind.
+
+    Raises:
+        KmodtuiError: it cannot be planned; the message says why.
+    """
+    return await asyncio.to_thread(plan_now, machine, intents)
+
+
+def plan_now(machine: Machine, intents: Sequence[Intent]) -> Plan:
+    """Return the same, reading in this thread."""
+    plan = merged([part for intent in intents for part in _parts(machine, intent)])
+    return _with_usage(machine, plan)
+
+
+def _parts(machine: Machine, intent: Intent) -> list[Plan]:
+    match intent.verb:
+        case Verb.SET:
+            return [_set(machine, intent.names[0], word) for word in intent.parameters]
+        case Verb.BLACKLIST:
+            config, table = machine.config(), read_modules(machine.host)
+            names = map(canonical, intent.names)
+            return [plan_blacklist(name, config.blacklisted(name), table) for name in names]
+        case Verb.UNBLACKLIST:
+            rules = machine.config().of(RuleKind.BLACKLIST)
+            return [
+                plan_unblacklist(name, [rule for rule in rules if rule.name == name])
+                for name in map(canonical, intent.names)
+            ]
+        case _:
+            return [machine.plan_now(intent.verb, intent.names, intent.parameters)]
+
+
+def _set(machine: Machine, name: str, word: str) -> Plan:
+    key, _, value = word.partition("=")
+    if name not in read_modules(machine.host).by_name:
+        raise PlanError(f"{name} is not loaded any more.", "Somebody else has unloaded it.")
+    now = {key_of(shown.name): shown for shown in read_parameters(machine.host, name)}
+    shown = now.get(key_of(key))
+    if shown is None:
+        raise PlanError(
+            f"The kernel shows no parameter {key} of {name}.", f"Reload {name} to set it."
+        )
+    if not shown.writable:
+        raise PlanError(
+            f"{key} of {name} is only taken when {name} is loaded.", f"Reload {name} to set it."
+        )
+    return plan_set(name, shown.name, value, shown.value or "")
+
+
+# --- who would notice -------------------------------------------------------------------------
+
+
+def usage_of(machine: Machine, modules: Sequence[str]) -> Usage:
+    """Return who uses modules beside other modules. Reads many files: not for the event loop."""
+    index = machine.index_now()
+    # Only on this machine itself is one connected through an interface of the machine.
+    here = machine.host.live and not machine.host.badge
+    connection = os.environ.get("SSH_CONNECTION", "") if here else ""
+    resolve = index.resolve if index else lambda _: ()
+    return read_usage(machine.host, modules, resolve, connection)
+
+
+def _with_usage(machine: Machine, plan: Plan) -> Plan:
+    """Return a plan that unloads, with what holds its modules and what goes away with them."""
+    if plan.verb not in (Verb.UNLOAD, Verb.RELOAD):
+        return plan
+    gone = [step.module for step in plan.steps if step.action is Action.RMMOD]
+    modules = list(dict.fromkeys((*gone, *plan.targets, *plan.blocked_by)))
+    usage = usage_of(machine, modules)
+    warnings = (*unload_warnings(usage, gone), *plan.warnings)
+    refused = plan.refused
+    if refused:
+        held = (holder_words(usage, name) for name in (*plan.targets, *plan.blocked_by))
+        refused = " ".join((refused, *filter(None, held)))
+    return replace(plan, warnings=warnings, refused=refused)
