@@ -61,6 +61,8 @@ CONTEXTS = {
     "browser": "In the browser of all symbols",
     "dialog": "In a dialog",
     "form": "In the form of parameters",
+    "linkage": "In the linkage of a module",
+    "check": "In the check of a file",
     "barren": "Where the kernel has no modules",
 }
 """Contexts in the order of the help screen, in words."""
@@ -150,6 +152,13 @@ COMMANDS: tuple[Command, ...] = (
         "turn_tree",
         "Direction",
         "Turn the dependency tree round: needs, or needed by",
+    ),
+    Command(
+        "dashboard.linkage",
+        ("o",),
+        "linkage",
+        "Linkage",
+        "Show which symbols a module takes from others and gives to them",
     ),
     Command(
         "dashboard.symbol_view",
@@ -303,6 +312,28 @@ COMMANDS: tuple[Command, ...] = (
         "Keep or not",
         "Before a reload: give nothing to the module, or what it has now",
     ),
+    Command(
+        "linkage.filter",
+        ("slash",),
+        "filter",
+        "Filter",
+        "Show only the symbols that contain a text",
+        footer=True,
+    ),
+    Command("linkage.fold", ("space",), "fold", "Fold", "Unfold or fold the symbols", footer=True),
+    Command(
+        "linkage.follow",
+        ("o",),
+        "follow",
+        "Follow",
+        "Show the linkage of the module that the cursor is at",
+        footer=True,
+    ),
+    Command(
+        "linkage.back", ("escape", "q"), "back", "Close", "Clear the filter, or close", footer=True
+    ),
+    Command("check.fold", ("space",), "fold", "Fold", "Unfold or fold the finding", footer=True),
+    Command("check.back", ("escape", "q"), "back", "Close", "Close the check", footer=True),
     Command("barren.demo", ("d",), "demo", "Demo", "Open a recorded Debian system", footer=True),
     Command(
         "barren.filter",

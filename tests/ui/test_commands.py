@@ -20,7 +20,9 @@ from kmodtui.ui.commands import (
     key_words,
 )
 from kmodtui.ui.screens.browser import BrowserScreen
+from kmodtui.ui.screens.check import CheckScreen
 from kmodtui.ui.screens.dashboard import DashboardScreen
+from kmodtui.ui.screens.linkage import LinkageScreen
 from kmodtui.ui.screens.load import LoadDialog
 from kmodtui.ui.screens.no_modules import NoModulesScreen
 from kmodtui.ui.screens.parameters import ParameterForm
@@ -42,6 +44,8 @@ PLACES: dict[str, tuple[type[DOMNode], ...]] = {
     "browser": (BrowserScreen,),
     "dialog": (PlanDialog,),
     "form": (ParameterForm,),
+    "linkage": (LinkageScreen,),
+    "check": (CheckScreen,),
     "barren": (NoModulesScreen,),
 }
 """The classes that hold the keys of a context."""

@@ -12,7 +12,9 @@ from kmodtui.ui.screens.addresses import with_addresses
 from kmodtui.ui.screens.browser import BrowserScreen
 from kmodtui.ui.screens.help import HelpScreen
 from kmodtui.ui.screens.legend import LegendScreen
+from kmodtui.ui.screens.linkage import LinkageScreen
 from kmodtui.ui.widgets.symbols_pane import SymbolsPane
+from kmodtui.ui.widgets.tree_pane import TreePane
 
 
 class Looking(Screen[None]):
@@ -54,6 +56,13 @@ class Looking(Screen[None]):
     def action_legend(self) -> None:
         """Say what the letters mean."""
         self.app.push_screen(LegendScreen())
+
+    def action_linkage(self) -> None:
+        """Show the symbols of the module; in the tree, those between the cursor's two modules."""
+        tree = self.query_one(TreePane)
+        user, giver = tree.edge if tree.has_focus_within else (self.selected_module, "")
+        if user is not None:
+            self.app.push_screen(LinkageScreen(self.machine, user, giver))
 
     def action_help(self) -> None:
         """Show every key."""

@@ -74,6 +74,18 @@ class TreePane(Vertical):
         self.downwards = not self.downwards
         self._build()
 
+    @property
+    def edge(self) -> tuple[str | None, str]:
+        """The module whose line the cursor is on and who it is joined to: user, then giver.
+
+        Of the root it is the module alone.
+        """
+        node = self._tree.cursor_node
+        if node is None or node.parent is None or not node.data or not node.parent.data:
+            return self._module, ""
+        inner, outer = node.data, node.parent.data
+        return (outer, inner) if self.downwards else (inner, outer)
+
     def _neighbours(self, name: str) -> tuple[str, ...]:
         return (self._needs if self.downwards else self._users)(name)
 
