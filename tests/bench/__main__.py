@@ -15,10 +15,11 @@ from pathlib import Path
 
 from tests.bench.interleaved import Comparison
 from tests.bench.machine import unpack_machine
+from tests.bench.plans import alias_lookup, all_plans
 from tests.bench.start import first_row, list_as_json
 from tests.bench.symbols import symbols_after_a_load
 
-MEASUREMENTS = (symbols_after_a_load, list_as_json, first_row)
+MEASUREMENTS = (symbols_after_a_load, list_as_json, first_row, all_plans, alias_lookup)
 
 
 def main(rounds: int) -> int:
