@@ -11,6 +11,7 @@ import asyncio
 import errno
 import json
 import os
+import re
 import time
 from typing import Any
 
@@ -33,6 +34,9 @@ DURATION = {
 }
 """Seconds that a module spends at each point, at pace 1: about what a real machine takes."""
 
+_GLANCE = 0.1  # seconds between looks at what is waited for
+_NAME_IN_FILE = re.compile(rb"\0name=([A-Za-z0-9_]+)\0")
+
 
 class SimulatedMachine(helper.Machine):
     """The simulated machine as the helper sees it."""
@@ -40,26 +44,40 @@ class SimulatedMachine(helper.Machine):
     def __init__(self, kernel: SimulatedKernel) -> None:
         super().__init__(str(kernel.folder.root), kernel.release)
         self._kernel = kernel
+        os.makedirs(self.root + "/etc/modprobe.d", exist_ok=True)
 
     def modprobe(self) -> str:
         """Return where modprobe would be; it is simulated as well."""
         return PATH
 
-    def show_depends(self, modprobe: str, name: str) -> helper.Ended:  # noqa: ARG002
-        """Return the simulated modprobe's plan; it has no install rules to follow."""
-        return helper.Ended(0, self._kernel.modprobe.show_depends(name))
+    def run(self, command: list[str]) -> helper.Ended:
+        """Return the simulated modprobe's plan, which has no install rules to follow."""
+        return helper.Ended(0, self._kernel.modprobe.show_depends(command[-1]))
 
-    def write_parameter(self, name: str, key: str, value: str) -> str:
-        """Write what the kernel would show of the value; OSError where it would refuse."""
+    def write_parameter(self, name: str, key: str, value: str) -> helper.Outcome:
+        """Write what the kernel would show of the value; refuse where it would refuse."""
         path = f"{self.root}/sys/module/{name}/parameters/{key}"
-        if not os.stat(path).st_mode & 0o222:
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
         recorded = self._kernel.recording(name)
+        kind = recorded.parameter_types.get(key, "") if recorded else ""
         try:
-            shown = shown_value(recorded.parameter_types.get(key, "") if recorded else "", value)
+            if os.path.exists(path) and not os.stat(path).st_mode & 0o222:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+            value = shown_value(kind, value)
         except RefusedValueError as refusal:
-            raise OSError(refusal.errno, os.strerror(refusal.errno)) from None
-        return super().write_parameter(name, key, f"{shown}\n")
+            return helper.Outcome("failed", os.strerror(refusal.errno), refusal.errno)
+        except PermissionError as refusal:
+            return helper.outcome_of(refusal)
+        return super().write_parameter(name, key, f"{value}\n")
+
+    def init_module(self, image: bytes, parameters: bytes) -> None:
+        """Insert the module that a recorded file is of; the kernel knows no others."""
+        found = _NAME_IN_FILE.search(image)
+        name = found[1].decode("ascii") if found else ""
+        if self._kernel.recording(name) is None:
+            raise OSError(errno.ENOEXEC, os.strerror(errno.ENOEXEC))
+        number = at_once(self._kernel.insert(name, parameters.decode().split()))
+        if number:
+            raise OSError(number, os.strerror(number))
 
     def check_trusted(self, status: os.stat_result, path: str) -> None:
         """Trust the recording, which belongs to whoever runs the demo."""
@@ -80,6 +98,7 @@ class SimulatedHelper:
         self._pace = pace
         self._lines: asyncio.Queue[bytes] = asyncio.Queue()
         self._jobs: set[asyncio.Task[None]] = set()
+        self._stopped: set[int] = set()
         self._open = True
         hello = {
             "protocol": helper.PROTOCOL,
@@ -127,47 +146,75 @@ class SimulatedHelper:
             request = helper.parse(line)
             number = request["id"]
             helper.check_fields(request)
-            listed = request["names"] if "names" in request else [request["name"]]
-            names = helper.checked_names(listed)
-            told = {"before": self._states(names), "subject": names[0]}
-            outcome = await self._operate(request, names, told)
+            asked = helper.Asked(
+                self._machine, request, lambda more: self._say({"id": number, **more})
+            )
+            told = {"before": self._machine.states(asked.names), "output": ""}
+            outcome = await self._operate(asked, told)
         except helper.FAILURES as error:
-            outcome = helper.broken_off(error)
-            told = {"subject": getattr(error, "subject", "")}
+            outcome = helper.outcome_of(error)
+            told = {}
         else:
-            told["after"] = self._states(names)
+            told["after"] = self._machine.states(asked.names)
         took = round(time.monotonic() - began, 3)
-        self._say({"id": number, "result": {**told, **outcome.told(), "took": took}})
+        self._say({"id": number, "result": {**told, "took": took, **outcome.told()}})
 
-    async def _operate(
-        self, request: dict[str, Any], names: list[str], told: dict[str, Any]
-    ) -> helper.Outcome:
+    async def _operate(self, asked: helper.Asked, told: dict[str, Any]) -> helper.Outcome:
         """Do what was asked as the helper would, noting down in `told` what was run."""
-        steps = helper.OPERATIONS[request["op"]].begin(self._machine, names, request)
-        told["output"] = ""
-        try:
-            step = next(steps)
-            while True:
-                told["subject"], told["command"] = step
-                ran = await self._in_time(self._kernel.modprobe.run(step[1]), request["id"])
+        operation = asked.fields["op"]
+        if operation == "stop":
+            self._stopped.add(asked.fields["request"])
+        if operation in ("stop", "idle"):
+            return helper.Outcome("done")
+        log = _Log(self._kernel, asked, whole=operation == "log")
+        steps = helper.OPERATIONS[operation].begin(asked)
+        sent: helper.Ended | helper.Outcome | None = None
+        while True:
+            try:
+                step = steps.send(sent)
+            except StopIteration as end:
+                log.tell()
+                outcome: helper.Outcome = end.value
+                return outcome
+            if isinstance(step, helper.Pause):
+                sent = None
+                if await self._stops(asked, step.seconds, log):
+                    return helper.Outcome("stopped", "It was not waited for any longer.")
+                continue
+            told["subject"] = step.subject
+            if isinstance(step, helper.Work):
+                try:
+                    sent = step.do()
+                except helper.FAILURES as error:
+                    sent = helper.outcome_of(error)
+            else:
+                told["command"] = step.command
+                ran = await self._in_time(self._kernel.modprobe.run(step.command), log)
                 told["exit"] = ran.exit
                 told["output"] += ran.output
-                step = steps.send(helper.Ended(ran.exit, ran.output))
-        except StopIteration as end:
-            outcome: helper.Outcome = end.value
-            return outcome
+                sent = helper.Ended(ran.exit, ran.output)
 
-    async def _in_time(self, run: Run, number: int) -> Outcome:
+    async def _stops(self, asked: helper.Asked, seconds: float, log: _Log) -> bool:
+        """Wait, telling what the kernel logs meanwhile; return whether a request stopped it."""
+        until = time.monotonic() + seconds
+        while asked.fields["id"] not in self._stopped:
+            log.tell()
+            left = until - time.monotonic()
+            if left <= 0:
+                return False
+            await asyncio.sleep(min(_GLANCE, left))
+        return True
+
+    async def _in_time(self, run: Run, log: _Log) -> Outcome:
         """Let modprobe take its time, telling what the kernel logs meanwhile."""
-        told = len(self._kernel.log)
         while True:
             try:
                 moment = next(run)
             except StopIteration as end:
-                self._tell_log(number, told)
                 outcome: Outcome = end.value
                 return outcome
-            told = self._tell_log(number, told)
+            finally:
+                log.tell()
             try:
                 await asyncio.sleep(self._pace * DURATION[moment.point])
             except asyncio.CancelledError:
@@ -175,11 +222,18 @@ class SimulatedHelper:
                 at_once(run)
                 raise
 
-    def _tell_log(self, number: int, told: int) -> int:
-        for record in self._kernel.log[told:]:
-            fields = {name: getattr(record, name) for name in ("seq", "usec", "level", "text")}
-            self._say({"id": number, "log": fields})
-        return len(self._kernel.log)
 
-    def _states(self, names: list[str]) -> dict[str, str | None]:
-        return {name: self._kernel.state(name) for name in names}
+class _Log:
+    """The simulated kernel's log for one request: all of it, or from now on."""
+
+    def __init__(self, kernel: SimulatedKernel, asked: helper.Asked, *, whole: bool) -> None:
+        self._kernel = kernel
+        self._asked = asked
+        self._told = 0 if whole else len(kernel.log)
+
+    def tell(self) -> None:
+        """Tell the records that have come."""
+        for record in self._kernel.log[self._told :]:
+            fields = {name: getattr(record, name) for name in ("seq", "usec", "level", "text")}
+            self._asked.tell({"log": fields})
+        self._told = len(self._kernel.log)

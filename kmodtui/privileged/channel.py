@@ -75,7 +75,7 @@ class HelperChannel(Protocol):
         Args:
             names: of loaded modules.
             on_log: see `LogSink`.
-            wait: seconds, up to 3600, that references to each of them may take to go.
+            wait: seconds, up to 3600, until which references to them may take to go.
         """
         ...
 

@@ -7,6 +7,7 @@ with (arguments, environment, folder, descriptors) is appended to `calls`.
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 import os
@@ -65,7 +66,7 @@ class HelperFolder:
     def __init__(self, root: Path, version: str = "kmod version 30\n-XZ") -> None:
         self.root = root
         index = root / "lib" / "modules" / RELEASE
-        for folder in (index, root / "proc", root / "sbin"):
+        for folder in (index, root / "proc", root / "sbin", root / "etc" / "modprobe.d"):
             folder.mkdir(parents=True, mode=0o755)
         self.modules_dep("kernel/fs/btrfs/btrfs.ko: kernel/lib/xor.ko", "kernel/lib/xor.ko:")
         (index / "modules.builtin").write_text("kernel/fs/ext4/ext4.ko\n")
@@ -85,7 +86,9 @@ class HelperFolder:
     def loaded(self, *lines: str) -> None:
         """Write /proc/modules, each line without its address."""
         text = "".join(f"{line} 0x0000000000000000\n" for line in lines)
-        (self.root / "proc" / "modules").write_text(text)
+        new = self.root / "proc" / "modules.written"
+        new.write_text(text)
+        new.rename(self.root / "proc" / "modules")  # the helper may read it at any moment
 
     def behave(self, behaviour: dict[str, dict[str, Any]]) -> None:
         """Set what modprobe does, by module name."""
@@ -103,6 +106,15 @@ class HelperFolder:
                 with contextlib.suppress(OSError):
                     os.close(os.open(self.root / "gate", os.O_WRONLY | os.O_NONBLOCK))
                 await asyncio.sleep(0.01)
+
+    @property
+    def inserted(self) -> tuple[bytes, str] | None:
+        """The file and the parameters that were last given to init_module; None if none was."""
+        try:
+            told = json.loads((self.root / "inserted").read_text())
+        except FileNotFoundError:
+            return None
+        return base64.b64decode(told["image"]), told["parameters"]
 
     @property
     def calls(self) -> list[dict[str, Any]]:

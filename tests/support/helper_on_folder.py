@@ -3,9 +3,16 @@
 The helper has no option for that, and must not have one: what it works on is an
 argument of its classes, and only `main` fills it in. It is loaded by its path,
 so that nothing else of kmodtui is importable here either.
+
+The one thing that a folder cannot do is to be a kernel: what is given to
+`init_module` is written to `inserted` in it, and what comes of that stands in
+`behaviour.json` as for modprobe.
 """
 
+import base64
+import errno
 import importlib.util
+import json
 import os
 import sys
 from pathlib import Path
@@ -21,7 +28,25 @@ def main() -> None:
     helper = importlib.util.module_from_spec(spec)
     sys.modules["helper"] = helper
     spec.loader.exec_module(helper)
-    machine = helper.Machine(folder, "6.1.0-test", os.getuid())
+
+    class Machine(helper.Machine):
+        def init_module(self, image: bytes, parameters: bytes) -> None:
+            with open(folder + "/behaviour.json") as file:
+                todo = json.load(file).get("init_module", {})
+            told = {"image": base64.b64encode(image).decode(), "parameters": parameters.decode()}
+            with open(folder + "/inserted.new", "w") as file:
+                json.dump(told, file)
+            os.rename(folder + "/inserted.new", folder + "/inserted")
+            if "block" in todo:
+                with open(folder + "/" + todo["block"]) as file:
+                    file.read()
+            if "errno" in todo:
+                number = getattr(errno, todo["errno"])
+                raise OSError(number, os.strerror(number))
+            with open(folder + "/proc/modules", "a") as file:
+                file.write(todo.get("name", "hello") + " 16384 0 - Live 0x0000000000000000\n")
+
+    machine = Machine(folder, "6.1.0-test", os.getuid())
     helper.Session(machine, 0, 1, idle, limit).run()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -80,7 +81,7 @@ async def test_writes_a_parameter_as_its_type_and_mode_allow(
     demo: Demo, channel: HelperChannel
 ) -> None:
     written = await channel.write_parameter("hello", "greeting", "bye")
-    assert (written.ok, written.message) == (True, "bye")
+    assert (written.ok, written.after) == (True, {"greeting": "bye"})
     assert demo.host.read("/sys/module/hello/parameters/greeting") == b"bye\n"
     assert (await channel.load("dummy")).ok
     refused = await channel.write_parameter("dummy", "numdummies", "3")
@@ -135,6 +136,63 @@ async def test_closing_does_not_stop_the_kernel_half_way(demo: Demo) -> None:
         await loading
     assert demo.kernel.state("btrfs") is ModuleState.LIVE
     assert read_modules(demo.host).settled
+
+
+async def test_inserts_the_file_of_a_recorded_module(demo: Demo, channel: HelperChannel) -> None:
+    path = demo.kernel.index.path_of("dummy")
+    assert path is not None
+    image = demo.host.read(path)
+    digest = hashlib.sha256(image).hexdigest()
+    result = await channel.insert("dummy", path, digest, ["numdummies=3"])
+    assert result.ok, result
+    assert result.file[-1].path == path
+    assert demo.host.read("/sys/module/dummy/parameters/numdummies") == b"3\n"
+    await channel.unload(["dummy"])
+    changed = await channel.insert("dummy", path, "0" * 64)
+    assert changed.code is ResultCode.CHANGED_FILE
+    demo.kernel.folder.write("/tmp/other.ko", b"\x7fELF")
+    other = hashlib.sha256(b"\x7fELF").hexdigest()
+    unknown = await channel.insert("other", "/tmp/other.ko", other)
+    assert (unknown.code, unknown.errno) == (ResultCode.FAILED, errno.ENOEXEC)
+
+
+async def test_blacklists_and_takes_back(demo: Demo, channel: HelperChannel) -> None:
+    path = "/etc/modprobe.d/kmodtui-blacklist.conf"
+    assert (await channel.blacklist(["dummy"])).after == {"dummy": "blacklisted"}
+    assert b"\nblacklist dummy\n" in demo.host.read(path)
+    assert (await channel.unblacklist(["dummy"])).after == {"dummy": None}
+    assert not demo.kernel.folder.exists(path)
+
+
+async def test_symbols_and_the_log(demo: Demo, channel: HelperChannel) -> None:
+    assert (await channel.kallsyms()).data == demo.host.read("/proc/kallsyms")
+    demo.kernel.printk(6, "first")
+    assert [record.text for record in (await channel.read_log()).log] == ["first"]
+    came: asyncio.Queue[LogRecord] = asyncio.Queue()
+    following = asyncio.create_task(channel.follow_log(came.put_nowait))
+    assert (await came.get()).text == "first"
+    demo.kernel.printk(4, "second")
+    assert (await came.get()).text == "second"
+    following.cancel()
+    assert (await channel.set_idle(60)).ok
+
+
+async def test_waits_for_references_to_go(demo: Demo, channel: HelperChannel) -> None:
+    await channel.load("dummy")
+    demo.kernel.hold("dummy")
+    unloading = asyncio.create_task(channel.unload(["dummy"], wait=60))
+    assert (await channel.load("btrfs")).ok
+    demo.kernel.hold("dummy", -1)
+    assert (await unloading).ok
+    await channel.load("dummy")
+    demo.kernel.hold("dummy")
+    unloading = asyncio.create_task(channel.unload(["dummy"], wait=60))
+    await asyncio.sleep(0)
+    unloading.cancel()
+    await channel.load("nbd")
+    demo.kernel.hold("dummy", -1)
+    await asyncio.sleep(0.3)
+    assert "dummy" in read_modules(demo.host).live
 
 
 async def test_uevents_of_another_shell(demo: Demo) -> None:

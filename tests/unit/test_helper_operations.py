@@ -1,0 +1,408 @@
+"""What the helper does beside loading and unloading, in its own process, on a folder."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from io import FileIO
+from pathlib import Path
+
+import pytest
+
+from kmodtui.errors import HelperDiedError
+from kmodtui.privileged import helper
+from kmodtui.privileged.client import HelperClient
+from kmodtui.privileged.protocol import Bye, FilePart, ResultCode, decode_answer
+from tests.support.helper_folder import HelperFolder
+
+IMAGE = b"\x7fELF" + bytes(range(256)) * 9000
+DIGEST = hashlib.sha256(IMAGE).hexdigest()
+LIST = "etc/modprobe.d/kmodtui-blacklist.conf"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> HelperFolder:
+    return HelperFolder(tmp_path / "system")
+
+
+@pytest.fixture
+async def session(folder: HelperFolder) -> AsyncIterator[HelperClient]:
+    client = await HelperClient.connect(await folder.transport(), "test")
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+def module(folder: HelperFolder) -> Path:
+    """A module file in a folder of somebody's, where the helper sees it as /home/me/hello.ko."""
+    path = folder.root / "home" / "me" / "hello.ko"
+    path.parent.mkdir(parents=True)
+    path.parent.chmod(0o775)
+    path.write_bytes(IMAGE)
+    path.chmod(0o640)
+    return path
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until another process has done something."""
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+def write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+# --- module files -------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("module")
+async def test_the_file_that_was_confirmed_is_inserted(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    result = await session.insert("hello", "/home/me/hello.ko", DIGEST, ["a=b", "text=two words"])
+    assert result.ok, result
+    assert (result.before, result.after) == ({"hello": None}, {"hello": "Live"})
+    assert folder.inserted == (IMAGE, 'a=b text="two words"')
+    assert (result.command, result.exit) == ((), None)
+    home, me, file = result.file
+    assert home.path == "/home"
+    assert me == FilePart("/home/me", os.getuid(), 0o775)
+    assert file == FilePart("/home/me/hello.ko", os.getuid(), 0o640)
+    again = await session.insert("hello", "/home/me/hello.ko", DIGEST)
+    assert (again.code, again.errno) == (ResultCode.ALREADY_LOADED, errno.EEXIST)
+
+
+async def test_another_file_than_the_one_that_was_confirmed_is_not_inserted(
+    folder: HelperFolder, session: HelperClient, module: Path
+) -> None:
+    write(module, IMAGE + b"\0")
+    result = await session.insert("hello", "/home/me/hello.ko", DIGEST)
+    assert (result.ok, result.code) == (False, ResultCode.CHANGED_FILE)
+    assert result.file[-1].mode == 0o640
+    assert folder.inserted is None
+
+
+async def test_a_compressed_file_is_told_apart(
+    folder: HelperFolder, session: HelperClient, module: Path
+) -> None:
+    for magic in (b"\x1f\x8b", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"):
+        write(module, magic + IMAGE)
+        digest = hashlib.sha256(magic + IMAGE).hexdigest()
+        result = await session.insert("hello", "/home/me/hello.ko", digest)
+        assert (result.ok, result.code) == (False, ResultCode.COMPRESSED)
+    assert folder.inserted is None
+
+
+async def test_no_link_is_followed_and_nothing_but_a_file_is_opened(
+    folder: HelperFolder, session: HelperClient, module: Path
+) -> None:
+    (module.parent / "link.ko").symlink_to(module)
+    (folder.root / "way").symlink_to(module.parent)
+    os.mkfifo(module.parent / "pipe.ko")  # to open it for reading would wait for a writer
+    (module.parent / "folder.ko").mkdir()
+    for path, number in (
+        ("/home/me/link.ko", errno.ELOOP),
+        ("/way/hello.ko", errno.ELOOP),
+        ("/home/me/pipe.ko", errno.EINVAL),
+        ("/home/me/folder.ko", errno.EINVAL),
+        ("/home/me/none.ko", errno.ENOENT),
+        ("/home/me/hello.ko/more", errno.ENOTDIR),
+        ("/home/" + "x" * 300, errno.ENAMETOOLONG),
+    ):
+        result = await session.insert("hello", path, DIGEST)
+        assert (result.code, result.errno) == (ResultCode.FAILED, number), path
+    assert folder.inserted is None
+
+
+@pytest.mark.usefixtures("module")
+async def test_what_the_kernel_says_to_a_file_is_told(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    folder.behave({"init_module": {"errno": "EKEYREJECTED"}})
+    result = await session.insert("hello", "/home/me/hello.ko", DIGEST)
+    assert (result.code, result.errno) == (ResultCode.FAILED, errno.EKEYREJECTED)
+    assert result.message == os.strerror(errno.EKEYREJECTED)
+    assert len(result.file) == 3
+    folder.behave({"init_module": {"name": "other"}})
+    result = await session.insert("hello", "/home/me/hello.ko", DIGEST)
+    assert (result.ok, result.code) == (False, ResultCode.NOT_DONE)
+    assert result.after == {"hello": None}
+
+
+@pytest.mark.usefixtures("module")
+async def test_an_init_that_hangs_does_not_hang_the_session(folder: HelperFolder) -> None:
+    folder.close_gate()
+    folder.behave({"init_module": {"block": "gate"}})
+    session = await HelperClient.connect(await folder.transport(limit=0.4), "test")
+    hanging = asyncio.create_task(session.insert("hello", "/home/me/hello.ko", DIGEST))
+    await until(lambda: folder.inserted is not None)
+    assert (await session.load("xor")).ok
+    assert (await hanging).code is ResultCode.TIMEOUT
+    await session.close()
+    # What was begun goes to its end, without the helper.
+    await folder.open_gate(lambda: "hello" in (folder.root / "proc" / "modules").read_text())
+
+
+# --- parameters ---------------------------------------------------------------------------
+
+
+async def test_a_setter_that_hangs_does_not_hang_the_session(folder: HelperFolder) -> None:
+    folder.loaded("nbd 1 0 - Live")
+    parameters = folder.root / "sys" / "module" / "nbd" / "parameters"
+    parameters.mkdir(parents=True)
+    os.mkfifo(parameters / "slow")  # nobody reads: to open it waits
+    session = await HelperClient.connect(await folder.transport(limit=0.4), "test")
+    hanging = asyncio.create_task(session.write_parameter("nbd", "slow", "1"))
+    assert (await session.load("xor")).ok
+    assert (await hanging).code is ResultCode.TIMEOUT
+    (hung,) = children_of(session.hello.pid)
+    await session.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(session.hello.pid, 0)
+    os.kill(hung, signal.SIGKILL)  # it was left alone, and would wait for ever
+
+
+async def test_a_parameter_that_cannot_be_read_has_no_value(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    folder.loaded("nbd 1 0 - Live")
+    (folder.root / "sys" / "module" / "nbd" / "parameters").mkdir(parents=True)
+    none = await session.write_parameter("nbd", "none", "1")
+    assert (none.code, none.errno) == (ResultCode.FAILED, errno.ENOENT)
+    assert (none.before, none.after) == ({"none": None}, {"none": None})
+
+
+# --- the blacklist ------------------------------------------------------------------------
+
+
+async def test_a_module_is_blacklisted_and_taken_back(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    others = folder.root / "etc" / "modprobe.d" / "other.conf"
+    others.write_text("blacklist btrfs\n")
+    result = await session.blacklist(["xor", "btrfs"])
+    assert result.ok
+    assert result.before == {"xor": None, "btrfs": None}
+    assert result.after == {"xor": "blacklisted", "btrfs": "blacklisted"}
+    written = folder.root / LIST
+    lines = written.read_text().splitlines()
+    assert [line for line in lines if line[0] != "#"] == ["blacklist btrfs", "blacklist xor"]
+    assert stat.S_IMODE(written.stat().st_mode) == 0o644
+    again = await session.blacklist(["xor"])
+    assert (again.ok, again.before) == (True, {"xor": "blacklisted"})
+    assert written.read_text().splitlines() == lines
+
+    result = await session.unblacklist(["xor"])
+    assert (result.ok, result.after) == (True, {"xor": None})
+    assert "xor" not in written.read_text()
+    result = await session.unblacklist(["btrfs", "never_was"])
+    assert (result.ok, result.before) == (True, {"btrfs": "blacklisted", "never_was": None})
+    assert os.listdir(written.parent) == ["other.conf"]
+    assert others.read_text() == "blacklist btrfs\n"
+    assert folder.calls == []
+
+
+async def test_what_is_no_module_here_is_not_blacklisted(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    folder.loaded("strange 1 0 - Live")
+    assert (await session.blacklist(["strange"])).ok  # from a file, and loaded
+    assert (await session.blacklist(["nope"])).code is ResultCode.UNKNOWN_MODULE
+    assert (await session.blacklist(["ext4"])).code is ResultCode.BUILT_IN
+    assert (folder.root / LIST).read_text().count("\nblacklist ") == 1
+
+
+async def test_a_blacklist_that_others_can_write_is_left_alone(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    written = folder.root / LIST
+    written.write_text("blacklist evil\n")
+    written.chmod(0o666)
+    result = await session.blacklist(["xor"])
+    assert (result.ok, result.errno) == (False, errno.EPERM)
+    assert written.read_text() == "blacklist evil\n"
+    written.chmod(0o644)
+    written.parent.chmod(0o777)
+    assert (await session.blacklist(["xor"])).errno == errno.EPERM
+    assert os.listdir(written.parent) == [written.name]
+
+
+async def test_two_writers_do_not_lose_each_others_lines(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    new = folder.root / (LIST + ".new")
+    new.write_text("")  # as another helper has it while it writes
+    result = await session.blacklist(["xor"])
+    assert (result.ok, result.errno) == (False, errno.EEXIST)
+    assert str(new) in result.message
+    assert not (folder.root / LIST).exists()
+    new.unlink()
+    assert (await session.blacklist(["xor"])).ok
+
+
+# --- symbols and log ----------------------------------------------------------------------
+
+
+async def test_symbols_come_byte_for_byte(folder: HelperFolder, session: HelperClient) -> None:
+    symbols = b"ffffffff81000000 T _stext\n" * 120_000 + b"\xff\n"
+    (folder.root / "proc" / "kallsyms").write_bytes(symbols)
+    result = await session.kallsyms()
+    assert result.ok
+    assert result.data == symbols
+    (folder.root / "proc" / "kallsyms").unlink()
+    gone = await session.kallsyms()
+    assert (gone.code, gone.errno, gone.data) == (ResultCode.FAILED, errno.ENOENT, b"")
+
+
+async def test_a_log_that_cannot_be_read_is_told(session: HelperClient) -> None:
+    for result in (await session.read_log(), await session.follow_log(lambda _: None)):
+        assert (result.ok, result.errno) == (False, errno.ENOENT)
+
+
+def test_records_of_the_kernel_log() -> None:
+    """One read is one record, as /dev/kmsg has it; what has no head ends the reading."""
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    here.setblocking(False)
+    there.send(b"6,812,91823344,-;Btrfs loaded, zoned=no\n SUBSYSTEM=x\n")
+    there.send(b"28,813,91823345,-,caller=T1;a;b\\x1b\xff\n")
+    with FileIO(here.detach()) as log:
+        assert list(helper.records(log)) == [
+            {"seq": 812, "usec": 91823344, "level": 6, "text": "Btrfs loaded, zoned=no"},
+            {"seq": 813, "usec": 91823345, "level": 4, "text": r"a;b\x1b\xff"},
+        ]
+        assert list(helper.records(log)) == []
+        there.send(b"nonsense")
+        assert list(helper.records(log)) == []
+    there.close()
+
+
+# --- waiting, stopping, leaving -----------------------------------------------------------
+
+
+async def test_an_unload_waits_for_references_to_go(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    folder.loaded("tun 1 1 - Live", "xor 1 0 - Live")
+    unloading = asyncio.create_task(session.unload(["tun", "xor"], wait=60))
+    assert (await session.load("btrfs")).ok
+    assert [call["argv"][-1] for call in folder.calls] == ["btrfs"], "it waits with both"
+    folder.loaded("tun 1 0 - Live", "xor 1 0 - Live")
+    result = await unloading
+    assert result.ok
+    assert [call["argv"][-1] for call in folder.calls] == ["btrfs", "tun", "xor"]
+
+
+async def test_an_unload_does_not_wait_for_ever(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    folder.loaded("tun 1 1 - Live")
+    folder.behave({"tun": {"idle": True, "exit": 1}})
+    result = await session.unload(["tun"], wait=0.3)
+    assert (result.code, result.errno) == (ResultCode.FAILED, errno.EAGAIN)
+    assert len(folder.calls) == 1
+
+
+async def test_a_reload_waits_as_well(folder: HelperFolder, session: HelperClient) -> None:
+    folder.loaded("btrfs 1 1 - Live")
+    reloading = asyncio.create_task(session.reload("btrfs", wait=60))
+    assert (await session.load("xor")).ok
+    folder.loaded("btrfs 1 0 - Live")
+    assert (await reloading).ok
+    assert len(folder.calls) == 3
+
+
+async def test_who_stops_waiting_is_not_surprised_later(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    folder.loaded("tun 1 1 - Live")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await session.unload(["tun"], wait=60)
+    assert (await session.load("xor")).ok
+    folder.loaded("tun 1 0 - Live")
+    # If it still waited, it would have its turn in these.
+    for _ in range(4):
+        await session.unload(["tun"], wait=-1)
+        await asyncio.sleep(0.1)
+    assert [call["argv"][-1] for call in folder.calls] == ["xor"]
+
+
+async def test_the_time_without_requests_can_be_set(folder: HelperFolder) -> None:
+    session = await HelperClient.connect(await folder.transport(idle=0.5), "test")
+    assert (await session.set_idle(3600)).ok
+    for seconds in (9, 28_801, -1, float("nan")):
+        assert (await session.set_idle(seconds)).code is ResultCode.INVALID
+    await asyncio.sleep(1)
+    assert (await session.load("xor")).ok
+    await session.close()
+
+
+def test_who_takes_no_answer_and_hangs_up_leaves_no_helper_behind(folder: HelperFolder) -> None:
+    (folder.root / "proc" / "kallsyms").write_bytes(b"x" * 3_000_000)
+    process = subprocess.Popen(folder.command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(b'{"id": 1, "op": "kallsyms"}\n')
+    process.stdin.flush()
+    assert b"hello" in process.stdout.readline()
+    assert b"data" in process.stdout.readline()
+    process.stdin.close()
+    assert process.wait(timeout=10) is not None
+    process.stdout.close()
+
+
+async def test_a_request_with_an_id_is_answered_under_it(folder: HelperFolder) -> None:
+    """Whatever is wrong with it, so that who waits hears of it."""
+    transport = await folder.transport()
+    await transport.receive()
+    for line in (
+        b'{"id": 5, "op": "none"}\n',
+        b'{"id": 5}\n',
+        b'{"id": 5, "op": "load"}\n',
+        b'{"id": 5, "op": "unload", "names": [], "wait": 0}\n',
+        b'{"id": 5, "op": "kallsyms", "path": "/etc/shadow"}\n',
+    ):
+        await transport.send(line)
+        answer = json.loads(await transport.receive())
+        assert (answer["id"], answer["result"]["code"]) == (5, "invalid")
+    await transport.close()
+
+
+async def test_an_end_for_idleness_reaches_who_waits(folder: HelperFolder) -> None:
+    transport = await folder.transport(idle=0.2)
+    await transport.receive()
+    assert isinstance(decode_answer(await transport.receive()), Bye)
+    await transport.close()
+    session = await HelperClient.connect(await folder.transport(idle=0.2), "test")
+    await session.closed()
+    with pytest.raises(HelperDiedError, match="given up"):
+        await session.kallsyms()
+    await session.close()
+
+
+async def test_a_kernel_that_hides_its_modules_meanwhile_is_told(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    folder.close_gate()
+    folder.behave({"btrfs": {"touch": "begun", "block": "gate", "idle": True}})
+    loading = asyncio.create_task(session.load("btrfs"))
+    await until((folder.root / "begun").exists)
+    (folder.root / "proc" / "modules").unlink()
+    await folder.open_gate(loading.done)
+    assert (await loading).code is ResultCode.NO_MODULES
+    folder.loaded()
+    assert (await session.load("xor")).ok
