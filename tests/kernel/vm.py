@@ -5,6 +5,7 @@
         vm.run("admin", "grep -c btrfs /proc/modules").stdout
 
     python -m tests.kernel.vm               boot one and stay, for a look around
+    python -m tests.kernel.vm systemd       the one of `make test-full`
 
 Emulated without KVM wherever it runs: some 20 to 28 times slower than the machine, so
 that time limits have to be generous and comparisons are ratios.
@@ -255,8 +256,8 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _stay() -> None:
-    with boot() as vm:
+def _stay(image: images.Image) -> None:
+    with boot(image=image) as vm:
         sys.stdout.write(f"answered after {vm.boot_seconds:.1f} s; pid {vm.pid}; Ctrl+C ends it\n")
         for user in images.USERS:
             sys.stdout.write(f"  {shlex.join(vm.ssh(user))}\n".replace(" -T ", " "))
@@ -267,7 +268,8 @@ def _stay() -> None:
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        _stay()
+        wanted = {known.name: known for known in (images.BUSYBOX, images.SYSTEMD)}
+        _stay(images.cached(wanted[(sys.argv[1:] or ["busybox"])[0]]))
     except KeyboardInterrupt:
         pass
     except CannotRunError as missing:

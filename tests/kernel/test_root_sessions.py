@@ -1,0 +1,152 @@
+"""What becomes of a session with root when something ends it, and when there are two."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.kernel.dashboard import (
+    PATIENCE,
+    await_readings,
+    give_password,
+    load,
+    loaded,
+    open_dashboard,
+    plan_load,
+    select,
+)
+from tests.kernel.screen import open_terminal
+from tests.kernel.vm import VM
+from tests.kernel.watching import await_in_guest, helpers, watched
+from tests.support.terminal import Terminal
+
+RULE = "/etc/modprobe.d/kmodtui-test.conf"
+
+
+@pytest.fixture
+def slow_dummy(vm: VM) -> Iterator[None]:
+    """Have a load of dummy last until it is told to go on: sleep is what can be awaited."""
+    vm.write("root", RULE, b"install dummy /bin/sleep 600\n")
+    yield
+    vm.run("root", f"rm -f {RULE}; pkill -x sleep")
+
+
+def over_a_connection_of_its_own(vm: VM, user: str, *options: str) -> Terminal:
+    """A dashboard whose SSH connection is nobody else's, and can be cut."""
+    words = vm.ssh(user, ["kmodtui", *options], terminal=True)
+    words[1:1] = ["-oControlPath=none", "-oControlMaster=no"]  # the first one that ssh reads counts
+    return Terminal(words)
+
+
+def test_a_helper_killed_in_the_middle_of_a_load_is_told_and_the_dashboard_goes_on(
+    vm: VM, slow_dummy: None
+) -> None:
+    with open_dashboard(vm, "admin") as terminal:
+        await_readings(terminal)
+        load(terminal, "dummy")
+        give_password(terminal)
+        await_in_guest(vm, "pgrep -x sleep")
+        (helper,) = helpers(vm)
+        vm.run("root", ["kill", "-KILL", helper], check=True)
+        terminal.wait_for(r"The privileged helper has\s+ended", timeout=PATIENCE)
+        terminal.wait_for(r"may or may\s+not have happened", timeout=PATIENCE)
+        assert "dummy" not in loaded(vm)
+        terminal.press("Enter")
+        terminal.wait_for("1 Modules", timeout=PATIENCE)
+        assert "helper: locked" in terminal.text()
+
+        # It looks at the kernel as before, and can have root again.
+        vm.run("root", ["rm", RULE], check=True)
+        vm.run("root", ["modprobe", "loop"], check=True)
+        terminal.wait_for(r"loaded loop", timeout=PATIENCE)
+        load(terminal, "dummy")
+        terminal.wait_for(r"Loaded dummy|password for admin:", timeout=PATIENCE)
+        if "password for admin:" in terminal.text():
+            give_password(terminal)
+        terminal.wait_for("Loaded dummy", timeout=PATIENCE)
+        assert "dummy" in loaded(vm)
+
+
+@pytest.mark.parametrize("moment", ["at rest", "in the middle of a load"])
+def test_no_helper_is_left_when_the_connection_is_cut(
+    vm: VM, slow_dummy: None, moment: str, record_property: Callable[[str, object], None]
+) -> None:
+    with over_a_connection_of_its_own(vm, "admin") as terminal:
+        await_readings(terminal)
+        load(terminal, "loop" if moment == "at rest" else "dummy")
+        give_password(terminal)
+        if moment == "at rest":
+            terminal.wait_for("Loaded loop", timeout=PATIENCE)
+        else:
+            await_in_guest(vm, "pgrep -x sleep")
+        root_and_user = [*helpers(vm), *vm.run("root", "pgrep -u admin kmodtui").stdout.split()]
+        assert len(root_and_user) >= 2
+        with watched(vm, root_and_user) as gone:
+            terminal.process.kill()  # ssh; the connection goes with it
+            record_property("seconds_until_gone", round(gone(), 2))
+    assert helpers(vm) == []
+
+
+def test_two_dashboards_at_once_see_each_others_changes_and_do_not_disturb_each_other(
+    vm: VM,
+) -> None:
+    with open_dashboard(vm, "admin") as one, open_dashboard(vm, "root") as other:
+        await_readings(one)
+        await_readings(other)
+        plan_load(one, "dummy")
+        plan_load(other, "dummy")
+        one.press("y")
+        give_password(one)
+        one.wait_for("Loaded dummy", timeout=PATIENCE)
+        # Planned before, confirmed too late.
+        other.press("y")
+        other.wait_for(r"already\s+loaded|loaded\s+already", timeout=PATIENCE)
+        for terminal in (one, other):
+            terminal.press("Enter")
+            terminal.wait_for("1 Modules", timeout=PATIENCE)
+        assert len(helpers(vm)) == 2
+
+        select(other, "dummy")
+        other.press("-")
+        other.wait_for(r"\by unload", timeout=PATIENCE)
+        other.press("y")
+        other.wait_for("Unloaded dummy", timeout=PATIENCE)
+        one.wait_for(r"unloaded dummy", timeout=PATIENCE)
+        assert "dummy" not in loaded(vm)
+
+        # One leaves; the other one's session goes on.
+        other.press("Enter", "q")
+        assert other.wait_for_exit(PATIENCE) == 0
+        load(one, "loop")
+        one.wait_for("Loaded loop", timeout=PATIENCE)
+
+
+def test_root_that_was_denied_once_can_be_had_at_the_next_try(vm: VM) -> None:
+    with open_dashboard(vm, "admin") as terminal:
+        await_readings(terminal)
+        vm.run("root", "rm -rf /run/sudo/ts/*", check=True)
+        load(terminal, "dummy")
+        terminal.wait_for("password for admin:", timeout=PATIENCE)
+        terminal.press("Ctrl+c")
+        terminal.wait_for("You broke off when sudo asked", timeout=PATIENCE)
+        terminal.press("Enter")
+        terminal.wait_for("1 Modules", timeout=PATIENCE)
+        load(terminal, "dummy")
+        give_password(terminal)
+        terminal.wait_for("Loaded dummy", timeout=PATIENCE)
+
+
+def test_without_sudo_and_without_a_terminal_for_it_there_are_sentences(vm: VM) -> None:
+    """A way that is asked for and is not there ends with 1, before the screen is taken."""
+    for way, sentence in (
+        ("doas", "doas is not installed."),
+        ("run0", "run0 is not installed."),
+        ("pkexec", "pkexec is not installed."),
+        ("root", "You are not root."),
+    ):
+        with open_terminal(vm, "admin", ["kmodtui", "--elevate", way]) as terminal:
+            assert terminal.wait_for_exit(PATIENCE) == 1
+            assert re.search(f"kmodtui: {re.escape(sentence)}", terminal.text())
+            assert "Traceback" not in terminal.text()

@@ -1,0 +1,58 @@
+"""Processes of the guest, and the moment at which they have gone."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tests.kernel.vm import VM
+
+# What starts the helper has its words among its own, and stands beside it.
+HELPER = r"^/usr/bin/python3 (-I -S|-IS) \S+/(helper\.py|kmodtui-helper)"
+
+_PATIENCE = 60.0
+
+# Prints a line when it watches these processes, and one when all of them have gone.
+_WATCH = """
+import os, select, sys
+watches = {os.pidfd_open(int(number)) for number in sys.argv[1:]}
+print("watching", flush=True)
+while watches:
+    watches -= set(select.select(watches, [], [])[0])
+print("gone", flush=True)
+"""
+
+
+def helpers(vm: VM) -> list[str]:
+    """The numbers of the helpers that run in the guest."""
+    return vm.run("root", ["pgrep", "-f", HELPER]).stdout.split()
+
+
+def await_in_guest(vm: VM, condition: str) -> None:
+    """Wait until a shell command succeeds there; nothing tells of a process that has begun."""
+    loop = f"until {condition} >/dev/null; do sleep 0.2; done"
+    vm.run("root", loop, check=True, timeout=_PATIENCE)
+
+
+@contextmanager
+def watched(vm: VM, processes: list[str]) -> Iterator[Callable[[], float]]:
+    """Watch processes of the guest; gives a function that returns when all have gone.
+
+    It tells how many seconds after it was called. What has gone before is no process to
+    watch, and an error.
+    """
+    command = vm.ssh("root", shlex.join(["python3", "-c", _WATCH, *processes]))
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as watch:
+        assert watch.stdout is not None
+        assert watch.stdout.readline() == b"watching\n"
+
+        def gone() -> float:
+            began = time.monotonic()
+            assert watch.stdout is not None
+            assert watch.stdout.readline() == b"gone\n"
+            return time.monotonic() - began
+
+        yield gone
