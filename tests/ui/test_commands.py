@@ -27,6 +27,7 @@ from kmodtui.ui.screens.load import LoadDialog
 from kmodtui.ui.screens.no_modules import NoModulesScreen
 from kmodtui.ui.screens.parameters import ParameterForm
 from kmodtui.ui.screens.plan import PlanDialog
+from kmodtui.ui.screens.timeline import TimelineScreen
 from kmodtui.ui.widgets.change_view import ChangeLines
 from kmodtui.ui.widgets.info_pane import InfoLines
 from kmodtui.ui.widgets.line_view import LineView
@@ -41,6 +42,7 @@ PLACES: dict[str, tuple[type[DOMNode], ...]] = {
     "lines": (LineView, ModuleLines, InfoLines, ChangeLines, SymbolBrowser),
     "tree": (ModuleTree,),
     "symbols": (SymbolsPane,),
+    "timeline": (TimelineScreen,),
     "browser": (BrowserScreen,),
     "dialog": (PlanDialog,),
     "form": (ParameterForm,),

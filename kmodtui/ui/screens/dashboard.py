@@ -36,6 +36,7 @@ from kmodtui.ui.desk import desk
 from kmodtui.ui.screens.changing import Changing
 from kmodtui.ui.screens.looking import Looking
 from kmodtui.ui.screens.plan import PlanDialog
+from kmodtui.ui.screens.remembering import Remembering
 from kmodtui.ui.widgets.filter_bar import FilterBar
 from kmodtui.ui.widgets.header_line import HeaderFacts, HeaderLine
 from kmodtui.ui.widgets.info_pane import InfoPane
@@ -56,7 +57,7 @@ READING_PAUSE = 0.05
 """Seconds that the cursor has to rest on a module before its file is read."""
 
 
-class DashboardScreen(Changing, Looking):
+class DashboardScreen(Changing, Looking, Remembering):
     """Everything about the modules of one machine, live."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("dashboard")]
@@ -114,15 +115,18 @@ class DashboardScreen(Changing, Looking):
                 self._show_table(table)
             case SymbolsRead(symbols):
                 self._change_and_symbols.show_symbols(symbols)
+                self.begin_timeline(self._table, symbols)
                 self._read_index()
             case Changed(change, table, symbols):
                 self._table = table
                 if symbols is not None:
                     self._change_and_symbols.show_symbols(symbols)
-                await self._show_change(change)
+                stays = await self._show_change(change)
+                self.add_to_timeline(change, table, symbols, stays)
             case ReadingFailed(error):
                 desk(self).report(error)
                 self._change_and_symbols.show_failure(str(error))
+                self.begin_timeline(self._table, None)
                 self._read_index()
 
     def _read_index(self) -> None:
@@ -160,7 +164,8 @@ class DashboardScreen(Changing, Looking):
         for line in table.malformed:
             desk(self).note_malformed(line)
 
-    async def _show_change(self, change: Change) -> None:
+    async def _show_change(self, change: Change) -> dict[str, str]:
+        """Show a change; return what stays loaded although its user went, with the reason."""
         went = tuple(module.name for module in change.went)
         remaining = frozenset(self._table.by_name)
         stays: dict[str, str] = {}
@@ -175,10 +180,16 @@ class DashboardScreen(Changing, Looking):
             dialog.show_change(change, stays)
         self._modules.mark_new({module.name for module in (*change.came, *change.reloaded)})
         self._show_edges()
+        return stays
 
     def _show_edges(self) -> None:
         neighbours = Neighbours(self._table, self.machine.index_if_read)
         self._tree.show_edges(self._table, neighbours.needs, neighbours.users)
+
+    @property
+    def header_facts(self) -> HeaderFacts:
+        """What the header tells now."""
+        return self._header.facts
 
     def show_header(self) -> None:
         """Tell which machine this is and how things stand."""

@@ -1,0 +1,64 @@
+"""The dashboard's commands about what has happened: the timeline of it, and what is kept of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from textual.screen import Screen
+
+from kmodtui.model.history import Change, Timeline
+from kmodtui.model.modules import ModuleTable
+from kmodtui.model.symbols import SymbolTable
+from kmodtui.services.machine import Machine
+from kmodtui.services.monitor import Monitor
+from kmodtui.ui.screens.timeline import TimelineScreen
+from kmodtui.ui.widgets.header_line import HeaderFacts
+
+
+class Remembering(Screen[None]):
+    """What a screen that watches a machine keeps of it."""
+
+    machine: Machine
+    monitor: Monitor
+    timeline = Timeline()
+
+    @property
+    def selected_module(self) -> str | None:
+        """The module that a command is about, at this key press."""
+        raise NotImplementedError
+
+    @property
+    def header_facts(self) -> HeaderFacts:
+        """What the header tells now, for the header of a view that is opened."""
+        raise NotImplementedError
+
+    # What has happened
+
+    def begin_timeline(self, table: ModuleTable, symbols: SymbolTable | None) -> None:
+        """Take the first reading for the start of the timeline; later ones are not."""
+        if not self.timeline.began:
+            self.timeline = Timeline.begin(time.time(), table, symbols)
+            self._show_timeline()
+
+    def add_to_timeline(
+        self,
+        change: Change,
+        table: ModuleTable,
+        symbols: SymbolTable | None,
+        stays: Mapping[str, str],
+    ) -> None:
+        """Keep a change."""
+        self.timeline = self.timeline.with_event(change, table, symbols, stays)
+        self._show_timeline()
+
+    def _show_timeline(self) -> None:
+        for screen in self.app.screen_stack:
+            if isinstance(screen, TimelineScreen):
+                screen.show(self.timeline, self.header_facts)
+
+    # Commands
+
+    def action_timeline(self) -> None:
+        """Walk through what has happened since the start."""
+        self.app.push_screen(TimelineScreen(self.timeline, self.header_facts))

@@ -1,0 +1,160 @@
+"""The events of a timeline, a line each, the oldest on top; the first line is the start."""
+
+from __future__ import annotations
+
+import time
+
+from kmodtui.model.history import Change, Timeline, Totals
+from kmodtui.model.text import clean, counted, human_size
+from kmodtui.ui.widgets.line_view import Line, LineView, Part, fit
+
+
+class EventLines(LineView):
+    """A line per point of the timeline; line `n` is point `n`."""
+
+    show_idle_cursor = True
+
+    def __init__(self) -> None:
+        super().__init__(id="event-lines")
+        self.timeline = Timeline()
+        self.marks: tuple[int, ...] = ()
+
+    def show(self, timeline: Timeline) -> None:
+        """Show a timeline; a cursor on the newest event stays on the newest."""
+        at_end = self.cursor >= len(self.timeline)
+        # Where old events were forgotten, the lines have moved up.
+        moved = timeline.forgotten - self.timeline.forgotten
+        self.marks = tuple(mark - moved for mark in self.marks if mark >= moved)
+        self.timeline = timeline
+        self.cursor = len(timeline) if at_end else max(0, self.cursor - moved)
+        self.lines_changed()
+
+    def toggle_mark(self, point: int) -> None:
+        """Mark a point, or take its mark away; of three marks the oldest goes."""
+        if point in self.marks:
+            self.marks = tuple(mark for mark in self.marks if mark != point)
+        else:
+            self.marks = (*self.marks, point)[-2:]
+        self.refresh()
+
+    def line_count(self) -> int:
+        """Return how many points there are; none before anything was read."""
+        return len(self.timeline) + 1 if self.timeline.began else 0
+
+    def line(self, index: int, width: int) -> Line:
+        """Return the line of a point."""
+        columns = Columns(width)
+        totals = self.timeline.totals_at(index)
+        change = self.timeline.events[index - 1].change if index else None
+        if change:
+            what = _what(change, columns.what)
+        else:
+            what = (("start  ", "strong"), (_start_words(self.timeline), "dim"))
+        return (
+            ("◆ " if index in self.marks else "  ", "accent"),
+            (clock(self.timeline.when(index)) + "  ", "dim"),
+            *_fitted(what, columns.what),
+            *(_symbols(change) if change else ((" " * 10, ""),)),
+            *columns.totals(totals),
+        )
+
+    def head(self, width: int) -> str:
+        """Return the heading over the lines."""
+        columns = Columns(width)
+        head = "  " + fit("time", 10) + fit("what came + and went −", columns.what)
+        head += fit("symbols", 10, right=True)
+        if columns.total:
+            head += fit("then", 11, right=True)
+        if columns.memory:
+            head += fit("memory", 11, right=True)
+        return head
+
+
+class Columns:
+    """How wide the columns are that depend on the view's width."""
+
+    def __init__(self, width: int) -> None:
+        self.total = width >= 60
+        self.memory = width >= 72
+        fixed = 2 + 10 + 10 + 11 * (self.total + self.memory)
+        self.what = max(8, width - fixed)
+
+    def totals(self, totals: Totals) -> tuple[Part, ...]:
+        """Return what there is at a point, as far as there is room."""
+        symbols = "?" if totals.symbols is None else f"{totals.symbols:,}"
+        parts: list[Part] = []
+        if self.total:
+            parts.append((fit(symbols, 11, right=True), ""))
+        if self.memory:
+            parts.append((fit(human_size(totals.memory), 11, right=True), "dim"))
+        return tuple(parts)
+
+
+def clock(when: float) -> str:
+    """Return the time of day."""
+    return time.strftime("%H:%M:%S", time.localtime(when))
+
+
+def _start_words(timeline: Timeline) -> str:
+    words = counted(timeline.totals.modules, "module")
+    if timeline.forgotten:
+        words += f", {counted(timeline.forgotten, 'event')} before are not kept"
+    return words
+
+
+def _what(change: Change, width: int) -> tuple[Part, ...]:
+    """Return what came and went, with as many names as fit whole."""
+    groups = [
+        (sign, style, names)
+        for sign, style, names in (
+            ("+", "good", [module.name for module in change.came]),
+            ("−", "bad", [module.name for module in change.went]),
+            ("↻", "accent", [module.name for module in change.reloaded]),
+            ("±", "accent", list(change.passing)),
+        )
+        if names
+    ]
+    parts: list[Part] = []
+    for sign, style, names in groups:
+        told = _names(names, width // len(groups) - 4)
+        parts += [(f"{sign} ", style), (f"{told}  ", "")]
+    return tuple(parts)
+
+
+def _names(names: list[str], width: int) -> str:
+    """Return as many names as fit, and how many there are more."""
+    for kept in range(len(names), 0, -1):
+        more = f" and {len(names) - kept} more" if kept < len(names) else ""
+        told = clean(" ".join(names[:kept])) + more
+        if len(told) <= width or kept == 1:
+            return told
+    return ""
+
+
+def _fitted(parts: tuple[Part, ...], width: int) -> tuple[Part, ...]:
+    """Return parts made exactly `width` cells wide together, with a blank at the end."""
+    fitted: list[Part] = []
+    free = width - 1
+    for text, style in parts:
+        if free <= 0:
+            break
+        told = fit(text, min(free, len(text)))
+        fitted.append((told, style))
+        free -= len(told)
+    return (*fitted, (" " * (max(0, free) + 1), ""))
+
+
+def _symbols(change: Change) -> tuple[Part, ...]:
+    """Return what the symbols did, in ten cells."""
+    if change.symbols_missing:
+        return ((fit("unknown", 10, right=True), "warn"),)
+    gained, lost = change.symbols.gained, change.symbols.lost
+    if gained and lost:
+        up, down = f"+{gained:,}", f"−{lost:,}"
+        if len(up) + len(down) < 10:
+            return ((f"{'':{10 - len(up) - len(down) - 1}}{up} ", "good"), (down, "bad"))
+        return ((fit(f"±{max(gained, lost):,}", 10, right=True), "accent"),)
+    if not gained and not lost:
+        return ((fit("0", 10, right=True), "dim"),)
+    words, style = (f"+{gained:,}", "good") if gained else (f"−{lost:,}", "bad")
+    return ((fit(words, 10, right=True), style),)

@@ -1,0 +1,184 @@
+"""The timeline with keys: every change since the start is a line, and any two points compare."""
+
+from __future__ import annotations
+
+import pytest
+
+from kmodtui.demo import Demo
+from kmodtui.demo.simulated_kernel import SimulatedKernel
+from kmodtui.ui.screens.timeline import TimelineScreen
+from tests.ui.stage import SIZES, Stage, opened
+
+
+async def with_history(stage: Stage) -> None:
+    """Load btrfs and dummy, and unload btrfs: three changes."""
+    await stage.other_shell(lambda: stage.kernel.load("btrfs"))
+    await stage.other_shell(lambda: stage.kernel.load("dummy"))
+    await stage.other_shell(lambda: stage.kernel.unload("btrfs"))
+
+
+async def timeline(stage: Stage) -> None:
+    await stage.press("t")
+    await stage.until(lambda: isinstance(stage.screen, TimelineScreen))
+    await stage.handled()
+
+
+def events(stage: Stage) -> list[str]:
+    """The lines of the events, without their times."""
+    return [line[12:].strip() for line in stage.part("#event-lines") if line.strip()]
+
+
+async def test_every_change_by_whomever_is_a_line(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await with_history(stage)
+        await timeline(stage)
+        await stage.until("Change 3")
+        assert [line.split() for line in events(stage)] == [
+            ["start", "10", "modules"],
+            ["+", "btrfs", "and", "5", "more", "+369"],
+            ["+", "dummy", "+20"],
+            ["−", "btrfs", "and", "5", "more", "−369"],
+        ]
+        assert "3 events" in stage.text
+        # The newest is under the cursor, and its change beside it.
+        assert "−369" in stage.highlighted("#event-lines")
+        assert "unloaded btrfs" in stage.pane_words("timeline-change")
+
+
+async def test_the_change_beside_follows_the_cursor(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await with_history(stage)
+        await timeline(stage)
+        await stage.press("k")
+        await stage.until("loaded dummy", "Change 2")
+        await stage.press("g")
+        await stage.until("when kmodtui began to look: 10 modules")
+        assert "Change 2" not in stage.text
+
+
+async def test_what_happens_meanwhile_is_added_and_followed(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await timeline(stage)
+        await stage.until("Whatever is loaded or unloaded from now on")
+        stage.kernel.load("tun")
+        await stage.until("Change 1", "loaded tun")
+        await stage.press("g")
+        stage.kernel.load("vfat")
+        await stage.until("+ vfat fat")
+        # Who looks at something else is left there.
+        assert "start" in stage.highlighted("#event-lines")
+
+
+async def test_two_marks_are_compared(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await with_history(stage)
+        await timeline(stage)
+        await stage.press("space", "g", "j", "space")
+        await stage.until("2 marks")
+        marked = [line.startswith("◆") for line in stage.part("#event-lines")[:4]]
+        assert marked == [False, True, False, True]
+        await stage.press("c")
+        await stage.until("change 1 and change 3 compared")
+        words = stage.pane_words("timeline-change")
+        assert "+20 −369 symbols in 7 modules" in words
+        assert "loaded dummy unloaded btrfs" in words
+        await stage.press("escape")
+        await stage.until("Change 1")
+
+
+async def test_a_mark_is_compared_with_the_cursor(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await with_history(stage)
+        await timeline(stage)
+        await stage.press("g", "space", "G", "c")
+        await stage.until("start and change 3 compared")
+        words = stage.pane_words("timeline-change")
+        assert "+20 symbols in 1 module" in words
+        # btrfs came and went in between, as did what it needs.
+        assert "came and went blake2b_generic btrfs" in words
+
+
+async def test_a_third_mark_takes_the_oldest_ones_place(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await with_history(stage)
+        await timeline(stage)
+        await stage.press("g", "space", "j", "space", "j", "space")
+        await stage.until("2 marks")
+        marked = [line.startswith("◆") for line in stage.part("#event-lines")[:4]]
+        assert marked == [False, True, True, False]
+        await stage.press("space")
+        await stage.until("1 mark ")
+
+
+async def test_nothing_marked_is_said(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await timeline(stage)
+        await stage.press("c")
+        await stage.until(lambda: "Mark two points with Space" in stage.toasts)
+
+
+async def test_enter_goes_into_the_change_and_esc_comes_back(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await with_history(stage)
+        await timeline(stage)
+        await stage.press("k", "enter")
+        await stage.until(lambda: stage.app.focused and stage.app.focused.id == "change-lines")
+        await stage.press("G", "enter")
+        await stage.until("▾ dummy")
+        await stage.press("slash", *"fn_1", "enter")
+        await stage.until("/fn_1")
+        await stage.press("escape")
+        await stage.until_gone("/fn_1")
+        await stage.press("escape")
+        await stage.until(lambda: stage.app.focused and stage.app.focused.id == "event-lines")
+        await stage.press("escape")
+        await stage.until(lambda: stage.screen is stage.dashboard)
+
+
+async def test_where_it_is_narrow_one_pane_is_shown_at_a_time(demo: Demo) -> None:
+    async with opened(demo, size=(80, 24)) as stage:
+        stage.kernel.load("dummy")
+        await stage.until(lambda: len(stage.dashboard.timeline) == 1)
+        await timeline(stage)
+        await stage.until("+ dummy")
+        assert "loaded dummy" not in stage.text
+        await stage.press("enter")
+        await stage.until("loaded dummy")
+        assert "+ dummy" not in stage.text
+        await stage.press("escape")
+        await stage.until("+ dummy")
+
+
+async def test_a_module_that_came_and_went_unseen_is_an_event(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    async with opened(demo, interval=60) as stage:
+        kernel.load("tun")
+        kernel.unload("tun")
+        await stage.until(lambda: len(stage.dashboard.timeline) == 1)
+        await timeline(stage)
+        await stage.until("± tun", "came and went tun")
+
+
+async def test_symbols_that_cannot_be_read_do_not_keep_events_away(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    kernel.folder.remove("/proc/kallsyms")
+    async with opened(demo, ready=False) as stage:
+        await stage.until(lambda: stage.dashboard.timeline.began)
+        await timeline(stage)
+        assert "10 modules" in stage.text
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+async def test_the_curves_tell_the_totals_at_the_cursor(demo: Demo, size: tuple[int, int]) -> None:
+    async with opened(demo, size=size) as stage:
+        stage.kernel.load("btrfs")
+        await stage.until(lambda: len(stage.dashboard.timeline) == 1)
+        before, after = (stage.dashboard.timeline.totals_at(point).symbols for point in (0, 1))
+        await timeline(stage)
+        await stage.until(lambda: f"{after:,}" in "\n".join(stage.part("TotalsGraph")))
+        assert "█" in "\n".join(stage.part("TotalsGraph"))
+        await stage.press("g")
+        await stage.until(lambda: f"  {before:,}  {before:,} … {after:,}" in stage.text)
+        assert stage.part("TotalsGraph")[-1].split()[1] == "▲"
