@@ -42,6 +42,7 @@ READ_ONLY = "Everything can be looked at; loading and unloading are off."
 _PLACES = ("/usr/bin", "/bin", "/usr/local/bin", "/run/wrappers/bin")
 _DOAS_RULES = ("/etc/doas.conf", "/etc/doas.d")  # the folder is Alpine's
 _SYSTEMD = "/run/systemd/system"  # there as long as systemd runs the machine: sd_booted(3)
+_AGENT_HELPER = "/run/polkit/agent-helper.socket"  # of polkit 127 and later
 
 
 class Elevation(Protocol):
@@ -194,12 +195,19 @@ def _not_from_setuid(path: str, name: str) -> NoElevation | None:
 
 def _not_from_systemd() -> NoElevation | None:
     """Return why run0, which has systemd start the helper, cannot give root; None if it may."""
-    if os.path.isdir(_SYSTEMD):
-        return None
-    return NoElevation(
-        "run0 asks systemd to start the helper, and this machine was not started by systemd.",
-        "Choose another way, or leave --elevate out.",
-    )
+    if not os.path.isdir(_SYSTEMD):
+        return NoElevation(
+            "run0 asks systemd to start the helper, and this machine was not started by systemd.",
+            "Choose another way, or leave --elevate out.",
+        )
+    # Elsewhere polkit's agent checks the password by way of a program that is setuid root.
+    if _no_new_privileges() and not os.path.exists(_AGENT_HELPER):
+        return NoElevation(
+            "This session may not gain privileges (no_new_privs), so polkit's agent cannot check "
+            "a password for run0 in it.",
+            "This is so in some containers and services; use a shell outside of it.",
+        )
+    return None
 
 
 def _has_rules(path: str) -> bool:

@@ -145,6 +145,9 @@ def test_run0_needs_systemd_and_polkits_agent(
     (places / "pkttyagent").write_text("")
     assert detect(root=False).name == "run0"
     monkeypatch.setattr(elevation, "_no_new_privileges", lambda: True)
+    monkeypatch.setattr(elevation, "_AGENT_HELPER", str(places / "agent-helper.socket"))
+    assert "polkit's agent cannot check a password" in detect("run0", root=False).sentence
+    (places / "agent-helper.socket").write_text("")
     assert detect("run0", root=False).available
 
 
