@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not ours or config.option.collectonly:
         return
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter and not any(images.cache_folder().glob("*/disk.img")):
+    if reporter and not images.BUSYBOX.folder.exists():
         reporter.write_line("kernel lane: making a Debian disk image, once; it takes two minutes")
     try:
         config.stash[IMAGE] = image = images.cached()
