@@ -35,8 +35,11 @@ async def index_changes(host: Host, folder: str) -> AsyncIterator[None]:
 
     try:
         # It wakes at every step, whether anything happened or not; its own choice of
-        # twenty a second would be most of what an idle dashboard costs.
-        async for _ in awatch(path, watch_filter=is_index, recursive=False, step=STEP):
+        # twenty a second would be most of what an idle dashboard costs. Without the
+        # time limit of 0 it would also come back every five seconds with nothing.
+        async for _ in awatch(
+            path, watch_filter=is_index, recursive=False, step=STEP, rust_timeout=0
+        ):
             yield
     except (OSError, RuntimeError) as error:
         log.info("%s is not watched: %s", path, error)
