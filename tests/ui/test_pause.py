@@ -60,7 +60,7 @@ async def test_what_one_does_oneself_while_paused_is_shown(
         await stage.press("plus")
         await stage.until(" of 22 modules")
         await stage.press(*"tun", "enter")
-        await stage.until("y load")
+        await stage.until(" y load")
         await stage.press("y")
         await stage.until("Loaded tun")
         await stage.press("enter")

@@ -17,7 +17,7 @@ async def test_btrfs_comes_and_goes_with_keys_and_every_number_is_the_kernels() 
         await stage.until(lambda: re.search(r"[\d,]+ of [\d,]+ modules", stage.words))
         await stage.type("btrfs")
         await stage.press("enter")
-        await stage.until("y load")
+        await stage.until(" y load")
         await stage.press("y")
         await stage.until("Loaded btrfs", lambda: "symbols in" in stage.words)
         came = [name for name in kernel.loaded if name not in before]

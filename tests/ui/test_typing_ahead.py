@@ -46,7 +46,7 @@ async def test_the_whole_load_typed_in_one_go_stops_at_the_plan(
 ) -> None:
     async with opened(demo) as stage:
         stage.send("plus", *"tun", "enter", "y", "y", "y")
-        await stage.until("Load tun", "y load")
+        await stage.until("Load tun", " y load")
         await stage.calm()
         assert isinstance(stage.screen, PlanDialog)
         assert "tun" not in kernel.loaded
