@@ -17,6 +17,7 @@ from kmodtui.model.modprobe_rules import RuleKind
 from kmodtui.model.modules import ModuleState, canonical
 from kmodtui.model.plan import BLACKLIST_FILE, Command, Plan, Verb
 from kmodtui.model.text import counted
+from kmodtui.model.undo import Done
 from kmodtui.privileged.channel import HelperChannel, LogSink
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.privileged.protocol import Result, ResultCode
@@ -30,7 +31,13 @@ Answered = list[tuple[Command, Result]]
 
 
 async def perform(
-    machine: Machine, plan: Plan, foreground: Foreground, on_log: LogSink, *, digest: str = ""
+    machine: Machine,
+    plan: Plan,
+    foreground: Foreground,
+    on_log: LogSink,
+    *,
+    digest: str = "",
+    undoes: Done | None = None,
 ) -> Explanation:
     """Carry a plan out and return what came of it, as the kernel shows it afterwards.
 
@@ -44,6 +51,7 @@ async def perform(
         foreground: gives the terminal to whoever asks for a password.
         on_log: takes the kernel's log as it comes.
         digest: SHA-256 of the file that was confirmed, where one is to be inserted.
+        undoes: the change that the plan takes back, if it does; it is forgotten then.
     """
     if not plan.commands:
         return Explanation("Nothing was done", plan.refused or "There is nothing to do.")
@@ -68,7 +76,10 @@ async def perform(
         if not answered:
             return explain_error(plan.verb.value, plan.targets, error)
         died = HelperDiedError(error.message, error.hint)
-    await asyncio.to_thread(remember, machine, plan, before, answered)
+    if undoes is None:
+        await asyncio.to_thread(remember, machine, plan, before, answered)
+    elif answered and all(result.ok for _, result in answered):
+        machine.done.taken_back(undoes)
     if died is not None:
         return await asyncio.to_thread(_after_death, machine, plan, died)
     return await asyncio.to_thread(_told, machine, plan, answered)

@@ -10,7 +10,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 
-from kmodtui.errors import PlanError
+from kmodtui.errors import KmodtuiError, PlanError
+from kmodtui.kernel.module_file import read_module_file
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.sysfs import read_parameters
 from kmodtui.kernel.usage import read_usage
@@ -19,9 +20,10 @@ from kmodtui.model.modprobe_rules import RuleKind
 from kmodtui.model.modules import canonical
 from kmodtui.model.parameters import key_of
 from kmodtui.model.plan import Action, Plan, Verb
-from kmodtui.model.plan_change import plan_blacklist, plan_set, plan_unblacklist
+from kmodtui.model.plan_change import plan_blacklist, plan_insert, plan_set, plan_unblacklist
 from kmodtui.model.undo import merged
 from kmodtui.model.usage import Usage, holder_words, unload_warnings
+from kmodtui.services.files import resolved
 from kmodtui.services.machine import Machine
 
 
@@ -54,8 +56,21 @@ def _parts(machine: Machine, intent: Intent) -> list[Plan]:
                 plan_unblacklist(name, [rule for rule in rules if rule.name == name])
                 for name in map(canonical, intent.names)
             ]
+        case Verb.INSERT:
+            return [_insert(machine, intent)]
         case _:
             return [machine.plan_now(intent.verb, intent.names, intent.parameters)]
+
+
+def _insert(machine: Machine, intent: Intent) -> Plan:
+    path = resolved(intent.names[0])
+    info = read_module_file(machine.host, path)
+    try:
+        lookup = machine.lookup()
+    except KmodtuiError:
+        lookup = None
+    table = read_modules(machine.host)
+    return plan_insert(path, info.name, info.depends, intent.parameters, table, lookup)
 
 
 def _set(machine: Machine, name: str, word: str) -> Plan:

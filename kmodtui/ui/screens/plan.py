@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -20,10 +19,12 @@ from kmodtui.errors import KmodtuiError
 from kmodtui.model.explain import Explanation
 from kmodtui.model.explanation import Kind
 from kmodtui.model.history import Change
-from kmodtui.model.plan import Action, Plan
+from kmodtui.model.plan import Plan, Verb
 from kmodtui.model.text import clean
+from kmodtui.model.undo import Done
 from kmodtui.privileged.protocol import LogRecord
 from kmodtui.services.actions import perform
+from kmodtui.services.files import digest_of
 from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import Monitor
 from kmodtui.ui.commands import bindings
@@ -31,13 +32,24 @@ from kmodtui.ui.desk import desk
 from kmodtui.ui.widgets.caption import set_title
 from kmodtui.ui.widgets.change_summary import summary
 from kmodtui.ui.widgets.line_view import Line
+from kmodtui.ui.widgets.plan_page import PlanPage
 
 TICK = 0.5
 """Seconds between two updates of the elapsed time while a plan runs."""
 
+RUNNING = {
+    Verb.LOAD: "Loading",
+    Verb.UNLOAD: "Unloading",
+    Verb.RELOAD: "Reloading",
+    Verb.INSERT: "Inserting",
+    Verb.SET: "Changing",
+    Verb.BLACKLIST: "Blacklisting",
+    Verb.UNBLACKLIST: "Taking off the blacklist:",
+}
+"""What is going on, by verb, before the name of the module."""
 
-ROOMY = 100
-"""Columns from which each step tells its file as well."""
+KEY = {verb: verb.value for verb in Verb} | {Verb.SET: "change", Verb.UNBLACKLIST: "take off"}
+"""The word behind the confirming key."""
 
 
 class PlanDialog(ModalScreen[bool]):
@@ -47,8 +59,20 @@ class PlanDialog(ModalScreen[bool]):
         *bindings("dialog"),
     ]
 
-    def __init__(self, machine: Machine, monitor: Monitor, plan: Plan) -> None:
+    def __init__(
+        self, machine: Machine, monitor: Monitor, plan: Plan, *, undoes: Done | None = None
+    ) -> None:
+        """Show a plan.
+
+        Args:
+            machine: whose kernel it is for.
+            monitor: sees what comes of it.
+            plan: what is to be done.
+            undoes: the change that it takes back, if it does that.
+        """
         super().__init__()
+        self._undoes = undoes
+        self._digest = ""
         self._monitor = monitor
         self._machine = machine
         self._plan = plan
@@ -65,24 +89,40 @@ class PlanDialog(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         """Frame a page that scrolls, and the keys below it."""
         with Vertical(classes="dialog", id="plan-dialog") as frame:
-            set_title(frame, f"{self._plan.verb.capitalize()} {self._plan.target}")
+            set_title(frame, self._title)
             with VerticalScroll(id="plan-scroll"):
                 yield self._body
             yield self._keys
 
-    def on_mount(self) -> None:
+    @property
+    def _title(self) -> str:
+        plan = self._plan
+        if self._undoes is not None:
+            return f"Undo the {self._undoes.words}"
+        if plan.verb is Verb.SET:
+            return f"Change {plan.subject}"
+        words = "Take off the blacklist:" if plan.verb is Verb.UNBLACKLIST else plan.verb
+        return f"{words.capitalize()} {plan.subject}"
+
+    async def on_mount(self) -> None:
         """Show the plan, and take a confirmation from when it has been painted."""
+        if self._plan.verb is Verb.INSERT and self._can_be_done:
+            try:
+                self._digest = await digest_of(self._machine, self._plan.commands[-1].names[0])
+            except KmodtuiError as error:
+                self._plan = replace(self._plan, refused=str(error), commands=())
         self._show_plan()
         self.call_after_refresh(self._now_seen)
 
     @property
     def _can_be_done(self) -> bool:
-        return not self._plan.refused and not self._plan.does_nothing
+        plan = self._plan
+        return not plan.refused and not plan.does_nothing and bool(plan.commands)
 
     def _now_seen(self) -> None:
         self._seen = True
         if self._can_be_done and self._work is None:
-            self._show_keys(("y", self._plan.verb), ("Esc", "cancel"))
+            self._show_keys(("y", KEY[self._plan.verb]), ("Esc", "cancel"))
 
     # What is shown
 
@@ -95,48 +135,9 @@ class PlanDialog(ModalScreen[bool]):
     def _page(self, *parts: RenderableType) -> None:
         self._body.update(Group(*parts))
 
-    def _table(self) -> Table:
-        """Return a table without lines, whose last column breaks where it is too long."""
-        table = Table.grid(padding=(0, 2, 0, 0))
-        for _ in range(3):
-            table.add_column(no_wrap=True)
-        table.add_column(overflow="fold")
-        return table
-
     def _show_plan(self) -> None:
-        plan = self._plan
-        parts: list[RenderableType] = []
-        if plan.refused:
-            parts += [self._text(plan.refused, "error"), self._text(plan.remedy), Text()]
-        steps = self._table()
-        for number, step in enumerate(plan.steps, 1):
-            changes = step.action in (Action.INSMOD, Action.RMMOD)
-            # The file below the release's folder: which one it is, not where all of them are.
-            file = step.path.partition(f"/{self._machine.release}/")[2] or step.path
-            roomy = self.app.size.width >= ROOMY
-            reason = self._text(f"{step.reason}  {file if roomy else ''}".rstrip(), "dim")
-            if step.options:
-                options = " ".join(option.text for option in step.options)
-                reason = Text("\n").join((reason, self._text(options, "accent")))
-            steps.add_row(
-                self._text(f"{number:>2}", "dim"),
-                self._text(step.action, "accent" if changes else "dim"),
-                self._text(step.module, "strong" if changes else "dim"),
-                reason,
-            )
-        for name, why in plan.stays.items():
-            words = (" =", "stays", name, why)
-            steps.add_row(*(self._text(word, "dim") for word in words))
-        if steps.row_count:
-            parts += [steps, Text()]
-        for warning in plan.warnings:
-            parts += [self._text(f"! {warning}", "warning"), Text()]
-        if not plan.refused:
-            how = Table.grid(padding=(0, 2, 0, 0))
-            how.add_row(self._text("command", "dim"), self._text(shlex.join(plan.command)))
-            how.add_row(self._text("privilege", "dim"), self._text(self._machine.root_words))
-            parts.append(how)
-        self._page(*parts)
+        page = PlanPage(self._plan, self._machine.release, self.app.size.width, self._style)
+        self._page(*page.parts(self._machine.root_words, self._digest))
         if self._can_be_done:
             self._show_keys(("Esc", "cancel"))
         else:
@@ -150,9 +151,9 @@ class PlanDialog(ModalScreen[bool]):
         self._keys.update(line)
 
     def _show_running(self) -> None:
-        verb = "Loading" if self._plan.verb == "load" else "Unloading"
+        verb = RUNNING[self._plan.verb]
         self._page(
-            self._text(f"{verb} {self._plan.target}… {self._elapsed:.1f} s", "accent"),
+            self._text(f"{verb} {self._plan.subject}… {self._elapsed:.1f} s", "accent"),
             *(self._text(record.text, "dim") for record in self._log),
         )
         self._show_keys(("Esc", "stop waiting"))
@@ -191,12 +192,16 @@ class PlanDialog(ModalScreen[bool]):
 
     def show_change(self, change: Change, stays: Mapping[str, str]) -> None:
         """Tell what the kernel's symbols did, once the monitor has seen it; not what others did."""
-        if change.cause != " ".join(self._plan.command):
+        if change.cause != self._cause:
             return
         self._change, self._stays = change, stays
         self._show_outcome()
 
     # What is done
+
+    @property
+    def _cause(self) -> str:
+        return "; ".join(self._plan.command_lines)
 
     def action_confirm(self) -> None:
         """Do what the plan says, once; a key from before it could be read is not meant."""
@@ -210,9 +215,14 @@ class PlanDialog(ModalScreen[bool]):
         self._show_running()
         ticking = self.set_interval(TICK, self._tick)
         try:
-            with self._monitor.one_change(" ".join(self._plan.command)):
+            with self._monitor.one_change(self._cause):
                 self._outcome = await perform(
-                    self._machine, self._plan, desk(self).foreground, self._take_log
+                    self._machine,
+                    self._plan,
+                    desk(self).foreground,
+                    self._take_log,
+                    digest=self._digest,
+                    undoes=self._undoes,
                 )
         finally:
             ticking.stop()
@@ -246,6 +256,13 @@ class PlanDialog(ModalScreen[bool]):
     def action_cancel(self) -> None:
         """Close, or stop waiting: what the kernel has begun goes on, and the panes will show it."""
         told = self._outcome
+        if told is None and self._work is not None:
+            self.notify(
+                f"{RUNNING[self._plan.verb]} {self._plan.subject} goes on; the panes show what "
+                "comes of it.",
+                title="Not waited for",
+                markup=False,
+            )
         self.dismiss(told is not None and told.kind is not Kind.FAILURE)
 
     def action_scroll(self, lines: int) -> None:
