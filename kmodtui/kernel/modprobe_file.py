@@ -130,7 +130,7 @@ def _rule(word: str, rest: str, file: str, number: int) -> tuple[Rule | None, st
         softdep = parse_softdep(value)
         if not (softdep.pre or softdep.post) and value.split()[:1] in (["pre:"], ["post:"]):
             many = _ONE_BLANK.match(value) is not None
-            why = "one blank too many before it hides it" if many else "nothing stands behind it"
+            why = "one blank too many hides it" if many else "nothing stands behind it"
             return rule, f"softdep {raw}: {value.split()[0]} does nothing, {why}."
         if not (softdep.pre or softdep.post):
             return rule, f"softdep {raw} has neither pre: nor post:, so it does nothing."

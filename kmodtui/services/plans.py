@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from kmodtui.errors import KmodtuiError, PlanError
+from kmodtui.errors import KmodtuiError, PlanError, UnknownModuleError
 from kmodtui.kernel.catalog import read_index
 from kmodtui.kernel.configured_index import ConfiguredIndex, configured
 from kmodtui.kernel.host import Host
+from kmodtui.kernel.index_state import index_problems
+from kmodtui.kernel.module_size import read_module_size
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.system import read_system
 from kmodtui.model.modules import ModuleTable
-from kmodtui.model.plan import Plan, Verb
+from kmodtui.model.plan import Action, Plan, Verb
 from kmodtui.model.plan_load import plan_load
 from kmodtui.model.plan_reload import plan_reload
 from kmodtui.model.plan_unload import plan_unload
@@ -58,12 +61,35 @@ def plan_of(
     table: ModuleTable,
     lookup: ConfiguredIndex,
 ) -> Plan:
-    """Return the same of a table and an index that have been read."""
-    if verb == Verb.LOAD:
-        return plan_load(asked, parameters, table, lookup)
-    if verb == Verb.RELOAD:
-        return plan_reload(asked, parameters, table, lookup)
-    return plan_unload(asked, table, lookup)
+    """Return the same of a table and an index that have been read. Reads module files.
+
+    Raises:
+        KmodtuiError: it cannot be planned; the message says why.
+    """
+    index = lookup.index
+
+    def size_of(name: str) -> int | None:
+        path = index.path_of(name)
+        try:
+            return read_module_size(index.host, path) if path else None
+        except KmodtuiError:
+            return None
+
+    try:
+        if verb == Verb.LOAD:
+            plan = plan_load(asked, parameters, table, lookup, size_of)
+        elif verb == Verb.RELOAD:
+            plan = plan_reload(asked, parameters, table, lookup, size_of)
+        else:
+            plan = plan_unload(asked, table, lookup)
+    except UnknownModuleError as error:
+        # What is not found may be there, and not be in the index yet.
+        hints = (error.hint, *map(str, index_problems(index)))
+        raise UnknownModuleError(error.message, " ".join(filter(None, hints))) from None
+    inserted = [step.module for step in plan.steps if step.action is Action.INSMOD]
+    touched = [step.module for step in plan.steps]
+    problems = (*lookup.config.problems_of(touched), *index_problems(index, inserted))
+    return replace(plan, warnings=(*plan.warnings, *map(str, problems)))
 
 
 def _loaded(host: Host, verb: str) -> ModuleTable:

@@ -1,0 +1,229 @@
+"""Every rule of modprobe.d and of the boot line is known with its place; what is none is told.
+
+That they are read as modprobe reads them is shown against the real one, in tests/kernel.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kmodtui.kernel.boot_line import forbidden_modules, parse_command_line
+from kmodtui.kernel.host import LocalHost
+from kmodtui.kernel.modprobe_config import ModprobeConfig, read_modprobe_config
+from kmodtui.kernel.modprobe_file import parse_softdep
+from kmodtui.model.modprobe_rules import Problem, RuleKind, option_words
+from kmodtui.model.plan import Option
+
+
+def config(root: Path, text: str = "", *, boot_line: str = "", **others: str) -> ModprobeConfig:
+    """The rules of a tree with one file in /etc/modprobe.d, and `run=` and `usr_lib=` ones."""
+    files = {"etc/modprobe.d/a.conf": text, "proc/cmdline": boot_line}
+    files |= {f"{name.replace('_', '/')}/modprobe.d/b.conf": text for name, text in others.items()}
+    for path, content in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(content)
+    return read_modprobe_config(LocalHost(root))
+
+
+def test_rules_know_file_and_line(tmp_path: Path) -> None:
+    rules = config(
+        tmp_path,
+        "# first\noptions a x=1\n\noptions \\\n  b \\\n  y=2\nblacklist c\n",
+        run="install d /bin/true\n",
+        boot_line="quiet e.z=3 modprobe.blacklist=f,g",
+    )
+    assert [str(rule) for rule in rules.rules] == [
+        "/etc/modprobe.d/a.conf:2: options a x=1",
+        "/etc/modprobe.d/a.conf:4: options b   y=2",
+        "/etc/modprobe.d/a.conf:7: blacklist c",
+        "/run/modprobe.d/b.conf:1: install d /bin/true",
+        "boot line: options e z=3",
+        "boot line: blacklist f",
+        "boot line: blacklist g",
+    ]
+    assert rules.problems == ()
+
+
+def test_options_of_a_module_come_from_everywhere_and_the_last_counts(tmp_path: Path) -> None:
+    rules = config(
+        tmp_path,
+        'options snd-dummy index=1 id="a b"\noptions other x=1\noptions snd_dummy index=2\n',
+        usr_lib="options snd_dummy enable=1\n",
+        boot_line="snd-dummy.model=emu snd_dummy.index=3",
+    )
+    assert rules.options("snd_dummy") == (
+        Option('index=1 id="a b"', "/etc/modprobe.d/a.conf:1"),
+        Option("index=2", "/etc/modprobe.d/a.conf:3"),
+        Option("enable=1", "/usr/lib/modprobe.d/b.conf:1"),
+        Option("model=emu", "boot line"),
+        Option("index=3", "boot line"),
+    )
+    assert rules.settings("snd_dummy") == {
+        "index": Option("index=3", "boot line"),
+        "id": Option('id="a b"', "/etc/modprobe.d/a.conf:1"),
+        "enable": Option("enable=1", "/usr/lib/modprobe.d/b.conf:1"),
+        "model": Option("model=emu", "boot line"),
+    }
+
+
+def test_options_of_an_alias_are_given_where_that_is_loaded(tmp_path: Path) -> None:
+    rules = config(tmp_path, "options fs-vfat a=1\noptions vfat b=2\noptions fs_vfat c=3\n")
+    assert [option.text for option in rules.options("vfat")] == ["b=2"]
+    assert [option.text for option in rules.options("vfat", "fs_vfat")] == ["a=1", "b=2", "c=3"]
+
+
+def test_of_commands_and_softdeps_the_first_that_fits_counts(tmp_path: Path) -> None:
+    rules = config(
+        tmp_path,
+        "install snd_* first\ninstall snd_dummy second\ninstall vfat third\ninstall vf* fourth\n"
+        "softdep vfat pre: a\nsoftdep vfat pre: b\nremove x y\n",
+    )
+    install = {name: rules.install(name) for name in ("snd_dummy", "vfat", "vfio", "other")}
+    assert {name: rule and rule.value for name, rule in install.items()} == {
+        "snd_dummy": "first",
+        "vfat": "third",
+        "vfio": "fourth",
+        "other": None,
+    }
+    assert rules.softdep("vfat").pre == ("a",)
+    assert rules.softdep("vfat").source == "/etc/modprobe.d/a.conf:5"
+    removal = rules.remove("x")
+    assert removal is not None
+    assert removal.value == "y"
+    assert rules.has_command("x")
+    assert not rules.has_command("snd_x")
+
+
+def test_a_softdep_of_modprobe_d_counts_before_or_after_the_modules_own(tmp_path: Path) -> None:
+    """By the name of the file, as kmod has it."""
+    folder = tmp_path / "lib/modules/6.1"
+    folder.mkdir(parents=True)
+    (folder / "modules.softdep").write_text("# c\nsoftdep one pre: own\nsoftdep two pre: own\n")
+    places = tmp_path / "etc/modprobe.d"
+    places.mkdir(parents=True)
+    (places / "a.conf").write_text("softdep one pre: mine\n")
+    (places / "z.conf").write_text("softdep two pre: mine\n")
+    rules = read_modprobe_config(LocalHost(tmp_path), "/lib/modules/6.1")
+    assert rules.softdep("one").pre == ("mine",)
+    assert rules.softdep("two").pre == ("own",)
+    assert rules.softdep("two").source == "/lib/modules/6.1/modules.softdep:3"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("optoins a b=1", "optoins is no command of modprobe.d: the line does nothing."),
+        ("include /etc/x", "include is not followed any more: the line does nothing."),
+        ("options", "options needs a name: the line does nothing."),
+        ("options a", "options a needs options: the line does nothing."),
+        ("install a", "install a needs a command: the line does nothing."),
+        ("softdep a", "softdep a needs modules: the line does nothing."),
+        ("alias a", "alias a needs a module: the line does nothing."),
+        ("alias [a b", "the brackets of [a do not match: the line does nothing."),
+        ("blacklist a b c", "only a is blacklisted, and not b c."),
+        ("alias a b c", "c is left out: an alias is of one module."),
+        ("softdep a b", "softdep a has neither pre: nor post:, so it does nothing."),
+        ("softdep a  pre: b", "softdep a: pre: does nothing, one blank too many hides it."),
+        ("softdep a pre:", "softdep a: pre: does nothing, nothing stands behind it."),
+        ("blacklist a\r", "the line ends with a carriage return, which becomes a part of a\\x0d."),
+        ("\x1b[31m x", "\\x1b[31m is no command of modprobe.d: the line does nothing."),
+    ],
+)  # fmt: skip
+def test_a_line_that_does_not_do_what_was_meant_is_told(
+    tmp_path: Path, line: str, told: str
+) -> None:
+    rules = config(tmp_path, f"blacklist before\n{line}\nblacklist after\n")
+    assert rules.problems == (Problem("/etc/modprobe.d/a.conf:2", told),)
+    assert rules.blacklisted("before")
+    assert rules.blacklisted("after")
+
+
+def test_problems_of_a_module_are_found(tmp_path: Path) -> None:
+    rules = config(tmp_path, "blacklist snd-dummy vfat\nsoftdep btrfs x\nnonsense\n")
+    assert [problem.source[-1] for problem in rules.problems_of(["snd_dummy"])] == ["1"]
+    assert [problem.source[-1] for problem in rules.problems_of(["vfat", "btrfs"])] == ["1", "2"]
+    assert rules.problems_of(["xor"]) == ()
+
+
+def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+    folder = tmp_path / "etc/modprobe.d"
+    (folder / "folder.conf").mkdir(parents=True)
+    (folder / "link.conf").symlink_to("nowhere")
+    (folder / "old.alias").write_text("blacklist x\n")
+    rules = read_modprobe_config(LocalHost(tmp_path))
+    assert {problem.source.rpartition("/")[2]: problem.text for problem in rules.problems} == {
+        "folder.conf": "It is a folder, which is not looked into.",
+        "link.conf": "It leads nowhere.",
+        "old.alias": "kmod 33 and later do not read it: its name does not end in .conf.",
+    }
+
+
+def test_nothing_at_all_is_no_problem(tmp_path: Path) -> None:
+    rules = read_modprobe_config(LocalHost(tmp_path / "nothing"))
+    assert (rules.rules, rules.problems) == ((), ())
+
+
+# The boot line
+
+
+@pytest.mark.parametrize(
+    ("line", "rules"),
+    [
+        ("quiet root=/dev/sda1 ro", []),
+        ("snd-dummy.index=2", ["options snd_dummy index=2"]),
+        ("a.b", ["options a b"]),
+        ('a.b="x y" c.d=1', ['options a b="x y"', "options c d=1"]),
+        ('"a.b=x y"', ['options a b="x y"']),
+        ("root=/dev/x.y a.b=c.d=e", ["options a b=c.d=e"]),
+        ("a.b.c=1", []),
+        ("a.=1 .b=2", ["options a =1", "options  b=2"]),
+        ('x"y.z=1', []),
+        ("a.b=1\n", ["options a b=1"]),
+        ('a.b="open', []),
+        ("modprobe.blacklist=a,b,,c", ["blacklist a", "blacklist b", "blacklist c"]),
+        ("modprobe.blacklist=", []),
+        ("-- a.b=1", ["options a b=1"]),
+    ],
+)
+def test_the_boot_line_sets_options_and_blacklists(line: str, rules: list[str]) -> None:
+    found = parse_command_line(line, [])
+    assert [f"{rule.kind} {rule.name} {rule.value}".rstrip() for rule in found] == rules
+
+
+def test_what_the_boot_line_does_not_do_is_told() -> None:
+    problems: list[Problem] = []
+    rules = list(parse_command_line("modprobe.blacklist=snd-dummy,a x[.y=1", problems))
+    assert [rule.name for rule in rules] == ["snd-dummy", "a"]
+    assert [problem.text for problem in problems] == [
+        "modprobe.blacklist=snd-dummy stops nothing: here a - is no _. Write snd_dummy.",
+        "x[.y=1 is left out: its brackets do not match.",
+    ]
+
+
+def test_modules_that_the_kernel_itself_refuses() -> None:
+    line = "module_blacklist=a quiet module_blacklist=b,c"
+    assert list(forbidden_modules(line)) == ["b", "c"]
+    assert list(forbidden_modules("quiet")) == []
+
+
+# Words
+
+
+def test_options_come_apart_where_the_kernel_parts_them() -> None:
+    assert option_words('a=1  b="x y" c "d e"') == ("a=1", 'b="x y"', "c", '"d e"')
+    assert option_words("") == ()
+
+
+def test_softdeps_come_apart_as_in_kmod() -> None:
+    assert parse_softdep("x pre: a b post: c pre: d")[:2] == (("a", "b", "d"), ("c",))
+    assert parse_softdep("   pre: a").pre == ("a",)
+    assert parse_softdep(" pre: a").pre == ()
+
+
+def test_ten_thousand_rules_are_read_in_their_order(tmp_path: Path) -> None:
+    text = "".join(f"options module{number % 50} n={number}\n" for number in range(10_000))
+    rules = config(tmp_path, text)
+    assert len(rules.of(RuleKind.OPTIONS)) == 10_000
+    assert rules.options("module49")[-1] == Option("n=9999", "/etc/modprobe.d/a.conf:10000")
