@@ -20,10 +20,10 @@ from kmodtui.kernel.host import Host
 from kmodtui.kernel.kallsyms import read_symbols
 from kmodtui.kernel.proc_modules import parse_modules, read_raw
 from kmodtui.kernel.sysfs import initsize
-from kmodtui.kernel.uevents import ModuleUevent, NoUevents, UeventSource
 from kmodtui.model.history import Change
 from kmodtui.model.modules import ModuleTable
 from kmodtui.model.symbols import SymbolDelta, SymbolTable, difference
+from kmodtui.services.arrivals import Arrivals
 
 SETTLE_STEP = 0.03
 """Seconds between two looks at a module that is on its way in or out."""
@@ -78,47 +78,6 @@ class ReadingFailed:
 
 
 MonitorEvent = TableRead | SymbolsRead | Changed | ReadingFailed
-
-
-class _Uevents:
-    """What uevents have told since the last settled reading, and the wait for the next."""
-
-    def __init__(self, source: UeventSource) -> None:
-        self._source = source
-        self._added: set[str] = set()
-        self._removed: set[str] = set()
-        self.next: asyncio.Future[tuple[ModuleUevent, ...]] = asyncio.ensure_future(source.wait())
-
-    def arrived(self) -> bool:
-        """Note what has arrived, and return whether anything has."""
-        if not self.next.done():
-            return False
-        try:
-            events = self.next.result()
-        except OSError:
-            # A socket that is broken tells nothing any more; polling goes on.
-            self._source.close()
-            self._source, events = NoUevents(), ()
-        for event in events:
-            (self._added if event.action == "add" else self._removed).add(event.name)
-        self.next = asyncio.ensure_future(self._source.wait())
-        return True
-
-    @property
-    def both(self) -> set[str]:
-        """The modules that were added and removed, in whatever order."""
-        return self._added & self._removed
-
-    def forget(self) -> None:
-        """Begin anew: all that was told is in a reading."""
-        self._added.clear()
-        self._removed.clear()
-
-    async def close(self) -> None:
-        """Give the source back when nothing waits on it any more."""
-        self.next.cancel()
-        await asyncio.wait({self.next})
-        self._source.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +164,7 @@ class Monitor:
         The first event is the table. Cancel the task, or close the iterator, to end.
         """
         # Listening begins before the first reading, so that nothing falls between.
-        uevents = _Uevents(self._host.uevents())
+        uevents = Arrivals(self._host.uevents())
         try:
             while True:
                 self._at_rest = False
@@ -224,7 +183,7 @@ class Monitor:
         finally:
             await uevents.close()
 
-    async def _woken(self, uevents: _Uevents) -> bool:
+    async def _woken(self, uevents: Arrivals) -> bool:
         """Wait for a uevent, a wish or a look that finds other bytes; return whether to read."""
         uevents.next.add_done_callback(self._rouse)
         if not self._paused:
@@ -259,7 +218,7 @@ class Monitor:
     def _rouse(self, _uevents: object) -> None:
         self._wake.set()
 
-    async def _read_table(self, _uevents: _Uevents) -> list[MonitorEvent]:
+    async def _read_table(self, _uevents: Arrivals) -> list[MonitorEvent]:
         """Read /proc/modules; say if it is different from the last time."""
         raw = read_raw(self._host)
         for _ in range(_TORN_LIMIT):
@@ -279,7 +238,7 @@ class Monitor:
         self._table = table
         return [TableRead(table)]
 
-    async def _follow(self, uevents: _Uevents) -> list[MonitorEvent]:
+    async def _follow(self, uevents: Arrivals) -> list[MonitorEvent]:
         """Say what has become of the modules since they were settled last."""
         if self._table is None:
             return []
@@ -293,7 +252,7 @@ class Monitor:
         self._at_rest = True
         return []
 
-    async def _first_symbols(self, uevents: _Uevents) -> list[MonitorEvent]:
+    async def _first_symbols(self, uevents: Arrivals) -> list[MonitorEvent]:
         """Read what the first change will be compared with."""
         reading = await self._bracketed_reading(uevents, before=None)
         self._settled, self._symbols = reading.table, reading.symbols
@@ -302,7 +261,7 @@ class Monitor:
             return [*events, ReadingFailed(UnreadableError(reading.missing))]
         return [*events, SymbolsRead(reading.symbols)]
 
-    async def _settle(self, uevents: _Uevents, before: ModuleTable) -> list[MonitorEvent]:
+    async def _settle(self, uevents: Arrivals, before: ModuleTable) -> list[MonitorEvent]:
         """Wait for quiet, read the symbols and tell the change."""
         noticed = asyncio.get_running_loop().time()
         when = self._clock()
@@ -336,7 +295,7 @@ class Monitor:
             events.append(Changed(change, table, reading.symbols))
         return events
 
-    async def _bracketed_reading(self, uevents: _Uevents, before: ModuleTable | None) -> _Reading:
+    async def _bracketed_reading(self, uevents: Arrivals, before: ModuleTable | None) -> _Reading:
         """Return the modules and the symbols of one moment, with only Live modules' symbols.
 
         The kernel gives no snapshot: a load during the reading would skip or
