@@ -37,6 +37,15 @@ async def test_it_says_why_and_shows_the_kernels_own_symbols(
         ]
 
 
+async def test_a_terminal_that_is_too_small_says_how_large_it_wants_to_be(demo: Demo) -> None:
+    async with opened(demo, ready=False) as stage:
+        await stage.until("405 symbols")
+        await stage.resize(20, 5)
+        await stage.until("20×5", "too small")
+        await stage.resize(80, 24)
+        await stage.until("405 symbols")
+
+
 async def test_the_symbols_can_be_moved_through_and_filtered(demo: Demo) -> None:
     async with opened(demo, ready=False) as stage:
         await stage.until("405 symbols")
