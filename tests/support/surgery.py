@@ -1,0 +1,162 @@
+"""Spoils a real module file in one chosen way, byte for byte; 64 bit, little-endian.
+
+Formats: `man 5 elf`, `struct modversion_info` in `include/linux/module.h`,
+`struct module_signature` in `include/linux/module_signature.h`.
+"""
+
+from __future__ import annotations
+
+import lzma
+import struct
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+_MAGIC = b"~Module signature appended~\n"
+_RECORD = 12
+_SECTION = struct.Struct("<IIQQQQIIQQ")
+_MACHINE, _TABLE, _COUNT, _NAMES = 18, 40, 60, 62  # offsets in the header
+AARCH64 = 183
+
+
+class _Section(NamedTuple):
+    header: int
+    offset: int
+    size: int
+
+
+def unsigned(module: bytes) -> bytes:
+    """Without its signature: what it holds can be changed and be taken all the same."""
+    assert module.endswith(_MAGIC)
+    end = len(module) - len(_MAGIC)
+    (length,) = struct.unpack(">I", module[end - 4 : end])
+    return module[: end - _RECORD - length]
+
+
+def replaced(module: bytes, section: str, old: bytes, new: bytes) -> bytes:
+    """With a text of a section replaced by one that is as long."""
+    assert len(old) == len(new)
+    where = _section(module, section)
+    place = module.index(old, where.offset, where.offset + where.size)
+    return module[:place] + new + module[place + len(old) :]
+
+
+def other_checksum(module: bytes, symbol: str) -> bytes:
+    """Built against another version of a symbol."""
+    where = _section(module, "__versions")
+    name = symbol.encode() + b"\0"
+    for record in range(where.offset, where.offset + where.size, 64):
+        if module.startswith(name, record + 8):
+            return module[:record] + bytes([module[record] ^ 0xFF]) + module[record + 1 :]
+    raise AssertionError(f"no checksum of {symbol}")
+
+
+def with_header(module: bytes, field: int, value: int, *, width: int = 2) -> bytes:
+    """With another number in the ELF header."""
+    return module[:field] + value.to_bytes(width, "little") + module[field + width :]
+
+
+def without_symbols(module: bytes) -> bytes:
+    """As if the symbol table had been stripped: its section is of another type."""
+    header = _section(module, ".symtab").header
+    return module[: header + 4] + struct.pack("<I", 1) + module[header + 8 :]
+
+
+def many_sections(module: bytes) -> bytes:
+    """With so many sections that the first one has to tell, which the kernel does not ask."""
+    data = with_header(module, _COUNT, 0)
+    (table,) = struct.unpack_from("<Q", data, _TABLE)
+    return data[: table + 32] + (1 << 40).to_bytes(8, "little") + data[table + 40 :]
+
+
+def cut_inside_signature(module: bytes, length: int = 100) -> bytes:
+    """With bytes missing from the middle of its signature; its end is whole."""
+    end = len(module) - len(_MAGIC) - _RECORD
+    return module[: end - 200] + module[end - 200 + length :]
+
+
+class Spoiled(NamedTuple):
+    """A way to spoil a module, and what has to come of it.
+
+    Attributes:
+        spoil: takes the signed file.
+        errno: what the kernel answers; empty where it takes the file all the same.
+        says: words of the reason.
+        name: of the file, if not that of the module.
+    """
+
+    spoil: Callable[[bytes], bytes]
+    errno: str
+    says: str
+    name: str = "dummy.ko"
+
+
+def _plain(change: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+    return lambda module: change(unsigned(module))
+
+
+SPOILED: Mapping[str, Spoiled] = {
+    "other vermagic": Spoiled(
+        _plain(lambda m: replaced(m, ".modinfo", b"SMP preempt ", b"SMP preemp! ")),
+        "ENOEXEC",
+        "preemp! where this kernel has preempt",
+    ),
+    "other machine": Spoiled(
+        _plain(lambda m: with_header(m, _MACHINE, AARCH64)), "ENOEXEC", "another machine: aarch64"
+    ),
+    "truncated": Spoiled(lambda m: m[: len(m) // 2], "ENOEXEC", "cut off"),
+    "stripped": Spoiled(_plain(without_symbols), "ENOEXEC", "stripped"),
+    "missing symbol": Spoiled(
+        _plain(lambda m: replaced(m, ".strtab", b"\0ether_setup\0", b"\0ether_setuq\0")),
+        "ENOENT",
+        "Nobody exports ether_setuq",
+    ),
+    "wrong checksum": Spoiled(
+        _plain(lambda m: other_checksum(m, "register_netdevice")),
+        "EINVAL",
+        "another version of register_netdevice",
+    ),
+    "other layout": Spoiled(
+        _plain(lambda m: other_checksum(m, "module_layout")), "ENOEXEC", "other structures"
+    ),
+    "GPL only": Spoiled(
+        _plain(lambda m: replaced(m, ".modinfo", b"license=GPL\0", b"license=MIT\0")),
+        "ENOENT",
+        "GPL only",
+    ),
+    "cut signature": Spoiled(cut_inside_signature, "EBADMSG", "signature is damaged"),
+    "compressed wrongly": Spoiled(
+        lambda m: lzma.compress(m, check=lzma.CHECK_CRC32)[:-500],
+        "ENOEXEC",
+        "cut off",
+        "dummy.ko.xz",
+    ),
+    "not ELF": Spoiled(lambda _: b"#!/bin/sh\necho hello\n" * 10, "ENOEXEC", "no ELF file"),
+    "empty": Spoiled(lambda _: b"", "ENOEXEC", "is empty"),
+    "huge section counts": Spoiled(
+        _plain(lambda m: with_header(m, _COUNT, 0xFFFF)), "ENOEXEC", "cut off"
+    ),
+    "sections beyond counting": Spoiled(_plain(many_sections), "ENOEXEC", "sections"),
+}
+"""Made of Debian's dummy.ko."""
+
+TAKEN_ALL_THE_SAME: Mapping[str, Spoiled] = {
+    "untouched": Spoiled(lambda m: m, "", "as the kernel's own modules are"),
+    "unsigned": Spoiled(unsigned, "", "not signed"),
+    "end of the signature missing": Spoiled(lambda m: m[:-5], "", "not signed"),
+    "other release": Spoiled(
+        _plain(lambda m: replaced(m, ".modinfo", b"6.1.0-", b"6.1.1-")), "", "built for 6.1.1-"
+    ),
+}
+
+
+def _section(module: bytes, name: str) -> _Section:
+    (table,) = struct.unpack_from("<Q", module, _TABLE)
+    count, names = struct.unpack_from("<HH", module, _COUNT)
+    assert _NAMES == _COUNT + 2
+    strings = _SECTION.unpack_from(module, table + names * _SECTION.size)[4]
+    for number in range(count):
+        header = table + number * _SECTION.size
+        row = _SECTION.unpack_from(module, header)
+        if module.startswith(name.encode() + b"\0", strings + row[0]):
+            return _Section(header, row[4], row[5])
+    raise AssertionError(f"no section {name}")

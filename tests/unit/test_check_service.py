@@ -1,0 +1,366 @@
+"""Facts for a check, gathered from a system, and what is made of those that are missing."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import lzma
+from pathlib import Path
+
+import pytest
+
+from kmodtui import cli
+from kmodtui.errors import UnreadableError
+from kmodtui.kernel import checked_file
+from kmodtui.kernel.build_config import parse_build_config, read_build_config
+from kmodtui.kernel.checked_file import read_file_facts
+from kmodtui.kernel.host import LocalHost
+from kmodtui.kernel.symvers import parse_symvers
+from kmodtui.model.check import Check, Mark, Verdict
+from kmodtui.services.check import check_file
+from tests.support.elf import AARCH64, SIGNATURE_MAGIC, make_module, sign
+from tests.support.tiny_system import RELEASE, STRUCT, VERMAGIC, modinfo, tiny_system, write
+from tests.unit.test_module_file import pkcs7
+
+KALLSYMS = """\
+1 T _stext
+2 T printk
+2 T rare
+3 R __start___ksymtab
+4 r __ksymtab_printk
+4 r __ksymtab_rare
+5 R __start___ksymtab_gpl
+6 r __ksymtab_for_gpl
+7 T give\t[giver]
+7 r __ksymtab_give\t[giver]
+"""
+LAYOUT = {"module_layout": 0x1234}
+SYMVERS = """\
+0x00000011\tprintk\tvmlinux\tEXPORT_SYMBOL\t
+0x00000022\trare\tvmlinux\tEXPORT_SYMBOL\tDMA_BUF
+0x00000033\tgive\tdrivers/giver\tEXPORT_SYMBOL\t
+"""
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> LocalHost:
+    giver = make_module(
+        modinfo("giver"),
+        exports={"give": "__ksymtab"},
+        crcs={"give": 0x33},
+        imports=["printk"],
+        versions={**LAYOUT, "printk": 0x11},
+        extra=STRUCT,
+    )
+    host = tiny_system(
+        tmp_path,
+        {"giver": giver},
+        symbols={"give": "giver"},
+        loaded={"giver": []},
+        kallsyms=KALLSYMS,
+    )
+    write(host, f"/boot/config-{RELEASE}", "CONFIG_MODULE_SIG=y\n# CONFIG_X is not set\n")
+    write(host, "/sys/module/module/parameters/sig_enforce", "N\n")
+    write(host, "/sys/kernel/security/lockdown", "[none] integrity confidentiality\n")
+    return host
+
+
+def fresh(
+    *imports: str,
+    versions: dict[str, int] | None = None,
+    exports: tuple[str, ...] = (),
+    machine: int = 62,
+    vermagic: str = VERMAGIC,
+    tail: bytes = b"",
+) -> bytes:
+    return make_module(
+        modinfo("fresh", vermagic=vermagic),
+        imports=imports,
+        exports=dict.fromkeys(exports, "__ksymtab"),
+        versions={**LAYOUT, **(versions or {})},
+        machine=machine,
+        extra=STRUCT,
+        signature=tail,
+    )
+
+
+def checked(host: LocalHost, data: bytes, name: str = "fresh.ko") -> Check:
+    return check_file(host, write(host, f"/tmp/{name}", data))
+
+
+def marks(check: Check, topic: str) -> list[Mark]:
+    return [finding.mark for finding in check.findings if finding.topic == topic]
+
+
+def test_a_module_that_agrees_with_what_is_loaded_will_load(host: LocalHost) -> None:
+    check = checked(host, fresh("printk", "give", versions={"printk": 0x11, "give": 0x33}))
+    assert check.verdict is Verdict.LOADS, check.findings
+    assert {(s.name, s.giver) for s in check.symbols} == {("printk", "kernel"), ("give", "giver")}
+    assert check.release == RELEASE
+
+
+@pytest.mark.parametrize(("name", "crc"), [("printk", 0x12), ("give", 0x34)])
+def test_checksums_are_held_against_the_files_of_what_is_loaded(
+    host: LocalHost, name: str, crc: int
+) -> None:
+    check = checked(host, fresh(name, versions={name: crc}))
+    assert check.errno == "EINVAL"
+    (line,) = check.because[0].lines
+    assert line.endswith("the file of giver")
+
+
+def test_checksums_that_nothing_tells_are_looked_up_in_module_symvers(host: LocalHost) -> None:
+    data = fresh("rare", versions={"rare": 0x99})
+    check = checked(host, data)
+    assert check.verdict is Verdict.LOADS
+    assert marks(check, "checksums") == [Mark.NOTE]
+    symvers = write(host, f"/lib/modules/{RELEASE}/build/Module.symvers", SYMVERS)
+    check = checked(host, data)
+    assert check.errno == "EINVAL"
+    assert symvers in check.because[0].lines[0]
+
+
+def test_namespaces_of_the_kernels_own_symbols_come_from_module_symvers(host: LocalHost) -> None:
+    write(host, f"/boot/symvers-{RELEASE}.gz", gzip.compress(SYMVERS.encode()))
+    check = checked(host, fresh("rare", versions={"rare": 0x22}))
+    assert (check.errno, check.because[0].topic) == ("EINVAL", "namespaces")
+
+
+def test_the_file_itself_is_no_witness_for_its_checksums(host: LocalHost) -> None:
+    data = fresh("rare", versions={"rare": 0x99})
+    path = f"/lib/modules/{RELEASE}/kernel/fresh.ko"
+    write(host, path, data)
+    dep = host.read(f"/lib/modules/{RELEASE}/modules.dep")
+    write(host, f"/lib/modules/{RELEASE}/modules.dep", dep + b"kernel/fresh.ko:\n")
+    assert marks(check_file(host, path), "checksums") == [Mark.NOTE]
+    # Another file of the same module is.
+    check = checked(host, fresh("rare", versions={"rare": 0x98}))
+    assert check.errno == "EINVAL"
+
+
+def test_what_is_not_loaded_has_to_be_loaded_first(host: LocalHost) -> None:
+    write(host, "/proc/modules", "")
+    write(host, "/proc/kallsyms", KALLSYMS.partition("7 T")[0])
+    check = checked(host, fresh("give", versions={"give": 0x33}))
+    assert (check.verdict, check.first) == (Verdict.LOADS, ("giver",))
+
+
+def test_switches_of_the_system_count(host: LocalHost) -> None:
+    assert checked(host, fresh()).verdict is Verdict.LOADS
+    write(host, "/sys/kernel/security/lockdown", "none [integrity] confidentiality\n")
+    assert checked(host, fresh()).errno == "EPERM"
+    write(host, "/sys/module/module/parameters/sig_enforce", "Y\n")
+    assert checked(host, fresh()).errno == "EKEYREJECTED"
+    write(host, "/proc/sys/kernel/modules_disabled", "1\n")
+    assert checked(host, fresh()).errno == "EPERM"
+
+
+def test_blacklists_of_the_boot_line_refuse_and_those_of_modprobe_do_not(host: LocalHost) -> None:
+    write(host, "/etc/modprobe.d/a.conf", "# a comment\nblacklist fresh\n")
+    check = checked(host, fresh())
+    assert check.verdict is Verdict.LOADS
+    (finding,) = [f for f in check.findings if f.topic == "blacklist"]
+    assert finding.lines == ("/etc/modprobe.d/a.conf:2: blacklist fresh",)
+    write(host, "/proc/cmdline", "quiet module_blacklist=other,fresh\n")
+    assert checked(host, fresh()).errno == "EPERM"
+
+
+def test_a_name_that_is_there_already(host: LocalHost) -> None:
+    giver = host.read(f"/lib/modules/{RELEASE}/kernel/giver.ko")
+    assert checked(host, giver).errno == "EEXIST"
+    # The file's name does not matter: the kernel takes that in the file.
+    assert checked(host, giver, "another.ko").errno == "EEXIST"
+    write(host, "/sys/module/fresh/version", "1\n")
+    assert checked(host, fresh()).errno == "EINVAL"
+
+
+def test_symbols_that_are_there_already(host: LocalHost) -> None:
+    check = checked(host, fresh(exports=("give", "printk", "own")))
+    assert check.errno == "ENOEXEC"
+    assert check.because[0].lines == ("give: giver", "printk: the kernel")
+
+
+def test_without_a_readable_module_the_version_magic_is_not_known(host: LocalHost) -> None:
+    write(host, f"/lib/modules/{RELEASE}/modules.dep", "")
+    check = checked(host, fresh())
+    assert check.verdict is Verdict.UNKNOWN
+    assert "vermagic" in {finding.topic for finding in check.because}
+
+
+def test_a_release_without_a_folder_is_no_fault_of_the_file(host: LocalHost) -> None:
+    write(host, "/proc/sys/kernel/osrelease", "9.9.9-gone\n")
+    check = checked(host, fresh())
+    assert check.verdict is Verdict.UNKNOWN
+    assert "/lib/modules/9.9.9-gone" in check.sentence or "not known" in check.sentence
+
+
+def test_a_module_built_apart_is_no_reference(host: LocalHost) -> None:
+    """It may be loaded although it was built for another release."""
+    old = make_module(modinfo("aaa", vermagic="5.0 SMP"), versions={"module_layout": 9})
+    write(host, f"/lib/modules/{RELEASE}/updates/aaa.ko", old)
+    dep = host.read(f"/lib/modules/{RELEASE}/modules.dep")
+    write(host, f"/lib/modules/{RELEASE}/modules.dep", b"updates/aaa.ko:\n" + dep)
+    rows = host.read("/proc/modules")
+    write(host, "/proc/modules", b"aaa 4096 0 - Live 0x0 (O)\n" + rows)
+    assert checked(host, fresh()).verdict is Verdict.LOADS
+
+
+def test_a_bomb_is_not_unpacked_to_the_end_and_that_is_said(
+    host: LocalHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = checked_file.opened.__wrapped__.__globals__["open_unpacked"]  # type: ignore[attr-defined]
+    limited = lambda host, path: small(host, path, limit=1024 * 1024)  # noqa: E731
+    monkeypatch.setattr("kmodtui.kernel.elf_file.open_unpacked", limited)
+    check = checked(host, lzma.compress(bytes(30_000_000)), "bomb.ko.xz")
+    assert check.verdict is Verdict.UNKNOWN
+    assert "unpacks to more than 1.0 MiB" in check.sentence
+
+
+# -- the file alone -----------------------------------------------------------------
+
+
+def damage(host: LocalHost, data: bytes, name: str = "fresh.ko") -> str:
+    return "\n".join(read_file_facts(host, write(host, f"/tmp/{name}", data)).damage)
+
+
+def test_what_is_well_has_no_damage(host: LocalHost) -> None:
+    for packed in (fresh("printk"), lzma.compress(fresh("printk")), gzip.compress(fresh())):
+        assert damage(host, packed) == ""
+
+
+def test_damage_is_told(host: LocalHost) -> None:
+    good = fresh("printk")
+    assert "no .gnu.linkonce.this_module" in damage(host, make_module(modinfo("x")))
+    assert "stripped" in damage(host, make_module(modinfo("x"), stripped=True, extra=STRUCT))
+    assert "no relocatable object" in damage(host, good[:16] + b"\3" + good[17:])
+    assert "no .modinfo" in damage(host, good.replace(b".modinfo", b".nodinfo"))
+    assert "is empty" in damage(host, b"")
+    assert "no ELF file" in damage(host, b"#!/bin/sh\n")
+    assert "cut off" in damage(host, good[:-10])
+    assert "cannot be unpacked" in damage(host, lzma.compress(good)[:40] + bytes(90), "x.ko.xz")
+
+
+def test_a_section_behind_the_end_is_told(host: LocalHost) -> None:
+    data = bytearray(fresh("printk"))
+    table = int.from_bytes(data[40:48], "little")
+    place = table + 64 * 2 + 32  # size of the second section
+    data[place : place + 8] = (1 << 20).to_bytes(8, "little")
+    assert "behind the file's end" in damage(host, bytes(data))
+
+
+def test_a_file_that_is_not_there_or_is_no_file_is_an_error(host: LocalHost) -> None:
+    with pytest.raises(UnreadableError, match="There is no file"):
+        check_file(host, "/tmp/gone.ko")
+    write(host, "/tmp/folder.ko/x", "")
+    with pytest.raises(UnreadableError):
+        check_file(host, "/tmp/folder.ko")
+
+
+@pytest.mark.parametrize(
+    ("tail", "marked", "fault"),
+    [
+        (b"", False, ""),
+        (b"x" * 40, False, ""),
+        (sign(pkcs7()), True, ""),
+        (sign(pkcs7())[:-3], False, ""),
+        (sign(pkcs7()[:-40]), True, "no whole PKCS#7"),
+        (sign(pkcs7(), length=10**8), True, "more than the file"),
+        (sign(pkcs7(), hashing=4), True, "what PKCS#7 does not"),
+        (sign(pkcs7(), signer=b"me"), True, "what PKCS#7 does not"),
+        (sign(b"\0" * 50), True, "no whole PKCS#7"),
+        (sign(b"old", id_type=1), True, ""),
+    ],
+)
+def test_ends_of_files(host: LocalHost, tail: bytes, marked: bool, fault: str) -> None:
+    seal = read_file_facts(host, write(host, "/tmp/f.ko", fresh(tail=tail))).seal
+    assert seal.marked is marked
+    assert (fault in seal.fault) if fault else not seal.fault
+    if marked and not fault and seal.supported:
+        assert seal.content == len(fresh())
+
+
+def test_a_magic_line_alone_is_a_damaged_signature(host: LocalHost) -> None:
+    path = write(host, "/tmp/f.ko", SIGNATURE_MAGIC)
+    check = check_file(host, path)
+    assert check.verdict is Verdict.REFUSED
+
+
+# -- Module.symvers and the build configuration -------------------------------------
+
+
+def test_module_symvers_of_older_and_newer_kernels() -> None:
+    found = parse_symvers(
+        b"0x0000000b\ta\tvmlinux\tEXPORT_SYMBOL\n"
+        b"0x0000000c\tb\tdrivers/usb/storage/usb-storage\tEXPORT_SYMBOL_GPL\tUSB_STORAGE\n"
+        b"0x00000000\tc\tvmlinux\tEXPORT_SYMBOL\t\n"
+        b"nonsense\td\tvmlinux\tEXPORT_SYMBOL\nshort\n\n"
+    )
+    told = {
+        name: (b.module, b.export.gpl_only, b.export.namespace, b.export.crc)
+        for name, b in found.items()
+    }
+    assert told == {
+        "a": ("", False, "", 11),
+        "b": ("usb_storage", True, "USB_STORAGE", 12),
+        "c": ("", False, "", None),
+    }
+
+
+def test_the_running_kernels_own_configuration_counts_first(host: LocalHost) -> None:
+    assert parse_build_config(b'CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C="x"\n') == {
+        "A": "y",
+        "C": "x",
+    }
+    write(host, "/proc/config.gz", gzip.compress(b"CONFIG_MINE=y\n"))
+    assert read_build_config(host, RELEASE) == {"MINE": "y"}
+    assert read_build_config(host, RELEASE, running=False) == {"MODULE_SIG": "y"}
+    assert read_build_config(host, "other") == {"MINE": "y"}
+    assert read_build_config(host, "other", running=False) is None
+
+
+# -- the verb -----------------------------------------------------------------------
+
+
+def run(host: LocalHost, *arguments: str) -> int:
+    return cli.run(["--root", str(host.root), "check", *arguments])
+
+
+def test_the_verb_says_it_by_its_exit_status_too(
+    host: LocalHost, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "fresh.ko"
+    file.write_bytes(fresh())
+    assert run(host, str(file)) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "It will load."
+    file.write_bytes(fresh(machine=AARCH64))
+    assert run(host, str(file)) == 1
+    assert "The kernel would answer ENOEXEC." in capsys.readouterr().out
+    file.write_bytes(gzip.compress(fresh()))
+    assert run(host, str(file)) == 2
+    assert "It cannot be told: " in capsys.readouterr().out
+    assert run(host, str(tmp_path / "gone.ko")) == 1
+    assert "There is no file" in capsys.readouterr().err
+
+
+def test_the_verb_takes_a_name_and_prints_json(
+    host: LocalHost, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(host, "giver", "--json") == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["verdict"], told["errno"], told["module"]) == ("will not load", "EEXIST", "giver")
+    assert told["symbols"] == [
+        {"name": "printk", "giver": "kernel", "mark": "note", "words": "", "weak": False}
+    ]
+    assert run(host, "givre") == 1
+    assert "Did you mean giver?" in capsys.readouterr().err
+
+
+def test_the_verb_marks_the_words_that_differ(
+    host: LocalHost, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "fresh.ko"
+    file.write_bytes(fresh(vermagic=VERMAGIC.replace("SMP", "UP")))
+    assert run(host, str(file)) == 1
+    out = capsys.readouterr().out
+    assert f"file    {RELEASE} [UP] mod_unload" in out
+    assert f"kernel  {RELEASE} [SMP] mod_unload" in out

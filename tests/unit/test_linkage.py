@@ -1,0 +1,217 @@
+"""Who gives which symbols to whom: from files, the index, and the kernel's own table."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from kmodtui.kernel.catalog import read_index
+from kmodtui.kernel.host import LocalHost
+from kmodtui.model.linkage import Giver, exports_in_kallsyms, kernel_exports
+from kmodtui.model.symbols import SymbolRows
+from kmodtui.services.linkage import KEPT, Linkage
+from tests.support.elf import make_module
+from tests.support.tiny_system import RELEASE, modinfo, tiny_system, write
+
+KALLSYMS = """\
+ffffffff81000000 T _stext
+ffffffff81000010 T printk
+ffffffff81000020 T core_gpl
+ffffffff81000030 t core_static
+ffffffff82000000 r __ksymtab_aaa
+ffffffff82000000 R __start___ksymtab
+ffffffff8200000c r __ksymtab_printk
+ffffffff82000018 r __ksymtab_core_gpl
+ffffffff82000018 R __start___ksymtab_gpl
+ffffffff82000018 R __stop___ksymtab
+ffffffff82000024 r __ksymtab_other_gpl
+ffffffff82000030 R __stop___ksymtab_gpl
+ffffffffc0000000 T give\t[giver]
+ffffffffc0000000 t give_gpl\t[giver]
+ffffffffc0000000 r __ksymtab_give\t[giver]
+ffffffffc0000000 r __ksymtab_give_gpl\t[giver]
+ffffffffc0000000 t stray_gives\t[stray]
+ffffffffc0000000 r __ksymtab_stray_gives\t[stray]
+"""
+
+
+def system(folder: Path, kallsyms: str = KALLSYMS) -> LocalHost:
+    return tiny_system(
+        folder,
+        {
+            "giver": make_module(
+                modinfo("giver"),
+                exports={"give": "__ksymtab", "give_gpl": "__ksymtab_gpl", "spare": "__ksymtab"},
+                namespaces={"give_gpl": "SPACE"},
+                defined={"give": (".text", 40)},
+            ),
+            "taker": make_module(
+                modinfo("taker"),
+                imports=["give", "give_gpl", "printk", "core_gpl", "stray_gives", "lost"],
+                weak_imports=["maybe"],
+            ),
+        },
+        depends={"taker": ["giver"]},
+        symbols={"give": "giver", "give_gpl": "giver", "spare": "giver"},
+        loaded={"stray": [], "taker": [], "giver": ["taker"]},
+        kallsyms=kallsyms,
+    )
+
+
+def look(host: LocalHost, *, running: bool = True) -> Linkage:
+    return Linkage(host, read_index(host, RELEASE), running=running)
+
+
+def test_each_symbol_that_is_taken_has_its_giver(tmp_path: Path) -> None:
+    found = look(system(tmp_path)).of("taker")
+    assert {t.wanted.name: (t.giver, t.module) for t in found.takes} == {
+        "core_gpl": (Giver.KERNEL, ""),
+        "give": (Giver.MODULE, "giver"),
+        "give_gpl": (Giver.MODULE, "giver"),
+        "lost": (Giver.NOBODY, ""),
+        "maybe": (Giver.NOBODY, ""),
+        "printk": (Giver.KERNEL, ""),
+        "stray_gives": (Giver.MODULE, "stray"),
+    }
+    words = {t.wanted.name: t.export.words for t in found.takes if t.export}
+    assert words == {
+        "core_gpl": "EXPORT_SYMBOL_GPL",
+        "give": "EXPORT_SYMBOL",
+        "give_gpl": "EXPORT_SYMBOL_NS_GPL, namespace SPACE",
+        "printk": "EXPORT_SYMBOL",
+        "stray_gives": "EXPORT_SYMBOL_GPL",
+    }
+    assert [t.wanted.name for t in found.taken_from(Giver.NOBODY)] == ["lost", "maybe"]
+    assert list(found.givers) == ["giver", "stray"]
+    assert found.loaded
+    assert found.path.endswith("/kernel/taker.ko")
+    assert found.problems == ()
+
+
+def test_what_is_given_is_told_with_who_uses_it(tmp_path: Path) -> None:
+    found = look(system(tmp_path)).of("giver")
+    assert {g.export.name: g.users for g in found.gives} == {
+        "give": ("taker",),
+        "give_gpl": ("taker",),
+        "spare": (),
+    }
+    assert found.users == {"taker": 2}
+
+
+def test_the_edge_between_two_modules(tmp_path: Path) -> None:
+    linkage = look(system(tmp_path))
+    edge = linkage.edge("taker", "giver")
+    assert [taken.wanted.name for taken in edge.symbols] == ["give", "give_gpl"]
+    assert linkage.edge("giver", "taker").symbols == ()
+
+
+def test_a_file_that_is_gone_is_told_and_the_kernel_still_tells_exports(tmp_path: Path) -> None:
+    host = system(tmp_path)
+    os.unlink(host.locate(f"/lib/modules/{RELEASE}/kernel/giver.ko"))
+    linkage = look(host)
+    found = linkage.of("giver")
+    assert [g.export.macro for g in found.gives] == ["EXPORT_SYMBOL", "EXPORT_SYMBOL_GPL"]
+    assert "There is no file" in found.problems[0]
+    assert [t.wanted.name for t in linkage.edge("taker", "giver").symbols] == ["give", "give_gpl"]
+    os.unlink(host.locate(f"/lib/modules/{RELEASE}/kernel/taker.ko"))
+    edge = look(host).edge("taker", "giver")
+    assert (edge.symbols, len(edge.problems)) == ((), 1)
+
+
+def test_a_module_that_is_in_no_index_tells_what_the_kernel_shows(tmp_path: Path) -> None:
+    found = look(system(tmp_path)).of("stray")
+    assert [g.export.name for g in found.gives] == ["stray_gives"]
+    assert "The file of stray is not known" in found.problems[0]
+
+
+def test_a_file_that_is_not_what_is_loaded_is_doubted(tmp_path: Path) -> None:
+    host = system(tmp_path)
+    write(host, "/sys/module/taker/srcversion", "AAAA\n")
+    file = make_module(modinfo("taker", b"srcversion=BBBB"), imports=["give"])
+    write(host, f"/lib/modules/{RELEASE}/kernel/taker.ko", file)
+    assert "built from other sources" in look(host).of("taker").problems[0]
+    write(host, "/sys/module/taker/srcversion", "BBBB\n")
+    assert look(host).of("taker").problems == ()
+
+
+def test_of_another_release_only_what_files_tell_is_told(tmp_path: Path) -> None:
+    linkage = look(system(tmp_path), running=False)
+    found = linkage.of("taker")
+    assert not found.loaded
+    assert {t.giver for t in found.takes if not t.module} == {Giver.UNKNOWN}
+    assert linkage.of("giver").users == {}
+
+
+def test_a_kernel_without_all_symbols_does_not_say_what_is_exported(tmp_path: Path) -> None:
+    bare = "".join(f"{row}\n" for row in KALLSYMS.split("\n") if row and "__ksymtab" not in row)
+    found = look(system(tmp_path, bare)).of("taker")
+    givers = {t.wanted.name: t.giver for t in found.takes}
+    assert (givers["printk"], givers["lost"]) == (Giver.KERNEL, Giver.UNKNOWN)
+    assert next(t for t in found.takes if t.wanted.name == "printk").export is None
+
+
+def test_what_another_shell_loads_is_seen_at_the_next_look(tmp_path: Path) -> None:
+    host = system(tmp_path)
+    linkage = look(host)
+    assert linkage.of("taker").givers.keys() == {"giver", "stray"}
+    write(host, "/proc/modules", "taker 4096 0 - Live 0x0\n")
+    write(host, "/proc/kallsyms", KALLSYMS.partition("ffffffffc0000000 t stray")[0])
+    assert linkage.of("taker").givers.keys() == {"giver"}
+
+
+def test_details_of_one_symbol(tmp_path: Path) -> None:
+    linkage = look(system(tmp_path))
+    details = linkage.details("giver", "give")
+    assert details.export
+    assert (details.export.macro, details.importers) == ("EXPORT_SYMBOL", ("taker",))
+    assert (".text", 40) in [(place.section, place.size) for place in details.places]
+    kernel = linkage.details("", "printk")
+    assert kernel.export
+    assert kernel.importers == ("taker",)
+    assert "What 1 loaded modules" in kernel.problems[0]
+    assert linkage.details("", "core_static").export is None
+
+
+def test_exports_of_the_kernel_itself(tmp_path: Path) -> None:
+    exports = {e.name: e.gpl_only for e in look(system(tmp_path)).exports("")}
+    assert exports == {"aaa": False, "printk": False, "core_gpl": True, "other_gpl": True}
+
+
+def test_few_files_are_kept_however_many_are_asked_for(tmp_path: Path) -> None:
+    names = [f"m{number}" for number in range(KEPT * 2)]
+    host = tiny_system(tmp_path, {name: make_module(modinfo(name)) for name in names})
+    linkage = look(host)
+    for name in names:
+        linkage.of(name)
+    assert len(linkage._files) == KEPT
+
+
+@pytest.mark.parametrize("first_is_ahead", [True, False])
+def test_exports_of_the_kernel_are_parted_where_the_second_table_begins(
+    first_is_ahead: bool,
+) -> None:
+    """Of rows with one address the linker's comes last; a linker may put something between."""
+    plain, gpl = b"0 r __ksymtab_%b\n", b"0 R __start___ksymtab%b\n"
+    start = [plain % b"a", gpl % b""] if first_is_ahead else [gpl % b"", plain % b"a"]
+    middle = [plain % b"b"]
+    second = [plain % b"c", gpl % b"_gpl"] if first_is_ahead else [gpl % b"_gpl", plain % b"c"]
+    rows = b"".join([b"0 T _stext\n", *start, *middle, *second, plain % b"d"])
+    exports = kernel_exports(SymbolRows(rows))
+    assert exports.names == {"a", "b", "c", "d"}
+    assert exports.gpl_only == {"c", "d"}
+
+
+def test_a_kernel_with_one_table_for_all_does_not_say_whom_they_are_for() -> None:
+    exports = kernel_exports(SymbolRows(b"0 R __start___ksymtab\n0 r __ksymtab_a\n"))
+    found = exports.find("a")
+    assert found
+    assert found.gpl_only is None
+    assert exports.find("b") is None
+
+
+def test_exports_of_a_loaded_module_are_in_its_rows() -> None:
+    rows = b"0 T a\t[m]\n0 t b\t[m]\n0 r __ksymtab_b\t[m]\n0 r __ksymtab_a\t[m]\n0 t c\t[m]\n"
+    found = exports_in_kallsyms(SymbolRows(rows))
+    assert [(export.name, export.gpl_only) for export in found] == [("a", False), ("b", True)]
