@@ -1,0 +1,65 @@
+"""Each refusal of a program that gives root has its own sentence."""
+
+from __future__ import annotations
+
+import pytest
+
+from kmodtui.errors import (
+    ElevationCancelledError,
+    ElevationError,
+    ElevationRefusedError,
+)
+from kmodtui.privileged.programs import DOAS, PKEXEC, RUN0, SUDO, Program
+
+_ANOTHER = "Error executing command as another user: "
+_RUN0 = "Failed to start transient service unit: "
+
+REFUSALS: list[tuple[Program, str, type[ElevationError], str]] = [
+    (SUDO, "sudo: 3 incorrect password attempts\n", ElevationRefusedError, "not accept"),
+    (SUDO, "sudo: 1 incorrect password attempt\n", ElevationRefusedError, "not accept"),
+    (SUDO, "sudo: a password is required\n", ElevationCancelledError, "no password"),
+    (SUDO, "bob is not in the sudoers file.\n", ElevationRefusedError, "sudoers file"),
+    (SUDO, "bob is not in the sudoers file.  This incident will be reported.\n",
+     ElevationRefusedError, "sudoers file"),
+    (SUDO, "Sorry, user bob is not allowed to execute 'x' as root on vm.\n",
+     ElevationRefusedError, "sudoers file"),
+    (SUDO, "sudo-rs: Maximum 3 incorrect authentication attempts\n",
+     ElevationRefusedError, "not accept"),
+    (SUDO, "sudo-rs: I'm sorry bob. I'm afraid I can't do that\n",
+     ElevationRefusedError, "sudo refused: I'm sorry bob. I'm afraid I can't do that."),
+    (SUDO, "", ElevationRefusedError, "sudo refused: it gave no reason."),
+    (SUDO, "author: unauthenticated\n", ElevationRefusedError, "unauthenticated"),
+    (DOAS, "doas: Authentication failed\n", ElevationRefusedError, "not accept"),
+    (DOAS, "doas: Operation not permitted\n", ElevationRefusedError, "its rules do not"),
+    (DOAS, "doas: syntax error at line 1\n", ElevationRefusedError,
+     "doas refused: syntax error at line 1."),
+    (PKEXEC, _ANOTHER + "Not authorized\n\nThis incident has been reported.\n",
+     ElevationRefusedError, "did not accept the password, or does not let"),
+    (PKEXEC, _ANOTHER + "Request dismissed\n", ElevationCancelledError, "broke off"),
+    (PKEXEC, _ANOTHER + "No authentication agent found.\n", ElevationRefusedError,
+     "pkexec refused: No authentication agent found."),
+    (RUN0, _RUN0 + "Access denied\n", ElevationRefusedError, "does not let this user use run0"),
+    (RUN0, _RUN0 + "Permission denied\n", ElevationRefusedError, "not accept the password"),
+    (RUN0, _RUN0 + "Interactive authentication required.\n", ElevationRefusedError,
+     "found nobody to ask"),
+    (RUN0, "Failed to connect to system scope bus via local transport: No such file\n",
+     ElevationRefusedError, "its bus does not answer"),
+    (RUN0, _RUN0 + "Unit run-1.service was already loaded\n", ElevationRefusedError,
+     "run0 refused: Failed to start transient service unit: Unit run-1.service was"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("program", "words", "kind", "sentence"), REFUSALS)
+def test_the_sentence_for_each_refusal(
+    program: Program, words: str, kind: type[ElevationError], sentence: str
+) -> None:
+    told = program.refusal(words, interrupted=False)
+    assert type(told) is kind
+    assert sentence in told.message
+
+
+@pytest.mark.parametrize("program", [SUDO, DOAS, RUN0, PKEXEC])
+def test_who_breaks_off_was_not_refused(program: Program) -> None:
+    told = program.refusal("sudo: a password is required\nAccess denied\n", interrupted=True)
+    assert type(told) is ElevationCancelledError
+    assert told.message == f"You broke off when {program.name} asked."

@@ -1,0 +1,140 @@
+"""Which helper is started, and who else could write to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from kmodtui import __version__
+from kmodtui.errors import (
+    HelperError,
+)
+from kmodtui.privileged import elevation, installation
+from kmodtui.privileged.elevation import (
+    AlreadyRoot,
+)
+from kmodtui.privileged.installation import (
+    HelperCommand,
+    caution,
+    find_helper,
+    version_of,
+    writable_part,
+)
+from kmodtui.services.root import LocalRoot
+from tests.support.fake_root import HELPER_OF_A_FEW_LINES, never
+
+
+def test_the_helper_of_the_installation_is_used_where_none_is_installed(tmp_path: Path) -> None:
+    command = find_helper(tmp_path / "none")
+    assert command.argv[1:3] == ("-I", "-S")
+    assert command.argv[3].endswith("kmodtui/privileged/helper.py")
+    assert os.path.isabs(command.argv[0])
+
+
+def test_an_installed_helper_must_be_this_version_and_roots(tmp_path: Path) -> None:
+    installed = tmp_path / "kmodtui-helper"
+    installed.write_text('VERSION = "0.0.0"\n')
+    assert version_of(installed) == "0.0.0"
+    assert find_helper(installed).argv[3] != str(installed)
+    installed.write_text(f'VERSION = "{__version__}"\n')
+    installed.chmod(0o666)
+    assert find_helper(installed).argv[3] != str(installed)
+
+
+def test_the_version_of_our_own_helper_is_found() -> None:
+    assert version_of(Path(installation.__file__).with_name("helper.py")) == __version__
+    assert version_of(Path("/nonexistent")) == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what is root's")
+def test_what_others_can_write_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "libexec"
+    folder.mkdir(mode=0o755)
+    file = folder / "helper"
+    file.write_text("")
+    assert writable_part(str(file)) == ""
+    file.chmod(0o664)
+    assert writable_part(str(file)) == str(file)
+    file.chmod(0o644)
+    folder.chmod(0o757)
+    assert writable_part(str(file)) == str(folder)
+    folder.chmod(0o755)
+    os.chown(folder, 65534, 65534)
+    assert writable_part(str(file)) == str(folder)
+    link = tmp_path / "link"
+    link.symlink_to(file)
+    assert writable_part(str(link)) == str(folder)
+
+
+def test_a_private_file_of_a_user_is_writable(tmp_path: Path) -> None:
+    file = tmp_path / "helper"
+    file.write_text("")
+    if os.geteuid() == 0:
+        os.chown(file, 65534, 65534)
+    assert writable_part(str(file)) == str(file)
+    assert stat.S_IMODE(file.stat().st_mode) & 0o022 == 0
+
+
+@pytest.fixture
+def own_helper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The helper of an installation in which somebody else can write."""
+    own = tmp_path / "helper.py"
+    own.write_text(f'VERSION = "{__version__}"\n')
+    own.chmod(0o666)
+    monkeypatch.setattr(installation, "OWN", own)
+    return own
+
+
+async def test_who_could_abuse_it_is_said_until_it_was_started_once(
+    own_helper: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = LocalRoot()
+    root._elevation = AlreadyRoot()
+    command = HelperCommand((sys.executable, "-I", "-S", "-c", HELPER_OF_A_FEW_LINES))
+    monkeypatch.setattr(elevation, "find_helper", lambda: command)
+    if os.geteuid() == 0:
+        assert f"{own_helper} can be written without being root" in root.sentence
+        assert "kmodtui helper install" in root.sentence
+    channel = await root.open(never)
+    assert root.sentence == AlreadyRoot.sentence
+    await channel.close()
+
+
+async def test_the_helper_is_told_when_to_give_root_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = LocalRoot(idle_minutes=5)
+    root._elevation = AlreadyRoot()
+    result = {"code": "done", "ok": True}
+    told = HELPER_OF_A_FEW_LINES.replace(
+        "sys.stdin.read()",
+        f"open({str(tmp_path / 'asked')!r}, 'w').write(sys.stdin.readline())\n"
+        f'print(json.dumps({{"id": 1, "result": {result!r}}}), flush=True)\n'
+        "sys.stdin.read()",
+    )
+    command = HelperCommand((sys.executable, "-I", "-S", "-c", told))
+    monkeypatch.setattr(elevation, "find_helper", lambda: command)
+    channel = await root.open(never)
+    assert channel.alive
+    assert json.loads((tmp_path / "asked").read_text()) == {"id": 1, "op": "idle", "seconds": 300}
+    await channel.close()
+
+    refused = told.replace("'done', 'ok': True", "'invalid', 'ok': False")
+    command = HelperCommand((sys.executable, "-I", "-S", "-c", refused))
+    with pytest.raises(HelperError, match="does not take 5 minutes"):
+        await root.open(never)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what is root's")
+def test_nothing_is_said_of_what_is_roots_alone(own_helper: Path) -> None:
+    assert str(own_helper) in caution()
+    installed = own_helper.with_name("kmodtui-helper")
+    installed.write_text(own_helper.read_text())
+    assert caution(installed) == ""
+    own_helper.chmod(0o644)
+    assert caution(own_helper.with_name("none")) == ""
