@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Sequence
 
-from kmodtui.errors import KmodtuiError, UnreadableError
+from kmodtui.errors import HelperError, KmodtuiError, UnreadableError
 from kmodtui.kernel.catalog import ModuleIndex, read_index
 from kmodtui.kernel.configured_index import ConfiguredIndex, configured
 from kmodtui.kernel.host import Host
@@ -15,6 +15,7 @@ from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.system import read_system, read_tainted
 from kmodtui.model.module_info import ModuleInfo
 from kmodtui.model.plan import Plan
+from kmodtui.model.text import clean
 from kmodtui.privileged.client import HelperChannel
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services.live_catalog import LiveCatalog
@@ -35,6 +36,7 @@ class Machine:
         self.index_problem: KmodtuiError | None = None
         self.catalog = LiveCatalog(host, self.release)
         self.done = UndoList()
+        self.idle_minutes: int | None = None
         self._index: ModuleIndex | None = None
         self._index_lock = threading.Lock()
         self._info: ModuleInfo | None = None
@@ -163,7 +165,29 @@ class Machine:
         """
         if self._channel is None or not self._channel.alive:
             self._channel = await self.root.open(foreground)
+            if self.idle_minutes is not None:
+                await self._channel.set_idle(60.0 * self.idle_minutes)
         return self._channel
+
+    async def give_up_root(self) -> bool:
+        """End the session with root; return whether there was one."""
+        channel, self._channel = self._channel, None
+        if channel is None or not channel.alive:
+            return False
+        await channel.close()
+        return True
+
+    async def set_idle(self, minutes: int) -> None:
+        """Set after how long without a request root is given up, now and from now on.
+
+        Raises:
+            HelperError: the helper does not take that.
+        """
+        if self._channel is not None and self._channel.alive:
+            answer = await self._channel.set_idle(60.0 * minutes)
+            if not answer.ok:
+                raise HelperError(f"The helper does not take that: {clean(answer.message)}")
+        self.idle_minutes = minutes
 
     async def helper_gone(self) -> None:
         """Return once the session with root has ended, by whomever; at once if there is none."""

@@ -56,11 +56,13 @@ class Command:
 CONTEXTS = {
     "dashboard": "Everywhere on the dashboard",
     "lines": "In a pane",
+    "modules": "In the modules pane",
     "tree": "In the dependency tree",
     "symbols": "In the symbols pane",
     "timeline": "In the timeline",
     "browser": "In the browser of all symbols",
     "dialog": "In a dialog",
+    "picker": "Where a module is chosen",
     "form": "In the form of parameters",
     "linkage": "In the linkage of a module",
     "check": "In the check of a file",
@@ -105,6 +107,52 @@ COMMANDS: tuple[Command, ...] = (
         "Unload the selected module, with the plan shown first",
         footer=True,
         changes_kernel=True,
+    ),
+    Command(
+        "dashboard.reload",
+        ("R", "ctrl+r"),
+        "reload",
+        "Reload",
+        "Unload the module and load it again, keeping or changing its parameters",
+        changes_kernel=True,
+    ),
+    Command(
+        "dashboard.parameters",
+        ("e",),
+        "parameters",
+        "Parameters",
+        "Look at the parameters of the selected module, and change them",
+        changes_kernel=True,
+    ),
+    Command(
+        "dashboard.blacklist",
+        ("b",),
+        "blacklist",
+        "Blacklist",
+        "Blacklist the module, or take that back: whether its hardware loads it",
+        changes_kernel=True,
+    ),
+    Command(
+        "dashboard.undo",
+        ("U",),
+        "undo",
+        "Undo",
+        "Take back the last load, unload, reload, parameter or blacklisting",
+        changes_kernel=True,
+    ),
+    Command(
+        "dashboard.drop_root",
+        ("D",),
+        "drop_root",
+        "Drop root",
+        "Give root up now: the helper ends, and the next change asks for it again",
+    ),
+    Command(
+        "dashboard.idle",
+        (),
+        "idle",
+        "Idle time",
+        "Set after how many minutes without a change root is given up",
     ),
     Command(
         "dashboard.zoom",
@@ -296,6 +344,13 @@ COMMANDS: tuple[Command, ...] = (
         footer=True,
     ),
     Command("browser.close", ("q",), "close", "Close", "In the list: close the browser"),
+    Command(
+        "modules.mark",
+        ("space",),
+        "mark",
+        "Mark",
+        "Mark the module, for one plan of several; Esc lets go of all",
+    ),
     Command("tree.down", ("j", "down"), "cursor_down", "Down", "Go down a line"),
     Command("tree.up", ("k", "up"), "cursor_up", "Up", "Go up a line"),
     Command("tree.top", ("g", "home"), "scroll_home", "Top", "Go to the first line"),
@@ -354,6 +409,19 @@ COMMANDS: tuple[Command, ...] = (
     Command("dialog.accept", ("enter",), "accept", "Close", "Close once it is over"),
     Command("dialog.down", ("j", "down"), "scroll(1)", "Down", "Scroll down a line"),
     Command("dialog.up", ("k", "up"), "scroll(-1)", "Up", "Scroll up a line"),
+    Command("picker.take", ("enter",), "take", "Plan", "Go on to the plan of the module"),
+    Command("picker.down", ("down",), "move(1)", "Down", "Choose the next module of the list"),
+    Command("picker.up", ("up",), "move(-1)", "Up", "Choose the module before"),
+    Command("picker.page_down", ("pagedown",), "move(8)", "Page down", "Go eight modules on"),
+    Command("picker.page_up", ("pageup",), "move(-8)", "Page up", "Go eight modules back"),
+    Command("picker.complete", ("tab",), "complete", "Complete", "Complete the name or the path"),
+    Command(
+        "picker.parameters",
+        ("ctrl+e",),
+        "parameters",
+        "Parameters",
+        "Go on to the form of the module's parameters",
+    ),
     Command("form.accept", ("enter",), "accept", "Plan", "Go on to the plan"),
     Command("form.down", ("down", "tab"), "move(1)", "Down", "Go to the next parameter"),
     Command("form.up", ("up", "shift+tab"), "move(-1)", "Up", "Go to the parameter before"),
@@ -411,7 +479,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("barren.quit", ("q", "ctrl+q"), "quit", "Quit", "Leave kmodtui", footer=True),
 )
 
-INNER = {"lines": "dashboard", "tree": "dashboard", "symbols": "dashboard"}
+INNER = {"lines": "dashboard", "modules": "dashboard", "tree": "dashboard", "symbols": "dashboard"}
 """Contexts that lie inside another, so that both hold at once."""
 
 

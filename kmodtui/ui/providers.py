@@ -6,6 +6,7 @@ from functools import partial
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
+from kmodtui.model.text import clean
 from kmodtui.ui.commands import Command, in_context, key_words
 
 _CONTEXTS = {"DashboardScreen": "dashboard", "NoModulesScreen": "barren"}
@@ -20,7 +21,13 @@ class CommandsProvider(Provider):
         return tuple(c for c in in_context(context) if not c.id.endswith((".palette", ".back")))
 
     def _title(self, command: Command) -> str:
-        return f"{command.label}  {key_words(command.keys[0])}"
+        return "  ".join((command.label, *map(key_words, command.keys[:1])))
+
+    def _help(self, command: Command) -> str:
+        """Return the command's sentence, and why it cannot be done where it cannot."""
+        machine = getattr(self.app, "machine", None)
+        denied = machine.root.denied if machine is not None and command.changes_kernel else None
+        return f"{command.help}. Not now: {clean(denied.message)}" if denied else command.help
 
     async def discover(self) -> Hits:
         """Every command, before anything is typed."""
@@ -28,7 +35,7 @@ class CommandsProvider(Provider):
             yield DiscoveryHit(
                 self._title(command),
                 partial(self.screen.run_action, command.action),
-                help=command.help,
+                help=self._help(command),
             )
 
     async def search(self, query: str) -> Hits:
@@ -41,5 +48,5 @@ class CommandsProvider(Provider):
                     score,
                     self._title(command),
                     partial(self.screen.run_action, command.action),
-                    help=command.help,
+                    help=self._help(command),
                 )

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from textual.screen import Screen
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
-from kmodtui.errors import KmodtuiError
+from textual.screen import Screen
+from textual.worker import Worker
+
+from kmodtui.errors import KmodtuiError, PlanError
+from kmodtui.model.intent import Intent
+from kmodtui.model.modprobe_rules import RuleKind
+from kmodtui.model.plan import BLACKLIST_FILE, Verb
+from kmodtui.model.undo import Done
 from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import Monitor
+from kmodtui.services.parameters import read_form
+from kmodtui.services.planning import plan_for
 from kmodtui.ui.desk import desk
+from kmodtui.ui.screens.idle import IdleDialog
 from kmodtui.ui.screens.load import LoadDialog, LoadRequest
+from kmodtui.ui.screens.parameters import ParameterForm, Purpose
 from kmodtui.ui.screens.plan import PlanDialog
+from kmodtui.ui.screens.refusal import RefusalDialog
 
 
 class Changing(Screen[None]):
@@ -25,6 +39,15 @@ class Changing(Screen[None]):
         """The module that a command is about, at this key press."""
         raise NotImplementedError
 
+    @property
+    def marked_modules(self) -> tuple[str, ...]:
+        """The modules that were marked, for commands that take several; none if none is."""
+        raise NotImplementedError
+
+    def clear_marks(self) -> bool:
+        """Let no module be marked any more; return whether one was."""
+        raise NotImplementedError
+
     def show_module(self, name: str) -> None:
         """Go to a module that has just changed, and to what it did to the symbols."""
         raise NotImplementedError
@@ -33,12 +56,20 @@ class Changing(Screen[None]):
         """Tell anew how things stand with root."""
         raise NotImplementedError
 
+    @property
+    def _meant(self) -> tuple[str, ...]:
+        """What is marked, else the module under the cursor; none where there is none."""
+        selected = self.selected_module
+        return self.marked_modules or (() if selected is None else (selected,))
+
     # Commands
 
     def _may_change(self) -> bool:
         denied = self.machine.root.denied
         if denied is not None:
-            desk(self).report(denied)
+            # A dialog, not a note at the edge: what is typed for the command that was
+            # refused, such as the name of a module, must not be taken for commands.
+            self.app.push_screen(RefusalDialog(denied))
         return denied is None
 
     def action_load(self) -> None:
@@ -48,27 +79,117 @@ class Changing(Screen[None]):
 
     def _plan_load(self, request: LoadRequest | None) -> None:
         if request is not None:
-            self._open_plan("load", request.name, request.parameters)
+            self._open_plan(Intent(Verb(request.verb), (request.name,), request.parameters))
 
     def action_unload(self) -> None:
-        """Plan to unload the module that the cursor is on at this key press."""
-        name = self.selected_module
-        if name is not None and self._may_change():
-            self._open_plan("unload", name, ())
+        """Plan to unload what is marked, or the module that the cursor is on at this key press."""
+        names = self._meant
+        if names and self._may_change():
+            self._open_plan(Intent(Verb.UNLOAD, names))
 
-    def _open_plan(self, verb: str, name: str, parameters: tuple[str, ...]) -> None:
-        self.run_worker(
-            self._planned(verb, name, parameters), group="plan", exclusive=True, exit_on_error=False
+    def action_reload(self) -> None:
+        """Plan to load modules anew; a single one's parameters can be changed on the way."""
+        names = self._meant
+        if names and self._may_change():
+            self._work(self._reload(names))
+
+    async def _reload(self, names: tuple[str, ...]) -> None:
+        if len(names) > 1:
+            await self._planned([Intent(Verb.RELOAD, names)])
+            return
+        name = names[0]
+        try:
+            rows = await read_form(self.machine, name)
+        except KmodtuiError:
+            rows = ()  # the plan says what is wrong with its file
+        given = self.machine.done.given(name)
+        if not rows:
+            await self._planned([Intent(Verb.RELOAD, names, given)])
+            return
+
+        def closed(words: tuple[str, ...] | None) -> None:
+            if words is not None:
+                self._open_plan(Intent(Verb.RELOAD, names, words))
+
+        await self.app.push_screen(ParameterForm(self.machine, name, given, Purpose.RELOAD), closed)
+
+    def action_parameters(self) -> None:
+        """Look at the parameters of the selected module, and change them."""
+        name = self.selected_module
+        if name is None or not self._may_change():
+            return
+        given = self.machine.done.given(name)
+        form = ParameterForm(self.machine, name, given, Purpose.CHANGE)
+
+        def closed(words: tuple[str, ...] | None) -> None:
+            if words:
+                verb = Verb.RELOAD if form.needs_reload else Verb.SET
+                self._open_plan(Intent(verb, (name,), words))
+
+        self.app.push_screen(form, closed)
+
+    def action_blacklist(self) -> None:
+        """Plan to blacklist what is marked or selected; to take it back where kmodtui did it."""
+        names = self._meant
+        if names and self._may_change():
+            self._work(self._blacklist(names))
+
+    async def _blacklist(self, names: tuple[str, ...]) -> None:
+        config = await asyncio.to_thread(self.machine.config)
+        rules = config.of(RuleKind.BLACKLIST)
+        ours = {rule.name for rule in rules if rule.file == BLACKLIST_FILE}
+        verb = Verb.UNBLACKLIST if ours.issuperset(names) else Verb.BLACKLIST
+        if verb is Verb.BLACKLIST:
+            names = tuple(name for name in names if name not in ours)
+        await self._planned([Intent(verb, names)])
+
+    def action_undo(self) -> None:
+        """Plan to take back what was changed last through kmodtui."""
+        if not self._may_change():
+            return
+        done = self.machine.done.last
+        if done is None:
+            desk(self).report(
+                PlanError("Nothing was changed through kmodtui that could be taken back.")
+            )
+            return
+        self._work(self._planned(done.back, undoes=done))
+
+    def action_drop_root(self) -> None:
+        """Give root up, if the helper holds it."""
+        self._work(self._drop_root(), group="root")
+
+    async def _drop_root(self) -> None:
+        held = await self.machine.give_up_root()
+        self.show_header()
+        words = (
+            "The helper has ended. The next change asks for root again."
+            if held
+            else "The helper does not run: there is no root to give up."
         )
+        self.notify(words, title="Root given up" if held else "No root held", markup=False)
+
+    def action_idle(self) -> None:
+        """Ask after how long without a change root is to be given up."""
+        if self._may_change():
+            self.app.push_screen(IdleDialog(self.machine))
+
+    # From a wish to a plan
+
+    def _work(self, work: Coroutine[Any, Any, None], *, group: str = "plan") -> None:
+        _: Worker[None] = self.run_worker(work, group=group, exclusive=True, exit_on_error=False)
+
+    def _open_plan(self, *intents: Intent) -> None:
+        self._work(self._planned(intents))
 
     async def _follow_helper(self) -> None:
         """Say it in the header when the session with root has ended, by whomever."""
         await self.machine.helper_gone()
         self.show_header()
 
-    async def _planned(self, verb: str, name: str, parameters: tuple[str, ...]) -> None:
+    async def _planned(self, intents: Sequence[Intent], *, undoes: Done | None = None) -> None:
         try:
-            plan = await self.machine.plan(verb, name, parameters)
+            plan = await plan_for(self.machine, intents)
         except KmodtuiError as error:
             desk(self).report(error)
             return
@@ -76,8 +197,12 @@ class Changing(Screen[None]):
         def closed(done: bool | None) -> None:
             self.show_header()
             self.monitor.read_now()
-            self.run_worker(self._follow_helper(), group="helper", exclusive=True)
+            self._work(self._follow_helper(), group="helper")
             if done:
-                self.show_module(plan.target)
+                self.clear_marks()
+                if plan.verb not in (Verb.SET, Verb.BLACKLIST, Verb.UNBLACKLIST):
+                    self.show_module(plan.target)
 
-        await self.app.push_screen(PlanDialog(self.machine, self.monitor, plan), closed)
+        await self.app.push_screen(
+            PlanDialog(self.machine, self.monitor, plan, undoes=undoes), closed
+        )

@@ -253,6 +253,15 @@ class DashboardScreen(Changing, Looking, Remembering):
         """The module that the cursor is on at this key press."""
         return self._modules.selected
 
+    @property
+    def marked_modules(self) -> tuple[str, ...]:
+        """The modules that were marked, for commands that take several."""
+        return self._modules.marked
+
+    def clear_marks(self) -> bool:
+        """Let no module be marked any more; return whether one was."""
+        return self._modules.clear_marks()
+
     def show_module(self, name: str) -> None:
         """Go to a module and to what it did to the symbols."""
         self._modules.select(name)
@@ -344,6 +353,8 @@ class DashboardScreen(Changing, Looking, Remembering):
 
     def action_back(self) -> None:
         """Leave the zoom, or clear the filter: one thing a press, and never more."""
+        if self.clear_marks():
+            return
         if self.has_class("-zoomed"):
             self.remove_class("-zoomed")
         elif self._filtered_pane().filter_text:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Static
 
 from kmodtui.model.modules import LoadedModule, ModuleState, ModuleTable
 from kmodtui.model.text import human_size
+from kmodtui.ui.commands import bindings
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.line_view import Line, LineView, Part, fit
 
@@ -49,6 +51,11 @@ COLUMNS = (
 class ModuleLines(LineView):
     """The rows of the table."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("modules")]
+
+    class Marked(Message):
+        """A module was marked, or is not any more."""
+
     show_idle_cursor = True
 
     def __init__(self) -> None:
@@ -56,6 +63,7 @@ class ModuleLines(LineView):
         self.rows: list[LoadedModule] = []
         self.fresh: set[str] = set()
         self.flashing: set[str] = set()
+        self.marked: set[str] = set()
         self.empty_text = "Reading /proc/modules…"
         self.longest = 0
 
@@ -68,6 +76,8 @@ class ModuleLines(LineView):
         module = self.rows[index]
         widths = column_widths(width, self.longest)
         mark: Part = ("● ", "good") if module.name in self.fresh else ("  ", "")
+        if module.name in self.marked:
+            mark = ("* ", "accent")
         refs = "-" if module.refcount is None else str(module.refcount)
         state = "" if module.state is ModuleState.LIVE else "warn"
         return (
@@ -80,6 +90,14 @@ class ModuleLines(LineView):
             (fit(module.taints, 6), "warn"),
             (fit(_used_by(module), widths.users), "dim"),
         )
+
+    def action_mark(self) -> None:
+        """Mark the module under the cursor or let it go, and go on to the next."""
+        if self.rows:
+            self.marked ^= {self.rows[self.cursor].name}
+            self.refresh_line(self.cursor)
+            self.post_message(self.Marked())
+            self.move_cursor(self.cursor + 1)
 
     def is_flashing(self, index: int) -> bool:
         """Return whether the module has just come."""
@@ -150,6 +168,24 @@ class ModulesPane(Vertical):
         return rows[self._lines.cursor].name if rows else None
 
     @property
+    def marked(self) -> tuple[str, ...]:
+        """The modules that are marked, in the kernel's order, hidden by a filter or not."""
+        return tuple(m.name for m in self._table if m.name in self._lines.marked)
+
+    def clear_marks(self) -> bool:
+        """Let no module be marked any more; return whether one was."""
+        were = bool(self._lines.marked)
+        self._lines.marked.clear()
+        if were:
+            self._lines.refresh()
+            self._caption()
+        return were
+
+    def on_module_lines_marked(self) -> None:
+        """Count what is marked."""
+        self._caption()
+
+    @property
     def filter_text(self) -> str:
         """What the names have to contain; empty for every module."""
         return self._filter
@@ -165,6 +201,7 @@ class ModulesPane(Vertical):
         self._read = True
         self._lines.longest = max((len(module.name) for module in table), default=0)
         self._lines.fresh &= set(table.by_name)
+        self._lines.marked &= set(table.by_name)
         self._arrange()
 
     def mark_new(self, names: set[str]) -> None:
@@ -231,6 +268,8 @@ class ModulesPane(Vertical):
         parts = [f"{column.title} {'▾' if falling else '▴'}"]
         if self._column == 0:
             parts = ["oldest first" if self._reversed else "newest first"]
+        if self._lines.marked:
+            parts.insert(0, f"{len(self._lines.marked)} marked")
         if self._filter:
             parts.insert(0, f"/{self._filter} · {len(self._lines.rows)} of {len(self._table)}")
         set_subtitle(self, " · ".join(parts))
