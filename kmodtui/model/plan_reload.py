@@ -21,8 +21,8 @@ def plan_reload(
 ) -> Plan:
     """Return what unloading modules and loading them again would do now.
 
-    What has to go first comes back last. Everything else that goes along comes back
-    only if the load brings it; what does not is warned of.
+    What has to go first comes back last. What goes along comes back with what took it:
+    a load goes through all that an unload goes through.
 
     Args:
         asked: names of loaded modules.
@@ -64,7 +64,7 @@ def plan_reload(
         targets,
         (*away.steps, *(step for step in back.steps if not _is_news_to_nobody(step, left))),
         () if back.refused else (*away.commands, *back.commands),
-        warnings=(*away.warnings, *back.warnings, *_lost(went, back)),
+        warnings=(*away.warnings, *back.warnings),
         refused=back.refused,
         remedy=back.remedy,
         parameters=tuple(parameters),
@@ -75,16 +75,8 @@ def _together(away: Plan) -> str:
     """Return how the modules that are in the way can go and come back with the others."""
     if not away.blocked_by:
         return ""
-    return f"Reload {', '.join((*away.blocked_by, *away.targets))} together."
-
-
-def _lost(went: list[str], back: Plan) -> tuple[str, ...]:
-    came = {step.module for step in back.steps if step.action in (Action.INSMOD, Action.INSTALL)}
-    names = [name for name in went if name not in came]
-    if not names:
-        return ()
-    go, do = ("goes", "does") if len(names) == 1 else ("go", "do")
-    return (f"{', '.join(names)} {go} with it and {do} not come back.",)
+    _, _, obstacles = away.remedy.partition(". ")
+    return f"Reload {', '.join((*away.blocked_by, *away.targets))} together. {obstacles}".strip()
 
 
 def _is_news_to_nobody(step: Step, left: ModuleTable) -> bool:
