@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
@@ -34,12 +34,16 @@ UNUSED_LIMIT = 5.0
 SETTLE_LIMIT = 3.0
 """Seconds after which devices that still come are no longer waited for."""
 
+NOTICE_LIMIT = 5.0
+"""Seconds that whoever watches has to notice the load."""
+
 BEGINNING = "An experiment needs a module that can be loaded and is not."
 
 _STEP = 0.1
 
 Tell = Callable[[Report], None]
 Around = Callable[[str], AbstractContextManager[None]]
+Noticed = Callable[[], Awaitable[object]]
 
 
 def _alone(_command: str) -> AbstractContextManager[None]:
@@ -69,6 +73,7 @@ async def run(
     tell: Tell,
     *,
     around: Around = _alone,
+    noticed: Noticed | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Report:
     """Carry an experiment out and return the whole report.
@@ -82,12 +87,13 @@ async def run(
         foreground: gives the terminal to whoever asks for a password.
         tell: called with the report at every step.
         around: makes one change of what happens during a command line, for a monitor.
+        noticed: returns when whoever watches has seen the load, so that it is not over before.
         clock: seconds since the epoch.
 
     Raises:
         KmodtuiError: the kernel cannot be read. Before the load, nothing was done then.
     """
-    return await _Run(machine, report, foreground, tell, around, clock).through()
+    return await _Run(machine, report, foreground, tell, around, noticed, clock).through()
 
 
 class _Run:
@@ -100,6 +106,7 @@ class _Run:
         foreground: Foreground,
         tell: Tell,
         around: Around,
+        noticed: Noticed | None,
         clock: Callable[[], float],
     ) -> None:
         self._machine = machine
@@ -107,6 +114,7 @@ class _Run:
         self._foreground = foreground
         self._tell = tell
         self._around = around
+        self._noticed = noticed
         self._clock = clock
         self._log: list[str] = []
 
@@ -156,6 +164,10 @@ class _Run:
         except KmodtuiError as error:
             # What cannot be looked at is unloaded again all the same.
             self._report = replace(self._report, problem=str(error))
+        if self._noticed is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(NOTICE_LIMIT):
+                    await self._noticed()
 
     async def _unload(self, before: Look) -> None:
         self._now(Stage.UNLOAD)

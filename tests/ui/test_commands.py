@@ -22,6 +22,7 @@ from kmodtui.ui.commands import (
 from kmodtui.ui.screens.browser import BrowserScreen
 from kmodtui.ui.screens.check import CheckScreen
 from kmodtui.ui.screens.dashboard import DashboardScreen
+from kmodtui.ui.screens.experiment import ExperimentScreen
 from kmodtui.ui.screens.linkage import LinkageScreen
 from kmodtui.ui.screens.load import LoadDialog
 from kmodtui.ui.screens.no_modules import NoModulesScreen
@@ -43,6 +44,7 @@ PLACES: dict[str, tuple[type[DOMNode], ...]] = {
     "tree": (ModuleTree,),
     "symbols": (SymbolsPane,),
     "timeline": (TimelineScreen,),
+    "experiment": (ExperimentScreen,),
     "browser": (BrowserScreen,),
     "modules": (ModuleLines,),
     "dialog": (PlanDialog,),

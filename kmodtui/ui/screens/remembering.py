@@ -7,11 +7,16 @@ from collections.abc import Mapping
 
 from textual.screen import Screen
 
+from kmodtui.errors import KmodtuiError, UsageError
 from kmodtui.model.history import Change, Timeline
 from kmodtui.model.modules import ModuleTable
 from kmodtui.model.symbols import SymbolTable
+from kmodtui.services.experiment import planned
 from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import Monitor
+from kmodtui.ui.desk import desk
+from kmodtui.ui.screens.experiment import ExperimentPicker, ExperimentScreen
+from kmodtui.ui.screens.load import LoadRequest
 from kmodtui.ui.screens.timeline import TimelineScreen
 from kmodtui.ui.widgets.header_line import HeaderFacts
 
@@ -33,6 +38,10 @@ class Remembering(Screen[None]):
         """What the header tells now, for the header of a view that is opened."""
         raise NotImplementedError
 
+    def show_header(self) -> None:
+        """Tell anew how things stand with root."""
+        raise NotImplementedError
+
     # What has happened
 
     def begin_timeline(self, table: ModuleTable, symbols: SymbolTable | None) -> None:
@@ -51,6 +60,8 @@ class Remembering(Screen[None]):
         """Keep a change."""
         self.timeline = self.timeline.with_event(change, table, symbols, stays)
         self._show_timeline()
+        if isinstance(dialog := self.app.screen, ExperimentScreen):
+            dialog.show_change(change)
 
     def _show_timeline(self) -> None:
         for screen in self.app.screen_stack:
@@ -62,3 +73,37 @@ class Remembering(Screen[None]):
     def action_timeline(self) -> None:
         """Walk through what has happened since the start."""
         self.app.push_screen(TimelineScreen(self.timeline, self.header_facts))
+
+    def action_experiment(self) -> None:
+        """Ask which module to load, look at and unload again."""
+        if (denied := self.machine.root.denied) is not None:
+            desk(self).report(denied)
+            return
+        self.app.push_screen(ExperimentPicker(self.machine), self._plan_experiment)
+
+    def _plan_experiment(self, request: LoadRequest | None) -> None:
+        if request is not None:
+            self.run_worker(
+                self._planned_experiment(request),
+                group="plan",
+                exclusive=True,
+                exit_on_error=False,
+            )
+
+    async def _planned_experiment(self, request: LoadRequest) -> None:
+        try:
+            if "/" in request.name:
+                raise UsageError(
+                    "An experiment takes a module by its name, not a file.",
+                    "modprobe has to find it, to unload it in the right order.",
+                )
+            report = await planned(self.machine, request.name, request.parameters)
+        except KmodtuiError as error:
+            desk(self).report(error)
+            return
+
+        def closed(_: bool | None) -> None:
+            self.show_header()
+            self.monitor.read_now()
+
+        await self.app.push_screen(ExperimentScreen(self.machine, self.monitor, report), closed)

@@ -1,0 +1,264 @@
+"""The experiment on the screen: its plan, then stage by stage what happens and what it did."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import ClassVar
+
+from rich.cells import cell_len
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+from textual.worker import Worker, WorkerState
+
+from kmodtui.model.experiment import Report, Stage
+from kmodtui.model.experiment_pages import (
+    Command,
+    Page,
+    Part,
+    Quote,
+    Rows,
+    Sentence,
+    pages,
+    plan_page,
+)
+from kmodtui.model.history import Change
+from kmodtui.model.text import clean
+from kmodtui.services.experiment import run
+from kmodtui.services.machine import Machine
+from kmodtui.services.monitor import Monitor
+from kmodtui.ui.commands import bindings
+from kmodtui.ui.desk import desk
+from kmodtui.ui.screens.load import LoadDialog
+from kmodtui.ui.widgets.caption import set_title
+
+_TONES = {"good": "success", "bad": "error", "warn": "warning", "dim": "dim", "strong": "strong"}
+
+_GOING_ON = {
+    Stage.CHECK: "looking for symbols of it…",
+    Stage.LOAD: "loading…",
+    Stage.LOOK: "looking at what came…",
+    Stage.UNLOAD: "unloading…",
+    Stage.CHECK_AGAIN: "looking again…",
+}
+
+_WIDE = 20  # cells that a column keeps at the least before the last one is broken
+
+
+class ExperimentPicker(LoadDialog):
+    """The dialog that asks which module to experiment with."""
+
+    async def on_mount(self) -> None:
+        """Say what it is for; Textual calls the picker's own besides."""
+        set_title(self.query_one("#load-dialog"), "Experiment: load, look, unload, look again")
+
+
+class ExperimentScreen(ModalScreen[bool]):
+    """A page that grows: plan, then report."""
+
+    CSS_PATH = Path(__file__).parent.parent.parent / "styles" / "experiment.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("experiment")]
+
+    def __init__(self, machine: Machine, monitor: Monitor, report: Report) -> None:
+        super().__init__()
+        self._machine = machine
+        self._monitor = monitor
+        self._report = report
+        self._work: Worker[None] | None = None
+        self._seen = False
+        self._failure = ""
+        self._noticed = asyncio.Event()
+        self._body = Static("", id="experiment-body", markup=False)
+        self._keys = Static("", id="experiment-keys", markup=False)
+        self._scroll = VerticalScroll(id="experiment-scroll")
+
+    def compose(self) -> ComposeResult:
+        """Frame a page that scrolls, and the keys below it."""
+        with Vertical(classes="dialog", id="experiment-dialog") as frame:
+            set_title(frame, f"Experiment with {self._report.name}")
+            with self._scroll:
+                yield self._body
+            yield self._keys
+
+    def on_mount(self) -> None:
+        """Show the plan, and take a confirmation from when it has been painted."""
+        self._draw()
+        self.call_after_refresh(self._now_seen)
+
+    def _now_seen(self) -> None:
+        self._seen = True
+        if self._work is None:
+            self._show_keys(("y", "begin"), ("Esc", "cancel"))
+
+    @property
+    def _over(self) -> bool:
+        return self._report.stage is Stage.OVER or bool(self._failure)
+
+    # What is shown
+
+    def _style(self, name: str) -> str:
+        return self.app.theme_variables.get(name, "")
+
+    def _text(self, words: str, style: str = "") -> Text:
+        return Text(clean(words), self._style(style) if style else "")
+
+    def _draw(self) -> None:
+        report = self._report
+        if report.stage is Stage.PLANNED and not self._failure:
+            shown: list[RenderableType] = []
+            told = plan_page(report)
+            for part, following in zip(told, (*told[1:], None), strict=True):
+                shown.append(self._part(part))
+                # Command lines stand together.
+                if not (isinstance(part, Command) and isinstance(following, Command)):
+                    shown.append(Text())
+            self._body.update(Group(*shown, self._text(self._machine.root_words, "dim")))
+            self._show_keys(("Esc", "cancel"))
+            return
+        shown = []
+        for page in pages(report):
+            if page.stage <= report.stage:
+                shown += self._page(page)
+        if self._failure:
+            shown += [self._text(self._failure, "error")]
+        self._body.update(Group(*shown))
+        if self._over:
+            self._show_keys(("Enter", "close"), ("j k", "scroll"))
+        else:
+            self._show_keys(("Esc", "stop waiting"))
+
+    def _page(self, page: Page) -> list[RenderableType]:
+        now = page.stage is self._report.stage and not self._over
+        mark, style = ("▸", "accent") if now else ("✓", "success")
+        if not now and self._went_wrong(page.stage):
+            mark, style = ("!", "warning") if page.stage is Stage.OVER else ("✗", "error")
+        head = Text.assemble(
+            (f"{mark} ", self._style(style)),
+            (f"{int(page.stage)}  {page.title}", f"bold {self._style('primary')}"),
+            (f"   {_GOING_ON[page.stage]}" if now else "", self._style("dim")),
+        )
+        return [head, *(Padding(self._part(part), (0, 0, 0, 5)) for part in page.parts), Text()]
+
+    def _went_wrong(self, stage: Stage) -> bool:
+        report = self._report
+        if stage is Stage.LOAD:
+            return report.loaded is not None and report.loaded.failed
+        if stage is Stage.UNLOAD:
+            return any(deed.failed for deed in report.deeds)
+        if stage is Stage.LOOK:
+            return report.after is None
+        return stage is Stage.OVER and bool(report.left)
+
+    def _part(self, part: Part) -> RenderableType:
+        match part:
+            case Sentence(words, tone):
+                return self._text(words, _TONES.get(tone, ""))
+            case Command(words):
+                return Text.assemble(
+                    ("# ", self._style("dim")), (clean(words), self._style("accent"))
+                )
+            case Quote(lines):
+                quoted = [Text.assemble(("│ ", self._style("rule")), clean(x)) for x in lines]
+                for line in quoted:
+                    line.stylize(self._style("dim"), 2)
+                return Group(*quoted)
+            case Rows():
+                return self._rows(part)
+
+    def _rows(self, rows: Rows) -> Table:
+        """Return a table without lines, whose last column breaks where it is too long."""
+        table = Table.grid(padding=(0, 2, 0, 0))
+        last = len(rows.heading) - 1
+        for number in range(len(rows.heading)):
+            table.add_column(
+                justify="right" if number in rows.right else "left",
+                no_wrap=number != last,
+                max_width=None if number == last else max(_WIDE, self._longest(rows, number)),
+                overflow="fold" if number == last else "ellipsis",
+            )
+        for cells in rows.cells:
+            styles = ["strong"] + ["success" if n in rows.right else "dim" for n in range(1, 9)]
+            styles[0] = "accent" if len(cells) == 2 and rows.heading[0] != "what" else "strong"
+            texts = [self._text(c, style) for c, style in zip(cells, styles, strict=False)]
+            if len(cells) == 2:
+                texts[1] = self._text(cells[1])
+            table.add_row(*texts)
+        return table
+
+    @staticmethod
+    def _longest(rows: Rows, column: int) -> int:
+        return max((cell_len(clean(cells[column])) for cells in rows.cells), default=0)
+
+    def _show_keys(self, *keys: tuple[str, str]) -> None:
+        line = Text()
+        for key, label in keys:
+            line.append(f" {key} ", self._style("accent"))
+            line.append(f"{label}  ")
+        self._keys.update(line)
+
+    # What is done
+
+    def action_begin(self) -> None:
+        """Begin, once; a key from before the plan could be read is not meant."""
+        if self._seen and self._work is None:
+            self._work = self.run_worker(
+                self._run(), group="experiment", exclusive=True, exit_on_error=False
+            )
+
+    async def _run(self) -> None:
+        self._report = await run(
+            self._machine,
+            self._report,
+            desk(self).foreground,
+            self._take,
+            around=self._monitor.one_change,
+            noticed=self._noticed.wait,
+        )
+        self._draw()
+
+    def _take(self, report: Report) -> None:
+        """Show the report as it is now; keep its end in view while it grows."""
+        self._report = report
+        self._draw()
+        if not self._over:
+            self.call_after_refresh(self._scroll.scroll_end, animate=False)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """End where it could not go on: what is there now is to be seen in the panes."""
+        if event.state is WorkerState.ERROR and event.worker.error is not None:
+            desk(self).report(event.worker.error)
+            self._failure = f"It was broken off. {event.worker.error}"
+            self._draw()
+
+    def show_change(self, change: Change) -> None:
+        """Know that the monitor has seen the load, so that the unload is a change of its own."""
+        if change.cause == " ".join(self._report.plan.command):
+            self._noticed.set()
+
+    def action_accept(self) -> None:
+        """Close once it is over; never begin."""
+        if self._over:
+            self.dismiss(True)
+
+    def action_cancel(self) -> None:
+        """Close; while it goes on, stop waiting, and say what may be left."""
+        if self._work is not None and not self._over:
+            name = self._report.name
+            self.app.notify(
+                f"The experiment was broken off: {name} may be loaded still. u unloads it.",
+                severity="warning",
+                markup=False,
+                timeout=10,
+            )
+        self.dismiss(self._over)
+
+    def action_scroll(self, lines: int) -> None:
+        """Scroll a long report."""
+        self._scroll.scroll_relative(y=lines, animate=False)

@@ -1,0 +1,123 @@
+"""An experiment with keys: nothing runs before y, and the report grows stage by stage."""
+
+from __future__ import annotations
+
+import pytest
+
+from kmodtui.demo import Demo
+from kmodtui.demo.simulated_kernel import SimulatedKernel
+from kmodtui.services import experiment
+from kmodtui.services.root import NoRoot
+from kmodtui.ui.screens.experiment import ExperimentPicker, ExperimentScreen
+from tests.ui.stage import Stage, opened
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(experiment, "UNUSED_LIMIT", 0.3)
+    monkeypatch.setattr(experiment, "_STEP", 0.01)
+
+
+async def plan(stage: Stage, name: str) -> None:
+    await stage.press("x")
+    await stage.until(lambda: isinstance(stage.screen, ExperimentPicker))
+    await stage.until("Experiment: load, look, unload, look again")
+    await stage.type(name)
+    await stage.until(name)
+    await stage.press("enter")
+    await stage.until(lambda: isinstance(stage.screen, ExperimentScreen), "y begin")
+
+
+async def test_btrfs_is_loaded_looked_at_and_unloaded(demo: Demo, kernel: SimulatedKernel) -> None:
+    before = kernel.loaded
+    async with opened(demo, size=(120, 60)) as stage:
+        await plan(stage, "btrfs")
+        assert stage.words.count("insmod ") == 6
+        assert "# modprobe -r -- btrfs" in stage.words
+        assert "nothing on your machine is changed" in stage.words
+        assert kernel.loaded == before
+        await stage.press("y")
+        await stage.until("Nothing. The machine is as it was", "Enter close")
+        for number, title in enumerate(
+            ("Before", "Load", "What came", "Unload", "After", "What stayed"), 1
+        ):
+            assert f"✓ {number} {title}" in stage.words
+        assert "+6 modules · +369 symbols" in stage.words
+        assert "btrfs +240" in stage.words
+        assert "Btrfs loaded, crc32c=crc32c-generic" in stage.words
+        assert stage.words.count("0 symbols of btrfs in /proc/kallsyms") == 2
+        assert kernel.loaded == before
+        await stage.press("enter")
+        await stage.until(lambda: stage.screen is stage.dashboard)
+        # Whoever watches has seen two changes, each with its cause.
+        await stage.until(lambda: len(stage.dashboard.timeline) == 2)
+        causes = [event.change.cause for event in stage.dashboard.timeline.events]
+        assert causes == ["modprobe -- btrfs", "modprobe -r -- btrfs"]
+
+
+async def test_nothing_runs_without_a_yes(demo: Demo, kernel: SimulatedKernel) -> None:
+    before = kernel.loaded
+    async with opened(demo) as stage:
+        await plan(stage, "dummy")
+        await stage.press("enter", "x", "space")
+        await stage.calm()
+        assert isinstance(stage.screen, ExperimentScreen)
+        await stage.press("escape")
+        await stage.until(lambda: stage.screen is stage.dashboard)
+        assert kernel.loaded == before
+        assert len(stage.dashboard.timeline) == 0
+
+
+async def test_what_stays_is_told_with_its_reason(demo: Demo, kernel: SimulatedKernel) -> None:
+    async with opened(demo) as stage:
+        await plan(stage, "binder_linux")
+        await stage.press("y")
+        await stage.until("The machine differs in 1 point", "Enter close")
+        assert "✗ 4 Unload" in stage.words
+        assert "! 6 What stayed" in stage.words
+        assert "module binder_linux it is permanent: it has no way out" in stage.words
+
+
+async def test_a_load_that_fails_is_explained_and_leaves_nothing(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    before = kernel.loaded
+    async with opened(demo) as stage:
+        await plan(stage, "nbd max_part=100000")
+        await stage.press("y")
+        await stage.until("Nothing. The machine is as it was", "Enter close")
+        assert "✗ 2 Load" in stage.words
+        assert "nbd refused to start" in stage.words
+        assert kernel.loaded == before
+
+
+async def test_a_module_that_is_loaded_already_is_refused(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await stage.press("x")
+        await stage.until(lambda: isinstance(stage.screen, ExperimentPicker))
+        await stage.type("ext4")
+        await stage.press("enter")
+        await stage.until(lambda: "ext4 is loaded already" in stage.toasts + stage.text)
+        assert not isinstance(stage.screen, ExperimentScreen)
+
+
+async def test_it_is_not_begun_where_root_is_not_to_be_had(demo: Demo) -> None:
+    async with opened(demo, root=NoRoot("kmodtui was started with --read-only.")) as stage:
+        await stage.press("x")
+        await stage.until(lambda: "started with --read-only" in stage.toasts)
+        assert stage.screen is stage.dashboard
+
+
+async def test_who_stops_waiting_is_told_what_may_be_left(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    async with opened(demo) as stage:
+        await plan(stage, "tun")
+        kernel.init_errors["tun"] = lambda _: kernel.hold("tun") or 0
+        experiment.UNUSED_LIMIT = 60
+        await stage.press("y")
+        await stage.until("▸ 4", "unloading…")
+        await stage.press("escape")
+        await stage.until(lambda: "tun may be loaded still" in stage.toasts)
+        assert stage.screen is stage.dashboard
+        assert "tun" in kernel.loaded
