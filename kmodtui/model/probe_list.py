@@ -77,10 +77,11 @@ def show_depends(text: str, given: tuple[str, ...], lookup: ModuleLookup) -> lis
         if target.alias and lookup.blacklisted(target.name):
             continue
         for probe in probe_list(target, lookup):
-            options = [option.text for option in probe.options(lookup)]
+            # kmod ends what comes from rules with a blank, whether anything follows or not.
+            options = [f"{option.text} " for option in probe.options(lookup)]
             if probe.found is target:
-                options += map(quoted, given)
-            words = " ".join(options)
+                options.append(" ".join(map(quoted, given)))
+            words = "".join(options)
             if rule := probe.install(lookup):
                 lines.append(f"install {rule.value} {words}")
             elif path := lookup.path_of(probe.name):
