@@ -1,0 +1,167 @@
+"""`kmodtui plan` tells step by step what would be done, to a person and to a program."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kmodtui.cli import run
+from kmodtui.demo.simulated_kernel import SimulatedKernel
+from tests.support.simulated import make_simulated
+from tests.support.small_recording import RELEASE
+
+FOLDER = f"/lib/modules/{RELEASE}/kernel"
+RULES = "/etc/modprobe.d/a.conf"
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> SimulatedKernel:
+    return make_simulated(tmp_path)
+
+
+def plan(kernel: SimulatedKernel, *arguments: str) -> int:
+    return run(["plan", *arguments, "--root", str(kernel.folder.root)])
+
+
+def steps(capsys: Output, kernel: SimulatedKernel, *arguments: str) -> list[dict[str, Any]]:
+    assert plan(kernel, *arguments, "--json") == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    found: list[dict[str, Any]] = json.loads(captured.out)
+    return found
+
+
+def rules(kernel: SimulatedKernel, *lines: str) -> None:
+    kernel.folder.write(RULES, "".join(f"{line}\n" for line in lines).encode())
+
+
+def test_a_load_is_told_step_by_step(kernel: SimulatedKernel, capsys: Output) -> None:
+    rules(kernel, "options fat codepage=437")
+    assert plan(kernel, "load", "vfat", "iocharset=utf8") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "  1  insmod   fat   needed by vfat",
+        f"                    {FOLDER}/fs/fat/fat.ko",
+        f"                    codepage=437  ({RULES}:1)",
+        "  2  insmod   vfat  asked for",
+        f"                    {FOLDER}/fs/fat/vfat.ko",
+        "                    iocharset=utf8  (given)",
+        "  #  modprobe -- vfat iocharset=utf8",
+    ]
+
+
+def test_a_load_as_json_is_a_list_of_steps(kernel: SimulatedKernel, capsys: Output) -> None:
+    rules(kernel, "options fat codepage=437", "install vfat /bin/echo $CMDLINE_OPTS")
+    fat, vfat = steps(capsys, kernel, "load", "vfat", "a=1")
+    assert fat == {
+        "action": "insmod",
+        "module": "fat",
+        "path": f"{FOLDER}/fs/fat/fat.ko",
+        "options": ["codepage=437"],
+        "sources": [f"{RULES}:1"],
+        "reason": "needed by vfat",
+        "rule": None,
+        "command": None,
+        "memory": None,
+    }
+    assert (vfat["action"], vfat["command"], vfat["rule"]) == (
+        "install",
+        "/bin/echo a=1",
+        f"{RULES}:2",
+    )
+    assert (vfat["options"], vfat["sources"]) == (["a=1"], ["given"])
+
+
+def test_an_unload_tells_what_goes_along_and_what_stays(
+    kernel: SimulatedKernel, capsys: Output
+) -> None:
+    kernel.load("btrfs")
+    kernel.hold("xor")
+    found = steps(capsys, kernel, "unload", "btrfs")
+    went = [step["module"] for step in found if step["action"] == "rmmod"]
+    assert went[0] == "btrfs"
+    assert found[0]["memory"] == 1806336
+    stays = {step["module"]: step["reason"] for step in found if step["action"] == "skip"}
+    assert stays["xor"].startswith("stays: in use by something other than modules")
+    assert plan(kernel, "unload", "btrfs") == 0
+    out = capsys.readouterr().out
+    assert "  =  stays    xor" in out
+    assert "about 1.7 MiB" in out
+    assert out.splitlines()[-1] == "  #  modprobe -r -- btrfs"
+
+
+def test_a_reload_and_several_at_once(kernel: SimulatedKernel, capsys: Output) -> None:
+    kernel.load("vfat")
+    kernel.load("dummy")
+    found = steps(capsys, kernel, "reload", "dummy", "numdummies=2")
+    assert [step["action"] for step in found] == ["rmmod", "insmod"]
+    found = steps(capsys, kernel, "unload", "fat", "dummy", "vfat")
+    assert {step["module"] for step in found} == {"vfat", "fat", "dummy"}
+    found = steps(capsys, kernel, "load", "btrfs", "tun")
+    assert [step["module"] for step in found if step["reason"] == "asked for"] == ["btrfs", "tun"]
+
+
+def test_what_cannot_work_is_told_with_its_remedy(kernel: SimulatedKernel, capsys: Output) -> None:
+    assert plan(kernel, "unload", "net_failover") == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        "kmodtui: net_failover is in use by virtio_net.\n         Unload virtio_net first.\n"
+    )
+    assert plan(kernel, "load", "virtio_net", "--json") == 1
+    captured = capsys.readouterr()
+    assert [step["action"] for step in json.loads(captured.out)] == ["skip"]
+    assert captured.err == "kmodtui: virtio_net is loaded already.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["load", "btrsf"], 1, "Did you mean btrfs"),
+        (["unload", "btrfs"], 1, "btrfs is not loaded."),
+        (["unload", "virtio"], 1, "compiled into this kernel: it cannot be unloaded."),
+        (["load", "a=1"], 2, "No module is named."),
+        (["unload", "evdev", "a=1"], 2, "of no use for an unload"),
+        (["load", "vfat", "fat", "a=1"], 1, "Parameters are for one module"),
+        (["unload", "evdev", "--kernel", "9.9"], 1, "Kernel 9.9 has no folder"),
+    ],
+)
+def test_what_is_asked_wrongly_is_told(
+    kernel: SimulatedKernel, capsys: Output, arguments: list[str], status: int, said: str
+) -> None:
+    assert plan(kernel, *arguments) == status
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert said in captured.err
+
+
+def test_of_another_release_nothing_is_loaded(kernel: SimulatedKernel, capsys: Output) -> None:
+    folder = kernel.folder.root / "lib/modules"
+    (folder / "6.9").symlink_to(RELEASE)
+    found = steps(capsys, kernel, "load", "virtio_net", "--kernel", "6.9")
+    assert [step["action"] for step in found] == ["insmod"] * 3
+    assert found[0]["path"].startswith("/lib/modules/6.9/")
+    assert plan(kernel, "unload", "virtio_net", "--kernel", "6.9") == 1
+    assert "Nothing of kernel 6.9 is loaded" in capsys.readouterr().err
+
+
+def test_a_tree_without_a_kernel_has_plans_of_loads(
+    kernel: SimulatedKernel, capsys: Output
+) -> None:
+    """An unpacked package."""
+    kernel.folder.remove("/proc")
+    found = steps(capsys, kernel, "load", "vfat", "--kernel", RELEASE)
+    assert [step["module"] for step in found] == ["fat", "vfat"]
+    assert plan(kernel, "unload", "vfat", "--kernel", RELEASE) == 1
+    assert "/proc/modules" in capsys.readouterr().err
+
+
+def test_hostile_text_is_made_safe(kernel: SimulatedKernel, capsys: Output) -> None:
+    rules(kernel, "options fat \x1b[31m=1", "install vfat /bin/\x1b]0;x\x07")
+    assert plan(kernel, "load", "vfat") == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "\\x1b[31m=1" in out
