@@ -33,6 +33,7 @@ import errno
 import fcntl
 import hashlib
 import json
+import math
 import os
 import re
 import select
@@ -76,6 +77,7 @@ INIT_MODULE = {
     "x86_64/64": 175, "aarch64/64": 105, "riscv64/64": 105, "loongarch64/64": 105,
     "ppc64le/64": 128, "s390x/64": 128, "i686/32": 128, "armv7l/32": 128,
 }  # fmt: skip
+MFD_NOEXEC_SEAL = 8  # Linux 6.3, where vm.memfd_noexec may ask for it
 COMPRESSED = (b"\x1f\x8b", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")  # how gzip, xz and zstd begin
 
 
@@ -501,7 +503,7 @@ def failure(ended: Ended, number: int | None = None) -> Outcome:
     """
     if ended.exit == 0:
         return Outcome("not-done", "modprobe reports success.")
-    lines = ended.output.strip().splitlines() or [""]
+    lines = ended.output.strip().splitlines() or [f"modprobe has ended with {ended.exit}."]
     said = [line for line in lines if not line.startswith(("insmod ", "rmmod "))]
     words = (said or lines)[-1].rsplit(": ", 1)[-1]
     if words.startswith("Unknown symbol in module"):
@@ -639,7 +641,11 @@ class Child:
         self.step = step
         # Not a pipe: nobody need drain it, and it does not break when the helper has
         # ended and the child has not. The seals stop it from growing.
-        self.memory = os.memfd_create("output", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+        try:
+            self.memory = os.memfd_create("output", flags | MFD_NOEXEC_SEAL)
+        except OSError:
+            self.memory = os.memfd_create("output", flags)
         os.ftruncate(self.memory, ROOM)
         fcntl.fcntl(self.memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
         self.pid = os.fork()
@@ -799,26 +805,21 @@ class Session:
             logs = [job.log.fileno() for job in self.jobs if job.log]
             for source in (self.source, wake, *logs):
                 poller.register(source, select.POLLIN)
-            events = dict(poller.poll(self.patience()))
+            due = [job.deadline if job.child else job.due for job in self.jobs]
+            left = min([self.end_of_idling(), *due]) - time.monotonic()
+            events = dict(poller.poll(max(0.0, left) * 1000 + 1))
             if wake in events:
                 os.read(wake, 4096)
             self.look_after_jobs()
             if self.source in events and not self.take():
                 return
-            if self.is_idle and time.monotonic() >= self.last + self.idle:
+            if time.monotonic() >= self.end_of_idling():
                 self.send({"bye": {"reason": "idle", "message": "Nothing was asked for a while."}})
                 return
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing is under way; to follow the log is no reason to keep root."""
-        return all(job.endless for job in self.jobs)
-
-    def patience(self) -> float:
-        """Return the milliseconds until something is due."""
-        due = [job.deadline if job.child else job.due for job in self.jobs]
-        due += [self.last + self.idle] if self.is_idle else []
-        return max(0.0, min(due) - time.monotonic()) * 1000 + 1
+    def end_of_idling(self) -> float:
+        """Return when root is given up; to follow the log is no reason to keep it."""
+        return self.last + self.idle if all(job.endless for job in self.jobs) else math.inf
 
     def hello(self) -> None:
         """Tell who this is and what it can do."""

@@ -46,6 +46,7 @@ def main() -> None:
             with open(folder + "/proc/modules", "a") as file:
                 file.write(todo.get("name", "hello") + " 16384 0 - Live 0x0000000000000000\n")
 
+    os.umask(0o077)  # as main has it
     machine = Machine(folder, "6.1.0-test", os.getuid())
     helper.Session(machine, 0, 1, idle, limit).run()
 

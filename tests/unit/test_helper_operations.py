@@ -7,10 +7,12 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from io import FileIO
 from pathlib import Path
@@ -20,6 +22,7 @@ import pytest
 from kmodtui.errors import HelperDiedError
 from kmodtui.privileged import helper
 from kmodtui.privileged.client import HelperClient
+from kmodtui.privileged.pipes import PipeTransport, Process
 from kmodtui.privileged.protocol import Bye, FilePart, ResultCode, decode_answer
 from tests.support.helper_folder import HelperFolder
 
@@ -306,6 +309,31 @@ async def test_an_unload_waits_for_references_to_go(
     assert [call["argv"][-1] for call in folder.calls] == ["btrfs", "tun", "xor"]
 
 
+async def test_the_time_to_wait_is_not_taken_from_the_unloading(folder: HelperFolder) -> None:
+    folder.loaded("tun 1 1 - Live")
+    session = await HelperClient.connect(await folder.transport(limit=0.3), "test")
+    unloading = asyncio.create_task(session.unload(["tun"], wait=60))
+    await asyncio.sleep(0.6)
+    folder.loaded("tun 1 0 - Live")
+    assert (await unloading).ok
+    await session.close()
+
+
+async def test_who_stops_an_unload_of_several_keeps_the_rest(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    folder.close_gate()
+    folder.loaded("tun 1 0 - Live", "xor 1 0 - Live")
+    folder.behave({"tun": {"touch": "begun", "block": "gate"}})
+    unloading = asyncio.create_task(session.unload(["tun", "xor"]))
+    await until((folder.root / "begun").exists)
+    unloading.cancel()
+    assert (await session.load("btrfs")).ok
+    await folder.open_gate(lambda: "tun" not in (folder.root / "proc" / "modules").read_text())
+    assert (await session.unload(["btrfs"])).ok
+    assert "xor" in (folder.root / "proc" / "modules").read_text()
+
+
 async def test_an_unload_does_not_wait_for_ever(
     folder: HelperFolder, session: HelperClient
 ) -> None:
@@ -406,3 +434,29 @@ async def test_a_kernel_that_hides_its_modules_meanwhile_is_told(
     assert (await loading).code is ResultCode.NO_MODULES
     folder.loaded()
     assert (await session.load("xor")).ok
+
+
+def pythons() -> list[str]:
+    """The Pythons of this machine from 3.9 on, the oldest that the helper promises."""
+    found = {path for minor in range(9, 16) if (path := shutil.which(f"python3.{minor}"))}
+    found |= {"/usr/bin/python3", sys.executable}
+    question = "import sys; sys.exit(sys.version_info < (3, 9))"
+    return sorted(
+        python
+        for python in found
+        if not subprocess.run([python, "-c", question], capture_output=True, check=False).returncode
+    )
+
+
+@pytest.mark.parametrize("python", pythons())
+async def test_it_runs_under_every_python_that_is_here(folder: HelperFolder, python: str) -> None:
+    (folder.root / "a.ko").write_bytes(IMAGE)
+    (folder.root / "proc" / "kallsyms").write_bytes(IMAGE)
+    process = Process.start((python, *folder.command()[1:]), own_session=True)
+    session = await HelperClient.connect(await PipeTransport.over(process), "test")
+    assert (await session.load("xor", ["a=b"])).ok
+    assert (await session.insert("hello", "/a.ko", DIGEST)).ok
+    assert (await session.blacklist(["xor"])).ok
+    assert (await session.kallsyms()).data == IMAGE
+    assert (await session.unload(["hello", "xor"], wait=1)).ok
+    await session.close()
