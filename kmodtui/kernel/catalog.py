@@ -2,16 +2,15 @@
 
 Formats: `man 5 modules.dep`, `tools/depmod.c` and `libkmod/libkmod-module.c` in
 kmod. The text indexes are read, not their binary twins: they hold the same.
-Each is read when it is first asked for.
+Each is read when it is first asked for. Softdeps and weakdeps are not here: kmod
+takes their indexes for files of modprobe.d, see `modprobe_config`.
 """
 
 from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable
 from functools import cached_property
-from typing import NamedTuple
 
 from kmodtui.errors import UnknownModuleError, UnreadableError
 from kmodtui.kernel.alias_index import AliasIndex, has_wildcard, normalised
@@ -24,18 +23,6 @@ from kmodtui.model.text import clean, decode
 
 FOLDERS = ("/lib/modules", "/usr/lib/modules")
 EXTENSIONS = (".ko", ".ko.gz", ".ko.xz", ".ko.zst")
-
-
-class SoftDependencies(NamedTuple):
-    """Modules or aliases that modprobe loads with a module, if it can.
-
-    Attributes:
-        pre: loaded before it.
-        post: loaded after it.
-    """
-
-    pre: tuple[str, ...] = ()
-    post: tuple[str, ...] = ()
 
 
 class ModuleIndex:
@@ -101,14 +88,6 @@ class ModuleIndex:
         """
         files = self._rows.get(canonical(name), "").partition(":")[2].split()
         return tuple(_name_of(file) for file in reversed(files))
-
-    def softdeps(self, name: str) -> SoftDependencies:
-        """Return what the modules themselves wish; modprobe.d may say otherwise."""
-        return self._softdeps.get(canonical(name), SoftDependencies())
-
-    def weakdeps(self, name: str) -> tuple[str, ...]:
-        """Return what a module may load by itself later, so that an initramfs holds it."""
-        return self._weakdeps.get(canonical(name), ())
 
     def is_builtin(self, name: str) -> bool:
         """Return whether a module is compiled into the kernel."""
@@ -210,33 +189,6 @@ class ModuleIndex:
         return strings
 
     @cached_property
-    def _softdeps(self) -> dict[str, SoftDependencies]:
-        """By name; kmod takes a module's first line and no other.
-
-        Real indexes hold lines like `softdep cifs gcm`, with neither `pre:` nor
-        `post:`: the words before either of them are nothing.
-        """
-        found: dict[str, SoftDependencies] = {}
-        for name, words in self._statements("modules.softdep", "softdep"):
-            groups: dict[str, list[str]] = {"pre:": [], "post:": []}
-            group: list[str] = []
-            for word in words:
-                if word in groups:
-                    group = groups[word]
-                else:
-                    group.append(word)
-            softdeps = SoftDependencies(tuple(groups["pre:"]), tuple(groups["post:"]))
-            found.setdefault(name, softdeps)
-        return found
-
-    @cached_property
-    def _weakdeps(self) -> dict[str, tuple[str, ...]]:
-        found: dict[str, tuple[str, ...]] = {}
-        for name, words in self._statements("modules.weakdep", "weakdep"):
-            found.setdefault(name, tuple(words))
-        return found
-
-    @cached_property
     def _aliases(self) -> AliasIndex:
         return AliasIndex(self._lines("modules.alias"))
 
@@ -257,12 +209,6 @@ class ModuleIndex:
             if len(words) == 3 and words[0] == "alias":
                 found[words[1]] = (*found.get(words[1], ()), words[2])
         return found
-
-    def _statements(self, file: str, word: str) -> Iterable[tuple[str, list[str]]]:
-        for line in self._lines(file):
-            words = line.split()
-            if len(words) > 2 and words[0] == word:
-                yield words[1].replace("-", "_"), words[2:]
 
     def _lines(self, file: str, *, required: bool = False) -> list[str]:
         data = self._read(file, required=required)

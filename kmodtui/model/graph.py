@@ -1,8 +1,8 @@
-"""Who needs whom: dependencies in both directions, direct and transitive."""
+"""Who needs whom: dependencies in both directions, as a list and as a tree."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from kmodtui.model.modules import ModuleTable
@@ -40,11 +40,6 @@ def loaded_needs(table: ModuleTable) -> dict[str, tuple[str, ...]]:
     return {name: tuple(sorted(needed)) for name, needed in needs.items()}
 
 
-def loaded_users(table: ModuleTable) -> dict[str, tuple[str, ...]]:
-    """Return for each loaded module the modules that hold a reference to it."""
-    return {module.name: tuple(sorted(module.users)) for module in table}
-
-
 def direct(dependencies: Neighbours, name: str) -> tuple[str, ...]:
     """Return the direct dependencies in a transitive index such as modules.dep.
 
@@ -55,22 +50,6 @@ def direct(dependencies: Neighbours, name: str) -> tuple[str, ...]:
     every = dependencies(name)
     far = {further for near in every for further in dependencies(near) if further != near}
     return tuple(sorted(near for near in every if near not in far))
-
-
-def transitive(neighbours: Neighbours, names: Iterable[str]) -> tuple[str, ...]:
-    """Return everything that can be reached from `names`, each once, without themselves.
-
-    Nearest first. A cycle, which a broken index can hold, ends the walk there.
-    """
-    start = tuple(names)
-    seen = dict.fromkeys(start)
-    queue = list(start)
-    for name in queue:
-        for neighbour in neighbours(name):
-            if neighbour not in seen:
-                seen[neighbour] = None
-                queue.append(neighbour)
-    return tuple(name for name in seen if name not in start)
 
 
 def walk(neighbours: Neighbours, root: str) -> Iterator[TreeNode]:

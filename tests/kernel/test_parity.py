@@ -209,22 +209,3 @@ def test_namespaces_are_told(index: ModuleIndex) -> None:
     exports = read_module_symbols(index.host, path).exports
     namespaces = {export.namespace for export in exports}
     assert namespaces == {"USB_STORAGE"}
-
-
-def test_dependencies_are_in_the_order_of_modprobe(debian: Image, index: ModuleIndex) -> None:
-    plain = [
-        name
-        for name in index.names
-        if not any(map(any, map(index.softdeps, (name, *index.dependencies(name)))))
-    ]
-    for name in [*sample(plain, 60), "snd_hda_intel"]:
-        shown = subprocess.run(
-            ["modprobe", "--dirname", str(debian.tree), "--set-version", debian.release,
-             "--config", "/dev/null", "--show-depends", name],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.split()  # fmt: skip
-        paths = [index.path_of(each) for each in (*index.dependencies(name), name)]
-        expected = [word for path in paths for word in ("insmod", f"{debian.tree}{path}")]
-        assert shown == expected

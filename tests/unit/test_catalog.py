@@ -9,7 +9,6 @@ import pytest
 from kmodtui.errors import ModuleFileError, UnknownModuleError, UnreadableError
 from kmodtui.kernel.catalog import (
     ModuleIndex,
-    SoftDependencies,
     find_module,
     installed_releases,
     read_index,
@@ -94,19 +93,6 @@ def test_paths_are_absolute_with_external_ones_as_they_are(index: ModuleIndex) -
 def test_dependencies_are_in_the_order_of_loading(index: ModuleIndex) -> None:
     assert index.dependencies("btrfs") == ("xor", "zstd_compress")
     assert index.dependencies("snd") == index.dependencies("nothing") == ()
-
-
-def test_of_softdeps_the_first_line_counts_and_malformed_ones_say_nothing(
-    index: ModuleIndex,
-) -> None:
-    assert index.softdeps("btrfs") == (("blake2b-256", "sha256"), ("late",))
-    assert index.softdeps("thing") == (("a", "c"), ("b",))
-    assert index.softdeps("snd") == index.softdeps("xor") == SoftDependencies()
-
-
-def test_weakdeps(index: ModuleIndex) -> None:
-    assert index.weakdeps("snd_pcm") == ("one", "two")
-    assert index.weakdeps("snd") == ()
 
 
 @pytest.mark.parametrize(
@@ -260,7 +246,6 @@ def test_all_the_other_indexes_may_be_missing(host: LocalHost) -> None:
     index = read_index(host, RELEASE)
     assert index.resolve("fs-btrfs") == index.resolve("symbol:snd_card_new") == ()
     assert index.resolve("btrfs") == ("btrfs",)
-    assert index.softdeps("btrfs") == SoftDependencies()
     assert not index.is_builtin("unix")
 
 
@@ -271,7 +256,6 @@ def test_lines_that_make_no_sense_are_passed_over(host: LocalHost) -> None:
     index = read_index(host, RELEASE)
     assert set(index.names) >= {"btrfs", "snd_pcm"}
     assert index.resolve("fs-btrfs") == ("btrfs",)
-    assert index.softdeps("btrfs").post == ("late",)
     assert all(name.isprintable() for name in (*index.names, *index.builtin_names))
 
 

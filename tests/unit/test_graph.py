@@ -11,8 +11,6 @@ from kmodtui.model.graph import (
     branch_prefix,
     direct,
     loaded_needs,
-    loaded_users,
-    transitive,
     walk,
 )
 
@@ -34,11 +32,6 @@ def test_needs_are_the_users_turned_round() -> None:
     assert needs["ghost"] == ("binder",)
 
 
-def test_users_are_those_of_the_kernels_line_sorted() -> None:
-    assert loaded_users(TABLE)["raid6_pq"] == ("btrfs", "raid456")
-    assert loaded_users(TABLE)["btrfs"] == ()
-
-
 INDEX = {
     "top": ("base", "left", "right"),
     "left": ("base",),
@@ -56,13 +49,6 @@ def test_direct_dependencies_are_those_from_which_the_others_follow() -> None:
 def test_a_module_that_an_index_lets_need_itself_does_not_vanish() -> None:
     index = {"a": ("b",), "b": ("b",)}
     assert direct(index.__getitem__, "a") == ("b",)
-
-
-def test_transitive_is_nearest_first_each_once_and_without_the_start() -> None:
-    edges = {"a": ("b", "c"), "b": ("d",), "c": ("d", "e"), "d": ("a",), "e": ()}
-    assert transitive(edges.__getitem__, ["a"]) == ("b", "c", "d", "e")
-    assert transitive(edges.__getitem__, ["b", "c"]) == ("d", "e", "a")
-    assert transitive(edges.__getitem__, []) == ()
 
 
 def drawing(edges: dict[str, tuple[str, ...]], root: str) -> list[str]:
@@ -121,7 +107,8 @@ def test_a_walk_through_any_graph_ends_and_comes_by_everything(
         return edges.get(name, ())
 
     nodes = list(walk(neighbours, root))
-    assert {node.name for node in nodes} == {root, *transitive(neighbours, [root])}
+    near = {other for node in nodes for other in neighbours(node.name)}
+    assert {node.name for node in nodes} == {root, *near}
     opened = [node.name for node in nodes if not node.repeated and neighbours(node.name)]
     assert len(opened) == len(set(opened))
     assert all(len(node.last) == node.depth for node in nodes)

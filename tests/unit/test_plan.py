@@ -62,9 +62,9 @@ class Machine:
         """What is loaded, and is needed or wished for by one of `names`."""
         found: set[str] = set()
         for name in names:
-            before, after = self.index.softdeps(name)
+            softdep = self.lookup.softdep(name)
             found.update(self.index.dependencies(name))
-            for alias in (*before, *after):
+            for alias in (*softdep.pre, *softdep.post):
                 found.update(self.index.resolve(alias))
         return found & set(self.kernel.loaded)
 
