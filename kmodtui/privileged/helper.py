@@ -398,9 +398,13 @@ def is_text(value: Any, pattern: re.Pattern[str]) -> bool:
 
 def is_list(value: Any, pattern: re.Pattern[str], most: int) -> bool:
     """Return whether it is a list of up to so many texts of this form."""
-    return (
-        isinstance(value, list) and len(value) <= most and all(is_text(v, pattern) for v in value)
-    )
+    short = isinstance(value, list) and len(value) <= most
+    return short and all(is_text(text, pattern) for text in value)
+
+
+def is_number(value: Any, least: float, most: float) -> bool:
+    """Return whether it is a number in these bounds; true, false and NaN are none."""
+    return type(value) in (int, float) and least <= value <= most
 
 
 # What each field must be, and how that is said.
@@ -416,21 +420,12 @@ FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "parameter": (lambda v: is_text(v, KEY), "the name of a parameter"),
     "value": (lambda v: is_text(v, VALUE), "a text on one line, and not empty"),
-    "path": (
-        lambda v: is_text(v, PATH),
-        f"an absolute path of up to {MAX_DEPTH} parts, no . or ..",
-    ),
+    "path": (lambda v: is_text(v, PATH), f"an absolute path of up to {MAX_DEPTH} parts"),
     "sha256": (lambda v: is_text(v, SHA256), "a SHA-256 in 64 lower-case digits"),
-    "wait": (
-        lambda v: type(v) in (int, float) and 0 <= v <= MAX_WAIT,
-        f"a number of seconds up to {MAX_WAIT}",
-    ),
+    "wait": (lambda v: is_number(v, 0, MAX_WAIT), f"seconds from 0 to {MAX_WAIT}"),
     "follow": (lambda v: isinstance(v, bool), "true or false"),
     "request": (lambda v: type(v) is int, "the id of a request"),
-    "seconds": (
-        lambda v: type(v) in (int, float) and 10 <= v <= MAX_IDLE,
-        f"a number of seconds from 10 to {MAX_IDLE}",
-    ),
+    "seconds": (lambda v: is_number(v, 10, MAX_IDLE), f"seconds from 10 to {MAX_IDLE}"),
 }
 
 

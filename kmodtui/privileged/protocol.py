@@ -39,9 +39,9 @@ is the module at which it stopped, or the last one; `command` is what ran last, 
 no program ran. `file` tells of a file that was inserted: itself and the folders above it,
 each with its owner and mode, as they were when it was opened.
 
-`wait` is how many seconds references to a module may take to go before it is unloaded.
-`stop` ends the waiting for them, and the following of the log, which have no end of
-their own; it never stops what runs. `data` is base64 of the next piece of a file.
+`wait` is for how many seconds at the most a request waits for references to go before
+it unloads. `stop` ends this waiting, and the following of the log; it never stops what
+runs. `data` is base64 of the next piece of a file.
 
 Requests may overlap: each answer carries the id of its request. A line that is no
 request at all is answered with id null. The session ends when the helper's standard

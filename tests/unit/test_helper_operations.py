@@ -173,6 +173,8 @@ async def test_a_setter_that_hangs_does_not_hang_the_session(folder: HelperFolde
     assert (await session.load("xor")).ok
     assert (await hanging).code is ResultCode.TIMEOUT
     (hung,) = children_of(session.hello.pid)
+    # With the pipes in its hands it would keep the dashboard waiting for the helper's end.
+    assert sorted(os.listdir(f"/proc/{hung}/fd")) == ["0", "1", "2"]
     await session.close()
     with pytest.raises(ProcessLookupError):
         os.kill(session.hello.pid, 0)

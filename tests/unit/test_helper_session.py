@@ -408,6 +408,10 @@ def test_it_is_python_3_9_and_the_standard_library() -> None:
 
 
 def test_it_can_be_read_in_one_sitting() -> None:
+    """Eleven operations, and no more: whatever is not needed as root has no place in it.
+
+    A quarter of the lines are blank or say what stands below them.
+    """
     assert len(HELPER.read_text().splitlines()) < 1000
 
 
