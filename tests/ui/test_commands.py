@@ -21,6 +21,7 @@ from kmodtui.ui.commands import (
 )
 from kmodtui.ui.screens.browser import BrowserScreen
 from kmodtui.ui.screens.check import CheckScreen
+from kmodtui.ui.screens.compare import CompareScreen
 from kmodtui.ui.screens.dashboard import DashboardScreen
 from kmodtui.ui.screens.experiment import ExperimentScreen
 from kmodtui.ui.screens.linkage import LinkageScreen
@@ -44,6 +45,7 @@ PLACES: dict[str, tuple[type[DOMNode], ...]] = {
     "tree": (ModuleTree,),
     "symbols": (SymbolsPane,),
     "timeline": (TimelineScreen,),
+    "compare": (CompareScreen,),
     "experiment": (ExperimentScreen,),
     "browser": (BrowserScreen,),
     "modules": (ModuleLines,),

@@ -42,7 +42,7 @@ async def test_every_change_by_whomever_is_a_line(demo: Demo) -> None:
         assert "3 events" in stage.text
         # The newest is under the cursor, and its change beside it.
         assert "−369" in stage.highlighted("#event-lines")
-        assert "unloaded btrfs" in stage.pane_words("timeline-change")
+        assert "unloaded btrfs" in stage.pane_words("change-pane")
 
 
 async def test_the_change_beside_follows_the_cursor(demo: Demo) -> None:
@@ -79,7 +79,7 @@ async def test_two_marks_are_compared(demo: Demo) -> None:
         assert marked == [False, True, False, True]
         await stage.press("c")
         await stage.until("change 1 and change 3 compared")
-        words = stage.pane_words("timeline-change")
+        words = stage.pane_words("change-pane")
         assert "+20 −369 symbols in 7 modules" in words
         assert "loaded dummy unloaded btrfs" in words
         await stage.press("escape")
@@ -92,7 +92,7 @@ async def test_a_mark_is_compared_with_the_cursor(demo: Demo) -> None:
         await timeline(stage)
         await stage.press("g", "space", "G", "c")
         await stage.until("start and change 3 compared")
-        words = stage.pane_words("timeline-change")
+        words = stage.pane_words("change-pane")
         assert "+20 symbols in 1 module" in words
         # btrfs came and went in between, as did what it needs.
         assert "came and went blake2b_generic btrfs" in words

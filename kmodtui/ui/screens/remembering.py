@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from textual.screen import Screen
+from textual.worker import Worker
 
-from kmodtui.errors import KmodtuiError, UsageError
+from kmodtui.errors import KmodtuiError, UnreadableError, UsageError
 from kmodtui.model.history import Change, Timeline
 from kmodtui.model.modules import ModuleTable
 from kmodtui.model.symbols import SymbolTable
+from kmodtui.model.text import counted, human_size
 from kmodtui.services.experiment import planned
 from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import Monitor
+from kmodtui.services.snapshots import default_path, save, take
 from kmodtui.ui.desk import desk
+from kmodtui.ui.screens.compare import CompareScreen
 from kmodtui.ui.screens.experiment import ExperimentPicker, ExperimentScreen
 from kmodtui.ui.screens.load import LoadRequest
 from kmodtui.ui.screens.timeline import TimelineScreen
@@ -74,6 +80,38 @@ class Remembering(Screen[None]):
         """Walk through what has happened since the start."""
         self.app.push_screen(TimelineScreen(self.timeline, self.header_facts))
 
+    def action_snapshot(self) -> None:
+        """Save modules and symbols of this moment to a file in the current folder."""
+        _: Worker[None] = self.run_worker(
+            self._snapshot, group="snapshot", exclusive=True, exit_on_error=False
+        )
+
+    async def _snapshot(self) -> None:
+        try:
+            snapshot = await asyncio.to_thread(take, self.machine.host)
+            path = default_path(snapshot, _current_folder())
+            size = await asyncio.to_thread(save, snapshot, path)
+        except KmodtuiError as error:
+            desk(self).report(error)
+            return
+        symbols = counted(snapshot.totals.symbols or 0, "symbol")
+        self.notify(
+            f"{path}: {counted(len(snapshot.modules), 'module')}, {symbols}, {human_size(size)}. "
+            "C compares it.",
+            title="Snapshot saved",
+            markup=False,
+            timeout=8,
+        )
+
+    def action_compare(self) -> None:
+        """Compare snapshots with each other, or with now."""
+        try:
+            folder = _current_folder()
+        except KmodtuiError as error:
+            desk(self).report(error)
+            return
+        self.app.push_screen(CompareScreen(self.machine.host, folder, self.header_facts))
+
     def action_experiment(self) -> None:
         """Ask which module to load, look at and unload again."""
         if (denied := self.machine.root.denied) is not None:
@@ -107,3 +145,13 @@ class Remembering(Screen[None]):
             self.monitor.read_now()
 
         await self.app.push_screen(ExperimentScreen(self.machine, self.monitor, report), closed)
+
+
+def _current_folder() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:
+        raise UnreadableError(
+            "The folder that kmodtui was started in is not there any more.",
+            "Start it in another one, or use kmodtui snapshot -o FILE.",
+        ) from None

@@ -1,0 +1,238 @@
+"""Snapshots compared: two files, or a file and now."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.widgets import Static
+from textual.worker import Worker, WorkerState
+
+from kmodtui.errors import KmodtuiError
+from kmodtui.kernel.host import Host
+from kmodtui.model.modules import taint_letters
+from kmodtui.model.snapshot import Comparison, Snapshot, compare
+from kmodtui.model.text import clean, counted, human_size
+from kmodtui.services.snapshots import SUFFIX, load, take
+from kmodtui.ui.commands import bindings
+from kmodtui.ui.desk import desk
+from kmodtui.ui.screens.list_and_change import ListAndChange
+from kmodtui.ui.widgets.caption import set_subtitle, set_title
+from kmodtui.ui.widgets.event_lines import clock
+from kmodtui.ui.widgets.file_lines import Choice, FileLines
+from kmodtui.ui.widgets.header_line import HeaderFacts
+from kmodtui.ui.widgets.line_view import LineView
+
+READING_PAUSE = 0.05
+"""Seconds that the cursor has to rest on a file before it is read."""
+
+NONE_YET = (
+    "There is no snapshot in this folder. Ctrl+s on the dashboard saves one here; "
+    "kmodtui snapshot -o FILE saves one anywhere, and kmodtui diff compares any two."
+)
+
+
+class CompareScreen(ListAndChange):
+    """The snapshots of a folder on the left, what differs on the right."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("compare")]
+    AUTO_FOCUS = "#file-lines"
+    context = "compare"
+
+    def __init__(self, host: Host, folder: Path, facts: HeaderFacts) -> None:
+        self._files = FileLines()
+        super().__init__(self._files, facts)
+        self._host = host
+        self._folder = folder
+        self._comparison: Comparison | None = None
+        self._followed: Choice | None = None
+        self._described: dict[Choice, str] = {}
+        self._head = Static(id="file-head", markup=False)
+
+    def compose(self) -> ComposeResult:
+        """Header, files, what differs, filter, keys."""
+        yield self.header
+        yield from self.panes(self._head)
+
+    def on_mount(self) -> None:
+        """Look which files there are."""
+        set_title(self.list_pane, "Snapshots")
+        set_subtitle(self.list_pane, clean(str(self._folder)))
+        self._files.show(choices_in(self._folder))
+        if len(self._files.choices) > 1:
+            self._files.move_cursor(1)
+        self.follow()
+
+    # Showing
+
+    def follow(self) -> None:
+        """Show what was compared, or what is known of the file under the cursor."""
+        found = self._comparison
+        self._followed = choice = self._files.chosen
+        if found is not None:
+            title = f"{_short(found.before)} → {_short(found.after)}"
+            self.show_change(title, found.change, {}, "", _words(found))
+        elif choice.path is None:
+            words = "Enter on a snapshot compares it with now."
+            self.show_words("Now", words if len(self._files.choices) > 1 else NONE_YET)
+        else:
+            self.show_words(choice.name, self._described.get(choice, "Reading…"))
+            if choice not in self._described:
+                self._in_background("description", partial(self._describe, choice))
+
+    async def _describe(self, choice: Choice) -> None:
+        await asyncio.sleep(READING_PAUSE)
+        if choice.path is None:
+            return
+        try:
+            snapshot = await asyncio.to_thread(load, choice.path)
+            self._described[choice] = _about(snapshot)
+        except KmodtuiError as error:
+            self._described[choice] = str(error)
+        self.follow()
+
+    # Following the keys
+
+    def on_line_view_cursor_moved(self, message: LineView.CursorMoved) -> None:
+        """Tell what is known of the file."""
+        message.stop()
+        # What is compared behind the key that moved the cursor here goes on.
+        if message.view is self._files and self._files.chosen != self._followed:
+            self._comparison = None
+            self.follow()
+
+    def on_line_view_opened(self, message: LineView.Opened) -> None:
+        """Compare the file with the mark, or with now."""
+        message.stop()
+        if message.view is self._files:
+            self.action_compare()
+
+    def on_resize(self, _: events.Resize) -> None:
+        """Line the heading up with the files."""
+        self.call_after_refresh(self._draw_head)
+
+    def _draw_head(self) -> None:
+        head = self._files.head(self._files.line_width)
+        if head != self._head.content:
+            self._head.update(head)
+
+    # Commands
+
+    def leave_comparison(self) -> None:
+        """Go back to the file under the cursor."""
+        self._comparison = None
+
+    def action_mark(self) -> None:
+        """Mark the file under the cursor, or take its mark away."""
+        self._files.toggle_mark()
+
+    def action_compare(self) -> None:
+        """Compare two marks, a mark and the file under the cursor, or that file and now."""
+        chosen = list(self._files.marks)
+        if len(chosen) < 2 and self._files.chosen not in chosen:
+            chosen.append(self._files.chosen)
+        if len(chosen) < 2 and chosen[0].path is not None:
+            chosen.append(Choice())
+        if len(chosen) < 2:
+            self.notify("Choose a snapshot to compare with now.", timeout=4)
+            return
+        # From the older to the newer; now is the newest.
+        chosen.sort(key=lambda choice: (choice.path is None, choice.when))
+        self._followed = self._files.chosen
+        self.show_words("Comparing", "Reading…")
+        self._in_background("comparison", partial(self._compare, *chosen))
+
+    async def _compare(self, first: Choice, second: Choice) -> None:
+        try:
+            self._comparison = await asyncio.to_thread(self._compared, first, second)
+        except KmodtuiError as error:
+            desk(self).report(error)
+            self.follow()
+            return
+        self.follow()
+        self.enter_change()
+
+    def _compared(self, first: Choice, second: Choice) -> Comparison:
+        return compare(self._snapshot(first), self._snapshot(second))
+
+    def _snapshot(self, choice: Choice) -> Snapshot:
+        return load(choice.path) if choice.path else take(self._host)
+
+    def _in_background(self, group: str, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        # Not a coroutine: one that the next call cancels before it has begun is never
+        # awaited, which Python complains of.
+        _: Worker[None] = self.run_worker(work, group=group, exclusive=True, exit_on_error=False)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Show the failure of work that went on beside the screen."""
+        if event.state is WorkerState.ERROR and event.worker.error is not None:
+            desk(self).report(event.worker.error)
+
+
+def choices_in(folder: Path) -> list[Choice]:
+    """Return now, and the snapshots of a folder, the newest first."""
+    found = []
+    try:
+        for path in folder.iterdir():
+            if path.suffix == SUFFIX and path.is_file():
+                status = path.stat()
+                found.append(Choice(path, status.st_mtime, status.st_size))
+    except OSError:
+        pass  # a folder that has gone or may not be read holds none for us
+    return [Choice(), *sorted(found, key=lambda choice: (-choice.when, choice.name))]
+
+
+def _short(snapshot: Snapshot) -> str:
+    return Path(snapshot.name).name
+
+
+def _about(snapshot: Snapshot) -> str:
+    origin, totals = snapshot.origin, snapshot.totals
+    taint = taint_letters(origin.tainted)
+    lines = [
+        f"{origin.hostname or 'unknown'} · Linux {origin.release} {origin.machine}".rstrip(),
+        f"taken {_date(snapshot)} by kmodtui {origin.kmodtui}",
+        f"{counted(totals.modules, 'module')}, {human_size(totals.memory)}",
+        counted(totals.symbols or 0, "symbol") + (", with addresses" if origin.addresses else ""),
+        f"taint {taint}" if taint else "untainted",
+        "",
+        origin.command_line,
+        "",
+        "Enter compares it with now; Space marks it, c compares two marks.",
+    ]
+    return "\n".join(lines)
+
+
+def _date(snapshot: Snapshot) -> str:
+    day = time.strftime("%Y-%m-%d", time.localtime(snapshot.origin.taken))
+    return f"{day} {clock(snapshot.origin.taken)}"
+
+
+def _words(found: Comparison) -> str:
+    """Return what differs beside modules and symbols."""
+    lines = [
+        f"{letter}  {_date(side)}  Linux {side.origin.release}, "
+        f"{counted(side.totals.modules, 'module')}, {counted(side.totals.symbols or 0, 'symbol')}"
+        for letter, side in (("A", found.before), ("B", found.after))
+    ]
+    if found.caution:
+        lines.append(found.caution)
+    words = [f"−{word}" for word in found.words_removed] + [f"+{w}" for w in found.words_added]
+    if words:
+        lines.append(f"command line {' '.join(words)}")
+    if found.taints_gained or found.taints_lost:
+        before = taint_letters(found.before.origin.tainted) or "none"
+        lines.append(f"taint {before} → {taint_letters(found.after.origin.tainted) or 'none'}")
+    lines += [
+        f"{was.name} {human_size(was.size)} → {human_size(now.size)}" for was, now in found.resized
+    ]
+    if found.nothing_differs:
+        lines.append("Modules, symbols, command line and taint are the same.")
+    return "\n".join(lines)

@@ -1,0 +1,165 @@
+"""A screen of two panes: a list to walk through, and beside it what came and went."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from textual import events
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from kmodtui.model.history import Change
+from kmodtui.ui.widgets.caption import set_subtitle, set_title
+from kmodtui.ui.widgets.change_view import ChangeLines
+from kmodtui.ui.widgets.filter_bar import FilterBar
+from kmodtui.ui.widgets.header_line import HeaderFacts, HeaderLine
+from kmodtui.ui.widgets.key_line import KeyLine
+from kmodtui.ui.widgets.line_view import LineView
+from kmodtui.ui.widgets.too_small import TooSmall
+
+NARROW = 110
+"""Columns below which the list and the change are shown one at a time."""
+
+
+class ListAndChange(Screen[None]):
+    """What the timeline and the comparison of snapshots have in common.
+
+    A subclass gives the lines, says what to show beside them in `follow`, and what
+    its marks mean.
+    """
+
+    CSS_PATH = Path(__file__).parent.parent.parent / "styles" / "list-and-change.tcss"
+
+    context = ""
+    """The context of the registry whose keys hold here."""
+
+    def __init__(self, lines: LineView, facts: HeaderFacts) -> None:
+        super().__init__()
+        self.lines = lines
+        self.change = ChangeLines()
+        self.words = Static(id="beside-words", markup=False)
+        self.list_pane = Vertical(id="list-pane", classes="pane")
+        self.change_pane = Vertical(id="change-pane", classes="pane")
+        self.header = HeaderLine()
+        self.header.facts = facts
+        self._filter = FilterBar()
+        self._too_small = TooSmall()
+
+    # What a subclass gives
+
+    def follow(self) -> None:
+        """Show what belongs to the line under the cursor, or what was compared."""
+        raise NotImplementedError
+
+    def leave_comparison(self) -> None:
+        """Forget what was compared: the cursor counts again."""
+        raise NotImplementedError
+
+    # What a subclass calls
+
+    def panes(self, *above: Widget) -> Iterator[Widget]:
+        """Yield the screen's parts, with some of the subclass's own above the list's lines."""
+        with Horizontal(id="list-and-change"):
+            with self.list_pane:
+                yield from above
+                yield self.lines
+            with self.change_pane:
+                yield self.words
+                yield self.change
+        yield self._filter
+        yield KeyLine(self.context)
+        yield self._too_small
+
+    def show_words(self, title: str, words: str) -> None:
+        """Show words in place of a change."""
+        self.add_class("-only-words")
+        self.words.update(words)
+        self._caption(title, "")
+
+    def show_change(
+        self, title: str, change: Change, stays: Mapping[str, str], subtitle: str, words: str = ""
+    ) -> None:
+        """Show a change, with words above it if there are any."""
+        self.remove_class("-only-words")
+        self.set_class(bool(words), "-with-words")
+        self.words.update(words)
+        if change != self.change.change:
+            self.change.show_change(change, stays)
+        self._caption(title, subtitle)
+
+    def _caption(self, title: str, subtitle: str) -> None:
+        if self.change.filter_text and not self.has_class("-only-words"):
+            subtitle = f"/{self.change.filter_text}" + (f" · {subtitle}" if subtitle else "")
+        set_title(self.change_pane, title)
+        set_subtitle(self.change_pane, subtitle)
+
+    def enter_change(self) -> None:
+        """Go into the change, and where it is narrow bring it into view."""
+        self.add_class("-opened")
+        # At once: what is typed right behind the key is meant for the change.
+        self.set_focus(self.change)
+
+    def return_to_list(self) -> None:
+        """Go back to the lines."""
+        self.remove_class("-opened")
+        self.set_focus(self.lines)
+
+    # What happens
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Choose between one pane and two."""
+        self.set_class(event.size.width < NARROW, "-single")
+        self._too_small.measure(event.size)
+
+    def on_filter_bar_typed(self, message: FilterBar.Typed) -> None:
+        """Search as it is typed."""
+        self.change.filter_text = message.text
+        self.follow()
+
+    def on_filter_bar_done(self, message: FilterBar.Done) -> None:
+        """Clear the search where Esc ended the typing."""
+        if not message.keep:
+            self.change.filter_text = ""
+            self.follow()
+
+    # Commands
+
+    def action_switch(self) -> None:
+        """Go from the list to the change, or back."""
+        if self.lines.has_focus:
+            self.enter_change()
+        else:
+            self.return_to_list()
+
+    def action_filter(self) -> None:
+        """Search in the symbols of the change."""
+        if not self.change.has_focus:
+            self.enter_change()
+        self._filter.open("symbols", self.change.filter_text)
+
+    def action_facet(self) -> None:
+        """Show all symbols, functions only, or only what is exported."""
+        self.change.facet = self.change.facet.next
+
+    def action_next_hit(self, step: int) -> None:
+        """Go to the next symbol that is found, or to the one before."""
+        self.change.next_hit(step)
+
+    def action_back(self) -> None:
+        """Clear the search, leave the change, or close: one thing a press."""
+        if self.change.filter_text:
+            self.change.filter_text = ""
+            self.follow()
+        elif self.change.has_focus:
+            self.leave_comparison()
+            self.follow()
+            self.return_to_list()
+        else:
+            self.dismiss()
+
+    def action_close(self) -> None:
+        """Close the view."""
+        self.dismiss()

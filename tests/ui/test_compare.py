@@ -1,0 +1,133 @@
+"""Snapshots with keys: Ctrl+s saves one, C compares two of them, or one with now."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from kmodtui.demo import Demo
+from kmodtui.demo.simulated_kernel import SimulatedKernel
+from kmodtui.services.snapshots import load, save, take
+from kmodtui.ui.screens.compare import CompareScreen
+from tests.ui.stage import SIZES, Stage, opened
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def saved(kernel: SimulatedKernel, path: Path, when: float) -> None:
+    save(take(kernel.host), path)
+    os.utime(path, (when, when))
+
+
+async def comparison(stage: Stage) -> None:
+    await stage.press("C")
+    await stage.until(lambda: isinstance(stage.screen, CompareScreen))
+    await stage.handled()
+
+
+def words(stage: Stage) -> str:
+    return stage.pane_words("change-pane")
+
+
+async def test_a_snapshot_is_saved_in_the_current_folder(demo: Demo, here: Path) -> None:
+    async with opened(demo) as stage:
+        await stage.press("ctrl+s")
+        await stage.until(lambda: "Snapshot saved" in stage.toasts)
+        (path,) = here.iterdir()  # noqa: ASYNC240
+        assert path.name.startswith("debian-")
+        assert path.suffix == ".kmodtui"
+        assert {m.name for m in load(path).modules} == set(stage.kernel.loaded)
+        # Twice in one second: the first stays.
+        await stage.press("ctrl+s")
+        await stage.until(lambda: len(list(here.iterdir())) == 2)
+
+
+async def test_a_folder_that_is_gone_is_said(demo: Demo, here: Path) -> None:
+    here.rmdir()  # noqa: ASYNC240  nobody waits for it
+    async with opened(demo) as stage:
+        await stage.press("ctrl+s")
+        await stage.until(lambda: "is not there any more" in stage.toasts)
+        await stage.press("C")
+        await stage.calm()
+        assert stage.screen is stage.dashboard
+
+
+async def test_a_snapshot_is_compared_with_now(
+    demo: Demo, kernel: SimulatedKernel, here: Path
+) -> None:
+    saved(kernel, here / "before.kmodtui", 1_000)
+    kernel.load("btrfs")
+    async with opened(demo) as stage:
+        await comparison(stage)
+        # What is known of the file under the cursor.
+        await stage.until("10 modules, 1.3 MiB", "BOOT_IMAGE=")
+        await stage.press("enter")
+        await stage.until("before.kmodtui → now")
+        assert "+369 symbols in 6 modules" in words(stage)
+        assert "loaded btrfs" in words(stage)
+        await stage.press("escape")
+        await stage.until_gone("before.kmodtui → now")
+        await stage.press("escape")
+        await stage.until(lambda: stage.screen is stage.dashboard)
+
+
+async def test_two_snapshots_are_compared_from_the_older_to_the_newer(
+    demo: Demo, kernel: SimulatedKernel, here: Path
+) -> None:
+    saved(kernel, here / "old.kmodtui", 1_000)
+    kernel.load("tun")
+    kernel.folder.write("/proc/cmdline", b"ro debug\n")
+    kernel.folder.write("/proc/sys/kernel/osrelease", b"6.1.0-57-amd64\n")
+    saved(kernel, here / "new.kmodtui", 2_000)
+    async with opened(demo, ready=False) as stage:
+        await stage.until("tun")
+        await comparison(stage)
+        lines = [line.split()[0] for line in stage.part("#file-lines") if line.strip()]
+        assert lines == ["now", "new.kmodtui", "old.kmodtui"]
+        await stage.press("space", "j", "space", "c")
+        await stage.until("old.kmodtui → new.kmodtui")
+        assert "different kernels, 6.1.0-56-amd64 and 6.1.0-57-amd64" in words(stage)
+        assert "command line −BOOT_IMAGE=" in words(stage)
+        assert "+debug" in words(stage)
+        assert "+35 symbols in 1 module" in words(stage)
+
+
+async def test_a_file_that_is_none_is_told_as_that(demo: Demo, here: Path) -> None:
+    (here / "bad.kmodtui").write_bytes(b"\x1b[2J")
+    async with opened(demo) as stage:
+        await comparison(stage)
+        await stage.until(lambda: "is no snapshot of kmodtui" in words(stage))
+        await stage.press("enter")
+        await stage.until(lambda: "is no snapshot of kmodtui" in stage.toasts)
+        assert isinstance(stage.screen, CompareScreen)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+async def test_an_empty_folder_says_what_it_waits_for(
+    demo: Demo, here: Path, size: tuple[int, int]
+) -> None:
+    async with opened(demo, size=size) as stage:
+        await comparison(stage)
+        if size[0] >= 110:
+            await stage.until(lambda: "There is no snapshot in this folder" in words(stage))
+        await stage.press("c")
+        await stage.until(lambda: "Choose a snapshot" in stage.toasts)
+
+
+async def test_where_nothing_differs_that_is_said(
+    demo: Demo, kernel: SimulatedKernel, here: Path
+) -> None:
+    saved(kernel, here / "same.kmodtui", 1_000)
+    async with opened(demo) as stage:
+        await comparison(stage)
+        await stage.press("enter")
+        await stage.until("Modules, symbols, command line and taint are the same.")
