@@ -320,9 +320,9 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "browser.search",
-        ("slash", "tab"),
+        ("tab", "slash"),
         "search",
-        "Search",
+        "Line/list",
         "Go to the line to type into; Tab goes back to the list",
         footer=True,
     ),

@@ -32,8 +32,17 @@ from kmodtui.ui.widgets.too_small import TooSmall
 
 STYLES = Path(__file__).parent.parent.parent / "styles"
 
-SYNTAX = "part of a name · =exact · re:pattern · m:module · t:type · address · name+0x1f/0x40"
-"""What can be typed, as the empty line says it; see `model.symbol_query`."""
+SYNTAX = (
+    "part of a name · =exact · re:pattern · m:module · t:type · address · name+0x1f/0x40",
+    "name · =exact · re:pattern · m:module · t:type · address",
+    "name, address, m:module…",
+)
+"""What can be typed, as the empty line says it, the longest first; see `model.symbol_query`."""
+
+LIST_KEYS = frozenset(
+    f"browser.{name}" for name in ("only_module", "only_type", "facet", "addresses", "legend")
+)
+"""Commands whose keys are letters, which the line takes for itself."""
 
 
 class SearchInput(Input):
@@ -41,7 +50,6 @@ class SearchInput(Input):
 
     def __init__(self, browser: SymbolBrowser) -> None:
         super().__init__(id="search-input", compact=True, select_on_focus=False)
-        self.placeholder = SYNTAX
         # One that blinks writes to the terminal for as long as it is there.
         self.cursor_blink = False
         self._browser = browser
@@ -97,6 +105,7 @@ class BrowserScreen(Screen[None]):
         self._input = SearchInput(self._browser)
         self._input.value = search
         self._frame = Vertical(classes="pane", id="browser")
+        self._keys = KeyLine("browser")
         self._too_small = TooSmall()
 
     def compose(self) -> ComposeResult:
@@ -106,7 +115,7 @@ class BrowserScreen(Screen[None]):
             yield self._input
         with self._frame:
             yield self._browser
-        yield KeyLine("browser")
+        yield self._keys
         yield self._too_small
 
     def on_mount(self) -> None:
@@ -115,8 +124,15 @@ class BrowserScreen(Screen[None]):
         self._show()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Say so where not even this fits."""
+        """Say what can be typed in as many words as fit."""
         self._too_small.measure(event.size)
+        fitting = (words for words in SYNTAX if len(words) + 10 <= event.size.width)
+        self._input.placeholder = next(fitting, "")
+        self._caption()
+
+    def on_descendant_focus(self) -> None:
+        """Grey the keys that the line takes for itself."""
+        self._keys.grey(LIST_KEYS if self._input.has_focus else frozenset())
 
     def show_symbols(self, table: SymbolTable) -> None:
         """Take over a new reading of the symbol table."""
@@ -189,9 +205,7 @@ class BrowserScreen(Screen[None]):
 
     def action_addresses(self) -> None:
         """Read the addresses through the helper, if the person agrees."""
-        _: Worker[None] = self.run_worker(
-            self._read_addresses, group="addresses", exclusive=True
-        )
+        _: Worker[None] = self.run_worker(self._read_addresses, group="addresses", exclusive=True)
 
     async def _read_addresses(self) -> None:
         table = await with_addresses(self, self._machine)

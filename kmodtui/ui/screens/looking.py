@@ -44,9 +44,7 @@ class Looking(Screen[None]):
 
     def action_addresses(self) -> None:
         """Read the addresses of symbols through the helper, if the person agrees."""
-        _: Worker[None] = self.run_worker(
-            self._read_addresses, group="addresses", exclusive=True
-        )
+        _: Worker[None] = self.run_worker(self._read_addresses, group="addresses", exclusive=True)
 
     async def _read_addresses(self) -> None:
         table = await with_addresses(self, self.machine)

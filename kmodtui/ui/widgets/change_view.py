@@ -190,7 +190,9 @@ class ChangeLines(LineView):
         return found
 
     def _notes(self) -> list[Line]:
-        return self._said(self._note, "dim") if self._groups and self._note else []
+        if not self._groups or not self._note:
+            return []
+        return [(("", ""),), *self._said(self._note, "dim")]
 
     def _said(self, words: str, style: str) -> list[Line]:
         broken = wrapped(words, max(12, self._width - 2)) if self._width else [words]
