@@ -100,15 +100,20 @@ class Query:
         return self == Query()
 
 
-def parse_query(text: str, facet: Facet = Facet.ALL) -> Query:
+def parse_query(text: str, facet: Facet = Facet.ALL, *, places: bool = True) -> Query:
     """Return what was typed as a query.
+
+    Args:
+        text: as it was typed.
+        facet: which symbols are shown at all.
+        places: whether what looks like an address is one.
 
     Raises:
         QueryError: it is too long, or its regular expression is none.
     """
     if len(text) > MAX_LENGTH:
         raise QueryError(f"That is longer than any name: {MAX_LENGTH} characters are taken.")
-    place = _place(text)
+    place = _place(text) if places else None
     if place is not None:
         return Query(place=place)
     words: list[bytes] = []

@@ -1,25 +1,45 @@
-"""`kmodtui symbols`: the rows of /proc/kallsyms."""
+"""`kmodtui symbols`: the rows of /proc/kallsyms, all or those that are searched for."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable, Iterator
+from typing import Any
 
-from kmodtui.errors import UnknownModuleError
+from kmodtui.errors import UnknownModuleError, UsageError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.kallsyms import read_symbols
 from kmodtui.model.modules import canonical
+from kmodtui.model.symbols import Symbol, SymbolTable
 from kmodtui.verbs.printing import add_json, print_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     add_json(parser)
+    parser.add_argument("name", nargs="?", metavar="NAME", help="symbols of exactly this name")
+    parser.add_argument(
+        "--match",
+        metavar="PATTERN",
+        help="symbols with this in their names; re:PATTERN for a regular expression",
+    )
+    parser.add_argument(
+        "--address",
+        metavar="PLACE",
+        help="the symbol that contains a hexadecimal address, or name+0x1f/0x40 as in an oops",
+    )
     parser.add_argument("--module", metavar="NAME", help="of this module only")
     parser.add_argument("--counts", action="store_true", help="how many each module has")
 
 
 def run(host: Host, options: argparse.Namespace) -> int:
-    """Print it; return the exit status."""
+    """Print it; return the exit status: 1 where nothing is found."""
+    wanted = [word for word in (options.name, options.match, options.address) if word is not None]
+    if len(wanted) > 1 or (wanted and options.counts):
+        raise UsageError(
+            "A name, --match, --address and --counts cannot be had together.",
+            "Ask for one of them.",
+        )
     table = read_symbols(host)
     module = canonical(options.module) if options.module is not None else None
     if module is not None and module not in table.modules:
@@ -29,33 +49,122 @@ def run(host: Host, options: argparse.Namespace) -> int:
         )
     if options.counts:
         counts = {module: len(table.of(module))} if module is not None else table.counts()
-        if options.json:
-            print_json(counts)
-            return 0
-        for name, count in counts.items():
-            print(f"{count:>7} {name}")
+        return _print_counts(counts, as_json=options.json)
+    if options.address is not None:
+        return _print_places(host, table, options.address, as_json=options.json)
+    rows = _rows(table, module) if not wanted else _found(table, module, options)
+    return _print_rows(rows, _digits(table), as_json=options.json, searched=bool(wanted))
+
+
+def _print_counts(counts: dict[str, int], *, as_json: bool) -> int:
+    if as_json:
+        print_json(counts)
         return 0
+    for name, count in counts.items():
+        print(f"{count:>7} {name}")
+    return 0
+
+
+def _rows(table: SymbolTable, module: str | None) -> Iterator[tuple[str, Symbol]]:
     owners = [(module, table.of(module))] if module is not None else [("", table.core)]
     if module is None:
         owners += [*table.modules.items(), *table.pseudo.items()]
-    rows = ((owner, symbol) for owner, found in owners for symbol in found)
-    if options.json:
-        print_json(
-            [
-                {
-                    "name": symbol.name,
-                    "type": symbol.type,
-                    "module": owner or None,
-                    "address": symbol.address,
-                }
-                for owner, symbol in rows
-            ]
+    return ((owner, symbol) for owner, found in owners for symbol in found)
+
+
+def _found(
+    table: SymbolTable, module: str | None, options: argparse.Namespace
+) -> Iterator[tuple[str, Symbol]]:
+    from kmodtui.model.symbol_list import SymbolList
+    from kmodtui.model.symbol_query import Query, parse_query
+    from kmodtui.model.symbol_search import find_all
+    from kmodtui.services.time_limit import limited
+
+    query = (
+        Query(exact=options.name.encode(errors="surrogateescape"))
+        if options.name is not None
+        else parse_query(options.match, places=False)
+    )
+    symbols = (
+        SymbolList.of_table(table) if module is None else SymbolList([(module, table.of(module))])
+    )
+    with limited(
+        _PATIENCE,
+        "The pattern takes too long, so it was broken off.",
+        "A repetition inside a repetition, such as (a+)+, never ends on some names.",
+    ):
+        hits = find_all(symbols, query)
+        rows = [symbols.row(number) for number in hits]
+    return ((row.owner, row.symbol) for row in rows if row.symbol is not None)
+
+
+_PATIENCE = 20.0
+"""Seconds that a search may take: a thousand times what it needs."""
+
+
+def _print_rows(
+    rows: Iterable[tuple[str, Symbol]], digits: int, *, as_json: bool, searched: bool
+) -> int:
+    if as_json:
+        found = [_as_json(owner, symbol) for owner, symbol in rows]
+        print_json(found)
+        return 1 if searched and not found else 0
+    count = 0
+    for count, (owner, symbol) in enumerate(rows, 1):  # noqa: B007  how many there were
+        print(_row(owner, symbol, digits))
+    return 1 if searched and not count else 0
+
+
+def _row(owner: str, symbol: Symbol, digits: int) -> str:
+    tail = f"\t[{owner}]" if owner else ""
+    return f"{symbol.address:0{digits}x} {symbol.type} {symbol.name}{tail}"
+
+
+def _as_json(owner: str, symbol: Symbol) -> dict[str, Any]:
+    return {
+        "name": symbol.name,
+        "type": symbol.type,
+        "module": owner or None,
+        "address": symbol.address,
+    }
+
+
+def _digits(table: SymbolTable) -> int:
+    """Return the digits of an address: eight where a pointer of that kernel has 32 bits."""
+    owners = (table.core, *table.modules.values())
+    first = next((found.raw for found in owners if found.raw), b"")
+    return 8 if first.find(b" ") == 8 else 16
+
+
+def _print_places(host: Host, table: SymbolTable, text: str, *, as_json: bool) -> int:
+    from kmodtui.kernel.kptr import read_hiding
+    from kmodtui.model.symbol_address import NoSymbolError, look_up
+    from kmodtui.model.symbol_list import SymbolList
+
+    symbols = SymbolList.of_table(table)
+    try:
+        found = look_up(symbols, text)
+    except NoSymbolError as error:
+        if table.addresses_hidden and "hidden" in error.message:
+            raise NoSymbolError(
+                f"Addresses are {read_hiding(host).reason}, so that none can be looked up.",
+                error.hint,
+            ) from None
+        raise
+    told = []
+    for located in found:
+        row = symbols.row(located.row)
+        if row.symbol is None:
+            continue
+        told.append(
+            _as_json(row.owner, row.symbol)
+            | {"offset": located.offset, "size": located.size, "doubt": located.doubt or None}
         )
-        return 0
-    # An address has as many digits as a pointer of that kernel: eight where it has 32 bits.
-    first = next((found.raw for _, found in owners if found.raw), b"")
-    digits = 8 if first.find(b" ") == 8 else 16
-    for owner, symbol in rows:
-        tail = f"\t[{owner}]" if owner else ""
-        print(f"{symbol.address:0{digits}x} {symbol.type} {symbol.name}{tail}")
+        if not as_json:
+            size = f"/{located.size:#x}" if located.size is not None else ""
+            owner = f" [{row.owner}]" if row.owner else ""
+            doubt = f"  ({located.doubt})" if located.doubt else ""
+            print(f"{row.symbol.name}+{located.offset:#x}{size}{owner}{doubt}")
+    if as_json:
+        print_json(told)
     return 0
