@@ -188,3 +188,15 @@ def _choice(host: Host, path: str, typed: str) -> PathChoice | None:
 def _without_extension(text: str) -> str:
     """Return the name of a module for that of its file: `crc32c-intel` for `crc32c-intel.ko.xz`."""
     return canonical(text) if text.endswith(EXTENSIONS) else text
+
+
+def nothing_fits(answer: Answer) -> str:
+    """Return the sentence for a text that fits no module, with names that are near."""
+    near = f" Did you mean {either(answer.near)}?" if answer.near else ""
+    return f"Nothing fits “{answer.text}”: no name, no alias, no description.{near}"
+
+
+def either(names: tuple[str, ...]) -> str:
+    """Return names as alternatives: `a, b or c`."""
+    *most, last = names
+    return f"{', '.join(most)} or {last}" if most else last

@@ -39,6 +39,7 @@ class KmodtuiApp(App[str]):
         STYLES / "dialogs.tcss",
         STYLES / "pages.tcss",
         STYLES / "parameters.tcss",
+        STYLES / "picker.tcss",
     ]
     COMMANDS = {CommandsProvider}  # noqa: RUF012  declared so by Textual
     ENABLE_COMMAND_PALETTE = True

@@ -68,6 +68,7 @@ CONTEXTS = {
     "form": "In the form of parameters",
     "linkage": "In the linkage of a module",
     "check": "In the check of a file",
+    "insert": "In the check of a file that is to be inserted",
     "barren": "Where the kernel has no modules",
 }
 """Contexts in the order of the help screen, in words."""
@@ -522,6 +523,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("check.fold", ("space",), "fold", "Fold", "Unfold or fold the finding", footer=True),
     Command("check.back", ("escape", "q"), "back", "Close", "Close the check", footer=True),
+    Command("insert.plan", ("p",), "plan", "Plan", "Go on to the plan to insert the file"),
     Command("barren.demo", ("d",), "demo", "Demo", "Open a recorded Debian system", footer=True),
     Command(
         "barren.filter",

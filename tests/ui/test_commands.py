@@ -21,6 +21,7 @@ from kmodtui.ui.commands import (
 )
 from kmodtui.ui.screens.browser import BrowserScreen
 from kmodtui.ui.screens.check import CheckScreen
+from kmodtui.ui.screens.check_first import CheckFirst
 from kmodtui.ui.screens.compare import CompareScreen
 from kmodtui.ui.screens.dashboard import DashboardScreen
 from kmodtui.ui.screens.experiment import ExperimentScreen
@@ -54,6 +55,7 @@ PLACES: dict[str, tuple[type[DOMNode], ...]] = {
     "form": (ParameterForm,),
     "linkage": (LinkageScreen,),
     "check": (CheckScreen,),
+    "insert": (CheckFirst,),
     "barren": (NoModulesScreen,),
 }
 """The classes that hold the keys of a context."""
