@@ -1,10 +1,12 @@
 """Records a Debian system and what its modules do, for the demo's simulated kernel.
 
     python -m tests.kernel.record OUTFILE.tar.xz        takes some five minutes
+    python -m tests.kernel.record --files FILE.tar.xz   takes its files of modules anew
 
 Boots the guest, has `record_in_guest.py` load and unload every module of TARGETS there,
 adds the matching files of /lib/modules, and writes one archive: names sorted, times zero,
-owner 0, modes as in the guest.
+owner 0, modes as in the guest. With `--files` nothing is booted: only the files of modules
+and the configuration are taken again, from the same kernel package.
 
 `root/` is the machine after boot, as far as kmodtui looks at it:
 
@@ -14,6 +16,7 @@ owner 0, modes as in the guest.
                                             everyone may read is empty, its mode kept
     root/sys/kernel/security/lockdown
     root/etc/os-release
+    root/boot/config-RELEASE                options about modules and symbols only
     root/lib/modules/RELEASE/               modules.dep alias symbols softdep devname order,
                                             lines about recorded modules only; weakdep if
                                             there is one; builtin* as they are
@@ -40,6 +43,7 @@ from __future__ import annotations
 
 import io
 import lzma
+import re
 import subprocess
 import sys
 import tarfile
@@ -49,6 +53,7 @@ from pathlib import Path
 
 from tests.kernel import record_in_guest
 from tests.kernel.host_commands import CannotRunError
+from tests.kernel.image import Image, cached
 from tests.kernel.module_stub import stub
 from tests.kernel.vm import VM, boot
 
@@ -84,8 +89,19 @@ def record(vm: VM) -> Entries:
         check=True,
     )
     entries = read(result.stdout)
-    recorded = {name.split("/")[1] for name in entries if name.startswith("modules/")}
-    _add_index(entries, vm.image.modules, recorded)
+    _add_files(entries, vm.image, _recorded(entries))
+    return entries
+
+
+def renew_files(archive: bytes, image: Image) -> Entries:
+    """What stands in a recording, with the files of modules as they would be recorded now.
+
+    Raises ValueError if it was recorded on another kernel.
+    """
+    entries = read(lzma.decompress(archive))
+    if f"root/lib/modules/{image.release}/modules.dep" not in entries:
+        raise ValueError(f"this is no recording of {image.release}")
+    _add_files(entries, image, _recorded(entries))
     return entries
 
 
@@ -109,6 +125,20 @@ def write(entries: Entries, out: Path) -> None:
             clean.size = len(content)
             tar.addfile(clean, io.BytesIO(content))
     out.write_bytes(lzma.compress(plain.getvalue(), preset=9 | lzma.PRESET_EXTREME))
+
+
+def _add_files(entries: Entries, image: Image, recorded: set[str]) -> None:
+    """What the kernel package says of modules, as far as kmodtui reads it."""
+    _add_index(entries, image.modules, recorded)
+    config = (image.tree / f"boot/config-{image.release}").read_text().splitlines(keepends=True)
+    kept = [line for line in config if re.search(r"CONFIG_(MODULE|MODVERSIONS|KALLSYMS)", line)]
+    info = tarfile.TarInfo()
+    info.mode = 0o644
+    entries[f"root/boot/config-{image.release}"] = info, "".join(kept).encode()
+
+
+def _recorded(entries: Entries) -> set[str]:
+    return {name.split("/")[1] for name in entries if name.startswith("modules/")}
 
 
 def _add_index(entries: Entries, folder: Path, recorded: set[str]) -> None:
@@ -148,11 +178,14 @@ def _name(path: str) -> str:
     return path.rsplit("/", 1)[-1].partition(".")[0].replace("-", "_")
 
 
-def main(out: Path) -> None:
+def main(out: Path, *, only_files: bool) -> None:
     """Boot, record, write, and say how large it became."""
     started = time.monotonic()
-    with boot(repository=None) as vm:
-        entries = record(vm)
+    if only_files:
+        entries = renew_files(out.read_bytes(), cached())
+    else:
+        with boot(repository=None) as vm:
+            entries = record(vm)
     write(entries, out)
     plain = sum(len(content) for _, content in entries.values())
     sys.stdout.write(
@@ -162,9 +195,10 @@ def main(out: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m tests.kernel.record OUTFILE.tar.xz")
+    *options, file = sys.argv[1:] or ["--help"]
+    if options not in ([], ["--files"]) or file.startswith("-"):
+        sys.exit("usage: python -m tests.kernel.record [--files] FILE.tar.xz")
     try:
-        main(Path(sys.argv[1]))
+        main(Path(file), only_files=bool(options))
     except CannotRunError as missing:
         sys.exit(str(missing))
