@@ -76,7 +76,7 @@ _GPL_ONLY = _Case(
     "licence",
     Mark.REFUSES,
     "ENOENT",
-    "Its licence keeps {} from it: GPL only.",
+    "Without a GPL-compatible licence it does not get {}.",
     "Only a module under a GPL-compatible licence may use them.",
 )
 _CHECKSUM = _Case(
@@ -90,27 +90,27 @@ _NAMESPACE = _Case(
     "namespaces",
     Mark.REFUSES,
     "EINVAL",
-    "It takes {} from a namespace that it does not import.",
+    "It does not import the namespace of {}.",
     "Its source needs MODULE_IMPORT_NS().",
 )
 _NAMESPACE_ALLOWED = _Case(
     "namespaces",
     Mark.NOTE,
     "",
-    "It takes {} from a namespace that it does not import; this kernel only warns.",
+    "It does not import the namespace of {}; this kernel only warns.",
 )
 _NOT_KNOWN = _Case("symbols", Mark.UNKNOWN, "", "Whether anybody exports {} is not known.")
 _NOT_COMPARED = _Case(
     "checksums",
     Mark.NOTE,
     "",
-    "No module that was read takes {}: nothing to compare checksums with.",
+    "There is nothing to compare the checksum of {} with.",
 )
 _DOUBTFUL = _Case(
     "checksums",
     Mark.UNKNOWN,
     "",
-    "There is nothing to compare the checksum of {} with, nor else a sign that the builds agree.",
+    "There is nothing to compare the checksum of {} with, nor a sign that the builds agree.",
     "Module.symvers of this kernel would tell: install its headers.",
 )
 _CASES = (
@@ -193,7 +193,7 @@ def _same_build(file: FileFacts, kernel: KernelFacts) -> bool:
 
 def _finding(case: _Case, symbols: Mapping[str, str]) -> Finding:
     lines = (f"{name}: {words}" if words else name for name, words in symbols.items())
-    which = f"{len(symbols):,} symbols that it takes"
+    which = f"{len(symbols):,} of the symbols it takes"
     if len(symbols) <= _NAMED:
         which = " and ".join(symbols)
     return Finding(

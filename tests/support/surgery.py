@@ -121,7 +121,7 @@ SPOILED: Mapping[str, Spoiled] = {
     "GPL only": Spoiled(
         _plain(lambda m: replaced(m, ".modinfo", b"license=GPL\0", b"license=MIT\0")),
         "ENOENT",
-        "GPL only",
+        "does not get 8 of the symbols",
     ),
     "cut signature": Spoiled(cut_inside_signature, "EBADMSG", "signature is damaged"),
     "compressed wrongly": Spoiled(

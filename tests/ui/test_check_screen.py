@@ -57,7 +57,7 @@ async def test_many_symbols_are_folded_until_asked_for(demo: Demo) -> None:
     async with opened(demo) as stage:
         let_kallsyms_tell_exports(demo)
         check(stage, put(demo, data))
-        await stage.until("Nobody exports 9 symbols", "▸ 4 more")
+        await stage.until("Nobody exports 9 of the symbols", "▸ 4 more")
         stage.send(*["G"])
         await stage.until(lambda: "▸ 4 more" in stage.highlighted("#check-lines"))
         await stage.press("space")

@@ -115,9 +115,9 @@ def offering(**changes: object) -> KernelFacts:
         (FILE, replace(KERNEL, loaded={"hello"}), "EEXIST", "hello is loaded already"),
         (FILE, replace(KERNEL, present=True), "EINVAL", "built into this kernel"),
         (FILE, replace(KERNEL, offers={}), "ENOENT", "Nobody exports printk."),
-        (PROPRIETARY, offering(gpl_only=True), "ENOENT", "keeps printk from it: GPL only"),
+        (PROPRIETARY, offering(gpl_only=True), "ENOENT", "does not get printk"),
         (FILE, offering(crc=12), "EINVAL", "another version of printk"),
-        (FILE, offering(namespace="DMA_BUF"), "EINVAL", "printk from a namespace"),
+        (FILE, offering(namespace="DMA_BUF"), "EINVAL", "the namespace of printk"),
         (FILE, offering(namespace="module:other,kvm-*"), "EINVAL", "namespace"),
         (FILE, replace(KERNEL, duplicates={"hi": "xor"}), "ENOEXEC", "exports 1 symbol"),
         (
@@ -155,7 +155,7 @@ def test_refused(file: FileFacts, kernel: KernelFacts, errno: str, says: str) ->
             "built for 6.1.0-57-amd64",
         ),
         (FILE, replace(KERNEL, rules=("/etc/modprobe.d/a.conf:1: blacklist hello",)), "insmod"),
-        (FILE, offering(crc=None), "nothing to compare checksums with"),
+        (FILE, offering(crc=None), "nothing to compare the checksum of printk with"),
         (
             FILE,
             replace(
@@ -190,7 +190,7 @@ def test_taken_with_a_word(file: FileFacts, kernel: KernelFacts, says: str) -> N
         (
             replace(FILE, symbols=symbols(Import("printk", False, 11), layout=None)),
             offering(crc=None),
-            "nor else a sign",
+            "nor a sign",
         ),
         (replace(FILE, info=None, not_read="It is too large."), KERNEL, "It is too large."),
     ],
@@ -242,7 +242,7 @@ def test_all_symbols_that_are_wrong_are_listed_with_the_reason() -> None:
     offers = {each.name: Offer("", True, crc=2, source="the file of ext4") for each in wanted}
     check = asked(replace(FILE, symbols=symbols(*wanted)), replace(KERNEL, offers=offers))
     (finding,) = check.because
-    assert finding.text.startswith("It was built against another version of 5 symbols")
+    assert finding.text.startswith("It was built against another version of 5 of")
     assert len(finding.lines) == 5
     assert finding.lines[0] == "s0: 0x00000001, but 0x00000002 in the file of ext4"
 
