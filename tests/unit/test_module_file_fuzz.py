@@ -11,12 +11,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kmodtui.errors import KmodtuiError
+from kmodtui.kernel.checked_file import read_file_facts
 from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.module_file import read_module_file
 from kmodtui.kernel.module_symbols import read_module_symbols, read_places
+from kmodtui.model.check import FileFacts
+from kmodtui.model.check_module import check_module
 from kmodtui.model.linkage import ModuleSymbols
 from kmodtui.model.module_info import ModuleInfo, modinfo_lines, modinfo_text
 from tests.support.elf import make_module, sign
+from tests.unit.test_check_model import KERNEL
 from tests.unit.test_module_file import pkcs7
 
 SIGNED = make_module(
@@ -41,7 +45,13 @@ SEEDS = [
 def read_everything(path: Path) -> None:
     """Read and format all that there is; only errors of ours may come out."""
     host = LocalHost()
-    for read in (read_module_file, read_module_symbols, lambda *a: read_places(*a, "a")):
+    readers = (
+        read_module_file,
+        read_module_symbols,
+        lambda *where: read_places(*where, "a"),
+        read_file_facts,
+    )
+    for read in readers:
         try:
             found = read(host, str(path))
         except KmodtuiError as error:
@@ -57,6 +67,10 @@ def read_everything(path: Path) -> None:
                 assert symbol.name.isprintable()
             for export in found.exports:
                 assert (export.words + export.section).isprintable()
+        elif isinstance(found, FileFacts):
+            check = check_module(found, KERNEL)
+            assert check.sentence.isprintable()
+            assert all(finding.text.isprintable() for finding in check.findings)
         else:
             assert all(place.section.isprintable() for place in found)
 

@@ -1,0 +1,91 @@
+"""`kmodtui linkage`: what it prints, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from kmodtui import cli
+from kmodtui.kernel.host import LocalHost
+from tests.support.tiny_system import RELEASE, write
+from tests.unit.test_linkage import system
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> LocalHost:
+    return system(tmp_path)
+
+
+def run(host: LocalHost, *arguments: str) -> int:
+    return cli.run(["--root", str(host.root), "linkage", *arguments])
+
+
+def test_everything_that_a_module_takes_and_gives(
+    host: LocalHost, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(host, "taker") == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        "taker takes 7 symbols, and gives 0 symbols.",
+        "",
+        "Takes",
+        "core_gpl (kernel) EXPORT_SYMBOL_GPL",
+        "give giver EXPORT_SYMBOL",
+        "give_gpl giver EXPORT_SYMBOL_NS_GPL, namespace SPACE",
+        "lost (nobody)",
+        "maybe (nobody) weak",
+        "printk (kernel) EXPORT_SYMBOL",
+        "stray_gives stray EXPORT_SYMBOL_GPL",
+    ]
+    assert run(host, "giver") == 0
+    assert "spare EXPORT_SYMBOL -" in " ".join(capsys.readouterr().out.split())
+
+
+def test_what_is_between_two_whichever_is_named_first(
+    host: LocalHost, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(host, "taker", "giver") == 0
+    one = capsys.readouterr().out
+    assert one.splitlines()[0] == "taker takes 2 symbols from giver."
+    assert run(host, "giver", "taker") == 0
+    assert capsys.readouterr().out == one
+    assert run(host, "giver", "giver") == 0
+    assert "take no symbols from each other" in capsys.readouterr().out
+
+
+def test_json(host: LocalHost, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(host, "giver", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["module"], told["loaded"], told["takes"]) == ("giver", True, [])
+    (give,) = [given for given in told["gives"] if given["name"] == "give_gpl"]
+    assert (give["gpl_only"], give["namespace"], give["users"]) == (True, "SPACE", ["taker"])
+    assert run(host, "taker", "giver", "--json") == 0
+    there, back = json.loads(capsys.readouterr().out)["edges"]
+    assert [symbol["name"] for symbol in there["symbols"]] == ["give", "give_gpl"]
+    assert back["symbols"] == []
+
+
+def test_what_cannot_be_told_is_said_and_counts_as_a_failure(
+    host: LocalHost, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.unlink(host.locate(f"/lib/modules/{RELEASE}/kernel/taker.ko"))
+    assert run(host, "taker") == 1
+    assert "What it takes cannot be told: There is no file" in capsys.readouterr().err
+    assert run(host, "taker", "giver") == 1
+    assert "There is no file" in capsys.readouterr().err
+
+
+def test_a_name_that_is_none_and_one_that_is_built_in(
+    host: LocalHost, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(host, "takre") == 1
+    assert "Did you mean taker?" in capsys.readouterr().err
+    write(host, f"/lib/modules/{RELEASE}/modules.builtin", "kernel/fs/proc.ko\n")
+    assert run(host, "proc") == 1
+    assert "built into the kernel" in capsys.readouterr().err
+    os.unlink(host.locate(f"/lib/modules/{RELEASE}/modules.dep"))
+    assert run(host, "nosuch") == 1
+    assert "depmod" in capsys.readouterr().err
