@@ -152,12 +152,14 @@ async def test_who_says_more_than_a_pipe_holds_is_heard_to_the_end(tmp_path: Pat
         await open_session(Way(DOAS, doas), never, HelperCommand(("x",)))
 
 
-def test_quitting_does_not_wait_for_a_window_that_asks(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stubborn", [False, True], ids=["ends", "cannot be ended"])
+def test_quitting_does_not_wait_for_a_window_that_asks(tmp_path: Path, stubborn: bool) -> None:
     """The desktop's agent has a window open, and nobody types a password."""
     started, held = tmp_path / "started", tmp_path / "held"
     os.mkfifo(started)
     os.mkfifo(held)
-    pkexec = script(tmp_path, f"#!/bin/sh\necho $$ >{started}\nread -r _ <{held}\n")
+    trap = "trap '' TERM\n" if stubborn else ""
+    pkexec = script(tmp_path, f"#!/bin/sh\n{trap}echo $$ >{started}\nread -r _ <{held}\n")
     watches: list[int] = []
 
     async def quit_while_it_asks() -> None:
@@ -171,6 +173,9 @@ def test_quitting_does_not_wait_for_a_window_that_asks(tmp_path: Path) -> None:
             await opening
 
     asyncio.run(quit_while_it_asks())  # it joins the threads of the loop, and comes back
+    if stubborn:
+        assert not select.select(watches, [], [], 0)[0]
+        held.write_text("")  # the person answers, too late
     assert select.select(watches, [], [], 5)[0]
     os.close(watches[0])
 
