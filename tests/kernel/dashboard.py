@@ -54,6 +54,12 @@ def give_password(terminal: Terminal, prompt: str = "password for admin:") -> No
     terminal.press(ADMIN_PASSWORD, "Enter")
 
 
+def close(terminal: Terminal, words: str) -> None:
+    """Close the dialog that says this. A key that comes before it has gone would be lost."""
+    terminal.press("Enter")
+    terminal.wait_for(lambda t: words not in t.text(), timeout=PATIENCE)
+
+
 def loaded(vm: VM) -> set[str]:
     """Names of the modules in the guest's kernel."""
     return {line.split()[0] for line in vm.read("guest", "/proc/modules").decode().splitlines()}

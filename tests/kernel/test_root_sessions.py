@@ -9,6 +9,7 @@ import pytest
 from tests.kernel.dashboard import (
     PATIENCE,
     await_readings,
+    close,
     give_password,
     load,
     loaded,
@@ -51,8 +52,7 @@ def test_a_helper_killed_in_the_middle_of_a_load_is_told_and_the_dashboard_goes_
         terminal.wait_for(r"The privileged helper has\s+ended", timeout=PATIENCE)
         terminal.wait_for(r"may or may\s+not have happened", timeout=PATIENCE)
         assert "dummy" not in loaded(vm)
-        terminal.press("Enter")
-        terminal.wait_for("1 Modules", timeout=PATIENCE)
+        close(terminal, "may or may")
         assert "helper: locked" in terminal.text()
 
         # It looks at the kernel as before, and can have root again.
@@ -101,9 +101,8 @@ def test_two_dashboards_at_once_see_each_others_changes_and_do_not_disturb_each_
         # Planned before, confirmed too late.
         other.press("y")
         other.wait_for(r"already\s+loaded|loaded\s+already", timeout=PATIENCE)
-        for terminal in (one, other):
-            terminal.press("Enter")
-            terminal.wait_for("1 Modules", timeout=PATIENCE)
+        close(one, "Loaded dummy")
+        close(other, "is loaded already")
         assert len(helpers(vm)) == 2
 
         select(other, "dummy")
@@ -115,7 +114,8 @@ def test_two_dashboards_at_once_see_each_others_changes_and_do_not_disturb_each_
         assert "dummy" not in loaded(vm)
 
         # One leaves; the other one's session goes on.
-        other.press("Enter", "q")
+        close(other, "Unloaded dummy")
+        other.press("q")
         assert other.wait_for_exit(PATIENCE) == 0
         load(one, "loop")
         one.wait_for("Loaded loop", timeout=PATIENCE)
@@ -129,8 +129,7 @@ def test_root_that_was_denied_once_can_be_had_at_the_next_try(vm: VM) -> None:
         terminal.wait_for("password for admin:", timeout=PATIENCE)
         terminal.press("Ctrl+c")
         terminal.wait_for("You broke off when sudo asked", timeout=PATIENCE)
-        terminal.press("Enter")
-        terminal.wait_for("1 Modules", timeout=PATIENCE)
+        close(terminal, "You broke off")
         load(terminal, "dummy")
         give_password(terminal)
         terminal.wait_for("Loaded dummy", timeout=PATIENCE)
