@@ -43,7 +43,8 @@ class Change:
         reloaded: modules that went and came again between two readings.
         passing: names of modules that came and went between two readings.
         symbols: what the symbol table gained and lost; empty if it could not be read.
-        took: seconds from noticing the change to having the symbols.
+        took: seconds from noticing the change to having the symbols; of two points compared,
+            those between them.
         symbols_missing: why there are no symbols, in a sentence; empty if there are.
         cause: the command line of kmodtui that did it; empty if somebody else did.
     """
@@ -63,6 +64,14 @@ class Change:
     def memory(self) -> int:
         """Bytes that the modules hold more (or less, negative) than before."""
         return sum(m.size for m in self.came) - sum(m.size for m in self.went)
+
+    @property
+    def took_words(self) -> str:
+        """How long it took, for a person: `0.43 s`, `12 min`, `3 days`."""
+        for seconds, unit in ((86400, "days"), (3600, "h"), (60, "min")):
+            if self.took >= 2 * seconds:
+                return f"{self.took / seconds:.0f} {unit}"
+        return f"{self.took:.0f} s" if self.took >= 10 else f"{self.took:.2f} s"
 
     @property
     def rows_kept(self) -> bool:

@@ -8,6 +8,7 @@ import tracemalloc
 from collections import Counter
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -264,3 +265,18 @@ def test_what_was_parsed_to_show_a_change_is_not_kept_with_its_event() -> None:
 
 def test_nothing_composed_is_nothing() -> None:
     assert composed([]) == SymbolDelta()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.434, "0.43 s"),
+        (9.99, "9.99 s"),
+        (66.2, "66 s"),
+        (720, "12 min"),
+        (7200, "2 h"),
+        (172_800, "2 days"),
+    ],
+)
+def test_how_long_it_took_is_told_for_a_person(seconds: float, words: str) -> None:
+    assert Change(1, BEGAN, took=seconds).took_words == words

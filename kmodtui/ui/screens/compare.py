@@ -190,7 +190,7 @@ def choices_in(folder: Path) -> list[Choice]:
 
 
 def _short(snapshot: Snapshot) -> str:
-    return Path(snapshot.name).name
+    return Path(snapshot.name).name.removesuffix(SUFFIX)
 
 
 def _about(snapshot: Snapshot) -> str:
@@ -218,8 +218,8 @@ def _date(snapshot: Snapshot) -> str:
 def _words(found: Comparison) -> str:
     """Return what differs beside modules and symbols."""
     lines = [
-        f"{letter}  {_date(side)}  Linux {side.origin.release}, "
-        f"{counted(side.totals.modules, 'module')}, {counted(side.totals.symbols or 0, 'symbol')}"
+        f"{letter}  {_date(side)}  {counted(side.totals.modules, 'module')}, "
+        f"{counted(side.totals.symbols or 0, 'symbol')}"
         for letter, side in (("A", found.before), ("B", found.after))
     ]
     if found.caution:

@@ -37,7 +37,7 @@ def summary(change: Change, stays: Mapping[str, str] | None = None, width: int =
         parts.append(("no symbol came or went", "strong"))
     memory = f"{'+' if change.memory >= 0 else '−'}{human_size(abs(change.memory))}"
     # What matters least is left out first, and whole, where it is narrow.
-    for words in (memory, f"{change.took:.2f} s", clock):
+    for words in (memory, change.took_words, clock):
         if width and sum(cell_len(text) for text, _ in parts) + 3 + len(words) > width:
             break
         parts.append((f" · {words}", "dim"))

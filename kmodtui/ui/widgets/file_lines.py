@@ -27,7 +27,7 @@ class Choice:
     @property
     def name(self) -> str:
         """What it is called for a person."""
-        return clean(self.path.name) if self.path else "now"
+        return clean(self.path.stem) if self.path else "now"
 
 
 class FileLines(LineView):
@@ -75,12 +75,12 @@ class FileLines(LineView):
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(choice.when))
         return (
             mark,
-            (fit(choice.name, max(8, width - 31)), "strong"),
-            (fit(when, 18, right=True), ""),
+            (fit(choice.name, max(8, width - 30)), "strong"),
+            (fit(when, 17, right=True), ""),
             (fit(human_size(choice.size), 11, right=True), "dim"),
         )
 
     def head(self, width: int) -> str:
         """Return the heading over the lines."""
-        name = fit("file", max(8, width - 31))
-        return f"  {name}{fit('written', 18, right=True)}{fit('size', 11, right=True)}"
+        name = fit("file", max(8, width - 30))
+        return f"  {name}{fit('written', 17, right=True)}{fit('size', 11, right=True)}"
