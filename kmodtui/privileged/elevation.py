@@ -39,7 +39,14 @@ LADDER = ("root", *(program.name for program in PROGRAMS))
 
 READ_ONLY = "Everything can be looked at; loading and unloading are off."
 
-_PLACES = ("/usr/bin", "/bin", "/usr/local/bin", "/run/wrappers/bin")
+# The last two are NixOS's: what is setuid, and what is not.
+_PLACES = (
+    "/usr/bin",
+    "/bin",
+    "/usr/local/bin",
+    "/run/wrappers/bin",
+    "/run/current-system/sw/bin",
+)
 _DOAS_RULES = ("/etc/doas.conf", "/etc/doas.d")  # the folder is Alpine's
 _SYSTEMD = "/run/systemd/system"  # there as long as systemd runs the machine: sd_booted(3)
 _AGENT_HELPER = "/run/polkit/agent-helper.socket"  # of polkit 127 and later
