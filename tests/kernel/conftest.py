@@ -13,10 +13,13 @@ from pathlib import Path
 import pytest
 
 from tests.kernel import image as images
+from tests.kernel.helper_sessions import rule, session
 from tests.kernel.host_commands import CannotRunError
 from tests.kernel.image import Image
 from tests.kernel.installation import dependencies
 from tests.kernel.vm import VM, boot
+
+__all__ = ["rule", "session"]
 
 HERE = Path(__file__).parent
 IMAGE = pytest.StashKey[Image]()

@@ -10,67 +10,15 @@ import errno
 import re
 import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 
 import pytest
 
 from kmodtui.errors import HelperDiedError
 from kmodtui.model.explain import Facts, Kind, explain
-from kmodtui.privileged import helper
-from kmodtui.privileged.client import HelperClient
-from kmodtui.privileged.pipes import PipeTransport, Process
 from kmodtui.privileged.protocol import LogRecord, ResultCode
+from tests.kernel.helper_sessions import PATH, Open, alive, loaded, until
 from tests.kernel.image import ADMIN_PASSWORD
 from tests.kernel.vm import VM
-
-PATH = "/root/helper.py"
-RULE = "/etc/modprobe.d/kmodtui-test.conf"
-
-Open = Callable[..., AbstractAsyncContextManager[HelperClient]]
-
-
-@pytest.fixture
-def session(vm: VM) -> Open:
-    vm.write("root", PATH, Path(helper.__file__).read_bytes())
-
-    @asynccontextmanager
-    async def open_(
-        *arguments: str, before: str = "exec", user: str = "root", first: str = ""
-    ) -> AsyncIterator[HelperClient]:
-        command = f"{before} /usr/bin/python3 -I -S {PATH} {' '.join(arguments)}"
-        transport = await PipeTransport.over(Process.start(vm.ssh(user, command)))
-        if first:
-            await transport.send(first.encode() + b"\n")
-        client = await HelperClient.connect(transport, "ssh", within=60)
-        try:
-            yield client
-        finally:
-            await client.close()
-
-    return open_
-
-
-@pytest.fixture
-def rule(vm: VM) -> AsyncIterator[Callable[[str], None]]:
-    """Write a rule for modprobe; it is gone after the test."""
-    yield lambda text: vm.write("root", RULE, text.encode() + b"\n")
-    vm.run("root", ["rm", "-f", RULE], check=True)
-
-
-def loaded(vm: VM) -> set[str]:
-    return {line.split()[0] for line in vm.read("root", "/proc/modules").decode().splitlines()}
-
-
-def alive(vm: VM, pid: int) -> bool:
-    return vm.run("root", ["test", "-d", f"/proc/{pid}"]).returncode == 0
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until something is so in the guest, which sends no word of it."""
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.3)
 
 
 async def test_a_chain_goes_in_and_out(vm: VM, session: Open) -> None:
@@ -257,12 +205,19 @@ async def test_through_sudo_with_a_password_and_into_the_log(
         assert "LD_PRELOAD" not in environment
         assert "PYTHONPATH" not in environment
         began = await syslog()
-        assert re.match(r"<85>.* kmodtui-helper\[\d+\]: session: ", began)  # authpriv.notice
-        assert f"SUDO_UID={uid} SUDO_USER=admin " in began
-        assert f"argv=['{PATH}']" in began
+        assert re.match(
+            r"<85>.* kmodtui-helper\[\d+\]: session: begins \(", began
+        )  # authpriv.notice
+        who = re.search(
+            rf"\(SUDO_UID={uid} SUDO_USER=admin .*tty=\d+:\d+ argv=\['{PATH}'\]\)$", began
+        )
+        assert who, began
         assert (await root.load("dummy", ["numdummies=1"])).ok
-        assert 'request: {"id": 1, "op": "load", "name": "dummy", "parameters"' in await syslog()
+        asked = await syslog()
+        assert 'request: {"id": 1, "op": "load", "name": "dummy", "parameters"' in asked
         told = await syslog()
+        assert asked.endswith(who[0])
+        assert told.endswith(who[0])
         assert 'result: id 1 {"code": "done"' in told
         assert '"command": ["/sbin/modprobe", "-v", "--", "dummy", "numdummies=1"]' in told
         assert '"after": {"dummy": "Live"}' in told
@@ -350,11 +305,16 @@ async def test_a_reload_takes_new_parameters_and_a_parameter_can_be_written(
         # A bool: what is shown is the kernel's word for what was written.
         value = vm.read("root", "/sys/module/virtio_net/parameters/napi_tx").decode().strip()
         written = await root.write_parameter("virtio_net", "napi_tx", "0")
-        assert (written.ok, written.message) == (True, "N")
+        assert (written.ok, written.before, written.after) == (
+            True, {"napi_tx": value}, {"napi_tx": "N"},
+        )  # fmt: skip
         assert vm.read("root", "/sys/module/virtio_net/parameters/napi_tx") == b"N\n"
         wrong = await root.write_parameter("virtio_net", "napi_tx", "x")
         assert (wrong.code, wrong.errno) == (ResultCode.FAILED, errno.EINVAL)
-        assert (await root.write_parameter("virtio_net", "napi_tx", value)).message == value
+        assert wrong.after == {"napi_tx": "N"}
+        assert (await root.write_parameter("virtio_net", "napi_tx", value)).after == {
+            "napi_tx": value
+        }
 
         # The kernel's own are no business of a module's person.
         kernel = await root.write_parameter("printk", "time", "0")

@@ -1,0 +1,63 @@
+"""Sessions with the real helper in a guest: the client runs here and the helper there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from kmodtui.privileged import helper
+from kmodtui.privileged.client import HelperClient
+from kmodtui.privileged.pipes import PipeTransport, Process
+from tests.kernel.vm import VM
+
+PATH = "/root/helper.py"
+RULE = "/etc/modprobe.d/kmodtui-test.conf"
+
+Open = Callable[..., AbstractAsyncContextManager[HelperClient]]
+
+
+@pytest.fixture
+def session(vm: VM) -> Open:
+    vm.write("root", PATH, Path(helper.__file__).read_bytes())
+
+    @asynccontextmanager
+    async def open_(
+        *arguments: str, before: str = "exec", user: str = "root", first: str = ""
+    ) -> AsyncIterator[HelperClient]:
+        command = f"{before} /usr/bin/python3 -I -S {PATH} {' '.join(arguments)}"
+        transport = await PipeTransport.over(Process.start(vm.ssh(user, command)))
+        if first:
+            await transport.send(first.encode() + b"\n")
+        client = await HelperClient.connect(transport, "ssh", within=60)
+        try:
+            yield client
+        finally:
+            await client.close()
+
+    return open_
+
+
+@pytest.fixture
+def rule(vm: VM) -> AsyncIterator[Callable[[str], None]]:
+    """Write a rule for modprobe; it is gone after the test."""
+    yield lambda text: vm.write("root", RULE, text.encode() + b"\n")
+    vm.run("root", ["rm", "-f", RULE], check=True)
+
+
+def loaded(vm: VM) -> set[str]:
+    return {line.split()[0] for line in vm.read("root", "/proc/modules").decode().splitlines()}
+
+
+def alive(vm: VM, pid: int) -> bool:
+    return vm.run("root", ["test", "-d", f"/proc/{pid}"]).returncode == 0
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until something is so in the guest, which sends no word of it."""
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.3)
