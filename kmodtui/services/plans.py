@@ -88,7 +88,10 @@ def plan_of(
         raise UnknownModuleError(error.message, " ".join(filter(None, hints))) from None
     inserted = [step.module for step in plan.steps if step.action is Action.INSMOD]
     touched = [step.module for step in plan.steps]
-    problems = (*lookup.config.problems_of(touched), *index_problems(index, inserted))
+    # What a module's own softdep lacks is no fault of this machine.
+    own = f"{index.folder}/"
+    lines = [p for p in lookup.config.problems_of(touched) if not p.source.startswith(own)]
+    problems = (*lines, *index_problems(index, inserted))
     return replace(plan, warnings=(*plan.warnings, *map(str, problems)))
 
 

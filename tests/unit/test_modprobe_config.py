@@ -140,6 +140,17 @@ def test_a_line_that_does_not_do_what_was_meant_is_told(
     assert rules.blacklisted("after")
 
 
+def test_of_files_of_one_name_that_of_the_first_folder_counts(tmp_path: Path) -> None:
+    for folder in ("etc", "run", "usr/local/lib", "usr/lib", "lib"):
+        place = tmp_path / folder / "modprobe.d"
+        place.mkdir(parents=True)
+        (place / "same.conf").write_text(f"blacklist from_{folder.replace('/', '_')}\n")
+    for folder, name in (("usr/lib", "z.conf"), ("lib", "a.conf"), ("run", "k.conf")):
+        (tmp_path / folder / "modprobe.d" / name).write_text(f"blacklist {name[0]}\n")
+    names = [rule.name for rule in read_modprobe_config(LocalHost(tmp_path)).rules]
+    assert names == ["a", "k", "from_etc", "z"]
+
+
 def test_problems_of_a_module_are_found(tmp_path: Path) -> None:
     rules = config(tmp_path, "blacklist snd-dummy vfat\nsoftdep btrfs x\nnonsense\n")
     assert [problem.source[-1] for problem in rules.problems_of(["snd_dummy"])] == ["1"]
@@ -180,6 +191,7 @@ def test_nothing_at_all_is_no_problem(tmp_path: Path) -> None:
         ("a.b.c=1", []),
         ("a.=1 .b=2", ["options a =1", "options  b=2"]),
         ('x"y.z=1', []),
+        ('x"y".z=1 a.b=2', ["options a b=2"]),
         ("a.b=1\n", ["options a b=1"]),
         ('a.b="open', []),
         ("modprobe.blacklist=a,b,,c", ["blacklist a", "blacklist b", "blacklist c"]),

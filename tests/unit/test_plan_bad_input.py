@@ -13,7 +13,7 @@ from kmodtui.errors import PlanError, UnknownModuleError, UnreadableError
 from kmodtui.kernel.catalog import read_index
 from kmodtui.kernel.configured_index import ConfiguredIndex, configured
 from kmodtui.kernel.host import LocalHost
-from kmodtui.kernel.proc_modules import read_modules
+from kmodtui.kernel.proc_modules import parse_modules, read_modules
 from kmodtui.model.modules import ModuleTable
 from kmodtui.model.plan import Action, Plan
 from kmodtui.model.plan_load import plan_load
@@ -149,6 +149,22 @@ def test_a_softdep_whose_dependency_is_gone_is_skipped(tree: Tree) -> None:
     assert told(plan) == ["skip b", "insmod a"]
     assert plan.steps[0].reason == "softdep of a, before it; c, which it needs, has no file"
     assert not plan.refused
+
+
+def test_a_dependency_with_a_file_is_loaded_also_where_it_is_called_built_in(tree: Tree) -> None:
+    """As a newer one in updates/ is. Asked for by its name it is a part of the kernel, for kmod."""
+    tree.modules({"a": "b", "b": ""})
+    (tree.folder / "modules.builtin").write_text("kernel/b.ko\n")
+    assert told(tree.plan("a")) == ["insmod b", "insmod a"]
+    assert told(tree.plan("b")) == ["builtin b"]
+
+
+def test_an_unload_takes_no_dependency_along_where_one_has_no_file(tree: Tree) -> None:
+    tree.modules({"a": "b c", "b": "", "c": ""})
+    table = parse_modules(b"a 1 0 - Live 0x0\nb 1 1 a, Live 0x0\nc 1 1 a, Live 0x0\n")
+    assert told(plan_unload(("a",), table, tree.lookup())) == ["rmmod a", "rmmod c", "rmmod b"]
+    (tree.folder / "b.ko").unlink()
+    assert told(plan_unload(("a",), table, tree.lookup())) == ["rmmod a"]
 
 
 @pytest.mark.parametrize("name", ["modules.alias", "modules.symbols", "modules.softdep"])

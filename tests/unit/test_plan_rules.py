@@ -25,7 +25,7 @@ PARTS = {
     "lib": Part("lib.ko", 4096),
     "extra": Part("extra.ko", 4096),
     "other": Part("other.ko", 4096, depends=("lib",), aliases=("fs-main",)),
-    "deep": Part("deep.ko", 4096, depends=("main", "lib")),
+    "deep": Part("deep.ko", 4096, depends=("main",)),
     "stuck": Part("stuck.ko", 4096, depends=("lib",), permanent=True),
 }
 RULES = "/etc/modprobe.d/a.conf"
@@ -238,6 +238,7 @@ def test_users_are_unloaded_first_in_whatever_order_the_names_come(machine: Mach
 def test_what_is_in_the_way_is_told_in_an_order_that_works(machine: Machine) -> None:
     machine.load("deep", "other")
     plan = machine.plan("unload", "lib")
+    assert plan.refused == "lib is in use by other, main."
     assert plan.blocked_by == ("other", "deep", "main")
     assert plan.remedy == "Unload other, deep, main first, in this order."
     for name in plan.blocked_by:
@@ -264,6 +265,15 @@ def test_an_alias_can_be_unloaded(machine: Machine) -> None:
     plan = machine.plan("unload", "fs-main")
     assert plan.targets == ("main", "other")
     assert told(plan) == ["rmmod main", "rmmod other", "rmmod lib"]
+
+
+def test_softdeps_go_in_the_opposite_order(machine: Machine) -> None:
+    machine.load("stuck", "other", "main", "extra")
+    machine.rules("softdep extra pre: lib other post: main deep")
+    machine.load("deep")
+    assert told(machine.plan("unload", "extra")) == [
+        "rmmod deep", "rmmod main", "rmmod extra", "rmmod other",
+    ]  # fmt: skip
 
 
 # Softdeps that are in use
@@ -306,10 +316,11 @@ def test_a_reload_is_an_unload_and_a_load(machine: Machine) -> None:
 def test_a_reload_of_what_is_in_use_tells_what_to_reload_with_it(machine: Machine) -> None:
     machine.load("deep")
     plan = machine.plan("reload", "lib")
-    assert plan.refused == "lib is in use by deep, main."
+    assert plan.refused == "lib is in use by main."
     assert plan.blocked_by == ("deep", "main")
     assert plan.remedy == "Reload deep, main, lib together."
-    plan = machine.plan("reload", *plan.blocked_by, "lib")
+    plan = machine.plan("reload", "lib", *plan.blocked_by)
+    assert [command.names[0] for command in plan.commands[-3:]] == ["lib", "main", "deep"]
     assert told(plan) == [
         "rmmod deep", "rmmod main", "rmmod lib", "insmod lib", "insmod main", "insmod deep",
     ]  # fmt: skip
