@@ -34,6 +34,7 @@ def make_module(
     weak_imports: Sequence[str] = (),
     versions: Mapping[str, int] | None = None,
     crcs: Mapping[str, int] | None = None,
+    absolute_crcs: Mapping[str, int] | None = None,
     defined: Mapping[str, tuple[str, int]] | None = None,
     extra: Mapping[str, bytes] | None = None,
     build_id: bytes = b"",
@@ -47,9 +48,9 @@ def make_module(
 
     `exports` maps a symbol to the section of its entry, `namespaces` a symbol to
     the namespace that its users have to import, `versions` a symbol to the checksum that
-    the module was built against, `crcs` an exported one to its checksum, `defined` any
-    other to its section and size. `extra` holds more sections. `signature` stands at the
-    end as it is.
+    the module was built against, `crcs` an exported one to its checksum (`absolute_crcs`
+    as kernels before 5.19 keep it), `defined` any other to its section and size. `extra`
+    holds more sections. `signature` stands at the end as it is.
     """
     namespaces = namespaces or {}
     sections = [_Section(b"", 0, b"")]
@@ -73,6 +74,8 @@ def make_module(
             numbers[section] = len(sections)
             sections.append(_Section(section.encode(), _PROGBITS, bytes(size)))
         symbols.append((symbol, _GLOBAL, numbers[section], 0, size))
+    for symbol, crc in (absolute_crcs or {}).items():
+        symbols.append((f"__crc_{symbol}", _GLOBAL, 0xFFF1, crc, 0))
     if crcs:
         for place, symbol in enumerate(crcs):
             symbols.append((f"__crc_{symbol}", 0, len(sections), 4 * place, 0))

@@ -76,7 +76,9 @@ async def test_a_filter_leaves_what_contains_it_and_is_cleared_before_the_page_c
     async with opened(demo) as stage:
         await stage.select("ext4")
         await stage.press("o")
-        await stage.until("from mbcache")
+        await stage.until("▾ from crc16")
+        await stage.press("j", "enter")
+        await stage.until("▸ from crc16")
         await stage.press("slash")
         await stage.type("CRC16")
         await stage.press("enter")

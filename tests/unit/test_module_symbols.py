@@ -79,6 +79,11 @@ def test_checksums_of_what_is_given_and_of_what_is_taken(
     assert found.versions == {"module_layout": 7, "printk": 0x92997ED8}
 
 
+def test_checksums_of_older_kernels_are_the_values_of_symbols(host: LocalHost) -> None:
+    data = make_module(exports={"a": "__ksymtab"}, absolute_crcs={"a": 0x1234ABCD})
+    assert symbols(host, data).exported["a"].crc == 0x1234ABCD
+
+
 def test_checksums_of_newer_kernels_have_names_of_any_length(host: LocalHost) -> None:
     name = "a" * 200
     data = make_module(
