@@ -119,11 +119,16 @@ class _Run:
         self._log: list[str] = []
 
     async def through(self) -> Report:
+        done = self._machine.done
+        noted = done.last
         before = await self._check()
         if await self._load():
             await self._look()
         await self._unload(before)
         await self._check_again(before)
+        # Where all is as before there is nothing to be taken back.
+        while not self._report.left and done.last is not None and done.last is not noted:
+            done.taken_back(done.last)
         return self._report
 
     def _now(self, stage: Stage) -> None:

@@ -287,6 +287,14 @@ async def test_each_command_is_one_change_for_whoever_watches(machine: Machine) 
     assert commands == ["modprobe -- vfat", "modprobe -r -- vfat"]
 
 
+async def test_where_all_is_as_before_there_is_nothing_to_take_back(machine: Machine) -> None:
+    await tried(machine, "vfat")
+    assert machine.done.last is None
+    await tried(machine, "binder_linux")
+    assert machine.done.last is not None
+    assert "binder_linux" in machine.done.last.words
+
+
 def test_the_inventory_is_what_the_files_say(kernel: SimulatedKernel) -> None:
     kernel.folder.write(
         "/proc/devices", b"Character devices:\n  1 mem\n\nBlock devices:\n  7 loop\n253 virtblk\n"

@@ -12,6 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from kmodtui.model.history import Change
+from kmodtui.ui.screens.help import HelpScreen
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.change_view import ChangeLines
 from kmodtui.ui.widgets.filter_bar import FilterBar
@@ -159,6 +160,10 @@ class ListAndChange(Screen[None]):
             self.return_to_list()
         else:
             self.dismiss()
+
+    def action_help(self) -> None:
+        """Show every key."""
+        self.app.push_screen(HelpScreen())
 
     def action_close(self) -> None:
         """Close the view."""
