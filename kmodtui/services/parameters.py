@@ -12,7 +12,14 @@ from kmodtui.model.live_module import ParameterValue
 from kmodtui.model.modprobe_rules import option_words
 from kmodtui.model.module_info import Parameter
 from kmodtui.model.modules import canonical
-from kmodtui.model.parameters import FormParameter, Setting, key_of, told_default
+from kmodtui.model.parameters import (
+    FormParameter,
+    Setting,
+    assignments,
+    kept_values,
+    key_of,
+    told_default,
+)
 from kmodtui.services.machine import Machine
 
 Settings = Mapping[str, tuple[Setting, ...]]
@@ -46,6 +53,16 @@ def read_form_now(machine: Machine, name: str) -> tuple[FormParameter, ...]:
         _gathered(parameter, now.get(key_of(parameter.name)), settings, loaded)
         for parameter in (*declared, *others)
     )
+
+
+def kept_now(machine: Machine, name: str) -> tuple[str, ...]:
+    """Return what a module has to be given so that a load makes it as it is now. Reads files."""
+    given = machine.done.given(name)
+    try:
+        rows = read_form_now(machine, name)
+    except KmodtuiError:
+        return given
+    return assignments(kept_values(rows, given))
 
 
 def _settings(machine: Machine, name: str) -> Settings:

@@ -18,13 +18,14 @@ from kmodtui.kernel.usage import read_usage
 from kmodtui.model.intent import Intent
 from kmodtui.model.modprobe_rules import RuleKind
 from kmodtui.model.modules import canonical
-from kmodtui.model.parameters import key_of
-from kmodtui.model.plan import Action, Plan, Verb
+from kmodtui.model.parameters import key_of, problems
+from kmodtui.model.plan import Action, Option, Plan, Verb
 from kmodtui.model.plan_change import plan_blacklist, plan_insert, plan_set, plan_unblacklist
 from kmodtui.model.undo import merged
 from kmodtui.model.usage import Usage, holder_words, unload_warnings
 from kmodtui.services.files import resolved
 from kmodtui.services.machine import Machine
+from kmodtui.services.parameters import kept_now, read_form_now
 
 
 async def plan_for(machine: Machine, intents: Sequence[Intent]) -> Plan:
@@ -58,8 +59,41 @@ def _parts(machine: Machine, intent: Intent) -> list[Plan]:
             ]
         case Verb.INSERT:
             return [_insert(machine, intent)]
+        case Verb.RELOAD if len(intent.names) > 1:
+            return [_keeping(machine, machine.plan_now(intent.verb, intent.names))]
         case _:
-            return [machine.plan_now(intent.verb, intent.names, intent.parameters)]
+            plan = machine.plan_now(intent.verb, intent.names, intent.parameters)
+            return [_with_problems(machine, plan)]
+
+
+def _keeping(machine: Machine, plan: Plan) -> Plan:
+    """Return a reload of several modules that gives each what it has now."""
+    kept = {name: kept_now(machine, name) for name in plan.targets}
+    steps = tuple(
+        replace(step, options=(*step.options, *map(Option, kept[step.module])))
+        if step.action is Action.INSMOD and step.module in kept
+        else step
+        for step in plan.steps
+    )
+    commands = tuple(
+        replace(command, parameters=kept.get(command.names[0], ()))
+        if command.verb is Verb.LOAD
+        else command
+        for command in plan.commands
+    )
+    return replace(plan, steps=steps, commands=commands)
+
+
+def _with_problems(machine: Machine, plan: Plan) -> Plan:
+    """Return a plan with a warning of each parameter that the kernel would not take."""
+    if not plan.parameters or plan.refused:
+        return plan
+    try:
+        types = {row.name: row.type for row in read_form_now(machine, plan.target)}
+    except KmodtuiError:
+        return plan
+    found = problems(plan.target, plan.parameters, types)
+    return replace(plan, warnings=(*found, *plan.warnings))
 
 
 def _insert(machine: Machine, intent: Intent) -> Plan:

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.model.modules import ModuleTable, canonical
-from kmodtui.model.parameters import assignments, kept_values
 from kmodtui.model.plan import Action, Command, Plan, Verb
 from kmodtui.model.undo import blacklisted, loaded, reloaded, set_back, unloaded, words_of
 from kmodtui.privileged.protocol import Result
 from kmodtui.services.machine import Machine
-from kmodtui.services.parameters import read_form_now
+from kmodtui.services.parameters import kept_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +33,8 @@ def read_before(machine: Machine, plan: Plan) -> Before:
     goes = {step.module for step in plan.steps if step.action in (Action.RMMOD, Action.REMOVE)}
     return Before(
         read_modules(machine.host),
-        {name: words for name in goes if (words := _kept(machine, name))},
+        {name: words for name in goes if (words := kept_now(machine, name))},
     )
-
-
-def _kept(machine: Machine, name: str) -> tuple[str, ...]:
-    try:
-        rows = read_form_now(machine, name)
-    except KmodtuiError:
-        return machine.done.given(name)
-    return assignments(kept_values(rows, machine.done.given(name)))
 
 
 def remember(

@@ -21,9 +21,10 @@ from kmodtui.services.planning import plan_for
 from kmodtui.ui.desk import desk
 from kmodtui.ui.screens.idle import IdleDialog
 from kmodtui.ui.screens.load import LoadDialog, LoadRequest
-from kmodtui.ui.screens.parameters import ParameterForm, Purpose
+from kmodtui.ui.screens.parameters import ParameterForm
 from kmodtui.ui.screens.plan import PlanDialog
 from kmodtui.ui.screens.refusal import RefusalDialog
+from kmodtui.ui.widgets.parameter_lines import Purpose
 
 
 class Changing(Screen[None]):

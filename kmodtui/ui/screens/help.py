@@ -57,6 +57,9 @@ class HelpScreen(ModalScreen[None]):
             for command in in_context(context):
                 keys = "  ".join(key_words(key) for key in command.keys)
                 page.add_row(Text(keys, key_style), Text(command.help))
+        heading("The last words of the header")
+        for name, words in _PRIVILEGE:
+            page.add_row(Text(name, key_style), Text(words))
         heading("The columns of the modules pane")
         for name, words in _COLUMNS:
             page.add_row(Text(name, key_style), Text(words))
@@ -78,11 +81,19 @@ class HelpScreen(ModalScreen[None]):
         return page
 
 
+_PRIVILEGE = (
+    ("helper: locked", "no root is held: the first change asks for it, by sudo or another way"),
+    ("helper: sudo", "a helper holds root, had by that way, until D, leaving or a while idle"),
+    ("read-only", "there is no root to be had, or none is wanted: changes are refused"),
+    ("running as root", "kmodtui itself has root, which it never needs"),
+)
+
 _COLUMNS = (
     ("size", "memory of the module, as /proc/modules has it"),
     ("refs", "reference count: the modules that use it, and mounts, files, devices, sockets"),
     ("state", "Live, Loading (its init runs), Unloading (its exit runs)"),
     ("taint", "what this module did to the kernel's taint"),
     ("used by", "modules that hold a reference; +N counts references of other kinds"),
+    ("*", "marked with Space, for a plan of several"),
     ("●", "has come while you were looking, and was not looked at yet"),
 )

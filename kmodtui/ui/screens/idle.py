@@ -65,8 +65,9 @@ class IdleDialog(ModalScreen[None]):
         minutes = self._machine.idle_minutes
         now = "" if minutes is None else f" It is {minutes} now."
         self._words.update(
-            f"Minutes without a change, {LIMITS[0]} to {LIMITS[1]}, after which the helper ends "
-            f"until kmodtui does.{now} For always: idle_minutes in the configuration file."
+            f"So many minutes without a change and the helper ends, {LIMITS[0]} to {LIMITS[1]}."
+            f"{now} It holds until you leave; for always, set idle_minutes in the configuration "
+            "file."
         )
 
     async def on_input_submitted(self, event: Input.Submitted) -> None:

@@ -7,7 +7,6 @@ arrows choose another one. Nothing is done here: the form returns what was typed
 from __future__ import annotations
 
 import shlex
-from enum import Enum, auto
 from typing import ClassVar
 
 from rich.text import Text
@@ -23,7 +22,6 @@ from kmodtui.model.parameters import (
     FormParameter,
     assignments,
     kept_values,
-    problem,
     problems,
     same_value,
     split_assignment,
@@ -37,67 +35,10 @@ from kmodtui.ui.commands import bindings
 from kmodtui.ui.desk import desk
 from kmodtui.ui.typing_ahead import pass_on
 from kmodtui.ui.widgets.caption import set_title
-from kmodtui.ui.widgets.line_view import Line, LineView, fit, wrapped
-
-OTHER = "+ other"
-"""What stands in the list for a parameter that the module's file does not name."""
-
+from kmodtui.ui.widgets.line_view import fit, wrapped
+from kmodtui.ui.widgets.parameter_lines import OTHER, ParameterLines, Purpose, column_widths
 
 _AROUND_THE_LIST = 13  # rows of the frame, of what is known, of the line and what comes of it
-
-
-class Purpose(Enum):
-    """What the values are for."""
-
-    LOAD = auto()
-    CHANGE = auto()
-    RELOAD = auto()
-
-
-class ParameterLines(LineView):
-    """One line a parameter. The keys never go here: they go to the line to type in."""
-
-    can_focus = False
-
-    def __init__(self) -> None:
-        super().__init__(id="form-lines")
-        self.rows: tuple[FormParameter, ...] = ()
-        self.values: dict[str, str] = {}
-        self.purpose = Purpose.LOAD
-        self.empty_text = "Reading what parameters it takes…"
-
-    def line_count(self) -> int:
-        """Return the parameters and the line for others."""
-        return len(self.rows) + 1 if self.rows else 0
-
-    def _ground(self, index: int) -> str:
-        return "lines--cursor" if index == self.cursor else ""
-
-    def line(self, index: int, width: int) -> Line:
-        """Return name, new value, value now, where it starts, and type."""
-        name, new, now, starts = _widths(width, loaded=self.purpose is not Purpose.LOAD)
-        if index == len(self.rows):
-            return ((fit(OTHER, name), "dim"), (fit(self.values.get(OTHER, ""), new), "accent"))
-        row = self.rows[index]
-        value = self.values.get(row.name)
-        wrong = value is not None and bool(problem(row.type, value))
-        cells: list[tuple[str, str]] = [
-            (fit(row.name, name - 1) + " ", "strong" if value is not None else ""),
-            (fit("" if value is None else value, new - 1) + " ", "bad" if wrong else "good"),
-        ]
-        if now:
-            shown = row.value if row.value is not None else "–"
-            sign = "w " if row.writable else "  "
-            cells += [(sign, "accent"), (fit(shown, now - 3) + " ", "info")]
-        cells += [(fit(row.starting_value, starts - 1) + " ", "dim")]
-        return (*cells, (row.type or "untyped", "dim"))
-
-
-def _widths(width: int, *, loaded: bool) -> tuple[int, int, int, int]:
-    """Return the cells of name, new value, value now and starting value; the type has the rest."""
-    if loaded:
-        return width * 28 // 100, width * 20 // 100, width * 20 // 100, width * 16 // 100
-    return width * 32 // 100, width * 26 // 100, 0, width * 22 // 100
 
 
 class ValueInput(Input):
@@ -116,8 +57,24 @@ class ValueInput(Input):
             event.stop()
             event.prevent_default()
             form.action_accept()
+        elif event.key in _EDITS:
+            # Or an arrow that is typed right behind would go to the next line first.
+            event.stop()
+            event.prevent_default()
+            await self.run_action(_EDITS[event.key])
 
 
+_EDITS = {
+    "backspace": "delete_left",
+    "delete": "delete_right",
+    "left": "cursor_left",
+    "right": "cursor_right",
+    "home": "home",
+    "end": "end",
+    "ctrl+u": "delete_left_all",
+    "ctrl+w": "delete_left_word",
+    "ctrl+k": "delete_right_all",
+}
 _MOVES = {"down": 1, "up": -1, "tab": 1, "shift+tab": -1, "pagedown": 8, "pageup": -8}
 
 
@@ -197,9 +154,12 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
         except KmodtuiError as error:
             desk(self).report(error)
             rows = ()
+        typed = self._input.value  # before there was a line for it
         self._lines.rows = rows
         self._lines.values = self._starting_values(rows)
         self._before = dict(self._lines.values)
+        if typed:
+            self._lines.values[rows[0].name if rows else OTHER] = typed
         self._fit_height()
         self._lines.lines_changed()
         if not rows:
@@ -295,7 +255,7 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
 
     def _show(self) -> None:
         width = self._lines.line_width
-        name, new, now, starts = _widths(width, loaded=self._purpose is not Purpose.LOAD)
+        name, new, now, starts = column_widths(width, loaded=self._purpose is not Purpose.LOAD)
         given = {Purpose.LOAD: "value", Purpose.CHANGE: "new value", Purpose.RELOAD: "given"}
         head = fit("parameter", name) + fit(given[self._purpose], new)
         if now:
@@ -370,19 +330,24 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
 
     # Keys
 
-    def on_input_changed(self, event: Input.Changed) -> None:
+    def on_input_changed(self) -> None:
         """Take what was typed for the parameter under the cursor."""
+        self._take_typed()
+        self._show()
+
+    def _take_typed(self) -> None:
+        """Note down what stands in the line now: what is told of it comes later, and late."""
         row = self._current
         name = row.name if row else OTHER
-        if event.value:
-            self._lines.values[name] = event.value
+        if self._input.value:
+            self._lines.values[name] = self._input.value
         else:
             self._lines.values.pop(name, None)
         self._lines.refresh_line(self._lines.cursor)
-        self._show()
 
     def action_move(self, lines: int) -> None:
         """Go to another parameter."""
+        self._take_typed()
         self._lines.move_cursor(self._lines.cursor + lines)
         self._show_current()
         self._show()
@@ -412,6 +377,7 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
 
     def action_accept(self) -> None:
         """Return what was typed, unless the kernel would refuse it."""
+        self._take_typed()
         if self._problems:
             return
         if self._purpose is Purpose.CHANGE and not self._changed:

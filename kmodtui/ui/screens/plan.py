@@ -149,6 +149,13 @@ class PlanDialog(ModalScreen[bool]):
             line.append(f" {key} ", self._style("accent"))
             line.append(f"{label}  ")
         self._keys.update(line)
+        # Whether it has to be scrolled is known once it has been laid out.
+        self.call_after_refresh(self._show_scroll_keys, line)
+
+    def _show_scroll_keys(self, line: Text) -> None:
+        if self.query_one("#plan-scroll", VerticalScroll).max_scroll_y > 0:
+            more = Text.assemble(line, (" j k ", self._style("accent")), "scroll")
+            self._keys.update(more)
 
     def _show_running(self) -> None:
         verb = RUNNING[self._plan.verb]

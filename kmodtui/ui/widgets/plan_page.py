@@ -102,13 +102,12 @@ class PlanPage:
         if step.source:
             lines.append(self._text(f"by {step.source}", "dim"))
         for option in step.options:
-            source = "" if option.source == GIVEN else f"  {option.source}"
-            lines.append(
-                Text.assemble(
-                    (clean(option.text), self._style("accent")),
-                    (clean(source), self._style("dim")),
-                )
-            )
+            if option.source != GIVEN:
+                text = self._text(option.text, "accent")
+                lines.append(text.append_text(self._text(f"  {option.source}", "dim")))
+        given = " ".join(option.text for option in step.options if option.source == GIVEN)
+        if given:
+            lines.append(self._text(given, "accent"))
         return Text("\n").join(lines)
 
     def _how(self, privilege: str, digest: str) -> Table:

@@ -1,0 +1,406 @@
+"""Everything that changes the kernel beyond plain loads and unloads, with keys."""
+
+from __future__ import annotations
+
+import pytest
+
+from kmodtui.demo import Demo
+from kmodtui.demo.simulated_kernel import SimulatedKernel
+from kmodtui.services.root import NoRoot
+from kmodtui.ui.screens.parameters import ParameterForm
+from kmodtui.ui.screens.plan import PlanDialog
+from tests.ui.helpers_that_fail import RootThrough
+from tests.ui.stage import SIZES, Stage, opened
+
+BLACKLIST = "/etc/modprobe.d/kmodtui-blacklist.conf"
+
+
+def parameter(kernel: SimulatedKernel, module: str, name: str) -> bytes:
+    return kernel.folder.read(f"/sys/module/{module}/parameters/{name}")
+
+
+async def form(stage: Stage, key: str) -> None:
+    await stage.press(key)
+    await stage.until(lambda: isinstance(stage.screen, ParameterForm))
+    await stage.until("+ other")
+
+
+async def planned(stage: Stage, *words: str) -> None:
+    await stage.until(lambda: isinstance(stage.screen, PlanDialog), *words)
+
+
+async def done(stage: Stage, *words: str) -> None:
+    """Confirm, and wait for what came of it."""
+    await stage.press("y")
+    await stage.until("Enter close", *words)
+
+
+async def back(stage: Stage) -> None:
+    await stage.press("enter")
+    await stage.until(lambda: stage.screen is stage.dashboard)
+
+
+async def marked(stage: Stage, *names: str) -> None:
+    """Mark modules with keys."""
+    for name in names:
+        await stage.select(name)
+        await stage.press("space")
+
+
+# --- parameters -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+async def test_a_writable_parameter_is_changed_while_the_module_stays(
+    demo: Demo, kernel: SimulatedKernel, size: tuple[int, int]
+) -> None:
+    async with opened(demo, size=size) as stage:
+        await stage.select("virtio_net")
+        await form(stage, "e")
+        rows = {line.split()[0]: line.split()[1:] for line in stage.part("#form-lines")}
+        assert rows["napi_tx"] == ["w", "Y", "bool"]
+        assert rows["csum"] == ["Y", "bool"]
+        while "napi_tx =" not in stage.text:
+            await stage.press("down")
+        await stage.type("n")
+        await stage.until("echo n > /sys/module/virtio_net/parameters/napi_tx")
+        await stage.press("enter")
+        await planned(stage, "Change virtio_net", "was Y", "y change")
+        assert parameter(kernel, "virtio_net", "napi_tx") == b"Y\n"
+        await done(stage, "Set napi_tx of virtio_net to n", "It was Y.")
+        assert parameter(kernel, "virtio_net", "napi_tx") == b"N\n"
+        assert "virtio_net" in kernel.loaded
+        await back(stage)
+        await stage.press("U")
+        await planned(stage, "Undo the change of napi_tx of virtio_net", "napi_tx=Y")
+        await done(stage, "Set napi_tx of virtio_net to Y")
+        assert parameter(kernel, "virtio_net", "napi_tx") == b"Y\n"
+        await back(stage)
+        await stage.press("U")
+        await stage.until("Nothing was changed through kmodtui")
+
+
+async def test_a_read_only_parameter_offers_a_reload_with_the_new_value(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    kernel.load("dummy", "numdummies=2")
+    async with opened(demo) as stage:
+        await stage.select("dummy")
+        await form(stage, "e")
+        await stage.until("2 now")
+        await stage.type("3")
+        await stage.until("numdummies is only taken by a load: Enter plans a reload.")
+        await stage.until("modprobe -r -- dummy", "modprobe -- dummy numdummies=3")
+        await stage.press("enter")
+        await planned(stage, "Reload dummy", "y reload", "numdummies=3")
+        await done(stage, "Reloaded dummy")
+        assert parameter(kernel, "dummy", "numdummies") == b"3\n"
+        await back(stage)
+        await stage.press("U")
+        await planned(stage, "Undo the reload of dummy", "numdummies=2")
+        await done(stage, "Reloaded dummy")
+        assert parameter(kernel, "dummy", "numdummies") == b"2\n"
+
+
+async def test_the_form_refuses_what_the_kernel_would_and_names_what_is_meant(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    kernel.load("dummy")
+    async with opened(demo) as stage:
+        await stage.select("dummy")
+        await form(stage, "e")
+        await stage.type("many")
+        await stage.until("numdummies: “many” is no whole number")
+        await stage.press("enter")
+        await stage.calm()
+        assert isinstance(stage.screen, ParameterForm)
+        await stage.press(*["backspace"] * 4, "down")
+        await stage.until("other, as key=value:")
+        await stage.type("numdumies=1")
+        await stage.until("dummy has no parameter numdumies. Did you mean numdummies?")
+        await stage.press("enter")
+        await stage.calm()
+        assert isinstance(stage.screen, ParameterForm)
+        await stage.press("escape")
+        await stage.until(lambda: stage.screen is stage.dashboard)
+        assert not kernel.log[1:]
+
+
+async def test_a_parameter_that_another_shell_has_taken_away_is_told(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    async with opened(demo) as stage:
+        await stage.select("hello")
+        await form(stage, "e")
+        await stage.type("hi")
+        kernel.unload("hello")
+        await stage.press("enter")
+        await stage.until("hello is not loaded any more.")
+        assert stage.screen is stage.dashboard
+
+
+async def test_what_modprobe_d_sets_is_shown_with_its_place(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    kernel.folder.write("/etc/modprobe.d/mine.conf", b"# mine\noptions dummy numdummies=4\n")
+    kernel.load("dummy")
+    async with opened(demo) as stage:
+        await stage.select("dummy")
+        await form(stage, "e")
+        await stage.until("set to 4 by /etc/modprobe.d/mine.conf:2")
+
+
+async def test_keys_typed_right_behind_e_are_the_value(demo: Demo, kernel: SimulatedKernel) -> None:
+    async with opened(demo) as stage:
+        await stage.select("hello")
+        stage.send("e", "h", "u", "q")
+        await stage.until("echo huq > /sys/module/hello/parameters/greeting")
+        assert stage.app.is_running
+
+
+# --- reload, several, undo --------------------------------------------------------------------
+
+
+async def test_a_reload_keeps_the_parameters_unless_they_are_changed(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    kernel.load("dummy", "numdummies=2")
+    async with opened(demo) as stage:
+        await stage.select("dummy")
+        await form(stage, "R")
+        await stage.until("modprobe -- dummy numdummies=2")
+        await stage.press("ctrl+t")
+        await stage.until(lambda: "numdummies=2" not in stage.text)
+        await stage.press("ctrl+t")
+        await stage.until("modprobe -- dummy numdummies=2")
+        await stage.press("enter")
+        await planned(stage, "Reload dummy", "rmmod", "insmod")
+        await done(stage, "Reloaded dummy")
+        assert parameter(kernel, "dummy", "numdummies") == b"2\n"
+
+
+async def test_a_module_without_parameters_is_reloaded_without_a_form(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    kernel.load("vfat")
+    async with opened(demo) as stage:
+        await stage.select("vfat")
+        await stage.press("ctrl+r")
+        await planned(stage, "Reload vfat")
+        await done(stage, "Reloaded vfat")
+        assert {"vfat", "fat"} <= set(kernel.loaded)
+
+
+async def test_a_reload_of_what_is_in_use_is_refused_in_the_plan(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    async with opened(demo) as stage:
+        await stage.select("net_failover")
+        await stage.press("R")
+        await planned(stage, "net_failover is in use by virtio_net", "Esc close")
+        assert "y reload" not in stage.text
+
+
+async def test_several_are_marked_and_go_with_one_plan_and_one_confirmation(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    kernel.load("tun")
+    kernel.load("dummy", "numdummies=2")
+    async with opened(demo, root=(root := RootThrough(demo))) as stage:
+        await marked(stage, "tun", "dummy")
+        await stage.until("2 marked")
+        marks = [line.split()[:2] for line in stage.part("#module-lines") if line[:1] == "*"]
+        assert marks == [["*", "dummy"], ["*", "tun"]]
+        await stage.press("minus")
+        await planned(stage, "Unload dummy, tun", "y unload")
+        steps = [line.split()[1:3] for line in stage.part("#plan-body") if "rmmod" in line]
+        assert steps == [["rmmod", "dummy"], ["rmmod", "tun"]]
+        await done(stage, "Unloaded dummy, tun")
+        assert not {"tun", "dummy"} & set(kernel.loaded)
+        await back(stage)
+        await stage.until(lambda: "marked" not in stage.text)
+        await stage.press("U")
+        await planned(stage, "Undo the unload of dummy, tun")
+        assert "numdummies=2" in stage.words
+        await done(stage, "Loaded tun, dummy")
+        assert parameter(kernel, "dummy", "numdummies") == b"2\n"
+        assert "tun" in kernel.loaded
+        assert len(root.sessions) == 1
+
+
+async def test_escape_lets_go_of_the_marks_before_anything_else(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await stage.press("slash")
+        await stage.type("e")
+        await stage.press("enter")
+        await stage.until("/e ·")
+        await stage.press("space")
+        await stage.until("1 marked")
+        await stage.press("escape")
+        await stage.until(lambda: "marked" not in stage.text)
+        assert "/e ·" in stage.text
+        await stage.press("escape")
+        await stage.until(lambda: "/e ·" not in stage.text)
+
+
+async def test_a_mark_stays_with_its_module_and_goes_with_it(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    kernel.load("tun")
+    async with opened(demo) as stage:
+        await marked(stage, "tun", "hello")
+        await stage.other_shell(lambda: kernel.load("btrfs"))
+        assert [li.split()[1] for li in stage.part("#module-lines") if li[:1] == "*"] == [
+            "tun",
+            "hello",
+        ]
+        await stage.other_shell(lambda: kernel.unload("tun"))
+        await stage.until("1 marked")
+        await stage.press("s")
+        await stage.press("minus")
+        await planned(stage, "Unload hello", "y unload")
+
+
+async def test_a_load_is_taken_back_with_all_that_came(demo: Demo, kernel: SimulatedKernel) -> None:
+    before = set(kernel.loaded)
+    async with opened(demo) as stage:
+        await stage.press("plus")
+        await stage.until("Load a module")
+        await stage.type("btrfs")
+        await stage.press("enter")
+        await planned(stage, "y load")
+        await done(stage, "Loaded btrfs")
+        await back(stage)
+        await stage.press("U")
+        await planned(stage, "Undo the load of btrfs", "y unload")
+        await done(stage, "Unloaded")
+        assert set(kernel.loaded) == before
+
+
+async def test_an_undo_that_is_left_with_escape_can_be_had_again(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    kernel.load("tun")
+    async with opened(demo) as stage:
+        await stage.select("tun")
+        await stage.press("minus")
+        await planned(stage, "y unload")
+        await done(stage, "Unloaded tun")
+        await back(stage)
+        for _ in range(2):
+            await stage.press("U")
+            await planned(stage, "Undo the unload of tun", "y load")
+            await stage.press("escape")
+            await stage.until(lambda: stage.screen is stage.dashboard)
+        assert "tun" not in kernel.loaded
+
+
+# --- blacklist --------------------------------------------------------------------------------
+
+
+async def test_a_module_is_blacklisted_and_taken_off_again(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    async with opened(demo) as stage:
+        await stage.select("hello")
+        await stage.press("b")
+        await planned(stage, "Blacklist hello", "stays loaded", "y blacklist")
+        await done(stage, "Blacklisted hello")
+        assert b"blacklist hello\n" in kernel.folder.read(BLACKLIST)
+        await back(stage)
+        await stage.press("b")
+        await planned(stage, "Take off the blacklist: hello", "y take off")
+        await done(stage, "Took hello off the blacklist")
+        assert b"blacklist hello\n" not in kernel.folder.read(BLACKLIST)
+        await back(stage)
+        await stage.press("U")
+        await planned(stage, "Undo the taking off the blacklist of hello", "y blacklist")
+        await done(stage, "Blacklisted hello")
+        assert b"blacklist hello\n" in kernel.folder.read(BLACKLIST)
+
+
+async def test_a_blacklisting_of_somebody_else_is_told_and_left_alone(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    kernel.folder.write("/etc/modprobe.d/mine.conf", b"blacklist hello\n")
+    async with opened(demo) as stage:
+        await stage.select("hello")
+        await stage.press("b")
+        await planned(stage, "blacklisted already (/etc/modprobe.d/mine.conf:1)", "Esc close")
+
+
+# --- root -------------------------------------------------------------------------------------
+
+
+async def test_root_is_given_up_by_key_and_had_again_by_the_next_change(demo: Demo) -> None:
+    async with opened(demo, root=(root := RootThrough(demo))) as stage:
+        await stage.press("D")
+        await stage.until("there is no root to give up")
+        await stage.select("hello")
+        await stage.press("minus")
+        await planned(stage, "y unload")
+        await done(stage, "Unloaded hello")
+        await back(stage)
+        await stage.until("helper: a test")
+        await stage.press("D")
+        await stage.until("The helper has ended.", "helper: locked")
+        await stage.press("U")
+        await planned(stage, "y load")
+        await done(stage, "Loaded hello")
+        assert len(root.sessions) == 2
+
+
+async def test_the_idle_time_is_set_from_the_palette(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await stage.press("colon")
+        await stage.until("Search for commands")
+        await stage.type("idle time")
+        await stage.until("Set after how many minutes")
+        await stage.press("enter")
+        await stage.until("Give root up after")
+        await stage.type("x")
+        await stage.press("enter")
+        await stage.until("A whole number of minutes from 1 to 480.")
+        await stage.press("backspace")
+        await stage.type("30")
+        await stage.press("enter")
+        await stage.until("Root is given up after 30 minutes")
+        assert stage.dashboard.machine.idle_minutes == 30
+
+
+@pytest.mark.parametrize("key", ["plus", "minus", "R", "e", "b", "U"])
+async def test_read_only_refuses_and_takes_no_typing_for_commands(
+    demo: Demo, kernel: SimulatedKernel, key: str
+) -> None:
+    hint = "Start kmodtui without it to load and unload."
+    async with opened(demo, root=NoRoot("kmodtui was started with --read-only.", hint)) as stage:
+        before = stage.pane("modules")
+        stage.send(key, *"sz/qbtrfs")
+        await stage.until("Nothing can be changed here", hint)
+        await stage.calm()
+        assert stage.app.is_running
+        await stage.press("enter")
+        await stage.until(lambda: stage.screen is stage.dashboard)
+        assert stage.pane("modules") == before
+        assert not kernel.log
+
+
+async def test_the_palette_tells_why_a_command_cannot_be_had(demo: Demo) -> None:
+    root = NoRoot("kmodtui was started with --read-only.")
+    async with opened(demo, root=root) as stage:
+        await stage.press("colon")
+        await stage.until("Search for commands")
+        await stage.type("blacklist")
+        await stage.until("Not now: kmodtui was started with --read-only.")
+
+
+async def test_not_to_wait_any_longer_is_told(demo: Demo, kernel: SimulatedKernel) -> None:
+    async with opened(demo, root=RootThrough(demo, first="wait")) as stage:
+        await stage.select("hello")
+        await stage.press("minus")
+        await planned(stage, "y unload")
+        await stage.press("y")
+        await stage.until("Unloading hello…")
+        await stage.press("escape")
+        await stage.until("Unloading hello goes on; the panes show")
+        assert stage.screen is stage.dashboard
