@@ -37,6 +37,7 @@ class KmodtuiApp(App[str]):
         STYLES / "panes.tcss",
         STYLES / "dashboard.tcss",
         STYLES / "dialogs.tcss",
+        STYLES / "browser.tcss",
         STYLES / "pages.tcss",
         STYLES / "parameters.tcss",
         STYLES / "picker.tcss",

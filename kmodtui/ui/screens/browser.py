@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePath
 from typing import ClassVar
 
 from textual import events
@@ -30,14 +29,15 @@ from kmodtui.ui.widgets.line_view import LineView
 from kmodtui.ui.widgets.symbol_browser import SymbolBrowser
 from kmodtui.ui.widgets.too_small import TooSmall
 
-STYLES = Path(__file__).parent.parent.parent / "styles"
-
 SYNTAX = (
     "part of a name · =exact · re:pattern · m:module · t:type · address · name+0x1f/0x40",
     "name · =exact · re:pattern · m:module · t:type · address",
     "name, address, m:module…",
 )
 """What can be typed, as the empty line says it, the longest first; see `model.symbol_query`."""
+
+BREATH = 0.2
+"""Seconds until idle moments are used to get ready for a search: first comes the first page."""
 
 LIST_KEYS = frozenset(
     f"browser.{name}" for name in ("only_module", "only_type", "facet", "addresses", "legend")
@@ -79,7 +79,6 @@ class BrowserScreen(Screen[None]):
     """A line to type into, and what it finds below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("browser")]
-    CSS_PATH: ClassVar[list[str | PurePath]] = [STYLES / "browser.tcss"]
     AUTO_FOCUS = "#search-input"
 
     takes_text = True
@@ -145,10 +144,11 @@ class BrowserScreen(Screen[None]):
         else:
             symbols = SymbolList.of_table(self._table)
             self._browser.show(symbols, "/proc/kallsyms is empty: the kernel hides it.")
-            _: Worker[None] = self.run_worker(
-                self._browser.prepare, group="prepare", exclusive=True
-            )
+            self.set_timer(BREATH, self._prepare)
         self._caption()
+
+    def _prepare(self) -> None:
+        _: Worker[None] = self.run_worker(self._browser.prepare, group="prepare", exclusive=True)
 
     # Searching
 
