@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 from kmodtui.model.linkage import ModuleSymbols
 from kmodtui.model.module_info import ModuleInfo
@@ -24,6 +25,10 @@ GPL_LICENSES = (
     "Dual MPL/GPL",
 )
 """Licences that may use GPL-only symbols: `license_is_gpl_compatible` in `linux/license.h`."""
+
+
+KERNEL = "kernel"
+"""What stands for the kernel itself where a giver of symbols is named."""
 
 
 class Verdict(StrEnum):
@@ -241,6 +246,15 @@ class Check:
     symbols: tuple[CheckedSymbol, ...] = ()
     vermagic: VermagicComparison | None = None
     first: tuple[str, ...] = ()
+
+    @cached_property
+    def givers(self) -> dict[str, tuple[CheckedSymbol, ...]]:
+        """What it takes by giver: `kernel`, then modules, sorted, then empty for nobody."""
+        found: dict[str, list[CheckedSymbol]] = {}
+        for symbol in self.symbols:
+            found.setdefault(symbol.giver, []).append(symbol)
+        order = sorted(found, key=lambda giver: (giver == "", giver != KERNEL, giver))
+        return {giver: tuple(found[giver]) for giver in order}
 
     @property
     def verdict(self) -> Verdict:

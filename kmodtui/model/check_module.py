@@ -294,6 +294,7 @@ def _vermagic(
             Mark.NOTE,
             f"It was built for {compared.module[0].text}: this kernel compares the checksums of "
             "symbols in place of the release.",
+            lines=(info.vermagic, kernel.reference.vermagic),
         )
     else:
         yield Finding("vermagic", Mark.FINE, f"It was built for this kernel: {info.vermagic}.")

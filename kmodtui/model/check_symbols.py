@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from kmodtui.model.check import (
     GPL_LICENSES,
+    KERNEL,
     CheckedSymbol,
     FileFacts,
     Finding,
@@ -139,7 +140,7 @@ def check_symbols(file: FileFacts, info: ModuleInfo, kernel: KernelFacts) -> Che
             found.setdefault(case, {})[wanted.name] = words
         if offer is not None and not offer.loaded and not wanted.weak:
             first[offer.module] = None
-        giver = (offer.module or "kernel") if offer else ""
+        giver = (offer.module or KERNEL) if offer else ""
         mark = case.mark if case else Mark.FINE
         symbols.append(CheckedSymbol(wanted.name, giver, mark, words, wanted.weak))
     findings = [_finding(case, found[case]) for case in _CASES if case in found]
@@ -154,8 +155,8 @@ def _judge(
     """Return what is wrong with a symbol, and that in a few words."""
     if offer is None:
         if wanted.weak:
-            return None, "nobody, and it can do without"
-        return (_NOBODY, "nobody") if kernel.knows_all else (_NOT_KNOWN, "not known")
+            return None, ""
+        return (_NOBODY if kernel.knows_all else _NOT_KNOWN), ""
     giver = offer.module or "the kernel"
     if offer.gpl_only and info.license not in GPL_LICENSES:
         # The kernel looks for it as if it were not there.

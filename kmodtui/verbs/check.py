@@ -10,7 +10,7 @@ from kmodtui.errors import UnreadableError
 from kmodtui.kernel.catalog import is_path, read_index
 from kmodtui.kernel.host import Host, LocalHost
 from kmodtui.model.check import Check, Mark, Verdict
-from kmodtui.model.text import clean
+from kmodtui.model.text import clean, counted
 from kmodtui.services.check import check_file
 from kmodtui.verbs.printing import add_json, print_json, release_of
 
@@ -25,6 +25,7 @@ _MOST_NOTED = 5
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     add_json(parser)
+    parser.add_argument("--symbols", action="store_true", help="each symbol that it takes, too")
     parser.add_argument("file", metavar="FILE|NAME", help="a .ko file, or an installed module")
 
 
@@ -40,7 +41,7 @@ def run(host: Host, options: argparse.Namespace) -> int:
     if options.json:
         print_json(_json(found))
     else:
-        _print(found)
+        _print(found, symbols=options.symbols)
     return {Verdict.LOADS: 0, Verdict.REFUSED: 1, Verdict.UNKNOWN: 2}[found.verdict]
 
 
@@ -60,7 +61,7 @@ def _meant(host: Host, release: str, text: str) -> tuple[Host, str]:
     return host, path
 
 
-def _print(check: Check) -> None:
+def _print(check: Check, *, symbols: bool) -> None:
     print(f"{clean(check.path)} on Linux {clean(check.release)}")
     print()
     for finding in check.findings:
@@ -78,6 +79,11 @@ def _print(check: Check) -> None:
             print(f"{'':20}{line}")
         if len(finding.lines) > most:
             print(f"{'':20}… and {len(finding.lines) - most:,} more")
+    for place, (giver, taken) in enumerate(check.givers.items()):
+        label = "" if place else "takes from"
+        print(f"{'':8}{label:<12}{giver or 'nobody':<24} {counted(len(taken), 'symbol')}")
+        for symbol in taken if symbols else ():
+            print(f"{'':22}{symbol.name}{'  weak' if symbol.weak else ''}")
     print()
     print(check.sentence)
     for finding in check.because:

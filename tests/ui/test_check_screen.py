@@ -58,10 +58,23 @@ async def test_many_symbols_are_folded_until_asked_for(demo: Demo) -> None:
         let_kallsyms_tell_exports(demo)
         check(stage, put(demo, data))
         await stage.until("Nobody exports 9 of the symbols", "▸ 4 more")
-        stage.send(*["G"])
+        stage.send("G", "k", "k", "k")
         await stage.until(lambda: "▸ 4 more" in stage.highlighted("#check-lines"))
         await stage.press("space")
         await stage.until("nobody_has_8")
+
+
+async def test_what_it_takes_is_listed_by_giver_and_unfolds(demo: Demo) -> None:
+    data = make_module(MODINFO, imports=["jbd2_write_0", "lost"], extra=STRUCT)
+    async with opened(demo) as stage:
+        let_kallsyms_tell_exports(demo)
+        check(stage, put(demo, data))
+        await stage.until("▸ from jbd2", "▸ from nobody")
+        assert "jbd2_write_0" not in stage.text
+        stage.send("G", "k")
+        await stage.until(lambda: "from jbd2" in stage.highlighted("#check-lines"))
+        await stage.press("enter")
+        await stage.until("▾ from jbd2", "jbd2_write_0")
 
 
 async def test_a_file_that_is_not_there_is_told(demo: Demo) -> None:

@@ -355,6 +355,30 @@ def test_the_verb_takes_a_name_and_prints_json(
     assert "Did you mean giver?" in capsys.readouterr().err
 
 
+def test_the_verb_tells_who_gives_what_is_taken(
+    host: LocalHost, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "fresh.ko"
+    file.write_bytes(fresh("printk", "give", "lost", versions={"printk": 0x11, "give": 0x33}))
+    assert run(host, str(file)) == 1
+    words = " ".join(capsys.readouterr().out.split())
+    assert "takes from kernel 1 symbol giver 1 symbol nobody 1 symbol" in words
+    assert run(host, str(file), "--symbols") == 1
+    words = " ".join(capsys.readouterr().out.split())
+    assert "kernel 1 symbol printk giver 1 symbol give nobody 1 symbol lost" in words
+
+
+def test_a_release_that_differs_is_shown_beside_the_kernels_even_where_it_does_not_count(
+    host: LocalHost, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "fresh.ko"
+    file.write_bytes(fresh(vermagic=VERMAGIC.replace(RELEASE, "6.1.9-test")))
+    assert run(host, str(file)) == 0
+    out = capsys.readouterr().out
+    assert "file    [6.1.9-test] SMP" in out
+    assert f"kernel  [{RELEASE}] SMP" in out
+
+
 def test_the_verb_marks_the_words_that_differ(
     host: LocalHost, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

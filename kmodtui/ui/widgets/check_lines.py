@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kmodtui.model.check import Check, Finding, Mark, Verdict
+from kmodtui.model.check import KERNEL, Check, Finding, Mark, Verdict
+from kmodtui.model.text import counted
 from kmodtui.model.vermagic import Word
 from kmodtui.ui.widgets.line_view import Line, LineView, fit, wrapped
 
@@ -63,6 +64,10 @@ class CheckLines(LineView):
         lines.append(((), -1))
         for number, finding in enumerate(check.findings):
             lines += [(line, number) for line in self._finding(finding, number, check)]
+        if check.givers:
+            lines += [((), -1), (((" Symbols that it takes", "strong"),), -1)]
+        for number, giver in enumerate(check.givers, len(check.findings)):
+            lines += [(line, number) for line in self._giver(giver, number, check)]
         self._lines = lines
         self.lines_changed()
 
@@ -82,6 +87,21 @@ class CheckLines(LineView):
             yield ((" " * _INDENT + text, "dim"),)
         if more := len(finding.lines) - len(shown):
             yield ((" " * _INDENT + f"▸ {more:,} more", "accent"),)
+
+    def _giver(self, giver: str, number: int, check: Check) -> Iterator[Line]:
+        taken = check.givers[giver]
+        opened = number in self._unfolded
+        title = {"": "from nobody", KERNEL: "from the kernel itself"}.get(giver, f"from {giver}")
+        style = "accent" if giver else "bad"
+        yield (
+            (f" {'▾' if opened else '▸'} ", "dim"),
+            (fit(title, 32), style),
+            (f"  {counted(len(taken), 'symbol')}", "dim"),
+        )
+        for symbol in taken if opened else ():
+            sign, style = _SIGNS[symbol.mark]
+            more = "  can do without" if symbol.weak else ""
+            yield ((f"   {sign} ", style), (symbol.name, ""), (f"  {symbol.words}{more}", "dim"))
 
     def _words(self, label: str, words: tuple[Word, ...]) -> Line:
         parts = [(" " * _INDENT + fit(label, 7), "dim")]
