@@ -243,7 +243,7 @@ class HelperClient:
             except OSError:
                 self._finish(self._death())
             return await answer
-        except asyncio.CancelledError:
+        except BaseException:
             await self._stop(number)
             raise
         finally:
