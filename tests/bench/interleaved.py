@@ -35,6 +35,25 @@ class Comparison:
         return self.ratio <= self.limit
 
 
+@dataclass(frozen=True)
+class Amount:
+    """What was measured against a number, in megabytes.
+
+    Attributes:
+        what: was measured.
+        limit: what is promised.
+    """
+
+    what: str
+    megabytes: float
+    limit: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the promise is kept."""
+        return self.megabytes <= self.limit
+
+
 def compare(
     what: str,
     measured: Clocked,
@@ -55,9 +74,16 @@ def compare(
         else:
             first = measured()
             pairs.append((first, yardstick()))
+    return of_pairs(what, yardstick_name, pairs, limit=limit)
+
+
+def of_pairs(
+    what: str, yardstick: str, pairs: list[tuple[float, float]], *, limit: float
+) -> Comparison:
+    """Return the comparison of what was measured in turns: seconds of it and of the yardstick."""
     return Comparison(
         what,
-        yardstick_name,
+        yardstick,
         median(mine for mine, _ in pairs),
         median(theirs for _, theirs in pairs),
         median(mine / theirs for mine, theirs in pairs),
