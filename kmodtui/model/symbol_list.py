@@ -15,7 +15,7 @@ from itertools import accumulate
 
 from kmodtui.model.symbols import Symbol, SymbolRows, SymbolTable, parse_row
 
-_BLOCK = 160 * 1024  # bytes: some 4,000 rows, looked through in less than a millisecond
+_BLOCK = 48 * 1024  # bytes: some 1,000 rows, split in a tenth of a millisecond
 
 _EXPORT = b"__ksymtab_"
 
