@@ -1,7 +1,7 @@
 """Which symbols modules take from each other: from their files, the index and /proc/kallsyms.
 
 Files are read when they are asked for, and a few of them are kept. Nothing here is
-for the event loop but `linkage_of`, `edge_between`, `exports_of` and `symbol_details`.
+for the event loop but `linkage_of` and `symbol_details`.
 """
 
 from __future__ import annotations
@@ -53,20 +53,6 @@ KEPT = 24
 async def linkage_of(machine: Machine, module: str) -> ModuleLinkage:
     """Return everything that a module takes and gives; what cannot be told is told in it."""
     return await asyncio.to_thread(lambda: linkage(machine).of(module))
-
-
-async def edge_between(machine: Machine, user: str, giver: str) -> Edge:
-    """Return which symbols one module takes from another; what cannot be told is told in it."""
-    return await asyncio.to_thread(lambda: linkage(machine).edge(user, giver))
-
-
-async def exports_of(machine: Machine, module: str) -> tuple[Export, ...]:
-    """Return what a module exports and how, sorted by name; "" is the kernel itself.
-
-    Empty where it exports nothing, and where neither its file nor the kernel tells.
-    Of the kernel itself name and licence are known, where its symbol table holds them.
-    """
-    return await asyncio.to_thread(lambda: linkage(machine).exports(module))
 
 
 async def symbol_details(machine: Machine, module: str, name: str) -> SymbolDetails:
@@ -172,12 +158,6 @@ class Linkage:
                 problems.append(f"What {clean(user)} takes cannot be told: {error}")
             return Edge(user, giver, taken, tuple(problems))
 
-    def exports(self, module: str) -> tuple[Export, ...]:
-        """Return what a module exports, from its file or else from the kernel's symbol table."""
-        with self._lock:
-            self._look()
-            return self._exports(module)
-
     def details(self, module: str, name: str) -> SymbolDetails:
         """Return what is known of one symbol; what cannot be told is told in it."""
         with self._lock:
@@ -226,9 +206,7 @@ class Linkage:
         return self._kernel.complete
 
     def _exports(self, module: str) -> tuple[Export, ...]:
-        if not module:
-            found = map(self._kernel.find, sorted(self._kernel.names))
-            return tuple(export for export in found if export)
+        """Return what a module exports, from its file or else from the kernel's symbol table."""
         try:
             return self._read(module).exports
         except KmodtuiError:
