@@ -55,8 +55,8 @@ _WIDE = 20  # cells that a column keeps at the least before the last one is brok
 class ExperimentPicker(LoadDialog):
     """The dialog that asks which module to experiment with."""
 
-    async def on_mount(self) -> None:
-        """Say what it is for; Textual calls the picker's own besides."""
+    def on_screen_resume(self) -> None:
+        """Say what it is for."""
         set_title(self.query_one("#load-dialog"), "Experiment: load, look, unload, look again")
 
 
