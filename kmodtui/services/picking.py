@@ -192,8 +192,9 @@ def _without_extension(text: str) -> str:
 
 def nothing_fits(answer: Answer) -> str:
     """Return the sentence for a text that fits no module, with names that are near."""
-    near = f" Did you mean {either(answer.near)}?" if answer.near else ""
-    return f"Nothing fits “{answer.text}”: no name, no alias, no description.{near}"
+    if answer.near:
+        return f"Nothing fits “{answer.text}”. Did you mean {either(answer.near)}?"
+    return f"Nothing fits “{answer.text}”: no name, no alias, no description."
 
 
 def either(names: tuple[str, ...]) -> str:

@@ -175,6 +175,13 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("dashboard.refresh", ("r", "f5"), "refresh_now", "Read now", "Read the kernel at once"),
     Command(
+        "dashboard.catalog",
+        ("c",),
+        "catalog",
+        "Catalog",
+        "Look through all modules of the kernel, loaded or not",
+    ),
+    Command(
         "dashboard.pane_modules", ("1",), "pane('modules')", "Modules", "Go to the loaded modules"
     ),
     Command(

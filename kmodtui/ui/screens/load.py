@@ -95,9 +95,11 @@ class LoadDialog(Taking):
     takes_text = True
     """What is typed before the line has the focus is meant for it all the same."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, *, looking: bool = False) -> None:
+        """Offer the modules of `machine`; for `looking` none of them is taken."""
         super().__init__()
         self.machine = machine
+        self._looking = looking
         self._loaded: frozenset[str] = frozenset()
         self._state = CatalogState()
         self._catalog: Catalog | None = None
@@ -114,8 +116,14 @@ class LoadDialog(Taking):
     def compose(self) -> ComposeResult:
         """Frame the line, the list, the card and a line of words."""
         with Vertical(classes="dialog", id="load-dialog") as frame:
-            set_title(frame, "Load a module")
-            set_subtitle(frame, "Enter: plan · Tab: complete · Ctrl+e: parameters · Esc: cancel")
+            if self._looking:
+                set_title(frame, f"Modules of {self.machine.release}")
+                set_subtitle(frame, "↑ ↓: choose · Tab: complete · Esc: close")
+            else:
+                set_title(frame, "Load a module")
+                set_subtitle(
+                    frame, "Enter: plan · Tab: complete · Ctrl+e: parameters · Esc: cancel"
+                )
             yield self._input
             yield self._list
             yield self._card
@@ -154,7 +162,7 @@ class LoadDialog(Taking):
                 self.index = await self.machine.index()
                 await self._take_catalog(state.catalog, haystack)
             elif state.problem:
-                self._list.show_entries((), self._loaded, "", "")
+                self._list.show_entries((), self._loaded)
                 self.say(state.problem)
                 self._ready.set()
             self._show_status()
@@ -224,7 +232,12 @@ class LoadDialog(Taking):
             self._list.show_paths(answer.paths, answer.words)
         else:
             missing = answer.words or nothing_fits(answer)
-            self._list.show_entries(answer.entries, self._loaded, answer.text, missing)
+            by_name = self._catalog.by_name if self._catalog is not None else {}
+            # What may have been meant is there to be chosen, but never taken unasked.
+            meant = tuple(by_name[name] for name in answer.near)
+            self._list.show_entries(
+                answer.entries or meant, self._loaded, answer.text, missing, pointing=not meant
+            )
         self._show_card()
         self._show_status()
 
@@ -254,6 +267,8 @@ class LoadDialog(Taking):
             parts.append(f"{builtin:,} of {total - files:,} built in")
         if self._answer.words:
             parts.insert(0, self._answer.words)
+        elif self._answer.near:
+            parts = [nothing_fits(self._answer)]
         if self._state.reading:
             parts.append(_progress(self._state.done, total))
         return " · ".join(parts)
@@ -296,14 +311,22 @@ class LoadDialog(Taking):
         await self._ready.wait()
         return await asyncio.to_thread(self._answer_now, query)
 
+    def _catch_up(self) -> None:
+        """Let the list be that of what stands in the line now: keys come faster than messages."""
+        query = self._query
+        if query != self._answer.text and kind_of(query) is Kind.MODULE and self._catalog:
+            self._offer(answer_modules(self._haystack, self.index, query))
+
     def action_move(self, lines: int) -> None:
         """Move the list's cursor; the keys stay in the line."""
+        self._catch_up()
         if self._list.line_count():
             self._chosen = True
-            self._list.move_cursor(self._list.cursor + lines)
+            self._list.move(lines)
 
     def action_complete(self) -> None:
         """Complete what was typed as far as only one thing is meant."""
+        self._catch_up()
         path, entry = self._list.path, self._list.entry
         if path is not None:
             longer = completed(self._query, self._answer)
@@ -326,6 +349,10 @@ class LoadDialog(Taking):
         self._take_what_stands_there(form=True)
 
     def _take_what_stands_there(self, *, form: bool) -> None:
+        self._catch_up()
+        if self._looking:
+            self.say("This is for looking only. On the dashboard, + loads a module.")
+            return
         chosen = self._list.path or self._list.entry if self._chosen else None
         self.take(Wish(self._input.value, chosen, form))
 

@@ -13,6 +13,7 @@ from kmodtui.ui.screens.browser import BrowserScreen
 from kmodtui.ui.screens.help import HelpScreen
 from kmodtui.ui.screens.legend import LegendScreen
 from kmodtui.ui.screens.linkage import LinkageScreen
+from kmodtui.ui.screens.load import LoadDialog
 from kmodtui.ui.widgets.symbols_pane import SymbolsPane
 from kmodtui.ui.widgets.tree_pane import TreePane
 
@@ -50,6 +51,10 @@ class Looking(Screen[None]):
         table = await with_addresses(self, self.machine)
         if table is not None:
             self.query_one(SymbolsPane).show_addresses(table)
+
+    def action_catalog(self) -> None:
+        """Look through all modules of the release, loaded or not."""
+        self.app.push_screen(LoadDialog(self.machine, looking=True))
 
     def action_legend(self) -> None:
         """Say what the letters mean."""

@@ -36,18 +36,34 @@ class ModuleChoices(LineView):
         self._paths: Sequence[PathChoice] = ()
         self._loaded: frozenset[str] = frozenset()
         self._query = ""
+        self._pointing = True
 
     def show_entries(
-        self, entries: Sequence[CatalogEntry], loaded: frozenset[str], query: str, empty: str
+        self,
+        entries: Sequence[CatalogEntry],
+        loaded: frozenset[str],
+        query: str = "",
+        empty: str = "",
+        *,
+        pointing: bool = True,
     ) -> None:
-        """Show modules with what was found in their names; `empty` is said where there are none."""
+        """Show modules, best first.
+
+        Args:
+            entries: the modules.
+            loaded: names of what is loaded.
+            query: what was searched for, to be marked in their names.
+            empty: is said where there are none.
+            pointing: whether the cursor is on the first of them before it has been moved.
+        """
         self._entries, self._paths = entries, ()
-        self._loaded, self._query = loaded, query
+        self._loaded, self._query, self._pointing = loaded, query, pointing
         self._from_the_top(empty)
 
     def show_paths(self, paths: Sequence[PathChoice], empty: str) -> None:
         """Show files and folders."""
         self._entries, self._paths = (), paths
+        self._pointing = True
         self._from_the_top(empty)
 
     def replace_entries(self, entries: Sequence[CatalogEntry], loaded: frozenset[str]) -> None:
@@ -80,7 +96,15 @@ class ModuleChoices(LineView):
 
     def _ground(self, index: int) -> str:
         # The line that is typed into has the focus, and moves this cursor.
-        return "lines--cursor" if index == self.cursor else ""
+        return "lines--cursor" if self._pointing and index == self.cursor else ""
+
+    def move(self, lines: int) -> None:
+        """Move the cursor; where it was not to be seen yet, show it."""
+        if self._pointing:
+            self.move_cursor(self.cursor + lines)
+        else:
+            self._pointing = True
+            self.refresh_line(self.cursor)
 
     def line(self, index: int, width: int) -> Line:
         """Return the line of a module, a file or a folder."""
