@@ -81,8 +81,9 @@ class _Unloading:
         if name in self._table.by_name:
             if name in loaded or not found:
                 return loaded or (name,)
+            where = f" ({found[0].source})" if found[0].source else ""
             self._refuse(
-                f"modprobe takes {name} for {found[0].name}, by an alias ({found[0].source}).",
+                f"modprobe takes {name} for {found[0].name}, by an alias{where}.",
                 f"In a shell: sudo rmmod {shlex.quote(name)}",
             )
             return (name,)
