@@ -1,0 +1,118 @@
+"""What was changed is taken back by what undoes it, and only what has really changed."""
+
+from __future__ import annotations
+
+from kmodtui.model.intent import Intent
+from kmodtui.model.plan import Action, Command, Option, Plan, Step, Verb
+from kmodtui.model.undo import (
+    Done,
+    blacklisted,
+    loaded,
+    merged,
+    reloaded,
+    set_back,
+    unloaded,
+    words_of,
+)
+from kmodtui.services.undo_list import MOST, UndoList
+
+
+def plan(name: str, *steps: tuple[Action, str], **fields: object) -> Plan:
+    made = tuple(Step(action, module, "asked for") for action, module in steps)
+    commands = (Command(Verb.LOAD, (name,)),)
+    return Plan(Verb.LOAD, (name,), made, commands, **fields)  # type: ignore[arg-type]
+
+
+def test_a_load_is_taken_back_newest_first_and_nothing_by_nothing() -> None:
+    done = loaded("load of btrfs", ["btrfs", "xor"])
+    assert done == Done("load of btrfs", (Intent(Verb.UNLOAD, ("btrfs", "xor")),))
+    assert loaded("load of btrfs", []) is None
+
+
+def test_an_unload_is_taken_back_oldest_first_with_parameters_and_without_what_comes_along() -> (
+    None
+):
+    done = unloaded(
+        "unload of nbd, vfat",
+        ("nbd", "vfat"),
+        ["vfat", "nbd", "fat", "helper"],
+        {"nbd": ("nbds_max=4",), "helper": ("level=2",)},
+        {"fat", "helper"},
+    )
+    assert done is not None
+    assert done.back == (
+        Intent(Verb.LOAD, ("helper",), ("level=2",)),
+        Intent(Verb.LOAD, ("nbd",), ("nbds_max=4",)),
+        Intent(Verb.LOAD, ("vfat",)),
+    )
+    assert unloaded("unload of a", ("a",), [], {}, ()) is None
+
+
+def test_writes_are_taken_back_in_the_other_order() -> None:
+    done = set_back("change of a, b of m", [("m", "a", "1"), ("m", "b", "x y")])
+    assert done is not None
+    assert [intent.parameters for intent in done.back] == [("b=x y",), ("a=1",)]
+    assert {intent.verb for intent in done.back} == {Verb.SET}
+    assert set_back("nothing", []) is None
+
+
+def test_a_reload_and_a_blacklisting_are_taken_back_by_their_like() -> None:
+    again = reloaded("reload of nbd", {"nbd": ("nbds_max=16",)})
+    assert again == Done("reload of nbd", (Intent(Verb.RELOAD, ("nbd",), ("nbds_max=16",)),))
+    assert blacklisted("b", ["nbd"]).back == (Intent(Verb.UNBLACKLIST, ("nbd",)),)
+    assert blacklisted("b", ["nbd"], back=True).back == (Intent(Verb.BLACKLIST, ("nbd",)),)
+
+
+def test_a_change_is_named_after_what_was_changed() -> None:
+    assert words_of(plan("btrfs")) == "load of btrfs"
+    change = Plan(Verb.SET, ("psmouse",), (), parameters=("rate=5", "proto=any"))
+    assert words_of(change) == "change of rate, proto of psmouse"
+
+
+def test_plans_become_one_in_their_order_without_a_step_twice() -> None:
+    one = plan("a", (Action.INSMOD, "lib"), (Action.INSMOD, "a"))
+    other = plan("b", (Action.INSMOD, "lib"), (Action.SKIP, "a"), (Action.INSMOD, "b"))
+    whole = merged([one, other])
+    assert [(step.action, step.module) for step in whole.steps] == [
+        (Action.INSMOD, "lib"),
+        (Action.INSMOD, "a"),
+        (Action.INSMOD, "b"),
+    ]
+    assert whole.targets == ("a", "b")
+    assert [command.names for command in whole.commands] == [("a",), ("b",)]
+    assert merged([one]) is one
+
+
+def test_two_parameters_of_one_module_stay_two_steps() -> None:
+    parts = [
+        Plan(Verb.SET, ("m",), (Step(Action.SET, "m", "was 1", options=(Option(text),)),))
+        for text in ("a=2", "b=2")
+    ]
+    assert len(merged(parts).steps) == 2
+
+
+def test_one_that_cannot_be_done_refuses_them_all() -> None:
+    whole = merged([plan("a"), plan("b", refused="b is loaded already.", remedy="Unload it.")])
+    assert whole.refused == "b is loaded already."
+    assert whole.remedy == "Unload it."
+    assert whole.commands == ()
+
+
+def test_the_list_gives_the_newest_back_first_and_forgets_the_oldest() -> None:
+    undo = UndoList()
+    assert undo.last is None
+    for number in range(MOST + 5):
+        undo.note(Done(f"change {number}", ()))
+    undo.note(None)
+    seen = []
+    while (done := undo.last) is not None:
+        seen.append(done.words)
+        undo.taken_back(done)
+    assert seen == [f"change {number}" for number in reversed(range(5, MOST + 5))]
+
+
+def test_what_a_module_was_given_is_remembered() -> None:
+    undo = UndoList()
+    undo.note_given("nbd", ["nbds_max=4"])
+    assert undo.given("nbd") == ("nbds_max=4",)
+    assert undo.given("tun") == ()
