@@ -30,6 +30,9 @@ GPL_LICENSES = (
 KERNEL = "kernel"
 """What stands for the kernel itself where a giver of symbols is named."""
 
+NOT_KNOWN = "not known"
+"""What stands there where it is the kernel or nobody, and that cannot be told."""
+
 
 class Verdict(StrEnum):
     """The answer."""
@@ -157,6 +160,7 @@ class KernelFacts:
         lockdown: `none`, `integrity`, `confidentiality`; None if it does not say.
         sig_enforce: whether unsigned modules are refused; None if it does not say.
         modules_disabled: whether nothing can be loaded until it is rebooted.
+        has_modules: whether it shows any sign of being able to load modules.
         loaded: modules that are loaded.
         present: whether /sys/module has the module, as loaded or as built in.
         forbidden: whether the kernel's command line refuses the module.
@@ -175,6 +179,7 @@ class KernelFacts:
     lockdown: str | None = None
     sig_enforce: bool | None = None
     modules_disabled: bool = False
+    has_modules: bool = True
     loaded: Collection[str] = ()
     present: bool = False
     forbidden: bool = False
@@ -212,7 +217,7 @@ class CheckedSymbol:
 
     Attributes:
         name: the symbol.
-        giver: `kernel`, the name of a module, or empty for nobody.
+        giver: `kernel`, the name of a module, `not known`, or empty for nobody.
         mark: how it counts.
         words: what is wrong with it; empty if nothing is.
         weak: whether the module can do without it.
@@ -249,11 +254,11 @@ class Check:
 
     @cached_property
     def givers(self) -> dict[str, tuple[CheckedSymbol, ...]]:
-        """What it takes by giver: `kernel`, then modules, sorted, then empty for nobody."""
+        """What it takes by giver: `kernel`, then modules, sorted, then none."""
         found: dict[str, list[CheckedSymbol]] = {}
         for symbol in self.symbols:
             found.setdefault(symbol.giver, []).append(symbol)
-        order = sorted(found, key=lambda giver: (giver == "", giver != KERNEL, giver))
+        order = sorted(found, key=lambda g: (g in ("", NOT_KNOWN), g != KERNEL, g))
         return {giver: tuple(found[giver]) for giver in order}
 
     @property

@@ -54,6 +54,20 @@ def check_module(file: FileFacts, kernel: KernelFacts) -> Check:
 
 def _switches(kernel: KernelFacts) -> Iterator[Finding]:
     """After `may_init_module`."""
+    if kernel.options is not None and kernel.options.get("MODULES") != "y":
+        yield Finding(
+            "switches",
+            Mark.REFUSES,
+            "This kernel loads no modules at all: it was built without CONFIG_MODULES.",
+            "ENOSYS",
+        )
+    elif not kernel.has_modules:
+        yield Finding(
+            "switches",
+            Mark.UNKNOWN,
+            "This kernel shows no loadable modules: /proc/modules is not there.",
+            remedy="In a container, check on the machine itself.",
+        )
     if kernel.modules_disabled:
         yield Finding(
             "switches",

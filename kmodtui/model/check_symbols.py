@@ -14,6 +14,7 @@ from typing import NamedTuple
 from kmodtui.model.check import (
     GPL_LICENSES,
     KERNEL,
+    NOT_KNOWN,
     CheckedSymbol,
     FileFacts,
     Finding,
@@ -100,7 +101,12 @@ _NAMESPACE_ALLOWED = _Case(
     "",
     "It does not import the namespace of {}; this kernel only warns.",
 )
-_NOT_KNOWN = _Case("symbols", Mark.UNKNOWN, "", "Whether anybody exports {} is not known.")
+_NOT_KNOWN = _Case(
+    "symbols",
+    Mark.UNKNOWN,
+    "",
+    "Whether anybody exports {} is not known: this kernel does not show it.",
+)
 _NOT_COMPARED = _Case(
     "checksums",
     Mark.NOTE,
@@ -140,11 +146,13 @@ def check_symbols(file: FileFacts, info: ModuleInfo, kernel: KernelFacts) -> Che
             found.setdefault(case, {})[wanted.name] = words
         if offer is not None and not offer.loaded and not wanted.weak:
             first[offer.module] = None
-        giver = (offer.module or KERNEL) if offer else ""
+        giver = "" if kernel.knows_all else NOT_KNOWN
+        if offer is not None:
+            giver = offer.module or KERNEL
         mark = case.mark if case else Mark.FINE
         symbols.append(CheckedSymbol(wanted.name, giver, mark, words, wanted.weak))
     findings = [_finding(case, found[case]) for case in _CASES if case in found]
-    if not any(finding.mark is Mark.REFUSES for finding in findings):
+    if not any(finding.topic == "symbols" or finding.mark is Mark.REFUSES for finding in findings):
         findings.insert(0, _summary(symbols, tuple(first)))
     return CheckedSymbols(tuple(symbols), tuple(findings), tuple(first))
 

@@ -22,7 +22,7 @@ from kmodtui.kernel.host import Host
 from kmodtui.kernel.modprobe_config import read_modprobe_config
 from kmodtui.kernel.module_file import module_info
 from kmodtui.kernel.module_symbols import read_versions
-from kmodtui.kernel.proc_modules import read_modules
+from kmodtui.kernel.proc_modules import has_module_support, read_modules
 from kmodtui.kernel.symvers import Symvers, read_symvers
 from kmodtui.kernel.sysfs import read_live_module
 from kmodtui.kernel.system import read_system
@@ -115,6 +115,7 @@ class _Surroundings:
                 lockdown=system.lockdown,
                 sig_enforce=system.sig_enforce,
                 modules_disabled=bool(system.modules_disabled),
+                has_modules=has_module_support(self._host),
                 loaded=frozenset(self._table.by_name),
                 present=name not in self._table.by_name
                 and read_live_module(self._host, name) is not None,

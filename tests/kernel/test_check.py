@@ -137,7 +137,12 @@ def test_installed_modules_are_taken_once_what_they_need_is_there(vm: VM, debian
             assert inserted(vm, path) == "ENOENT"
             vm.run("root", ["modprobe", "-a", *first], check=True)
         assert inserted(vm, path) == "loaded"
-    assert {name for name in names if found[inside[name]]["first"]} == {"btrfs", "vfat", "bridge"}
+    assert {name for name in names if found[inside[name]]["first"]} == {
+        "btrfs",
+        "vfat",
+        "bonding",
+        "bridge",
+    }
 
 
 def test_switches_that_refuse_what_is_well(debian: Image, dummy: bytes) -> None:

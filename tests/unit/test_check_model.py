@@ -55,7 +55,7 @@ KERNEL = KernelFacts(
     reference=Reference(
         "ext4", True, VERMAGIC, "x86_64", 64, True, 896, 7, "Build key", b"\x01\x02"
     ),
-    options={"MODULE_SIG": "y", "MODULE_FORCE_LOAD": "y"},
+    options={"MODULES": "y", "MODULE_SIG": "y", "MODULE_FORCE_LOAD": "y"},
     lockdown="none",
     sig_enforce=False,
     offers={"printk": Offer("", True, False, None, 11, "the file of ext4")},
@@ -74,6 +74,7 @@ def test_a_module_that_fits_will_load() -> None:
     assert (check.name, check.errno, check.because) == ("hello", "", ())
 
 
+ALLOWING = {"MODULES": "y", "MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS": "y"}
 UNSIGNED = replace(FILE, info=info(None), seal=Seal(1000))
 FOREIGN = replace(FILE, info=info(replace(SIGNED, key_id=b"\x09")))
 OTHER_LAYOUT = replace(FILE, symbols=symbols(Import("printk", False, 11), layout=8))
@@ -89,13 +90,14 @@ def offering(**changes: object) -> KernelFacts:
     ("file", "kernel", "errno", "says"),
     [
         (FILE, replace(KERNEL, modules_disabled=True), "EPERM", "kernel.modules_disabled"),
+        (FILE, replace(KERNEL, options={}), "ENOSYS", "CONFIG_MODULES"),
         (replace(FILE, seal=Seal(9, True, "it is cut")), KERNEL, "EBADMSG", "it is cut"),
         (UNSIGNED, replace(KERNEL, sig_enforce=True), "EKEYREJECTED", "sig_enforce"),
         (UNSIGNED, replace(KERNEL, lockdown="integrity"), "EPERM", "locked down (integrity)"),
         (UNSIGNED, replace(KERNEL, lockdown="confidentiality"), "EPERM", "confidentiality"),
         (
             UNSIGNED,
-            replace(KERNEL, sig_enforce=None, options={"MODULE_SIG_FORCE": "y"}),
+            replace(KERNEL, sig_enforce=None, options={"MODULES": "y", "MODULE_SIG_FORCE": "y"}),
             "EKEYREJECTED",
             "CONFIG_MODULE_SIG_FORCE",
         ),
@@ -122,13 +124,13 @@ def offering(**changes: object) -> KernelFacts:
         (FILE, replace(KERNEL, duplicates={"hi": "xor"}), "ENOEXEC", "exports 1 symbol"),
         (
             replace(FILE, info=info(vermagic="")),
-            replace(KERNEL, options={}),
+            replace(KERNEL, options={"MODULES": "y"}),
             "ENOEXEC",
             "no version magic",
         ),
         (
             replace(FILE, symbols=symbols(Import("printk", False), layout=None)),
-            replace(KERNEL, options={}),
+            replace(KERNEL, options={"MODULES": "y"}),
             "ENOEXEC",
             "no checksums",
         ),
@@ -158,12 +160,14 @@ def test_refused(file: FileFacts, kernel: KernelFacts, errno: str, says: str) ->
         (FILE, offering(crc=None), "nothing to compare the checksum of printk with"),
         (
             FILE,
-            replace(
-                offering(namespace="X"), options={"MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS": "y"}
-            ),
+            replace(offering(namespace="X"), options=ALLOWING),
             "only warns",
         ),
-        (UNSIGNED, replace(KERNEL, options={"MODULE_SIG": "n"}), "does not look at signatures"),
+        (
+            UNSIGNED,
+            replace(KERNEL, options={"MODULES": "y", "MODULE_SIG": "n"}),
+            "does not look at signatures",
+        ),
         (replace(FILE, packing="xz"), replace(KERNEL, packings={"xz"}), "packed with xz"),
     ],
 )
@@ -177,6 +181,7 @@ def test_taken_with_a_word(file: FileFacts, kernel: KernelFacts, says: str) -> N
     ("file", "kernel", "says"),
     [
         (FILE, replace(KERNEL, reference=None), "is not known"),
+        (FILE, replace(KERNEL, options=None, has_modules=False), "/proc/modules is not there"),
         (FOREIGN, replace(KERNEL, sig_enforce=True), "only if the kernel knows the key"),
         (
             replace(FILE, info=info(Signature("PKCS#7"))),

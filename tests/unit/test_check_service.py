@@ -59,7 +59,7 @@ def host(tmp_path: Path) -> LocalHost:
         loaded={"giver": []},
         kallsyms=KALLSYMS,
     )
-    write(host, f"/boot/config-{RELEASE}", "CONFIG_MODULE_SIG=y\n# CONFIG_X is not set\n")
+    write(host, f"/boot/config-{RELEASE}", "CONFIG_MODULES=y\nCONFIG_MODULE_SIG=y\n")
     write(host, "/sys/module/module/parameters/sig_enforce", "N\n")
     write(host, "/sys/kernel/security/lockdown", "[none] integrity confidentiality\n")
     return host
@@ -313,7 +313,10 @@ def test_the_running_kernels_own_configuration_counts_first(host: LocalHost) -> 
     }
     write(host, "/proc/config.gz", gzip.compress(b"CONFIG_MINE=y\n"))
     assert read_build_config(host, RELEASE) == {"MINE": "y"}
-    assert read_build_config(host, RELEASE, running=False) == {"MODULE_SIG": "y"}
+    assert read_build_config(host, RELEASE, running=False) == {
+        "MODULES": "y",
+        "MODULE_SIG": "y",
+    }
     assert read_build_config(host, "other") == {"MINE": "y"}
     assert read_build_config(host, "other", running=False) is None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kmodtui.model.check import KERNEL, Check, Finding, Mark, Verdict
+from kmodtui.model.check import KERNEL, NOT_KNOWN, Check, Finding, Mark, Verdict
 from kmodtui.model.text import counted
 from kmodtui.model.vermagic import Word
 from kmodtui.ui.widgets.line_view import Line, LineView, fit, wrapped
@@ -20,6 +20,11 @@ _SIGNS = {
     Mark.NOTE: ("·", "dim"),
     Mark.REFUSES: ("✗", "bad"),
     Mark.UNKNOWN: ("?", "warn"),
+}
+_GIVERS = {
+    "": "from nobody",
+    KERNEL: "from the kernel itself",
+    NOT_KNOWN: "from the kernel, or from nobody",
 }
 _VERDICT_STYLES = {Verdict.LOADS: "good", Verdict.REFUSED: "bad", Verdict.UNKNOWN: "warn"}
 
@@ -91,8 +96,8 @@ class CheckLines(LineView):
     def _giver(self, giver: str, number: int, check: Check) -> Iterator[Line]:
         taken = check.givers[giver]
         opened = number in self._unfolded
-        title = {"": "from nobody", KERNEL: "from the kernel itself"}.get(giver, f"from {giver}")
-        style = "accent" if giver else "bad"
+        title = _GIVERS.get(giver, f"from {giver}")
+        style = {"": "bad", NOT_KNOWN: "warn"}.get(giver, "accent")
         yield (
             (f" {'▾' if opened else '▸'} ", "dim"),
             (fit(title, 32), style),
