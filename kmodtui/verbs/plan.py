@@ -26,6 +26,11 @@ def run(host: Host, options: argparse.Namespace) -> int:
     parameters = [word for word in options.words if "=" in word]
     if not names:
         raise UsageError("No module is named.", f"Say which: kmodtui plan {options.what} NAME.")
+    if paths := [name for name in names if "/" in name]:
+        raise UsageError(
+            f"{paths[0]} is a file's path: a plan is of modules by name.",
+            f"Whether a file would load tells kmodtui check {paths[0]}.",
+        )
     if parameters and options.what == "unload":
         raise UsageError("Parameters are of no use for an unload.", "Leave them out.")
     plan = read_plan(host, release_of(host, options), options.what, names, parameters)
@@ -66,6 +71,9 @@ def _print(plan: Plan) -> None:
             print(f"{'':{width + 16}}{clean(line)}")
     for name, why in plan.stays.items():
         print(f"  =  {'stays':<8} {clean(name):<{width}}  {clean(why)}")
+    if plan.memory and len(plan.steps) > 1:
+        more = "more" if plan.memory > 0 else "less"
+        print(f"  =  about {human_size(abs(plan.memory))} {more} memory in all")
     for warning in plan.warnings:
         print(f"  !  {clean(warning)}")
     for line in plan.command_lines:

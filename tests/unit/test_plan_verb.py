@@ -90,6 +90,7 @@ def test_an_unload_tells_what_goes_along_and_what_stays(
     out = capsys.readouterr().out
     assert "  =  stays    xor" in out
     assert "about 1.7 MiB" in out
+    assert "less memory in all" in out
     assert out.splitlines()[-1] == "  #  modprobe -r -- btrfs"
 
 
@@ -124,6 +125,7 @@ def test_what_cannot_work_is_told_with_its_remedy(kernel: SimulatedKernel, capsy
         (["unload", "btrfs"], 1, "btrfs is not loaded."),
         (["unload", "virtio"], 1, "compiled into this kernel: it cannot be unloaded."),
         (["load", "a=1"], 2, "No module is named."),
+        (["load", "./x.ko"], 2, "kmodtui check ./x.ko"),
         (["unload", "evdev", "a=1"], 2, "of no use for an unload"),
         (["load", "vfat", "fat", "a=1"], 1, "Parameters are for one module"),
         (["unload", "evdev", "--kernel", "9.9"], 1, "Kernel 9.9 has no folder"),
