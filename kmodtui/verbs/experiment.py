@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from kmodtui.errors import ElevationCancelledError, KmodtuiError, UsageError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.proc_modules import read_modules
+from kmodtui.kernel.system import read_system
 from kmodtui.model.experiment import Report, Stage
 from kmodtui.model.experiment_pages import (
     as_json,
@@ -19,11 +20,15 @@ from kmodtui.model.experiment_pages import (
     plan_page,
     text_of,
 )
+from kmodtui.privileged.elevation import LADDER
+from kmodtui.services.config import config_path, read_config
 from kmodtui.services.experiment import planned
 from kmodtui.services.experiment import run as carry_out
 from kmodtui.services.machine import Machine
-from kmodtui.services.root import DemoRoot, LocalRoot, NoRoot
+from kmodtui.services.root import DemoRoot, LocalRoot, NoRoot, RootAccess
 from kmodtui.verbs.printing import complain, print_json
+
+_CHANGES = "and an experiment changes the kernel"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,17 +60,28 @@ def run(host: Host, options: argparse.Namespace) -> int:
 
 
 def _machine(host: Host, options: argparse.Namespace) -> Machine:
+    """Return the machine with the way to root that the dashboard would have."""
+    config = read_config(config_path(), LADDER)
+    release = getattr(options, "kernel", None) or ""
+    access: RootAccess | None = None
     if options.read_only:
-        refusal = "kmodtui was started with --read-only, and an experiment changes the kernel."
-        return Machine(host, NoRoot(refusal))
-    if hasattr(options, "root"):
-        return Machine(host, NoRoot("This is a captured tree: there is no kernel to try it on."))
-    if getattr(options, "demo", False):
+        access = NoRoot(f"kmodtui was started with --read-only, {_CHANGES}.")
+    elif config.read_only and options.read_only is None:
+        access = NoRoot(
+            f"{config.path} says read_only = true, {_CHANGES}.",
+            "kmodtui --no-read-only experiment NAME goes on all the same.",
+        )
+    elif hasattr(options, "root"):
+        access = NoRoot("This is a captured tree: there is no kernel to try it on.")
+    elif release not in ("", read_system(host).release):
+        access = NoRoot(f"--kernel {release} is not the kernel that runs: it cannot be tried on.")
+    if access is None and getattr(options, "demo", False):
         from kmodtui.demo import open_demo
 
         demo = open_demo(pace=0)
         return Machine(demo.host, DemoRoot(demo))
-    return Machine(host, LocalRoot(options.elevate))
+    way = options.elevate or config.elevate or ""
+    return Machine(host, access or LocalRoot(way, idle_minutes=config.idle_minutes))
 
 
 async def _experiment(machine: Machine, options: argparse.Namespace) -> Report:

@@ -399,6 +399,22 @@ def test_read_only_is_kept(capsys: Output) -> None:
     assert "--read-only" in capsys.readouterr().err
 
 
+def test_a_configuration_that_forbids_root_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "kmodtui").mkdir()
+    (tmp_path / "kmodtui/config.toml").write_text("read_only = true\n")
+    assert run_cli(["--demo", "experiment", "dummy", "--yes"]) == 1
+    assert "read_only = true" in capsys.readouterr().err
+    assert run_cli(["--no-read-only", "--demo", "experiment", "dummy", "--yes"]) == 0
+
+
+def test_another_release_cannot_be_tried_on(capsys: Output) -> None:
+    assert run_cli(["--kernel", "6.1.0-1-amd64", "experiment", "dummy", "--yes"]) == 1
+    assert "not the kernel that runs" in capsys.readouterr().err
+
+
 class _Terminal:
     def __init__(self, line: str) -> None:
         self._line = line
