@@ -13,6 +13,7 @@ from kmodtui.model.explain import Explanation, Kind
 from kmodtui.model.intent import Intent
 from kmodtui.model.plan import Action, Command, Plan, Verb
 from kmodtui.services.actions import perform, requests
+from kmodtui.services.files import digest_of
 from kmodtui.services.machine import Machine
 from kmodtui.services.planning import plan_for
 from kmodtui.services.root import DemoRoot
@@ -159,3 +160,22 @@ async def test_who_holds_is_in_the_explanation_as_well(demo: Demo, machine: Mach
     told = await perform(machine, plan, nullcontext, lambda _: None)
     assert "Found: mount /hi (hello)." in told.cause
     assert "/proc/self/mountinfo: none on /hi type hello" in told.shown
+
+
+async def test_a_file_is_inserted_only_as_it_was_confirmed_and_taken_back(
+    demo: Demo, machine: Machine
+) -> None:
+    content = demo.kernel.folder.read(demo.kernel.index.path_of("dummy") or "")
+    demo.kernel.folder.write("/home/me/dummy.ko", content)
+    intent = Intent(Verb.INSERT, ("/home/me/dummy.ko",), ("numdummies=2",))
+    plan = await plan_for(machine, [intent])
+    digest = await digest_of(machine, "/home/me/dummy.ko")
+    told = await perform(machine, plan, nullcontext, lambda _: None, digest="0" * 64)
+    assert told.title == "The file is not the one that was confirmed"
+    assert "dummy" not in demo.kernel.loaded
+    told = await perform(machine, plan, nullcontext, lambda _: None, digest=digest)
+    assert (told.kind, told.title) == (Kind.DONE, "Inserted dummy")
+    assert demo.kernel.folder.read("/sys/module/dummy/parameters/numdummies") == b"2\n"
+    told = await undo(machine)
+    assert told.title == "Unloaded dummy"
+    assert "dummy" not in demo.kernel.loaded

@@ -90,7 +90,8 @@ class PlanPage:
         # The file below the release's folder: which one it is, not where all of them are.
         file = step.path.partition(f"/{self._release}/")[2] or step.path
         told = step.action in (Action.SET, Action.BLACKLIST, Action.UNBLACKLIST)
-        words = f"{step.reason}  {file if self._roomy or told else ''}".rstrip()
+        shown = told or (self._roomy and step.action.changes)
+        words = f"{step.reason}  {file if shown else ''}".rstrip()
         lines = [self._text(words, "dim")]
         if step.command:
             lines.append(
