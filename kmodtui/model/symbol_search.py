@@ -7,11 +7,13 @@ wanted after every keystroke, the rows only of what is on the screen.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from kmodtui.model.symbol_list import Block, Row, SymbolList
 from kmodtui.model.symbol_query import KERNEL, Facet, Query
+from kmodtui.model.text import clean, decode
 
 FUNCTIONS = b"tTwWiI"
 """Type letters of code. A weak symbol that is an object has a `v`."""
@@ -65,6 +67,14 @@ class Hits(Sequence[int]):
     def row(self, index: int) -> Row:
         """Return a hit's row."""
         return self.symbols.row(self[index])
+
+    def types(self) -> dict[str, int]:
+        """Return how many hits so far there are of each type letter."""
+        counts: Counter[int] = Counter()
+        for place in self._blocks[: len(self._found)]:
+            types = self.symbols.blocks[place].types
+            counts.update(types[row] for row in self._rows_of(place))
+        return {clean(decode(bytes([letter]))): count for letter, count in counts.items()}
 
     def at_or_behind(self, number: int) -> int:
         """Return the index of the first hit that is row `number` or behind it."""

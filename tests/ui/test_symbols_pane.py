@@ -171,6 +171,10 @@ async def test_groups_of_a_search_tell_hits_of_all_and_none_is_open_and_empty(de
         assert stage.pane("symbols").count("vfat_") == int(found[1]) + 2  # and the two captions
         assert not re.search(r"[▸▾] fat ", stage.pane("symbols"))
         assert f"/vfat_ · {found[1]} of 62 symbols" in stage.pane("symbols")
+        # The types are those of the hits.
+        head = next(line for line in stage.part("#change-lines") if "▾ vfat " in line)
+        types = re.findall(r"(?<![+\w])(\d+) [a-z]", head.partition("of 12")[2])
+        assert sum(map(int, types)) == int(found[1])
         await stage.press("enter")
         # From hit to hit, and no further.
         assert "vfat_" in stage.highlighted("#change-lines")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from kmodtui.errors import UnreadableError
 from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.kallsyms import _run_end, is_pseudo_owner, parse_symbols, read_symbols
-from kmodtui.model.symbols import NO_ROWS, SymbolRows, SymbolTable
+from kmodtui.model.symbols import NO_ROWS, SymbolRows, SymbolTable, difference
 from kmodtui.model.text import clean, decode
 
 
@@ -251,3 +252,37 @@ def test_this_machines_own_table_comes_out_as_if_read_row_by_row() -> None:
     table = parse_symbols(data)
     assert_same(table, row_by_row(data))
     assert len(table) == data.count(b"\n")
+
+
+# From what the kernel prints to what has changed
+
+
+def _owned(data: bytes) -> Counter[tuple[str, bytes]]:
+    """Rows without their addresses, by owner; those of pseudo-owners left out."""
+    table = row_by_row(data)
+    return Counter(
+        (owner, line.split(b" ", 1)[-1])
+        for owner, rows in [("", table.core), *table.modules.items()]
+        for line in rows.raw.split(b"\n")[:-1]
+    )
+
+
+@settings(max_examples=250)
+@given(_any, _any)
+def test_the_change_of_two_readings_is_that_of_two_multisets_of_rows(
+    first: bytes, second: bytes
+) -> None:
+    before = parse_symbols(first)
+    after = parse_symbols(second, before)
+    delta = difference(before, after)
+    for side, expected in (
+        ("gained", _owned(second) - _owned(first)),
+        ("lost", _owned(first) - _owned(second)),
+    ):
+        found = Counter(
+            (owner.owner, line.split(b" ", 1)[-1])
+            for owner in delta.owners
+            for line in getattr(owner, side).raw.split(b"\n")[:-1]
+        )
+        assert found == expected
+        assert getattr(delta, side) == sum(expected.values())

@@ -14,6 +14,7 @@ from kmodtui.ui.screens.help import HelpScreen
 from kmodtui.ui.screens.legend import LegendScreen
 from kmodtui.ui.screens.linkage import LinkageScreen
 from kmodtui.ui.screens.load import LoadDialog
+from kmodtui.ui.screens.symbol import SymbolDialog
 from kmodtui.ui.widgets.symbols_pane import SymbolsPane
 from kmodtui.ui.widgets.tree_pane import TreePane
 
@@ -42,6 +43,13 @@ class Looking(Screen[None]):
         for screen in self.app.screen_stack:
             if isinstance(screen, BrowserScreen):
                 screen.show_symbols(message.table)
+
+    def on_symbols_pane_symbol_opened(self, message: SymbolsPane.SymbolOpened) -> None:
+        """Show everything about a symbol of the selected module."""
+        hiding = read_hiding(self.machine.host)
+        self.app.push_screen(
+            SymbolDialog(self.machine, message.symbols, message.number, hiding)
+        )
 
     def action_addresses(self) -> None:
         """Read the addresses of symbols through the helper, if the person agrees."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -37,6 +38,7 @@ class Group:
         searched: whether something is searched for.
         opened: whether its symbols are shown.
         shown: the symbols in their order; empty while it is folded.
+        found_types: how many hits there are of each type letter; None where all are shown.
     """
 
     owner: str
@@ -47,6 +49,7 @@ class Group:
     searched: bool = False
     opened: bool = False
     shown: tuple[Shown, ...] = field(default=(), repr=False)
+    found_types: Mapping[str, int] | None = None
     symbols: SymbolList = field(default_factory=lambda: SymbolList([]), repr=False)
 
     @classmethod
@@ -81,8 +84,8 @@ class Group:
 
     @cached_property
     def types(self) -> list[str]:
-        """Counts of each type in words."""
-        return counted_types(self.rows.types)
+        """Counts of each type in words: of the hits, where something is searched for."""
+        return counted_types(self.rows.types if self.found_types is None else self.found_types)
 
     def with_addresses(self, table: SymbolTable) -> Group:
         """Return the group with the addresses of another reading, if it has the same symbols."""
@@ -120,7 +123,14 @@ class Group:
         if opened:
             shown = ordered(self.symbols, hits, self.rows if self.whole else NO_ROWS, order)
         found = len(hits) if searched else len(self.rows)
-        return replace(self, hits=found, searched=searched, opened=opened, shown=shown)
+        return replace(
+            self,
+            hits=found,
+            searched=searched,
+            opened=opened,
+            shown=shown,
+            found_types=hits.types() if searched else None,
+        )
 
     @property
     def sizes_known(self) -> bool:

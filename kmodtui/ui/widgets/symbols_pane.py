@@ -13,6 +13,7 @@ from textual.widgets import ContentSwitcher
 
 from kmodtui.model.history import Change
 from kmodtui.model.symbol_address import Hiding
+from kmodtui.model.symbol_list import SymbolList
 from kmodtui.model.symbol_order import Order
 from kmodtui.model.symbol_query import Facet
 from kmodtui.model.symbols import NO_ROWS, SymbolTable
@@ -20,6 +21,7 @@ from kmodtui.model.text import counted
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.change_view import ChangeLines
+from kmodtui.ui.widgets.line_view import LineView
 from kmodtui.ui.widgets.symbol_browser import SymbolBrowser
 
 
@@ -34,6 +36,19 @@ class SymbolsPane(Vertical):
         def __init__(self, table: SymbolTable) -> None:
             super().__init__()
             self.table = table
+
+    class SymbolOpened(Message):
+        """A symbol of the selected module was opened.
+
+        Attributes:
+            symbols: those of the module.
+            number: which of them.
+        """
+
+        def __init__(self, symbols: SymbolList, number: int) -> None:
+            super().__init__()
+            self.symbols = symbols
+            self.number = number
 
     def __init__(self) -> None:
         super().__init__(id="symbols", classes="pane")
@@ -180,6 +195,12 @@ class SymbolsPane(Vertical):
     @property
     def _hidden(self) -> bool:
         return self.table is not None and self.table.addresses_hidden
+
+    def on_line_view_opened(self, event: LineView.Opened) -> None:
+        """Ask for everything about a symbol; a group of the change folds by itself."""
+        number = self._browser.number_at(self._browser.cursor)
+        if event.view is self._browser and number is not None:
+            self.post_message(self.SymbolOpened(self._browser.symbols, number))
 
     def on_symbol_browser_counted(self) -> None:
         """Tell the number of hits."""
