@@ -10,7 +10,7 @@ import asyncio
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -39,14 +39,14 @@ from kmodtui.model.linkage import (
     kernel_exports,
 )
 from kmodtui.model.modules import ModuleTable
-from kmodtui.model.symbols import SymbolTable
+from kmodtui.model.symbols import NO_ROWS, SymbolRows, SymbolTable
 from kmodtui.model.text import clean
 
 if TYPE_CHECKING:
     # A verb has no use for what a machine needs beside files: ways to root.
     from kmodtui.services.machine import Machine
 
-KEPT = 24
+KEPT = 8
 """Module files whose symbols are kept: each takes up to half a megabyte."""
 
 
@@ -95,7 +95,7 @@ class Linkage:
         self._files: OrderedDict[str, ModuleSymbols] = OrderedDict()
         self._imports: dict[str, frozenset[str]] = {}
         self._table = ModuleTable()
-        self._symbols = SymbolTable()
+        self._rows: Mapping[str, SymbolRows] = {}
         self._kernel = KernelExports()
 
     def knows(self, module: str) -> bool:
@@ -113,8 +113,7 @@ class Linkage:
             problems = list(self._doubts(module, loaded=loaded))
             takes: tuple[Taken, ...] = ()
             try:
-                wanted = self._read(module).imports
-                takes = tuple(map(self._taken, wanted))
+                takes = self._taken(self._read(module).imports)
             except KmodtuiError as error:
                 problems.append(f"What it takes cannot be told: {error}")
             exports = self._exports(module)
@@ -163,7 +162,9 @@ class Linkage:
         with self._lock:
             table = self._look()
             problems = list(self._doubts(module, loaded=module in table.by_name)) if module else []
-            export = self._export(module, name) if module else self._kernel.find(name)
+            export = self._kernel.find(name)
+            if module:
+                export = next((e for e in self._exports(module) if e.name == name), None)
             places: tuple[Place, ...] = ()
             if module:
                 try:
@@ -188,7 +189,7 @@ class Linkage:
         """Return who gives each symbol, in the same order."""
         with self._lock:
             self._look()
-            return tuple(map(self._taken, wanted))
+            return self._taken(wanted)
 
     def owners(self, names: Collection[str]) -> dict[str, str]:
         """Return by symbol who exports it now: a loaded module, or empty for the kernel itself."""
@@ -210,34 +211,41 @@ class Linkage:
         try:
             return self._read(module).exports
         except KmodtuiError:
-            return exports_in_kallsyms(self._symbols.of(module))
+            return exports_in_kallsyms(self._rows.get(module, NO_ROWS))
 
-    def _taken(self, wanted: Import) -> Taken:
+    def _taken(self, wanted: Iterable[Import]) -> tuple[Taken, ...]:
+        found = [(each, *self._giver(each.name)) for each in wanted]
+        # Each giver's file once: symbols in the order of their names come from all in turn.
+        modules = {module for _, _, module in found if module}
+        exports = {module: {e.name: e for e in self._exports(module)} for module in modules}
+        return tuple(
+            Taken(
+                each,
+                giver,
+                module,
+                exports[module].get(each.name) if module else self._kernel.find(each.name),
+            )
+            for each, giver, module in found
+        )
+
+    def _giver(self, name: str) -> tuple[Giver, str]:
         """Return who gives a symbol: a module that is loaded before one that is not."""
-        name = wanted.name
-        if (export := self._kernel.find(name)) is not None:
-            return Taken(wanted, Giver.KERNEL, export=export)
+        if self._kernel.find(name) is not None:
+            return Giver.KERNEL, ""
         modules = self.index.resolve(f"symbol:{name}") if self.index else ()
         loaded = next((module for module in modules if module in self._table.by_name), "")
         module = loaded or next(iter(modules), "") or self._loaded_giver(name)
         if module:
-            return Taken(wanted, Giver.MODULE, module, self._export(module, name))
+            return Giver.MODULE, module
         if name in self._kernel.names:
-            return Taken(wanted, Giver.KERNEL)
-        return Taken(wanted, Giver.NOBODY if self._kernel.complete else Giver.UNKNOWN)
+            return Giver.KERNEL, ""
+        return (Giver.NOBODY if self._kernel.complete else Giver.UNKNOWN), ""
 
     def _loaded_giver(self, name: str) -> str:
         """Return the loaded module that exports a symbol and is in no index; empty if none does."""
         row = b" __ksymtab_%b\t[" % name.encode()
-        owners = self._symbols.modules.items()
+        owners = self._rows.items()
         return next((module for module, rows in owners if row in rows.raw), "")
-
-    def _export(self, module: str, name: str) -> Export | None:
-        try:
-            return self._read(module).exported.get(name)
-        except KmodtuiError:
-            rows = self._symbols.of(module)
-            return next((e for e in exports_in_kallsyms(rows) if e.name == name), None)
 
     def _possible_users(self, module: str) -> tuple[str, ...]:
         """Return the loaded modules that can use a symbol of a module, sorted; "" is the kernel.
@@ -265,13 +273,15 @@ class Linkage:
             table = read_modules(self._host)
         except KmodtuiError:
             table = ModuleTable()
-        if table.raw != self._table.raw or not len(self._symbols):
+        if table.raw != self._table.raw or not self._kernel.names:
             try:
-                self._symbols = read_symbols(self._host, self._symbols)
+                symbols = read_symbols(self._host)
             except KmodtuiError:
-                self._symbols = SymbolTable()
+                symbols = SymbolTable()
+            # The kernel's own rows are most of it, and do not change: they are not kept.
+            self._rows = symbols.modules
             if not self._kernel.names:
-                self._kernel = kernel_exports(self._symbols.core)
+                self._kernel = kernel_exports(symbols.core)
         self._table = table
         return table
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -191,6 +193,38 @@ def test_few_files_are_kept_however_many_are_asked_for(tmp_path: Path) -> None:
     for name in names:
         linkage.of(name)
     assert len(linkage._files) == KEPT
+
+
+class CountingHost(LocalHost):
+    """A system that counts how often each file is opened."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.opened: Counter[str] = Counter()
+
+    def open(self, path: str) -> BinaryIO:
+        self.opened[path] += 1
+        return super().open(path)
+
+
+def test_each_file_is_read_once_however_many_give_symbols_in_turn(tmp_path: Path) -> None:
+    names = [f"giver{number}" for number in range(KEPT * 2)]
+    given = {f"{letter}_{name}": name for letter in "abc" for name in names}
+    modules = {
+        name: make_module(
+            modinfo(name), exports={s: "__ksymtab" for s, owner in given.items() if owner == name}
+        )
+        for name in names
+    }
+    modules["taker"] = make_module(modinfo("taker"), imports=list(given))
+    tiny_system(tmp_path, modules, depends={"taker": names}, symbols=given)
+    host = CountingHost(tmp_path)
+    found = look(host).of("taker")
+    assert {taken.wanted.name: taken.module for taken in found.takes} == given
+    assert all(taken.export for taken in found.takes)
+    files = {path: times for path, times in host.opened.items() if path.endswith(".ko")}
+    assert set(files.values()) == {1}
+    assert len(files) == len(modules)
 
 
 @pytest.mark.parametrize("first_is_ahead", [True, False])
