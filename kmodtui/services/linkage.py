@@ -112,11 +112,11 @@ class Linkage:
             loaded = module in table.by_name
             problems = list(self._doubts(module, loaded=loaded))
             takes: tuple[Taken, ...] = ()
+            exports = self._exports(module)
             try:
                 takes = self._taken(self._read(module).imports)
             except KmodtuiError as error:
                 problems.append(f"What it takes cannot be told: {error}")
-            exports = self._exports(module)
             users: dict[str, list[str]] = {}
             if loaded:
                 for user in self._possible_users(module):
