@@ -8,6 +8,7 @@ from kmodtui.errors import NoModuleSupportError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.kallsyms import read_symbols
 from kmodtui.kernel.proc_modules import read_modules
+from kmodtui.kernel.sysfs import initsize
 from kmodtui.model.modules import ModuleTable
 from kmodtui.model.symbols import SymbolTable
 
@@ -15,6 +16,7 @@ PATIENCE = 3.0
 """Seconds after which a module that is still Loading or Unloading is taken to hang."""
 
 _STEP = 0.03
+_NEWEST = 12  # modules at the top of the list, of which one may have just come
 
 
 def read_both(host: Host) -> tuple[ModuleTable, SymbolTable]:
@@ -31,10 +33,12 @@ def read_both(host: Host) -> tuple[ModuleTable, SymbolTable]:
         before = _modules(host)
         symbols = read_symbols(host)
         table = _modules(host)
+        # A module is Live a moment before its table is trimmed to what stays of it.
+        trimmed = not any(initsize(host, module.name) for module in table.modules[:_NEWEST])
         same = [(m.name, m.state, m.size) for m in before] == [
             (m.name, m.state, m.size) for m in table
         ]
-        if (same and table.settled) or time.monotonic() > limit:
+        if (same and trimmed and table.settled) or time.monotonic() > limit:
             return table, symbols.without(frozenset(table.by_name) - table.live)
         time.sleep(_STEP)
 

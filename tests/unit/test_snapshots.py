@@ -16,12 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kmodtui.cli import run
+from kmodtui.demo.moments import Point
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.errors import KmodtuiError, SnapshotError, UnreadableError
 from kmodtui.kernel.kallsyms import read_symbols
 from kmodtui.model.snapshot import Origin, Snapshot, compare, head_line
 from kmodtui.model.symbols import difference
-from kmodtui.services import snapshots
+from kmodtui.services import reading, snapshots
 from kmodtui.services.snapshots import default_path, load, save, take
 from tests.support.simulated import make_simulated
 
@@ -114,6 +115,22 @@ def test_a_module_that_is_loading_is_waited_for(kernel: SimulatedKernel) -> None
     taken = take(kernel.host)
     assert {"vfat", "fat"} <= {module.name for module in taken.modules}
     assert len(taken.symbols.of("fat")) == 50
+
+
+def test_a_module_that_is_live_and_not_trimmed_yet_is_waited_for(
+    kernel: SimulatedKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = kernel.modprobe.load("dummy")
+    while next(steps).point is not Point.LIVE:
+        pass
+    rows = read_symbols(kernel.host).of("dummy")
+
+    def trim(_: float) -> None:
+        for _moment in steps:
+            pass
+
+    monkeypatch.setattr(reading.time, "sleep", trim)
+    assert len(take(kernel.host).symbols.of("dummy")) == 20 < len(rows)
 
 
 def test_a_kernel_without_modules_has_symbols_all_the_same(
