@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno as e
+
 from kmodtui.model.explanation import LOADS, Case, Explanation
 from kmodtui.model.text import clean
 
@@ -60,6 +62,8 @@ def by_code(case: Case) -> Explanation | None:
         case "unknown-module":
             return _unknown_module(case)
         case code if code in _TOLD:
+            if code == "no-modules" and answer.errno == e.EPERM:
+                code = "untrusted"  # they are there, and whoever can write there is not root
             title, remedy = _TOLD[code]
             return Explanation(title, answer.message or "The helper gave no reason.", remedy=remedy)
         case "timeout":
