@@ -21,7 +21,7 @@ from kmodtui.model.catalog_entry import Catalog
 from kmodtui.services.catalog import ReadingStoppedError, names_of, read_catalog
 from kmodtui.services.catalog_cache import CatalogCache, user_cache
 
-WORK = 0.004
+WORK = 0.002
 """Seconds of reading until it rests."""
 
 REST = 0.001

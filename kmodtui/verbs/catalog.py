@@ -16,7 +16,7 @@ from kmodtui.model.text import clean
 from kmodtui.services.catalog import read_catalog
 from kmodtui.services.catalog_cache import user_cache
 from kmodtui.services.picking import Answer, Kind, answer_device, answer_modules, kind_of
-from kmodtui.verbs.printing import add_json, complain, print_json, release_of
+from kmodtui.verbs.printing import add_json, print_json, release_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +41,11 @@ def run(host: Host, options: argparse.Namespace) -> int:
     release = release_of(host, options)
     catalog = read_catalog(host, release, user_cache())
     # What is loaded belongs to the kernel that runs.
-    loaded = _loaded(host) if read_system(host).release in (None, release) else frozenset()
+    loaded = (
+        _loaded(host, asked=options.loaded)
+        if read_system(host).release in (None, release)
+        else frozenset()
+    )
     text = " ".join(options.words)
     answer = _answer(host, catalog, text) if text else Answer(entries=catalog.entries)
     found = [entry for entry in answer.entries if _wanted(entry, loaded, options)]
@@ -62,11 +66,13 @@ def _answer(host: Host, catalog: Catalog, text: str) -> Answer:
     return answer_modules(haystack, index, text)
 
 
-def _loaded(host: Host) -> frozenset[str]:
+def _loaded(host: Host, *, asked: bool) -> frozenset[str]:
+    """Return what is loaded; nothing where the kernel does not show it, unless it was asked for."""
     try:
         return frozenset(read_modules(host).by_name)
-    except KmodtuiError as error:
-        complain(error)
+    except KmodtuiError:
+        if asked:
+            raise
         return frozenset()
 
 

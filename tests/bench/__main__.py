@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.bench.catalog import catalog_search, key_while_reading, warm_catalog
 from tests.bench.interleaved import Amount, Comparison
 from tests.bench.large_tables import large_tables
 from tests.bench.machine import unpack_machine
@@ -27,6 +28,9 @@ MEASUREMENTS = (
     large_tables,
     all_plans,
     alias_lookup,
+    warm_catalog,
+    catalog_search,
+    key_while_reading,
 )
 
 
