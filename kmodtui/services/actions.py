@@ -63,6 +63,9 @@ async def perform(
         channel = await machine.channel(foreground)
         for request in requests(plan):
             result = await _ask(channel, plan, request, on_log, digest)
+            if answered and result.code is ResultCode.ALREADY_LOADED:
+                # It came along with one before, which is what was wanted of it.
+                result = replace(result, ok=True, code=ResultCode.DONE)
             judged = await asyncio.to_thread(_judged, machine, request, result)
             answered.append((request, judged))
             log.info("%s, exit %s, errno %s", judged.code, judged.exit, judged.errno)

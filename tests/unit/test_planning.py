@@ -179,3 +179,19 @@ async def test_a_file_is_inserted_only_as_it_was_confirmed_and_taken_back(
     told = await undo(machine)
     assert told.title == "Unloaded dummy"
     assert "dummy" not in demo.kernel.loaded
+
+
+async def test_one_of_several_that_came_along_meanwhile_is_no_failure(
+    demo: Demo, machine: Machine
+) -> None:
+    plan = await plan_for(machine, [Intent(Verb.LOAD, ("tun", "vfat"))])
+    steps = demo.kernel.modprobe.load
+
+    def both(name: str, parameters: object = ()) -> object:
+        if name == "tun":
+            demo.kernel.load("vfat")
+        return steps(name, ())
+
+    demo.kernel.modprobe.load = both  # type: ignore[method-assign,assignment]
+    told = await perform(machine, plan, nullcontext, lambda _: None)
+    assert (told.kind, told.title) == (Kind.DONE, "Loaded tun, vfat")
