@@ -448,6 +448,9 @@ COMMANDS: tuple[Command, ...] = (
         footer=True,
     ),
     Command(
+        "compare.open", ("o",), "open", "Open", "Open a snapshot of another folder", footer=True
+    ),
+    Command(
         "compare.filter", ("slash",), "filter", "Search", "Search in the symbols", footer=True
     ),
     Command("compare.switch", ("tab", "l", "right"), "switch", "Other pane", "Go to what differs"),

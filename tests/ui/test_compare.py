@@ -131,3 +131,24 @@ async def test_where_nothing_differs_that_is_said(
         await comparison(stage)
         await stage.press("enter")
         await stage.until("Modules, symbols, command line and taint are the same.")
+
+
+async def test_a_snapshot_that_lies_elsewhere_is_opened_by_its_path(
+    demo: Demo, kernel: SimulatedKernel, here: Path, tmp_path: Path
+) -> None:
+    saved(kernel, tmp_path / "else.where", 1_000)
+    kernel.load("tun")
+    async with opened(demo) as stage:
+        await comparison(stage)
+        await stage.press("o")
+        await stage.until("Open a snapshot")
+        await stage.type("nowhere")
+        await stage.press("enter")
+        await stage.until("There is no file nowhere.")
+        await stage.press(*["backspace"] * 7)
+        await stage.type(f"{tmp_path}/else.where")
+        await stage.press("enter")
+        await stage.until("10 modules, 1.3 MiB")
+        await stage.press("enter")
+        await stage.until("else.where → now")
+        assert "+35 symbols in 1 module" in words(stage)

@@ -24,6 +24,7 @@ from kmodtui.services.snapshots import SUFFIX, load, take
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.desk import desk
 from kmodtui.ui.screens.list_and_change import ListAndChange
+from kmodtui.ui.screens.path_dialog import PathDialog
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.event_lines import clock
 from kmodtui.ui.widgets.file_lines import Choice, FileLines
@@ -35,7 +36,7 @@ READING_PAUSE = 0.05
 
 NONE_YET = (
     "There is no snapshot in this folder. Ctrl+s on the dashboard saves one here; "
-    "kmodtui snapshot -o FILE saves one anywhere, and kmodtui diff compares any two."
+    "o opens one that lies elsewhere."
 )
 
 
@@ -132,6 +133,20 @@ class CompareScreen(ListAndChange):
     def action_mark(self) -> None:
         """Mark the file under the cursor, or take its mark away."""
         self._files.toggle_mark()
+
+    def action_open(self) -> None:
+        """Ask for a snapshot that lies elsewhere."""
+        self.app.push_screen(PathDialog("Open a snapshot", self._folder), self._add)
+
+    def _add(self, path: Path | None) -> None:
+        if path is None:
+            return
+        status = path.stat()
+        choice = Choice(path, status.st_mtime, status.st_size)
+        if choice not in self._files.choices:
+            self._files.show([*self._files.choices, choice])
+        self._files.move_cursor(self._files.choices.index(choice))
+        self.follow()
 
     def action_compare(self) -> None:
         """Compare two marks, a mark and the file under the cursor, or that file and now."""
