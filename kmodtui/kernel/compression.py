@@ -23,6 +23,12 @@ MAX_SIZE = 512 * 1024 * 1024
 
 REINSTALL = "Install the package that it belongs to again."
 
+_BELIEVABLE_RATIO = 100
+"""Times its packed size that a file may unpack to: modules have 3 to 10."""
+
+_BELIEVABLE_SIZE = 32 * 1024 * 1024
+"""Bytes that any file may unpack to, however small it is packed."""
+
 _MAX_MEMORY = 256 * 1024 * 1024
 _GZIP = b"\x1f\x8b\x08"
 _XZ = b"\xfd7zXZ\x00"
@@ -110,6 +116,8 @@ def unreadable(path: str, error: OSError) -> UnreadableError:
 
 
 def _unpacked(path: str, start: bytes, file: BinaryIO, size_packed: int, limit: int) -> bytes:
+    # Unpacking takes twice the memory of what comes out, so a bomb ends early.
+    limit = min(limit, max(_BELIEVABLE_SIZE, size_packed * _BELIEVABLE_RATIO))
     # An unbuffered file takes memory for all that is asked for, however short it is.
     # Nothing that unpacks to `limit` bytes is much longer than that when packed.
     packed = start + (file.read(min(limit, size_packed) + 1) or b"")
@@ -129,7 +137,8 @@ def _unpacked(path: str, start: bytes, file: BinaryIO, size_packed: int, limit: 
         size += len(piece)
         if size > limit:
             raise TooLargeFileError(
-                f"{clean(path)} unpacks to more than {human_size(limit)}, which no module does.",
+                f"{clean(path)} has {human_size(size_packed)} and unpacks to more than "
+                f"{human_size(limit)}, which no module does.",
                 "Do not load it: files like this are made to fill the memory.",
             )
         if not decompressor.eof:

@@ -81,7 +81,7 @@ def _switches(kernel: KernelFacts) -> Iterator[Finding]:
 def _packing(file: FileFacts, kernel: KernelFacts) -> Iterator[Finding]:
     if file.not_read:
         yield Finding("file", Mark.UNKNOWN, file.not_read)
-    if not file.packing:
+    if file.not_read or not file.packing:
         return
     if file.packing in kernel.packings:
         told = f"It is packed with {file.packing}, as this system's own modules are."

@@ -210,6 +210,17 @@ def test_a_bomb_is_refused_before_it_fills_the_memory(host: LocalHost, extension
         open_unpacked(host, path, limit=1024 * 1024)
 
 
+@pytest.mark.parametrize("extension", [".ko.gz", ".ko.xz", ".ko.zst"])
+def test_a_small_file_may_not_become_a_large_one(host: LocalHost, extension: str) -> None:
+    path = write(host, PACKERS[extension](bytes(40_000_000)), f"bomb{extension}")
+    with pytest.raises(ModuleFileError, match=r"unpacks to more than 32\.0 MiB"):
+        open_unpacked(host, path)
+    random = os.urandom(2_000_000)
+    path = write(host, PACKERS[extension](random + bytes(40_000_000)), f"large{extension}")
+    with open_unpacked(host, path) as file:
+        assert len(file.read()) == 42_000_000
+
+
 def test_many_small_streams_are_a_bomb_too(host: LocalHost) -> None:
     path = write(host, gzip.compress(bytes(300_000)) * 4)
     with pytest.raises(ModuleFileError, match="unpacks to more than"):
