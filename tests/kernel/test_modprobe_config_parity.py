@@ -161,7 +161,6 @@ CASES: dict[str, dict[str, str]] = {
         "etc/modprobe.d/a": "blacklist a\n",
         "etc/modprobe.d/.hidden.conf": "blacklist b\n",
         "etc/modprobe.d/c.conf~": "blacklist c\n",
-        "etc/modprobe.d/d.alias": "blacklist d\n",
         "etc/modprobe.d/e.conf.dpkg-old": "blacklist e\n",
         "etc/modprobe.d/folder.conf/f.conf": "blacklist f\n",
     },
@@ -176,6 +175,16 @@ def test_each_kind_of_file_is_read_as_modprobe_reads_it(tmp_path: Path, name: st
 def test_the_first_folder_counts(tmp_path: Path) -> None:
     config = check(tmp_path, CASES["a folder before another"])
     assert [rule.name for rule in config.of(RuleKind.BLACKLIST)] == ["from_etc"]
+
+
+def test_files_of_old_names_are_read_as_long_as_kmod_reads_them(tmp_path: Path) -> None:
+    """Up to version 32; which one a system has cannot be read in its files, so it is told."""
+    config = config_of(tmp_path, {"etc/modprobe.d/d.alias": "blacklist d\n"})
+    assert config.blacklisted("d")
+    assert [problem.source for problem in config.problems] == ["/etc/modprobe.d/d.alias"]
+    version = subprocess.run(["modprobe", "--version"], capture_output=True, check=True).stdout
+    said, _ = shown(tmp_path)
+    assert ("blacklist d" in said) == (int(version.split()[2].split(b".")[0]) < 33)
 
 
 def test_the_boot_line_is_read_as_modprobe_reads_it(tmp_path: Path) -> None:
