@@ -9,7 +9,7 @@ from functools import cached_property
 
 from kmodtui.model.category import category, is_external
 from kmodtui.model.module_info import ModuleInfo, Parameter
-from kmodtui.model.text import clean
+from kmodtui.model.text import clean, decode
 
 
 class Standing(StrEnum):
@@ -96,7 +96,9 @@ def described(
     for field in info.fields:
         key = field.raw_key
         if key in _TOLD:
-            fields.setdefault(_TOLD[key], []).append(field.value)
+            # Line ends and rows of blanks in a description mean nothing.
+            value = clean(" ".join(decode(field.raw).split()))
+            fields.setdefault(_TOLD[key], []).append(value)
         elif key in (b"parm", b"parmtype"):
             with_parameters = True
     return CatalogEntry(

@@ -78,7 +78,14 @@ class Haystack:
                 index: max(rank, also[index]) for index, rank in found.items() if index in also
             }
         names = self._names
-        ordered = sorted(found, key=lambda index: (found[index], len(names[index]), names[index]))
+        # xt_DSCP and xt_dscp are two modules: of these the one that was typed comes first.
+        typed = query.strip().replace("-", "_")
+
+        def place(index: int) -> tuple[Rank, bool, int, str]:
+            other = self.entries[index].name != typed
+            return found[index], other, len(names[index]), names[index]
+
+        ordered = sorted(found, key=place)
         return [Hit(index, found[index]) for index in ordered]
 
     def near(self, text: str, most: int = 3) -> tuple[str, ...]:

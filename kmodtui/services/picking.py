@@ -95,7 +95,7 @@ def answer_modules(haystack: Haystack, index: ModuleIndex | None, text: str) -> 
         if meant:
             rest = [entry for entry in entries if entry not in meant]
             who = "1 module" if len(meant) == 1 else f"{len(meant)} modules, in this order"
-            words = f"{clean(text)} is an alias of {who}"
+            words = f"This is an alias of {who}"
             return Answer(text, (*meant, *rest), Rank.ALIAS, words=words)
     near = haystack.near(query) if not entries else ()
     return Answer(text, tuple(entries), rank, near=near)

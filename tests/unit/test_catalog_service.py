@@ -43,7 +43,7 @@ def host(tmp_path: Path) -> CountingHost:
         host,
         "kernel/fs/btrfs/btrfs.ko",
         b"license=GPL",
-        b"description=Btrfs \x1b[31m[red]",
+        b"description=Btrfs  \x1b[31m[red]\n",
         b"alias=fs-btrfs",
         b"intree=Y",
         b"version=7",

@@ -61,6 +61,13 @@ def test_dashes_and_capitals_make_no_difference(query: str) -> None:
     assert hay.search(query)[0].rank is Rank.NAME
 
 
+def test_two_names_that_differ_in_capitals_alone_are_told_apart() -> None:
+    hay = haystack("xt_DSCP", "xt_dscp", "xt_dscp_more")
+    assert found(hay, "xt_dscp")[0] == "xt_dscp"
+    assert found(hay, "xt-DSCP")[0] == "xt_DSCP"
+    assert set(found(hay, "xt_Dscp")[:2]) == {"xt_DSCP", "xt_dscp"}
+
+
 def test_all_words_of_a_query_have_to_fit_wherever_they_do() -> None:
     hay = haystack(
         "wireless_core",

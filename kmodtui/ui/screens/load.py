@@ -51,7 +51,7 @@ CARD_PAUSE = 0.05
 LOW = 30
 """Lines below which the card tells less."""
 
-_BAR = 20  # cells of the progress bar
+_BAR = 12  # cells of the progress bar
 _KEYS = {
     "enter": "take",
     "down": "move(1)",
@@ -266,7 +266,7 @@ class LoadDialog(Taking):
         if total > files:
             parts.append(f"{builtin:,} of {total - files:,} built in")
         if self._answer.words:
-            parts.insert(0, self._answer.words)
+            parts = [self._answer.words]
         elif self._answer.near:
             parts = [nothing_fits(self._answer)]
         if self._state.reading:
@@ -373,4 +373,4 @@ class LoadDialog(Taking):
 def _progress(done: int, total: int) -> str:
     share = min(1.0, done / total) if total else 0.0
     full = round(share * _BAR)
-    return f"reading descriptions {'━' * full}{'╌' * (_BAR - full)} {share:4.0%}"
+    return f"reading {'━' * full}{'╌' * (_BAR - full)} {share:4.0%}"

@@ -20,6 +20,7 @@ from kmodtui.ui.widgets.line_view import Line, LineView, Part, fit
 STANDING_STYLES = {Standing.LOADED: "good", Standing.AVAILABLE: "dim", Standing.BUILTIN: "info"}
 
 _STANDING = 11  # cells of `available`, and two behind it
+_WORTH_READING = 14  # cells below which the name of a file would be cut to nothing
 _KIND = 23  # cells of the longest category, and two behind it
 
 
@@ -232,7 +233,7 @@ def _name_parts(entry: CatalogEntry, query: str, width: int) -> Line:
         parts.append((name[place:end], "accent" if mark else "strong"))
         place = end
     rest = width - cell_len(name[:place])
-    if entry.other_name and rest > 8:
+    if entry.other_name and rest >= _WORTH_READING:
         parts.append((fit(f"  {entry.other_name}", rest - 1) + " ", "dim"))
     else:
         parts.append((name[place:], ""))
