@@ -8,10 +8,11 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import events
 from textual.app import App, SuspendNotSupported
+from textual.screen import Screen
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.proc_modules import has_module_support
@@ -85,6 +86,15 @@ class KmodtuiApp(App[str]):
         except SuspendNotSupported:
             # Under a test driver there is no terminal to give.
             yield
+
+    @property
+    def _background_screens(self) -> list[Screen[Any]]:
+        """The screens that are seen through the one on top; Textual draws them with it.
+
+        It counts the next one below even if nothing can be seen of it, and so paints a
+        screen anew whenever something changes on the one that it covers.
+        """
+        return [] if self.screen.styles.background.a == 1 else super()._background_screens
 
     # Keys
 

@@ -376,6 +376,7 @@ COMMANDS: tuple[Command, ...] = (
         "Clear what is searched for, or close the browser",
         footer=True,
     ),
+    Command("browser.help", ("f1",), "help", "Help", "Show every key"),
     Command("browser.close", ("q",), "close", "Close", "In the list: close the browser"),
     Command(
         "modules.mark",

@@ -35,7 +35,7 @@ async def test_it_shows_every_symbol_in_the_kernels_order(
     async with opened(demo, size=size) as stage:
         await in_browser(stage)
         every = [row.split()[2] for row in rows(kernel)]
-        assert f"{len(every):,} symbols" in stage.text
+        await stage.until(f"{len(every):,} symbols")
         shown = names(stage)
         assert shown == every[: len(shown)]
         assert len(shown) > 10
@@ -50,7 +50,7 @@ async def test_what_is_typed_is_found_and_letters_are_no_commands(
         stage.send("B", *"ext4_alloc")
         await stage.until(lambda: names(stage) and all("ext4_alloc" in n for n in names(stage)))
         hits = sum("ext4_alloc" in row.split()[2] for row in rows(kernel))
-        assert f"{hits:,} of {len(rows(kernel)):,} symbols" in stage.text
+        await stage.until(f"{hits:,} of {len(rows(kernel)):,} symbols")
         await stage.press("escape")
         await stage.until(f" {len(rows(kernel)):,} symbols")
         await stage.press("escape")
@@ -193,3 +193,31 @@ async def test_without_a_table_it_says_what_it_waits_for_and_then_shows_it(
         await stage.press("escape", "escape")
         await stage.until("no loadable modules")
         assert re.search("405 symbols", stage.text)
+
+
+async def test_an_idle_browser_writes_nothing(demo: Demo, kernel: SimulatedKernel) -> None:
+    async with opened(demo, interval=0.02) as stage:
+        await in_browser(stage)
+        await stage.type("alloc")
+        await stage.until("find: alloc")
+        await stage.calm(0.5)
+        written = stage.terminal.written
+        kernel.hold("ext4", 1)
+        await stage.calm(0.3)
+        assert stage.terminal.written == written
+
+
+async def test_brackets_that_are_typed_are_text(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await in_browser(stage)
+        await stage.type("[/x]")
+        await stage.until("No symbol here is found by “[/x]”")
+
+
+async def test_f1_shows_the_keys_and_comes_back(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await in_browser(stage)
+        await stage.press("f1")
+        await stage.until("kmodtui: keys and letters")
+        await stage.press("escape")
+        await stage.until(lambda: isinstance(stage.screen, BrowserScreen))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
@@ -277,6 +278,8 @@ def test_every_query_finds_what_a_look_at_every_row_finds(
         hits.advance()
         seen = [*seen, *(hits[index] for index in range(len(seen), len(hits)))]
     assert seen == list(hits) == plainly(symbols, text, facet)
+    rows = [symbols.row(number).symbol for number in seen]
+    assert hits.types() == Counter(row.type for row in rows if row)
     for number in range(len(symbols) + 1):
         assert hits.at_or_behind(number) == sum(hit < number for hit in seen)
 

@@ -20,6 +20,7 @@ from kmodtui.model.text import counted
 from kmodtui.services.machine import Machine
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.screens.addresses import with_addresses
+from kmodtui.ui.screens.help import HelpScreen
 from kmodtui.ui.screens.legend import LegendScreen
 from kmodtui.ui.screens.symbol import SymbolDialog
 from kmodtui.ui.typing_ahead import pass_on
@@ -229,6 +230,10 @@ class BrowserScreen(Screen[None]):
     def action_legend(self) -> None:
         """Say what the letters mean."""
         self.app.push_screen(LegendScreen())
+
+    def action_help(self) -> None:
+        """Show every key."""
+        self.app.push_screen(HelpScreen())
 
     def action_back(self) -> None:
         """Clear what is searched for; with nothing to clear, close."""
