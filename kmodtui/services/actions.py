@@ -38,6 +38,7 @@ async def perform(
     *,
     digest: str = "",
     undoes: Done | None = None,
+    wait: float = 0.0,
 ) -> Explanation:
     """Carry a plan out and return what came of it, as the kernel shows it afterwards.
 
@@ -52,6 +53,7 @@ async def perform(
         on_log: takes the kernel's log as it comes.
         digest: SHA-256 of the file that was confirmed, where one is to be inserted.
         undoes: the change that the plan takes back, if it does; it is forgotten then.
+        wait: seconds that references to a module may take to go before it is unloaded.
     """
     if not plan.commands:
         return Explanation("Nothing was done", plan.refused or "There is nothing to do.")
@@ -62,7 +64,7 @@ async def perform(
     try:
         channel = await machine.channel(foreground)
         for request in requests(plan):
-            result = await _ask(channel, plan, request, on_log, digest)
+            result = await _ask(channel, plan, request, on_log, digest, wait)
             if answered and result.code is ResultCode.ALREADY_LOADED:
                 # It came along with one before, which is what was wanted of it.
                 result = replace(result, ok=True, code=ResultCode.DONE)
@@ -109,14 +111,19 @@ def requests(plan: Plan) -> tuple[Command, ...]:
 
 
 async def _ask(
-    channel: HelperChannel, plan: Plan, request: Command, on_log: LogSink, digest: str
+    channel: HelperChannel,
+    plan: Plan,
+    request: Command,
+    on_log: LogSink,
+    digest: str,
+    wait: float,
 ) -> Result:
     names, parameters = request.names, request.parameters
     match request.verb:
         case Verb.LOAD:
             return await channel.load(names[0], parameters, on_log)
         case Verb.UNLOAD:
-            return await channel.unload(names, on_log)
+            return await channel.unload(names, on_log, wait=wait)
         case Verb.RELOAD:
             return await channel.reload(names[0], parameters, on_log)
         case Verb.INSERT:

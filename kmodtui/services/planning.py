@@ -17,9 +17,9 @@ from kmodtui.kernel.sysfs import read_parameters
 from kmodtui.kernel.usage import read_usage
 from kmodtui.model.intent import Intent
 from kmodtui.model.modprobe_rules import RuleKind
-from kmodtui.model.modules import canonical
+from kmodtui.model.modules import ModuleState, canonical
 from kmodtui.model.parameters import key_of, problems
-from kmodtui.model.plan import Action, Option, Plan, Verb
+from kmodtui.model.plan import Action, Command, Option, Plan, Step, Verb
 from kmodtui.model.plan_change import plan_blacklist, plan_insert, plan_set, plan_unblacklist
 from kmodtui.model.undo import merged
 from kmodtui.model.usage import Usage, holder_words, unload_warnings
@@ -122,6 +122,24 @@ def _set(machine: Machine, name: str, word: str) -> Plan:
             f"{key} of {name} is only taken when {name} is loaded.", f"Reload {name} to set it."
         )
     return plan_set(name, shown.name, value, shown.value or "")
+
+
+def once_free(machine: Machine, plan: Plan) -> Plan | None:
+    """Return the unload of modules as soon as nothing refers to them; None if that is no help.
+
+    It helps where something else than modules holds them: a mount, an open file.
+    """
+    if plan.verb is not Verb.UNLOAD or not plan.refused or plan.blocked_by:
+        return None
+    table = read_modules(machine.host).by_name
+    modules = [table.get(name) for name in plan.targets]
+    if not all(m and m.state is ModuleState.LIVE and not m.permanent for m in modules):
+        return None
+    if not any(module and module.other_references for module in modules):
+        return None
+    steps = tuple(Step(Action.RMMOD, name, "once nothing refers to it") for name in plan.targets)
+    commands = tuple(Command(Verb.UNLOAD, (name,)) for name in plan.targets)
+    return replace(plan, refused="", remedy="", steps=steps, commands=commands)
 
 
 # --- who would notice -------------------------------------------------------------------------

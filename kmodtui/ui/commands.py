@@ -451,9 +451,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "compare.open", ("o",), "open", "Open", "Open a snapshot of another folder", footer=True
     ),
-    Command(
-        "compare.filter", ("slash",), "filter", "Search", "Search in the symbols", footer=True
-    ),
+    Command("compare.filter", ("slash",), "filter", "Search", "Search in the symbols", footer=True),
     Command("compare.switch", ("tab", "l", "right"), "switch", "Other pane", "Go to what differs"),
     Command(
         "compare.switch_back",
@@ -487,6 +485,13 @@ COMMANDS: tuple[Command, ...] = (
     Command("dialog.confirm", ("y",), "confirm", "Yes", "Do what the plan says"),
     Command("dialog.cancel", ("escape",), "cancel", "Cancel", "Close; nothing is done"),
     Command("dialog.accept", ("enter",), "accept", "Close", "Close once it is over"),
+    Command(
+        "dialog.wait",
+        ("w",),
+        "wait",
+        "Wait",
+        "Plan to unload what is in use once it is let go, for a minute",
+    ),
     Command("dialog.down", ("j", "down"), "scroll(1)", "Down", "Scroll down a line"),
     Command("dialog.up", ("k", "up"), "scroll(-1)", "Up", "Scroll up a line"),
     Command("picker.take", ("enter",), "take", "Plan", "Go on to the plan of the module"),

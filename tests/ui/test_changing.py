@@ -404,3 +404,60 @@ async def test_not_to_wait_any_longer_is_told(demo: Demo, kernel: SimulatedKerne
         await stage.press("escape")
         await stage.until("Unloading hello goes on; the panes show")
         assert stage.screen is stage.dashboard
+
+
+async def test_what_is_in_use_is_unloaded_once_it_is_let_go(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    kernel.hold("hello", 1)
+    async with opened(demo) as stage:
+        await stage.select("hello")
+        await stage.press("minus")
+        await planned(stage, "hello is in use: 1 reference", "w wait until it is free")
+        await stage.press("y")
+        await stage.press("w")
+        await planned(stage, "once nothing refers to it", "60 seconds at the most", "y unload")
+        await stage.press("y")
+        await stage.until("Unloading hello…", "Esc stop waiting")
+        await stage.calm()
+        assert "hello" in kernel.loaded
+        kernel.hold("hello", -1)
+        await stage.until("Unloaded hello", "Enter close")
+        assert "hello" not in kernel.loaded
+
+
+async def test_waiting_for_what_is_in_use_can_be_stopped(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    kernel.hold("hello", 1)
+    async with opened(demo) as stage:
+        await stage.select("hello")
+        await stage.press("minus")
+        await planned(stage, "w wait until it is free")
+        await stage.press("w")
+        await planned(stage, "y unload")
+        await stage.press("y")
+        await stage.until("Unloading hello…")
+        await stage.press("escape")
+        await stage.until(lambda: stage.screen is stage.dashboard)
+        await stage.calm()
+        kernel.hold("hello", -1)
+        await stage.calm(0.4)
+        assert "hello" in kernel.loaded
+
+
+async def test_what_modules_use_or_what_is_permanent_is_not_waited_for(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    kernel.load("binder_linux")
+    async with opened(demo) as stage:
+        for name in ("net_failover", "binder_linux"):
+            await stage.select(name)
+            await stage.press("minus")
+            await planned(stage, "Esc close")
+            assert "wait" not in stage.part("#plan-keys")[0]
+            await stage.press("w", "y")
+            await stage.calm()
+            assert stage.part("#plan-keys")[0].strip() == "Esc close"
+            await stage.press("escape")
+            await stage.until(lambda: stage.screen is stage.dashboard)

@@ -43,7 +43,9 @@ class Teller:
     ) -> Result:
         return self._answer()
 
-    async def unload(self, names: Sequence[str], on_log: LogSink | None = None) -> Result:
+    async def unload(
+        self, names: Sequence[str], on_log: LogSink | None = None, *, wait: float = 0.0
+    ) -> Result:
         return self._answer()
 
     async def reload(

@@ -17,7 +17,7 @@ from kmodtui.model.undo import Done
 from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import Monitor
 from kmodtui.services.parameters import read_form
-from kmodtui.services.planning import plan_for
+from kmodtui.services.planning import once_free, plan_for
 from kmodtui.ui.desk import desk
 from kmodtui.ui.screens.idle import IdleDialog
 from kmodtui.ui.screens.load import LoadDialog, LoadRequest
@@ -191,6 +191,7 @@ class Changing(Screen[None]):
     async def _planned(self, intents: Sequence[Intent], *, undoes: Done | None = None) -> None:
         try:
             plan = await plan_for(self.machine, intents)
+            free = await asyncio.to_thread(once_free, self.machine, plan)
         except KmodtuiError as error:
             desk(self).report(error)
             return
@@ -205,5 +206,5 @@ class Changing(Screen[None]):
                     self.show_module(plan.target)
 
         await self.app.push_screen(
-            PlanDialog(self.machine, self.monitor, plan, undoes=undoes), closed
+            PlanDialog(self.machine, self.monitor, plan, undoes=undoes, once_free=free), closed
         )

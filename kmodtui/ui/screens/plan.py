@@ -37,6 +37,9 @@ from kmodtui.ui.widgets.plan_page import PlanPage
 TICK = 0.5
 """Seconds between two updates of the elapsed time while a plan runs."""
 
+WAIT = 60.0
+"""Seconds that references to a module may take to go, where that is waited for."""
+
 RUNNING = {
     Verb.LOAD: "Loading",
     Verb.UNLOAD: "Unloading",
@@ -60,7 +63,13 @@ class PlanDialog(ModalScreen[bool]):
     ]
 
     def __init__(
-        self, machine: Machine, monitor: Monitor, plan: Plan, *, undoes: Done | None = None
+        self,
+        machine: Machine,
+        monitor: Monitor,
+        plan: Plan,
+        *,
+        undoes: Done | None = None,
+        once_free: Plan | None = None,
     ) -> None:
         """Show a plan.
 
@@ -69,10 +78,13 @@ class PlanDialog(ModalScreen[bool]):
             monitor: sees what comes of it.
             plan: what is to be done.
             undoes: the change that it takes back, if it does that.
+            once_free: what could be done if nothing held the modules, where something does.
         """
         super().__init__()
         self._undoes = undoes
         self._digest = ""
+        self._once_free = once_free
+        self._wait = 0.0
         self._monitor = monitor
         self._machine = machine
         self._plan = plan
@@ -140,6 +152,8 @@ class PlanDialog(ModalScreen[bool]):
         self._page(*page.parts(self._machine.root_words, self._digest))
         if self._can_be_done:
             self._show_keys(("Esc", "cancel"))
+        elif self._once_free is not None:
+            self._show_keys(("w", "wait until it is free"), ("Esc", "close"))
         else:
             self._show_keys(("Esc", "close"))
 
@@ -218,6 +232,21 @@ class PlanDialog(ModalScreen[bool]):
             self._perform(), group="action", exclusive=True, exit_on_error=False
         )
 
+    def action_wait(self) -> None:
+        """Plan to unload what is in use as soon as it is let go; it is confirmed like any plan."""
+        if self._once_free is not None and not self._can_be_done and self._work is None:
+            self._plan = replace(
+                self._once_free,
+                warnings=(
+                    f"It is waited for {WAIT:.0f} seconds at the most; Esc stops that.",
+                    *self._plan.warnings,
+                ),
+            )
+            self._wait = WAIT
+            self._seen = False
+            self._show_plan()
+            self.call_after_refresh(self._now_seen)
+
     async def _perform(self) -> None:
         self._show_running()
         ticking = self.set_interval(TICK, self._tick)
@@ -230,6 +259,7 @@ class PlanDialog(ModalScreen[bool]):
                     self._take_log,
                     digest=self._digest,
                     undoes=self._undoes,
+                    wait=self._wait,
                 )
         finally:
             ticking.stop()
