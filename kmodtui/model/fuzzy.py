@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 from kmodtui.model.catalog_entry import CatalogEntry
 
@@ -19,6 +19,9 @@ _MAX_QUERY = 100
 
 _SPAN = 2
 """How many times its own length letters may be strewn over and still be a match."""
+
+_MAX_SAME = 8
+"""Modules at the most whose names differ in capitals alone."""
 
 _NOT_WORD = re.compile(r"\W+")
 
@@ -36,12 +39,11 @@ class Rank(IntEnum):
     DESCRIPTION = 7
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """A module that was found.
 
     Attributes:
-        index: its place among those that were searched.
+        index: its place among the entries of the haystack.
         rank: how it was found; of several words the one that was found worst.
     """
 
@@ -50,10 +52,14 @@ class Hit:
 
 
 class Haystack:
-    """Modules made ready to be searched."""
+    """Modules made ready to be searched.
+
+    Attributes:
+        entries: the modules, sorted by name.
+    """
 
     def __init__(self, entries: Iterable[CatalogEntry]) -> None:
-        self.entries: tuple[CatalogEntry, ...] = tuple(entries)
+        self.entries: tuple[CatalogEntry, ...] = tuple(sorted(entries, key=lambda e: e.name))
         self._names = [folded(entry.name) for entry in self.entries]
         self._aliases = [
             (index, f"\n{folded(chr(10).join(entry.aliases))}\n")
@@ -62,6 +68,10 @@ class Haystack:
         ]
         self._descriptions = [_words(entry.description) for entry in self.entries]
         self._letters = [_letters(name) for name in self._names]
+        self._places = [0] * len(self.entries)
+        by_length = sorted(range(len(self.entries)), key=lambda i: (len(self._names[i]), i))
+        for place, index in enumerate(by_length):
+            self._places[index] = place
 
     def search(self, query: str) -> list[Hit]:
         """Return the modules that fit all words of a query, best first; all of them if it is empty.
@@ -70,22 +80,19 @@ class Haystack:
         """
         words = folded(query[:_MAX_QUERY]).split()
         if not words:
-            return [Hit(index, Rank.NAME) for index in self._order(range(len(self.entries)))]
+            return [Hit(index, Rank.NAME) for index in range(len(self.entries))]
         found = self._find(words[0])
         for word in words[1:]:
             also = self._find(word)
             found = {
                 index: max(rank, also[index]) for index, rank in found.items() if index in also
             }
-        names = self._names
+        places, many = self._places, len(self._places)
+        ordered = sorted(found, key=lambda index: found[index] * many + places[index])
         # xt_DSCP and xt_dscp are two modules: of these the one that was typed comes first.
+        same = sum(found[index] is Rank.NAME for index in ordered[:_MAX_SAME])
         typed = query.strip().replace("-", "_")
-
-        def place(index: int) -> tuple[Rank, bool, int, str]:
-            other = self.entries[index].name != typed
-            return found[index], other, len(names[index]), names[index]
-
-        ordered = sorted(found, key=place)
+        ordered[:same] = sorted(ordered[:same], key=lambda i: self.entries[i].name != typed)
         return [Hit(index, found[index]) for index in ordered]
 
     def near(self, text: str, most: int = 3) -> tuple[str, ...]:
@@ -107,9 +114,6 @@ class Haystack:
                 found.append((changes, other_start, abs(len(name) - len(needle)), name, index))
         found.sort()
         return tuple(self.entries[row[-1]].name for row in found[:most] if row[0] == found[0][0])
-
-    def _order(self, indexes: Iterable[int]) -> list[int]:
-        return sorted(indexes, key=self._names.__getitem__)
 
     def _find(self, needle: str) -> dict[int, Rank]:
         """Return the places of all modules that fit one word."""

@@ -156,9 +156,10 @@ def test_whatever_contains_the_query_is_found_and_nothing_twice(
     indexes = [hit.index for hit in hits]
     assert len(set(indexes)) == len(indexes)
     assert [hit.rank for hit in hits] == sorted(hit.rank for hit in hits)
-    assert {i for i, name in enumerate(some) if folded(query) in name} <= set(indexes)
+    names = [entry.name for entry in hay.entries]
+    assert {i for i, name in enumerate(names) if folded(query) in name} <= set(indexes)
     for hit in hits:
-        letters = iter(some[hit.index])
+        letters = iter(names[hit.index])
         assert all(letter in letters for letter in folded(query))
 
 
