@@ -12,6 +12,7 @@ import io
 import os
 import stat
 import sys
+from collections.abc import Iterator
 from typing import BinaryIO, Protocol
 
 from kmodtui.errors import ModuleFileError, TooLargeFileError, UnreadableError
@@ -147,6 +148,33 @@ def _unpacked(path: str, start: bytes, file: BinaryIO, size_packed: int, limit: 
     if not size:
         raise ModuleFileError(f"{clean(path)} is empty when unpacked.", REINSTALL)
     return b"".join(pieces)
+
+
+def unpacked_pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
+    """Yield what the rest of a file unpacks to, in pieces of at most `size` bytes.
+
+    Nothing is kept, so that a kernel's image can be searched. It ends where the packed
+    data end, or where the file does.
+
+    Raises:
+        UnreadableError: this Python does not know the format.
+        ValueError: the data are not packed in a way that is known here, or are damaged.
+    """
+    packed = file.read(size)
+    if not packed.startswith((_GZIP, _XZ, _ZSTD)):
+        raise ValueError("not packed, or in another way")
+    decompressor, damage = _decompressor(packed)
+    while not decompressor.eof:
+        try:
+            piece = decompressor.decompress(packed, size)
+        except (damage, EOFError) as error:
+            raise ValueError(str(error)) from None
+        yield piece
+        # zlib gives back what it had no room for; the others keep it themselves.
+        packed = getattr(decompressor, "unconsumed_tail", b"")
+        wants = getattr(decompressor, "needs_input", not packed)
+        if wants and not (packed := file.read(size)):
+            return
 
 
 def _decompressor(start: bytes) -> tuple[_Decompressor, type[Exception]]:

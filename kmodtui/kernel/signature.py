@@ -11,8 +11,9 @@ It is read for showing and never verified: that is the kernel's concern.
 from __future__ import annotations
 
 import struct
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
+from kmodtui.kernel.der import Der, DerError
 from kmodtui.model.check import Seal
 from kmodtui.model.module_info import Signature
 
@@ -107,8 +108,8 @@ def read_seal(file: BinaryIO, size: int) -> Seal:
         return Seal(content=content, marked=True, fault="its record holds what PKCS#7 does not")
     file.seek(content)
     try:
-        _Der(file.read(min(length, _MAX_LENGTH))).one(_SEQUENCE)
-    except _DerError:
+        Der(file.read(min(length, _MAX_LENGTH))).one(_SEQUENCE)
+    except DerError:
         told = "what stands before its record is no whole PKCS#7 message"
         return Seal(content=content, marked=True, fault=told)
     return Seal(content=content, marked=True)
@@ -117,7 +118,7 @@ def read_seal(file: BinaryIO, size: int) -> Seal:
 def _parse_pkcs7(data: bytes) -> Signature | None:
     """Return what the first signer of a PKCS#7 SignedData says; None if it is none."""
     try:
-        content_type, content = _Der(data).one(_SEQUENCE).take(_OID, _CONTEXT_0)
+        content_type, content = Der(data).one(_SEQUENCE).take(_OID, _CONTEXT_0)
         if content_type.data != _SIGNED_DATA:
             return None
         signed = content.one(_SEQUENCE)
@@ -127,7 +128,7 @@ def _parse_pkcs7(data: bytes) -> Signature | None:
         (signers,) = signed.take(_SET)
         signer = signers.one(_SEQUENCE)
         _, identity, digest = signer.take(_INTEGER, _SEQUENCE, _SEQUENCE)
-        signer.skip(_CONTEXT_0)  # authenticated attributes
+        attributes = signer.skip(_CONTEXT_0)
         _, value = signer.take(_SEQUENCE, _OCTETS)
         issuer, serial = identity.take(_SEQUENCE, _INTEGER)
         algorithm = digest.one(_OID).data.hex()
@@ -137,12 +138,13 @@ def _parse_pkcs7(data: bytes) -> Signature | None:
             key_id=_magnitude(serial.data),
             hash_algorithm=_HASH_OIDS.get(algorithm, "unknown"),
             value=value.data,
+            attributes=attributes,
         )
-    except _DerError:
+    except DerError:
         return None
 
 
-def _common_name(issuer: _Der) -> bytes:
+def _common_name(issuer: Der) -> bytes:
     """Return the common name in an X.501 name; kmod takes the last part where there is none."""
     name = b""
     while issuer.more:
@@ -160,58 +162,3 @@ def _magnitude(data: bytes) -> bytes:
     """Return the absolute value of a DER integer without leading zeros, as it is printed."""
     number = abs(int.from_bytes(data, "big", signed=True))
     return number.to_bytes((number.bit_length() + 7) // 8, "big")
-
-
-class _DerError(Exception):
-    """The bytes are not the DER that was expected."""
-
-
-class _Value(NamedTuple):
-    tag: int
-    data: bytes
-
-
-class _Der:
-    """A walk along the values inside one constructed DER value."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self._position = 0
-
-    @property
-    def more(self) -> bool:
-        return self._position < len(self.data)
-
-    def any(self) -> _Value:
-        """Return the next value, whatever it is."""
-        start = self._position + 2
-        header = self.data[self._position : start]
-        if len(header) < 2:
-            raise _DerError
-        tag, length = header
-        if length >= 0x80:
-            width = length - 0x80
-            length = int.from_bytes(self.data[start : start + width], "big")
-            start += width
-            if not 1 <= width <= 4:
-                raise _DerError
-        self._position = start + length
-        if self._position > len(self.data):
-            raise _DerError
-        return _Value(tag, self.data[start : self._position])
-
-    def take(self, *tags: int) -> list[_Der]:
-        """Return the next values, which must have these tags."""
-        values = [self.any() for _ in tags]
-        if tuple(value.tag for value in values) != tags:
-            raise _DerError
-        return [_Der(value.data) for value in values]
-
-    def one(self, tag: int) -> _Der:
-        """Return the next value, which must have this tag."""
-        return self.take(tag)[0]
-
-    def skip(self, tag: int) -> None:
-        """Pass over the next value if it has this tag."""
-        if self.data[self._position : self._position + 1] == bytes([tag]):
-            self.any()

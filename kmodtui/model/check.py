@@ -170,6 +170,8 @@ class KernelFacts:
         duplicates: of the symbols that the module exports, those that are there already,
             with who exports them.
         packings: kinds of compression that this system's own modules have.
+        signature_fits: whether the file's signature was made over what it holds, with a key
+            that the kernel brings; None where that cannot be told.
     """
 
     release: str = ""
@@ -188,6 +190,7 @@ class KernelFacts:
     knows_all: bool = True
     duplicates: Mapping[str, str] = field(default_factory=dict)
     packings: Collection[str] = ("",)
+    signature_fits: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from kmodtui.model.modules import canonical
 from kmodtui.model.text import counted
 from kmodtui.model.vermagic import VermagicComparison, compare_vermagic, compares_checksums
 
+_REINSTALL = "Install the package that it belongs to again."
 _REBUILD = "Build it for this kernel, against its headers."
 _PACKED_BY = {"gzip": "zlib", "xz": "liblzma", "zstd": "libzstd"}
 
@@ -110,7 +111,7 @@ def _seal(file: FileFacts, kernel: KernelFacts) -> Iterator[Finding]:
             f"Its signature is damaged: {seal.fault}. That is refused even where unsigned "
             "modules are not.",
             "EBADMSG",
-            "Install the package that it belongs to again.",
+            _REINSTALL,
         )
         return
     if seal.marked and seal.supported:
@@ -129,6 +130,18 @@ def _signed(file: FileFacts, kernel: KernelFacts) -> Finding:
             "signature", Mark.UNKNOWN, "It is signed, in a form that is not understood here."
         )
     signer = signature.signer_name or "somebody without a name"
+    if kernel.signature_fits is False:
+        return Finding(
+            "signature",
+            Mark.REFUSES,
+            f"It was changed after {signer} signed it: the signature does not fit. That is refused "
+            "even where unsigned modules are not.",
+            "EKEYREJECTED",
+            _REINSTALL,
+        )
+    if kernel.signature_fits:
+        told = f"It is signed by {signer}, with a key that the kernel brings, and unchanged since."
+        return Finding("signature", Mark.FINE, told)
     reference = kernel.reference
     if reference is not None and reference.key == signature.key_id:
         return Finding(

@@ -69,6 +69,7 @@ class Signature:
         key_id: serial number of the key, or its identifier in old formats.
         hash_algorithm: such as `sha256`; `unknown` where it cannot be read.
         value: the signature itself; empty where it cannot be read.
+        attributes: whether attributes are signed in place of the contents.
     """
 
     id_type: str
@@ -76,6 +77,7 @@ class Signature:
     key_id: bytes = b""
     hash_algorithm: str = "unknown"
     value: bytes = b""
+    attributes: bool = False
 
     @property
     def readable(self) -> bool:

@@ -23,6 +23,7 @@ from kmodtui.kernel.modprobe_config import read_modprobe_config
 from kmodtui.kernel.module_file import module_info
 from kmodtui.kernel.module_symbols import read_versions
 from kmodtui.kernel.proc_modules import has_module_support, read_modules
+from kmodtui.kernel.signing_key import PublicKey, can_verify, read_built_in_key, signature_fits
 from kmodtui.kernel.symvers import Symvers, read_symvers
 from kmodtui.kernel.sysfs import read_live_module
 from kmodtui.kernel.system import read_system
@@ -80,7 +81,9 @@ def check_file(
     release = release or running
     if known is None:
         known = Linkage(host, _index(host, release), running=release == running)
-    return check_module(file, _Surroundings(host, release, known, release == running).facts(file))
+    facts = _Surroundings(host, release, known, release == running).facts(file)
+    fits = _signature_fits(host, files or host, file, release)
+    return check_module(file, replace(facts, signature_fits=fits))
 
 
 class _Surroundings:
@@ -252,6 +255,25 @@ class _Surroundings:
                 found[symbol] = (versions[symbol], f"the file of {name}")
             names = names.difference(found)
         return found
+
+
+_keys: dict[tuple[str, str, bytes], PublicKey | None] = {}
+"""Keys that have been looked for, by system, release and serial number: it takes a second."""
+
+
+def _signature_fits(host: Host, files: Host, file: FileFacts, release: str) -> bool | None:
+    signature = file.info.signature if file.info else None
+    sound = file.seal.marked and file.seal.supported and not file.seal.fault
+    if signature is None or not sound or not can_verify(signature):
+        return None
+    asked = (host.locate("/"), release, signature.key_id)
+    if asked not in _keys:
+        _keys[asked] = read_built_in_key(host, release, signature.key_id)
+    key = _keys[asked]
+    try:
+        return key and signature_fits(files, file.path, file.seal.content, signature, key)
+    except KmodtuiError:
+        return None
 
 
 def _index(host: Host, release: str) -> ModuleIndex | None:

@@ -123,6 +123,11 @@ SPOILED: Mapping[str, Spoiled] = {
         "ENOENT",
         "does not get 8 of the symbols",
     ),
+    "changed after signing": Spoiled(
+        lambda m: replaced(m, ".modinfo", b"rtnl-link-dummy", b"rtnl-link-dummX"),
+        "EKEYREJECTED",
+        "changed after",
+    ),
     "cut signature": Spoiled(cut_inside_signature, "EBADMSG", "signature is damaged"),
     "compressed wrongly": Spoiled(
         lambda m: lzma.compress(m, check=lzma.CHECK_CRC32)[:-500],
@@ -140,7 +145,7 @@ SPOILED: Mapping[str, Spoiled] = {
 """Made of Debian's dummy.ko."""
 
 TAKEN_ALL_THE_SAME: Mapping[str, Spoiled] = {
-    "untouched": Spoiled(lambda m: m, "", "as the kernel's own modules are"),
+    "untouched": Spoiled(lambda m: m, "", "unchanged since"),
     "unsigned": Spoiled(unsigned, "", "not signed"),
     "end of the signature missing": Spoiled(lambda m: m[:-5], "", "not signed"),
     "other release": Spoiled(
