@@ -6,6 +6,7 @@ import pytest
 
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
+from kmodtui.model import experiment as model
 from kmodtui.services import experiment
 from kmodtui.services.root import NoRoot
 from kmodtui.ui.screens.experiment import ExperimentPicker, ExperimentScreen
@@ -53,6 +54,24 @@ async def test_btrfs_is_loaded_looked_at_and_unloaded(demo: Demo, kernel: Simula
         await stage.until(lambda: len(stage.dashboard.timeline) == 2)
         causes = [event.change.cause for event in stage.dashboard.timeline.events]
         assert causes == ["modprobe -- btrfs", "modprobe -r -- btrfs"]
+
+
+async def test_the_verdict_is_in_view_where_the_report_is_longer_than_the_screen(
+    demo: Demo, kernel: SimulatedKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whatever is drawn last is drawn once all else has been scrolled.
+    check_again = experiment._Run._check_again
+
+    async def calmly(run: experiment._Run, before: model.Look) -> None:
+        run._now(model.Stage.CHECK_AGAIN)
+        await stage.calm()
+        await check_again(run, before)
+
+    monkeypatch.setattr(experiment._Run, "_check_again", calmly)
+    async with opened(demo, size=(80, 24)) as stage:
+        await plan(stage, "btrfs")
+        await stage.press("y")
+        await stage.until("Nothing. The machine is as it was", "Enter close")
 
 
 async def test_nothing_runs_without_a_yes(demo: Demo, kernel: SimulatedKernel) -> None:

@@ -227,8 +227,7 @@ class ExperimentScreen(ModalScreen[bool]):
         """Show the report as it is now; keep its end in view while it grows."""
         self._report = report
         self._draw()
-        if not self._over:
-            self.call_after_refresh(self._scroll.scroll_end, animate=False)
+        self.call_after_refresh(self._scroll.scroll_end, animate=False)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """End where it could not go on: what is there now is to be seen in the panes."""
