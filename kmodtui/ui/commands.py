@@ -335,6 +335,14 @@ COMMANDS: tuple[Command, ...] = (
         footer=True,
     ),
     Command(
+        "browser.back",
+        ("escape",),
+        "back",
+        "Back",
+        "Clear what is searched for, or close the browser",
+        footer=True,
+    ),
+    Command(
         "browser.only_module",
         ("m",),
         "only_module",
@@ -367,14 +375,6 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "browser.legend", ("a", "f2"), "legend", "Legend", "Say what the letters mean", footer=True
-    ),
-    Command(
-        "browser.back",
-        ("escape",),
-        "back",
-        "Back",
-        "Clear what is searched for, or close the browser",
-        footer=True,
     ),
     Command("browser.help", ("f1",), "help", "Help", "Show every key"),
     Command("browser.close", ("q",), "close", "Close", "In the list: close the browser"),
