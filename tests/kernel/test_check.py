@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 
+from kmodtui.kernel.checked_file import read_file_facts
+from kmodtui.kernel.host import LocalHost
+from kmodtui.kernel.signing_key import can_verify, read_built_in_key, signature_fits
 from kmodtui.model.modules import canonical
 from tests.kernel.image import Image
 from tests.kernel.vm import VM, Machine, boot
@@ -143,6 +147,32 @@ def test_installed_modules_are_taken_once_what_they_need_is_there(vm: VM, debian
         "bonding",
         "bridge",
     }
+
+
+def test_signatures_of_the_whole_package_fit_and_one_byte_undoes_them(
+    debian: Image, tmp_path: Path
+) -> None:
+    host = LocalHost(debian.tree)
+    files = random.Random(3).sample(sorted(debian.modules.rglob("*.ko")), 60)
+    keys = {}
+    for file in files:
+        inside = str(file).removeprefix(str(debian.tree))
+        facts = read_file_facts(host, inside)
+        assert facts.info
+        signature = facts.info.signature
+        assert signature
+        assert can_verify(signature)
+        if signature.key_id not in keys:
+            keys[signature.key_id] = read_built_in_key(host, debian.release, signature.key_id)
+        key = keys[signature.key_id]
+        assert key
+        assert signature_fits(host, inside, facts.seal.content, signature, key)
+        spoiled = bytearray(file.read_bytes())
+        spoiled[random.Random(file.name).randrange(facts.seal.content)] ^= 0x10
+        (tmp_path / "spoiled.ko").write_bytes(spoiled)
+        path = str(tmp_path / "spoiled.ko")
+        assert not signature_fits(LocalHost(), path, facts.seal.content, signature, key)
+    assert len(keys) == 1
 
 
 def test_switches_that_refuse_what_is_well(debian: Image, dummy: bytes) -> None:
