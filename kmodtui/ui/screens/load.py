@@ -152,7 +152,9 @@ class LoadDialog(Taking):
     async def _follow(self) -> None:
         self.index = await self.machine.index()
         try:
-            self._loaded = await self.machine.loaded_names()
+            # What is loaded belongs to the kernel that runs.
+            if self.machine.looks_at_running:
+                self._loaded = await self.machine.loaded_names()
         except KmodtuiError as error:
             self.say(str(error))
         async for state in self.machine.catalog.states():
