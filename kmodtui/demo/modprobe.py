@@ -19,7 +19,7 @@ from kmodtui.kernel.configured_index import ConfiguredIndex, configured
 from kmodtui.model.modprobe_rules import Found, option_words
 from kmodtui.model.modules import ModuleState
 from kmodtui.model.plan import Action
-from kmodtui.model.probe_list import probe_list, quoted, show_depends
+from kmodtui.model.probe_list import probe_list, show_depends
 from kmodtui.model.removal import InUseError, removal
 from kmodtui.privileged.protocol import LogRecord
 
@@ -142,17 +142,14 @@ class Modprobe:
         for probe in probe_list(target, lookup):
             if self._is_live(probe.name) or probe.is_builtin(lookup):
                 continue
-            options = [option.text for option in probe.options(lookup)]
-            given = list(map(quoted, parameters)) if probe.found is target else []
-            words = " ".join((*options, *given))
+            words = probe.words(lookup, parameters if probe.found is target else ())
             if rule := probe.install(lookup):
                 said.buffered.append(f"install {rule.value} {words}")
                 failure = self._command("install", probe.name, rule.value, said)
             elif path := lookup.path_of(probe.name):
                 said.buffered.append(f"insmod {path} {words}")
-                failure = yield from self.kernel.insert(
-                    probe.name, [*option_words(" ".join(options)), *given]
-                )
+                taken = [_unquoted(word) for word in option_words(words)]
+                failure = yield from self.kernel.insert(probe.name, taken)
             else:
                 failure = errno.ENOENT
             if failure and failure != errno.EEXIST and probe.required:
@@ -208,6 +205,16 @@ class Modprobe:
 
     def _is_live(self, module: str) -> bool:
         return self.kernel.state(module) is ModuleState.LIVE
+
+
+def _unquoted(word: str) -> str:
+    """Return `name="a b"` or `"name=a b"` as the kernel takes it: `name=a b`; see `next_arg`."""
+    if word.startswith('"'):
+        word = word[1:].removesuffix('"')
+    name, equals, value = word.partition("=")
+    if value.startswith('"'):
+        value = value[1:].removesuffix('"')
+    return f"{name}{equals}{value}"
 
 
 class _FatalError(Exception):

@@ -6,6 +6,7 @@ dependencies, each with its softdeps around it, then the module with its own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kmodtui.errors import PlanError
@@ -57,6 +58,14 @@ class Probe:
         """Return what the rules give to it."""
         return lookup.options(self.name, self.found.alias)
 
+    def words(self, lookup: ModuleLookup, given: Sequence[str] = ()) -> str:
+        """Return all that it is given as kmod hands it on, in one line.
+
+        What comes from rules ends with a blank, whether anything follows or not.
+        """
+        options = (f"{option.text} " for option in self.options(lookup))
+        return "".join((*options, " ".join(map(quoted, given))))
+
 
 def probe_list(target: Found, lookup: ModuleLookup, reason: str = "asked for") -> list[Probe]:
     """Return what modprobe goes through to load `target`, loaded or not.
@@ -77,11 +86,7 @@ def show_depends(text: str, given: tuple[str, ...], lookup: ModuleLookup) -> lis
         if target.alias and lookup.blacklisted(target.name):
             continue
         for probe in probe_list(target, lookup):
-            # kmod ends what comes from rules with a blank, whether anything follows or not.
-            options = [f"{option.text} " for option in probe.options(lookup)]
-            if probe.found is target:
-                options.append(" ".join(map(quoted, given)))
-            words = "".join(options)
+            words = probe.words(lookup, given if probe.found is target else ())
             if rule := probe.install(lookup):
                 lines.append(f"install {rule.value} {words}")
             elif path := lookup.path_of(probe.name):

@@ -315,3 +315,15 @@ def test_a_load_that_hangs_is_not_waited_for_for_ever(kernel: SimulatedKernel) -
     outcome = kernel.load("dummy")
     assert (outcome.exit, outcome.errno) == (1, errno.EBUSY)
     assert "could not insert 'dummy': Device or resource busy" in outcome.output
+
+
+def test_options_of_modprobe_d_and_quoted_values_are_taken(kernel: SimulatedKernel) -> None:
+    kernel.unload("hello")
+    rules = b'options hello greeting="from a rule"\n'
+    kernel.folder.write("/etc/modprobe.d/a.conf", rules)
+    shown = "/sys/module/hello/parameters/greeting"
+    assert kernel.load("hello").output.endswith('hello.ko greeting="from a rule" \n')
+    assert kernel.folder.read(shown) == b"from a rule\n"
+    kernel.unload("hello")
+    kernel.load("hello", "greeting=good day")
+    assert kernel.folder.read(shown) == b"good day\n"
