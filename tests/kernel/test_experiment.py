@@ -119,7 +119,10 @@ def test_btrfs_by_keys_shows_the_numbers_of_grep(vm: VM) -> None:
         terminal.wait_for("The machine is as it was", timeout=PATIENCE)
         terminal.wait_for("Enter close", timeout=PATIENCE)
         terminal.press("k" * 60)
-        terminal.wait_for("1  Before", timeout=PATIENCE)
+        terminal.wait_for(
+            r"1  Before[\s\S]* btrfs +\+\d[\s\S]* zstd_compress +\+\d[\s\S]* libcrc32c +\+\d",
+            timeout=PATIENCE,
+        )
         shown = {
             name: int(number.replace(",", ""))
             for name, number in re.findall(r"(\w+) +\+([\d,]+) +[\d.]+ [KM]iB", terminal.text())

@@ -41,8 +41,8 @@ async def test_every_change_by_whomever_is_a_line(demo: Demo) -> None:
         ]
         assert "3 events" in stage.text
         # The newest is under the cursor, and its change beside it.
-        assert "−369" in stage.highlighted("#event-lines")
-        assert "unloaded btrfs" in stage.pane_words("change-pane")
+        await stage.until(lambda: "−369" in stage.highlighted("#event-lines"))
+        await stage.until(lambda: "unloaded btrfs" in stage.pane_words("change-pane"))
 
 
 async def test_the_change_beside_follows_the_cursor(demo: Demo) -> None:
@@ -79,9 +79,10 @@ async def test_two_marks_are_compared(demo: Demo) -> None:
         assert marked == [False, True, False, True]
         await stage.press("c")
         await stage.until("change 1 and change 3 compared")
-        words = stage.pane_words("change-pane")
-        assert "+20 −369 symbols in 7 modules" in words
-        assert "loaded dummy unloaded btrfs" in words
+        await stage.until(
+            lambda: "+20 −369 symbols in 7 modules" in stage.pane_words("change-pane")
+        )
+        await stage.until(lambda: "loaded dummy unloaded btrfs" in stage.pane_words("change-pane"))
         await stage.press("escape")
         await stage.until("Change 1")
 
@@ -92,10 +93,11 @@ async def test_a_mark_is_compared_with_the_cursor(demo: Demo) -> None:
         await timeline(stage)
         await stage.press("g", "space", "G", "c")
         await stage.until("start and change 3 compared")
-        words = stage.pane_words("change-pane")
-        assert "+20 symbols in 1 module" in words
+        await stage.until(lambda: "+20 symbols in 1 module" in stage.pane_words("change-pane"))
         # btrfs came and went in between, as did what it needs.
-        assert "came and went blake2b_generic btrfs" in words
+        await stage.until(
+            lambda: "came and went blake2b_generic btrfs" in stage.pane_words("change-pane")
+        )
 
 
 async def test_a_third_mark_takes_the_oldest_ones_place(demo: Demo) -> None:
@@ -168,6 +170,14 @@ async def test_symbols_that_cannot_be_read_do_not_keep_events_away(
         await stage.until(lambda: stage.dashboard.timeline.began)
         await timeline(stage)
         assert "10 modules" in stage.text
+
+
+async def test_the_columns_have_their_heading_from_the_start(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await timeline(stage)
+        await stage.until("time      what came + and went −")
+        await stage.resize(200, 50)
+        await stage.until(lambda: "symbols       then     memory" in stage.text)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)

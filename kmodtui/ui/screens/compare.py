@@ -9,10 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
 from kmodtui.errors import KmodtuiError
@@ -30,6 +28,7 @@ from kmodtui.ui.widgets.event_lines import clock
 from kmodtui.ui.widgets.file_lines import Choice, FileLines
 from kmodtui.ui.widgets.header_line import HeaderFacts
 from kmodtui.ui.widgets.line_view import LineView
+from kmodtui.ui.widgets.list_head import ListHead
 
 READING_PAUSE = 0.05
 """Seconds that the cursor has to rest on a file before it is read."""
@@ -55,12 +54,11 @@ class CompareScreen(ListAndChange):
         self._comparison: Comparison | None = None
         self._followed: Choice | None = None
         self._described: dict[Choice, str] = {}
-        self._head = Static(id="file-head", markup=False)
 
     def compose(self) -> ComposeResult:
         """Header, files, what differs, filter, keys."""
         yield self.header
-        yield from self.panes(self._head)
+        yield from self.panes(ListHead(self._files))
 
     def on_mount(self) -> None:
         """Look which files there are."""
@@ -114,15 +112,6 @@ class CompareScreen(ListAndChange):
         message.stop()
         if message.view is self._files:
             self.action_compare()
-
-    def on_resize(self, _: events.Resize) -> None:
-        """Line the heading up with the files."""
-        self.call_after_refresh(self._draw_head)
-
-    def _draw_head(self) -> None:
-        head = self._files.head(self._files.line_width)
-        if head != self._head.content:
-            self._head.update(head)
 
     # Commands
 

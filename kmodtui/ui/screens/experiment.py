@@ -259,5 +259,5 @@ class ExperimentScreen(ModalScreen[bool]):
         self.dismiss(self._over)
 
     def action_scroll(self, lines: int) -> None:
-        """Scroll a long report."""
-        self._scroll.scroll_relative(y=lines, animate=False)
+        """Scroll a long report; at once, so that of many keys in one go each one counts."""
+        self._scroll.scroll_relative(y=lines, animate=False, immediate=True)

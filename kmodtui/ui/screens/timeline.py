@@ -7,7 +7,6 @@ from typing import ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.widgets import Static
 
 from kmodtui.model.history import Timeline
 from kmodtui.model.text import counted, human_size
@@ -17,6 +16,7 @@ from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.event_lines import EventLines, clock
 from kmodtui.ui.widgets.header_line import HeaderFacts
 from kmodtui.ui.widgets.line_view import LineView
+from kmodtui.ui.widgets.list_head import ListHead
 from kmodtui.ui.widgets.totals_graph import TotalsGraph
 
 TALL = 34
@@ -37,13 +37,12 @@ class TimelineScreen(ListAndChange):
         self._compared: tuple[int, int] | None = None
         self._followed = -1
         self._graph = TotalsGraph()
-        self._head = Static(id="event-head", markup=False)
 
     def compose(self) -> ComposeResult:
         """Header, curves, events, change, filter, keys."""
         yield self.header
         yield self._graph
-        yield from self.panes(self._head)
+        yield from self.panes(ListHead(self._events))
 
     def on_mount(self) -> None:
         """Begin at the newest event."""
@@ -128,12 +127,6 @@ class TimelineScreen(ListAndChange):
     def on_resize(self, event: events.Resize) -> None:
         """Choose how high the curves are."""
         self.set_class(event.size.height >= TALL, "-tall")
-        self.call_after_refresh(self._draw_head)
-
-    def _draw_head(self) -> None:
-        head = self._events.head(self._events.line_width)
-        if head != self._head.content:
-            self._head.update(head)
 
     # Commands
 
