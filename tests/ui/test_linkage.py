@@ -22,7 +22,7 @@ async def test_o_shows_what_the_selected_module_takes_and_gives(demo: Demo) -> N
     async with opened(demo) as stage:
         await stage.select("jbd2")
         await stage.press("o")
-        await stage.until("Linkage of jbd2 (loaded)")
+        await stage.until("Linkage of jbd2 (loaded)", "jbd2_close_0")
         assert page(stage) == [
             "Takes 2 symbols",
             "▾ from the kernel itself, or from nobody: its exports are not known 2 symbols",
