@@ -7,10 +7,11 @@ looks at one of its rows. So a view opens at once, however long the table is.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import accumulate
 
 from kmodtui.model.symbols import Symbol, SymbolRows, SymbolTable, parse_row
@@ -55,22 +56,39 @@ class Block:
         """Return the rows without their newlines."""
         return self.raw[self.start : self.end].split(b"\n")[:-1]
 
+    def line(self, row: int) -> bytes:
+        """Return one row without its newline."""
+        _, _, ends = self._columns
+        if not ends:
+            return self.lines()[row]
+        # Of rows of the usual shape all but the names is equally long.
+        others = (self.end - self.start - ends[-1]) // len(ends)
+        start = self.start + row * others + (ends[row - 1] if row else 0)
+        return self.raw[start : self.raw.index(b"\n", start)]
+
     @cached_property
-    def _columns(self) -> tuple[bytes, bytes]:
+    def _columns(self) -> tuple[bytes, bytes, array[int]]:
+        """Names, types, and the length of each name together with all before it.
+
+        There are no lengths where a row is not of the usual shape.
+        """
         words = self.raw[self.start : self.end].split()
         count, width = self.count, 4 if self.owner else 3
         if count and len(words) == width * count:
-            types, names = b"".join(words[1::width]), words[2::width]
+            types, names = b"".join(words[1::width]), b"\n".join(words[2::width]) + b"\n"
             digits = len(words[0])
+            owner = len(words[3]) + 1 if self.owner else 0
             if (
                 len(types) == count
-                and len(b"".join(words[::width])) == digits * count
-                and (width == 3 or words[3::4].count(words[3]) == count)
+                and set(map(len, words[::width])) == {digits}
+                and (not owner or words[3::4].count(words[3]) == count)
+                # Nothing else was between the words than what belongs there.
+                and len(names) + count * (digits + 3 + owner) == self.end - self.start
             ):
-                return b"\n".join(names) + b"\n", types
+                return names, types, array("I", accumulate(map(len, words[2::width])))
         return self._odd_columns()
 
-    def _odd_columns(self) -> tuple[bytes, bytes]:
+    def _odd_columns(self) -> tuple[bytes, bytes, array[int]]:
         """Return the same where a row is not of the usual shape, such as a name with a blank."""
         names, types = [], []
         for line in self.lines():
@@ -78,7 +96,7 @@ class Block:
             usual = len(fields) == 3 and len(fields[1]) == 1
             names.append(fields[2] if usual else line)
             types.append(fields[1] if usual else b"?")
-        return b"".join(name + b"\n" for name in names), b"".join(types)
+        return b"".join(name + b"\n" for name in names), b"".join(types), array("I")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +125,6 @@ class SymbolList:
             block for owner, rows in owners for block in _blocks(owner, rows)
         )
         self._ends = list(accumulate(block.count for block in self.blocks))
-        self._lines = lru_cache(maxsize=4)(Block.lines)
 
     @classmethod
     def of_table(cls, table: SymbolTable) -> SymbolList:
@@ -123,7 +140,7 @@ class SymbolList:
             raise IndexError(number)
         place = bisect_right(self._ends, number)
         block = self.blocks[place]
-        return Row(block.owner, self._lines(block)[number - self.first(place)])
+        return Row(block.owner, block.line(number - self.first(place)))
 
     def number_of(self, row: Row) -> int | None:
         """Return the number of the first row that is the same; None if there is none."""

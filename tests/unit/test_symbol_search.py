@@ -55,6 +55,15 @@ def test_every_row_has_its_number_in_the_kernels_order() -> None:
             symbols.row(outside)
 
 
+def test_a_row_of_another_shape_is_found_by_its_whole_name() -> None:
+    data = b"10 t one\r\n20 t two \t[m]\n30 t three  four\n40  five\n"
+    symbols = listed(data)
+    lines = {symbols.row(number).line for number in range(len(symbols))}
+    assert lines == set(data.split(b"\n")[:-1])
+    assert names("=one", data=data) == []
+    assert names("re:e.$", data=data) == ["one\\x0d"]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -273,6 +282,9 @@ def test_every_query_finds_what_a_look_at_every_row_finds(
     text = " ".join(words)
     query = parse_query(text, facet)
     hits = Hits(symbols, query)
+    assert [symbols.row(n).line + b"\n" for n in range(len(symbols))] == [
+        line + b"\n" for block in symbols.blocks for line in block.lines()
+    ]
     seen: list[int] = []
     while not hits.done:
         hits.advance()
