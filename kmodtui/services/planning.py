@@ -6,7 +6,6 @@ The steps are worked out in `model.plan_*`; here the system is looked at for the
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,7 +13,6 @@ from kmodtui.errors import KmodtuiError, PlanError
 from kmodtui.kernel.module_file import read_module_file
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.sysfs import read_parameters
-from kmodtui.kernel.usage import read_usage
 from kmodtui.model.intent import Intent
 from kmodtui.model.modprobe_rules import RuleKind
 from kmodtui.model.modules import ModuleState, canonical
@@ -22,10 +20,11 @@ from kmodtui.model.parameters import key_of, problems
 from kmodtui.model.plan import Action, Command, Option, Plan, Step, Verb
 from kmodtui.model.plan_change import plan_blacklist, plan_insert, plan_set, plan_unblacklist
 from kmodtui.model.undo import merged
-from kmodtui.model.usage import Usage, holder_words, unload_warnings
+from kmodtui.model.usage import Usage
 from kmodtui.services.files import resolved
 from kmodtui.services.machine import Machine
 from kmodtui.services.parameters import kept_now, read_form_now
+from kmodtui.services.plan_usage import usage_here, with_usage
 
 
 async def plan_for(machine: Machine, intents: Sequence[Intent]) -> Plan:
@@ -40,7 +39,7 @@ async def plan_for(machine: Machine, intents: Sequence[Intent]) -> Plan:
 def plan_now(machine: Machine, intents: Sequence[Intent]) -> Plan:
     """Return the same, reading in this thread."""
     plan = merged([part for intent in intents for part in _parts(machine, intent)])
-    return _with_usage(machine, plan)
+    return with_usage(plan, machine.host, machine.index_now())
 
 
 def _parts(machine: Machine, intent: Intent) -> list[Plan]:
@@ -147,24 +146,4 @@ def once_free(machine: Machine, plan: Plan) -> Plan | None:
 
 def usage_of(machine: Machine, modules: Sequence[str]) -> Usage:
     """Return who uses modules beside other modules. Reads many files: not for the event loop."""
-    index = machine.index_now()
-    # Only on this machine itself is one connected through an interface of the machine.
-    here = machine.host.live and not machine.host.badge
-    connection = os.environ.get("SSH_CONNECTION", "") if here else ""
-    resolve = index.resolve if index else lambda _: ()
-    return read_usage(machine.host, modules, resolve, connection)
-
-
-def _with_usage(machine: Machine, plan: Plan) -> Plan:
-    """Return a plan that unloads, with what holds its modules and what goes away with them."""
-    if plan.verb not in (Verb.UNLOAD, Verb.RELOAD):
-        return plan
-    gone = [step.module for step in plan.steps if step.action is Action.RMMOD]
-    modules = list(dict.fromkeys((*gone, *plan.targets, *plan.blocked_by)))
-    usage = usage_of(machine, modules)
-    warnings = (*unload_warnings(usage, gone), *plan.warnings)
-    refused = plan.refused
-    if refused:
-        held = (holder_words(usage, name) for name in (*plan.targets, *plan.blocked_by))
-        refused = " ".join((refused, *filter(None, held)))
-    return replace(plan, warnings=warnings, refused=refused)
+    return usage_here(machine.host, machine.index_now(), modules)

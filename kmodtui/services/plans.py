@@ -18,6 +18,7 @@ from kmodtui.model.plan import Action, Plan, Verb
 from kmodtui.model.plan_load import plan_load
 from kmodtui.model.plan_reload import plan_reload
 from kmodtui.model.plan_unload import plan_unload
+from kmodtui.services.plan_usage import with_usage
 
 VERBS = (Verb.LOAD, Verb.UNLOAD, Verb.RELOAD)
 
@@ -25,7 +26,7 @@ VERBS = (Verb.LOAD, Verb.UNLOAD, Verb.RELOAD)
 def read_plan(
     host: Host, release: str, verb: str, asked: Sequence[str], parameters: Sequence[str] = ()
 ) -> Plan:
-    """Return what a load, an unload or a reload would do on a system now.
+    """Return what a load, an unload or a reload would do on a system now, and who would notice.
 
     Of another release than the running one nothing is loaded, so a load is planned from
     the beginning.
@@ -51,7 +52,8 @@ def read_plan(
             f"Nothing of kernel {release} is loaded: {running} is the one that runs.",
             "Leave --kernel out.",
         )
-    return plan_of(verb, asked, parameters, table, lookup)
+    plan = plan_of(verb, asked, parameters, table, lookup)
+    return with_usage(plan, host, lookup.index)
 
 
 def plan_of(

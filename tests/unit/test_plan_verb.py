@@ -167,3 +167,10 @@ def test_hostile_text_is_made_safe(kernel: SimulatedKernel, capsys: Output) -> N
     out = capsys.readouterr().out
     assert "\x1b" not in out
     assert "\\x1b[31m=1" in out
+
+
+def test_who_holds_a_module_is_told(kernel: SimulatedKernel, capsys: Output) -> None:
+    mount = "21 1 254:1 / /home rw - ext4 /dev/vda1 rw\n"
+    kernel.folder.write("/proc/self/mountinfo", mount.encode())
+    assert plan(kernel, "unload", "ext4") == 1
+    assert "/home" in capsys.readouterr().err
