@@ -43,11 +43,11 @@ class Hit(NamedTuple):
     """A module that was found.
 
     Attributes:
-        index: its place among the entries of the haystack.
+        place: among the entries of the haystack.
         rank: how it was found; of several words the one that was found worst.
     """
 
-    index: int
+    place: int
     rank: Rank
 
 

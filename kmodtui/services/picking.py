@@ -87,7 +87,7 @@ def answer_modules(haystack: Haystack, index: ModuleIndex | None, text: str) -> 
     """Return the modules that fit a text: those that it is an alias of, then what is found."""
     query = _without_extension(text)
     hits = haystack.search(query)
-    entries = [haystack.entries[hit.index] for hit in hits]
+    entries = [haystack.entries[hit.place] for hit in hits]
     rank = hits[0].rank if hits else None
     if rank in (None, *range(Rank.ALIAS, len(Rank))) and " " not in text and len(text) > 1:
         by_name = {entry.name: entry for entry in haystack.entries}

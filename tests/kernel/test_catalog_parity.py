@@ -62,7 +62,7 @@ def test_every_name_is_found_first_by_itself_and_by_its_files_name(
     haystack = Haystack(catalog.entries)
     for entry in catalog.entries:
         [first, *_] = haystack.search(entry.name)
-        assert (haystack.entries[first.index].name, first.rank) == (entry.name, Rank.NAME)
+        assert (haystack.entries[first.place].name, first.rank) == (entry.name, Rank.NAME)
     for entry in catalog.entries[::50]:
         if entry.file:
             assert answer_modules(haystack, index, entry.file).entries[0] == entry

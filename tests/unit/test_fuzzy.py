@@ -17,7 +17,7 @@ def haystack(*names: str, **descriptions: str) -> Haystack:
 
 
 def found(hay: Haystack, query: str) -> list[str]:
-    return [hay.entries[hit.index].name for hit in hay.search(query)]
+    return [hay.entries[hit.place].name for hit in hay.search(query)]
 
 
 def test_the_ways_of_finding_stand_in_their_order() -> None:
@@ -33,7 +33,7 @@ def test_the_ways_of_finding_stand_in_their_order() -> None:
             CatalogEntry("net"),
         ]
     )
-    assert [(hay.entries[hit.index].name, hit.rank) for hit in hay.search("net")] == [
+    assert [(hay.entries[hit.place].name, hit.rank) for hit in hay.search("net")] == [
         ("net", Rank.NAME),
         ("ethernet0", Rank.ALIAS),
         ("netfs", Rank.PREFIX),
@@ -153,13 +153,13 @@ def test_whatever_contains_the_query_is_found_and_nothing_twice(
 ) -> None:
     hay = haystack(*some)
     hits = hay.search(query)
-    indexes = [hit.index for hit in hits]
+    indexes = [hit.place for hit in hits]
     assert len(set(indexes)) == len(indexes)
     assert [hit.rank for hit in hits] == sorted(hit.rank for hit in hits)
     names = [entry.name for entry in hay.entries]
     assert {i for i, name in enumerate(names) if folded(query) in name} <= set(indexes)
     for hit in hits:
-        letters = iter(names[hit.index])
+        letters = iter(names[hit.place])
         assert all(letter in letters for letter in folded(query))
 
 
