@@ -11,6 +11,7 @@ from kmodtui.demo.recording import packaged_recording
 from kmodtui.demo.simulated_helper import SimulatedHelper
 from kmodtui.demo.simulated_host import SimulatedHost
 from kmodtui.demo.simulated_kernel import SimulatedKernel
+from kmodtui.demo.traces import leave_traces
 from kmodtui.demo.workplace import new_workplace, no_room
 from kmodtui.privileged.client import HelperChannel, HelperClient
 
@@ -50,6 +51,7 @@ def open_demo(*, pace: float = 1.0) -> Demo:
     folder = new_workplace()
     try:
         kernel = SimulatedKernel(recording, folder)
+        leave_traces(kernel)
     except OSError as error:
         raise no_room(error) from error
     return Demo(kernel.host, kernel, pace)

@@ -1,0 +1,49 @@
+"""In the demo too a module brings devices, drivers, file systems and algorithms, and takes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from importlib import resources
+
+import pytest
+
+from kmodtui.demo import Demo, open_demo
+from kmodtui.kernel.inventory import read_inventory
+from kmodtui.model.experiment import Thing
+
+
+@pytest.fixture
+def demo() -> Iterator[Demo]:
+    return open_demo(pace=0)
+
+
+@pytest.mark.parametrize(
+    ("module", "thing"),
+    [
+        ("btrfs", Thing("file system", "btrfs")),
+        ("btrfs", Thing("device", "misc/btrfs-control")),
+        ("dummy", Thing("network interface", "dummy0")),
+        ("tun", Thing("device", "misc/tun")),
+        ("loop", Thing("block major", "7 loop")),
+    ],
+)
+def test_what_a_module_brings_comes_and_goes_with_it(demo: Demo, module: str, thing: Thing) -> None:
+    before = read_inventory(demo.host)
+    assert demo.kernel.load(module).exit == 0
+    assert thing in read_inventory(demo.host) - before
+    assert demo.kernel.unload(module).exit == 0
+    assert thing not in read_inventory(demo.host)
+
+
+def test_no_module_leaves_a_trace(demo: Demo) -> None:
+    text = resources.files("kmodtui.demo").joinpath("traces.json").read_text()
+    before, loaded = read_inventory(demo.host), demo.kernel.loaded
+    for module in json.loads(text)["modules"]:
+        if demo.kernel.load(module).exit == 0:
+            for name in demo.kernel.loaded:
+                if name not in loaded:
+                    demo.kernel.unload(name)
+        gone = {name for name in demo.kernel.loaded if name not in loaded}
+        if not gone:
+            assert read_inventory(demo.host) == before, module
