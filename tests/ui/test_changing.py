@@ -150,6 +150,19 @@ async def test_what_modprobe_d_sets_is_shown_with_its_place(
         await stage.until("set to 4 by /etc/modprobe.d/mine.conf:2")
 
 
+async def test_a_module_without_parameters_says_so_and_takes_what_all_take(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    async with opened(demo) as stage:
+        await stage.select("failover")
+        await stage.press("e")
+        await stage.until("failover tells of no parameters.", "other, as key=value:")
+        await stage.type("x=1")
+        await stage.until("failover takes no parameters, and so no x.")
+        await stage.press("escape")
+        await stage.until(lambda: stage.screen is stage.dashboard)
+
+
 async def test_keys_typed_right_behind_e_are_the_value(demo: Demo, kernel: SimulatedKernel) -> None:
     async with opened(demo) as stage:
         await stage.select("hello")

@@ -160,10 +160,9 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
         self._before = dict(self._lines.values)
         if typed:
             self._lines.values[rows[0].name if rows else OTHER] = typed
+        self._lines.empty_text = f"{self._module} tells of no parameters."
         self._fit_height()
         self._lines.lines_changed()
-        if not rows:
-            self._lines.empty_text = f"{self._module} tells of no parameters."
         self._show_current()
         self._show()
 
