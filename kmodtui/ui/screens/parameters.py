@@ -296,7 +296,7 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
             name = next((name for name in self._changed if name in names), "")
             return f"{name or 'This'} is only taken by a load: Enter plans a reload."
         if self._purpose is Purpose.CHANGE and not self._changed:
-            return "Type a new value; those marked w are changed while the module stays."
+            return "Type a new value; those with w change while the module stays."
         if self._purpose is Purpose.RELOAD:
             return "It is loaded again with what stands in the second column."
         return ""
