@@ -117,7 +117,10 @@ def _came(report: Report) -> Iterator[Part]:
     for module in report.came_unplanned:
         yield Sentence(f"{module.name} is not in the plan: something else asked for it.", "warn")
     if report.things_came:
-        cells = tuple((thing.kind, thing.name) for thing in report.things_came)
+        named: dict[str, list[str]] = {}
+        for thing in report.things_came:
+            named.setdefault(thing.kind, []).append(thing.name)
+        cells = tuple((kind, ", ".join(names)) for kind, names in named.items())
         yield Rows(("it also brought", ""), cells)
     else:
         yield Sentence("No device, driver, file system or algorithm came with it.", "dim")

@@ -140,3 +140,20 @@ async def test_who_stops_waiting_is_told_what_may_be_left(
         await stage.until(lambda: "tun may be loaded still" in stage.toasts)
         assert stage.screen is stage.dashboard
         assert "tun" in kernel.loaded
+
+
+async def test_a_fault_in_the_middle_is_told_without_its_words(
+    demo: Demo, kernel: SimulatedKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise TypeError("an unexpected thing")
+
+    monkeypatch.setattr(experiment, "left_behind", broken)
+    async with opened(demo, faults=["an unexpected thing"]) as stage:
+        await plan(stage, "dummy")
+        await stage.press("y")
+        await stage.until("It could not go on.", "Enter close")
+        assert "✗ 5 After" in stage.words
+        assert "unexpected" not in stage.text
+        await stage.press("enter")
+        await stage.until(lambda: stage.screen is stage.dashboard)

@@ -18,6 +18,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
+from kmodtui.errors import KmodtuiError
 from kmodtui.model.experiment import Report, Stage
 from kmodtui.model.experiment_pages import (
     Command,
@@ -148,6 +149,8 @@ class ExperimentScreen(ModalScreen[bool]):
 
     def _went_wrong(self, stage: Stage) -> bool:
         report = self._report
+        if self._failure and stage is report.stage:
+            return True
         if stage is Stage.LOAD:
             return report.loaded is not None and report.loaded.failed
         if stage is Stage.UNLOAD:
@@ -232,8 +235,10 @@ class ExperimentScreen(ModalScreen[bool]):
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """End where it could not go on: what is there now is to be seen in the panes."""
         if event.state is WorkerState.ERROR and event.worker.error is not None:
-            desk(self).report(event.worker.error)
-            self._failure = f"It was broken off. {event.worker.error}"
+            error = event.worker.error
+            desk(self).report(error)
+            why = str(error) if isinstance(error, KmodtuiError) else "It could not go on."
+            self._failure = f"{why} The modules pane shows what is loaded now."
             self._draw()
 
     def show_change(self, change: Change) -> None:
