@@ -43,7 +43,7 @@ PROMPTS = {
     "pkexec": r"Authenticating as: admin\s+Password:",
 }
 AUDITED = {
-    "sudo": "SUDO_UID=1000 SUDO_USER=admin SUDO_TTY=/dev/pts/",
+    "sudo": "SUDO_UID=1000 SUDO_USER=admin",
     "doas": "DOAS_USER=admin",
     "run0": "SUDO_UID=1000 SUDO_USER=admin",
     "pkexec": "PKEXEC_UID=1000",
