@@ -82,9 +82,8 @@ def read_catalog(
             if not any(entry.problem for entry in entries):
                 return Catalog(index.release, tuple(entries))
     rows = list(_read(index, names_of(index).entries, known, on_progress))
-    worth = time.monotonic() - begin >= worth_keeping
-    # Where depmod has run meanwhile, nobody knows which of its files were read.
-    if cache is not None and worth and index_stamps(index) == before:
+    if cache is not None and time.monotonic() - begin >= worth_keeping:
+        # With the times from before it was read: if depmod has run meanwhile, they tell.
         cache.write(index, before, rows)
     return Catalog(index.release, tuple(row.entry for row in rows))
 

@@ -45,6 +45,11 @@ def test_the_ways_of_finding_stand_in_their_order() -> None:
     ]
 
 
+def test_the_best_way_to_find_a_module_counts() -> None:
+    hay = Haystack([CatalogEntry("net", aliases=("net-pf-1",), description="A net")])
+    assert [hit.rank for hit in hay.search("net")] == [Rank.NAME]
+
+
 def test_shorter_names_come_first_among_equals_and_then_the_alphabet() -> None:
     assert found(haystack("snd_zzz", "snd_a_long_one", "snd_aaa", "snd"), "snd") == [
         "snd",
