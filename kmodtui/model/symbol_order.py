@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from kmodtui.model.symbol_address import sizes
 from kmodtui.model.symbol_list import SymbolList
 from kmodtui.model.symbols import SymbolRows
+
+NOTHING: Mapping[bytes, int] = MappingProxyType({})
 
 
 class Order(StrEnum):
@@ -42,7 +45,11 @@ class Shown:
 
 
 def ordered(
-    symbols: SymbolList, hits: Iterable[int], rows: SymbolRows, order: Order
+    symbols: SymbolList,
+    hits: Iterable[int],
+    rows: SymbolRows,
+    order: Order,
+    by_name: Mapping[bytes, int] = NOTHING,
 ) -> tuple[Shown, ...]:
     """Return the hits in an order; rows that are the same stand there once, counted.
 
@@ -51,17 +58,25 @@ def ordered(
         hits: numbers in them.
         rows: the same rows, whose addresses tell the sizes.
         order: largest first by size; by name where the other is hidden or equal.
+        by_name: sizes that the module's file tells, for where addresses do not.
     """
     lines = [symbols.row(number).line for number in hits]
     times = Counter(lines)
     known = _sizes(rows)
-    found = [Shown(line, count, known.get(line)) for line, count in times.items()]
+    found = [
+        Shown(line, count, known.get(line) or by_name.get(_name(line)))
+        for line, count in times.items()
+    ]
     found.sort(key=_by_name)
     if order is Order.ADDRESS:
         found.sort(key=lambda shown: shown.line.split(b" ", 1)[0])
     elif order is Order.SIZE:
         found.sort(key=lambda shown: -(shown.size or 0))
     return tuple(found)
+
+
+def _name(line: bytes) -> bytes:
+    return line.split(b"\t", 1)[0].split(b" ", 2)[-1]
 
 
 def _by_name(shown: Shown) -> list[bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from kmodtui.demo import Demo
+from kmodtui.demo import Demo, open_demo
 from kmodtui.demo.moments import Point
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from tests.ui.stage import Stage, opened
@@ -234,6 +234,24 @@ async def test_hidden_addresses_are_told_with_the_setting_that_hides_them(
         assert "names compare all the same" in stage.pane_words("symbols")
         await stage.press("4", "s")
         await stage.until(lambda: "Sorted by name" in stage.toasts)
+
+
+async def test_where_addresses_are_hidden_the_modules_file_tells_the_sizes() -> None:
+    demo = open_demo(pace=0)
+    async with opened(demo, size=(200, 50)) as stage:
+        await stage.other_shell(lambda: demo.kernel.load("xor"))
+        await stage.press("4")
+        while "▸ xor" not in stage.highlighted("#change-lines"):
+            await stage.press("j")
+        await stage.press("enter")
+        # readelf: 123 bytes
+        await stage.until(lambda: re.search(r"T xor_blocks .* 123 B", stage.pane("symbols")))
+        await stage.press("s")
+        await stage.until("by size")
+        # The demo's files hold what others use; of the rest nothing is told, and it comes after.
+        rows = [line for line in stage.part("#change-lines") if line.startswith("   +")]
+        assert "xor_blocks" in rows[0]
+        assert len(rows) > 10
 
 
 async def test_s_sorts_the_symbols_of_the_change_where_addresses_are_seen(

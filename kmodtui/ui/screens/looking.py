@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from textual.screen import Screen
 from textual.worker import Worker
 
+from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.kptr import read_hiding
+from kmodtui.kernel.module_sizes import read_sizes
 from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import Monitor
 from kmodtui.ui.screens.addresses import with_addresses
@@ -15,6 +19,7 @@ from kmodtui.ui.screens.legend import LegendScreen
 from kmodtui.ui.screens.linkage import LinkageScreen
 from kmodtui.ui.screens.load import LoadDialog
 from kmodtui.ui.screens.symbol import SymbolDialog
+from kmodtui.ui.widgets.change_view import ChangeLines
 from kmodtui.ui.widgets.symbols_pane import SymbolsPane
 from kmodtui.ui.widgets.tree_pane import TreePane
 
@@ -50,6 +55,21 @@ class Looking(Screen[None]):
         self.app.push_screen(
             SymbolDialog(self.machine, message.symbols, message.number, hiding)
         )
+
+    def on_change_lines_sizes_wanted(self, message: ChangeLines.SizesWanted) -> None:
+        """Read the sizes of a module's symbols from its file."""
+        self.run_worker(self._read_sizes(message.module), group="sizes")
+
+    async def _read_sizes(self, module: str) -> None:
+        index = await self.machine.index()
+        path = index.path_of(module) if index is not None else None
+        if path is None:
+            return
+        try:
+            sizes = await asyncio.to_thread(read_sizes, self.machine.host, path)
+        except KmodtuiError:
+            return  # without its file the column stays away
+        self.query_one(SymbolsPane).show_sizes(module, sizes)
 
     def action_addresses(self) -> None:
         """Read the addresses of symbols through the helper, if the person agrees."""

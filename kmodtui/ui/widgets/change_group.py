@@ -39,6 +39,7 @@ class Group:
         opened: whether its symbols are shown.
         shown: the symbols in their order; empty while it is folded.
         found_types: how many hits there are of each type letter; None where all are shown.
+        file_sizes: bytes of symbols by name, as the module's file tells them.
     """
 
     owner: str
@@ -50,6 +51,7 @@ class Group:
     opened: bool = False
     shown: tuple[Shown, ...] = field(default=(), repr=False)
     found_types: Mapping[str, int] | None = None
+    file_sizes: Mapping[bytes, int] = field(default_factory=dict, repr=False)
     symbols: SymbolList = field(default_factory=lambda: SymbolList([]), repr=False)
 
     @classmethod
@@ -120,7 +122,8 @@ class Group:
         opened = (searched and len(hits) <= OPEN_LIMIT) != turned and self.kept
         shown: tuple[Shown, ...] = ()
         if opened:
-            shown = ordered(self.symbols, hits, self.rows if self.whole else NO_ROWS, order)
+            rows = self.rows if self.whole else NO_ROWS
+            shown = ordered(self.symbols, hits, rows, order, self.file_sizes)
         found = len(hits) if searched else len(self.rows)
         return replace(
             self,
@@ -134,7 +137,7 @@ class Group:
     @property
     def sizes_known(self) -> bool:
         """Whether the size of any symbol that is shown is known."""
-        return any(shown.size is not None for shown in self.shown[:50])
+        return any(shown.size is not None for shown in self.shown[:500])
 
     def head(self, width: int, name_width: int, count_width: int) -> Line:
         """Return the group's own line; the widths are those of its columns."""

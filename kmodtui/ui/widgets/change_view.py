@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping
+from dataclasses import replace
+
+from textual.message import Message
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.model.history import Change
@@ -15,6 +18,9 @@ from kmodtui.ui.widgets.change_group import Group
 from kmodtui.ui.widgets.change_summary import cause, staying, summary
 from kmodtui.ui.widgets.line_view import Line, LineView, wrapped
 
+FILES_AT_ONCE = 8
+"""Module files that are read at most for the sizes of what is shown."""
+
 WAITING = (
     "Waiting for a module to be loaded or unloaded, here or by anyone else on this machine. "
     "What it does to /proc/kallsyms is shown here at that moment.\n\n"
@@ -25,6 +31,17 @@ WAITING = (
 
 class ChangeLines(LineView):
     """Lines of one change: a summary, then a group per module that unfolds into its symbols."""
+
+    class SizesWanted(Message):
+        """A group was unfolded whose sizes no address tells.
+
+        Attributes:
+            module: whose.
+        """
+
+        def __init__(self, module: str) -> None:
+            super().__init__()
+            self.module = module
 
     def __init__(self) -> None:
         super().__init__(id="change-lines")
@@ -46,6 +63,7 @@ class ChangeLines(LineView):
         self._starts: list[int] = []  # the line at which each item begins
         self._lines = 0
         self._width = 0
+        self._asked: set[str] = set()
 
     # What is shown
 
@@ -71,6 +89,7 @@ class ChangeLines(LineView):
         self._turned.clear()
         self._unfolded.clear()
         self.cursor = 0
+        self._asked.clear()
         self._take_addresses()
         self._build()
 
@@ -90,6 +109,19 @@ class ChangeLines(LineView):
         self._addressed = table
         self._take_addresses()
         self._build()
+
+    def show_sizes(self, module: str, sizes: Mapping[bytes, int]) -> None:
+        """Take the sizes of a module's symbols, by name, from its file."""
+        self._groups = [
+            replace(group, file_sizes=sizes) if group.owner == module else group
+            for group in self._groups
+        ]
+        self._build()
+
+    @property
+    def sizes_known(self) -> bool:
+        """Whether the size of any symbol that is shown is known."""
+        return any(item.sizes_known for item in self._items if isinstance(item, Group))
 
     def _take_addresses(self) -> None:
         if self._addressed is not None:
@@ -165,7 +197,18 @@ class ChangeLines(LineView):
         shown = [item for item in items if isinstance(item, Group)]
         self._name_width = max((len(group.name) for group in shown), default=0)
         self._count_width = max((len(group.count_words) for group in shown), default=0)
+        unsized = [
+            group for group in shown if group.shown and group.owner and not group.sizes_known
+        ]
+        # A search can open a hundred groups, and each is a file to read.
+        for group in unsized[:FILES_AT_ONCE]:
+            self._ask_for_sizes(group.owner)
         self.lines_changed()
+
+    def _ask_for_sizes(self, module: str) -> None:
+        if module not in self._asked:
+            self._asked.add(module)
+            self.post_message(self.SizesWanted(module))
 
     def _arranged(self) -> list[Line | Group]:
         """Return the groups that have a hit, and a line for those that have none."""

@@ -137,6 +137,10 @@ class SymbolsPane(Vertical):
         self._caption()
         self.post_message(self.TableTaken(table))
 
+    def show_sizes(self, module: str, sizes: Mapping[bytes, int]) -> None:
+        """Take the sizes of a module's symbols from its file, for where addresses are hidden."""
+        self._change.show_sizes(module, sizes)
+
     def show_failure(self, words: str) -> None:
         """Say why there is no reading of the symbol table, as long as there is none."""
         self._without_table = words
@@ -174,6 +178,10 @@ class SymbolsPane(Vertical):
         """Sort the symbols of the change by what comes next."""
         if not self.shows_change:
             self.notify("A module's symbols stand in the kernel's order.", timeout=4)
+        elif self._hidden and self._change.sizes_known:
+            by_size = self._change.order is Order.SIZE
+            self._change.order = Order.NAME if by_size else Order.SIZE
+            self._caption()
         elif self._hidden:
             words = f"Sorted by name: addresses and sizes are {self.hiding.reason}."
             self.notify(words, markup=False, timeout=6)
