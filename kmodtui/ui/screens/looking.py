@@ -52,9 +52,7 @@ class Looking(Screen[None]):
     def on_symbols_pane_symbol_opened(self, message: SymbolsPane.SymbolOpened) -> None:
         """Show everything about a symbol of the selected module."""
         hiding = read_hiding(self.machine.host)
-        self.app.push_screen(
-            SymbolDialog(self.machine, message.symbols, message.number, hiding)
-        )
+        self.app.push_screen(SymbolDialog(self.machine, message.symbols, message.number, hiding))
 
     def on_change_lines_sizes_wanted(self, message: ChangeLines.SizesWanted) -> None:
         """Read the sizes of a module's symbols from its file."""
