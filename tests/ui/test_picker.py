@@ -143,9 +143,9 @@ async def test_a_burst_of_arrow_and_enter_takes_what_the_arrow_reached(demo: Dem
 
 async def test_typing_on_forgets_what_was_chosen(demo: Demo) -> None:
     async with opened(demo) as stage:
-        await ask(stage, "fa")
-        stage.send("down", "down", *"t", "enter")
-        await stage.until("Load fat", "Esc cancel")
+        await ask(stage, "bt")
+        stage.send("down", *"frs", "enter")
+        await stage.until("has no module or alias btfrs. Did you mean btrfs?")
 
 
 async def test_tab_completes_the_name_and_leaves_the_parameters(demo: Demo) -> None:
