@@ -37,6 +37,7 @@ from kmodtui.services.picking import (
 )
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.desk import desk
+from kmodtui.ui.editing import edit_at_once
 from kmodtui.ui.screens.taking import Taking, Wish
 from kmodtui.ui.typing_ahead import pass_on
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
@@ -77,7 +78,7 @@ class NameInput(Input):
 
     async def on_key(self, event: events.Key) -> None:
         """Obey at once, not when the key has gone its way through the application."""
-        if pass_on(self, event) or event.key not in _KEYS:
+        if pass_on(self, event) or await edit_at_once(self, event) or event.key not in _KEYS:
             return
         event.stop()
         event.prevent_default()

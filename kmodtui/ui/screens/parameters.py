@@ -33,6 +33,7 @@ from kmodtui.services.machine import Machine
 from kmodtui.services.parameters import read_form
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.desk import desk
+from kmodtui.ui.editing import edit_at_once
 from kmodtui.ui.typing_ahead import pass_on
 from kmodtui.ui.widgets.caption import set_title
 from kmodtui.ui.widgets.line_view import fit, wrapped
@@ -57,24 +58,10 @@ class ValueInput(Input):
             event.stop()
             event.prevent_default()
             form.action_accept()
-        elif event.key in _EDITS:
-            # Or an arrow that is typed right behind would go to the next line first.
-            event.stop()
-            event.prevent_default()
-            await self.run_action(_EDITS[event.key])
+        else:
+            await edit_at_once(self, event)
 
 
-_EDITS = {
-    "backspace": "delete_left",
-    "delete": "delete_right",
-    "left": "cursor_left",
-    "right": "cursor_right",
-    "home": "home",
-    "end": "end",
-    "ctrl+u": "delete_left_all",
-    "ctrl+w": "delete_left_word",
-    "ctrl+k": "delete_right_all",
-}
 _MOVES = {"down": 1, "up": -1, "tab": 1, "shift+tab": -1, "pagedown": 8, "pageup": -8}
 
 

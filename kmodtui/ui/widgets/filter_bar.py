@@ -9,6 +9,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Label
 
+from kmodtui.ui.editing import edit_at_once
 from kmodtui.ui.typing_ahead import pass_on
 
 
@@ -28,9 +29,11 @@ class FilterInput(Input):
         self.cursor_blink = False
         self.return_to: Widget | None = None
 
-    def on_key(self, event: events.Key) -> None:
+    async def on_key(self, event: events.Key) -> None:
         """End the typing, or leave the key to whoever has the focus by now."""
-        if not pass_on(self, event) and event.key in ("enter", "escape"):
+        if pass_on(self, event) or await edit_at_once(self, event):
+            return
+        if event.key in ("enter", "escape"):
             event.stop()
             event.prevent_default()
             self.screen.set_focus(self.return_to)
