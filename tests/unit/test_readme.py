@@ -15,15 +15,19 @@ README = (PROJECT / "README.md").read_text(encoding="utf-8")
 
 
 def key_tables() -> str:
-    """Return the README's tables of keys as the registry has them."""
-    parts = []
+    """Return the README's tables of keys as the registry has them, the dashboard's open."""
+    tables = []
     for context, words in CONTEXTS.items():
         if commands := in_context(context):
-            parts.append(f"\n| {words} | |\n|---|---|")
+            rows = [f"| {words} | |", "|---|---|"]
             for command in commands:
                 keys = " ".join(f"`{key_words(key)}`" for key in command.keys)
-                parts.append(f"| {keys} | {command.help} |")
-    return "\n".join(parts).lstrip()
+                rows.append(f"| {keys or 'palette'} | {command.help} |")
+            tables.append("\n".join(rows))
+    first, *others = tables
+    folded = "\n\n".join(others)
+    summary = "<summary>Keys in panes, other views and dialogs</summary>"
+    return f"{first}\n\n<details>\n{summary}\n\n{folded}\n\n</details>"
 
 
 def test_the_keys_are_those_of_the_registry() -> None:
