@@ -58,6 +58,6 @@ def alive(vm: VM, pid: int) -> bool:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait until something is so in the guest, which sends no word of it."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.3)

@@ -8,7 +8,7 @@ import hashlib
 
 from kmodtui.kernel.kallsyms import parse_symbols
 from kmodtui.privileged.protocol import FilePart, LogRecord, ResultCode
-from tests.kernel.helper_sessions import Open, loaded
+from tests.kernel.helper_sessions import Open, loaded, until
 from tests.kernel.vm import VM
 
 LIST = "/etc/modprobe.d/kmodtui-blacklist.conf"
@@ -206,3 +206,21 @@ async def test_who_stops_waiting_keeps_the_module(vm: VM, session: Open) -> None
         await held.communicate(b"")
         assert (await root.load("nbd")).ok  # it had its turn meanwhile, had it waited
         assert "tun" in loaded(vm)
+
+
+async def test_an_init_that_takes_long_is_left_in_the_kernel(vm: VM, session: Open) -> None:
+    """test_bpf works for a long time in its init: the session goes on, and so does the init."""
+    async with session("--limit=8") as root:
+        hanging = asyncio.create_task(
+            root.load("test_bpf", ["test_suite=test_bpf", "test_range=0,899"])
+        )
+        assert (await root.load("nbd")).ok
+        result = await hanging
+        assert (result.code, result.after) == (ResultCode.TIMEOUT, {"test_bpf": "Loading"})
+        assert any(record.text.startswith("test_bpf: #0 ") for record in result.log)
+        busy = await root.load("test_bpf")
+        assert busy.code is ResultCode.ALREADY_LOADED
+        vm.run("root", ["kill", "-KILL", str(root.hello.pid)], check=True)
+        await root.closed()
+    assert vm.read("root", "/sys/module/test_bpf/initstate") == b"coming\n"
+    await until(lambda: vm.read("root", "/sys/module/test_bpf/initstate") == b"live\n")
