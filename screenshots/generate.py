@@ -15,16 +15,17 @@ import os
 import re
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
 from textual.pilot import Pilot
 
 from kmodtui.demo import Demo, open_demo
 from kmodtui.kernel.host import LocalHost
-from kmodtui.privileged.client import HelperClient, LogSink
+from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.privileged.protocol import Result
 from kmodtui.services.machine import Machine
@@ -32,6 +33,7 @@ from kmodtui.services.monitor import Changed, Monitor, MonitorEvent
 from kmodtui.services.root import DemoRoot, LocalRoot, RootAccess
 from kmodtui.ui import app as application
 from kmodtui.ui.app import KmodtuiApp
+from kmodtui.ui.screens import remembering
 from kmodtui.ui.widgets.modules_pane import FLASH_SECONDS
 from tests.support.picture import png
 
@@ -68,13 +70,11 @@ class StillClient:
     def __getattr__(self, name: str) -> object:
         return getattr(self._client, name)
 
-    async def load(
-        self, name: str, parameters: Sequence[str] = (), on_log: LogSink | None = None
-    ) -> Result:
-        return replace(await self._client.load(name, parameters, on_log), took=TOOK)
+    async def load(self, *arguments: object, **options: object) -> Result:
+        return replace(await self._client.load(*arguments, **options), took=TOOK)  # type: ignore[arg-type]
 
-    async def unload(self, names: Sequence[str], on_log: LogSink | None = None) -> Result:
-        return replace(await self._client.unload(names, on_log), took=TOOK)
+    async def unload(self, *arguments: object, **options: object) -> Result:
+        return replace(await self._client.unload(*arguments, **options), took=TOOK)  # type: ignore[arg-type]
 
 
 class StillRoot(DemoRoot):
@@ -187,7 +187,7 @@ async def information(stage: Stage) -> None:
 async def plan_to_unload(stage: Stage) -> None:
     await dashboard(stage)
     await stage.press("minus")
-    await stage.until("privilege")
+    await stage.until("y unload")
 
 
 async def unloaded(stage: Stage) -> None:
@@ -211,6 +211,68 @@ async def failed(stage: Stage) -> None:
     await stage.until("privilege")
     await stage.press("y")
     await stage.until("Enter +close")
+
+
+async def picker(stage: Stage) -> None:
+    await begin(stage)
+    await stage.press("plus")
+    await stage.until("Load a module")
+    await stage.press(*"crc32")
+    await stage.until(r"crc32c_generic|crc32_generic")
+    await stage.press("down")
+
+
+async def parameters(stage: Stage) -> None:
+    await begin(stage)
+    await stage.press("plus")
+    await stage.until("Load a module")
+    await stage.press(*"nbd")
+    await stage.until(r"[0-9] of [\d,]+ modules")
+    await stage.press("ctrl+e")
+    await stage.until("max_part")
+    await stage.press(*"1o")
+
+
+async def browser(stage: Stage) -> None:
+    await dashboard(stage)
+    await stage.press("B")
+    await stage.until("symbols")
+    await stage.press(*"ioctl", "space", "m", "colon", *"btrfs")
+    await stage.until("btrfs_ioctl")
+
+
+async def legend(stage: Stage) -> None:
+    await begin(stage)
+    await stage.press("a")
+    await stage.until("kallsyms")
+
+
+async def linkage(stage: Stage) -> None:
+    await dashboard(stage)
+    await stage.press("o")
+    await stage.until("(?i)takes")
+
+
+async def timeline(stage: Stage) -> None:
+    await unloaded(stage)
+    await stage.press("enter")
+    await stage.press("t")
+    await stage.until("(?i)timeline")
+
+
+async def experiment(stage: Stage) -> None:
+    await begin(stage)
+    await stage.press("x")
+    await stage.until(r" of [\d,]+ modules")
+    await stage.press(*"btrfs", "enter")
+    await stage.until("y ")
+    await stage.press("y")
+    await stage.until("Enter +close")
+
+
+async def several(stage: Stage) -> None:
+    await dashboard(stage)
+    await stage.press("g", "space", "j", "space", "j", "space")
 
 
 async def help_(stage: Stage) -> None:
@@ -237,6 +299,14 @@ SCENES: dict[str, Scene] = {
     "unloaded": unloaded,
     "refused": refused,
     "failed": failed,
+    "picker": picker,
+    "parameters": parameters,
+    "browser": browser,
+    "legend": legend,
+    "linkage": linkage,
+    "timeline": timeline,
+    "experiment": experiment,
+    "several": several,
     "help": help_,
     "no-modules": no_modules,
 }
@@ -279,6 +349,7 @@ def main(arguments: list[str]) -> None:
     os.environ["TZ"] = "UTC"
     time.tzset()
     application.Monitor = StillMonitor  # type: ignore[misc]
+    remembering.time = SimpleNamespace(time=lambda: NOW - 90)  # type: ignore[assignment]
     folder = Path(arguments[0]) if arguments else HERE
     wanted = dict.fromkeys(arguments[1:] or SCENES, SIZES) if arguments else KEPT
     folder.mkdir(exist_ok=True)
