@@ -63,7 +63,7 @@ def test_loading_btrfs_shows_its_symbols_and_unloading_shows_them_go(vm: VM) -> 
         assert {"btrfs", "xor", "raid6_pq"} <= went
         assert set(_on_screen(terminal, "−")) == went
         # What stays is named, with the reason.
-        assert set(re.findall(r"= (\S+) stays loaded: softdep of btrfs", terminal.text())) == stays
+        assert set(re.findall(r"= (\S+) stays loaded: softdep of \S+", terminal.text())) == stays
         assert _symbols_of(vm, "btrfs") == 0
 
         terminal.press("q")
