@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 PIP    := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
           $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run demo env check unit kernel test test-full bench screenshots build clean
+.PHONY: run demo env check unit kernel test lane-here lane-guest test-full bench screenshots build clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.run-ready ## the dashboard, on this machine
@@ -49,8 +49,16 @@ unit: $(READY) ## unit, ui and terminal tests: everything but the real kernel
 kernel: $(READY) ## the tests on Debian's kernel in QEMU
 	$(BIN)/pytest -q tests/kernel
 
+# Side by side: one waits for a guest most of the time, the other for terminals.
 test: check ## everything a change has to pass
-	$(BIN)/pytest -q tests -m "not full"
+	@echo "The tests run in two lanes side by side, here and in a guest; each is printed when it ends."
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync lane-here lane-guest
+
+lane-here: $(READY)
+	$(BIN)/pytest -q tests --ignore=tests/kernel -m "not full"
+
+lane-guest: $(READY)
+	$(BIN)/pytest -q tests/kernel -m "not full"
 
 test-full: check ## and what takes long: every .ko of the distribution
 	$(BIN)/pytest -q tests

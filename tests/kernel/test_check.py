@@ -122,6 +122,7 @@ def test_a_namespace_that_is_not_imported(vm: VM, debian: Image) -> None:
     assert inserted(vm, good) == "loaded"
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("folder")
 def test_installed_modules_are_taken_once_what_they_need_is_there(vm: VM, debian: Image) -> None:
     names = ["btrfs", "vfat", "nbd", "bonding", "bridge", "ext4", "virtio_net"]
@@ -175,6 +176,7 @@ def test_signatures_of_the_whole_package_fit_and_one_byte_undoes_them(
     assert len(keys) == 1
 
 
+@pytest.mark.full
 def test_switches_that_refuse_what_is_well(debian: Image, dummy: bytes) -> None:
     line = ("module.sig_enforce=1", "module_blacklist=nbd,loop")
     with boot(Machine(command_line=line), image=debian) as vm:
@@ -199,6 +201,7 @@ def test_switches_that_refuse_what_is_well(debian: Image, dummy: bytes) -> None:
         assert PurePosixPath(told["file"]).name == "dummy.ko"
 
 
+@pytest.mark.full
 def test_lockdown_refuses_what_is_not_signed(debian: Image, dummy: bytes) -> None:
     with boot(Machine(command_line=("lockdown=integrity",)), image=debian) as vm:
         if "[integrity]" not in vm.read("root", "/sys/kernel/security/lockdown").decode():
