@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import Any
 
-from kmodtui.errors import PlanError, UsageError
+from kmodtui.errors import KmodtuiError, PlanError, UsageError
+from kmodtui.kernel.catalog import find_module
 from kmodtui.kernel.host import Host
+from kmodtui.model.parameters import problems
 from kmodtui.model.plan import Action, Plan, Step
 from kmodtui.model.text import clean, human_size
 from kmodtui.services.plans import VERBS, read_plan
@@ -16,7 +19,7 @@ from kmodtui.verbs.printing import add_json, complain, print_json, release_of
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     add_json(parser)
-    parser.add_argument("what", choices=VERBS, metavar="load|unload|reload")
+    parser.add_argument("what", choices=[str(verb) for verb in VERBS], metavar="load|unload|reload")
     parser.add_argument("words", nargs="+", metavar="NAME|KEY=VALUE")
 
 
@@ -33,7 +36,12 @@ def run(host: Host, options: argparse.Namespace) -> int:
         )
     if parameters and options.what == "unload":
         raise UsageError("Parameters are of no use for an unload.", "Leave them out.")
-    plan = read_plan(host, release_of(host, options), options.what, names, parameters)
+    release = release_of(host, options)
+    plan = read_plan(host, release, options.what, names, parameters)
+    if parameters and not plan.refused:
+        plan = replace(
+            plan, warnings=(*plan.warnings, *_doubts(host, release, plan.targets, parameters))
+        )
     if options.json:
         print_json(_json(plan))
     else:
@@ -42,6 +50,22 @@ def run(host: Host, options: argparse.Namespace) -> int:
         complain(PlanError(plan.refused, plan.remedy))
         return 1
     return 0
+
+
+def _doubts(
+    host: Host, release: str, names: tuple[str, ...], parameters: list[str]
+) -> tuple[str, ...]:
+    """Return why the kernel would not take parameters; none for a file that cannot be read."""
+    found: list[str] = []
+    for name in names:
+        try:
+            infos = find_module(host, release, name)
+        except KmodtuiError:
+            continue
+        for info in infos:
+            types = {parameter.name: parameter.type for parameter in info.parameters}
+            found += problems(name, parameters, types)
+    return tuple(dict.fromkeys(found))
 
 
 def _json(plan: Plan) -> list[dict[str, Any]]:

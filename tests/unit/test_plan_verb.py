@@ -49,8 +49,35 @@ def test_a_load_is_told_step_by_step(kernel: SimulatedKernel, capsys: Output) ->
         "  2  insmod   vfat  asked for",
         f"                    {FOLDER}/fs/fat/vfat.ko",
         "                    iocharset=utf8  (given)",
+        "  !  vfat takes no parameters, and so no iocharset.",
         "  #  modprobe -- vfat iocharset=utf8",
     ]
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("nbd_max=4", "  !  nbd has no parameter nbd_max. Did you mean nbds_max?"),
+        ("max_part=x", "  !  max_part: “x” is no whole number, as 12, 0x0c or 014 is."),
+        ("max_part=4", None),
+    ],
+)
+def test_a_parameter_that_the_kernel_would_not_take_is_told(
+    kernel: SimulatedKernel, capsys: Output, word: str, told: str | None
+) -> None:
+    assert plan(kernel, "load", "nbd", word) == 0
+    warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  !")]
+    assert warnings == ([told] if told else [])
+
+
+def test_another_verb_is_answered_with_those_that_there_are(
+    kernel: SimulatedKernel, capsys: Output
+) -> None:
+    with pytest.raises(SystemExit):
+        plan(kernel, "frob", "nbd")
+    said = capsys.readouterr().err
+    assert "load" in said
+    assert "Verb" not in said
 
 
 def test_a_load_as_json_is_a_list_of_steps(kernel: SimulatedKernel, capsys: Output) -> None:
