@@ -339,12 +339,15 @@ class Machine:
                 file.flush()
                 os.fchmod(descriptor, 0o644)
                 os.fsync(descriptor)
-            os.rename(new, path)
+            if after:
+                os.rename(new, path)
+            else:
+                if os.path.exists(path):
+                    os.unlink(path)
+                os.unlink(new)  # not before: until here nobody else writes
         except BaseException:
             os.unlink(new)
             raise
-        if not after:
-            os.unlink(path)
         told = [{name: "blacklisted" if name in names_there else None for name in names}
                 for names_there in (before, self.blacklisted(path))]  # fmt: skip
         right = all(bool(state) == wanted for state in told[1].values())

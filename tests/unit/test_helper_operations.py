@@ -24,7 +24,7 @@ from kmodtui.privileged import helper
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.pipes import PipeTransport, Process
 from kmodtui.privileged.protocol import Bye, FilePart, ResultCode, decode_answer
-from tests.support.helper_folder import HelperFolder
+from tests.support.helper_folder import RELEASE, HelperFolder
 
 IMAGE = b"\x7fELF" + bytes(range(256)) * 9000
 DIGEST = hashlib.sha256(IMAGE).hexdigest()
@@ -257,6 +257,29 @@ async def test_two_writers_do_not_lose_each_others_lines(
     assert not (folder.root / LIST).exists()
     new.unlink()
     assert (await session.blacklist(["xor"])).ok
+
+
+def test_who_writes_while_the_list_is_emptied_is_refused_and_not_lost(
+    folder: HelperFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = helper.Machine(str(folder.root), RELEASE, os.getuid())
+    machine.change_blacklist(["btrfs"], wanted=True)
+    removed: list[str] = []
+    unlink = os.unlink
+
+    def with_a_second_writer(path: str) -> None:
+        if not removed:
+            with pytest.raises(helper.Outcome, match="somebody writes it now"):
+                machine.change_blacklist(["xor"], wanted=True)
+        removed.append(path)
+        unlink(path)
+
+    monkeypatch.setattr(os, "unlink", with_a_second_writer)
+    assert machine.change_blacklist(["btrfs"], wanted=False).code == "done"
+    assert removed[0] == str(folder.root / LIST)
+    assert os.listdir(folder.root / "etc" / "modprobe.d") == []
+    assert machine.change_blacklist(["xor"], wanted=True).code == "done"
+    assert "blacklist xor\n" in (folder.root / LIST).read_text()
 
 
 # --- symbols and log ----------------------------------------------------------------------
