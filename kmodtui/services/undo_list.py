@@ -29,9 +29,10 @@ class UndoList:
             self._done.append(done)
 
     def taken_back(self, done: Done) -> None:
-        """Forget a change that is no more."""
-        if done in self._done:
-            self._done.remove(done)
+        """Forget a change that is no more; one that is merely equal to it stays."""
+        # Two changes may be alike, such as the same load twice: only this one is meant.
+        kept = (each for each in self._done if each is not done)
+        self._done = deque(kept, maxlen=MOST)
 
     def given(self, module: str) -> tuple[str, ...]:
         """Return what a module was given when it was loaded through kmodtui."""

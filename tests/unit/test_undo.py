@@ -111,6 +111,18 @@ def test_the_list_gives_the_newest_back_first_and_forgets_the_oldest() -> None:
     assert seen == [f"change {number}" for number in reversed(range(5, MOST + 5))]
 
 
+def test_of_changes_that_are_alike_the_one_that_is_meant_is_forgotten() -> None:
+    first, between, last = (Done(words, ()) for words in ("load", "change", "load"))
+    assert first == last
+    undo = UndoList()
+    for done in (first, between, last):
+        undo.note(done)
+    undo.taken_back(last)
+    assert undo.last is between
+    undo.taken_back(between)
+    assert undo.last is first
+
+
 def test_what_a_module_was_given_is_remembered() -> None:
     undo = UndoList()
     undo.note_given("nbd", ["nbds_max=4"])
