@@ -20,8 +20,8 @@ from kmodtui.model.modules import LoadedModule, ModuleState, ModuleTable, taint_
 from kmodtui.model.symbols import SymbolDelta, SymbolTable, difference
 from kmodtui.model.text import clean
 
-MAX_MODULES = 100_000
-"""Modules that a snapshot can hold; the largest systems load some hundreds."""
+MAX_MODULES = 20_000
+"""Modules that a snapshot can hold; distributions ship some thousands, systems load hundreds."""
 
 
 @dataclass(frozen=True, slots=True)

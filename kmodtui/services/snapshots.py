@@ -25,7 +25,7 @@ from kmodtui.errors import KmodtuiError, SnapshotError, UnreadableError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.kallsyms import is_pseudo_owner
 from kmodtui.kernel.system import read_system
-from kmodtui.model.snapshot import Origin, Snapshot, head_line, read_head
+from kmodtui.model.snapshot import MAX_MODULES, Origin, Snapshot, head_line, read_head
 from kmodtui.model.symbols import SymbolRows, SymbolTable
 from kmodtui.model.text import clean, decode, human_size
 from kmodtui.services.reading import read_both
@@ -201,7 +201,7 @@ def load(path: Path) -> Snapshot:
         raise SnapshotError(f"{shown} is damaged. {error.message}", "Take a new one.") from None
     if rows.count(b"\n") > _ROWS_LIMIT:
         raise _damaged(shown, "no kernel has as many symbols")
-    return Snapshot(origin, modules, _symbols(rows, origin), shown)
+    return Snapshot(origin, modules, _symbols(rows, origin, shown), shown)
 
 
 def _read(path: Path, shown: str) -> bytes:
@@ -251,7 +251,7 @@ def _damaged(shown: str, why: str) -> SnapshotError:
     return SnapshotError(f"{shown} is damaged: {why}.", "Copy it anew, or take a new one.")
 
 
-def _symbols(rows: bytes, origin: Origin) -> SymbolTable:
+def _symbols(rows: bytes, origin: Origin, shown: str) -> SymbolTable:
     """Return the table in rows that anybody may have written, in time that grows with them only."""
     ahead = b"" if origin.addresses else _NO_ADDRESS
     owners: dict[bytes, list[bytes]] = {b"": []}
@@ -259,6 +259,10 @@ def _symbols(rows: bytes, origin: Origin) -> SymbolTable:
         if row:
             tab = row.rfind(b"\t[") if row.endswith(b"]") else -1
             owners.setdefault(row[tab + 2 : -1] if tab >= 0 else b"", []).append(ahead + row)
+            # Each owner takes a hundred times the memory of a row. That the head names
+            # it is not asked for: one may have come while the snapshot was taken.
+            if len(owners) > MAX_MODULES:
+                raise _damaged(shown, "no kernel has as many modules")
     core = SymbolRows(b"".join(row + b"\n" for row in owners.pop(b"")))
     modules: dict[str, SymbolRows] = {}
     pseudo: dict[str, SymbolRows] = {}

@@ -22,7 +22,7 @@ from kmodtui.demo.moments import Point
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.errors import KmodtuiError, SnapshotError, UnreadableError
 from kmodtui.kernel.kallsyms import read_symbols
-from kmodtui.model.snapshot import Origin, Snapshot, compare, head_line
+from kmodtui.model.snapshot import MAX_MODULES, Origin, Snapshot, compare, head_line
 from kmodtui.model.symbols import difference
 from kmodtui.services import reading, snapshots
 from kmodtui.services.snapshots import default_path, load, save, take
@@ -260,6 +260,10 @@ MODULE = {
         (packed(head(modules=[MODULE | {"users": [1]}])), "makes no sense"),
         (packed(head(hostname="x" * 5 * 1024 * 1024)), "too long"),
         (packed(head() + b"\n" + b"\n" * 2_100_000), "no kernel has as many symbols"),
+        (
+            packed(head() + b"\n" + b"".join(b"t x\t[m%d]\n" % n for n in range(MAX_MODULES + 1))),
+            "no kernel has as many modules",
+        ),
         (packed(b"0" * (snapshots.UNPACKED_LIMIT + 1)), "unpacks to more than 64.0 MiB"),
     ],
 )
