@@ -95,7 +95,7 @@ class _Unloading:
         whom = found[0].name
         if self._lookup.is_builtin(whom):
             raise PlanError(f"{whom} is compiled into this kernel: it cannot be unloaded.")
-        raise PlanError(f"{whom} is not loaded.", "Somebody may have unloaded it meanwhile.")
+        raise PlanError(f"{whom} is not loaded.", "There is nothing to unload.")
 
     def take(self, name: str) -> None:
         """Plan the unload of one module."""

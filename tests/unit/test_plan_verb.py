@@ -149,7 +149,7 @@ def test_what_cannot_work_is_told_with_its_remedy(kernel: SimulatedKernel, capsy
     ("arguments", "status", "said"),
     [
         (["load", "btrsf"], 1, "Did you mean btrfs"),
-        (["unload", "btrfs"], 1, "btrfs is not loaded."),
+        (["unload", "btrfs"], 1, "btrfs is not loaded.\n         There is nothing to unload."),
         (["unload", "virtio"], 1, "compiled into this kernel: it cannot be unloaded."),
         (["load", "a=1"], 2, "No module is named."),
         (["load", "./x.ko"], 2, "kmodtui check ./x.ko"),
