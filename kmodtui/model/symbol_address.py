@@ -7,6 +7,7 @@ in `kernel/kallsyms.c` has it and an oops prints it.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from kmodtui.model.text import counted
 
 _FAR = 16 * 1024 * 1024
 """Bytes behind the last symbol of an owner from which on an address is in nobody's memory."""
+
+_SHORT = re.compile(r"(?:0x)?[0-9a-f]{1,16}", re.IGNORECASE | re.ASCII)
 
 
 class NoSymbolError(KmodtuiError):
@@ -211,9 +214,13 @@ def look_up(symbols: SymbolList, text: str) -> list[Located]:
         QueryError: what was typed is neither.
     """
     place = parse_query(text).place
+    if place is None and _SHORT.fullmatch(text.strip()):
+        # A search takes few digits for a part of a name; here an address was asked for.
+        place = Place(address=int(text, 16))
     if place is None:
         raise NoSymbolError(
-            f"{text} is no address.", "An address is hexadecimal, a place is name+0x1f/0x40."
+            f"{text} is no address and no place.",
+            "An address has up to 16 hexadecimal digits, a place is name+0x1f/0x40.",
         )
     return locate(symbols, place)
 

@@ -71,6 +71,8 @@ def test_the_symbol_that_contains_it(
     [
         ("0xffffffffbfffffff", "is in no symbol: the nearest below it, _end"),
         ("0xfffffffff0000000", "is in no symbol: the nearest below it, tun_data"),
+        ("0x10", "No symbol begins at or below 0x10"),
+        ("1f", "No symbol begins at or below 0x1f"),
         ("0x1234", "No symbol begins at or below 0x1234"),
         ("nothing+0x1/0x2", "There is no symbol nothing in this kernel"),
         ("kfree+0x1/0x2 [tun]", "There is no symbol kfree of tun"),
