@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from kmodtui.errors import UnknownModuleError, UsageError
+from kmodtui.errors import KmodtuiError, UnknownModuleError, UsageError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.kallsyms import read_symbols
 from kmodtui.model.modules import canonical
 from kmodtui.model.symbols import Symbol, SymbolTable
-from kmodtui.verbs.printing import add_json, print_json
+from kmodtui.model.text import clean
+from kmodtui.verbs.printing import add_json, complain, print_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +55,27 @@ def run(host: Host, options: argparse.Namespace) -> int:
     if options.address is not None:
         return _print_places(host, table, options.address, as_json=options.json)
     rows = _rows(table, module) if not wanted else _found(table, module, options)
-    return _print_rows(rows, _digits(table), as_json=options.json, searched=bool(wanted))
+    count = _print_rows(rows, _digits(table), as_json=options.json)
+    if count or not wanted:
+        return 0
+    complain(_nothing(table, module, options))
+    return 1
+
+
+def _nothing(table: SymbolTable, module: str | None, options: argparse.Namespace) -> KmodtuiError:
+    """Return what to say where nothing is found; most often a module was meant."""
+    from kmodtui.model.symbol_address import NoSymbolError
+
+    text = options.name if options.name is not None else options.match
+    what = "is named" if options.name is not None else "matches"
+    where = f" of {module}" if module is not None else ""
+    meant = canonical(text)
+    hint = ""
+    if module is None and meant in table.modules:
+        hint = f"For the symbols of a module: kmodtui symbols --module {meant}"
+    elif options.name is not None:
+        hint = f"For a part of a name: kmodtui symbols --match {shlex.quote(text)}"
+    return NoSymbolError(f"No symbol{where} {what} {clean(text)}.", clean(hint))
 
 
 def _print_counts(counts: dict[str, int], *, as_json: bool) -> int:
@@ -102,17 +124,16 @@ _PATIENCE = 20.0
 """Seconds that a search may take: a thousand times what it needs."""
 
 
-def _print_rows(
-    rows: Iterable[tuple[str, Symbol]], digits: int, *, as_json: bool, searched: bool
-) -> int:
+def _print_rows(rows: Iterable[tuple[str, Symbol]], digits: int, *, as_json: bool) -> int:
+    """Print rows; return how many there were."""
     if as_json:
         found = [_as_json(owner, symbol) for owner, symbol in rows]
         print_json(found)
-        return 1 if searched and not found else 0
+        return len(found)
     count = 0
     for count, (owner, symbol) in enumerate(rows, 1):  # noqa: B007  how many there were
         print(_row(owner, symbol, digits))
-    return 1 if searched and not count else 0
+    return count
 
 
 def _row(owner: str, symbol: Symbol, digits: int) -> str:

@@ -116,3 +116,21 @@ def test_what_makes_no_sense_is_refused(
 def test_what_is_no_address_is_told(root: Path, capsys: Output) -> None:
     assert symbols(root, "--address", "kfree") == 1
     assert "kfree is no address" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["xor"], ["No symbol is named xor.", "kmodtui symbols --module xor"]),
+        (["--match", "xor$"], ["No symbol matches xor$."]),
+        (["cop"], ["No symbol is named cop.", "kmodtui symbols --match cop"]),
+        (["kfree", "--module", "xor"], ["No symbol of xor is named kfree."]),
+    ],
+)
+def test_where_nothing_is_found_it_says_so(
+    root: Path, capsys: Output, words: list[str], told: list[str]
+) -> None:
+    assert symbols(root, *words) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert all(sentence in captured.err for sentence in told)
