@@ -82,6 +82,7 @@ def text_of(found: Mapping[str, Any]) -> str:
     return "\n".join(str(finding["text"]) for finding in found["findings"])
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("folder")
 def test_spoiled_files_are_judged_as_the_kernel_judges_them(vm: VM, dummy: bytes) -> None:
     ways = {**SPOILED, **TAKEN_ALL_THE_SAME}

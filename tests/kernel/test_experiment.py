@@ -106,6 +106,7 @@ def test_the_verb_asks_on_the_terminal_and_prints_stage_by_stage(vm: VM) -> None
     assert loaded(vm) == modules
 
 
+@pytest.mark.full
 def test_btrfs_by_keys_shows_the_numbers_of_grep(vm: VM) -> None:
     symbols, modules = dump(vm), loaded(vm)
     with open_dashboard(vm, "admin") as terminal:

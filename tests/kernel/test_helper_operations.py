@@ -6,6 +6,8 @@ import asyncio
 import errno
 import hashlib
 
+import pytest
+
 from kmodtui.kernel.kallsyms import parse_symbols
 from kmodtui.privileged.protocol import FilePart, LogRecord, ResultCode
 from tests.kernel.helper_sessions import Open, loaded, until
@@ -208,6 +210,7 @@ async def test_who_stops_waiting_keeps_the_module(vm: VM, session: Open) -> None
         assert "tun" in loaded(vm)
 
 
+@pytest.mark.full
 async def test_an_init_that_takes_long_is_left_in_the_kernel(vm: VM, session: Open) -> None:
     """test_bpf works for a long time in its init: the session goes on, and so does the init."""
     async with session("--limit=8") as root:

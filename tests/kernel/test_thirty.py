@@ -12,6 +12,8 @@ import pytest
 
 from tests.kernel.vm import VM
 
+pytestmark = pytest.mark.full  # two minutes of emulation
+
 MODULES = (
     "btrfs",
     "8021q",
