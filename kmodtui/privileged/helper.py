@@ -301,7 +301,7 @@ class Machine:
             finally:
                 os.close(folder)
             status = os.fstat(here)
-            parts.append({"path": part, "uid": status.st_uid, "mode": status.st_mode & 0o7777})
+            parts.append({"name": name, "uid": status.st_uid, "mode": status.st_mode & 0o7777})
             if stat.S_ISLNK(status.st_mode):
                 raise Outcome("failed", f"{part} is a link; name the file itself.", errno.ELOOP)
         if status is None or not stat.S_ISREG(status.st_mode):

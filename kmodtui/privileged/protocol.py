@@ -36,8 +36,10 @@ read; of a name on the blacklist `blacklisted`, or null where this file has no s
 `ok` is true only if `after` is what was asked for; the value of a parameter is shown in
 the kernel's own words, so there it means that the kernel took what was written. `subject`
 is the module at which it stopped, or the last one; `command` is what ran last, empty if
-no program ran. `file` tells of a file that was inserted: itself and the folders above it,
-each with its owner and mode, as they were when it was opened.
+no program ran. `file` tells of a file that was inserted: the folders above it from / on, and then
+itself, each with its name, owner and mode, as they were when it was opened:
+
+    "file": [{"name": "home", "uid": 0, "mode": 493}, …]
 
 `wait` is for how many seconds at the most a request waits for references to go before
 it unloads. `stop` ends this waiting, and the following of the log; it never stops what
@@ -57,6 +59,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -217,7 +220,7 @@ def decode_answer(line: bytes) -> Answer:
         fields = _known(message["result"], Result)
         fields["code"] = ResultCode(fields["code"])
         fields["command"] = tuple(fields.get("command", ()))
-        fields["file"] = tuple(FilePart(**_known(p, FilePart)) for p in fields.get("file", ()))
+        fields["file"] = tuple(_file_parts(fields.get("file", ())))
         for streamed in ("log", "data"):
             fields.pop(streamed, None)
         return Finished(int(message["id"] or 0), Result(**fields))
@@ -226,6 +229,14 @@ def decode_answer(line: bytes) -> Answer:
             f"The privileged helper answered something that makes no sense ({error}).",
             "Install the same version of kmodtui and its helper.",
         ) from error
+
+
+def _file_parts(told: Iterable[dict[str, Any]]) -> Iterator[FilePart]:
+    """Give the parts with their paths, of which each is told by its own name alone."""
+    path = ""
+    for part in told:
+        path += "/" + part["name"]
+        yield FilePart(path, part["uid"], part["mode"])
 
 
 def _known(message: dict[str, Any], kind: type[Any]) -> dict[str, Any]:

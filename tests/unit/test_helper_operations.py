@@ -89,6 +89,25 @@ async def test_the_file_that_was_confirmed_is_inserted(
     assert (again.code, again.errno) == (ResultCode.ALREADY_LOADED, errno.EEXIST)
 
 
+async def test_an_insert_by_a_long_path_is_told_as_done(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    names = ["\N{GRINNING FACE}" * 63] * 14 + ["\N{GRINNING FACE}"] * 17 + ["hello.ko"]
+    path = "/" + "/".join(names)
+    here = os.open(folder.root, os.O_RDONLY)
+    for name in names[:-1]:  # one by one: in bytes it is too long for one call
+        os.mkdir(name, dir_fd=here)
+        above, here = here, os.open(name, os.O_RDONLY, dir_fd=here)
+        os.close(above)
+    with os.fdopen(os.open(names[-1], os.O_WRONLY | os.O_CREAT, dir_fd=here), "wb") as file:
+        file.write(IMAGE)
+    os.close(here)
+    result = await session.insert("hello", path, DIGEST)
+    assert result.ok, result.message
+    assert result.file[-1].path == path
+    assert len(result.file) == len(names)
+
+
 async def test_another_file_than_the_one_that_was_confirmed_is_not_inserted(
     folder: HelperFolder, session: HelperClient, module: Path
 ) -> None:
