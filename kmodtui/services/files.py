@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import os
+import stat
 
 from kmodtui.errors import UnreadableError
 from kmodtui.kernel.host import Host
+from kmodtui.model.text import human_size
 from kmodtui.services.machine import Machine
 
 _PIECE = 1024 * 1024
+
+MAX_FILE = 512 * 1024 * 1024
+"""Bytes of the largest file that the helper inserts."""
+
+_MAX_LINKS = 40  # MAXSYMLINKS of include/linux/namei.h
 
 
 async def digest_of(machine: Machine, path: str) -> str:
     """Return the SHA-256 of a file in 64 lower-case digits.
 
     Raises:
-        UnreadableError: the file cannot be read.
+        UnreadableError: the file cannot be read, is no regular file, or is larger than the
+            helper takes.
     """
     return await asyncio.to_thread(_digest, machine.host, path)
 
@@ -25,7 +34,10 @@ async def digest_of(machine: Machine, path: str) -> str:
 def _digest(host: Host, path: str) -> str:
     digest = hashlib.sha256()
     try:
+        # Before it is opened: that of a named pipe waits for somebody who writes.
+        _refuse_unfit(path, host.stat(path))
         with host.open(path) as file:
+            _refuse_unfit(path, os.fstat(file.fileno()))
             while piece := file.read(_PIECE):
                 digest.update(piece)
     except OSError as error:
@@ -33,6 +45,40 @@ def _digest(host: Host, path: str) -> str:
     return digest.hexdigest()
 
 
-def resolved(path: str) -> str:
-    """Return a path without symbolic links in it: the helper follows none."""
-    return os.path.realpath(path)
+def _refuse_unfit(path: str, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise UnreadableError(f"{path} is no regular file.")
+    if status.st_size > MAX_FILE:
+        limit = human_size(MAX_FILE)
+        raise UnreadableError(f"{path} is too large: a module file has {limit} at the most.")
+
+
+def resolved(host: Host, path: str) -> str:
+    """Return a path of the observed system without symbolic links: the helper follows none.
+
+    A relative path begins at the working folder; what is not there stays as it is.
+
+    Raises:
+        UnreadableError: links lead to each other.
+    """
+    left = os.path.join(os.getcwd(), path).split("/")[::-1]
+    parts: list[str] = []
+    links = 0
+    while left:
+        part = left.pop()
+        if part == "..":
+            del parts[-1:]
+        if part in ("", ".", ".."):
+            continue
+        try:
+            target = host.readlink("/".join(("", *parts, part)))
+        except OSError:
+            parts.append(part)
+            continue
+        links += 1
+        if links > _MAX_LINKS:
+            raise UnreadableError(f"{path} cannot be read: {os.strerror(errno.ELOOP)}.")
+        if target.startswith("/"):
+            parts.clear()
+        left += target.split("/")[::-1]
+    return "/" + "/".join(parts)

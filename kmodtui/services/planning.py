@@ -96,7 +96,7 @@ def _with_problems(machine: Machine, plan: Plan) -> Plan:
 
 
 def _insert(machine: Machine, intent: Intent) -> Plan:
-    path = resolved(intent.names[0])
+    path = resolved(machine.host, intent.names[0])
     info = read_module_file(machine.host, path)
     try:
         lookup = machine.lookup()
