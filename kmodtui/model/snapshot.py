@@ -235,6 +235,9 @@ def _field(told: Mapping[str, Any], name: str, kind: Any) -> Any:
         return clean(value)
     if kind == "float" and not 0 <= value < 1e11:
         raise ValueError(name)  # no date, or none that a calendar knows
+    # An Unloading module has the refcount -1.
+    if kind == "int" and not (-1 if name == "refcount" else 0) <= value < 2**64:
+        raise ValueError(name)  # more than a word of any kernel holds
     return float(value) if kind == "float" else value
 
 

@@ -254,6 +254,13 @@ MODULE = {
         (packed(head(taken=1e300)), "makes no sense"),
         (packed(head(taken=float("nan"))), "makes no sense"),
         (packed(head(tainted=True)), "makes no sense"),
+        (packed(head(tainted=-1)), "makes no sense"),
+        (packed(head(tainted=2**64)), "makes no sense"),
+        (packed(head(modules=[MODULE | {"size": 10**400}])), "makes no sense"),
+        (packed(head(modules=[MODULE | {"size": 10**4000}])), "makes no sense"),
+        (packed(head(modules=[MODULE | {"size": -1}])), "makes no sense"),
+        (packed(head(modules=[MODULE | {"refcount": -2}])), "makes no sense"),
+        (packed(head(modules=[MODULE | {"address": 2**64}])), "makes no sense"),
         (packed(head(modules=None)), "makes no sense"),
         (packed(head(modules=[{}])), "makes no sense"),
         (packed(head(modules=[MODULE | {"state": "Zombie"}])), "makes no sense"),
@@ -272,6 +279,14 @@ def test_a_file_that_is_no_snapshot_is_refused(path: Path, data: bytes, words: s
     with pytest.raises(SnapshotError, match=words) as refused:
         load(path)
     assert str(path) in refused.value.message
+
+
+def test_the_largest_numbers_that_a_kernel_can_have_are_read(path: Path) -> None:
+    module = MODULE | {"size": 2**64 - 1, "refcount": -1, "state": "Unloading"}
+    path.write_bytes(packed(head(tainted=2**64 - 1, modules=[module])))
+    back = load(path)
+    assert (back.modules[0].size, back.modules[0].refcount) == (2**64 - 1, -1)
+    assert back.origin.tainted == 2**64 - 1
 
 
 def test_one_wrong_bit_is_noticed(kernel: SimulatedKernel, path: Path) -> None:
