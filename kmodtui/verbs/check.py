@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from kmodtui.errors import UnreadableError
-from kmodtui.kernel.catalog import is_path, read_index
+from kmodtui.kernel.catalog import EXTENSIONS, is_path, read_index
 from kmodtui.kernel.host import Host, LocalHost
 from kmodtui.model.check import Check, Mark, Verdict
 from kmodtui.model.text import clean, counted
@@ -57,6 +57,11 @@ def _meant(host: Host, release: str, text: str) -> tuple[Host, str]:
     if path is None:
         if index.is_builtin(text):
             raise UnreadableError(f"{clean(text)} is built into the kernel: it has no file.")
+        if text.endswith(EXTENSIONS):
+            raise UnreadableError(
+                f"There is no file {clean(full)}.",
+                "An installed module is named without its ending: kmodtui check NAME.",
+            )
         raise index.unknown(text)
     return host, path
 

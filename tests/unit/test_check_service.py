@@ -343,6 +343,19 @@ def test_the_verb_says_it_by_its_exit_status_too(
     assert "It cannot be told: " in capsys.readouterr().out
     assert run(host, str(tmp_path / "gone.ko")) == 1
     assert "There is no file" in capsys.readouterr().err
+    assert run(host, "nosuch.ko") == 1
+    assert "There is no file" in capsys.readouterr().err
+
+
+def test_what_is_no_module_has_no_signature_either(
+    host: LocalHost, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "bad.ko"
+    file.write_text("This is a text.\n")
+    assert run(host, str(file)) == 1
+    told = capsys.readouterr().out
+    assert "is no kernel module" in told
+    assert "It is not signed" not in told
 
 
 def test_the_verb_takes_a_name_and_prints_json(
