@@ -11,6 +11,7 @@ from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.services.snapshots import load, save, take
 from kmodtui.ui.screens.compare import CompareScreen
+from kmodtui.ui.widgets.file_lines import Choice, FileLines
 from tests.ui.stage import SIZES, Stage, opened
 
 
@@ -155,3 +156,10 @@ async def test_a_snapshot_that_lies_elsewhere_is_opened_by_its_path(
         await stage.press("enter")
         await stage.until("else.where → now")
         await stage.until(lambda: "+35 symbols in 1 module" in words(stage))
+
+
+@pytest.mark.parametrize("when", [1e17, -1e17, 1e30])
+def test_a_file_of_a_year_that_no_calendar_knows_has_a_line_all_the_same(when: float) -> None:
+    lines = FileLines()
+    lines.choices = [Choice(), Choice(Path("odd.kmodtui"), when, 7)]
+    assert "".join(text for text, _ in lines.line(1, 60)).split() == ["odd", "?", "7", "B"]

@@ -72,11 +72,10 @@ class FileLines(LineView):
         mark = ("◆ " if choice in self.marks else "  ", "accent")
         if choice.path is None:
             return (mark, ("now", "strong"), ("  the machine as it is", "dim"))
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(choice.when))
         return (
             mark,
             (fit(choice.name, max(8, width - 30)), "strong"),
-            (fit(when, 17, right=True), ""),
+            (fit(_written(choice.when), 17, right=True), ""),
             (fit(human_size(choice.size), 11, right=True), "dim"),
         )
 
@@ -84,3 +83,10 @@ class FileLines(LineView):
         """Return the heading over the lines."""
         name = fit("file", max(8, width - 30))
         return f"  {name}{fit('written', 17, right=True)}{fit('size', 11, right=True)}"
+
+
+def _written(when: float) -> str:
+    try:
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(when))
+    except (OSError, OverflowError, ValueError):
+        return "?"  # a file can say that it was written in a year no calendar knows
