@@ -18,10 +18,11 @@ from kmodtui.kernel.inventory import read_inventory
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.model.experiment import Deed, Look, Report, Stage
 from kmodtui.model.explanation import Explanation
-from kmodtui.model.modules import LoadedModule
+from kmodtui.model.modules import LoadedModule, ModuleState
 from kmodtui.model.plan import Action, Plan
 from kmodtui.model.plan_unload import left_behind
 from kmodtui.model.text import clean
+from kmodtui.privileged.client import HelperChannel
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.privileged.protocol import LogRecord
 from kmodtui.services.actions import perform
@@ -91,7 +92,8 @@ async def run(
         clock: seconds since the epoch.
 
     Raises:
-        KmodtuiError: the kernel cannot be read. Before the load, nothing was done then.
+        KmodtuiError: root is not to be had, or the kernel cannot be read. Before the load,
+            nothing was done then.
     """
     return await _Run(machine, report, foreground, tell, around, noticed, clock).through()
 
@@ -117,6 +119,7 @@ class _Run:
         self._noticed = noticed
         self._clock = clock
         self._log: list[str] = []
+        self._channel: HelperChannel | None = None
 
     async def through(self) -> Report:
         done = self._machine.done
@@ -124,7 +127,8 @@ class _Run:
         before = await self._check()
         if await self._load():
             await self._look()
-        await self._unload(before)
+        if await self._may_be_ours():
+            await self._unload(before)
         await self._check_again(before)
         # Where all is as before there is nothing to be taken back.
         while not self._report.left and done.last is not None and done.last is not noted:
@@ -139,6 +143,8 @@ class _Run:
 
     async def _check(self) -> Look:
         self._now(Stage.CHECK)
+        # A password takes a person's time; what comes meanwhile was there before.
+        self._channel = await self._machine.channel(self._foreground)
         before = await self._settled()
         self._report = replace(self._report, before=before)
         name = self._report.name
@@ -161,6 +167,19 @@ class _Run:
         deed = Deed(self._report.plan, told)
         self._report = replace(self._report, loaded=deed, log=tuple(self._log))
         return not deed.failed
+
+    async def _may_be_ours(self) -> bool:
+        """Whether what came can be of this load, even of one that failed half-way.
+
+        Where the helper would not load a module that is live, somebody else has loaded it,
+        with all that belongs to it. Of a helper that died nobody knows what it has done.
+        """
+        if self._report.loaded is None or not self._report.loaded.failed:
+            return True
+        table = await asyncio.to_thread(read_modules, self._machine.host)
+        module = table.by_name.get(self._report.name)
+        died = self._channel is None or not self._channel.alive
+        return died or module is None or module.state is not ModuleState.LIVE
 
     async def _look(self) -> None:
         self._now(Stage.LOOK)

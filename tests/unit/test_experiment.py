@@ -13,10 +13,12 @@ import pytest
 from kmodtui.cli import run as run_cli
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
-from kmodtui.errors import PlanError, UnknownModuleError
+from kmodtui.errors import ElevationCancelledError, PlanError, UnknownModuleError
 from kmodtui.kernel.inventory import read_inventory
 from kmodtui.model.experiment import Report, Stage, Thing
 from kmodtui.model.experiment_pages import as_markdown, as_text
+from kmodtui.privileged.client import HelperChannel
+from kmodtui.privileged.elevation import Foreground
 from kmodtui.services import experiment
 from kmodtui.services.experiment import planned, run
 from kmodtui.services.machine import Machine
@@ -272,6 +274,49 @@ async def test_a_module_that_is_loaded_between_plan_and_start_is_not_touched(
     with pytest.raises(PlanError, match="has been loaded meanwhile"):
         await run(machine, plan, nullcontext, lambda _: None)
     assert "dummy" in kernel.loaded
+
+
+async def test_a_module_that_is_loaded_while_the_password_is_typed_is_not_touched(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    class Slow(DemoRoot):
+        async def open(self, foreground: Foreground) -> HelperChannel:
+            kernel.load("btrfs")
+            return await super().open(foreground)
+
+    machine = Machine(demo.host, Slow(demo))
+    with pytest.raises(PlanError, match="has been loaded meanwhile"):
+        await run(machine, await planned(machine, "btrfs"), nullcontext, lambda _: None)
+    await machine.close()
+    assert {"btrfs", "xor"} <= set(kernel.loaded)
+
+
+async def test_a_module_that_somebody_loads_just_before_the_load_is_not_touched(
+    machine: Machine, kernel: SimulatedKernel
+) -> None:
+    def meanwhile(report: Report) -> None:
+        if report.stage is Stage.LOAD and report.loaded is None:
+            kernel.load("btrfs")
+
+    report = await run(machine, await planned(machine, "btrfs"), nullcontext, meanwhile)
+    await machine.close()
+    assert {"btrfs", "xor"} <= set(kernel.loaded)
+    assert report.deeds == ()
+    assert "module btrfs" in left(report)
+
+
+async def test_nothing_is_unloaded_where_root_is_refused(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    class Refusing(DemoRoot):
+        async def open(self, foreground: Foreground) -> HelperChannel:
+            kernel.load("xor")
+            raise ElevationCancelledError("The password was not given.")
+
+    machine = Machine(demo.host, Refusing(demo))
+    with pytest.raises(ElevationCancelledError):
+        await run(machine, await planned(machine, "btrfs"), nullcontext, lambda _: None)
+    assert "xor" in kernel.loaded
 
 
 async def test_each_command_is_one_change_for_whoever_watches(machine: Machine) -> None:
