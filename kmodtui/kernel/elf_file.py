@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 _MAGIC = b"\x7fELF"
 _HEADER_SIZE = {1: 52, 2: 64}  # by ELF class: 32 bit, 64 bit
 _MAX_PART = 256 * 1024 * 1024  # a table or section that is larger is a lie
+_MAX_SYMBOLS = 512 * 1024  # ten times what the largest modules have
+_MAX_STRING = 4096  # bytes; the kernel keeps 512 of a symbol's name
+# Names may overlap, so a small file can hold any number of long ones.
+_MAX_STRINGS = 64 * 1024 * 1024
 
 _SYMBOL_TABLE = 2  # SHT_SYMTAB
 _NO_BITS = 8  # SHT_NOBITS
@@ -127,6 +131,7 @@ class ElfFile:
         """
         self.path = clean(path)
         self.file = file
+        self._taken = 0  # bytes of strings
         self.size = file.seek(0, 2)
         file.seek(0)
         start = file.read(max(_HEADER_SIZE.values()))
@@ -164,13 +169,14 @@ class ElfFile:
     def section_name(self, index: int) -> bytes:
         """Return the name of a section; empty for the special numbers (absolute, common)."""
         section = self.section(index)
-        return string_in(self._names, section.name) if section else b""
+        return self.string_in(self._names, section.name) if section else b""
 
     def symbols(self) -> Iterator[ElfSymbol]:
         """Yield every symbol of the symbol table.
 
         Raises:
-            ModuleFileError: there is none, because the file was stripped, or it is damaged.
+            ModuleFileError: there is none, because the file was stripped, or it is damaged,
+                or has more symbols than any module.
         """
         table = next((s for s in self.sections() if s.kind == _SYMBOL_TABLE), None)
         strings = self.section(table.link) if table else None
@@ -183,14 +189,33 @@ class ElfFile:
         rows = self.content(table)
         name, info, section, value, size = self._layout.symbol_fields
         packing = self._layout.symbol
+        if len(rows) // packing.size > _MAX_SYMBOLS:
+            raise ModuleFileError(
+                f"{self.path} has {len(rows) // packing.size:,} symbols; "
+                f"kmodtui reads no more than {_MAX_SYMBOLS:,}."
+            )
         for row in packing.iter_unpack(rows[: len(rows) // packing.size * packing.size]):
             yield ElfSymbol(
-                string_in(names, row[name]),
+                self.string_in(names, row[name]),
                 row[section],
                 row[value],
                 row[size],
                 row[info] >> 4 == _BIND_WEAK,
             )
+
+    def string_in(self, table: bytes, offset: int) -> bytes:
+        """Return the NUL-terminated string at `offset`; empty if that is out of bounds.
+
+        Raises:
+            ModuleFileError: it does not end, or all that were asked for are too long together.
+        """
+        if offset >= len(table):
+            return b""
+        end = table.find(b"\0", offset, offset + _MAX_STRING)
+        self._taken += end - offset
+        if end < 0 or self._taken > _MAX_STRINGS:
+            raise ModuleFileError(f"{self.path} is damaged: its names are too long.", REINSTALL)
+        return table[offset:end]
 
     def sections(self) -> Iterator[Section]:
         """Yield every section but the first, which is none."""
@@ -259,12 +284,6 @@ def opened(host: Host, path: str) -> Iterator[ElfFile]:
             yield ElfFile(path, file)
         except OSError as error:
             raise unreadable(path, error) from None
-
-
-def string_in(table: bytes, offset: int) -> bytes:
-    """Return the NUL-terminated string at `offset`; empty if that is out of bounds."""
-    end = table.find(b"\0", offset)
-    return table[offset:end] if end >= 0 else table[offset:]
 
 
 def _parse_header(data: bytes, *, little_endian: bool, bits: int) -> Header | None:

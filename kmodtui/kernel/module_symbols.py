@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 
-from kmodtui.kernel.elf_file import ElfFile, ElfSymbol, opened, string_in
+from kmodtui.kernel.elf_file import ElfFile, ElfSymbol, opened
 from kmodtui.kernel.host import Host
 from kmodtui.model.linkage import Export, Import, ModuleSymbols, Place
 from kmodtui.model.text import clean, decode
@@ -132,7 +132,9 @@ class _Contents:
 
     def string(self, symbol: ElfSymbol | None) -> str:
         """Return the text that a symbol stands for; empty if out of bounds."""
-        return clean(decode(string_in(self._of(symbol), symbol.value))) if symbol else ""
+        if symbol is None:
+            return ""
+        return clean(decode(self._elf.string_in(self._of(symbol), symbol.value)))
 
     def checksum(self, symbol: ElfSymbol | None) -> int | None:
         """Return a `__crc_` symbol's number: where it points, or before Linux 5.19 its value."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kmodtui.errors import ModuleFileError
+from kmodtui.kernel import elf_file
 from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.module_file import read_module_file
 from kmodtui.kernel.module_symbols import read_module_symbols, read_places
@@ -127,3 +128,26 @@ def test_names_are_safe_for_a_terminal(host: LocalHost) -> None:
     found = symbols(host, make_module(imports=["\x1b[31m"], exports={"\x07": "__ksymtab"}))
     assert found.imports[0].name == r"\x1b[31m"
     assert found.exports == (Export(r"\x07", False, section="__ksymtab"),)
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "told"),
+    [
+        ("_MAX_STRING", 6, "its names are too long"),
+        # Names may lie in each other, so a small file can hold any number of long ones.
+        ("_MAX_STRINGS", 12, "its names are too long"),
+        ("_MAX_SYMBOLS", 2, "has 3 symbols; kmodtui reads no more than 2"),
+    ],
+)
+def test_names_that_would_fill_the_memory_are_not_read(
+    host: LocalHost, monkeypatch: pytest.MonkeyPatch, limit: str, value: int, told: str
+) -> None:
+    monkeypatch.setattr(elf_file, limit, value)
+    with pytest.raises(ModuleFileError, match=told):
+        symbols(host, make_module(imports=["a_symbol", "another"]))
+
+
+def test_a_name_that_never_ends_is_damage(host: LocalHost) -> None:
+    assert symbols(host, make_module(imports=["a" * 4095])).imports[0].name == "a" * 4095
+    with pytest.raises(ModuleFileError, match="damaged: its names are too long"):
+        symbols(host, make_module(imports=["a" * 4096]))
