@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 from kmodtui.errors import HelperDiedError, KmodtuiError
 from kmodtui.kernel.proc_modules import read_modules
@@ -20,10 +21,10 @@ from kmodtui.model.text import counted
 from kmodtui.model.undo import Done
 from kmodtui.privileged.channel import HelperChannel, LogSink
 from kmodtui.privileged.elevation import Foreground
-from kmodtui.privileged.protocol import Result, ResultCode
+from kmodtui.privileged.protocol import LogRecord, Result, ResultCode
 from kmodtui.services.facts import read_facts
 from kmodtui.services.machine import Machine
-from kmodtui.services.undoing import read_before, remember
+from kmodtui.services.undoing import Before, read_before, remember
 
 log = logging.getLogger("kmodtui")
 
@@ -58,36 +59,110 @@ async def perform(
     if not plan.commands:
         return Explanation("Nothing was done", plan.refused or "There is nothing to do.")
     log.info("%s: %s", plan.verb, "; ".join(plan.command_lines))
-    before = await asyncio.to_thread(read_before, machine, plan)
-    answered: Answered = []
-    died: HelperDiedError | None = None
     try:
         channel = await machine.channel(foreground)
+        # Not sooner: while a password is typed, others may change the kernel as well.
+        before = await asyncio.to_thread(read_before, machine, plan)
+    except HelperDiedError as error:
+        log.warning("the helper died", exc_info=error)
+        return await asyncio.to_thread(_after_death, machine, plan, error)
+    except KmodtuiError as error:
+        log.info("%s: %s", error.title, error)
+        return explain_error(plan.verb.value, plan.targets, error)
+    course = _Course(machine, plan, before, undoes, on_log)
+    try:
         for request in requests(plan):
-            result = await _ask(channel, plan, request, on_log, digest, wait)
-            if answered and result.code is ResultCode.ALREADY_LOADED:
-                # It came along with one before, which is what was wanted of it.
-                result = replace(result, ok=True, code=ResultCode.DONE)
-            judged = await asyncio.to_thread(_judged, machine, request, result)
-            answered.append((request, judged))
-            log.info("%s, exit %s, errno %s", judged.code, judged.exit, judged.errno)
-            if not judged.ok:
+            course.begin(request, _ask(channel, plan, request, course.take_log, digest, wait))
+            if not await course.end():
                 break
     except HelperDiedError as error:
         log.warning("the helper died", exc_info=error)
-        died = error
+        course.died = error
     except KmodtuiError as error:
         log.info("%s: %s", error.title, error)
-        if not answered:
+        if not course.answered:
             return explain_error(plan.verb.value, plan.targets, error)
-        died = HelperDiedError(error.message, error.hint)
-    if undoes is None:
-        await asyncio.to_thread(remember, machine, plan, before, answered)
-    elif answered and all(result.ok for _, result in answered):
-        machine.done.taken_back(undoes)
-    if died is not None:
-        return await asyncio.to_thread(_after_death, machine, plan, died)
-    return await asyncio.to_thread(_told, machine, plan, answered)
+        course.died = HelperDiedError(error.message, error.hint)
+    except asyncio.CancelledError:
+        course.leave(stops=wait > 0)
+        raise
+    await asyncio.shield(course.note())
+    if course.died is not None:
+        return await asyncio.to_thread(_after_death, machine, plan, course.died)
+    return await asyncio.to_thread(_told, machine, plan, course.answered)
+
+
+_left: set[asyncio.Task[None]] = set()
+"""What goes on though nobody waits for it: the event loop itself keeps no hold of a task."""
+
+
+class _Course:
+    """What has become of a plan's requests so far."""
+
+    def __init__(
+        self, machine: Machine, plan: Plan, before: Before, undoes: Done | None, on_log: LogSink
+    ) -> None:
+        self.answered: Answered = []
+        self.died: HelperDiedError | None = None
+        self._machine = machine
+        self._plan = plan
+        self._before = before
+        self._undoes = undoes
+        self._on_log: LogSink | None = on_log
+        self._under_way: tuple[Command, asyncio.Task[Result]] | None = None
+
+    def take_log(self, record: LogRecord) -> None:
+        """Hand a line of the kernel's log on for as long as somebody waits."""
+        if self._on_log is not None:
+            self._on_log(record)
+
+    def begin(self, request: Command, asking: Coroutine[Any, Any, Result]) -> None:
+        """Let a request be under way."""
+        self._under_way = (request, asyncio.create_task(asking))
+
+    async def end(self) -> bool:
+        """Wait for the request that is under way; return whether it did what it should."""
+        if self._under_way is None:
+            return True
+        request, asked = self._under_way
+        # Who stops waiting does not stop the kernel, whose answer is noted down then.
+        result = await asyncio.shield(asked)
+        if self.answered and result.code is ResultCode.ALREADY_LOADED:
+            # It came along with one before, which is what was wanted of it.
+            result = replace(result, ok=True, code=ResultCode.DONE)
+        judged = await asyncio.to_thread(_judged, self._machine, request, result)
+        self.answered.append((request, judged))
+        self._under_way = None
+        log.info("%s, exit %s, errno %s", judged.code, judged.exit, judged.errno)
+        return judged.ok
+
+    def leave(self, *, stops: bool) -> None:
+        """Go on with nobody waiting; what still waits for references to go `stops`."""
+        self._on_log = None
+        if stops and self._under_way is not None:
+            self._under_way[1].cancel()
+        task = asyncio.create_task(self._end_alone())
+        _left.add(task)
+        task.add_done_callback(_left.discard)
+
+    async def _end_alone(self) -> None:
+        # However it ends: what the kernel shows then is noted down.
+        with suppress(KmodtuiError, asyncio.CancelledError):
+            await self.end()
+        with suppress(KmodtuiError):
+            await self.note()
+
+    async def note(self) -> None:
+        """Note down what has changed, or that a change was taken back."""
+        if self._undoes is None:
+            ended = self._under_way is None
+            await asyncio.to_thread(
+                remember, self._machine, self._plan, self._before, self.answered, ended=ended
+            )
+        elif len(self.answered) == len(requests(self._plan)) and all(
+            result.ok for _, result in self.answered
+        ):
+            self._machine.done.taken_back(self._undoes)
 
 
 def requests(plan: Plan) -> tuple[Command, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from kmodtui.errors import KmodtuiError
@@ -10,7 +10,7 @@ from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.model.modules import ModuleTable, canonical
 from kmodtui.model.plan import Action, Command, Plan, Verb
 from kmodtui.model.undo import blacklisted, loaded, reloaded, set_back, unloaded, words_of
-from kmodtui.privileged.protocol import Result
+from kmodtui.privileged.protocol import Result, ResultCode
 from kmodtui.services.machine import Machine
 from kmodtui.services.parameters import kept_now
 
@@ -30,21 +30,55 @@ class Before:
 
 def read_before(machine: Machine, plan: Plan) -> Before:
     """Return how things are now, as far as a plan will change them. Reads files."""
-    goes = {step.module for step in plan.steps if step.action in (Action.RMMOD, Action.REMOVE)}
+    goes = _of(plan, Action.RMMOD, Action.REMOVE)
     return Before(
         read_modules(machine.host),
         {name: words for name in goes if (words := kept_now(machine, name))},
     )
 
 
+_RAN_NOTHING = frozenset(
+    {
+        ResultCode.INVALID,
+        ResultCode.UNKNOWN_MODULE,
+        ResultCode.BUILT_IN,
+        ResultCode.ALREADY_LOADED,
+        ResultCode.BUSY,
+        ResultCode.NO_MODPROBE,
+        ResultCode.CHANGED_FILE,
+        ResultCode.COMPRESSED,
+    }
+)
+
+
 def remember(
-    machine: Machine, plan: Plan, before: Before, results: Iterable[tuple[Command, Result]]
+    machine: Machine,
+    plan: Plan,
+    before: Before,
+    results: Collection[tuple[Command, Result]],
+    *,
+    ended: bool = True,
 ) -> None:
-    """Note down what a plan has really changed, from what the kernel shows now. Reads files."""
+    """Note down what a plan has really changed, from what the kernel shows now. Reads files.
+
+    What others have loaded or unloaded meanwhile is theirs: of that nothing is noted.
+
+    Args:
+        machine: where it is noted down.
+        plan: what was to be done.
+        before: how things were just before it.
+        results: what was asked for, and the answers.
+        ended: whether there is no further request that has no answer.
+    """
+    if ended and all(result.code in _RAN_NOTHING for _, result in results):
+        return
     after = read_modules(machine.host)
+    failed = _failed_loads(results)
+    comes = _of(plan, Action.INSMOD) - failed | _of(plan, Action.INSTALL)
+    goes = _of(plan, Action.RMMOD, Action.REMOVE)
     words = words_of(plan)
-    came = [module.name for module in after if module.name not in before.table.by_name]
-    went = [module.name for module in before.table if module.name not in after.by_name]
+    came = [m.name for m in after if m.name in comes and m.name not in before.table.by_name]
+    went = [m.name for m in before.table if m.name in goes and m.name not in after.by_name]
     succeeded = [(command, result) for command, result in results if result.ok]
     for command, _ in succeeded:
         if command.verb in (Verb.LOAD, Verb.INSERT):
@@ -68,6 +102,22 @@ def remember(
             names = [name for command, _ in succeeded for name in command.names]
             back = plan.verb is Verb.UNBLACKLIST
             machine.done.note(blacklisted(words, names, back=back))
+
+
+def _of(plan: Plan, *actions: Action) -> frozenset[str]:
+    """Return the modules to which a plan does one of these."""
+    return frozenset(canonical(step.module) for step in plan.steps if step.action in actions)
+
+
+def _failed_loads(results: Iterable[tuple[Command, Result]]) -> frozenset[str]:
+    """Return the modules whose load was refused: if they came all the same, others did it."""
+    return frozenset(
+        canonical(name)
+        for command, result in results
+        if command.verb is Verb.LOAD and result.code is ResultCode.FAILED
+        for name in (*command.names, result.subject)
+        if name
+    )
 
 
 def _brought(machine: Machine, names: Iterable[str]) -> frozenset[str]:

@@ -6,7 +6,7 @@ import asyncio
 import errno
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,8 @@ import pytest
 from kmodtui.demo import Demo
 from kmodtui.errors import HelperDiedError
 from kmodtui.model.explain import Explanation, Kind
+from kmodtui.model.intent import Intent
+from kmodtui.model.plan import Verb
 from kmodtui.privileged.client import LogSink
 from kmodtui.privileged.protocol import Hello, Result, ResultCode
 from kmodtui.services.actions import perform
@@ -69,16 +71,33 @@ class Teller:
         return self.told
 
 
+@dataclass
+class Slow(Teller):
+    """One that has begun, and takes its time."""
+
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    goes_on: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def load(
+        self, name: str, parameters: Sequence[str] = (), on_log: LogSink | None = None
+    ) -> Result:
+        self.begun.set()
+        await self.goes_on.wait()
+        return self._answer()
+
+
 class Root:
-    """Root is had at once, and is this session."""
+    """Root is had at once, and is this session; others do something meanwhile."""
 
     state = sentence = held = ""
     denied = None
 
-    def __init__(self, channel: Teller) -> None:
+    def __init__(self, channel: Teller, others: Callable[[], object] = nothing) -> None:
         self._channel = channel
+        self._others = others
 
     async def open(self, _: object) -> Teller:
+        self._others()
         return self._channel
 
 
@@ -162,3 +181,65 @@ async def test_a_helper_that_dies_is_told_with_what_the_kernel_shows_now(
     assert told.kind is Kind.FAILURE
     assert told.cause.startswith("The privileged helper has ended.")
     assert told.cause.endswith(words)
+
+
+# --- what can be taken back afterwards --------------------------------------------------------
+
+
+async def test_what_others_do_is_not_taken_back(demo: Demo) -> None:
+    def others() -> None:
+        demo.kernel.load("vfat")
+        demo.kernel.unload("hello")
+
+    def both() -> None:
+        demo.kernel.load("btrfs")
+        demo.kernel.load("tun")
+
+    machine = Machine(demo.host, Root(Teller(DONE, both), others))
+    plan = await machine.plan("load", "btrfs")
+    told = await perform(machine, plan, nullcontext, lambda _: None)
+    assert told.kind is Kind.DONE
+    done = machine.done.last
+    assert done is not None
+    assert done.back[0].names[0] == "btrfs"
+    assert not {"vfat", "fat", "tun"} & set(done.back[0].names)
+
+
+@pytest.mark.parametrize("verb", ["load", "unload"])
+async def test_a_change_that_was_refused_leaves_nothing_to_take_back(demo: Demo, verb: str) -> None:
+    def others() -> None:
+        demo.kernel.load("vfat")
+        demo.kernel.unload("hello")
+
+    name = "vfat" if verb == "load" else "hello"
+    machine = Machine(demo.host, Root(Teller(REFUSED), others))
+    plan = await machine.plan(verb, name)
+    told = await perform(machine, plan, nullcontext, lambda _: None)
+    assert told.kind is Kind.FAILURE
+    assert machine.done.last is None
+
+
+async def test_what_another_shell_has_loaded_while_this_load_was_refused_is_its_own(
+    demo: Demo,
+) -> None:
+    helper = Teller(REFUSED, lambda: demo.kernel.load("dummy"))
+    machine = Machine(demo.host, Root(helper))
+    await perform(machine, await machine.plan("load", "dummy"), nullcontext, lambda _: None)
+    assert "dummy" in demo.kernel.loaded
+    assert machine.done.last is None
+
+
+async def test_a_load_that_nobody_waits_for_any_more_can_be_taken_back(demo: Demo) -> None:
+    slow = Slow(DONE, lambda: demo.kernel.load("dummy"))
+    machine = Machine(demo.host, Root(slow))
+    plan = await machine.plan("load", "dummy")
+    work = asyncio.create_task(perform(machine, plan, nullcontext, lambda _: None))
+    await slow.begun.wait()
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    slow.goes_on.set()
+    left = {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
+    await asyncio.wait(left, timeout=10)
+    assert machine.done.last is not None
+    assert machine.done.last.back == (Intent(Verb.UNLOAD, ("dummy",)),)
