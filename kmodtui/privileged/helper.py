@@ -937,11 +937,11 @@ def caller() -> str:
 
 
 def options(arguments: list[str]) -> dict[str, float]:
-    """Return the seconds of --idle=N and --limit=N; there are no other options with a value."""
+    """Return the seconds of --idle=N and --limit=N, up to MAX_IDLE; no other has a value."""
     values = {}
     for argument in arguments:
         found = re.fullmatch(r"--(idle|limit)=([1-9][0-9]{0,4})", argument)
-        if not found:
+        if not found or int(found[2]) > MAX_IDLE:
             sys.exit("usage: kmodtui-helper [--detach] [--idle=SECONDS] [--limit=SECONDS]")
         values[found[1]] = float(found[2])
     return values

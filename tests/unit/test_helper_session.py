@@ -476,7 +476,8 @@ def test_who_is_not_root_is_told_so() -> None:
 
 
 def test_bad_options_are_refused() -> None:
-    for option in ("--idle=0", "--idle=x", "--root=/tmp", "x", "--limit=999999"):
+    for option in ("--idle=0", "--idle=x", "--root=/tmp", "x", "--limit=999999", "--idle=28801",
+                   "--idle=99999"):  # fmt: skip
         done = subprocess.run([sys.executable, "-I", "-S", HELPER, option], input=b"",
                               capture_output=True, check=False)  # fmt: skip
         assert done.returncode != 0
