@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -34,6 +35,8 @@ from kmodtui.privileged.protocol import (
 )
 
 __all__ = ["START_TIME", "HelperChannel", "HelperClient", "LogSink", "Transport"]
+
+log = logging.getLogger("kmodtui")
 
 START_TIME = 30.0
 """Seconds that a helper has from being started to its hello."""
@@ -267,6 +270,12 @@ class HelperClient:
             await self._transport.close()
         except OSError:
             self._finish(self._death())
+        except Exception as error:
+            # Nobody reads any more: who waits for an answer would wait for ever.
+            log.exception("helper session")
+            why = clean(repr(error))
+            self._finish(HelperError(f"The helper's answers could not be read: {why}"))
+            await self._transport.close()
 
     def _take(self, line: bytes) -> None:
         answer = decode_answer(line)

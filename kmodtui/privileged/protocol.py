@@ -224,7 +224,7 @@ def decode_answer(line: bytes) -> Answer:
         for streamed in ("log", "data"):
             fields.pop(streamed, None)
         return Finished(int(message["id"] or 0), Result(**fields))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise HelperError(
             f"The privileged helper answered something that makes no sense ({error}).",
             "Install the same version of kmodtui and its helper.",

@@ -149,7 +149,8 @@ async def test_root_given_up_by_the_helper() -> None:
     "answer",
     ['"nonsense"', "{'id': number}", "{'id': number, 'result': {'ok': True, 'code': 'new'}}",
      "{'id': 'x', 'result': {'ok': True, 'code': 'done'}}", "[1]", "{'hello': hello}", "None",
-     "{'id': number, 'log': {'seq': 1}}", "'x' * 3_000_000"],
+     "{'id': number, 'log': {'seq': 1}}", "{'id': number, 'log': 5}", "{'bye': 'x'}",
+     "{'id': number, 'result': {'ok': True, 'code': 'done', 'file': [5]}}", "'x' * 3_000_000"],
 )  # fmt: skip
 async def test_an_answer_that_makes_no_sense_ends_the_session(answer: str) -> None:
     client = await connect(f"""
@@ -160,6 +161,42 @@ async def test_an_answer_that_makes_no_sense_ends_the_session(answer: str) -> No
     """)
     with pytest.raises(HelperError):
         await client.load("btrfs")
+    assert not client.alive
+    await client.close()
+
+
+async def test_an_answer_that_is_nested_too_deep_ends_the_session() -> None:
+    client = await connect("""
+        say({"hello": hello})
+        hear()
+        print("[" * 100_000, flush=True)
+        sys.stdin.read()
+    """)
+    with pytest.raises(HelperError, match="makes no sense"):
+        await client.load("btrfs")
+    assert not client.alive
+    await client.close()
+
+
+async def test_nobody_waits_for_ever_when_the_reading_itself_breaks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    transport = await script("""
+        say({"hello": hello})
+        say({"id": hear()["id"], "result": {"ok": True, "code": "done"}})
+        sys.stdin.read()
+    """)
+    client = await HelperClient.connect(transport, "test")
+    receive = transport.receive
+
+    async def broken() -> bytes:
+        await receive()
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr(transport, "receive", broken)
+    async with asyncio.timeout(10):
+        with pytest.raises(HelperError, match="a mistake of ours"):
+            await client.load("btrfs")
     assert not client.alive
     await client.close()
 
