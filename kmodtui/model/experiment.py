@@ -9,7 +9,7 @@ from enum import IntEnum
 from kmodtui.model.explanation import Explanation, Kind
 from kmodtui.model.history import Change, Totals
 from kmodtui.model.modules import LoadedModule, ModuleTable, taint_letters
-from kmodtui.model.plan import Action, Plan
+from kmodtui.model.plan import Action, Plan, Verb
 from kmodtui.model.symbols import SymbolTable, difference
 
 
@@ -185,10 +185,7 @@ class Report:
         change = self.end.since(self.before)
         moved = {module.name for module in (*change.came, *change.went)}
         left = [self._stayed(module) for module in change.came]
-        left += [
-            Left(f"module {m.name} is gone", "it was there before; somebody else unloaded it")
-            for m in change.went
-        ]
+        left += [self._gone(module) for module in change.went]
         left += [
             Left(f"module {name} was loaded anew", "modprobe -r had taken it along")
             for name in self._loaded_again
@@ -210,6 +207,13 @@ class Report:
         if letters := taint_letters(self.end.tainted & ~self.before.tainted):
             left.append(Left(f"taint {letters}", "a kernel stays tainted until the next boot"))
         return tuple(left)
+
+    def _gone(self, module: LoadedModule) -> Left:
+        why = "it was there before; somebody else unloaded it"
+        for deed in self.deeds:
+            if deed.plan.verb is Verb.LOAD and deed.plan.target == module.name and deed.failed:
+                why = f"modprobe -r took it along, and it was not loaded again: {deed.told.cause}"
+        return Left(f"module {module.name} is gone", why)
 
     @property
     def _loaded_again(self) -> list[str]:

@@ -17,9 +17,10 @@ from kmodtui.errors import KmodtuiError, PlanError
 from kmodtui.kernel.inventory import read_inventory
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.model.experiment import Deed, Look, Report, Stage
+from kmodtui.model.explain import explain_error
 from kmodtui.model.explanation import Explanation
 from kmodtui.model.modules import LoadedModule, ModuleState
-from kmodtui.model.plan import Action, Plan
+from kmodtui.model.plan import Action, Plan, Verb
 from kmodtui.model.plan_unload import left_behind
 from kmodtui.model.text import clean
 from kmodtui.privileged.client import HelperChannel
@@ -27,6 +28,7 @@ from kmodtui.privileged.elevation import Foreground
 from kmodtui.privileged.protocol import LogRecord
 from kmodtui.services.actions import perform
 from kmodtui.services.machine import Machine
+from kmodtui.services.parameters import kept_now
 from kmodtui.services.reading import read_both
 
 UNUSED_LIMIT = 5.0
@@ -98,6 +100,11 @@ async def run(
     return await _Run(machine, report, foreground, tell, around, noticed, clock).through()
 
 
+def _unplanned(verb: Verb, name: str, error: KmodtuiError) -> Deed:
+    """Return what was not even tried, because it could not be planned."""
+    return Deed(Plan(verb, (name,), ()), explain_error(verb.value, (name,), error))
+
+
 class _Run:
     """One experiment on its way."""
 
@@ -119,6 +126,7 @@ class _Run:
         self._noticed = noticed
         self._clock = clock
         self._log: list[str] = []
+        self._kept: dict[str, tuple[str, ...]] = {}
         self._channel: HelperChannel | None = None
 
     async def through(self) -> Report:
@@ -200,11 +208,12 @@ class _Run:
         while (name := await self._next_to_unload(before, tried)) is not None:
             tried.add(name)
             with contextlib.suppress(PlanError):  # somebody else has unloaded it meanwhile
-                self._note(await self._unloaded(name))
-        for module in before.table:
-            if module.name not in await self._machine.loaded_names() and self._took(module.name):
-                plan = await self._machine.plan("load", module.name, ())
-                self._note(Deed(plan, await self._perform(plan)))
+                self._note(await self._unloaded(name, before))
+        # The kernel lists the newest first: what is needed comes before its user, so that
+        # each is given its own parameters.
+        for name in (module.name for module in reversed(tuple(before.table))):
+            if name not in await self._machine.loaded_names() and self._took(name):
+                self._note(await self._loaded_again(name))
 
     async def _check_again(self, before: Look) -> None:
         self._now(Stage.CHECK_AGAIN)
@@ -242,11 +251,27 @@ class _Run:
                 return module.name
         return next((m.name for m in ours if not m.users and not m.permanent), None)
 
-    async def _unloaded(self, name: str) -> Deed:
+    async def _unloaded(self, name: str, before: Look) -> Deed:
         await self._unused(name)
-        plan = await self._machine.plan("unload", name, ())
+        try:
+            plan = await self._machine.plan("unload", name, ())
+        except PlanError:
+            raise
+        except KmodtuiError as error:
+            return _unplanned(Verb.UNLOAD, name, error)
         if plan.refused:
             return Deed(plan, Explanation(f"{name} stays", plan.refused, remedy=plan.remedy))
+        for taken in (s.module for s in plan.steps if s.action is Action.RMMOD):
+            if taken in before.table.by_name:
+                # Once it is gone, nobody can say any more how it was.
+                self._kept[taken] = await asyncio.to_thread(kept_now, self._machine, taken)
+        return Deed(plan, await self._perform(plan))
+
+    async def _loaded_again(self, name: str) -> Deed:
+        try:
+            plan = await self._machine.plan("load", name, self._kept.get(name, ()))
+        except KmodtuiError as error:
+            return _unplanned(Verb.LOAD, name, error)
         return Deed(plan, await self._perform(plan))
 
     async def _unused(self, name: str) -> None:

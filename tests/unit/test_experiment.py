@@ -24,7 +24,7 @@ from kmodtui.services.experiment import planned, run
 from kmodtui.services.machine import Machine
 from kmodtui.services.root import DemoRoot
 from tests.support.simulated import make_demo
-from tests.support.small_recording import PARTS
+from tests.support.small_recording import PARTS, Parameter
 
 Output = pytest.CaptureFixture[str]
 
@@ -120,6 +120,32 @@ async def test_what_was_loaded_before_and_is_taken_along_is_loaded_again(
     assert report.end is not None
     assert report.before is not None
     assert set(report.end.table.live) == set(report.before.table.live)
+
+
+async def test_what_is_loaded_again_has_the_parameters_that_it_had(tmp_path: Path) -> None:
+    xor = replace(PARTS["xor"], parameters={"speed": Parameter("int", "Which one to take")})
+    demo = make_demo(tmp_path, parts={**PARTS, "xor": xor})
+    demo.kernel.load("xor", "speed=3")
+    report = await tried(Machine(demo.host, DemoRoot(demo)), "btrfs")
+    assert report.deeds[-1].plan.command == ("modprobe", "--", "xor", "speed=3")
+    assert demo.host.read("/sys/module/xor/parameters/speed") == b"3\n"
+
+
+async def test_what_cannot_be_loaded_again_is_told_at_the_end(
+    machine: Machine, kernel: SimulatedKernel
+) -> None:
+    def lose_index(report: Report) -> None:
+        if report.stage is Stage.UNLOAD and report.deeds:
+            kernel.folder.remove("/lib/modules/6.1.0-56-amd64/modules.dep")
+            machine.forget_index()
+
+    kernel.load("xor")
+    report = await run(machine, await planned(machine, "btrfs"), nullcontext, lose_index)
+    await machine.close()
+    assert report.stage is Stage.OVER
+    (one,) = report.left
+    assert one.what == "module xor is gone"
+    assert "it was not loaded again" in one.why
 
 
 async def test_a_load_that_fails_leaves_none_of_its_dependencies(
