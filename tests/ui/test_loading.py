@@ -361,3 +361,42 @@ async def test_read_only_refuses_to_load_with_its_reason_and_greys_the_keys(demo
             assert f"started with --read-only. {hint}" in stage.words
             await stage.press("escape")
             await stage.until(lambda: stage.screen is stage.dashboard)
+
+
+@pytest.mark.parametrize("size", [(39, 10), (20, 5)], ids=str)
+async def test_a_plan_that_cannot_be_read_is_not_confirmed(
+    demo: Demo, kernel: SimulatedKernel, size: tuple[int, int]
+) -> None:
+    async with opened(demo) as stage:
+        await plan(stage, "btrfs")
+        await stage.resize(*size)
+        await stage.until(lambda: "too small" in " ".join(stage.text.split()))
+        assert "btrfs" not in stage.text
+        await stage.press("y")
+        await stage.calm()
+        assert "btrfs" not in kernel.loaded
+        await stage.resize(120, 40)
+        await stage.until("Load btrfs", "y load")
+        await stage.press("y")
+        await stage.until("Loaded btrfs")
+
+
+async def test_a_plan_opened_where_there_is_no_room_is_not_confirmed(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    async with opened(demo, size=(39, 10)) as stage:
+        stage.send("plus", *"btrfs", "enter")
+        await stage.until(lambda: isinstance(stage.screen, PlanDialog))
+        await stage.until(lambda: "too small" in " ".join(stage.text.split()))
+        await stage.press("y")
+        await stage.calm()
+        assert "btrfs" not in kernel.loaded
+        await stage.press("escape")
+        await stage.until(lambda: stage.screen is stage.dashboard)
+
+
+async def test_in_the_smallest_terminal_the_keys_of_a_plan_are_seen(demo: Demo) -> None:
+    async with opened(demo, size=(40, 10)) as stage:
+        stage.send("plus", *"btrfs", "enter")
+        await stage.until(" y load", "Esc cancel")
+        assert "insmod" in stage.text or "skip" in stage.text

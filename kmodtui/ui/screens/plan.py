@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from rich.console import Group, RenderableType
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
@@ -33,12 +34,18 @@ from kmodtui.ui.widgets.caption import set_title
 from kmodtui.ui.widgets.change_summary import summary
 from kmodtui.ui.widgets.line_view import Line
 from kmodtui.ui.widgets.plan_page import PlanPage
+from kmodtui.ui.widgets.too_small import TooSmall
 
 TICK = 0.5
 """Seconds between two updates of the elapsed time while a plan runs."""
 
 WAIT = 60.0
 """Seconds that references to a module may take to go, where that is waited for."""
+
+LOW = 16
+"""Lines below which the page takes what the keys leave."""
+
+_AROUND_THE_PAGE = 4  # rows of the frame and of the keys
 
 RUNNING = {
     Verb.LOAD: "Loading",
@@ -83,6 +90,7 @@ class PlanDialog(ModalScreen[bool]):
         super().__init__()
         self._undoes = undoes
         self._digest = ""
+        self._reading = False  # the file that would be inserted
         self._once_free = once_free
         self._wait = 0.0
         self._monitor = monitor
@@ -97,6 +105,7 @@ class PlanDialog(ModalScreen[bool]):
         self._stays: Mapping[str, str] = {}
         self._body = Static("", id="plan-body", markup=False)
         self._keys = Static("", id="plan-keys", markup=False)
+        self._too_small = TooSmall()
 
     def compose(self) -> ComposeResult:
         """Frame a page that scrolls, and the keys below it."""
@@ -105,6 +114,19 @@ class PlanDialog(ModalScreen[bool]):
             with VerticalScroll(id="plan-scroll"):
                 yield self._body
             yield self._keys
+        yield self._too_small
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Keep the keys in sight; where there is no room for the plan, none of it is done."""
+        low = event.size.height < LOW
+        self.set_class(low, "-low")
+        room = event.size.height * 9 // 10 - _AROUND_THE_PAGE
+        self.query_one("#plan-scroll").styles.max_height = max(1, room) if low else None
+        self._too_small.measure(event.size)
+        if self._too_small.display:
+            self._seen = False
+        elif not self._seen and not self._reading:
+            self.call_after_refresh(self._now_seen)
 
     @property
     def _title(self) -> str:
@@ -116,13 +138,22 @@ class PlanDialog(ModalScreen[bool]):
         words = "Take off the blacklist:" if plan.verb is Verb.UNBLACKLIST else plan.verb
         return f"{words.capitalize()} {plan.subject}"
 
-    async def on_mount(self) -> None:
+    def on_mount(self) -> None:
         """Show the plan, and take a confirmation from when it has been painted."""
-        if self._plan.verb is Verb.INSERT and self._can_be_done:
-            try:
-                self._digest = await digest_of(self._machine, self._plan.commands[-1].names[0])
-            except KmodtuiError as error:
-                self._plan = replace(self._plan, refused=str(error), commands=())
+        self._reading = self._plan.verb is Verb.INSERT and self._can_be_done
+        self._show_plan()
+        if self._reading:
+            self.run_worker(self._read_file(), group="digest", exit_on_error=False)
+        else:
+            self.call_after_refresh(self._now_seen)
+
+    async def _read_file(self) -> None:
+        """Find out which file it is that would be confirmed; refuse where that cannot be."""
+        try:
+            self._digest = await digest_of(self._machine, self._plan.commands[-1].names[0])
+        except KmodtuiError as error:
+            self._plan = replace(self._plan, refused=str(error), commands=())
+        self._reading = False
         self._show_plan()
         self.call_after_refresh(self._now_seen)
 
@@ -132,6 +163,8 @@ class PlanDialog(ModalScreen[bool]):
         return not plan.refused and not plan.does_nothing and bool(plan.commands)
 
     def _now_seen(self) -> None:
+        if self._too_small.display or self._reading:
+            return
         self._seen = True
         if self._can_be_done and self._work is None:
             self._show_keys(("y", KEY[self._plan.verb]), ("Esc", "cancel"))
@@ -149,7 +182,8 @@ class PlanDialog(ModalScreen[bool]):
 
     def _show_plan(self) -> None:
         page = PlanPage(self._plan, self._machine.release, self.app.size.width, self._style)
-        self._page(*page.parts(self._machine.root_words, self._digest))
+        digest = "being read…" if self._reading else self._digest
+        self._page(*page.parts(self._machine.root_words, digest))
         if self._can_be_done:
             self._show_keys(("Esc", "cancel"))
         elif self._once_free is not None:
@@ -234,6 +268,8 @@ class PlanDialog(ModalScreen[bool]):
 
     def action_wait(self) -> None:
         """Plan to unload what is in use as soon as it is let go; it is confirmed like any plan."""
+        if self._too_small.display:
+            return
         if self._once_free is not None and not self._can_be_done and self._work is None:
             self._plan = replace(
                 self._once_free,
