@@ -10,12 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import TypeAlias
 
 _WILDCARD = re.compile(r"[*?\[\\]")
 # A `]` that comes first in a set is a member of it.
 _SET_MEMBERS = re.compile(r"((?:\\.|[^\\])(?:\\.|[^\\\]])*)\]", re.DOTALL)
 _SET_RANGE = re.compile(r"(\\.|.)(?:-(\\.|[^\\]))?", re.DOTALL)
 _BEYOND_STAR = re.compile(r"[?\[\\]")
+
+_Token: TypeAlias = str | re.Pattern[str] | None  # a character, any of some, a star
+_ANY = re.compile(".", re.DOTALL)
 
 
 def normalised(alias: str) -> str | None:
@@ -26,13 +30,15 @@ def normalised(alias: str) -> str | None:
     if "[" not in alias and "]" not in alias:
         return alias.replace("-", "_")
     parts = []
-    rest = alias
-    while "[" in rest:
-        before, _, rest = rest.partition("[")
-        inside, closing, rest = rest.partition("]")
-        if "]" in before or not closing:
+    position = 0
+    while (opening := alias.find("[", position)) >= 0:
+        closing = alias.find("]", position)
+        if closing < opening:
             return None
-        parts.append(f"{before.replace('-', '_')}[{inside}]")
+        parts.append(alias[position:opening].replace("-", "_"))
+        parts.append(alias[opening : closing + 1])
+        position = closing + 1
+    rest = alias[position:]
     return None if "]" in rest else "".join(parts) + rest.replace("-", "_")
 
 
@@ -77,8 +83,8 @@ def matches(pattern: str, text: str) -> bool:
         text: what is looked up.
     """
     if _BEYOND_STAR.search(pattern):
-        return _compiled(pattern).fullmatch(text) is not None
-    # Nearly all patterns have stars alone, and compiling one takes a millisecond.
+        return _fits(_tokens(pattern), text)
+    # Nearly all patterns have stars alone.
     first, *between = pattern.split("*")
     if not between:
         return pattern == text
@@ -95,27 +101,54 @@ def matches(pattern: str, text: str) -> bool:
     return True
 
 
+def _fits(tokens: tuple[_Token, ...], text: str) -> bool:
+    """Return whether the tokens match, after tokens times characters steps at most."""
+    # A regular expression tries all lengths of every star together: one line of a
+    # configuration would stop the program. To make the last star longer is enough.
+    at = position = 0
+    behind_star = resumed = 0
+    while position < len(text):
+        token = tokens[at] if at < len(tokens) else ""
+        if token is None:
+            at += 1
+            behind_star, resumed = at, position
+        elif token == text[position] or (
+            isinstance(token, re.Pattern) and token.fullmatch(text[position])
+        ):
+            at += 1
+            position += 1
+        elif behind_star:
+            resumed += 1
+            at, position = behind_star, resumed
+        else:
+            return False
+    return all(token is None for token in tokens[at:])
+
+
 @lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    """Return a pattern as a regular expression."""
-    parts = []
+def _tokens(pattern: str) -> tuple[_Token, ...]:
+    """Return what matches one character each, and the stars between."""
+    tokens: list[_Token] = []
     position = 0
+    sets_end = True
     while position < len(pattern):
         char = pattern[position]
         position += 1
         if char == "*":
-            parts.append(".*")
+            tokens.append(None)
         elif char == "?":
-            parts.append(".")
-        elif char == "[" and (found := _set(pattern, position)):
-            part, position = found
-            parts.append(part)
+            tokens.append(_ANY)
+        elif char == "[" and sets_end and (found := _set(pattern, position)):
+            members, position = found
+            tokens.append(re.compile(members, re.DOTALL))
         else:
+            # No set begins behind one that never ends: the rest is searched once.
+            sets_end = sets_end and char != "["
             if char == "\\" and position < len(pattern):
                 char = pattern[position]
                 position += 1
-            parts.append(re.escape(char))
-    return re.compile("".join(parts), re.DOTALL)
+            tokens.append(char)
+    return tuple(tokens)
 
 
 def _set(pattern: str, position: int) -> tuple[str, int] | None:

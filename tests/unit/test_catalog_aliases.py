@@ -49,6 +49,19 @@ def test_patterns(pattern: str, text: str, expected: bool) -> None:
     assert matches(pattern, text) is expected
 
 
+@pytest.mark.parametrize("star", ["*?", "*[ab]", "*\\a", "?*"])
+def test_many_stars_are_answered_at_once(star: str) -> None:
+    # Tried in all their lengths, they would take longer than anybody lives.
+    assert not matches(star * 40 + "X", "a" * 200)
+    assert matches(star * 40 + "X", "a" * 200 + "X")
+
+
+def test_long_lines_of_brackets_are_answered_at_once() -> None:
+    pattern = "[\\]" * 200_000
+    assert normalised(pattern) == pattern
+    assert not matches(pattern, "a")
+
+
 @pytest.mark.parametrize(
     ("alias", "expected"),
     [
