@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.services.snapshots import load, save, take
-from kmodtui.ui.screens.compare import CompareScreen
+from kmodtui.ui.screens.compare import CompareScreen, choices_in
+from kmodtui.ui.screens.path_dialog import PathDialog
 from kmodtui.ui.widgets.file_lines import Choice, FileLines
 from tests.ui.stage import SIZES, Stage, opened
 
@@ -163,3 +165,52 @@ def test_a_file_of_a_year_that_no_calendar_knows_has_a_line_all_the_same(when: f
     lines = FileLines()
     lines.choices = [Choice(), Choice(Path("odd.kmodtui"), when, 7)]
     assert "".join(text for text, _ in lines.line(1, 60)).split() == ["odd", "?", "7", "B"]
+
+
+async def test_a_folder_that_answers_late_does_not_hold_up_the_rest(
+    demo: Demo, kernel: SimulatedKernel, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved(kernel, here / "one.kmodtui", 1_000)
+    answer = threading.Event()
+    iterdir = Path.iterdir
+
+    def late(folder: Path) -> object:
+        # Where everything waits for it, nothing would ever let it go on.
+        assert folder != here or answer.wait(5), "nothing else went on meanwhile"
+        return iterdir(folder)
+
+    monkeypatch.setattr(Path, "iterdir", late)
+    async with opened(demo) as stage:
+        stage.send("C")
+        await stage.until(lambda: isinstance(stage.screen, CompareScreen))
+        stage.send("c")  # is meant for what is not there yet
+        answer.set()
+        await stage.until("one → now")
+
+
+def test_one_file_that_cannot_be_looked_at_hides_no_other(
+    kernel: SimulatedKernel, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b", "c"):
+        saved(kernel, here / f"{name}.kmodtui", 1_000)
+    look = Path.stat
+
+    def gone(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if path.name == "b.kmodtui":
+            raise PermissionError(13, "Permission denied")
+        return look(path, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(Path, "stat", gone)
+    assert [choice.name for choice in choices_in(here)] == ["now", "a", "c"]
+
+
+async def test_a_file_that_goes_while_it_is_opened_is_said(
+    demo: Demo, kernel: SimulatedKernel, here: Path
+) -> None:
+    async with opened(demo) as stage:
+        await comparison(stage)
+        await stage.press("o")
+        await stage.until(lambda: isinstance(stage.screen, PathDialog))
+        stage.screen.dismiss(here / "gone.kmodtui")
+        await stage.until(lambda: "gone.kmodtui" in stage.toasts)
+        assert isinstance(stage.screen, CompareScreen)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import time
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -13,7 +15,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.worker import Worker, WorkerState
 
-from kmodtui.errors import KmodtuiError
+from kmodtui.errors import KmodtuiError, UnreadableError
 from kmodtui.kernel.host import Host
 from kmodtui.model.modules import taint_letters
 from kmodtui.model.snapshot import Comparison, Snapshot, compare
@@ -60,11 +62,12 @@ class CompareScreen(ListAndChange):
         yield self.header
         yield from self.panes(ListHead(self._files))
 
-    def on_mount(self) -> None:
-        """Look which files there are."""
+    async def on_mount(self) -> None:
+        """Look which files there are; keys that come meanwhile wait for them."""
         set_title(self.list_pane, "Snapshots")
         set_subtitle(self.list_pane, clean(str(self._folder)))
-        self._files.show(choices_in(self._folder))
+        # A folder on another machine can take long, or never answer.
+        self._files.show(await asyncio.to_thread(choices_in, self._folder))
         if len(self._files.choices) > 1:
             self._files.move_cursor(1)
         self.follow()
@@ -125,13 +128,19 @@ class CompareScreen(ListAndChange):
 
     def action_open(self) -> None:
         """Ask for a snapshot that lies elsewhere."""
-        self.app.push_screen(PathDialog("Open a snapshot", self._folder), self._add)
+        self.app.push_screen(PathDialog("Open a snapshot", self._folder), self._opened)
 
-    def _add(self, path: Path | None) -> None:
-        if path is None:
+    def _opened(self, path: Path | None) -> None:
+        if path is not None:
+            self._in_background("opening", partial(self._add, path))
+
+    async def _add(self, path: Path) -> None:
+        try:
+            choice = await asyncio.to_thread(_choice, path)
+        except OSError as error:
+            why = os.strerror(error.errno) if error.errno else str(error)
+            desk(self).report(UnreadableError(f"{clean(str(path))} cannot be read: {why}."))
             return
-        status = path.stat()
-        choice = Choice(path, status.st_mtime, status.st_size)
         if choice not in self._files.choices:
             self._files.show([*self._files.choices, choice])
         self._files.move_cursor(self._files.choices.index(choice))
@@ -184,13 +193,20 @@ def choices_in(folder: Path) -> list[Choice]:
     """Return now, and the snapshots of a folder, the newest first."""
     found = []
     try:
-        for path in folder.iterdir():
-            if path.suffix == SUFFIX and path.is_file():
-                status = path.stat()
-                found.append(Choice(path, status.st_mtime, status.st_size))
+        paths = list(folder.iterdir())
     except OSError:
-        pass  # a folder that has gone or may not be read holds none for us
+        paths = []  # a folder that has gone or may not be read holds none for us
+    for path in paths:
+        # One that went meanwhile, or that may not be looked at, is none for us either.
+        with contextlib.suppress(OSError):
+            if path.suffix == SUFFIX and path.is_file():
+                found.append(_choice(path))
     return [Choice(), *sorted(found, key=lambda choice: (-choice.when, choice.name))]
+
+
+def _choice(path: Path) -> Choice:
+    status = path.stat()
+    return Choice(path, status.st_mtime, status.st_size)
 
 
 def _short(snapshot: Snapshot) -> str:
