@@ -231,12 +231,12 @@ class Machine:
         raise Outcome("no-modprobe", f"No usable modprobe: {reason}.", errno.ENOENT)
 
     def run(self, command: list[str]) -> Ended:
-        """Run a program that only prints, and wait for it."""
+        """Run a program that only prints, and wait for all of it: an end cut off may matter."""
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             env=ENVIRONMENT, cwd="/", close_fds=True, timeout=10,
         )  # fmt: skip
-        return Ended(done.returncode, done.stdout[:MAX_OUTPUT].decode("utf-8", "replace"))
+        return Ended(done.returncode, done.stdout.decode("utf-8", "replace"))
 
     def open_log(self, whole: bool) -> FileIO | None:
         """Return the kernel's log, to be read from now on; or whole, or else OSError."""
