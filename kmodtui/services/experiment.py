@@ -23,6 +23,7 @@ from kmodtui.model.modules import LoadedModule, ModuleState
 from kmodtui.model.plan import Action, Plan, Verb
 from kmodtui.model.plan_unload import left_behind
 from kmodtui.model.text import clean
+from kmodtui.model.undo import Done
 from kmodtui.privileged.client import HelperChannel
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.privileged.protocol import LogRecord
@@ -126,12 +127,11 @@ class _Run:
         self._noticed = noticed
         self._clock = clock
         self._log: list[str] = []
+        self._noted: list[Done] = []
         self._kept: dict[str, tuple[str, ...]] = {}
         self._channel: HelperChannel | None = None
 
     async def through(self) -> Report:
-        done = self._machine.done
-        noted = done.last
         before = await self._check()
         if await self._load():
             await self._look()
@@ -139,8 +139,9 @@ class _Run:
             await self._unload(before)
         await self._check_again(before)
         # Where all is as before there is nothing to be taken back.
-        while not self._report.left and done.last is not None and done.last is not noted:
-            done.taken_back(done.last)
+        if not self._report.left:
+            for done in reversed(self._noted):
+                self._machine.done.taken_back(done)
         return self._report
 
     def _now(self, stage: Stage) -> None:
@@ -225,8 +226,12 @@ class _Run:
     # How
 
     async def _perform(self, plan: Plan) -> Explanation:
+        earlier = self._machine.done.last
         with self._around(" ".join(plan.command)):
-            return await perform(self._machine, plan, self._foreground, self._take_log)
+            told = await perform(self._machine, plan, self._foreground, self._take_log)
+        if (done := self._machine.done.last) is not None and done is not earlier:
+            self._noted.append(done)
+        return told
 
     def _take_log(self, record: LogRecord) -> None:
         self._log.append(clean(record.text))

@@ -20,6 +20,7 @@ from kmodtui.model.experiment_pages import as_markdown, as_text
 from kmodtui.privileged.client import HelperChannel
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services import experiment
+from kmodtui.services.actions import perform
 from kmodtui.services.experiment import planned, run
 from kmodtui.services.machine import Machine
 from kmodtui.services.root import DemoRoot
@@ -364,6 +365,22 @@ async def test_where_all_is_as_before_there_is_nothing_to_take_back(machine: Mac
     await tried(machine, "binder_linux")
     assert machine.done.last is not None
     assert "binder_linux" in machine.done.last.words
+
+
+async def test_what_was_done_before_can_still_be_taken_back(
+    machine: Machine, kernel: SimulatedKernel
+) -> None:
+    plan = await machine.plan("load", "dummy")
+    await perform(machine, plan, nullcontext, lambda _: None)
+    plan = await machine.plan("load", "vfat")
+    await perform(machine, plan, nullcontext, lambda _: None)
+    kernel.unload("vfat")
+    await tried(machine, "vfat")
+    words = []
+    while (done := machine.done.last) is not None:
+        words.append(done.words)
+        machine.done.taken_back(done)
+    assert words == ["load of vfat", "load of dummy"]
 
 
 def test_the_inventory_is_what_the_files_say(kernel: SimulatedKernel) -> None:
