@@ -376,7 +376,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "browser.legend", ("a", "f2"), "legend", "Legend", "Say what the letters mean", footer=True
     ),
-    Command("browser.help", ("f1",), "help", "Help", "Show every key"),
+    Command("browser.help", ("f1", "question_mark"), "help", "Help", "Show every key"),
     Command("browser.close", ("q",), "close", "Close", "In the list: close the browser"),
     Command(
         "modules.mark",
@@ -537,7 +537,7 @@ COMMANDS: tuple[Command, ...] = (
         footer=True,
     ),
     Command(
-        "linkage.back", ("escape", "q"), "back", "Close", "Clear the filter, or close", footer=True
+        "linkage.back", ("escape", "q"), "back", "Back", "Clear the filter, or go back", footer=True
     ),
     Command("check.fold", ("space",), "fold", "Fold", "Unfold or fold the finding", footer=True),
     Command("check.back", ("escape", "q"), "back", "Close", "Close the check", footer=True),

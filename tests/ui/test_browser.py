@@ -214,10 +214,11 @@ async def test_brackets_that_are_typed_are_text(demo: Demo) -> None:
         await stage.until("No symbol here is found by “[/x]”")
 
 
-async def test_f1_shows_the_keys_and_comes_back(demo: Demo) -> None:
+@pytest.mark.parametrize("keys", [["f1"], ["tab", "question_mark"]], ids=" ".join)
+async def test_the_keys_are_shown_and_it_comes_back(demo: Demo, keys: list[str]) -> None:
     async with opened(demo) as stage:
         await in_browser(stage)
-        await stage.press("f1")
+        await stage.press(*keys)
         await stage.until("kmodtui: keys and letters")
         await stage.press("escape")
         await stage.until(lambda: isinstance(stage.screen, BrowserScreen))

@@ -91,6 +91,20 @@ async def test_a_filter_leaves_what_contains_it_and_is_cleared_before_the_page_c
         await stage.until_gone("Linkage of")
 
 
+async def test_a_filter_that_leaves_nothing_says_so(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await stage.select("ext4")
+        await stage.press("o")
+        await stage.until("from crc16", "Esc Back")
+        await stage.press("slash")
+        await stage.type("[/nosuch]")
+        await stage.press("enter")
+        await stage.until("No symbol here contains “[/nosuch]”. Esc clears the filter.")
+        assert len(page(stage)) == 1
+        await stage.press("escape")
+        await stage.until("from crc16")
+
+
 async def test_o_on_a_group_goes_on_to_its_module_and_esc_comes_back(demo: Demo) -> None:
     async with opened(demo) as stage:
         await stage.select("ext4")
@@ -118,4 +132,4 @@ async def test_every_size_shows_the_page_and_its_keys(demo: Demo) -> None:
         async with opened(demo, size=size) as stage:
             await stage.select("jbd2")
             await stage.press("o")
-            await stage.until("▾ to ext4 ", "/ Filter", "Esc Close")
+            await stage.until("▾ to ext4 ", "/ Filter", "Esc Back")

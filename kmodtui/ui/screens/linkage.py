@@ -90,7 +90,7 @@ class LinkageScreen(ModalScreen[None]):
         self._lines.action_open_line()
 
     def action_back(self) -> None:
-        """Clear the filter, or close."""
+        """Clear the filter, or go back to what was shown before."""
         if self._lines.filter_text:
             self._show_filter("")
         else:

@@ -134,11 +134,13 @@ class LinkageLines(LineView):
         if found.problems:
             lines.append(())
         for title, groups in self._groups.items():
-            if title.startswith("Gives"):
+            hits = [(group, self._hits_in(group)) for group in groups]
+            if self._filter and not any(rows for _, rows in hits):
+                continue
+            if title.startswith("Gives") and lines and lines[-1] != ():
                 lines.append(())
             lines.append(((title, "strong"),))
-            for group in groups:
-                rows = [row for row in group.rows if self._filter.lower() in row.name.lower()]
+            for group, rows in hits:
                 if self._filter and not rows:
                     continue
                 opened = group.key in self._unfolded
@@ -146,9 +148,15 @@ class LinkageLines(LineView):
                     opened = group.key not in self._folded_hits
                 lines.append(_Head(group, len(rows), opened))
                 lines += rows if opened else ()
+        if self._filter and not any(isinstance(line, _Head) for line in lines):
+            told = f"No symbol here contains “{self._filter}”. Esc clears the filter."
+            lines += [((text, "dim"),) for text in wrapped(told, max(20, self.line_width - 1))]
         self._lines = lines
         self._width = self.line_width
         self.lines_changed()
+
+    def _hits_in(self, group: _Group) -> list[_Row]:
+        return [row for row in group.rows if self._filter.lower() in row.name.lower()]
 
     def _head_of(self, group: _Group) -> _Head:
         return next(line for line in self._lines if isinstance(line, _Head) and line.group == group)
