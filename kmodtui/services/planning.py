@@ -17,7 +17,7 @@ from kmodtui.model.intent import Intent
 from kmodtui.model.modprobe_rules import RuleKind
 from kmodtui.model.modules import ModuleState, canonical
 from kmodtui.model.parameters import key_of, problems
-from kmodtui.model.plan import Action, Command, Option, Plan, Step, Verb
+from kmodtui.model.plan import BLACKLIST_FILE, Action, Command, Option, Plan, Step, Verb
 from kmodtui.model.plan_change import plan_blacklist, plan_insert, plan_set, plan_unblacklist
 from kmodtui.model.undo import merged
 from kmodtui.model.usage import Usage
@@ -40,6 +40,38 @@ def plan_now(machine: Machine, intents: Sequence[Intent]) -> Plan:
     """Return the same, reading in this thread."""
     plan = merged([part for intent in intents for part in _parts(machine, intent)])
     return with_usage(plan, machine.host, machine.index_now())
+
+
+def still_to_do(machine: Machine, intents: Sequence[Intent]) -> tuple[Intent, ...]:
+    """Return what of an undo is not as it is to be already. Reads files.
+
+    One that broke off half-way, or that somebody else did, leaves less to be done. A
+    parameter is gone with its module, and there is nothing to be set any more.
+    """
+    loaded = read_modules(machine.host).by_name
+    rules = machine.config().of(RuleKind.BLACKLIST)
+    ours = {rule.name for rule in rules if rule.file == BLACKLIST_FILE}
+    left = []
+    for intent in intents:
+        match intent.verb:
+            case Verb.LOAD:
+                names = tuple(name for name in intent.names if canonical(name) not in loaded)
+            case Verb.UNLOAD:
+                names = tuple(name for name in intent.names if canonical(name) in loaded)
+            case Verb.SET:
+                shown = read_parameters(machine.host, intent.names[0])
+                now = {f"{each.name}={each.value}" for each in shown}
+                there = canonical(intent.names[0]) in loaded
+                names = intent.names if there and not now.issuperset(intent.parameters) else ()
+            case Verb.BLACKLIST:
+                names = tuple(name for name in intent.names if canonical(name) not in ours)
+            case Verb.UNBLACKLIST:
+                names = tuple(name for name in intent.names if canonical(name) in ours)
+            case _:
+                names = intent.names
+        if names:
+            left.append(replace(intent, names=names))
+    return tuple(left)
 
 
 def _parts(machine: Machine, intent: Intent) -> list[Plan]:

@@ -102,6 +102,21 @@ async def test_a_read_only_parameter_offers_a_reload_with_the_new_value(
         assert parameter(kernel, "dummy", "numdummies") == b"2\n"
 
 
+async def test_typing_replaces_the_value_that_stands_there(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    kernel.load("dummy", "numdummies=31")
+    async with opened(demo) as stage:
+        await stage.select("dummy")
+        await form(stage, "R")
+        await stage.until("numdummies = 31")
+        await stage.type("57")
+        await stage.until("modprobe -- dummy numdummies=57")
+        await stage.press("down", "up", "end")
+        await stage.type("8")
+        await stage.until("modprobe -- dummy numdummies=578")
+
+
 async def test_the_form_refuses_what_the_kernel_would_and_names_what_is_meant(
     demo: Demo, kernel: SimulatedKernel
 ) -> None:
@@ -290,6 +305,32 @@ async def test_a_load_is_taken_back_with_all_that_came(demo: Demo, kernel: Simul
         assert set(kernel.loaded) == before
 
 
+async def test_an_undo_does_what_is_left_of_it_and_is_forgotten_where_nothing_is(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    kernel.load("dummy")
+    kernel.load("tun")
+    async with opened(demo) as stage:
+        await marked(stage, "dummy", "tun")
+        await stage.press("minus")
+        await planned(stage, "Unload")
+        await done(stage, "Unloaded")
+        await back(stage)
+        await stage.select("hello")
+        await stage.press("minus")
+        await planned(stage, "Unload hello")
+        await done(stage, "Unloaded hello")
+        await back(stage)
+        kernel.load("hello")
+        kernel.load("tun")
+        await stage.press("U")
+        await stage.until("Nothing is left of the unload of hello")
+        await stage.press("U")
+        await planned(stage, "Undo the unload of", "modprobe -- dummy")
+        assert "modprobe -- tun" not in stage.text
+        await done(stage, "Loaded dummy")
+
+
 async def test_an_undo_that_is_left_with_escape_can_be_had_again(
     demo: Demo, kernel: SimulatedKernel
 ) -> None:
@@ -453,6 +494,8 @@ async def test_waiting_for_what_is_in_use_can_be_stopped(
         await stage.until("Unloading hello…")
         await stage.press("escape")
         await stage.until(lambda: stage.screen is stage.dashboard)
+        await stage.until(lambda: "hello stays loaded, unless" in stage.toasts)
+        assert "goes on" not in stage.toasts
         await stage.calm()
         kernel.hold("hello", -1)
         await stage.calm(0.4)

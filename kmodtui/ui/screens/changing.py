@@ -17,7 +17,7 @@ from kmodtui.model.undo import Done
 from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import Monitor
 from kmodtui.services.parameters import read_form
-from kmodtui.services.planning import once_free, plan_for
+from kmodtui.services.planning import once_free, plan_for, still_to_do
 from kmodtui.ui.desk import desk
 from kmodtui.ui.screens.idle import IdleDialog
 from kmodtui.ui.screens.load import LoadDialog, LoadRequest
@@ -80,7 +80,8 @@ class Changing(Screen[None]):
 
     def _plan_load(self, request: LoadRequest | None) -> None:
         if request is not None:
-            self._open_plan(Intent(Verb(request.verb), (request.name,), request.parameters))
+            intent = Intent(Verb(request.verb), (request.name,), request.parameters)
+            self._work(self._planned([intent], checked=request.digest))
 
     def action_unload(self) -> None:
         """Plan to unload what is marked, or the module that the cursor is on at this key press."""
@@ -154,7 +155,25 @@ class Changing(Screen[None]):
                 PlanError("Nothing was changed through kmodtui that could be taken back.")
             )
             return
-        self._work(self._planned(done.back, undoes=done))
+        self._work(self._undo(done))
+
+    async def _undo(self, done: Done) -> None:
+        try:
+            left = await asyncio.to_thread(still_to_do, self.machine, done.back)
+        except KmodtuiError as error:
+            desk(self).report(error)
+            return
+        if left:
+            await self._planned(left, undoes=done)
+            return
+        # It must not stand in the way of what was changed before it.
+        self.machine.done.taken_back(done)
+        desk(self).report(
+            PlanError(
+                f"Nothing is left of the {done.words} that could be taken back.",
+                "Undo once more for the change before it.",
+            )
+        )
 
     def action_drop_root(self) -> None:
         """Give root up, if the helper holds it."""
@@ -188,7 +207,9 @@ class Changing(Screen[None]):
         await self.machine.helper_gone()
         self.show_header()
 
-    async def _planned(self, intents: Sequence[Intent], *, undoes: Done | None = None) -> None:
+    async def _planned(
+        self, intents: Sequence[Intent], *, undoes: Done | None = None, checked: str = ""
+    ) -> None:
         try:
             plan = await plan_for(self.machine, intents)
             free = await asyncio.to_thread(once_free, self.machine, plan)
@@ -206,5 +227,8 @@ class Changing(Screen[None]):
                     self.show_module(plan.target)
 
         await self.app.push_screen(
-            PlanDialog(self.machine, self.monitor, plan, undoes=undoes, once_free=free), closed
+            PlanDialog(
+                self.machine, self.monitor, plan, undoes=undoes, once_free=free, checked=checked
+            ),
+            closed,
         )
