@@ -155,6 +155,7 @@ async def test_a_snapshot_that_lies_elsewhere_is_opened_by_its_path(
         await stage.type(f"{tmp_path}/else.where")
         await stage.press("enter")
         await stage.until("10 modules, 1.3 MiB")
+        assert [line.split()[0] for line in stage.part("#file-lines")[:2]] == ["now", "else.where"]
         await stage.press("enter")
         await stage.until("else.where → now")
         await stage.until(lambda: "+35 symbols in 1 module" in words(stage))
@@ -165,6 +166,20 @@ def test_a_file_of_a_year_that_no_calendar_knows_has_a_line_all_the_same(when: f
     lines = FileLines()
     lines.choices = [Choice(), Choice(Path("odd.kmodtui"), when, 7)]
     assert "".join(text for text, _ in lines.line(1, 60)).split() == ["odd", "?", "7", "B"]
+
+
+async def test_a_file_that_is_none_is_refused_when_it_is_opened(
+    demo: Demo, here: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").write_text("buy milk")
+    async with opened(demo) as stage:
+        await comparison(stage)
+        await stage.press("o")
+        await stage.until("Open a snapshot")
+        await stage.type(f"{tmp_path}/notes.txt")
+        await stage.press("enter")
+        await stage.until(lambda: "notes.txt is no snapshot of kmodtui" in stage.toasts)
+        assert [line.split()[0] for line in stage.part("#file-lines") if line] == ["now"]
 
 
 async def test_a_folder_that_answers_late_does_not_hold_up_the_rest(

@@ -136,11 +136,16 @@ class CompareScreen(ListAndChange):
 
     async def _add(self, path: Path) -> None:
         try:
+            snapshot = await asyncio.to_thread(load, path)
             choice = await asyncio.to_thread(_choice, path)
+        except KmodtuiError as error:
+            desk(self).report(error)
+            return
         except OSError as error:
             why = os.strerror(error.errno) if error.errno else str(error)
             desk(self).report(UnreadableError(f"{clean(str(path))} cannot be read: {why}."))
             return
+        self._described[choice] = _about(snapshot)
         if choice not in self._files.choices:
             self._files.show([*self._files.choices, choice])
         self._files.move_cursor(self._files.choices.index(choice))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kmodtui.model.text import clean, human_size
+from kmodtui.services.snapshots import SUFFIX
 from kmodtui.ui.widgets.line_view import Line, LineView, fit
 
 
@@ -26,8 +27,8 @@ class Choice:
 
     @property
     def name(self) -> str:
-        """What it is called for a person."""
-        return clean(self.path.stem) if self.path else "now"
+        """What it is called for a person: the file's name, without the ending of a snapshot's."""
+        return clean(self.path.name.removesuffix(SUFFIX)) if self.path else "now"
 
 
 class FileLines(LineView):
