@@ -80,7 +80,9 @@ def _machine(options: argparse.Namespace, config: Config, root: str | None) -> M
         access = _no_root_wanted(options, config) or LocalRoot(
             options.elevate or config.elevate or "", idle_minutes=config.idle_minutes
         )
-    return Machine(host, access, release=release)
+    machine = Machine(host, access, release=release)
+    machine.idle_minutes = config.idle_minutes
+    return machine
 
 
 def _demo_machine(options: argparse.Namespace, config: Config) -> Machine:

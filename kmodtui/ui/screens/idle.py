@@ -22,6 +22,9 @@ from kmodtui.ui.widgets.caption import set_subtitle, set_title
 LIMITS = (1, 8 * 60)
 """Minutes: the least and the most that the helper takes."""
 
+USUAL = 15
+"""Minutes that the helper waits where nothing else is asked for."""
+
 
 class MinutesInput(Input):
     """The line; Enter ends the typing at that key."""
@@ -63,11 +66,11 @@ class IdleDialog(ModalScreen[None]):
         """Say what it is now."""
         self.set_focus(self._input)
         minutes = self._machine.idle_minutes
-        now = "" if minutes is None else f" It is {minutes} now."
+        now = counted(USUAL if minutes is None else minutes, "minute")
         self._words.update(
-            f"So many minutes without a change and the helper ends, {LIMITS[0]} to {LIMITS[1]}."
-            f"{now} It holds until you leave; for always, set idle_minutes in the configuration "
-            "file."
+            f"Now it is {now}. So many minutes without a change and the helper ends, "
+            f"{LIMITS[0]} to {LIMITS[1]}. A new number holds until you leave; for always, "
+            "set idle_minutes in the configuration file."
         )
 
     async def on_input_submitted(self, event: Input.Submitted) -> None:
