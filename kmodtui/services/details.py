@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.sysfs import read_parameters
 from kmodtui.model.live_module import ParameterValue
 from kmodtui.model.module_info import ModuleInfo, Parameter
-from kmodtui.model.modules import LoadedModule, taint_words
+from kmodtui.model.modules import LoadedModule, canonical, taint_words
 from kmodtui.model.text import clean
 from kmodtui.services.machine import Machine
 
@@ -74,9 +75,21 @@ def _read(machine: Machine, loaded: LoadedModule | None, name: str) -> ModuleDet
         builtin=bool(info and info.builtin),
         description=info.description if info else "",
         problem=problem,
-        fields=_fields(info, loaded),
+        fields=(*_blacklists(machine, name), *_fields(info, loaded)),
         parameters=_parameters(info, values, loaded is not None),
     )
+
+
+def _blacklists(machine: Machine, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    config = machine.config()
+    name = canonical(name)
+    told = []
+    if rule := config.blacklisted(name):
+        told.append(f"no alias loads it, only its name does ({clean(rule.source)})")
+    if name in config.forbidden:
+        told.append("the kernel refuses it (module_blacklist= on the boot line)")
+    if told:
+        yield "blacklist", tuple(told)
 
 
 def _fields(
