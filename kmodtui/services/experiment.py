@@ -45,6 +45,8 @@ BEGINNING = "An experiment needs a module that can be loaded and is not."
 
 _STEP = 0.1
 
+_TICK = 0.1  # seconds in which records of the kernel log gather
+
 Tell = Callable[[Report], None]
 Around = Callable[[str], AbstractContextManager[None]]
 Noticed = Callable[[], Awaitable[object]]
@@ -127,6 +129,7 @@ class _Run:
         self._noticed = noticed
         self._clock = clock
         self._log: list[str] = []
+        self._telling: asyncio.TimerHandle | None = None
         self._noted: list[Done] = []
         self._kept: dict[str, tuple[str, ...]] = {}
         self._channel: HelperChannel | None = None
@@ -228,18 +231,32 @@ class _Run:
     async def _perform(self, plan: Plan) -> Explanation:
         earlier = self._machine.done.last
         with self._around(" ".join(plan.command)):
-            told = await perform(self._machine, plan, self._foreground, self._take_log)
+            try:
+                told = await perform(self._machine, plan, self._foreground, self._take_log)
+            finally:
+                self._keep_log()
         if (done := self._machine.done.last) is not None and done is not earlier:
             self._noted.append(done)
         return told
 
     def _take_log(self, record: LogRecord) -> None:
+        # A module can log thousands of records in one go: they are told of together.
         self._log.append(clean(record.text))
+        if self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(_TICK, self._tell_log)
+
+    def _tell_log(self) -> None:
+        self._keep_log()
+        self._tell(self._report)
+
+    def _keep_log(self) -> None:
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
         if self._report.stage <= Stage.LOAD:
             self._report = replace(self._report, log=tuple(self._log))
         else:
             self._report = replace(self._report, unload_log=tuple(self._log))
-        self._tell(self._report)
 
     def _note(self, deed: Deed) -> None:
         self._report = replace(self._report, deeds=(*self._report.deeds, deed))

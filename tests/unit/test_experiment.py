@@ -346,6 +346,35 @@ async def test_nothing_is_unloaded_where_root_is_refused(
     assert "xor" in kernel.loaded
 
 
+async def test_many_records_of_the_log_are_told_of_together(
+    machine: Machine, kernel: SimulatedKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def chatter(_: object) -> int:
+        for number in range(500):
+            kernel.printk(6, f"dummy: line {number}")
+        return 0
+
+    monkeypatch.setattr(experiment, "_TICK", 3600)
+    kernel.init_errors["dummy"] = chatter
+    told: list[Report] = []
+    report = await run(machine, await planned(machine, "dummy"), nullcontext, told.append)
+    await machine.close()
+    assert [line for line in report.log if "line" in line] == [
+        f"dummy: line {number}" for number in range(500)
+    ]
+    assert len(told) < 20
+
+
+async def test_the_log_is_told_while_a_load_takes_its_time(
+    machine: Machine, kernel: SimulatedKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(experiment, "_TICK", 0)
+    told: list[Report] = []
+    await run(machine, await planned(machine, "btrfs"), nullcontext, told.append)
+    await machine.close()
+    assert any(one.stage is Stage.LOAD and one.log and one.loaded is None for one in told)
+
+
 async def test_each_command_is_one_change_for_whoever_watches(machine: Machine) -> None:
     commands = []
 
