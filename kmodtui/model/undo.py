@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kmodtui.model.intent import Intent
 from kmodtui.model.plan import Action, Plan, Step, Verb
+from kmodtui.model.text import clean
+
+_NO_UTF8 = re.compile(r"\\x[89a-f][0-9a-f]")
+"""How a byte is told that is no UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +20,31 @@ class Done:
 
     Attributes:
         words: what it was: `load of btrfs`.
-        back: what takes it back, in order; all of one verb.
+        back: what takes it back, in order; all of one verb. Empty if nothing does.
+        lost: sentences about what cannot be put back as it was; empty if all can.
     """
 
     words: str
     back: tuple[Intent, ...]
+    lost: tuple[str, ...] = ()
+
+
+def why_lost(was: str | None) -> str:
+    r"""Return why a parameter's value cannot be put back, in a few words; empty if it can.
+
+    Args:
+        was: the value as the kernel showed it, with bytes that are no UTF-8 as `\xNN`;
+            None if it did not.
+    """
+    if was is None:
+        return "could not be read"
+    if was == "":
+        return "was empty, which cannot be given again"
+    if was == "(null)":
+        return "was not set at all, which the kernel shows as (null)"
+    if clean(was) != was or _NO_UTF8.search(was):
+        return "has characters that cannot be given again"
+    return ""
 
 
 def loaded(words: str, came: Sequence[str]) -> Done | None:
@@ -57,17 +82,21 @@ def unloaded(
     return Done(words, back) if back else None
 
 
-def set_back(words: str, writes: Iterable[tuple[str, str, str]]) -> Done | None:
+def set_back(words: str, writes: Iterable[tuple[str, str, str | None]]) -> Done | None:
     """Return how to take back what was written.
 
     Args:
         words: what was done.
         writes: module, parameter, and the value before, in the order of the writing.
     """
-    back = tuple(
-        Intent(Verb.SET, (module,), (f"{parameter}={was}",)) for module, parameter, was in writes
-    )
-    return Done(words, tuple(reversed(back))) if back else None
+    back, lost = [], []
+    for module, parameter, was in writes:
+        why = why_lost(was)
+        if why:
+            lost.append(f"{parameter} of {module} cannot be put back: its value before {why}.")
+        else:
+            back.append(Intent(Verb.SET, (module,), (f"{parameter}={was}",)))
+    return Done(words, tuple(reversed(back)), tuple(lost)) if back or lost else None
 
 
 def reloaded(words: str, given: Mapping[str, tuple[str, ...]]) -> Done | None:

@@ -135,11 +135,11 @@ def _brought(machine: Machine, names: Iterable[str]) -> frozenset[str]:
     return frozenset(found - set(names))
 
 
-def _writes(succeeded: Iterable[tuple[Command, Result]]) -> list[tuple[str, str, str]]:
+def _writes(
+    succeeded: Iterable[tuple[Command, Result]],
+) -> list[tuple[str, str, str | None]]:
     writes = []
     for command, result in succeeded:
         key = command.parameters[0].partition("=")[0]
-        was = result.before.get(key)
-        if was:  # what could not be read cannot be put back
-            writes.append((command.names[0], key, was))
+        writes.append((command.names[0], key, result.before.get(key)))
     return writes

@@ -331,6 +331,31 @@ async def test_an_undo_does_what_is_left_of_it_and_is_forgotten_where_nothing_is
         await done(stage, "Loaded dummy")
 
 
+async def test_a_value_that_cannot_be_put_back_is_told_before_any_older_change(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    kernel.load("dummy")
+    async with opened(demo) as stage:
+        await stage.select("dummy")
+        await stage.press("minus")
+        await planned(stage, "Unload dummy")
+        await done(stage, "Unloaded dummy")
+        await back(stage)
+        kernel.folder.write("/sys/module/hello/parameters/greeting", b"(null)\n")
+        await stage.select("hello")
+        await form(stage, "e")
+        await stage.type("moin")
+        await stage.press("enter")
+        await planned(stage, "Change hello")
+        await done(stage, "Set greeting of hello to moin")
+        await back(stage)
+        await stage.press("U")
+        await stage.until("greeting of hello cannot be put back")
+        assert parameter(kernel, "hello", "greeting") == b"moin\n"
+        await stage.press("U")
+        await planned(stage, "Undo the unload of dummy")
+
+
 async def test_an_undo_that_is_left_with_escape_can_be_had_again(
     demo: Demo, kernel: SimulatedKernel
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kmodtui.model.intent import Intent
 from kmodtui.model.plan import Action, Command, Option, Plan, Step, Verb
 from kmodtui.model.undo import (
@@ -54,6 +56,17 @@ def test_writes_are_taken_back_in_the_other_order() -> None:
     assert [intent.parameters for intent in done.back] == [("b=x y",), ("a=1",)]
     assert {intent.verb for intent in done.back} == {Verb.SET}
     assert set_back("nothing", []) is None
+
+
+@pytest.mark.parametrize("was", ["", "(null)", None, "a\tb", "a\u200db", r"a\xffb"])
+def test_a_value_that_cannot_be_put_back_is_told_and_never_written(was: str | None) -> None:
+    done = set_back("change of a, b of m", [("m", "a", was), ("m", "b", "1")])
+    assert done is not None
+    assert done.back == (Intent(Verb.SET, ("m",), ("b=1",)),)
+    assert done.lost[0].startswith("a of m cannot be put back: its value before ")
+    alone = set_back("change of a of m", [("m", "a", was)])
+    assert alone is not None
+    assert alone.back == ()
 
 
 def test_a_reload_and_a_blacklisting_are_taken_back_by_their_like() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 
 from textual.screen import Screen
@@ -166,14 +167,12 @@ class Changing(Screen[None]):
         if left:
             await self._planned(left, undoes=done)
             return
+        cause = " ".join(done.lost) or (
+            f"Nothing is left of the {done.words} that could be taken back."
+        )
         # It must not stand in the way of what was changed before it.
         self.machine.done.taken_back(done)
-        desk(self).report(
-            PlanError(
-                f"Nothing is left of the {done.words} that could be taken back.",
-                "Undo once more for the change before it.",
-            )
-        )
+        desk(self).report(PlanError(cause, "Undo once more for the change before it."))
 
     def action_drop_root(self) -> None:
         """Give root up, if the helper holds it."""
@@ -212,6 +211,8 @@ class Changing(Screen[None]):
     ) -> None:
         try:
             plan = await plan_for(self.machine, intents)
+            if undoes is not None:
+                plan = replace(plan, warnings=(*undoes.lost, *plan.warnings))
             free = await asyncio.to_thread(once_free, self.machine, plan)
         except KmodtuiError as error:
             desk(self).report(error)
