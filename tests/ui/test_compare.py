@@ -54,6 +54,25 @@ async def test_a_snapshot_is_saved_in_the_current_folder(demo: Demo, here: Path)
         await stage.until(lambda: len(list(here.iterdir())) == 2)
 
 
+@pytest.mark.parametrize("size", SIZES, ids=str)
+async def test_the_name_of_what_was_saved_stands_on_a_line_of_its_own(
+    demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    folder = tmp_path / "a folder with a name as long as some are"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    async with opened(demo, size=size) as stage:
+        await stage.press("ctrl+s")
+        await stage.until(lambda: "C compares it" in stage.toasts)
+        (path,) = folder.iterdir()
+        (toast,) = stage.screen.query("Toast").results()
+        rows = [
+            stage.terminal.row(row, toast.region.x, toast.region.right).strip(" ▌▐│┃▎▍")
+            for row in range(toast.region.y, toast.region.bottom)
+        ]
+        assert path.name in rows
+
+
 async def test_a_folder_that_is_gone_is_said(demo: Demo, here: Path) -> None:
     here.rmdir()  # noqa: ASYNC240  nobody waits for it
     async with opened(demo) as stage:

@@ -14,7 +14,7 @@ from kmodtui.errors import KmodtuiError, UnreadableError, UsageError
 from kmodtui.model.history import Change, Timeline
 from kmodtui.model.modules import ModuleTable
 from kmodtui.model.symbols import SymbolTable
-from kmodtui.model.text import counted, human_size
+from kmodtui.model.text import clean, counted, human_size
 from kmodtui.services.experiment import planned
 from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import Monitor
@@ -95,8 +95,10 @@ class Remembering(Screen[None]):
             desk(self).report(error)
             return
         symbols = counted(snapshot.totals.symbols or 0, "symbol")
+        # The name by itself: broken at its dot, its end would read as words of kmodtui.
         self.notify(
-            f"{path}: {counted(len(snapshot.modules), 'module')}, {symbols}, {human_size(size)}. "
+            f"{clean(path.name)}\nin {clean(str(path.parent))}\n"
+            f"{counted(len(snapshot.modules), 'module')}, {symbols}, {human_size(size)}. "
             "C compares it.",
             title="Snapshot saved",
             markup=False,
