@@ -17,11 +17,13 @@ class LoadRequest:
         name: a module or alias; the path of a file if that is to be inserted.
         parameters: `key=value`.
         verb: `load`, or `insert` for a file.
+        digest: SHA-256 of the file that was checked; empty for a module.
     """
 
     name: str
     parameters: tuple[str, ...]
     verb: str = "load"
+    digest: str = ""
 
 
 def query_of(line: str) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
+from kmodtui.privileged.protocol import LogRecord
 from kmodtui.services.root import NoRoot
 from kmodtui.ui.screens.load import LoadDialog
 from kmodtui.ui.screens.plan import PlanDialog
@@ -62,6 +65,8 @@ async def test_btrfs_is_loaded_with_keys_and_its_symbols_are_shown(
         await stage.press("y")
         await stage.until("Loaded btrfs", "The kernel shows it.", "Enter close")
         await stage.until("+369 symbols in 6 modules")
+        # One duration, that of the command: the reading's beside it would need a word more.
+        assert len(re.findall(r"\d\.\d\d s\b", stage.words)) == 1
         assert "kernel log of that moment" in stage.text
         assert "Btrfs loaded, crc32c=crc32c-generic" in stage.text
         assert kernel.loaded[0] == "btrfs"
@@ -400,3 +405,18 @@ async def test_in_the_smallest_terminal_the_keys_of_a_plan_are_seen(demo: Demo) 
         stage.send("plus", *"btrfs", "enter")
         await stage.until(" y load", "Esc cancel")
         assert "insmod" in stage.text or "skip" in stage.text
+
+
+async def test_a_module_that_logs_much_is_shown_by_its_last_lines(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    async with opened(demo) as stage:
+        await plan(stage, "btrfs")
+        dialog = stage.screen
+        assert isinstance(dialog, PlanDialog)
+        drawn = dialog._body.content
+        for number in range(3000):
+            dialog._take_log(LogRecord(number, number, 4, f"line {number}"))
+        assert dialog._body.content is drawn
+        dialog._tick()
+        await stage.until("line 2999", lambda: "line 2970" not in stage.text)

@@ -261,6 +261,31 @@ async def test_a_path_is_completed_and_its_file_checked_before_its_plan(
         assert "mine" not in kernel.loaded
 
 
+async def test_a_file_that_has_changed_since_its_check_is_not_inserted(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    path = "/home/me/mine.ko"
+    kernel.folder.write(path, make_module((b"license=GPL", b"name=mine")))
+    async with opened(demo) as stage:
+        await ask(stage, "/home/me/")
+        await stage.until("1 file or folder")
+        await stage.type("mine.ko")
+        await stage.press("enter")
+        await stage.until("p: plan to insert it", "vermagic")
+        kernel.folder.write(path, make_module((b"license=GPL", b"name=mine", b"author=other")))
+        await stage.press("p")
+        await stage.until("The file has changed since it was checked.", "Esc close")
+        await stage.press("y")
+        await stage.calm()
+        assert "mine" not in kernel.loaded
+        await stage.press("escape")
+        await ask(stage, path)
+        await stage.press("enter")
+        await stage.until("p: plan to insert it")
+        await stage.press("p")
+        await stage.until("y insert")
+
+
 async def test_a_path_that_leads_nowhere_is_said(demo: Demo) -> None:
     async with opened(demo) as stage:
         await ask(stage, "/nowhere/x.ko")

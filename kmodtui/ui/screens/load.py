@@ -261,7 +261,9 @@ class LoadDialog(Taking):
         if self._catalog is None:
             return ""
         if kind_of(self._answer.text) is not Kind.MODULE:
-            return self._answer.words or f"{len(self._answer.paths):,} files and folders"
+            paths = len(self._answer.paths)
+            many = f"{paths:,} files and folders" if paths != 1 else "1 file or folder"
+            return self._answer.words or many
         hits, total = len(self._answer.entries), len(self._catalog.entries)
         builtin = sum(entry.builtin for entry in self._answer.entries)
         files = self._catalog.with_file

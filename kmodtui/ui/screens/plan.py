@@ -39,6 +39,9 @@ from kmodtui.ui.widgets.too_small import TooSmall
 TICK = 0.5
 """Seconds between two updates of the elapsed time while a plan runs."""
 
+LAST = 20
+"""Lines of the kernel's log that are shown while a plan runs; afterwards all of them are."""
+
 WAIT = 60.0
 """Seconds that references to a module may take to go, where that is waited for."""
 
@@ -77,6 +80,7 @@ class PlanDialog(ModalScreen[bool]):
         *,
         undoes: Done | None = None,
         once_free: Plan | None = None,
+        checked: str = "",
     ) -> None:
         """Show a plan.
 
@@ -86,9 +90,11 @@ class PlanDialog(ModalScreen[bool]):
             plan: what is to be done.
             undoes: the change that it takes back, if it does that.
             once_free: what could be done if nothing held the modules, where something does.
+            checked: SHA-256 of the file that was checked; it has to be the same one still.
         """
         super().__init__()
         self._undoes = undoes
+        self._checked = checked
         self._digest = ""
         self._reading = False  # the file that would be inserted
         self._once_free = once_free
@@ -153,6 +159,13 @@ class PlanDialog(ModalScreen[bool]):
             self._digest = await digest_of(self._machine, self._plan.commands[-1].names[0])
         except KmodtuiError as error:
             self._plan = replace(self._plan, refused=str(error), commands=())
+        if self._digest and self._checked not in ("", self._digest):
+            self._plan = replace(
+                self._plan,
+                refused="The file has changed since it was checked.",
+                remedy="Choose it once more: it is checked anew.",
+                commands=(),
+            )
         self._reading = False
         self._show_plan()
         self.call_after_refresh(self._now_seen)
@@ -209,7 +222,7 @@ class PlanDialog(ModalScreen[bool]):
         verb = RUNNING[self._plan.verb]
         self._page(
             self._text(f"{verb} {self._plan.subject}… {self._elapsed:.1f} s", "accent"),
-            *(self._text(record.text, "dim") for record in self._log),
+            *(self._text(record.text, "dim") for record in self._log[-LAST:]),
         )
         self._show_keys(("Esc", "stop waiting"))
 
@@ -222,7 +235,7 @@ class PlanDialog(ModalScreen[bool]):
         if told.remedy:
             parts.append(self._text(told.remedy))
         if self._change is not None and told.kind is not Kind.FAILURE:
-            parts += [Text(), *(self._line(line) for line in summary(self._change, self._stays))]
+            parts += [Text(), *(self._line(line) for line in self._told_change(self._change))]
         log = [clean(record.text) for record in self._log]
         log += [line for line in told.evidence if line not in log]
         for heading, lines, telling in (
@@ -238,6 +251,13 @@ class PlanDialog(ModalScreen[bool]):
                 ]
         self._page(*parts)
         self._show_keys(("Enter", "close"))
+
+    def _told_change(self, change: Change) -> list[Line]:
+        """Return the summary without how long the reading took: the cause tells another time."""
+        took = f" · {change.took_words}"
+        return [
+            tuple(part for part in line if part[0] != took) for line in summary(change, self._stays)
+        ]
 
     def _line(self, line: Line) -> Text:
         names = {"good": "success", "bad": "error", "warn": "warning"}
@@ -318,8 +338,8 @@ class PlanDialog(ModalScreen[bool]):
         self._show_running()
 
     def _take_log(self, record: LogRecord) -> None:
+        # Shown at the next tick: a module may tell thousands of lines in a moment.
         self._log.append(record)
-        self._show_running()
 
     def action_accept(self) -> None:
         """Close once it is over; never confirm."""
@@ -327,12 +347,15 @@ class PlanDialog(ModalScreen[bool]):
             self.action_cancel()
 
     def action_cancel(self) -> None:
-        """Close, or stop waiting: what the kernel has begun goes on, and the panes will show it."""
+        """Close, or stop waiting: what the kernel has begun goes on, what has not is left."""
         told = self._outcome
         if told is None and self._work is not None:
+            # The helper begins with nothing that it is still waiting for when it hears this.
             self.notify(
-                f"{RUNNING[self._plan.verb]} {self._plan.subject} goes on; the panes show what "
-                "comes of it.",
+                f"{self._plan.subject} stays loaded, unless its unloading has begun just now."
+                if self._wait
+                else f"{RUNNING[self._plan.verb]} {self._plan.subject} goes on; the panes show "
+                "what comes of it.",
                 title="Not waited for",
                 markup=False,
             )

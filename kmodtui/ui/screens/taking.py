@@ -13,6 +13,7 @@ from kmodtui.model.catalog_entry import CatalogEntry
 from kmodtui.model.fuzzy import Rank
 from kmodtui.model.load_line import LoadRequest, split_line
 from kmodtui.model.modules import canonical
+from kmodtui.services.files import digest_of, resolved
 from kmodtui.services.machine import Machine
 from kmodtui.services.picking import (
     Answer,
@@ -154,10 +155,12 @@ class Taking(ModalScreen[LoadRequest | None]):
         from kmodtui.ui.screens.check_first import CheckFirst
 
         path = full_path(choice.path)
+        # Before the check reads it: what comes in between is noticed at the plan.
+        digest = await digest_of(self.machine, resolved(self.machine.host, path))
         check = CheckFirst(self.machine, path)
         await self.app.push_screen_wait(check)
         if check.goes_on:
-            self.leave(LoadRequest(path, parameters, "insert"))
+            self.leave(LoadRequest(path, parameters, "insert", digest))
 
     async def _accept(self, name: str, parameters: tuple[str, ...], wish: Wish) -> None:
         """Close with a module that can be planned at all.
