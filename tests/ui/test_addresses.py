@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
+from kmodtui.kernel.host import LocalHost
 from kmodtui.privileged.client import HelperChannel
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.privileged.protocol import Result
 from kmodtui.services.root import DemoRoot, NoRoot
+from kmodtui.ui.screens.addresses import AddressesHiddenError, why_hidden
 from tests.ui.stage import Stage, opened
 
 
@@ -88,7 +91,25 @@ async def test_where_root_sees_none_either_it_says_so(demo: Demo, shown: bytes) 
         await stage.press("A")
         await stage.until("Read the addresses")
         await stage.press("y")
-        await stage.until(lambda: "Root sees no addresses either" in stage.toasts)
+        await stage.until(lambda: "The demo's helper has no addresses" in stage.toasts)
+        assert "No addresses" in stage.toasts
+        assert "failed" not in stage.toasts
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (b"2\n", "kernel.kptr_restrict=2 hides them. They are shown to root once it is 1."),
+        (b"0\n", "Root sees no addresses either, and kernel.kptr_restrict is 0."),
+    ],
+)
+def test_the_reason_is_the_value_that_the_kernel_has(
+    tmp_path: Path, value: bytes, words: str
+) -> None:
+    (tmp_path / "proc/sys/kernel").mkdir(parents=True)
+    (tmp_path / "proc/sys/kernel/kptr_restrict").write_bytes(value)
+    error = AddressesHiddenError(*why_hidden(LocalHost(tmp_path)))
+    assert words in str(error)
 
 
 async def test_where_there_is_no_root_the_reason_is_told(demo: Demo, shown: bytes) -> None:

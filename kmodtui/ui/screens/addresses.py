@@ -12,7 +12,9 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 from kmodtui.errors import HelperError, KmodtuiError
+from kmodtui.kernel.host import Host
 from kmodtui.kernel.kallsyms import parse_symbols
+from kmodtui.kernel.kptr import read_hiding
 from kmodtui.model.symbols import SymbolTable
 from kmodtui.model.text import clean
 from kmodtui.services.machine import Machine
@@ -56,6 +58,26 @@ class AddressesDialog(ModalScreen[bool]):
         self.dismiss(False)
 
 
+class AddressesHiddenError(KmodtuiError):
+    """The kernel shows its addresses to nobody, or the simulated one has none."""
+
+    title = "No addresses"
+
+
+def why_hidden(host: Host) -> tuple[str, str]:
+    """Return why root was shown no address either, and what could be done."""
+    if host.badge == "DEMO":
+        return "The demo's helper has no addresses: there is no kernel behind it.", ""
+    value = read_hiding(host).kptr_restrict
+    if value is not None and value >= 2:
+        return (
+            f"Root sees no addresses either: kernel.kptr_restrict={value} hides them.",
+            "They are shown to root once it is 1.",
+        )
+    told = "cannot be read" if value is None else f"is {value}"
+    return f"Root sees no addresses either, and kernel.kptr_restrict {told}.", ""
+
+
 async def with_addresses(screen: Screen[None], machine: Machine) -> SymbolTable | None:
     """Return the symbols with their addresses, read by the helper if the person agrees.
 
@@ -72,10 +94,7 @@ async def with_addresses(screen: Screen[None], machine: Machine) -> SymbolTable 
             raise HelperError(f"The helper could not read /proc/kallsyms: {clean(result.message)}")
         table = await asyncio.to_thread(parse_symbols, result.data)
         if table.addresses_hidden:
-            raise HelperError(
-                "Root sees no addresses either.",
-                "kernel.kptr_restrict=2 hides them from everybody.",
-            )
+            raise AddressesHiddenError(*why_hidden(machine.host))
     except KmodtuiError as error:
         desk(screen).report(error)
         return None
