@@ -151,6 +151,8 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
         self._fit_height()
         self._lines.lines_changed()
         self._show_current()
+        if typed:
+            self._input.cursor_position = len(typed)  # more is being typed
         self._show()
 
     def _starting_values(self, rows: tuple[FormParameter, ...]) -> dict[str, str]:
@@ -230,7 +232,8 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
         self._label.update(f" {row.name} = " if row else " other, as key=value: ")
         with self._input.prevent(Input.Changed):
             self._input.value = self._lines.values.get(name, "")
-        self._input.cursor_position = len(self._input.value)
+        # What is typed takes its place; an arrow keeps it, to be added to.
+        self._input.select_all()
         placeholder = ""
         if row is not None:
             if self._purpose is not Purpose.LOAD and row.value is not None:
