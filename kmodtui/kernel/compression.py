@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import io
-import os
 import stat
 import sys
 from collections.abc import Iterator
@@ -111,7 +110,7 @@ def unreadable(path: str, error: OSError) -> UnreadableError:
         return UnreadableError(f"There is no file {shown}.")
     if isinstance(error, PermissionError):
         return UnreadableError(f"{shown} may not be read by this user.")
-    why = os.strerror(error.errno) if error.errno else str(error)
+    why = clean(error.strerror or str(error))
     again = REINSTALL if error.errno in (errno.EIO, errno.EBADMSG) else ""
     return UnreadableError(f"{shown} cannot be read: {why}.", again)
 

@@ -7,7 +7,9 @@ Host and by nothing else. Paths are absolute as the observed system sees them
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
@@ -15,7 +17,12 @@ if TYPE_CHECKING:
     from kmodtui.kernel.uevents import UeventSource
 
 
+MAX_READ = 256 * 1024 * 1024
+"""Bytes of the largest file that is read whole; /proc/kallsyms has 20 MB."""
+
 _PIECE = 64 * 1024
+_NULL_DEVICE = os.makedev(1, 3)
+_KERNELS_FOLDERS = ("/proc/", "/sys/")
 
 
 class Host(Protocol):
@@ -23,7 +30,9 @@ class Host(Protocol):
 
     Every reading method raises OSError as the system does: FileNotFoundError
     for what is not there (or just vanished), PermissionError for what may not
-    be read, OSError(ENODEV) for a module's file while the module goes.
+    be read, OSError(ENODEV) for a module's file while the module goes. A tree
+    that was captured can hold anything: OSError(EINVAL) for what is no regular
+    file, OSError(EFBIG) for one that is too large to be read whole.
     """
 
     @property
@@ -98,20 +107,29 @@ class LocalHost:
         """Return the bytes of a file; see `Host.read`."""
         # Once a second for as long as a dashboard is open: `open` asks the system twice
         # for what a file of /proc never says.
-        file = os.open(self.locate(path), os.O_RDONLY | os.O_CLOEXEC)
+        file = self._descriptor(path, whole=limit < 0)
         try:
             if limit >= 0:
                 return os.read(file, limit)
             data = os.read(file, _PIECE)
             while more := os.read(file, max(_PIECE, len(data))):
                 data += more
+                if len(data) > MAX_READ:
+                    raise _too_large(path)
             return data
         finally:
             os.close(file)
 
     def open(self, path: str) -> BinaryIO:
         """Return the file opened unbuffered; see `Host.open`."""
-        return open(self.locate(path), "rb", buffering=0)
+        # What is copied of /proc is read whole by whoever opens it.
+        whole = path.startswith(_KERNELS_FOLDERS)
+        return open(
+            self.locate(path),
+            "rb",
+            buffering=0,
+            opener=lambda _path, _flags: self._descriptor(path, whole=whole),
+        )
 
     def listdir(self, path: str) -> list[str]:
         """Return the names in a folder, sorted."""
@@ -135,3 +153,30 @@ class LocalHost:
         from kmodtui.kernel.uevents import NetlinkUevents, NoUevents
 
         return NetlinkUevents.open() if self._is_this_machine else NoUevents()
+
+    def _descriptor(self, path: str, *, whole: bool) -> int:
+        # A named pipe would wait for its other end.
+        file = os.open(self.locate(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        # The kernel itself puts nothing else there, and knows no sizes.
+        if not (self._is_this_machine and path.startswith(_KERNELS_FOLDERS)):
+            try:
+                _check_fit(path, os.fstat(file), whole=whole)
+            except OSError:
+                os.close(file)
+                raise
+        return file
+
+
+def _check_fit(path: str, status: os.stat_result, *, whole: bool) -> None:
+    mode = status.st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    # A link to /dev/null is how a file of modprobe.d is switched off.
+    if not stat.S_ISREG(mode) and not (stat.S_ISCHR(mode) and status.st_rdev == _NULL_DEVICE):
+        raise OSError(errno.EINVAL, "No regular file", path)
+    if whole and status.st_size > MAX_READ:
+        raise _too_large(path)
+
+
+def _too_large(path: str) -> OSError:
+    return OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)

@@ -194,8 +194,8 @@ def read_modprobe_config(host: Host, folder: str = "") -> ModprobeConfig:
         except FileNotFoundError:
             continue
         except OSError as error:
-            why = os.strerror(error.errno or 0)
-            problems.append(Problem(clean(path), f"It cannot be read: {why}."))
+            why = error.strerror or str(error)
+            problems.append(Problem(clean(path), f"It cannot be read: {clean(why)}."))
             continue
         rules += parse_rules(os.fsdecode(data), clean(path), problems)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -52,6 +53,41 @@ def test_a_large_file_is_read_to_its_end(tree: Path) -> None:
     data = os.urandom(3_000_000)
     (tree / "large").write_bytes(data)
     assert LocalHost(tree).read("/large") == data
+
+
+@pytest.mark.parametrize("name", ["pipe", "zero", "proc/pipe"])
+def test_what_is_no_regular_file_is_not_read(tree: Path, name: str) -> None:
+    os.mkfifo(tree / "pipe")
+    os.mkfifo(tree / "proc/pipe")
+    (tree / "zero").symlink_to("/dev/zero")
+    host = LocalHost(tree)
+    for look in (host.read, lambda path: host.read(path, 4), host.open):
+        with pytest.raises(OSError, match="No regular file") as caught:
+            look(f"/{name}")
+        assert caught.value.filename == f"/{name}"
+
+
+def test_a_pipe_of_this_machine_is_not_waited_for(tree: Path) -> None:
+    os.mkfifo(tree / "pipe")
+    with pytest.raises(OSError, match="No regular file"):
+        LocalHost().read(str(tree / "pipe"))
+
+
+def test_the_null_device_is_an_empty_file(tree: Path) -> None:
+    (tree / "off.conf").symlink_to("/dev/null")
+    assert LocalHost(tree).read("/off.conf") == b""
+
+
+def test_a_file_that_would_fill_the_memory_is_not_read(tree: Path) -> None:
+    for name in ("modules", "kallsyms"):
+        with open(tree / "proc" / name, "wb") as file:
+            file.truncate(20_000_000_000)
+    host = LocalHost(tree)
+    for look in (host.read, host.open):
+        with pytest.raises(OSError, match="File too large") as caught:
+            look("/proc/kallsyms")
+        assert caught.value.errno == errno.EFBIG
+    assert host.read("/proc/modules", limit=3) == bytes(3)
 
 
 def test_only_this_machine_lives_and_bears_no_badge(tree: Path) -> None:

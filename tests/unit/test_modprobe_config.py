@@ -5,6 +5,7 @@ That they are read as modprobe reads them is shown against the real one, in test
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -162,11 +163,14 @@ def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
     folder = tmp_path / "etc/modprobe.d"
     (folder / "folder.conf").mkdir(parents=True)
     (folder / "link.conf").symlink_to("nowhere")
+    (folder / "off.conf").symlink_to("/dev/null")
+    os.mkfifo(folder / "pipe.conf")
     (folder / "old.alias").write_text("blacklist x\n")
     rules = read_modprobe_config(LocalHost(tmp_path))
     assert {problem.source.rpartition("/")[2]: problem.text for problem in rules.problems} == {
         "folder.conf": "It is a folder, which is not looked into.",
         "link.conf": "It leads nowhere.",
+        "pipe.conf": "It cannot be read: No regular file.",
         "old.alias": "kmod 33 and later do not read it: its name does not end in .conf.",
     }
 
