@@ -217,6 +217,10 @@ def plan_page(report: Report) -> tuple[Part, ...]:
         for step in plan.steps
         if step.action is not Action.SKIP
     )
+    others = "Nothing else is touched."
+    if len(inserted) > 1:
+        these = f"these {len(inserted)} modules"
+        others = f"What modprobe -r leaves of {these} is unloaded as well. {others}"
     return (
         Sentence(
             f"{plan.target} is loaded, looked at and unloaded again. "
@@ -226,10 +230,7 @@ def plan_page(report: Report) -> tuple[Part, ...]:
         Command(_shell(plan)),
         Command(shlex.join(("modprobe", "-r", "--", plan.target))),
         *(Sentence(warning, "warn") for warning in plan.warnings),
-        Sentence(
-            f"Then whatever of {counted(len(inserted), 'module')} is still there is unloaded "
-            "as well; nothing else is touched."
-        ),
+        Sentence(others),
     )
 
 

@@ -16,7 +16,7 @@ from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.errors import ElevationCancelledError, PlanError, UnknownModuleError
 from kmodtui.kernel.inventory import read_inventory
 from kmodtui.model.experiment import Report, Stage, Thing
-from kmodtui.model.experiment_pages import as_markdown, as_text
+from kmodtui.model.experiment_pages import as_markdown, as_text, plan_page, text_of
 from kmodtui.privileged.client import HelperChannel
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services import experiment
@@ -432,6 +432,18 @@ def test_the_inventory_is_what_the_files_say(kernel: SimulatedKernel) -> None:
 
 
 # As text
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("vfat", "What modprobe -r leaves of these 2 modules is unloaded as well."),
+        ("dummy", "Nothing else is touched."),
+    ],
+)
+async def test_the_plan_says_what_else_is_unloaded(machine: Machine, name: str, words: str) -> None:
+    last = list(text_of(plan_page(await planned(machine, name))))[-1]
+    assert last.strip().startswith(words)
 
 
 async def test_a_report_reads_from_the_top(machine: Machine) -> None:
