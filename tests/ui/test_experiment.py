@@ -137,7 +137,9 @@ async def test_who_stops_waiting_is_told_what_may_be_left(
         await stage.press("y")
         await stage.until("▸ 4", "unloading…")
         await stage.press("escape")
-        await stage.until(lambda: "tun may be loaded still" in stage.toasts)
+        await stage.until(
+            lambda: "tun may be loaded still. Select it and press - to unload" in stage.toasts
+        )
         assert stage.screen is stage.dashboard
         assert "tun" in kernel.loaded
 

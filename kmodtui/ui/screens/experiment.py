@@ -256,7 +256,8 @@ class ExperimentScreen(ModalScreen[bool]):
         if self._work is not None and not self._over:
             name = self._report.name
             self.app.notify(
-                f"The experiment was broken off: {name} may be loaded still. u unloads it.",
+                f"The experiment was broken off: {name} may be loaded still. "
+                "Select it and press - to unload it.",
                 severity="warning",
                 markup=False,
                 timeout=10,
