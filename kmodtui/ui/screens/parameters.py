@@ -103,6 +103,7 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
         self._given = given
         self._purpose = purpose
         self._before: dict[str, str] = {}
+        self._shown = -1  # row of the list that the line is that of
         self._lines = ParameterLines()
         self._lines.purpose = purpose
         self._head = Static("", id="form-head", markup=False)
@@ -147,7 +148,7 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
         self._before = dict(self._lines.values)
         if typed:
             self._lines.values[rows[0].name if rows else OTHER] = typed
-        self._lines.empty_text = f"{self._module} tells of no parameters."
+        self._lines.empty_text = f"{self._module} declares no parameters."
         self._fit_height()
         self._lines.lines_changed()
         self._show_current()
@@ -227,6 +228,7 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
 
     def _show_current(self) -> None:
         """Let the line be that of the parameter under the cursor."""
+        self._shown = self._lines.cursor
         row = self._current
         name = row.name if row else OTHER
         self._label.update(f" {row.name} = " if row else " other, as key=value: ")
@@ -360,9 +362,10 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
         self._lines.styles.height = max(3, min(self._lines.line_count(), room))
 
     def on_line_view_cursor_moved(self) -> None:
-        """Follow the mouse; the keys stay with the line."""
-        self._show_current()
-        self._show()
+        """Follow the mouse; the keys stay with the line, and a key has moved it there before."""
+        if self._lines.cursor != self._shown:
+            self._show_current()
+            self._show()
 
     def action_accept(self) -> None:
         """Return what was typed, unless the kernel would refuse it."""
