@@ -70,6 +70,27 @@ def run(arguments: list[str]) -> int:
         _forget_output()
         complain(KmodtuiError(f"{error.filename or 'The output'}: {error.strerror or error}."))
         return 1
+    except MemoryError:
+        complain(KmodtuiError("There is not enough memory for this."))
+        return 1
+    except Exception as error:
+        complain(_fault(error))
+        return 1
+
+
+def _fault(error: Exception) -> KmodtuiError:
+    """Write the traceback of what nobody foresaw to the log file; return what to tell."""
+    import logging
+
+    from kmodtui.services.log_file import open_log
+
+    logging.raiseExceptions = False  # a full disk would put it on the screen after all
+    log_file = open_log()
+    logging.getLogger("kmodtui").error("kmodtui failed", exc_info=error)
+    return KmodtuiError(
+        "kmodtui failed; this is a fault of kmodtui, not of your machine.",
+        f"{log_file} has the details." if log_file and log_file.is_file() else "",
+    )
 
 
 def _check_output() -> None:

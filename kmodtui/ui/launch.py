@@ -1,23 +1,17 @@
-"""From arguments to a running dashboard: the machine, the log file, and what comes after."""
+"""From arguments to a running dashboard: the machine, and what comes after."""
 
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
-from copy import copy
-from logging.handlers import RotatingFileHandler
-from pathlib import Path
 from typing import TypeVar
-
-import platformdirs
 
 from kmodtui.demo import open_demo
 from kmodtui.kernel.host import LocalHost
-from kmodtui.model.text import clean
 from kmodtui.privileged.elevation import LADDER
 from kmodtui.services.config import Config, config_path, read_config
+from kmodtui.services.log_file import open_log
 from kmodtui.services.machine import Machine
 from kmodtui.services.root import DemoRoot, LocalRoot, NoRoot, RootAccess
 from kmodtui.ui.app import KmodtuiApp
@@ -25,9 +19,6 @@ from kmodtui.ui.driver import PatientDriver
 
 INTERVAL = 1.0
 """Seconds between two readings, unless told otherwise."""
-
-LOG_SIZE = 256 * 1024
-"""Bytes of the log file before it is turned over; one older one is kept."""
 
 _T = TypeVar("_T")
 
@@ -41,7 +32,7 @@ def open_dashboard(options: argparse.Namespace, root: str | None, *, demo: bool)
         demo: whether to begin with the recorded system.
     """
     config = read_config(config_path(), LADDER)
-    log_file = _open_log()
+    log_file = open_log()
     while True:
         app = KmodtuiApp(
             _demo_machine(options, config) if demo else _machine(options, config, root),
@@ -102,36 +93,3 @@ def _no_root_wanted(options: argparse.Namespace, config: Config) -> NoRoot | Non
             "Start kmodtui with --no-read-only to load and unload.",
         )
     return None
-
-
-class _OneLineEach(logging.Formatter):
-    """Each record on a line of its own, and nothing in it that a terminal obeys.
-
-    What was typed and what the kernel says goes into the log, and must not
-    look like a record itself. A traceback follows its record, indented.
-    """
-
-    def format(self, record: logging.LogRecord) -> str:
-        told = copy(record)
-        told.msg, told.args, told.exc_text = clean(record.getMessage()), (), None
-        first, *traceback = super().format(told).split("\n")
-        return "\n".join((first, *(f"    {clean(line)}" for line in traceback)))
-
-
-def _open_log() -> Path | None:
-    """Send what the log gets to its file; None where no file can be written."""
-    log = logging.getLogger("kmodtui")
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    try:
-        path = platformdirs.user_log_path("kmodtui", appauthor=False, ensure_exists=True)
-        path = path / "kmodtui.log"
-        handler = RotatingFileHandler(
-            path, maxBytes=LOG_SIZE, backupCount=1, delay=True, encoding="utf-8"
-        )
-    except OSError:
-        log.addHandler(logging.NullHandler())
-        return None
-    handler.setFormatter(_OneLineEach("%(asctime)s %(levelname)s %(message)s"))
-    log.addHandler(handler)
-    return path

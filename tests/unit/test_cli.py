@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -78,6 +79,48 @@ def complaint(capsys: Output, *arguments: str, status: int = 1) -> str:
     assert captured.out == ""
     assert captured.err.startswith("kmodtui: ")
     return captured.err
+
+
+# what nobody foresaw
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (MemoryError(), "kmodtui: There is not enough memory for this.\n"),
+        (RuntimeError("deep\x1b[2J"), "kmodtui: kmodtui failed; this is a fault of kmodtui, "),
+    ],
+)
+def test_whatever_happens_is_told_in_a_sentence(
+    root: str,
+    capsys: Output,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    error: Exception,
+    told: str,
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    log = logging.getLogger("kmodtui")
+    monkeypatch.setattr(log, "handlers", [])
+    monkeypatch.setattr(log, "level", log.level)
+    monkeypatch.setattr(log, "propagate", log.propagate)
+    monkeypatch.setattr(logging, "raiseExceptions", True)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr("kmodtui.verbs.list.run", fail)
+    words = complaint(capsys, "list", "--root", root)
+    for handler in log.handlers:
+        handler.close()
+    assert words.startswith(told)
+    assert "Traceback" not in words
+    kept = [path for path in (tmp_path / "state").rglob("*.log") if path.is_file()]
+    if isinstance(error, MemoryError):
+        assert not kept
+    else:
+        (path,) = kept
+        assert f"{path} has the details." in words
+        assert "RuntimeError: deep\\x1b[2J" in path.read_text("utf-8")
 
 
 # list

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kmodtui.ui.launch import _open_log
+from kmodtui.services.log_file import open_log
 
 HOSTILE = "numdummies=2\n2026-01-01 00:00:00,000 INFO load: nothing\r\x1b]0;owned\x07 \u202e \udcff"
 
@@ -19,7 +19,7 @@ def log_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     log = logging.getLogger("kmodtui")
     before = (list(log.handlers), log.level, log.propagate)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    path = _open_log()
+    path = open_log()
     assert path is not None
     yield path
     for handler in set(log.handlers) - set(before[0]):
