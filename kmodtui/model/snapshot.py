@@ -165,7 +165,7 @@ class Comparison:
     @property
     def change(self) -> Change:
         """The same as a change, for whatever shows one; `took` is the time between."""
-        return Change(
+        return _Between(
             number=0,
             when=self.after.origin.taken,
             came=self.came,
@@ -173,6 +173,15 @@ class Comparison:
             symbols=self.symbols,
             took=abs(self.after.origin.taken - self.before.origin.taken),
         )
+
+
+class _Between(Change):
+    """A change that is told from two snapshots: it did not take the time, they are apart by it."""
+
+    @property
+    def took_words(self) -> str:
+        """How far apart they are, for a person: `3.91 s apart`."""
+        return f"{super().took_words} apart"
 
 
 def compare(before: Snapshot, after: Snapshot) -> Comparison:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from pathlib import Path
 
@@ -96,6 +97,7 @@ async def test_a_snapshot_is_compared_with_now(
         await stage.until("before → now")
         await stage.until(lambda: "+369 symbols in 6 modules" in words(stage))
         await stage.until(lambda: "loaded btrfs" in words(stage))
+        assert re.search(r" · [\d.]+ s apart ", words(stage))
         await stage.press("escape")
         await stage.until_gone("before → now")
         await stage.press("escape")
@@ -148,14 +150,26 @@ async def test_an_empty_folder_says_what_it_waits_for(
         await stage.until(lambda: "Choose a snapshot" in stage.toasts)
 
 
-async def test_where_nothing_differs_that_is_said(
-    demo: Demo, kernel: SimulatedKernel, here: Path
+@pytest.mark.parametrize("size", SIZES, ids=str)
+async def test_where_nothing_differs_that_is_all_that_is_said(
+    demo: Demo, kernel: SimulatedKernel, here: Path, size: tuple[int, int]
 ) -> None:
-    saved(kernel, here / "same.kmodtui", 1_000)
-    async with opened(demo) as stage:
+    for name, when in (("one", 1_000.0), ("two", 1_003.91)):
+        save(take(kernel.host, clock=lambda when=when: when), here / f"{name}.kmodtui")  # type: ignore[misc]
+        os.utime(here / f"{name}.kmodtui", (when, when))
+    async with opened(demo, size=size) as stage:
         await comparison(stage)
-        await stage.press("enter")
-        await stage.until("Modules, symbols, command line and taint are the same.")
+        await stage.press("space", "j", "space", "c")
+        await stage.until("one → two", "3.91 s apart")
+        assert "Modules, symbols, command line and taint are the same." in words(stage)
+        assert "no symbol came or went" not in stage.text
+        assert "· 3.91 s" not in stage.text
+        await stage.press("escape")
+        await stage.until_gone("one → two")
+        await stage.until("written")  # the list, where there is room for one pane
+        assert isinstance(stage.screen, CompareScreen)
+        await stage.press("escape")
+        await stage.until(lambda: stage.screen is stage.dashboard)
 
 
 async def test_a_snapshot_that_lies_elsewhere_is_opened_by_its_path(

@@ -78,8 +78,10 @@ class CompareScreen(ListAndChange):
         """Show what was compared, or what is known of the file under the cursor."""
         found = self._comparison
         self._followed = choice = self._files.chosen
-        if found is not None:
-            title = f"{_short(found.before)} → {_short(found.after)}"
+        title = f"{_short(found.before)} → {_short(found.after)}" if found else ""
+        if found is not None and found.nothing_differs:
+            self.show_words(title, _words(found))
+        elif found is not None:
             self.show_change(title, found.change, {}, "", _words(found))
         elif choice.path is None:
             words = "Enter on a snapshot compares it with now."
@@ -121,6 +123,16 @@ class CompareScreen(ListAndChange):
     def leave_comparison(self) -> None:
         """Go back to the file under the cursor."""
         self._comparison = None
+
+    def action_back(self) -> None:
+        """Leave a comparison that has no change to go into, or do what it does anywhere."""
+        only_words = self.has_class("-only-words") and not self.change.filter_text
+        if self._comparison is not None and only_words:
+            self.leave_comparison()
+            self.follow()
+            self.return_to_list()
+        else:
+            super().action_back()
 
     def action_mark(self) -> None:
         """Mark the file under the cursor, or take its mark away."""
@@ -260,4 +272,5 @@ def _words(found: Comparison) -> str:
     ]
     if found.nothing_differs:
         lines.append("Modules, symbols, command line and taint are the same.")
+        lines.append(found.change.took_words)
     return "\n".join(lines)
