@@ -252,12 +252,12 @@ def _check_terminal() -> None:
         if stream is None or not stream.isatty():
             raise UnfitTerminalError(
                 f"The dashboard needs a terminal, and its standard {name} is none.",
-                "With ssh, use ssh -t. kmodtui list, info, tree and symbols print without one.",
+                "With ssh, use ssh -t. The verbs print without one: kmodtui --help names them.",
             )
     term = os.environ.get("TERM", "")
     if term in ("", "dumb", "unknown"):
         raise UnfitTerminalError(
             f"The dashboard cannot be drawn on a terminal of type “{clean(term) or 'none'}”.",
             "Set TERM to what your terminal is, such as xterm-256color. "
-            "kmodtui list, info, tree and symbols print on any.",
+            "The verbs print on any: kmodtui --help names them.",
         )

@@ -123,6 +123,12 @@ def test_whatever_happens_is_told_in_a_sentence(
         assert "RuntimeError: deep\\x1b[2J" in path.read_text("utf-8")
 
 
+def test_without_a_terminal_the_way_to_the_verbs_is_named(root: str) -> None:
+    ended = process(["--root", root])
+    assert ended.returncode == 2
+    assert b"The verbs print without one: kmodtui --help names them." in ended.stderr
+
+
 # list
 
 
