@@ -171,7 +171,7 @@ async def test_a_module_without_parameters_says_so_and_takes_what_all_take(
     async with opened(demo) as stage:
         await stage.select("failover")
         await stage.press("e")
-        await stage.until("failover tells of no parameters.", "other, as key=value:")
+        await stage.until("failover declares no parameters.", "other, as key=value:")
         await stage.type("x=1")
         await stage.until("failover takes no parameters, and so no x.")
         await stage.press("escape")
