@@ -96,6 +96,22 @@ async def test_where_root_sees_none_either_it_says_so(demo: Demo, shown: bytes) 
         assert "failed" not in stage.toasts
 
 
+async def test_a_question_that_cannot_be_read_is_not_answered(demo: Demo, shown: bytes) -> None:
+    root = SeeingRoot(demo, lambda: shown)
+    async with opened(demo, root=root) as stage:
+        await stage.press("A")
+        await stage.until("Read the addresses")
+        await stage.resize(39, 10)
+        await stage.until(lambda: "too small" in " ".join(stage.text.split()))
+        await stage.press("y")
+        await stage.calm()
+        assert not root.opened
+        await stage.resize(120, 40)
+        await stage.until("Read the addresses")
+        await stage.press("y")
+        await stage.until(lambda: root.opened)
+
+
 @pytest.mark.parametrize(
     ("value", "words"),
     [

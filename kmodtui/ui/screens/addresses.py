@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -21,6 +22,7 @@ from kmodtui.services.machine import Machine
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.desk import desk
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
+from kmodtui.ui.widgets.too_small import TooSmall
 
 WORDS = """\
 The helper reads /proc/kallsyms as root, once, and shows where each symbol lies. \
@@ -41,6 +43,7 @@ class AddressesDialog(ModalScreen[bool]):
     def __init__(self, privilege: str) -> None:
         super().__init__()
         self._privilege = privilege
+        self._too_small = TooSmall()
 
     def compose(self) -> ComposeResult:
         """Say what is done, and how root is had."""
@@ -48,10 +51,16 @@ class AddressesDialog(ModalScreen[bool]):
             set_title(frame, "Read the addresses")
             set_subtitle(frame, "y read · Esc cancel")
             yield Static(f"{WORDS}\n\n{clean(self._privilege)}", markup=False)
+        yield self._too_small
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Ask nothing where the question cannot be read."""
+        self._too_small.measure(event.size)
 
     def action_confirm(self) -> None:
         """Go on."""
-        self.dismiss(True)
+        if not self._too_small.display:
+            self.dismiss(True)
 
     def action_cancel(self) -> None:
         """Leave it."""
