@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.proc_modules import read_modules
@@ -25,6 +26,9 @@ from kmodtui.services.machine import Machine
 Settings = Mapping[str, tuple[Setting, ...]]
 """What the configuration sets, in the order in which it counts, by parameter."""
 
+NOT_GIVABLE = "its value has characters that cannot be given again"
+"""Why a parameter that the kernel shows has no value in a form."""
+
 
 async def read_form(machine: Machine, name: str) -> tuple[FormParameter, ...]:
     """Return a module's parameters in the file's order, those the kernel alone knows behind.
@@ -39,7 +43,8 @@ def read_form_now(machine: Machine, name: str) -> tuple[FormParameter, ...]:
     """Return the same, reading in this thread."""
     name = canonical(name)
     settings = _settings(machine, name)
-    now = {key_of(value.name): value for value in read_parameters(machine.host, name)}
+    shown = read_parameters(machine.host, name)
+    now = {key_of(value.name): _givable(machine, name, value) for value in shown}
     try:
         declared = machine.module_info(name).parameters
     except KmodtuiError:
@@ -63,6 +68,34 @@ def kept_now(machine: Machine, name: str) -> tuple[str, ...]:
     except KmodtuiError:
         return given
     return assignments(kept_values(rows, given))
+
+
+def not_kept(machine: Machine, name: str) -> tuple[str, ...]:
+    """Return a sentence for each value that `kept_now` has to leave out. Reads files."""
+    try:
+        rows = read_form_now(machine, name)
+    except KmodtuiError:
+        return ()
+    return tuple(
+        f"{row.name} of {name} is not kept: {row.why_no_value}."
+        for row in rows
+        if row.why_no_value == NOT_GIVABLE
+    )
+
+
+def _givable(machine: Machine, name: str, shown: ParameterValue) -> ParameterValue:
+    """Return a parameter without its value where that is not what the kernel itself has."""
+    # What is made safe for a screen gets a backslash, and as `\t` it would be given as two
+    # characters. A backslash may also be the value's own.
+    if shown.value is None or "\\" not in shown.value:
+        return shown
+    try:
+        raw = machine.host.read(f"/sys/module/{name}/parameters/{shown.name}")
+    except OSError:
+        raw = b""
+    if raw.removesuffix(b"\n") == shown.value.encode():
+        return shown
+    return replace(shown, value=None, why_hidden=NOT_GIVABLE)
 
 
 def _settings(machine: Machine, name: str) -> Settings:

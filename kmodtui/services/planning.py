@@ -23,7 +23,7 @@ from kmodtui.model.undo import merged
 from kmodtui.model.usage import Usage
 from kmodtui.services.files import resolved
 from kmodtui.services.machine import Machine
-from kmodtui.services.parameters import kept_now, read_form_now
+from kmodtui.services.parameters import kept_now, not_kept, read_form_now
 from kmodtui.services.plan_usage import usage_here, with_usage
 
 
@@ -112,7 +112,8 @@ def _keeping(machine: Machine, plan: Plan) -> Plan:
         else command
         for command in plan.commands
     )
-    return replace(plan, steps=steps, commands=commands)
+    lost = tuple(words for name in plan.targets for words in not_kept(machine, name))
+    return replace(plan, steps=steps, commands=commands, warnings=(*lost, *plan.warnings))
 
 
 def _with_problems(machine: Machine, plan: Plan) -> Plan:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.model.modules import ModuleTable, canonical
 from kmodtui.model.plan import Action, Command, Plan, Verb
-from kmodtui.model.undo import blacklisted, loaded, reloaded, set_back, unloaded, words_of
+from kmodtui.model.undo import Done, blacklisted, loaded, reloaded, set_back, unloaded, words_of
 from kmodtui.privileged.protocol import Result, ResultCode
 from kmodtui.services.machine import Machine
-from kmodtui.services.parameters import kept_now
+from kmodtui.services.parameters import kept_now, not_kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,12 @@ class Before:
     Attributes:
         table: what was loaded.
         given: what each module that goes has to be given to be as it was.
+        lost: sentences about values of these that cannot be given again, by module.
     """
 
     table: ModuleTable
     given: Mapping[str, tuple[str, ...]]
+    lost: Mapping[str, tuple[str, ...]]
 
 
 def read_before(machine: Machine, plan: Plan) -> Before:
@@ -34,6 +36,7 @@ def read_before(machine: Machine, plan: Plan) -> Before:
     return Before(
         read_modules(machine.host),
         {name: words for name in goes if (words := kept_now(machine, name))},
+        {name: words for name in goes if (words := not_kept(machine, name))},
     )
 
 
@@ -86,22 +89,25 @@ def remember(
     match plan.verb:
         case Verb.LOAD | Verb.INSERT:
             machine.done.note(loaded(words, came))
-        case Verb.UNLOAD:
-            machine.done.note(
-                unloaded(words, plan.targets, went, before.given, _brought(machine, plan.targets))
-            )
-        case Verb.RELOAD if went:
+        case Verb.UNLOAD | Verb.RELOAD if went:
             brought = _brought(machine, plan.targets)
-            machine.done.note(unloaded(words, plan.targets, went, before.given, brought))
+            done = unloaded(words, plan.targets, went, before.given, brought)
+            machine.done.note(_without(done, before, went))
         case Verb.RELOAD if succeeded:
             given = {name: before.given.get(name, ()) for name in plan.targets}
-            machine.done.note(reloaded(words, given))
+            machine.done.note(_without(reloaded(words, given), before, plan.targets))
         case Verb.SET:
             machine.done.note(set_back(words, _writes(succeeded)))
         case Verb.BLACKLIST | Verb.UNBLACKLIST if succeeded:
             names = [name for command, _ in succeeded for name in command.names]
             back = plan.verb is Verb.UNBLACKLIST
             machine.done.note(blacklisted(words, names, back=back))
+
+
+def _without(done: Done | None, before: Before, names: Iterable[str]) -> Done | None:
+    """Return a change with what cannot be given again to the modules that it is about."""
+    lost = tuple(words for name in names for words in before.lost.get(name, ()))
+    return done and replace(done, lost=lost)
 
 
 def _of(plan: Plan, *actions: Action) -> frozenset[str]:

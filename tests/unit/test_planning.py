@@ -123,6 +123,31 @@ async def test_every_change_is_taken_back_in_turn(demo: Demo, machine: Machine) 
     assert machine.config().blacklisted("hello") is None
 
 
+@pytest.mark.parametrize("odd", [b"a\tb", "a\u200db".encode(), b"a\xffb"])
+async def test_a_value_that_cannot_be_given_again_is_not_kept_and_told(
+    demo: Demo, machine: Machine, odd: bytes
+) -> None:
+    demo.kernel.folder.write("/sys/module/hello/parameters/greeting", odd + b"\n")
+    demo.kernel.load("tun")
+    plan = await plan_for(machine, [Intent(Verb.RELOAD, ("hello", "tun"))])
+    words = "greeting of hello is not kept: its value has characters that cannot be given again."
+    assert words in plan.warnings
+    assert not any("greeting" in line for line in plan.command_lines)
+    await carry_out(machine, Intent(Verb.UNLOAD, ("hello",)))
+    done = machine.done.last
+    assert done is not None
+    assert done.back == (Intent(Verb.LOAD, ("hello",)),)
+    assert done.lost == (words,)
+
+
+async def test_a_backslash_of_its_own_is_kept(demo: Demo, machine: Machine) -> None:
+    demo.kernel.folder.write("/sys/module/hello/parameters/greeting", b"a\\tb\n")
+    await carry_out(machine, Intent(Verb.UNLOAD, ("hello",)))
+    done = machine.done.last
+    assert done is not None
+    assert done.back == (Intent(Verb.LOAD, ("hello",), (r"greeting=a\tb",)),)
+
+
 async def test_what_failed_leaves_nothing_to_take_back(demo: Demo, machine: Machine) -> None:
     told = await carry_out(machine, Intent(Verb.LOAD, ("dummy",), ("numdummies=x",)))
     assert told.kind is Kind.FAILURE
