@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -48,10 +49,16 @@ def mark(terminal: Terminal, name: str) -> None:
     terminal.press("Enter", "Space")
 
 
+def field(terminal: Terminal) -> str:
+    """The parameter that the line of the form is for; empty where there is no line yet."""
+    found = re.search(r"│ {3}(?:(\w+) = |(other), as key)", terminal.text())
+    return (found[1] or found[2]) if found else ""
+
+
 def go_down(terminal: Terminal) -> None:
-    shown = terminal.text()
+    here = field(terminal)
     terminal.press("Down")
-    terminal.wait_for(lambda t: t.text() != shown, timeout=PATIENCE)
+    terminal.wait_for(lambda t: field(t) not in ("", here), timeout=PATIENCE)
 
 
 def undo(terminal: Terminal, what: str, key: str, words: str) -> None:
@@ -75,9 +82,8 @@ def test_a_parameter_is_changed_kept_by_a_reload_and_taken_back(vm: VM) -> None:
         select(terminal, "overlay")
         terminal.press("e")
         terminal.wait_for(r"\+ other", timeout=PATIENCE)
-        for _ in range(20):
-            if "metacopy = " in terminal.text():
-                break
+        terminal.wait_for(field, timeout=PATIENCE)
+        while field(terminal) != "metacopy":
             go_down(terminal)
         terminal.press(new)
         terminal.wait_for(f"echo {new} > /sys/module/overlay/parameters/metacopy", timeout=PATIENCE)
