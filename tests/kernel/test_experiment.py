@@ -66,7 +66,17 @@ def test_btrfs_by_verb_has_the_numbers_of_grep_and_leaves_no_trace(vm: VM) -> No
     }
 
 
-@pytest.mark.parametrize("name", ["dummy", "loop", "snd-dummy", "bridge", "null_blk", "vcan"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "dummy",
+        "loop",
+        *(
+            pytest.param(name, marks=pytest.mark.full)
+            for name in ("snd-dummy", "bridge", "null_blk", "vcan")
+        ),
+    ],
+)
 def test_the_machine_is_as_before(vm: VM, name: str) -> None:
     symbols, modules = dump(vm), loaded(vm)
     told = experiment(vm, name)

@@ -120,6 +120,7 @@ def test_a_chain_comes_and_goes_as_planned(vm: VM, name: str) -> None:
     unload(vm, name)
 
 
+@pytest.mark.full
 def test_chains_that_share_modules_come_and_go_as_planned(vm: VM) -> None:
     for name in ("btrfs", "raid456", "vxlan", "wireguard", "dm_raid"):
         load(vm, name)
