@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from kmodtui.demo import Demo
@@ -30,7 +32,8 @@ async def planned(stage: Stage, *words: str) -> None:
 
 
 async def done(stage: Stage, *words: str) -> None:
-    """Confirm, and wait for what came of it."""
+    """Confirm once that is offered, and wait for what came of it."""
+    await stage.until(lambda: re.search(r" y \w[\w ]* Esc ", stage.text))
     await stage.press("y")
     await stage.until("Enter close", *words)
 
