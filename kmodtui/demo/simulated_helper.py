@@ -8,11 +8,14 @@ real machine. It needs no root and changes nothing but the simulation.
 from __future__ import annotations
 
 import asyncio
+import base64
 import errno
 import json
+import math
 import os
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
 from kmodtui import __version__
@@ -44,15 +47,12 @@ class SimulatedMachine(helper.Machine):
     def __init__(self, kernel: SimulatedKernel) -> None:
         super().__init__(str(kernel.folder.root), kernel.release)
         self._kernel = kernel
-        os.makedirs(self.root + "/etc/modprobe.d", exist_ok=True)
+        for folder in ("/etc/modprobe.d", "/run"):
+            os.makedirs(self.root + folder, exist_ok=True)
 
     def modprobe(self) -> str:
         """Return where modprobe would be; it is simulated as well."""
         return PATH
-
-    def run(self, command: list[str]) -> helper.Ended:
-        """Return the simulated modprobe's plan, which has no install rules to follow."""
-        return helper.Ended(0, self._kernel.modprobe.show_depends(command[-1]))
 
     def write_parameter(self, name: str, key: str, value: str) -> helper.Outcome:
         """Write what the kernel would show of the value; refuse where it would refuse."""
@@ -79,7 +79,7 @@ class SimulatedMachine(helper.Machine):
         if number:
             raise OSError(number, os.strerror(number))
 
-    def check_trusted(self, status: os.stat_result, path: str) -> None:
+    def check_trusted(self, *paths: str) -> None:
         """Trust the recording, which belongs to whoever runs the demo."""
 
 
@@ -98,6 +98,7 @@ class SimulatedHelper:
         self._pace = pace
         self._lines: asyncio.Queue[bytes] = asyncio.Queue()
         self._jobs: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()  # one change after the other
         self._stopped: set[int] = set()
         self._open = True
         hello = {
@@ -106,7 +107,6 @@ class SimulatedHelper:
             "pid": os.getpid(),
             "uid": 0,
             "operations": sorted(helper.OPERATIONS),
-            "modprobe": PATH,
         }
         self._say({"hello": hello})
 
@@ -145,65 +145,84 @@ class SimulatedHelper:
         try:
             request = helper.parse(line)
             number = request["id"]
-            helper.check_fields(request)
-            asked = helper.Asked(
-                self._machine, request, lambda more: self._say({"id": number, **more})
-            )
-            told = {"before": self._machine.states(asked.names), "output": ""}
+            asked = helper.checked(request)
             outcome = await self._operate(asked, told)
         except helper.FAILURES as error:
             outcome = helper.outcome_of(error)
-            told = {}
-        else:
-            told["after"] = self._machine.states(asked.names)
         took = round(time.monotonic() - began, 3)
         self._say({"id": number, "result": {**told, "took": took, **outcome.told()}})
 
-    async def _operate(self, asked: helper.Asked, told: dict[str, Any]) -> helper.Outcome:
+    async def _operate(self, asked: helper.Request, told: dict[str, Any]) -> helper.Outcome:
         """Do what was asked as the helper would, noting down in `told` what was run."""
-        operation = asked.fields["op"]
-        if operation == "stop":
-            self._stopped.add(asked.fields["request"])
-        if operation in ("stop", "idle"):
-            return helper.Outcome("done")
-        log = _Log(self._kernel, asked, whole=operation == "log")
-        steps = helper.OPERATIONS[operation].begin(asked)
+        operation = asked["op"]
+        log = _Log(self._kernel, self._telling(asked), whole=operation == "log")
+        match operation:
+            case "log":
+                await self._goes_on(asked, math.inf if asked["follow"] else 0.0, log)
+            case "stop":
+                self._stopped.add(asked["request"])
+            case "idle":
+                pass
+            case _:
+                async with self._turn:
+                    told.update(before=self._machine.states(asked["names"]), output="")
+                    outcome = await self._follow(asked, told, log)
+                    told["after"] = self._machine.states(asked["names"])
+                    return outcome
+        return helper.Outcome("done")
+
+    async def _follow(
+        self, asked: helper.Request, told: dict[str, Any], log: _Log
+    ) -> helper.Outcome:
+        """Take the steps of an operation; as helper.Session.follow, but on the event loop."""
+        steps = helper.OPERATIONS[asked["op"]][0](self._machine, asked)
         sent: helper.Ended | helper.Outcome | None = None
-        while True:
+        pause = 0.0
+        while await self._goes_on(asked, pause, log):
             try:
                 step = steps.send(sent)
             except StopIteration as end:
                 log.tell()
                 outcome: helper.Outcome = end.value
                 return outcome
-            if isinstance(step, helper.Pause):
-                sent = None
-                if await self._stops(asked, step.seconds, log):
-                    return helper.Outcome("stopped", "It was not waited for any longer.")
-                continue
-            told["subject"] = step.subject
-            if isinstance(step, helper.Work):
+            sent, pause = None, 0.0
+            if isinstance(step, float):
+                pause = step
+            elif isinstance(step, bytes):
+                self._telling(asked)({"data": base64.b64encode(step).decode("ascii")})
+            elif isinstance(step, list):
+                told.update(subject=step[step.index("--") + 1], command=step)
+                sent = await self._run(step, log)
+                if "-v" in step:
+                    told.update(exit=sent.exit, output=told["output"] + sent.output)
+            else:
                 try:
-                    sent = step.do()
+                    sent = step()
                 except helper.FAILURES as error:
                     sent = helper.outcome_of(error)
-            else:
-                told["command"] = step.command
-                ran = await self._in_time(self._kernel.modprobe.run(step.command), log)
-                told["exit"] = ran.exit
-                told["output"] += ran.output
-                sent = helper.Ended(ran.exit, ran.output)
+        return helper.Outcome("stopped", "It was not waited for any longer.")
 
-    async def _stops(self, asked: helper.Asked, seconds: float, log: _Log) -> bool:
-        """Wait, telling what the kernel logs meanwhile; return whether a request stopped it."""
+    async def _run(self, command: list[str], log: _Log) -> helper.Ended:
+        """Run the simulated modprobe, whose plans have no install rules to follow."""
+        if "--show-depends" in command:
+            return helper.Ended(0, self._kernel.modprobe.show_depends(command[-1]))
+        ran = await self._in_time(self._kernel.modprobe.run(command), log)
+        return helper.Ended(ran.exit, ran.output)
+
+    def _telling(self, asked: helper.Request) -> Callable[[dict[str, Any]], None]:
+        """Return what tells something of a request that is under way."""
+        return lambda more: self._say({"id": asked["id"], **more})
+
+    async def _goes_on(self, asked: helper.Request, seconds: float, log: _Log) -> bool:
+        """Wait, telling what the kernel logs meanwhile; return whether no request stopped it."""
         until = time.monotonic() + seconds
-        while asked.fields["id"] not in self._stopped:
+        while asked["id"] not in self._stopped:
             log.tell()
             left = until - time.monotonic()
             if left <= 0:
-                return False
+                return True
             await asyncio.sleep(min(_GLANCE, left))
-        return True
+        return False
 
     async def _in_time(self, run: Run, log: _Log) -> Outcome:
         """Let modprobe take its time, telling what the kernel logs meanwhile."""
@@ -226,14 +245,16 @@ class SimulatedHelper:
 class _Log:
     """The simulated kernel's log for one request: all of it, or from now on."""
 
-    def __init__(self, kernel: SimulatedKernel, asked: helper.Asked, *, whole: bool) -> None:
+    def __init__(
+        self, kernel: SimulatedKernel, tell: Callable[[dict[str, Any]], None], *, whole: bool
+    ) -> None:
         self._kernel = kernel
-        self._asked = asked
+        self._tell = tell
         self._told = 0 if whole else len(kernel.log)
 
     def tell(self) -> None:
         """Tell the records that have come."""
         for record in self._kernel.log[self._told :]:
             fields = {name: getattr(record, name) for name in ("seq", "usec", "level", "text")}
-            self._asked.tell({"log": fields})
+            self._tell({"log": fields})
         self._told = len(self._kernel.log)

@@ -2,8 +2,8 @@
 
 The helper speaks first:
 
-    {"hello": {"protocol": 2, "version": "0.1.0", "pid": 4711, "uid": 0,
-               "operations": ["load", "unload", …], "modprobe": "/sbin/modprobe"}}
+    {"hello": {"protocol": 3, "version": "0.1.0", "pid": 4711, "uid": 0,
+               "operations": ["load", "unload", …]}}
 
 Then a request, with an id of the client's choosing and all the fields of its kind:
 
@@ -42,11 +42,13 @@ itself, each with its name, owner and mode, as they were when it was opened:
     "file": [{"name": "home", "uid": 0, "mode": 493}, …]
 
 `wait` is for how many seconds at the most a request waits for references to go before
-it unloads. `stop` ends this waiting, and the following of the log; it never stops what
-runs. `data` is base64 of the next piece of a file.
+it unloads. `stop` ends a request that is still to be answered, or the following of the
+log: nothing more is begun for it, and what runs is left to itself. `data` is base64 of
+the next piece of a file.
 
-Requests may overlap: each answer carries the id of its request. A line that is no
-request at all is answered with id null. The session ends when the helper's standard
+Requests are served one after the other; `stop`, `idle` and `log` are about the session,
+and are not kept waiting by others. Each answer carries the id of its request. A line that
+is no request at all is answered with id null. The session ends when the helper's standard
 input closes; where the helper ends it of itself, it says why:
 
     {"bye": {"reason": "idle", "message": "Nothing was asked for a while."}}
@@ -66,7 +68,7 @@ from typing import Any
 
 from kmodtui.errors import HelperError
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Version of this protocol: it changes when an old helper would misunderstand."""
 
 MAX_LINE = 1024 * 1024
@@ -86,12 +88,12 @@ class ResultCode(StrEnum):
     ALREADY_LOADED = "already-loaded"  # before the request, nothing was run
     NOT_LOADED = "not-loaded"  # before the request to unload it, nothing was run
     NO_MODULES = "no-modules"  # no /proc/modules, or no index of the running kernel
-    BUSY = "busy"  # too many requests at once
+    BUSY = "busy"  # too many requests wait, or what was left to itself goes on
     FAILED = "failed"  # it ran and the kernel or modprobe said no
     NOT_DONE = "not-done"  # exit status 0, and yet the kernel does not show it
     TIMEOUT = "timeout"  # still running when the time was up, and left running
     NO_MODPROBE = "no-modprobe"  # no usable modprobe where it should be (BusyBox's is none)
-    STOPPED = "stopped"  # while it waited, by a request to stop
+    STOPPED = "stopped"  # by a request to stop
     CHANGED_FILE = "changed-file"  # not the SHA-256 that was confirmed, nothing was run
     COMPRESSED = "compressed"  # a file this kernel cannot decompress itself, nothing was run
 
@@ -105,7 +107,6 @@ class Hello:
     pid: int
     uid: int
     operations: tuple[str, ...]
-    modprobe: str
 
 
 @dataclass(frozen=True, slots=True)

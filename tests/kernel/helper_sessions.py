@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -22,13 +23,19 @@ Open = Callable[..., AbstractAsyncContextManager[HelperClient]]
 
 @pytest.fixture
 def session(vm: VM) -> Open:
-    vm.write("root", PATH, Path(helper.__file__).read_bytes())
+    text = Path(helper.__file__).read_text()
 
     @asynccontextmanager
     async def open_(
-        *arguments: str, before: str = "exec", user: str = "root", first: str = ""
+        *, before: str = "exec", user: str = "root", first: str = "", **constants: float
     ) -> AsyncIterator[HelperClient]:
-        command = f"{before} /usr/bin/python3 -I -S {PATH} {' '.join(arguments)}"
+        """Open one with a copy of the helper, with other IDLE or LIMIT if they are told."""
+        copy = text
+        for name, value in constants.items():
+            copy, found = re.subn(rf"(?m)^{name.upper()} = .*$", f"{name.upper()} = {value}", copy)
+            assert found == 1
+        vm.write("root", PATH, copy.encode())
+        command = f"{before} /usr/bin/python3 -I -S {PATH}"
         transport = await PipeTransport.over(Process.start(vm.ssh(user, command)))
         if first:
             await transport.send(first.encode() + b"\n")

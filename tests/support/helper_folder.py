@@ -12,10 +12,11 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.pipes import PipeTransport, Process
 
 RELEASE = "6.1.0-test"
@@ -24,9 +25,6 @@ _MODPROBE = """#!{python} -IS
 import json, os, sys, time
 root = {root!r}
 arguments = sys.argv[1:]
-if arguments == ["--version"]:
-    print({version!r})
-    sys.exit()
 mask = os.umask(0)
 call = {{"argv": sys.argv, "env": dict(os.environ), "cwd": os.getcwd(), "umask": mask,
         "fds": sorted(int(n) for n in os.listdir("/proc/self/fd"))}}
@@ -63,20 +61,20 @@ sys.exit(todo["exit"])
 class HelperFolder:
     """The folder, and how to start the real helper on it."""
 
-    def __init__(self, root: Path, version: str = "kmod version 30\n-XZ") -> None:
+    def __init__(self, root: Path, multicall: str = "kmod") -> None:
         self.root = root
         index = root / "lib" / "modules" / RELEASE
-        for folder in (index, root / "proc", root / "sbin", root / "etc" / "modprobe.d"):
-            folder.mkdir(parents=True, mode=0o755)
+        for folder in ("proc", "run", "bin", "sbin", "etc/modprobe.d"):
+            (root / folder).mkdir(parents=True, mode=0o755)
+        index.mkdir(parents=True, mode=0o755)
         self.modules_dep("kernel/fs/btrfs/btrfs.ko: kernel/lib/xor.ko", "kernel/lib/xor.ko:")
         (index / "modules.builtin").write_text("kernel/fs/ext4/ext4.ko\n")
         self.loaded()
         self.behave({})
-        modprobe = root / "sbin" / "modprobe"
-        modprobe.write_text(
-            _MODPROBE.format(python=sys.executable, root=str(root), version=version)
-        )
-        modprobe.chmod(0o755)
+        program = root / "bin" / multicall
+        program.write_text(_MODPROBE.format(python=sys.executable, root=str(root)))
+        program.chmod(0o755)
+        (root / "sbin" / "modprobe").symlink_to(program)
 
     def modules_dep(self, *lines: str) -> None:
         path = self.root / "lib" / "modules" / RELEASE / "modules.dep"
@@ -128,6 +126,26 @@ class HelperFolder:
         return (
             sys.executable, "-I", "-S", str(script), str(self.root), str(idle), str(limit)
         )  # fmt: skip
+
+    @property
+    def modules(self) -> str:
+        """What stands in /proc/modules."""
+        return (self.root / "proc" / "modules").read_text()
+
+    async def until_there_is(self, name: str) -> None:
+        """Wait until a modprobe that was told to touch a file has done so."""
+        async with asyncio.timeout(30):
+            while not (self.root / name).exists():  # noqa: ASYNC110 - another process makes it
+                await asyncio.sleep(0.01)
+
+    @contextlib.asynccontextmanager
+    async def session(self, idle: float = 60.0, limit: float = 60.0) -> AsyncIterator[HelperClient]:
+        """Give a session with the helper on this folder, and end it."""
+        client = await HelperClient.connect(await self.transport(idle, limit), "test")
+        try:
+            yield client
+        finally:
+            await client.close()
 
     async def transport(self, idle: float = 60.0, limit: float = 60.0) -> PipeTransport:
         """Start the helper on this folder."""

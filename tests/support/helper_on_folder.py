@@ -46,7 +46,8 @@ def main() -> None:
             with open(folder + "/proc/modules", "a") as file:
                 file.write(todo.get("name", "hello") + " 16384 0 - Live 0x0000000000000000\n")
 
-    os.umask(0o077)  # as main has it
+    os.umask(0o077)  # as main has it, and the folder
+    os.chdir("/")
     machine = Machine(folder, "6.1.0-test", os.getuid())
     helper.Session(machine, 0, 1, idle, limit).run()
 

@@ -36,7 +36,7 @@ class Teller:
 
     told: Result | HelperDiedError
     does: Callable[[], object] = nothing
-    hello = Hello(1, "", 1, 0, ("load", "unload"), "/sbin/modprobe")
+    hello = Hello(1, "", 1, 0, ("load", "unload"))
     via = "told"
     alive = True
 

@@ -16,8 +16,8 @@ from kmodtui.privileged.pipes import PipeTransport, Process
 from kmodtui.privileged.protocol import LogRecord, ResultCode
 
 HELLO = {
-    "protocol": 2, "version": "0.1.0", "pid": 1, "uid": 0,
-    "operations": ["load", "unload"], "modprobe": "/sbin/modprobe", "later": "field",
+    "protocol": 3, "version": "0.1.0", "pid": 1, "uid": 0,
+    "operations": ["load", "unload"], "later": "field",
 }  # fmt: skip
 
 OPENING = f"""
@@ -55,9 +55,9 @@ async def test_what_is_printed_before_the_hello_is_passed_over() -> None:
 
 
 async def test_another_version_is_told_with_what_to_do() -> None:
-    with pytest.raises(HelperVersionError, match=r"protocol 3; this kmodtui speaks 2") as told:
+    with pytest.raises(HelperVersionError, match=r"protocol 4; this kmodtui speaks 3") as told:
         await connect("""
-            say({"hello": {**hello, "protocol": 3}})
+            say({"hello": {**hello, "protocol": 4}})
             sys.stdin.read()
         """)
     assert "kmodtui helper install" in told.value.hint

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -24,7 +25,7 @@ from kmodtui.privileged import helper
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.pipes import PipeTransport, Process
 from kmodtui.privileged.protocol import Bye, FilePart, ResultCode, decode_answer
-from tests.support.helper_folder import RELEASE, HelperFolder
+from tests.support.helper_folder import HelperFolder
 
 IMAGE = b"\x7fELF" + bytes(range(256)) * 9000
 DIGEST = hashlib.sha256(IMAGE).hexdigest()
@@ -89,23 +90,18 @@ async def test_the_file_that_was_confirmed_is_inserted(
     assert (again.code, again.errno) == (ResultCode.ALREADY_LOADED, errno.EEXIST)
 
 
-async def test_an_insert_by_a_long_path_is_told_as_done(
+async def test_an_insert_by_a_long_path_is_told(
     folder: HelperFolder, session: HelperClient
 ) -> None:
-    names = ["\N{GRINNING FACE}" * 63] * 14 + ["\N{GRINNING FACE}"] * 17 + ["hello.ko"]
-    path = "/" + "/".join(names)
-    here = os.open(folder.root, os.O_RDONLY)
-    for name in names[:-1]:  # one by one: in bytes it is too long for one call
-        os.mkdir(name, dir_fd=here)
-        above, here = here, os.open(name, os.O_RDONLY, dir_fd=here)
-        os.close(above)
-    with os.fdopen(os.open(names[-1], os.O_WRONLY | os.O_CREAT, dir_fd=here), "wb") as file:
-        file.write(IMAGE)
-    os.close(here)
-    result = await session.insert("hello", path, DIGEST)
+    deep = "/" + "/".join(["\N{GRINNING FACE}" * 60] * 5 + ["x"] * 300 + ["hello.ko"])
+    (folder.root / deep[1:]).parent.mkdir(parents=True)
+    (folder.root / deep[1:]).write_bytes(IMAGE)
+    result = await session.insert("hello", deep, DIGEST)
     assert result.ok, result.message
-    assert result.file[-1].path == path
-    assert len(result.file) == len(names)
+    assert (result.file[-1].path, len(result.file)) == (deep, 306)
+    longer = "/" + "/".join(["\N{GRINNING FACE}" * 63] * 16)  # in bytes, than the kernel takes
+    result = await session.insert("other", longer, DIGEST)
+    assert (result.code, result.errno) == (ResultCode.FAILED, errno.ENAMETOOLONG)
 
 
 async def test_another_file_than_the_one_that_was_confirmed_is_not_inserted(
@@ -268,37 +264,28 @@ async def test_a_blacklist_that_others_can_write_is_left_alone(
 async def test_two_writers_do_not_lose_each_others_lines(
     folder: HelperFolder, session: HelperClient
 ) -> None:
-    new = folder.root / (LIST + ".new")
-    new.write_text("")  # as another helper has it while it writes
-    result = await session.blacklist(["xor"])
-    assert (result.ok, result.errno) == (False, errno.EEXIST)
-    assert str(new) in result.message
-    assert not (folder.root / LIST).exists()
-    new.unlink()
-    assert (await session.blacklist(["xor"])).ok
+    """One waits for the other, which may have the list in its hands at any point."""
+    assert (await session.unblacklist(["xor"])).ok
+    lock = folder.root / "run" / "kmodtui-blacklist.lock"
+    assert stat.S_IMODE(lock.stat().st_mode) == 0o600, "nobody but root can hold others up"
+    with lock.open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)  # as another helper has it while it writes
+        writing = asyncio.create_task(session.blacklist(["xor"]))
+        await until(lambda: children_of(session.hello.pid) != [])
+        (folder.root / LIST).write_text("blacklist btrfs\n")
+        assert not writing.done()
+    assert (await writing).ok
+    assert "blacklist btrfs\nblacklist xor\n" in (folder.root / LIST).read_text()
 
 
-def test_who_writes_while_the_list_is_emptied_is_refused_and_not_lost(
-    folder: HelperFolder, monkeypatch: pytest.MonkeyPatch
+async def test_what_a_writer_has_left_half_done_does_not_matter(
+    folder: HelperFolder, session: HelperClient
 ) -> None:
-    machine = helper.Machine(str(folder.root), RELEASE, os.getuid())
-    machine.change_blacklist(["btrfs"], wanted=True)
-    removed: list[str] = []
-    unlink = os.unlink
-
-    def with_a_second_writer(path: str) -> None:
-        if not removed:
-            with pytest.raises(helper.Outcome, match="somebody writes it now"):
-                machine.change_blacklist(["xor"], wanted=True)
-        removed.append(path)
-        unlink(path)
-
-    monkeypatch.setattr(os, "unlink", with_a_second_writer)
-    assert machine.change_blacklist(["btrfs"], wanted=False).code == "done"
-    assert removed[0] == str(folder.root / LIST)
-    assert os.listdir(folder.root / "etc" / "modprobe.d") == []
-    assert machine.change_blacklist(["xor"], wanted=True).code == "done"
-    assert "blacklist xor\n" in (folder.root / LIST).read_text()
+    new = folder.root / (LIST + ".new")
+    new.write_text("blacklist half")
+    assert (await session.blacklist(["xor"])).ok
+    assert not new.exists()
+    assert "half" not in (folder.root / LIST).read_text()
 
 
 # --- symbols and log ----------------------------------------------------------------------
@@ -326,14 +313,21 @@ def test_records_of_the_kernel_log() -> None:
     here.setblocking(False)
     there.send(b"6,812,91823344,-;Btrfs loaded, zoned=no\n SUBSYSTEM=x\n")
     there.send(b"28,813,91823345,-,caller=T1;a;b\\x1b\xff\n")
-    with FileIO(here.detach()) as log:
-        assert list(helper.records(log)) == [
-            {"seq": 812, "usec": 91823344, "level": 6, "text": "Btrfs loaded, zoned=no"},
-            {"seq": 813, "usec": 91823345, "level": 4, "text": r"a;b\x1b\xff"},
-        ]
-        assert list(helper.records(log)) == []
-        there.send(b"nonsense")
-        assert list(helper.records(log)) == []
+    log = helper.Log.__new__(helper.Log)
+    FileIO.__init__(log, here.detach())
+    log.left = 3
+    assert list(log.records()) == [
+        {"seq": 812, "usec": 91823344, "level": 6, "text": "Btrfs loaded, zoned=no"},
+        {"seq": 813, "usec": 91823345, "level": 4, "text": r"a;b\x1b\xff"},
+    ]
+    assert list(log.records()) == []
+    there.send(b"nonsense")
+    assert list(log.records()) == []
+    for _ in range(5):
+        there.send(b"6,814,1,-;flood\n")
+    assert len(list(log.records())) == 1, "no more is told of it than was to be"
+    assert log.read() is None, "and the rest was read all the same"
+    log.close()
     there.close()
 
 
@@ -345,12 +339,13 @@ async def test_an_unload_waits_for_references_to_go(
 ) -> None:
     folder.loaded("tun 1 1 - Live", "xor 1 0 - Live")
     unloading = asyncio.create_task(session.unload(["tun", "xor"], wait=60))
-    assert (await session.load("btrfs")).ok
-    assert [call["argv"][-1] for call in folder.calls] == ["btrfs"], "it waits with both"
+    loading = asyncio.create_task(session.load("btrfs"))
+    assert (await session.set_idle(60)).ok
+    assert folder.calls == [], "it waits with both, and the next one waits for it"
     folder.loaded("tun 1 0 - Live", "xor 1 0 - Live")
-    result = await unloading
-    assert result.ok
-    assert [call["argv"][-1] for call in folder.calls] == ["btrfs", "tun", "xor"]
+    assert (await unloading).ok
+    assert (await loading).ok
+    assert [call["argv"][-1] for call in folder.calls] == ["tun", "xor", "btrfs"]
 
 
 async def test_the_time_to_wait_is_not_taken_from_the_unloading(folder: HelperFolder) -> None:
@@ -373,9 +368,9 @@ async def test_who_stops_an_unload_of_several_keeps_the_rest(
     await until((folder.root / "begun").exists)
     unloading.cancel()
     assert (await session.load("btrfs")).ok
-    await folder.open_gate(lambda: "tun" not in (folder.root / "proc" / "modules").read_text())
+    await folder.open_gate(lambda: "tun" not in folder.modules)
     assert (await session.unload(["btrfs"])).ok
-    assert "xor" in (folder.root / "proc" / "modules").read_text()
+    assert "xor" in folder.modules
 
 
 async def test_an_unload_does_not_wait_for_ever(
@@ -391,10 +386,11 @@ async def test_an_unload_does_not_wait_for_ever(
 async def test_a_reload_waits_as_well(folder: HelperFolder, session: HelperClient) -> None:
     folder.loaded("btrfs 1 1 - Live")
     reloading = asyncio.create_task(session.reload("btrfs", wait=60))
-    assert (await session.load("xor")).ok
+    assert (await session.set_idle(60)).ok
+    assert folder.calls == []
     folder.loaded("btrfs 1 0 - Live")
     assert (await reloading).ok
-    assert len(folder.calls) == 3
+    assert len(folder.calls) == 2
 
 
 async def test_who_stops_waiting_is_not_surprised_later(

@@ -181,9 +181,12 @@ async def test_waits_for_references_to_go(demo: Demo, channel: HelperChannel) ->
     await channel.load("dummy")
     demo.kernel.hold("dummy")
     unloading = asyncio.create_task(channel.unload(["dummy"], wait=60))
-    assert (await channel.load("btrfs")).ok
+    loading = asyncio.create_task(channel.load("btrfs"))
+    assert (await channel.set_idle(60)).ok
+    assert demo.kernel.state("btrfs") is None, "one after the other, as the real one"
     demo.kernel.hold("dummy", -1)
     assert (await unloading).ok
+    assert (await loading).ok
     await channel.load("dummy")
     demo.kernel.hold("dummy")
     unloading = asyncio.create_task(channel.unload(["dummy"], wait=60))
