@@ -49,7 +49,7 @@ PROTOCOL = 3
 VERSION = "0.1.0"
 
 MAX_REQUEST = 64 * 1024  # bytes of one line
-MAX_JOBS = 8  # requests that wait for their turn, and children left to themselves
+MAX_JOBS = 12  # requests that wait, logs that are told, and children left to themselves
 MAX_NAMES = 256
 MAX_PARAMETERS = 64
 MAX_TEXT = 1024  # characters of a value, a path, or one key=value
@@ -90,6 +90,7 @@ class Outcome(Exception):  # noqa: N818 - an answer, and raised where there is n
 
 
 FAILURES = (Outcome, OSError)
+STOPPED = Outcome("stopped", "It was not waited for any longer.")
 
 
 def outcome_of(error: Outcome | OSError) -> Outcome:
@@ -188,9 +189,7 @@ class Machine:
         path = self.root + "/sbin/modprobe"
         real = os.path.realpath(path)
         if os.path.basename(real) != "kmod" or not os.path.exists(real):
-            found = "is missing" if real == path else f"leads to {real}"
-            message = f"The modprobe of kmod is needed, and {path} {found}."
-            raise Outcome("no-modprobe", message, errno.ENOENT)
+            raise Outcome("no-modprobe", f"{path} is missing, or not kmod's.", errno.ENOENT)
         self.check_trusted(os.path.dirname(real), real)
         return path
 
@@ -663,19 +662,21 @@ class Session:
         if operation == "idle":
             self.idle = asked["seconds"]
         elif operation == "stop":
-            self.stopped |= {asked["request"]} & {queued["id"] for queued in self.queue}
-            self.logs.pop(asked["request"], None)
+            if any(queued["id"] == asked["request"] for queued in self.queue):
+                self.stopped.add(asked["request"])
+            elif self.logs.pop(asked["request"], None):
+                self.answer(asked["request"], STOPPED.told())
+        elif len(self.queue) + len(self.left) + len(self.logs) >= MAX_JOBS:
+            raise Outcome("busy", "Too many requests are under way.", errno.EBUSY)
         elif operation == "log":
             self.logs[number] = Log(self.machine.root, whole=True)
             self.tell_logs(sys.maxsize)
             if asked["follow"]:
                 return
             del self.logs[number]
-        elif len(self.queue) + len(self.left) < MAX_JOBS:
+        else:
             self.queue.append(asked)
             return
-        else:
-            raise Outcome("busy", "Too many requests are under way.", errno.EBUSY)
         raise Outcome("done")
 
     def serve(self, asked: Request) -> None:
@@ -702,7 +703,7 @@ class Session:
         while True:
             self.wait(number, pause)
             if number in self.stopped:
-                return Outcome("stopped", "It was not waited for any longer.")
+                return STOPPED
             try:
                 step = steps.send(sent)
             except StopIteration as stop:
@@ -723,8 +724,7 @@ class Session:
                     return Outcome("timeout", "It still runs, and was left to itself.")
                 sent = child.result()
                 if isinstance(step, list) and "-v" in step:  # it was to change something
-                    output = (told["output"] + sent.output)[-MAX_OUTPUT:]
-                    told.update(exit=sent.exit, output=output)
+                    told.update(exit=sent.exit, output=(told["output"] + sent.output)[-MAX_OUTPUT:])
 
     def wait(self, number: int, seconds: float, awaited: int = -1) -> bool:
         """Return whether what is awaited comes in time, and before the request is stopped."""
