@@ -54,20 +54,21 @@ class SimulatedMachine(helper.Machine):
         """Return where modprobe would be; it is simulated as well."""
         return PATH
 
-    def write_parameter(self, name: str, key: str, value: str) -> helper.Outcome:
+    def write_parameter(self, asked: helper.Request) -> helper.Outcome:
         """Write what the kernel would show of the value; refuse where it would refuse."""
+        (name,), key = asked["names"], asked["parameter"]
         path = f"{self.root}/sys/module/{name}/parameters/{key}"
         recorded = self._kernel.recording(name)
         kind = recorded.parameter_types.get(key, "") if recorded else ""
         try:
             if os.path.exists(path) and not os.stat(path).st_mode & 0o222:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
-            value = shown_value(kind, value)
+            value = shown_value(kind, asked["value"])
         except RefusedValueError as refusal:
             return helper.Outcome("failed", os.strerror(refusal.errno), refusal.errno)
         except PermissionError as refusal:
             return helper.outcome_of(refusal)
-        return super().write_parameter(name, key, f"{value}\n")
+        return super().write_parameter({**asked, "value": f"{value}\n"})
 
     def init_module(self, image: bytes, parameters: bytes) -> None:
         """Insert the module that a recorded file is of; the kernel knows no others."""

@@ -193,42 +193,47 @@ class Machine:
         self.check_trusted(os.path.dirname(real), real)
         return path
 
-    # What follows is done by a child: each of these may hang.
+    # What follows are operations that a child does as a whole: each may hang.
 
-    def write_parameter(self, name: str, key: str, value: str) -> Outcome:
-        """Write a parameter; tell what the kernel showed of it before, and shows now."""
+    def write_parameter(self, asked: Request) -> Outcome:
+        """Write a parameter of a loaded module; tell what the kernel showed of it and shows now."""
+        name, key = asked["names"][0], asked["parameter"]
+        self.check_loaded(name, wanted=True)  # the kernel's own are out of reach
         path = f"{self.root}/sys/module/{name}/parameters/{key}"
         before, outcome = shown(path), Outcome("done")
         try:
             target = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW)
             with os.fdopen(target, "wb", buffering=0) as file:
-                file.write(value.encode())
+                file.write(asked["value"].encode())
         except OSError as error:
             outcome = outcome_of(error)
         outcome.more = {"before": {key: before}, "after": {key: shown(path)}}
         return outcome
 
-    def insert(self, path: str, sha256: str, parameters: list[str]) -> Outcome:
-        """Give a module file to the kernel if it is the one with this SHA-256.
+    def insert(self, asked: Request) -> Outcome:
+        """Insert a module file with this SHA-256; done if the kernel then shows the name.
 
         The bytes that were hashed are the ones that are loaded: the file itself could be
         changed in between by whoever has it open.
         """
+        (name,), path, outcome = asked["names"], asked["path"], Outcome("done")
+        self.check_loaded(name, wanted=False)
         source, parts = self.open_file(path)
         with os.fdopen(source, "rb") as file:
             image = file.read(MAX_FILE)
-        outcome = Outcome("done")
-        if hashlib.sha256(image).hexdigest() != sha256:
+        if hashlib.sha256(image).hexdigest() != asked["sha256"]:
             message = f"{path} is not the file that was confirmed: its SHA-256 is another."
             outcome = Outcome("changed-file", message, errno.ESTALE)
         elif image.startswith(COMPRESSED):
             message = f"{path} is compressed: unpack it, or load the module by its name."
             outcome = Outcome("compressed", message, errno.ENOEXEC)
         else:
-            pairs = (parameter.split("=", 1) for parameter in parameters)
+            pairs = (parameter.split("=", 1) for parameter in asked["parameters"])
             quoted = (f'{k}="{v}"' if " " in v else f"{k}={v}" for k, v in pairs)  # as modprobe
             try:
                 self.init_module(image, " ".join(quoted).encode())
+                if self.states([name])[name] != "Live":
+                    outcome = Outcome("not-done", f"The file is of another module than {name}.")
             except OSError as error:
                 outcome = outcome_of(error)
         outcome.more = {"file": parts}
@@ -262,9 +267,11 @@ class Machine:
         if libc.syscall(number, image, ctypes.c_ulong(len(image)), parameters) != 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
-    def change_blacklist(self, names: list[str], wanted: bool) -> Outcome:
+    def blacklist(self, asked: Request) -> Outcome:
         """Put modules on the blacklist, or take them off: one file, written anew as a whole."""
-        path = self.root + BLACKLIST
+        names, wanted, path = asked["names"], asked["op"] == "blacklist", self.root + BLACKLIST
+        for name in set(names) - set(self.modules()) if wanted else ():
+            self.check_known(name)
         self.check_trusted(os.path.dirname(path))
         with open(self.root + "/run/kmodtui-blacklist.lock", "w") as turn:
             fcntl.flock(turn, fcntl.LOCK_EX)  # one writer at a time
@@ -446,17 +453,6 @@ def failure(ended: Ended, number: int | None = None) -> Outcome:
     return Outcome("failed", said[-1], number or next(known, None))
 
 
-def insert(machine: Machine, asked: Request) -> Steps:
-    """Insert a module file; done if the kernel shows the name that the person was told."""
-    (name,) = asked["names"]
-    machine.check_loaded(name, wanted=False)
-    what = (asked["path"], asked["sha256"], asked["parameters"])
-    outcome: Outcome = yield lambda: machine.insert(*what)
-    if outcome.code == "done" and machine.states([name])[name] != "Live":
-        outcome.code, outcome.message = "not-done", f"The file is of another module than {name}."
-    return outcome
-
-
 def unload(machine: Machine, asked: Request) -> Steps:
     """Unload modules in the order given, each with what nobody needs then, as modprobe -r does."""
     names, until = asked["names"], time.monotonic() + asked["wait"]
@@ -485,23 +481,6 @@ def reload(machine: Machine, asked: Request) -> Steps:
     return (yield from load(machine, asked)) if outcome.code == "done" else outcome
 
 
-def write_parameter(machine: Machine, asked: Request) -> Steps:
-    """Write a parameter of a loaded module, not of the kernel."""
-    (name,) = asked["names"]
-    machine.check_loaded(name, wanted=True)
-    what = (name, asked["parameter"], asked["value"])
-    return cast("Outcome", (yield lambda: machine.write_parameter(*what)))
-
-
-def blacklist(machine: Machine, asked: Request) -> Steps:
-    """Keep modules from being loaded by an alias from now on, or no longer."""
-    names, wanted = asked["names"], asked["op"] == "blacklist"
-    for name in names if wanted else ():
-        if name not in machine.modules():
-            machine.check_known(name)
-    return cast("Outcome", (yield lambda: machine.change_blacklist(names, wanted)))
-
-
 def kallsyms(machine: Machine, _: Request) -> Steps:
     """Tell the kernel's symbols, with addresses if it shows them to root."""
     with open(machine.root + "/proc/kallsyms", "rb") as file:
@@ -509,16 +488,25 @@ def kallsyms(machine: Machine, _: Request) -> Steps:
     return Outcome("done")
 
 
+def as_a_whole(machine: Machine, asked: Request) -> Steps:
+    """Have a child do all that was asked, since each part of it may hang."""
+    work = {
+        "insert": machine.insert, "write-parameter": machine.write_parameter,
+        "blacklist": machine.blacklist, "unblacklist": machine.blacklist,
+    }[asked["op"]]  # fmt: skip
+    return cast("Outcome", (yield lambda: work(asked)))
+
+
 # What is done about each kind of request, and the fields that it has. Session.begin sees to
 # those that are about the session itself.
 OPERATIONS: dict[str, tuple[Any, ...]] = {
     "load": (load, "name", "parameters"),
-    "insert": (insert, "name", "path", "sha256", "parameters"),
+    "insert": (as_a_whole, "name", "path", "sha256", "parameters"),
     "unload": (unload, "names", "wait"),
     "reload": (reload, "name", "parameters", "wait"),
-    "write-parameter": (write_parameter, "name", "parameter", "value"),
-    "blacklist": (blacklist, "names"),
-    "unblacklist": (blacklist, "names"),
+    "write-parameter": (as_a_whole, "name", "parameter", "value"),
+    "blacklist": (as_a_whole, "names"),
+    "unblacklist": (as_a_whole, "names"),
     "kallsyms": (kallsyms,),
     "log": (None, "follow"),
     "stop": (None, "request"),
