@@ -42,7 +42,6 @@ import syslog
 import time
 from collections.abc import Callable, Generator, Iterator
 from io import FileIO
-from itertools import islice
 from typing import Any, NamedTuple, Union, cast
 
 PROTOCOL = 3
@@ -56,6 +55,7 @@ MAX_TEXT = 1024  # characters of a value, a path, or one key=value
 MAX_FILE = 512 * 1024 * 1024  # bytes of a module file
 MAX_OUTPUT = 32 * 1024  # bytes told of what programs printed
 MAX_RECORDS = 2000  # kernel-log records told of one change
+MAX_LOG = 100_000  # kernel-log records told at once to who asks for the log
 MAX_WAIT = 3600  # seconds that references may take to go
 MAX_IDLE = 8 * 3600
 ROOM = 128 * 1024  # bytes that a child can write
@@ -91,6 +91,7 @@ class Outcome(Exception):  # noqa: N818 - an answer, and raised where there is n
 
 FAILURES = (Outcome, OSError)
 STOPPED = Outcome("stopped", "It was not waited for any longer.")
+TIMEOUT = Outcome("timeout", "It still runs, and was left to itself.")
 
 
 def outcome_of(error: Outcome | OSError) -> Outcome:
@@ -138,9 +139,10 @@ class Machine:
                 lines = file.readall().decode("ascii", "replace").splitlines()
         except FileNotFoundError:
             raise Outcome("no-modules", "There is no /proc/modules.", errno.ENOSYS) from None
+        rows = [line.split(" ") for line in lines if line.count(" ") > 3]
         return {
             name: Loaded(int(count) if count.isdigit() else 0, "[permanent]" in users, state)
-            for name, _, count, users, state, *_ in (line.split(" ") for line in lines)
+            for name, _, count, users, state, *_ in rows
         }
 
     def states(self, names: list[str]) -> dict[str, str | None]:
@@ -220,7 +222,7 @@ class Machine:
         self.check_loaded(name, wanted=False)
         source, parts = self.open_file(path)
         with os.fdopen(source, "rb") as file:
-            image = file.read(MAX_FILE)
+            image = file.read(min(MAX_FILE, os.fstat(source).st_size))  # /proc has endless ones
         if hashlib.sha256(image).hexdigest() != asked["sha256"]:
             message = f"{path} is not the file that was confirmed: its SHA-256 is another."
             outcome = Outcome("changed-file", message, errno.ESTALE)
@@ -324,9 +326,9 @@ class Log(FileIO):
         self.seek(0, os.SEEK_SET if whole else os.SEEK_END)
         self.left = sys.maxsize if whole else MAX_RECORDS
 
-    def records(self) -> Iterator[dict[str, Any]]:
-        """Give the records that have come."""
-        while True:
+    def records(self, most: int) -> Iterator[dict[str, Any]]:
+        """Give the records that have come, in up to so many readings: the kernel may be faster."""
+        for _ in range(most):
             try:
                 data = self.read(8192) or b""
             except BrokenPipeError:
@@ -450,7 +452,7 @@ def failure(ended: Ended, number: int | None = None) -> Outcome:
     if words.startswith("Unknown symbol in module"):
         number = errno.ENOENT
     known = (number for number in errno.errorcode if os.strerror(number) == words)
-    return Outcome("failed", said[-1], number or next(known, None))
+    return Outcome("failed", said[-1][-MAX_TEXT:], number or next(known, None))
 
 
 def unload(machine: Machine, asked: Request) -> Steps:
@@ -589,10 +591,10 @@ class Session:
         self.last = time.monotonic()
 
     def run(self) -> None:
-        """Say hello, serve, and return when the input has closed or nothing was asked for long."""
+        """Say hello, serve, and return when nobody listens, or nothing was asked for long."""
         hello = {"protocol": PROTOCOL, "version": VERSION, "pid": os.getpid(), "uid": os.geteuid()}
-        self.send({"hello": {**hello, "operations": sorted(OPERATIONS)}})
         with contextlib.suppress(EOFError):
+            self.send({"hello": {**hello, "operations": sorted(OPERATIONS)}})
             while time.monotonic() < self.last + self.idle:
                 self.turn(self.last + self.idle)
                 while self.queue:
@@ -627,7 +629,7 @@ class Session:
                 self.accept(line)
         if len(self.buffer) > MAX_REQUEST:
             if not self.skipping:
-                self.accept(self.buffer)  # too long already: refused
+                self.accept(self.buffer[: MAX_REQUEST + 1])  # too long already: refused
             self.buffer, self.skipping = b"", True
 
     def accept(self, line: bytes) -> None:
@@ -658,7 +660,7 @@ class Session:
             raise Outcome("busy", "Too many requests are under way.", errno.EBUSY)
         elif operation == "log":
             self.logs[number] = Log(self.machine.root, whole=True)
-            self.tell_logs(sys.maxsize)
+            self.tell_logs(MAX_LOG)
             if asked["follow"]:
                 return
             del self.logs[number]
@@ -673,12 +675,14 @@ class Session:
         told = dict[str, Any](subject="".join(names[:1]), command=[], exit=None, output="")
         with contextlib.suppress(OSError):  # a change can do without the log
             self.logs[number] = Log(self.machine.root, whole=False)
+        shown = names if asked["op"] in ("load", "insert", "unload", "reload") else []
         try:
-            told["before"] = self.machine.states(names)
+            told["before"] = self.machine.states(shown)
             outcome = self.follow(OPERATIONS[asked["op"]][0](self.machine, asked), number, told)
-            told["after"] = self.machine.states(names)
         except FAILURES as error:
             outcome = outcome_of(error)
+        with contextlib.suppress(*FAILURES):
+            told["after"] = self.machine.states(shown)
         self.tell_logs(MAX_RECORDS)
         self.logs.pop(number, None)
         told["took"] = round(time.monotonic() - began, 3)
@@ -705,11 +709,11 @@ class Session:
                     self.send({"id": number, "data": data})
             else:
                 if isinstance(step, list):
-                    told.update(subject=step[step.index("--") + 1], command=step)
+                    told.update(subject=step[step.index("--") + 1], command=step, exit=None)
                 child = Child(step)
                 if not self.wait(number, self.limit, child.end):
                     self.left[child.end] = child
-                    return Outcome("timeout", "It still runs, and was left to itself.")
+                    return STOPPED if number in self.stopped else TIMEOUT
                 sent = child.result()
                 if isinstance(step, list) and "-v" in step:  # it was to change something
                     told.update(exit=sent.exit, output=(told["output"] + sent.output)[-MAX_OUTPUT:])
@@ -725,7 +729,7 @@ class Session:
     def tell_logs(self, most: int = 500) -> None:
         """Tell the kernel-log records that have come, up to so many."""
         for number, log in list(self.logs.items()):
-            for record in islice(log.records(), most):
+            for record in log.records(most):
                 self.send({"id": number, "log": record})
 
     def answer(self, number: int | None, result: dict[str, Any]) -> None:
@@ -736,19 +740,21 @@ class Session:
         self.send({"id": number, "result": result})
 
     def send(self, message: dict[str, Any]) -> None:
-        """Write one line. BrokenPipeError if nobody takes it."""
+        """Write one line. EOFError if nobody takes it."""
         data = json.dumps(message).encode("ascii") + b"\n"
         poller = select.poll()
         poller.register(self.sink, select.POLLOUT)
         poller.register(self.source, 0)  # tells of its end, which ends this waiting as well
         while data:
-            if self.sink not in dict(poller.poll(DEAF * 1000)):
-                raise BrokenPipeError
+            if dict(poller.poll(DEAF * 1000)).get(self.sink) != select.POLLOUT:
+                raise EOFError  # a line cut off in its middle is the last one
             data = data[os.write(self.sink, data[: select.PIPE_BUF]) :]
 
     def audit(self, what: str, text: str) -> None:
-        """Write one line of printable ASCII to syslog."""
-        syslog.syslog(syslog.LOG_NOTICE, f"{what}: {ascii(text)[1:-1][:2500]} ({self.who})")
+        """Write it to syslog in printable ASCII: all of it, or spaces could hide what is asked."""
+        for start in range(0, len(text), 500):
+            piece = ascii(text[start : start + 500])[1:-1]
+            syslog.syslog(syslog.LOG_NOTICE, f"{what}: {piece} ({self.who})")
 
 
 # --- who asks, and the way in -------------------------------------------------------------
@@ -790,6 +796,8 @@ def main() -> None:
     os.chdir("/")
     os.umask(0o077)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # else the ends of children would go by
+    os.close(os.pidfd_open(os.getpid()))  # from Linux 5.3 on; not to fail after a fork
     nowhere = os.open("/dev/null", os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(nowhere, number)
@@ -798,9 +806,7 @@ def main() -> None:
     session.audit("session", "begins")
     try:
         session.run()
-        session.audit("end", "the input has closed, or was silent for long")
-    except BrokenPipeError:
-        session.audit("end", "nobody listens any more")
+        session.audit("end", "nobody is there any more, or nothing was asked for long")
     except Exception as error:
         session.audit("end", repr(error))
         sys.exit(1)

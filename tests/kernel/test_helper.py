@@ -148,7 +148,7 @@ async def test_the_environment_has_no_say(vm: VM, session: Open) -> None:
         vm.write("root", f"{folder}/json.py", b"open('/tmp/imported', 'w')\nraise SystemExit\n")
     # With these modprobe would load nothing, and ld.so would complain of every program.
     hostile = (
-        "cd /tmp/planted; MODPROBE_OPTIONS='-n -q' LD_PRELOAD=/nonexistent.so "
+        "trap '' CHLD; cd /tmp/planted; MODPROBE_OPTIONS='-n -q' LD_PRELOAD=/nonexistent.so "
         "PYTHONPATH=/tmp/planted exec"
     )
     async with session(before=hostile) as root:
@@ -227,7 +227,7 @@ async def test_through_sudo_with_a_password_and_into_the_log(
         await root.load("no\n<85>forged")  # what would look like a line of its own
         assert r"no\\n<85>forged" in await syslog()
         assert 'result: id 3 {"code": "invalid"' in await syslog()
-    assert "end: the input has closed" in await syslog()
+    assert "end: nobody is there any more" in await syslog()
 
 
 async def test_what_hangs_is_left_and_the_session_goes_on(

@@ -83,6 +83,8 @@ async def test_what_is_not_inserted(vm: VM, session: Open) -> None:
             assert (result.code, result.errno) == (code, number), (path, result)
         unknown = [log.text for log in result.log]
         assert any("btrfs: Unknown symbol" in text for text in unknown), unknown
+        endless = await root.insert("x", "/proc/kmsg", text)  # a regular file, by its mode
+        assert endless.code is ResultCode.CHANGED_FILE
         other = await root.insert("another", f"{FOLDER}/dummy.ko", digest)
         assert (other.code, other.after) == (ResultCode.NOT_DONE, {"another": None})
     assert loaded(vm) - before == {"dummy"}

@@ -120,11 +120,12 @@ class HelperFolder:
         path = self.root / "calls"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
-    def command(self, idle: float = 60.0, limit: float = 60.0) -> Sequence[str]:
+    def command(self, idle: float = 60.0, limit: float = 60.0, deaf: float = 30.0) -> Sequence[str]:
         """Return the command that runs the helper on this folder."""
         script = Path(__file__).with_name("helper_on_folder.py")
         return (
-            sys.executable, "-I", "-S", str(script), str(self.root), str(idle), str(limit)
+            sys.executable, "-I", "-S", str(script), str(self.root),
+            *map(str, (idle, limit, deaf)),
         )  # fmt: skip
 
     @property

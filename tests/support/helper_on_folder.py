@@ -21,13 +21,14 @@ HELPER = Path(__file__).parents[2] / "kmodtui" / "privileged" / "helper.py"
 
 
 def main() -> None:
-    folder, idle, limit = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
+    folder, (idle, limit, deaf) = sys.argv[1], map(float, sys.argv[2:])
     spec = importlib.util.spec_from_file_location("helper", HELPER)
     assert spec is not None
     assert spec.loader is not None
     helper = importlib.util.module_from_spec(spec)
     sys.modules["helper"] = helper
     spec.loader.exec_module(helper)
+    helper.DEAF = deaf
 
     class Machine(helper.Machine):
         def init_module(self, image: bytes, parameters: bytes) -> None:

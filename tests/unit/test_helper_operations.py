@@ -261,6 +261,18 @@ async def test_a_blacklist_that_others_can_write_is_left_alone(
     assert os.listdir(written.parent) == [written.name]
 
 
+async def test_a_list_that_could_not_be_changed_is_told_nothing_of(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    """What /proc/modules says of a name is no answer here: null would mean that it is not on it."""
+    folder.loaded("btrfs 1 0 - Live")
+    written = folder.root / LIST
+    written.write_text("blacklist btrfs\n")
+    written.chmod(0o666)
+    result = await session.unblacklist(["btrfs", "xor"])
+    assert (result.ok, result.before, result.after) == (False, {}, {})
+
+
 async def test_two_writers_do_not_lose_each_others_lines(
     folder: HelperFolder, session: HelperClient
 ) -> None:
@@ -316,17 +328,18 @@ def test_records_of_the_kernel_log() -> None:
     log = helper.Log.__new__(helper.Log)
     FileIO.__init__(log, here.detach())
     log.left = 3
-    assert list(log.records()) == [
+    assert list(log.records(9)) == [
         {"seq": 812, "usec": 91823344, "level": 6, "text": "Btrfs loaded, zoned=no"},
         {"seq": 813, "usec": 91823345, "level": 4, "text": r"a;b\x1b\xff"},
     ]
-    assert list(log.records()) == []
+    assert list(log.records(9)) == []
     there.send(b"nonsense")
-    assert list(log.records()) == []
+    assert list(log.records(9)) == []
     for _ in range(5):
         there.send(b"6,814,1,-;flood\n")
-    assert len(list(log.records())) == 1, "no more is told of it than was to be"
-    assert log.read() is None, "and the rest was read all the same"
+    assert len(list(log.records(4))) == 1, "no more is told of it than was to be"
+    assert log.read() == b"6,814,1,-;flood\n", "and no more is read at once than was asked for"
+    assert log.read() is None
     log.close()
     there.close()
 
@@ -430,6 +443,26 @@ def test_who_takes_no_answer_and_hangs_up_leaves_no_helper_behind(folder: Helper
     assert b"data" in process.stdout.readline()
     process.stdin.close()
     assert process.wait(timeout=10) is not None
+    process.stdout.close()
+
+
+def test_a_dashboard_that_is_frozen_for_long_is_given_up(folder: HelperFolder) -> None:
+    """What it gets when it thaws ends in the middle of a line, and not with half of another."""
+    (folder.root / "proc" / "kallsyms").write_bytes(b"x" * 3_000_000)
+    process = subprocess.Popen(
+        folder.command(deaf=0.3), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(b'{"id": 1, "op": "kallsyms"}\n')
+    process.stdin.flush()
+    assert process.wait(timeout=30) == 0
+    *lines, rest = process.stdout.read().split(b"\n")
+    assert lines
+    assert all(json.loads(line) for line in lines)
+    assert rest.startswith(b'{"id": 1, "data": ')
+    assert b"result" not in rest
+    process.stdin.close()
     process.stdout.close()
 
 

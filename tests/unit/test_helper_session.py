@@ -211,6 +211,29 @@ async def test_a_parameter_is_written_and_read_back(
     assert folder.calls == []
 
 
+async def test_what_has_happened_is_told_where_a_later_step_cannot_be_done(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    folder.loaded("btrfs 1 0 - Live")
+    folder.close_gate()
+    folder.behave({"btrfs": {"touch": "begun", "block": "gate"}})
+    reloading = asyncio.create_task(session.reload("btrfs"))
+    await folder.until_there_is("begun")
+    (folder.root / "lib/modules/6.1.0-test/modules.dep").unlink()
+    await folder.open_gate(reloading.done)
+    result = await reloading
+    assert (result.ok, result.code) == (False, ResultCode.NO_MODULES)
+    assert (result.before, result.after) == ({"btrfs": "Live"}, {"btrfs": None})
+
+
+async def test_an_odd_line_of_the_kernel_ends_no_session(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    (folder.root / "proc" / "modules").write_text("odd\n\nxor 1 0 - Live 0x0\nx y z\n")
+    result = await session.load("xor")
+    assert (result.code, result.before) == (ResultCode.ALREADY_LOADED, {"xor": "Live"})
+
+
 async def test_names_are_the_kernels(folder: HelperFolder, session: HelperClient) -> None:
     folder.modules_dep("kernel/sound/snd-pcm.ko.xz:")
     assert (await session.load("snd-pcm")).after == {"snd_pcm": "Live"}
@@ -364,6 +387,37 @@ async def test_a_log_that_is_no_longer_followed_is_answered(folder: HelperFolder
         (5, "stopped"), (6, "done"),
     ]  # fmt: skip
     await transport.close()
+
+
+async def test_who_waits_no_longer_is_answered_so(folder: HelperFolder) -> None:
+    folder.close_gate()
+    folder.behave({"btrfs": {"touch": "begun", "block": "gate"}})
+    transport = await folder.transport()
+    await transport.receive()
+    await transport.send(b'{"id": 5, "op": "load", "name": "btrfs", "parameters": []}\n')
+    await folder.until_there_is("begun")
+    await transport.send(b'{"id": 6, "op": "stop", "request": 5}\n')
+    answers = [json.loads(await transport.receive()) for _ in range(2)]
+    assert {told["id"]: told["result"]["code"] for told in answers} == {5: "stopped", 6: "done"}
+    await folder.open_gate(lambda: "btrfs" in folder.modules)
+    await transport.close()
+
+
+def test_the_audit_has_all_of_a_request(
+    folder: HelperFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much there is before what matters."""
+    written: list[str] = []
+    monkeypatch.setattr(helper.syslog, "syslog", lambda _, text: written.append(text))
+    here, there = os.pipe()
+    machine = helper.Machine(str(folder.root), "6.1.0-test", os.getuid())
+    session = helper.Session(machine, here, there, who="uid=7")
+    session.accept(b'{"id": 1, "op": "insert",' + b" " * 2600 + b'"path": "/tmp/evil\x1b.ko"}')
+    os.close(here)
+    os.close(there)
+    assert any("/tmp/evil\\x1b.ko" in line for line in written)
+    assert all(line.isascii() and line.isprintable() for line in written)
+    assert all(line.endswith("(uid=7)") for line in written)
 
 
 async def test_one_after_the_other(folder: HelperFolder, session: HelperClient) -> None:
