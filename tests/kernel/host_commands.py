@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 
-SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+from tests.support import debian
+from tests.support.debian import SYSTEM_PATH
+
+__all__ = ["SYSTEM_PATH", "CannotRunError", "provide", "run"]
 
 PACKAGES = {
     "cpio": "cpio",
@@ -33,30 +35,12 @@ def provide() -> None:
         raise CannotRunError(
             f"the kernel lane needs an x86-64 machine, this is {platform.machine()}"
         )
-    missing = sorted({package for tool, package in PACKAGES.items() if not _which(tool)})
     if os.geteuid() != 0:
+        missing = debian.missing(PACKAGES)
         also = f" (missing too: {' '.join(missing)})" if missing else ""
         raise CannotRunError(f"the kernel lane needs root, to make a Debian tree{also}")
-    if not missing:
-        return
-    if not _which("apt-get"):
+    if missing := debian.install(PACKAGES):
         raise CannotRunError(f"the kernel lane needs the Debian packages: {' '.join(missing)}")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    # The lists may be recent enough: fetching them is half of the time.
-    for command in ([], ["apt-get", "-q", "update"]):
-        if command:
-            subprocess.run(command, env=environment, capture_output=True, check=False)
-        result = subprocess.run(
-            ["apt-get", "-q", "-y", "install", "--no-upgrade", *missing],
-            env=environment,
-            capture_output=True,
-            check=False,
-        )
-        if result.returncode == 0:
-            return
-    raise CannotRunError(
-        f"the kernel lane could not install the Debian packages: {' '.join(missing)}"
-    )
 
 
 def run(
@@ -75,8 +59,3 @@ def run(
         tail = "\n".join((result.stdout + result.stderr).splitlines()[-30:])
         raise RuntimeError(f"exit status {result.returncode}: {' '.join(command)}\n{tail}")
     return result.stdout
-
-
-def _which(tool: str) -> str | None:
-    # An ordinary user's PATH lacks the folders that hold half of these.
-    return shutil.which(tool, path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}")

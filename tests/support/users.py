@@ -1,7 +1,8 @@
 """Users who exist only for a test, and a terminal in which one of them runs kmodtui's root side.
 
-They live in a mount namespace of their own, with its own passwd, rules and PAM
-files: nothing of this machine is changed. Needs root and util-linux.
+They live in a mount namespace of their own, with its own passwd, rules and PAM files:
+nothing of this machine is changed, except that sudo, doas and polkit are installed if they
+are missing. A test says what it needs with `pytest.mark.programs`, see `require`.
 """
 
 from __future__ import annotations
@@ -13,15 +14,34 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pexpect
+import pytest
 
 import kmodtui
+from tests.support import debian
 
 SCRIPT = Path(__file__).with_name("sudo_session.py")
 PACKAGE = Path(kmodtui.__file__).parent
 PYTHON = "/usr/bin/python3"
+POLKITD = "/usr/lib/polkit-1/polkitd"
+PACKAGES = {
+    PYTHON: "python3",
+    POLKITD: "polkitd",
+    "dbus-daemon": "dbus",
+    "doas": "opendoas",
+    "mount": "mount",
+    "pkexec": "pkexec",
+    "pkttyagent": "polkitd",
+    "setpriv": "util-linux",
+    "sudo": "sudo",
+    "unshare": "util-linux",
+    "visudo": "sudo",
+}
+"""Debian package by the command that is wanted of it."""
+
 UIDS = {"kmt-alice": 60001, "kmt-bob": 60002, "kmt-carol": 60003}
 # The SHA-512 crypt of "secret".
 PASSWORD = (
@@ -31,18 +51,37 @@ PASSWORD = (
 KEYS = (string.ascii_letters + string.digits)[:60]
 
 
-def missing(*programs: str) -> str:
-    """Return what the tests with these programs lack on this machine; empty if nothing."""
+@cache
+def _absent() -> frozenset[str]:
+    """Return the packages that are not here, and could not be installed."""
+    return frozenset(debian.install(PACKAGES))
+
+
+def require(*programs: str) -> None:
+    """Skip the test that runs if it cannot have users and these programs; fail with CI=true.
+
+    All tests say the same line, so that pytest prints it once.
+    """
+    if lacking := _lacking(*programs):
+        line = f"the tests with the real sudo, doas and pkexec need {lacking}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(line, pytrace=False)
+        pytest.skip(line)
+
+
+@cache
+def _lacking(*programs: str) -> str:
+    """Return what there is not on this machine for these programs; empty if nothing."""
     if os.geteuid() != 0:
-        return "needs root"
-    absent = [name for name in (*programs, "unshare", "setpriv", "mount") if not shutil.which(name)]
-    if absent:
-        return f"needs {', '.join(absent)}"
+        return "root, to make users"
+    wanted = {PACKAGES[name] for name in (PYTHON, "mount", "setpriv", "unshare", *programs)}
+    if wanted & _absent():
+        return f"the Debian packages: {' '.join(sorted(_absent()))}"
     if subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode:
-        return "needs a mount namespace of its own"
+        return "mount namespaces"
     recent = "import sys; sys.exit(sys.version_info < (3, 11))"
-    if not os.path.exists(PYTHON) or subprocess.run([PYTHON, "-c", recent], check=False).returncode:
-        return "needs Python 3.11 in /usr/bin"
+    if subprocess.run([PYTHON, "-c", recent], check=False).returncode:
+        return f"Python 3.11 or later as {PYTHON}"
     return ""
 
 

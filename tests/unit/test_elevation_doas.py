@@ -16,9 +16,9 @@ from tests.support.root_sessions import (
     refuses,
     refuses_unasked,
 )
-from tests.support.users import Users, missing, some_users
+from tests.support.users import Users, some_users
 
-pytestmark = pytest.mark.skipif(bool(missing("doas")), reason=f"doas: {missing('doas')}")
+pytestmark = pytest.mark.programs("doas")
 
 RULES = ("permit kmt-alice as root", "permit nopass kmt-carol as root")
 

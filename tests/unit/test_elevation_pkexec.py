@@ -16,18 +16,9 @@ from tests.support.root_sessions import (
     refuses,
     refuses_unasked,
 )
-from tests.support.users import Users, laid_over, missing, some_users
+from tests.support.users import POLKITD, Users, laid_over, some_users
 
-POLKITD = "/usr/lib/polkit-1/polkitd"
-
-
-def lacking() -> str:
-    return missing("pkexec", "pkttyagent", "dbus-daemon") or (
-        "" if os.path.exists(POLKITD) else "needs polkitd"
-    )
-
-
-pytestmark = pytest.mark.skipif(bool(lacking()), reason=f"pkexec: {lacking()}")
+pytestmark = pytest.mark.programs("pkexec", "pkttyagent", POLKITD, "dbus-daemon")
 
 # Polkit calls a process by its number, and the bus says which one asks: both must be ours.
 OWN_PROCESSES = ("-p", "-f", "--mount-proc", "--kill-child")

@@ -16,9 +16,9 @@ from tests.support.root_sessions import (
     refuses,
     refuses_unasked,
 )
-from tests.support.users import Users, missing, some_users, typed
+from tests.support.users import Users, some_users, typed
 
-pytestmark = pytest.mark.skipif(bool(missing("sudo")), reason=f"sudo: {missing('sudo')}")
+pytestmark = pytest.mark.programs("sudo")
 
 
 class World:

@@ -28,12 +28,10 @@ from kmodtui.privileged.install_helper import (
     uninstall,
     writable_part,
 )
-from tests.support.users import PYTHON, Users, laid_over, missing, some_users
+from tests.support.users import PYTHON, Users, laid_over, some_users
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what is root's")
-needs_users = pytest.mark.skipif(
-    bool(missing("sudo", "visudo")), reason=f"sudo: {missing('sudo', 'visudo')}"
-)
+needs_users = pytest.mark.programs("sudo", "visudo")
 
 
 @pytest.fixture
