@@ -49,6 +49,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=ours[1:])
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures that tests have recorded: no test asserts how long something takes."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties if report.when == "call" else ():
+            terminalreporter.write_line(f"{report.nodeid}: {value} {name}")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if missing := item.config.stash.get(WHY_NOT, None):
         pytest.fail(missing, pytrace=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import shlex
 import subprocess
 import time
@@ -41,18 +42,29 @@ def await_in_guest(vm: VM, condition: str) -> None:
 def watched(vm: VM, processes: list[str]) -> Iterator[Callable[[], float]]:
     """Watch processes of the guest; gives a function that returns when all have gone.
 
-    It tells how many seconds after it was called. What has gone before is no process to
-    watch, and an error.
+    It tells how many seconds after it was called, and raises AssertionError with what is
+    there still if that takes longer than a step may take. What has gone before is no
+    process to watch, and an error; so is no process at all.
     """
+    assert processes
     command = vm.ssh("root", shlex.join(["python3", "-c", _WATCH, *processes]))
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as watch:
+    # Unbuffered: what has been read is not waited for.
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0
+    ) as watch:
         assert watch.stdout is not None
         assert watch.stdout.readline() == b"watching\n"
 
         def gone() -> float:
             began = time.monotonic()
             assert watch.stdout is not None
+            if not select.select([watch.stdout], [], [], _PATIENCE)[0]:
+                there = vm.run("root", ["ps", "-o", "pid,user,args", "-p", ",".join(processes)])
+                raise AssertionError(f"still there after {_PATIENCE:.0f} s:\n{there.stdout}")
             assert watch.stdout.readline() == b"gone\n"
             return time.monotonic() - began
 
-        yield gone
+        try:
+            yield gone
+        finally:
+            watch.kill()
