@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -17,11 +18,14 @@ from tests.kernel.dashboard import (
     plan_load,
     select,
 )
+from tests.kernel.image import ADMIN_PASSWORD
+from tests.kernel.screen import open_terminal
 from tests.kernel.vm import VM
 from tests.kernel.watching import await_in_guest, helpers, watched
 from tests.support.terminal import Terminal
 
 RULE = "/etc/modprobe.d/kmodtui-test.conf"
+PROMPT = "password for admin:"
 
 
 @pytest.fixture
@@ -122,18 +126,62 @@ def test_two_dashboards_at_once_see_each_others_changes_and_do_not_disturb_each_
         one.wait_for("Loaded loop", timeout=PATIENCE)
 
 
-def test_root_that_was_denied_once_can_be_had_at_the_next_try(vm: VM) -> None:
+def answer(terminal: Terminal, number: int, *keys: str) -> None:
+    """Press keys when sudo asks for the first, second… time; what it asked before stands above."""
+
+    def asks(seen: Terminal) -> bool:
+        return not seen.is_full_screen and seen.text().count(PROMPT) == number
+
+    terminal.wait_for(asks, timeout=PATIENCE)
+    terminal.press(*keys)
+
+
+def test_root_that_was_denied_can_be_had_at_the_next_try(vm: VM) -> None:
+    """After a prompt that was broken off, and after a password that was wrong three times."""
     with open_dashboard(vm, "admin") as terminal:
         await_readings(terminal)
         vm.run("root", "rm -rf /run/sudo/ts/*", check=True)
         load(terminal, "dummy")
-        terminal.wait_for("password for admin:", timeout=PATIENCE)
-        terminal.press("Ctrl+c")
+        answer(terminal, 1, "Ctrl+c")
         terminal.wait_for("You broke off when sudo asked", timeout=PATIENCE)
         close(terminal, "You broke off")
+
         load(terminal, "dummy")
-        give_password(terminal)
+        for number in (2, 3, 4):
+            answer(terminal, number, "a short walk", "Enter")
+        terminal.wait_for("sudo did not accept the password", timeout=PATIENCE)
+        assert "a short walk" not in terminal.text()
+        assert "dummy" not in loaded(vm)
+        assert not helpers(vm)
+        close(terminal, "did not accept")
+        assert "helper: locked" in terminal.text()
+
+        # It looks at the kernel as before, and can have root again.
+        vm.run("root", ["modprobe", "loop"], check=True)
+        terminal.wait_for("loaded loop", timeout=PATIENCE)
+        load(terminal, "dummy")
+        answer(terminal, 5, ADMIN_PASSWORD, "Enter")
         terminal.wait_for("Loaded dummy", timeout=PATIENCE)
+        assert "dummy" in loaded(vm)
+
+
+def test_read_only_starts_nothing_that_could_give_root(vm: VM) -> None:
+    """Whatever is asked for: every program that it executes is traced."""
+    trace = "exec strace -f --seccomp-bpf -e trace=execve,execveat -o /tmp/executed"
+    with open_terminal(vm, "admin", f"{trace} kmodtui --read-only") as terminal:
+        await_readings(terminal)
+        assert "read-only" in terminal.lines()[0]
+        for key in ("-", "+", "R"):
+            terminal.press(key)
+            terminal.wait_for("Nothing can be changed here", timeout=PATIENCE)
+            terminal.wait_for(r"kmodtui was started with\s+--read-only", timeout=PATIENCE)
+            close(terminal, "Nothing can be changed here")
+        assert helpers(vm) == []
+        terminal.press("q")
+        assert terminal.wait_for_exit(PATIENCE) == 0
+    executed = re.findall(r"execve(?:at)?\((.*)\) = 0", vm.read("admin", "/tmp/executed").decode())
+    assert len(executed) == 1, executed
+    assert executed[0].startswith('"/usr/local/bin/kmodtui", ["kmodtui", "--read-only"]')
 
 
 @pytest.mark.parametrize(
