@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -17,6 +18,7 @@ from tests.kernel.vm import VM
 
 PATH = "/root/helper.py"
 RULE = "/etc/modprobe.d/kmodtui-test.conf"
+FOLDER = "/home/admin/built"
 
 Open = Callable[..., AbstractAsyncContextManager[HelperClient]]
 
@@ -61,6 +63,26 @@ def loaded(vm: VM) -> set[str]:
 
 def alive(vm: VM, pid: int) -> bool:
     return vm.run("root", ["test", "-d", f"/proc/{pid}"]).returncode == 0
+
+
+def module_file(vm: VM, name: str) -> tuple[bytes, str]:
+    """Copy a module of the distribution to where a person builds; return it and its SHA-256."""
+    path = vm.run("root", ["modinfo", "-n", name], check=True).stdout.strip()
+    image = vm.read("root", path)
+    vm.run("admin", ["mkdir", "-p", FOLDER], check=True)
+    vm.write("admin", f"{FOLDER}/{name}.ko", image)
+    return image, hashlib.sha256(image).hexdigest()
+
+
+async def holder(vm: VM) -> asyncio.subprocess.Process:
+    """Return a process that holds /dev/net/tun until its input ends."""
+    process = await asyncio.create_subprocess_exec(
+        *vm.ssh("root", "exec 3<>/dev/net/tun; echo held; exec cat"),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    await process.stdout.readline()
+    return process
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -10,20 +10,10 @@ import pytest
 
 from kmodtui.kernel.kallsyms import parse_symbols
 from kmodtui.privileged.protocol import FilePart, LogRecord, ResultCode
-from tests.kernel.helper_sessions import Open, loaded, until
+from tests.kernel.helper_sessions import FOLDER, Open, holder, loaded, module_file, until
 from tests.kernel.vm import VM
 
 LIST = "/etc/modprobe.d/kmodtui-blacklist.conf"
-FOLDER = "/home/admin/built"
-
-
-def module_file(vm: VM, name: str) -> tuple[bytes, str]:
-    """Copy a module of the distribution to where a person builds; return it and its SHA-256."""
-    path = vm.run("root", ["modinfo", "-n", name], check=True).stdout.strip()
-    image = vm.read("root", path)
-    vm.run("admin", ["mkdir", "-p", FOLDER], check=True)
-    vm.write("admin", f"{FOLDER}/{name}.ko", image)
-    return image, hashlib.sha256(image).hexdigest()
 
 
 async def test_a_module_file_goes_in(vm: VM, session: Open) -> None:
@@ -170,17 +160,6 @@ async def test_following_the_log_does_not_keep_root(session: Open) -> None:
         async with asyncio.timeout(60):
             await root.closed()
         following.cancel()
-
-
-async def holder(vm: VM) -> asyncio.subprocess.Process:
-    """Return a process that holds /dev/net/tun until its input ends."""
-    process = await asyncio.create_subprocess_exec(
-        *vm.ssh("root", "exec 3<>/dev/net/tun; echo held; exec cat"),
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stdout is not None
-    await process.stdout.readline()
-    return process
 
 
 async def test_an_unload_waits_until_nobody_uses_it(vm: VM, session: Open) -> None:
