@@ -21,6 +21,7 @@ import pexpect
 import pytest
 
 import kmodtui
+from kmodtui.privileged.install_helper import HELPER, SUDOERS
 from tests.support import debian
 
 SCRIPT = Path(__file__).with_name("sudo_session.py")
@@ -132,6 +133,9 @@ class Users:
             f"mkdir {over}/work",
             f"mount -t overlay none /etc -o lowerdir=/etc,upperdir={over}/upper,"
             f"workdir={over}/work",
+            # What `kmodtui helper install` has put on this machine is not what is tested.
+            f"rm -f {SUDOERS}",
+            f"test ! -e {HELPER} || mount -t tmpfs -o mode=755 none {os.path.dirname(HELPER)}",
             *setup,
         ]
         quoted = command.replace("'", "'\\''")

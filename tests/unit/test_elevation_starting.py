@@ -88,8 +88,8 @@ if os.fork():
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the helper serves root alone")
-async def test_the_helper_detaches_itself_and_still_ends_with_its_input() -> None:
-    command = find_helper()
+async def test_the_helper_detaches_itself_and_still_ends_with_its_input(tmp_path: Path) -> None:
+    command = find_helper(tmp_path / "none")
     process = Process.start([*command.argv, "--detach"])
     transport = await PipeTransport.over(process)
     client = await HelperClient.connect(transport, "test")

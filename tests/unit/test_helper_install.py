@@ -189,7 +189,7 @@ class World:
         shown = command.replace("kmodtui ", f"{self.users.folder}/kmodtui-here ")
         become = [
             *over, "mkdir -p /run/sudo /var/lib/sudo", "mount -t tmpfs none /var/lib/sudo",
-            "chmod 440 /etc/sudoers", "rm -rf /usr/local/libexec",
+            "chmod 440 /etc/sudoers", f"rm -rf /usr/local/libexec {ACTION}",
             *(line.replace("kmodtui ", f"{self.users.folder}/kmodtui-here ") for line in setup),
         ]  # fmt: skip
         return self.users.run(user, f"{shown}; echo STATUS $?", become)

@@ -93,6 +93,7 @@ def own_helper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 async def test_who_could_abuse_it_is_said_until_it_was_started_once(
     own_helper: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(installation, "is_installed", lambda _: False)
     root = LocalRoot()
     root._elevation = AlreadyRoot()
     command = HelperCommand((sys.executable, "-I", "-S", "-c", HELPER_OF_A_FEW_LINES))
@@ -132,7 +133,7 @@ async def test_the_helper_is_told_when_to_give_root_up(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what is root's")
 def test_nothing_is_said_of_what_is_roots_alone(own_helper: Path) -> None:
-    assert str(own_helper) in caution()
+    assert str(own_helper) in caution(own_helper.with_name("none"))
     installed = own_helper.with_name("kmodtui-helper")
     installed.write_text(own_helper.read_text())
     assert caution(installed) == ""
