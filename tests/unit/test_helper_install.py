@@ -263,12 +263,12 @@ def test_the_rule_is_for_the_helper_and_for_nothing_else(world: World) -> None:
     """kmt-bob may start it through sudo with his password, and run nothing else."""
     shell = world.shell(
         "kmt-bob",
-        f"for c in /usr/bin/id '{HELPER} --idle=9' '/usr/bin/python3 {HELPER}'; do "
+        f"for c in /usr/bin/id '{HELPER} --other' '/usr/bin/python3 {HELPER}'; do "
         "echo secret | sudo -S -p '' $c; done; "
         f"{PYTHON} {world.users.folder}/sudo_session.py {world.users.folder} way=sudo stay",
         "kmodtui helper install --sudoers kmt-bob",
     )
-    for command in ("/usr/bin/id", f"{HELPER} --idle=9", f"/usr/bin/python3 {HELPER}"):
+    for command in ("/usr/bin/id", f"{HELPER} --other", f"/usr/bin/python3 {HELPER}"):
         shell.expect(f"kmt-bob is not allowed to execute '{command}' as root")
     shell.expect(f"root is needed for {HELPER}\r\n")
     shell.expect("assword.*: ")
