@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 from kmodtui.kernel.host import LocalHost
+from kmodtui.kernel.kmsg import PATH as KMSG
+from kmodtui.kernel.kmsg import KernelLog
 from kmodtui.kernel.uevents import ModuleUevent, UeventSource
 
 Subscribe = Callable[[Callable[[ModuleUevent], None]], Callable[[], None]]
@@ -30,6 +34,10 @@ class SimulatedHost(LocalHost):
     def uevents(self) -> UeventSource:
         """Return a source of the simulated kernel's module uevents, from now on."""
         return SimulatedUevents(self._subscribe)
+
+    def kernel_log(self) -> KernelLog:
+        """Refuse, as Debian's kernel does to everyone but root: the helper reads the log."""
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), KMSG)
 
 
 class SimulatedUevents:

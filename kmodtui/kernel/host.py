@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 if TYPE_CHECKING:
+    from kmodtui.kernel.kmsg import KernelLog
     from kmodtui.kernel.uevents import UeventSource
 
 
@@ -75,6 +76,13 @@ class Host(Protocol):
 
     def uevents(self) -> UeventSource:
         """Return a source of module uevents of this system; one that stays silent if none."""
+        ...
+
+    def kernel_log(self) -> KernelLog:
+        """Return the kernel's log as this process may read it, to be closed again.
+
+        FileNotFoundError where there is none, PermissionError where it is root's.
+        """
         ...
 
 
@@ -153,6 +161,14 @@ class LocalHost:
         from kmodtui.kernel.uevents import NetlinkUevents, NoUevents
 
         return NetlinkUevents.open() if self._is_this_machine else NoUevents()
+
+    def kernel_log(self) -> KernelLog:
+        """Return the log of this machine; a captured tree has none, whatever is in it."""
+        from kmodtui.kernel.kmsg import PATH, Kmsg
+
+        if not self._is_this_machine:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.locate(PATH))
+        return Kmsg.open()
 
     def _descriptor(self, path: str, *, whole: bool) -> int:
         # A named pipe would wait for its other end.

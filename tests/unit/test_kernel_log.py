@@ -1,0 +1,104 @@
+"""Which records a person is shown, and how many are kept."""
+
+from __future__ import annotations
+
+import pytest
+
+from kmodtui.model.kernel_log import LogQuery, Record, Severity, names_module
+from kmodtui.model.log_tail import LogTail
+
+
+def records(*numbers: int) -> list[Record]:
+    return [Record(number, 1000 * number, 6, f"line {number}") for number in numbers]
+
+
+@pytest.mark.parametrize(
+    ("usec", "stamp"),
+    [
+        (91823344, "[   91.823344]"),
+        (0, "[    0.000000]"),
+        (7, "[    0.000007]"),
+        (123456789012, "[123456.789012]"),
+    ],
+)
+def test_a_time_is_written_as_dmesg_does(usec: int, stamp: str) -> None:
+    assert Record(1, usec, 6, "").stamp == stamp
+
+
+@pytest.mark.parametrize(
+    ("text", "module", "named"),
+    [
+        ("Btrfs loaded, crc32c=crc32c-intel", "btrfs", True),
+        ("BTRFS info (device vdb): using crc32c", "btrfs", True),
+        ("RIP: 0010:btrfs_ioctl+0x1f/0x40 [btrfs]", "btrfs", True),
+        ("snd-hda-intel 0000:00:1b.0: enabled", "snd_hda_intel", True),
+        ("snd_hda_intel: unknown parameter", "snd_hda_intel", True),
+        ("zbtrfs: loaded", "btrfs", False),
+        ("btrfs_control: loaded", "btrfs", False),
+        ("nvme0n1: p1 p2", "nvme", False),
+        ("tun: Universal TUN/TAP device driver", "tun", True),
+        ("a.b: loaded", "a+b", False),
+    ],
+)
+def test_a_line_names_a_module_as_a_word(text: str, module: str, named: bool) -> None:
+    assert names_module(text, module) is named
+
+
+def test_severities_go_round_and_take_what_is_as_bad_or_worse() -> None:
+    assert Severity.ALL.next is Severity.WARNINGS
+    assert Severity.WARNINGS.next is Severity.ERRORS
+    assert Severity.ERRORS.next is Severity.ALL
+    taken = {
+        severity: [level for level in range(8) if LogQuery(severity=severity).takes(level, "")]
+        for severity in Severity
+    }
+    assert taken[Severity.ALL] == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert taken[Severity.WARNINGS] == [0, 1, 2, 3, 4]
+    assert taken[Severity.ERRORS] == [0, 1, 2, 3]
+
+
+def test_everything_that_is_asked_has_to_hold() -> None:
+    query = LogQuery("FAILED", Severity.ERRORS, "nbd")
+    assert query.takes(3, "nbd: init failed")
+    assert not query.takes(4, "nbd: init failed")
+    assert not query.takes(3, "tun: init failed")
+    assert not query.takes(3, "nbd: init done")
+
+
+def test_each_record_is_kept_once_and_in_order() -> None:
+    tail = LogTail()
+    tail.take(records(1, 2, 3))
+    added, let_go = tail.take(records(1, 2, 3, 4))
+    assert [entry.text for entry in added] == ["line 4"]
+    assert not let_go
+    assert [entry.text for entry in tail.entries] == ["line 1", "line 2", "line 3", "line 4"]
+    numbers = [entry.number for entry in tail.entries]
+    assert numbers == sorted(set(numbers))
+
+
+def test_records_that_were_overwritten_are_told_in_their_place() -> None:
+    tail = LogTail()
+    tail.take(records(7))  # what was before the first is nobody's loss
+    tail.take(records(8, 20))
+    texts = [entry.text for entry in tail.entries]
+    assert texts[:2] == ["line 7", "line 8"]
+    assert texts[2].startswith("11 records lost here")
+    assert texts[3] == "line 20"
+    tail.take(records(22))
+    assert tail.entries[-2].text.startswith("1 record lost here")
+
+
+def test_the_newest_are_kept_and_it_is_told_how_many_are_not() -> None:
+    tail = LogTail(kept=100)
+    tail.take(records(*range(105)))
+    assert (len(tail.entries), tail.head_words) == (105, "")
+    _, let_go = tail.take(records(*range(105, 1111)))
+    assert let_go
+    assert [entry.text for entry in tail.entries] == [f"line {n}" for n in range(1011, 1111)]
+    assert tail.head_words.startswith("1,011 older records let go")
+
+
+def test_no_text_can_steer_a_terminal() -> None:
+    tail = LogTail()
+    tail.take([Record(1, 0, 6, "\x1b[31mred\u202e\n[bold]x[/]")])
+    assert tail.entries[0].text == "\\x1b[31mred\\u202e\\n[bold]x[/]"
