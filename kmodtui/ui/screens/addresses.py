@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import ClassVar
 
-from textual import events
-from textual.app import ComposeResult
-from textual.binding import BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen, Screen
-from textual.widgets import Static
+from textual.screen import Screen
 
 from kmodtui.errors import HelperError, KmodtuiError
 from kmodtui.kernel.host import Host
@@ -19,10 +13,8 @@ from kmodtui.kernel.kptr import read_hiding
 from kmodtui.model.symbols import SymbolTable
 from kmodtui.model.text import clean
 from kmodtui.services.machine import Machine
-from kmodtui.ui.commands import bindings
 from kmodtui.ui.desk import desk
-from kmodtui.ui.widgets.caption import set_subtitle, set_title
-from kmodtui.ui.widgets.too_small import TooSmall
+from kmodtui.ui.screens.root_question import RootQuestion
 
 WORDS = """\
 The helper reads /proc/kallsyms as root, once, and shows where each symbol lies. \
@@ -31,40 +23,6 @@ Nothing changes in the kernel.
 Addresses tell where this kernel was put in memory (KASLR): they are kept on this screen \
 and written nowhere.\
 """
-
-
-class AddressesDialog(ModalScreen[bool]):
-    """Asks whether root may be used to read addresses."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *(b for b in bindings("dialog") if b.id in ("dialog.confirm", "dialog.cancel")),
-    ]
-
-    def __init__(self, privilege: str) -> None:
-        super().__init__()
-        self._privilege = privilege
-        self._too_small = TooSmall()
-
-    def compose(self) -> ComposeResult:
-        """Say what is done, and how root is had."""
-        with Vertical(classes="dialog", id="addresses-dialog") as frame:
-            set_title(frame, "Read the addresses")
-            set_subtitle(frame, "y read · Esc cancel")
-            yield Static(f"{WORDS}\n\n{clean(self._privilege)}", markup=False)
-        yield self._too_small
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Ask nothing where the question cannot be read."""
-        self._too_small.measure(event.size)
-
-    def action_confirm(self) -> None:
-        """Go on."""
-        if not self._too_small.display:
-            self.dismiss(True)
-
-    def action_cancel(self) -> None:
-        """Leave it."""
-        self.dismiss(False)
 
 
 class AddressesHiddenError(KmodtuiError):
@@ -95,7 +53,8 @@ async def with_addresses(screen: Screen[None], machine: Machine) -> SymbolTable 
     try:
         if machine.root.denied is not None:
             raise machine.root.denied
-        if not await screen.app.push_screen_wait(AddressesDialog(machine.root_words)):
+        question = RootQuestion("Read the addresses", WORDS, machine.root_words)
+        if not await screen.app.push_screen_wait(question):
             return None
         channel = await machine.channel(desk(screen).foreground)
         result = await channel.kallsyms()
