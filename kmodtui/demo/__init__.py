@@ -11,7 +11,7 @@ from kmodtui.demo.recording import packaged_recording
 from kmodtui.demo.simulated_helper import SimulatedHelper
 from kmodtui.demo.simulated_host import SimulatedHost
 from kmodtui.demo.simulated_kernel import SimulatedKernel
-from kmodtui.demo.traces import leave_traces
+from kmodtui.demo.traces import leave_traces, log_boot
 from kmodtui.demo.workplace import new_workplace, no_room
 from kmodtui.privileged.client import HelperChannel, HelperClient
 
@@ -52,6 +52,7 @@ def open_demo(*, pace: float = 1.0) -> Demo:
     try:
         kernel = SimulatedKernel(recording, folder)
         leave_traces(kernel)
+        log_boot(kernel)
     except OSError as error:
         raise no_room(error) from error
     return Demo(kernel.host, kernel, pace)

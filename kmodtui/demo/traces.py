@@ -39,6 +39,14 @@ def leave_traces(kernel: SimulatedKernel) -> None:
     kernel.on_uevent(follow)
 
 
+def log_boot(kernel: SimulatedKernel) -> None:
+    """Let the log hold what the modules that are loaded said when they came, as recorded."""
+    for name in reversed(kernel.loaded):
+        recorded = kernel.recording(name)
+        for level, text in recorded.load_log if recorded else ():
+            kernel.printk(level, text)
+
+
 class _Traces:
     """The files that tell of them."""
 
