@@ -270,6 +270,22 @@ async def experiment(stage: Stage) -> None:
     await stage.until("Enter +close")
 
 
+async def kernel_log(stage: Stage) -> None:
+    await dashboard(stage)
+    await stage.press("L")
+    await stage.until("y read")
+    await stage.press("y")
+    await stage.until("Btrfs loaded")
+    await stage.press("tab", "plus")
+    await stage.until("Load a module")
+    await stage.press(*"nbd", "enter")
+    await stage.until("privilege")
+    await stage.press("y")
+    await stage.until("Enter +close")
+    await stage.press("enter", "L", "L")
+    await stage.until("nbd: ")
+
+
 async def several(stage: Stage) -> None:
     await dashboard(stage)
     await stage.press("g", "space", "j", "space", "j", "space")
@@ -306,6 +322,7 @@ SCENES: dict[str, Scene] = {
     "linkage": linkage,
     "timeline": timeline,
     "experiment": experiment,
+    "log": kernel_log,
     "several": several,
     "help": help_,
     "no-modules": no_modules,

@@ -59,6 +59,7 @@ CONTEXTS = {
     "modules": "In the modules pane",
     "tree": "In the dependency tree",
     "symbols": "In the symbols pane",
+    "log": "In the drawer of the kernel's log",
     "timeline": "In the timeline",
     "compare": "Where snapshots are compared",
     "experiment": "In an experiment",
@@ -276,7 +277,13 @@ COMMANDS: tuple[Command, ...] = (
         "Palette",
         "Find a command by its name",
     ),
-    Command("dashboard.back", ("escape",), "back", "Back", "Clear the filter, or leave the zoom"),
+    Command(
+        "dashboard.back",
+        ("escape",),
+        "back",
+        "Back",
+        "Clear the filter, leave the zoom, or close the drawer",
+    ),
     Command(
         "dashboard.quit",
         ("q", "ctrl+q"),
@@ -302,6 +309,14 @@ COMMANDS: tuple[Command, ...] = (
         footer=True,
         changes_kernel=True,
     ),
+    Command(
+        "dashboard.log",
+        ("L",),
+        "log",
+        "Log",
+        "Open or close the drawer of the kernel's log, which follows what comes",
+        footer=True,
+    ),
     Command("lines.down", ("j", "down"), "cursor_down", "Down", "Go down a line"),
     Command("lines.up", ("k", "up"), "cursor_up", "Up", "Go up a line"),
     Command("lines.page_down", ("pagedown", "ctrl+d"), "page_down", "Page down", "Go down a page"),
@@ -318,6 +333,29 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("symbols.next_hit", ("n",), "next_hit(1)", "Next hit", "Go to the next hit"),
     Command("symbols.previous_hit", ("N",), "next_hit(-1)", "Previous hit", "Go to the hit before"),
+    Command(
+        "log.severity",
+        ("f",),
+        "facet",
+        "Severity",
+        "Show all lines, warnings and worse, or errors and worse",
+    ),
+    Command(
+        "log.only_module",
+        ("m",),
+        "only_module",
+        "This module",
+        "Show only the lines that name the selected module, or all again",
+    ),
+    Command("log.next_hit", ("n",), "next_hit(1)", "Next hit", "Go to the next hit"),
+    Command("log.previous_hit", ("N",), "next_hit(-1)", "Hit before", "Go to the hit before"),
+    Command(
+        "log.read_on",
+        ("enter",),
+        "open_line",
+        "Read on",
+        "Read the log on where it is not followed any more",
+    ),
     Command(
         "browser.details",
         ("enter",),
@@ -565,7 +603,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("barren.quit", ("q", "ctrl+q"), "quit", "Quit", "Leave kmodtui", footer=True),
 )
 
-INNER = {"lines": "dashboard", "modules": "dashboard", "tree": "dashboard", "symbols": "dashboard"}
+INNER = dict.fromkeys(("lines", "modules", "tree", "symbols", "log"), "dashboard")
 """Contexts that lie inside another, so that both hold at once."""
 
 

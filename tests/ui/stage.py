@@ -232,7 +232,7 @@ class Stage:
     def focused_pane(self) -> str:
         """The pane that the keys go to."""
         focused = self.app.focused
-        panes = ("modules", "tree", "info", "symbols")
+        panes = ("modules", "tree", "info", "symbols", "log")
         return next((n.id for n in focused.ancestors if n.id in panes), "") if focused else ""
 
     async def select(self, name: str) -> None:

@@ -34,6 +34,7 @@ from kmodtui.ui.screens.timeline import TimelineScreen
 from kmodtui.ui.widgets.change_view import ChangeLines
 from kmodtui.ui.widgets.info_pane import InfoLines
 from kmodtui.ui.widgets.line_view import LineView
+from kmodtui.ui.widgets.log_lines import LogLines
 from kmodtui.ui.widgets.modules_pane import ModuleLines
 from kmodtui.ui.widgets.symbol_browser import SymbolBrowser
 from kmodtui.ui.widgets.symbols_pane import SymbolsPane
@@ -45,6 +46,7 @@ PLACES: dict[str, tuple[type[DOMNode], ...]] = {
     "lines": (LineView, ModuleLines, InfoLines, ChangeLines, SymbolBrowser),
     "tree": (ModuleTree,),
     "symbols": (SymbolsPane,),
+    "log": (LogLines,),
     "timeline": (TimelineScreen,),
     "compare": (CompareScreen,),
     "experiment": (ExperimentScreen,),
@@ -127,7 +129,7 @@ def test_backspace_and_its_twin_are_nobodys_keys() -> None:
 
 
 async def test_every_command_has_a_row_in_the_help(demo: Demo) -> None:
-    async with opened(demo, size=(200, 240)) as stage:
+    async with opened(demo, size=(200, 270)) as stage:
         await stage.press("question_mark")
         await stage.until("kmodtui: keys and letters")
         rows = [" ".join(line.split()) for line in stage.part("#help-dialog")]

@@ -201,8 +201,11 @@ class Changing(Screen[None]):
     def _open_plan(self, *intents: Intent) -> None:
         self._work(self._planned(intents))
 
-    async def _follow_helper(self) -> None:
+    def follow_helper(self) -> None:
         """Say it in the header when the session with root has ended, by whomever."""
+        self._work(self._until_helper_gone(), group="helper")
+
+    async def _until_helper_gone(self) -> None:
         await self.machine.helper_gone()
         self.show_header()
 
@@ -221,7 +224,7 @@ class Changing(Screen[None]):
         def closed(done: bool | None) -> None:
             self.show_header()
             self.monitor.read_now()
-            self._work(self._follow_helper(), group="helper")
+            self.follow_helper()
             if done:
                 self.clear_marks()
                 if plan.verb not in (Verb.SET, Verb.BLACKLIST, Verb.UNBLACKLIST):

@@ -34,6 +34,7 @@ from kmodtui.services.neighbours import Neighbours
 from kmodtui.ui.commands import COMMANDS, bindings
 from kmodtui.ui.desk import desk
 from kmodtui.ui.screens.changing import Changing
+from kmodtui.ui.screens.listening import Listening
 from kmodtui.ui.screens.looking import Looking
 from kmodtui.ui.screens.plan import PlanDialog
 from kmodtui.ui.screens.remembering import Remembering
@@ -42,6 +43,7 @@ from kmodtui.ui.widgets.header_line import HeaderFacts, HeaderLine
 from kmodtui.ui.widgets.info_pane import InfoPane
 from kmodtui.ui.widgets.key_line import KeyLine
 from kmodtui.ui.widgets.line_view import LineView
+from kmodtui.ui.widgets.log_pane import LogPane
 from kmodtui.ui.widgets.modules_pane import ModulesPane
 from kmodtui.ui.widgets.symbols_pane import SymbolsPane
 from kmodtui.ui.widgets.too_small import TooSmall
@@ -50,6 +52,9 @@ from kmodtui.ui.widgets.tree_pane import ModuleTree, TreePane
 PANES = {"modules": "Modules", "tree": "Tree", "info": "Info", "symbols": "Symbols"}
 """Panes by id, in the order of their number keys."""
 
+DRAWER = {"log": "Kernel log"}
+"""The pane that there is only while it is open."""
+
 NARROW = 100
 """Columns below which one pane is shown at a time."""
 
@@ -57,7 +62,7 @@ READING_PAUSE = 0.05
 """Seconds that the cursor has to rest on a module before its file is read."""
 
 
-class DashboardScreen(Changing, Looking, Remembering):
+class DashboardScreen(Changing, Looking, Remembering, Listening):
     """Everything about the modules of one machine, live."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("dashboard")]
@@ -80,6 +85,7 @@ class DashboardScreen(Changing, Looking, Remembering):
         self._tree = TreePane()
         self._info = InfoPane()
         self._change_and_symbols = SymbolsPane()
+        self.log_pane = LogPane()
 
     def compose(self) -> ComposeResult:
         """Header, panes, filter, keys."""
@@ -90,6 +96,7 @@ class DashboardScreen(Changing, Looking, Remembering):
             yield self._info
             yield self._change_and_symbols
             yield self._tree
+            yield self.log_pane
         yield self._filter
         yield self._keys
         yield self._too_small
@@ -218,6 +225,7 @@ class DashboardScreen(Changing, Looking, Remembering):
         """Let the other panes follow."""
         self._tree.show_module(message.name)
         self._change_and_symbols.show_module(message.name)
+        self.log_pane.show_module(message.name)
         self._read_details()
 
     def _read_details(self) -> None:
@@ -279,13 +287,31 @@ class DashboardScreen(Changing, Looking, Remembering):
             return self.query_one(ModuleTree)
         return self._pane(name).query_one(LineView)
 
+    @property
+    def _open_panes(self) -> dict[str, str]:
+        """The panes that there are now, with the keys that go to them before their titles."""
+        panes = {name: f"{key} {title}" for key, (name, title) in enumerate(PANES.items(), 1)}
+        return panes | ({"log": "L Log"} if self.log_pane.is_open else {})
+
+    @property
+    def front(self) -> str:
+        """The pane that the keys are in."""
+        return self._front
+
+    @property
+    def shows_one_pane(self) -> bool:
+        """Whether only the pane in front is to be seen."""
+        return self.has_class("-narrow") or self.has_class("-zoomed")
+
     def _show_front(self) -> None:
-        for name in PANES:
+        if self._front not in DRAWER:
+            self.pane_before = self._front
+        for name in PANES | DRAWER:
             self._pane(name).set_class(name == self._front, "-front")
         self._tabs.update(
             "  ".join(
-                f"[{number} {title}]" if name == self._front else f" {number} {title} "
-                for number, (name, title) in enumerate(PANES.items(), 1)
+                f"[{title}]" if name == self._front else f" {title} "
+                for name, title in self._open_panes.items()
             )
         )
 
@@ -306,13 +332,13 @@ class DashboardScreen(Changing, Looking, Remembering):
         self._step_pane(-1)
 
     def _step_pane(self, step: int) -> None:
-        names = list(PANES)
+        names = list(self._open_panes)
         self.action_pane(names[(names.index(self._front) + step) % len(names)])
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Know which pane the keys are in, also after a click."""
         for pane in event.widget.ancestors:
-            if pane.id in PANES and pane.id != self._front:
+            if pane.id in PANES | DRAWER and pane.id != self._front:
                 self._front = pane.id
                 self._show_front()
 
@@ -327,7 +353,9 @@ class DashboardScreen(Changing, Looking, Remembering):
 
     # Filter
 
-    def _filtered_pane(self) -> ModulesPane | InfoPane | SymbolsPane:
+    def _filtered_pane(self) -> ModulesPane | InfoPane | SymbolsPane | LogPane:
+        if self._front == "log":
+            return self.log_pane
         if self._front == "info":
             return self._info
         if self._front == "symbols":
@@ -340,7 +368,8 @@ class DashboardScreen(Changing, Looking, Remembering):
             self._front = "modules"
             self._show_front()
             self.set_focus(self._focus_target("modules"))
-        self._filter.open(PANES[self._front].lower(), self._filtered_pane().filter_text)
+        what = (PANES | DRAWER)[self._front].lower()
+        self._filter.open(what, self._filtered_pane().filter_text)
 
     def on_filter_bar_typed(self, message: FilterBar.Typed) -> None:
         """Filter as it is typed."""
@@ -359,6 +388,8 @@ class DashboardScreen(Changing, Looking, Remembering):
             self.remove_class("-zoomed")
         elif self._filtered_pane().filter_text:
             self._filtered_pane().filter_text = ""
+        elif self._front == "log":
+            self.close_log()
 
     # Commands
 

@@ -63,6 +63,9 @@ class HelpScreen(ModalScreen[None]):
         heading("The columns of the modules pane")
         for name, words in _COLUMNS:
             page.add_row(Text(name, key_style), Text(words))
+        heading("The lines of the kernel's log")
+        for name, words in _LOG:
+            page.add_row(Text(name, key_style), Text(words))
         heading("The type letters of /proc/kallsyms")
         for letter, words in TYPE_WORDS.items():
             page.add_row(Text(letter, key_style), Text(words))
@@ -96,4 +99,11 @@ _COLUMNS = (
     ("used by", "modules that hold a reference; +N counts references of other kinds"),
     ("*", "marked with Space, for a plan of several"),
     ("●", "has come while you were looking, and was not looked at yet"),
+)
+
+_LOG = (
+    ("[   91.823344]", "seconds since boot, as dmesg has them"),
+    ("err", "errors and worse: emerg, alert, crit, err"),
+    ("warn", "warnings; what is milder is notice, info or debug"),
+    ("●", "has come since the drawer was opened"),
 )

@@ -106,10 +106,11 @@ class LineView(ScrollView, can_focus=True):
         top = round(self.scroll_offset.y)
         if height <= 0:
             return
+        # By force: where there was no need to scroll until now, Textual would refuse to.
         if self.cursor < top:
-            self.scroll_to(y=self.cursor, animate=False)
+            self.scroll_to(y=self.cursor, animate=False, force=True)
         elif self.cursor >= top + height:
-            self.scroll_to(y=self.cursor - height + 1, animate=False)
+            self.scroll_to(y=self.cursor - height + 1, animate=False, force=True)
 
     # Drawing
 

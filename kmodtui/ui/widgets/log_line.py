@@ -1,0 +1,96 @@
+"""A record of the kernel's log as lines of a view: broken to its width, and coloured."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from rich.cells import cell_len, get_character_cell_size
+
+from kmodtui.model.log_tail import Entry
+from kmodtui.ui.widgets.line_view import Line, Part
+
+FRESH = "● "
+"""Stands before what has come since the log was opened: the mark of a module that has come."""
+
+_LEVEL = 6  # cells of the longest word of `model.kernel_log.LEVELS`
+_NARROW = 56
+"""Cells below which what is broken begins further left: there is no room to give away."""
+
+_STYLES = ("bad", "bad", "bad", "bad", "warn", "strong", "", "dim")
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line of an entry.
+
+    Attributes:
+        text: what of its text stands there.
+        indent: cells before it; 0 in the entry's first line, which has a head instead.
+    """
+
+    text: str
+    indent: int = 0
+
+
+def broken(entry: Entry, width: int) -> list[LogLine]:
+    """Return the lines of an entry in a view that is `width` cells wide; nothing is cut away."""
+    head = len(_head(entry))
+    indent = head if width >= _NARROW else 4
+    room, text = width - head, entry.text
+    lines: list[LogLine] = []
+    while cell_len(text) > room:
+        end = _fitting(text, max(1, room))
+        space = text.rfind(" ", end // 2, end + 1)
+        cut, text = (text[:end], text[end:]) if space < 0 else (text[:space], text[space + 1 :])
+        lines.append(LogLine(cut, indent if lines else 0))
+        room = width - indent
+    lines.append(LogLine(text, indent if lines else 0))
+    return lines
+
+
+def line_parts(entry: Entry, line: LogLine, needle: str, *, fresh: bool) -> Line:
+    """Return the parts of a line; where the needle stands in it, it is seen."""
+    record = entry.record
+    if record is None:
+        return ((" " * (line.indent or 2), ""), (line.text, "accent"))
+    style = _STYLES[record.level & 7]
+    text = tuple(_found(line.text, needle, style))
+    if line.indent:
+        return ((" " * line.indent, ""), *text)
+    word = f"{record.level_word:<{_LEVEL}} "
+    return (
+        (FRESH if fresh else "  ", "accent"),
+        (f"{record.stamp} ", "dim"),
+        (word, style or "dim"),
+        *text,
+    )
+
+
+def _head(entry: Entry) -> str:
+    if entry.record is None:
+        return "  "
+    return f"  {entry.record.stamp} {'':{_LEVEL}} "
+
+
+def _fitting(text: str, room: int) -> int:
+    """Return how many characters of a text fit; one in any case."""
+    if text.isascii():
+        return room
+    cells = 0
+    for number, character in enumerate(text):
+        cells += get_character_cell_size(character)
+        if cells > room:
+            return max(1, number)
+    return len(text)
+
+
+def _found(text: str, needle: str, style: str) -> list[Part]:
+    if not needle:
+        return [(text, style)]
+    parts: list[Part] = []
+    end = 0
+    for hit in re.finditer(re.escape(needle), text, re.IGNORECASE):
+        parts += [(text[end : hit.start()], style), (hit[0], "accent")]
+        end = hit.end()
+    return [part for part in (*parts, (text[end:], style)) if part[0]]
