@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from kmodtui.demo.recording import packaged_recording
@@ -41,8 +43,12 @@ class Demo:
         return await HelperClient.connect(SimulatedHelper(self.kernel, pace=self.pace), VIA)
 
 
-def open_demo(*, pace: float = 1.0) -> Demo:
+def open_demo(*, pace: float = 1.0, clock: Callable[[], float] = time.monotonic) -> Demo:
     """Unpack the recorded system and boot its kernel.
+
+    Args:
+        pace: see `Demo`.
+        clock: seconds, for the times of its log.
 
     Raises:
         UnreadableError: the recording is missing or damaged, or there is no room for it.
@@ -50,7 +56,7 @@ def open_demo(*, pace: float = 1.0) -> Demo:
     recording = packaged_recording()
     folder = new_workplace()
     try:
-        kernel = SimulatedKernel(recording, folder)
+        kernel = SimulatedKernel(recording, folder, clock=clock)
         leave_traces(kernel)
         log_boot(kernel)
     except OSError as error:

@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
 from textual.widget import Widget
-from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
 from kmodtui.errors import KmodtuiError
@@ -33,6 +32,7 @@ from kmodtui.services.monitor import (
 from kmodtui.services.neighbours import Neighbours
 from kmodtui.ui.commands import COMMANDS, bindings
 from kmodtui.ui.desk import desk
+from kmodtui.ui.screens.arranging import PANES
 from kmodtui.ui.screens.changing import Changing
 from kmodtui.ui.screens.listening import Listening
 from kmodtui.ui.screens.looking import Looking
@@ -49,15 +49,6 @@ from kmodtui.ui.widgets.symbols_pane import SymbolsPane
 from kmodtui.ui.widgets.too_small import TooSmall
 from kmodtui.ui.widgets.tree_pane import ModuleTree, TreePane
 
-PANES = {"modules": "Modules", "tree": "Tree", "info": "Info", "symbols": "Symbols"}
-"""Panes by id, in the order of their number keys."""
-
-DRAWER = {"log": "Kernel log"}
-"""The pane that there is only while it is open."""
-
-NARROW = 100
-"""Columns below which one pane is shown at a time."""
-
 READING_PAUSE = 0.05
 """Seconds that the cursor has to rest on a module before its file is read."""
 
@@ -73,14 +64,12 @@ class DashboardScreen(Changing, Looking, Remembering, Listening):
         self.machine = machine
         self.monitor = monitor
         self._table = ModuleTable()
-        self._front = "modules"
         self._stopped = False
         self._detailed: str | None = None
         self._header = HeaderLine()
         self._keys = KeyLine("dashboard")
         self._filter = FilterBar()
         self._too_small = TooSmall()
-        self._tabs = Static(id="tabs", markup=False)
         self._modules = ModulesPane()
         self._tree = TreePane()
         self._info = InfoPane()
@@ -90,7 +79,7 @@ class DashboardScreen(Changing, Looking, Remembering, Listening):
     def compose(self) -> ComposeResult:
         """Header, panes, filter, keys."""
         yield self._header
-        yield self._tabs
+        yield self.tabs_line
         with Container(id="panes"):
             yield self._modules
             yield self._info
@@ -103,7 +92,7 @@ class DashboardScreen(Changing, Looking, Remembering, Listening):
 
     def on_mount(self) -> None:
         """Begin to watch the kernel."""
-        self._show_front()
+        self.show_front()
         self.show_header()
         self._change_and_symbols.hiding = read_hiding(self.machine.host)
         self.run_worker(self._watch(), group="monitor", exclusive=True, exit_on_error=False)
@@ -277,98 +266,40 @@ class DashboardScreen(Changing, Looking, Remembering, Listening):
 
     # Panes
 
-    def _pane(self, name: str) -> Widget:
-        return self.query_one(f"#{name}")
-
-    def _focus_target(self, name: str) -> Widget:
+    def focus_target(self, name: str) -> Widget:
+        """Return what gets the keys in a pane."""
         if name == "symbols":
             return self._change_and_symbols.view
         if name == "tree":
             return self.query_one(ModuleTree)
-        return self._pane(name).query_one(LineView)
+        return self.query_one(f"#{name}").query_one(LineView)
 
     @property
-    def _open_panes(self) -> dict[str, str]:
-        """The panes that there are now, with the keys that go to them before their titles."""
-        panes = {name: f"{key} {title}" for key, (name, title) in enumerate(PANES.items(), 1)}
-        return panes | ({"log": "L Log"} if self.log_pane.is_open else {})
-
-    @property
-    def front(self) -> str:
-        """The pane that the keys are in."""
-        return self._front
-
-    @property
-    def shows_one_pane(self) -> bool:
-        """Whether only the pane in front is to be seen."""
-        return self.has_class("-narrow") or self.has_class("-zoomed")
-
-    def _show_front(self) -> None:
-        if self._front not in DRAWER:
-            self.pane_before = self._front
-        for name in PANES | DRAWER:
-            self._pane(name).set_class(name == self._front, "-front")
-        self._tabs.update(
-            "  ".join(
-                f"[{title}]" if name == self._front else f" {title} "
-                for name, title in self._open_panes.items()
-            )
-        )
-
-    def action_pane(self, name: str) -> None:
-        """Go to a pane."""
-        self._front = name
-        self._show_front()
-        # At once, not when the next event is handled: what is typed right behind the key
-        # is meant for this pane, and a filter that it opens must keep the focus.
-        self.set_focus(self._focus_target(name))
-
-    def action_next_pane(self) -> None:
-        """Go to the pane with the next number."""
-        self._step_pane(1)
-
-    def action_previous_pane(self) -> None:
-        """Go to the pane with the number before."""
-        self._step_pane(-1)
-
-    def _step_pane(self, step: int) -> None:
-        names = list(self._open_panes)
-        self.action_pane(names[(names.index(self._front) + step) % len(names)])
-
-    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Know which pane the keys are in, also after a click."""
-        for pane in event.widget.ancestors:
-            if pane.id in PANES | DRAWER and pane.id != self._front:
-                self._front = pane.id
-                self._show_front()
+    def open_drawers(self) -> tuple[str, ...]:
+        """The drawer of the kernel's log, if it is open."""
+        return ("log",) if self.log_pane.is_open else ()
 
     def on_resize(self, event: events.Resize) -> None:
         """Choose between two columns and one pane; say so where not even that fits."""
-        self.set_class(event.size.width < NARROW, "-narrow")
+        self.fit_panes(event.size.width)
         self._too_small.measure(event.size)
-
-    def action_zoom(self) -> None:
-        """Give the pane the whole screen, or take it back."""
-        self.toggle_class("-zoomed")
 
     # Filter
 
     def _filtered_pane(self) -> ModulesPane | InfoPane | SymbolsPane | LogPane:
-        if self._front == "log":
+        if self.front == "log":
             return self.log_pane
-        if self._front == "info":
+        if self.front == "info":
             return self._info
-        if self._front == "symbols":
+        if self.front == "symbols":
             return self._change_and_symbols
         return self._modules
 
     def action_filter(self) -> None:
         """Open the line to type a filter into."""
-        if self._front == "tree":
-            self._front = "modules"
-            self._show_front()
-            self.set_focus(self._focus_target("modules"))
-        what = (PANES | DRAWER)[self._front].lower()
+        if self.front == "tree":
+            self.action_pane("modules")
+        what = "kernel log" if self.front == "log" else PANES[self.front].lower()
         self._filter.open(what, self._filtered_pane().filter_text)
 
     def on_filter_bar_typed(self, message: FilterBar.Typed) -> None:
@@ -388,14 +319,14 @@ class DashboardScreen(Changing, Looking, Remembering, Listening):
             self.remove_class("-zoomed")
         elif self._filtered_pane().filter_text:
             self._filtered_pane().filter_text = ""
-        elif self._front == "log":
+        elif self.front == "log":
             self.close_log()
 
     # Commands
 
     def action_sort_next(self) -> None:
         """Sort by the next column; in the symbols pane, its symbols."""
-        if self._front == "symbols":
+        if self.front == "symbols":
             self._change_and_symbols.sort_next()
         else:
             self._modules.sort_next()

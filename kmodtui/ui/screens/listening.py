@@ -6,7 +6,6 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from textual.screen import Screen
 from textual.worker import Worker
 
 from kmodtui.errors import KmodtuiError
@@ -20,6 +19,7 @@ from kmodtui.services.kernel_log import (
 )
 from kmodtui.services.machine import Machine
 from kmodtui.ui.desk import desk
+from kmodtui.ui.screens.arranging import Arranging
 from kmodtui.ui.screens.root_question import RootQuestion
 from kmodtui.ui.widgets.log_lines import LogLines
 from kmodtui.ui.widgets.log_pane import LogPane
@@ -32,32 +32,15 @@ Nothing changes in the kernel, and root is kept no longer for it.\
 """
 
 
-class Listening(Screen[None]):
+class Listening(Arranging):
     """What a screen with a drawer for the kernel's log does about it."""
 
     machine: Machine
     log_pane: LogPane
 
-    pane_before = "modules"
-    """The pane that the keys were in last, but for the drawer."""
-
     _agreed = False  # to have the log read by the helper, for as long as that runs
 
     # What the screen tells and is told
-
-    @property
-    def front(self) -> str:
-        """The pane that the keys are in."""
-        raise NotImplementedError
-
-    @property
-    def shows_one_pane(self) -> bool:
-        """Whether only the pane in front is to be seen."""
-        raise NotImplementedError
-
-    def action_pane(self, name: str) -> None:
-        """Go to a pane."""
-        raise NotImplementedError
 
     def show_header(self) -> None:
         """Tell anew how things stand with root."""

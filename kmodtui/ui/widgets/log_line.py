@@ -36,7 +36,7 @@ class LogLine:
 def broken(entry: Entry, width: int) -> list[LogLine]:
     """Return the lines of an entry in a view that is `width` cells wide; nothing is cut away."""
     head = len(_head(entry))
-    indent = head if width >= _NARROW else 4
+    indent = head if width >= _NARROW or entry.record is None else 4
     room, text = width - head, entry.text
     lines: list[LogLine] = []
     while cell_len(text) > room:
@@ -60,7 +60,7 @@ def line_parts(entry: Entry, line: LogLine, needle: str, *, fresh: bool) -> Line
         return ((" " * line.indent, ""), *text)
     word = f"{record.level_word:<{_LEVEL}} "
     return (
-        (FRESH if fresh else "  ", "accent"),
+        (FRESH if fresh else "  ", "good"),
         (f"{record.stamp} ", "dim"),
         (word, style or "dim"),
         *text,

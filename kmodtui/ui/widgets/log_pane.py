@@ -64,15 +64,15 @@ class LogPane(Vertical):
 
     def stop(self, words: str) -> None:
         """Say why nothing is followed any more, or nothing was read at all."""
-        self._state = "stopped"
         self._resumed = bool(self.lines.total)
+        self._state = "stopped" if self._resumed else "not read"
         self.lines.say(words)
         self._caption()
 
     @property
     def stopped(self) -> bool:
         """Whether the log is not followed, and could be read on."""
-        return self._state == "stopped"
+        return self._state in ("stopped", "not read")
 
     # What of them is shown
 
