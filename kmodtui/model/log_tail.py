@@ -11,7 +11,7 @@ from kmodtui.model.text import clean, counted
 KEPT = 10_000
 """Records that are kept at least; the oldest are let go beyond."""
 
-_SLACK = 10  # a tenth more before some are let go: not at every record
+_SLACK = 4  # a quarter more before some are let go: not at every record
 
 
 @dataclass(frozen=True, slots=True)

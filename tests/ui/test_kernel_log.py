@@ -134,6 +134,24 @@ async def test_slash_shows_only_what_contains_a_text_and_n_goes_through_it(
         await stage.until_gone("Kernel log")
 
 
+async def test_a_single_hit_is_left_in_view_when_the_search_ends(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    say(kernel, 60)
+    async with opened(demo) as stage:
+        await open_log(stage)
+        await stage.press("slash", *"line 25", "enter")
+        await stage.until("1 of 60 lines")
+        await stage.press("escape")
+        await stage.until("line 24", "line 26")
+        assert stage.highlighted("#log-lines").endswith("line 25")
+        # A search for the newest line ends where following goes on.
+        await stage.press("slash", *"line 59", "enter")
+        await stage.until("1 of 60 lines")
+        await stage.press("escape")
+        await stage.until("line 58", lambda: "following" in state(stage))
+
+
 async def test_f_shows_what_is_as_bad_or_worse(demo: Demo, kernel: SimulatedKernel) -> None:
     kernel.printk(INFO, "all is well")
     kernel.printk(WARNING, "take care")

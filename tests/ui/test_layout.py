@@ -84,6 +84,14 @@ async def test_a_narrow_terminal_shows_one_pane_and_the_names_of_the_others(demo
         await stage.until("╭─ 2 Dependencies: needs")
 
 
+async def test_in_a_short_line_only_the_pane_in_front_has_its_name(demo: Demo) -> None:
+    async with opened(demo, size=(42, 12)) as stage:
+        assert stage.lines[1].split() == ["[1", "Modules]", "2", "3", "4"]
+        await stage.press("4")
+        await stage.until("[4 Symbols]")
+        assert stage.lines[1].split() == ["1", "2", "3", "[4", "Symbols]"]
+
+
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
 async def test_at_80_by_24_no_line_is_cut_without_an_ellipsis(demo: Demo, number: int) -> None:
     demo.kernel.load("btrfs")

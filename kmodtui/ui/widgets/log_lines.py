@@ -45,7 +45,7 @@ class LogLines(LineView):
     def __init__(self) -> None:
         super().__init__(id="log-lines")
         self.tail = LogTail()
-        self.query_ = LogQuery()
+        self.asked = LogQuery()
         self.module: str | None = None
         """The selected module."""
         self.hits = 0
@@ -88,20 +88,21 @@ class LogLines(LineView):
 
     def ask(self, query: LogQuery) -> None:
         """Show only what is asked for; where a search ends, the cursor stays at what it found."""
-        if query == self.query_:
+        if query == self.asked:
             return
-        if self.query_.text and not query.text and not self._at_newest:
+        if self.asked.text and not query.text and not self._at_newest:
             self._follows = False
-        self.query_ = query
+        self.asked = query
         self.news = 0
-        self._build()
+        # Its neighbours are other lines now: they are to be seen on both sides.
+        self._build(line=self.scrollable_content_region.height // 2)
         self.post_message(self.Told())
 
     def show_module(self, name: str | None) -> None:
         """Follow the selected module."""
         self.module = name
-        if self.query_.module and name:
-            self.ask(replace(self.query_, module=name))
+        if self.asked.module and name:
+            self.ask(replace(self.asked, module=name))
 
     @property
     def follows(self) -> bool:
@@ -124,13 +125,17 @@ class LogLines(LineView):
         return self._rows[self.cursor].entry.number >= entries[-1].number
 
     def _shows(self, entry: Entry) -> bool:
-        return entry.record is None or self.query_.takes(entry.record.level, entry.text)
+        return entry.record is None or self.asked.takes(entry.record.level, entry.text)
 
     # Building the lines
 
-    def _build(self) -> None:
-        """Break everything anew; the cursor stays at its record, where that is seen."""
-        place = self._place()
+    def _build(self, line: int | None = None) -> None:
+        """Break everything anew; the cursor stays at its record.
+
+        Args:
+            line: where on the screen that is then; where it is now, if not told.
+        """
+        number, piece, now = self._place()
         entries = self.tail.entries
         shown = [entry for entry in entries if self._shows(entry)]
         self.total = sum(entry.record is not None for entry in entries)
@@ -143,7 +148,7 @@ class LogLines(LineView):
             shown.append(Entry(_BELOW, self._words_below))
         self._rows = [row for entry in shown for row in self._broken(entry)]
         self.virtual_size = Size(0, len(self._rows))
-        self._return_to(*place)
+        self._return_to(number, piece, now if line is None else line)
         self.refresh()
 
     def _append(self, entries: Iterable[Entry]) -> None:
@@ -187,13 +192,14 @@ class LogLines(LineView):
         here = bool(self._rows) and self._rows[first].entry.number == number
         self.cursor = min(first + piece, self._first_of(number + 1) - 1) if here else first
         self.scroll_to(y=self.cursor - line, animate=False, force=True)
+        self.follows = self.cursor >= last
 
     def _nothing_words(self) -> str:
-        words = f"No line{self.query_.words} in {counted(self.total, 'line')}."
+        words = f"No line{self.asked.words} in {counted(self.total, 'line')}."
         ways = (
-            ("Esc clears the search." if self.query_.text else ""),
-            ("m shows every module's again." if self.query_.module else ""),
-            ("f shows milder ones." if self.query_.severity.mildest < 7 else ""),
+            ("Esc clears the search." if self.asked.text else ""),
+            ("m shows every module's again." if self.asked.module else ""),
+            ("f shows milder ones." if self.asked.severity.mildest < 7 else ""),
         )
         return clean(" ".join((words, *filter(None, ways))))
 
@@ -202,7 +208,6 @@ class LogLines(LineView):
         if self.line_width != self._width:
             self._width = self.line_width
             self._build()
-        self._keep_cursor_in_view()
 
     # Lines
 
@@ -214,7 +219,7 @@ class LogLines(LineView):
         """Return a line."""
         row = self._rows[index]
         return line_parts(
-            row.entry, row.piece, self.query_.text, fresh=self._old < row.entry.number < _BELOW
+            row.entry, row.piece, self.asked.text, fresh=self._old < row.entry.number < _BELOW
         )
 
     # What a person does
@@ -243,19 +248,19 @@ class LogLines(LineView):
 
     def action_facet(self) -> None:
         """Show all lines, warnings and worse, or errors and worse."""
-        self.ask(replace(self.query_, severity=self.query_.severity.next))
+        self.ask(replace(self.asked, severity=self.asked.severity.next))
 
     def action_only_module(self) -> None:
         """Show only the lines that name the selected module, or all again."""
-        if not self.query_.module and self.module is None:
+        if not self.asked.module and self.module is None:
             self.notify("No module is selected.", timeout=4)
             return
-        module = "" if self.query_.module else self.module or ""
-        self.ask(replace(self.query_, module=module))
+        module = "" if self.asked.module else self.module or ""
+        self.ask(replace(self.asked, module=module))
 
     def action_next_hit(self, step: int) -> None:
         """Go to the next record that is found, or to the one before."""
-        if not self.query_.text:
+        if not self.asked.text:
             self.notify("Nothing is searched for. / begins.", timeout=3)
             return
         index = self.cursor + step

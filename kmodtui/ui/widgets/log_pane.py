@@ -79,11 +79,11 @@ class LogPane(Vertical):
     @property
     def filter_text(self) -> str:
         """What is searched for."""
-        return self.lines.query_.text
+        return self.lines.asked.text
 
     @filter_text.setter
     def filter_text(self, text: str) -> None:
-        self.lines.ask(replace(self.lines.query_, text=text))
+        self.lines.ask(replace(self.lines.asked, text=text))
 
     def show_module(self, name: str | None) -> None:
         """Follow the selected module."""
@@ -94,7 +94,7 @@ class LogPane(Vertical):
         self._caption()
 
     def _caption(self) -> None:
-        lines, query = self.lines, self.lines.query_
+        lines, query = self.lines, self.lines.asked
         set_title(self, f"L Kernel log: {query.module}" if query.module else "L Kernel log")
         search = f"/{query.text}" if query.text else ""
         severity = query.severity.value if query.severity is not Severity.ALL else ""

@@ -24,10 +24,10 @@ class TabsLine(Widget):
     def render(self) -> Text:
         """Return the line."""
         told = [(f"{key} {title}", key == self._front) for key, title in self._titles]
-        if cell_len(_line(told)) > self.size.width:
+        if cell_len(_line(told).rstrip()) > self.size.width:
             told = [(words if front else words.split(" ")[0], front) for words, front in told]
         return Text(_line(told), no_wrap=True, end="")
 
 
 def _line(told: list[tuple[str, bool]]) -> str:
-    return "  ".join(f"[{words}]" if front else f" {words} " for words, front in told).rstrip()
+    return "  ".join(f"[{words}]" if front else f" {words} " for words, front in told)

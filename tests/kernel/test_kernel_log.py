@@ -1,0 +1,62 @@
+"""The drawer of the kernel's log on Debian's kernel: through sudo, and without any help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.kernel.dashboard import PATIENCE, give_password, open_dashboard
+from tests.kernel.screen import START_SECONDS
+from tests.kernel.vm import VM
+from tests.support.terminal import Terminal
+
+FRESH = r"● \[ *\d+\.\d{6}\] info +Btrfs loaded"
+"""The line of a load that has come since the drawer was opened."""
+
+
+@pytest.fixture
+def readable(vm: VM) -> Iterator[None]:
+    """Let everyone read the kernel's log; afterwards root alone, as Debian has it."""
+    vm.run("root", ["sysctl", "-w", "kernel.dmesg_restrict=0"], check=True)
+    yield
+    vm.run("root", ["sysctl", "-w", "kernel.dmesg_restrict=1"], check=True)
+
+
+def open_drawer(terminal: Terminal) -> None:
+    """Open it once the dashboard stands; the symbols need not have been read."""
+    terminal.wait_for(r"\d+ modules \d", timeout=START_SECONDS)
+    terminal.press("L")
+
+
+def await_load(vm: VM, terminal: Terminal) -> None:
+    """Load btrfs in another shell, and wait until the kernel's word of it is on the screen."""
+    vm.run("root", ["modprobe", "btrfs"], check=True)
+    terminal.wait_for(FRESH, timeout=PATIENCE)
+
+
+def test_an_admin_follows_it_through_sudo_until_root_is_given_up(vm: VM) -> None:
+    with open_dashboard(vm, "admin") as terminal:
+        open_drawer(terminal)
+        terminal.wait_for(r"kernel\.dmesg_restrict=1 leaves the kernel's log to root", PATIENCE)
+        terminal.wait_for(r"\by read", timeout=PATIENCE)
+        terminal.press("y")
+        give_password(terminal)
+        terminal.wait_for(r"helper: sudo[\s\S]*following", timeout=PATIENCE)
+        await_load(vm, terminal)
+        terminal.press("D")
+        terminal.wait_for("Not followed any more", timeout=PATIENCE)
+        terminal.wait_for("helper: locked", timeout=PATIENCE)
+        assert "Btrfs loaded" in terminal.text()
+        terminal.press("L")
+        terminal.wait_for(lambda t: "Kernel log" not in t.text(), timeout=PATIENCE)
+
+
+def test_where_it_is_everyones_no_root_is_asked_for(vm: VM, readable: None) -> None:
+    with open_dashboard(vm, "guest", "--read-only") as terminal:
+        open_drawer(terminal)
+        terminal.wait_for("following", timeout=PATIENCE)
+        await_load(vm, terminal)
+        # The lines of this kernel's boot are there as well, and can be found.
+        terminal.press("/", "Linux version", "Enter")
+        terminal.wait_for(r"\[    0\.000000\] \w+ +Linux version 6\.", timeout=PATIENCE)
