@@ -144,11 +144,6 @@ class Machine:
     # Root
 
     @property
-    def holds_root(self) -> bool:
-        """Whether a session with root stands."""
-        return self._channel is not None and self._channel.alive
-
-    @property
     def privilege_words(self) -> str:
         """How things stand with root, for the header."""
         if self._channel is not None and self._channel.alive:

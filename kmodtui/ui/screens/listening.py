@@ -10,6 +10,7 @@ from textual.worker import Worker
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.model.text import clean
+from kmodtui.privileged.client import HelperChannel
 from kmodtui.services.kernel_log import (
     Batch,
     HiddenLogError,
@@ -38,7 +39,7 @@ class Listening(Arranging):
     machine: Machine
     log_pane: LogPane
 
-    _agreed = False  # to have the log read by the helper, for as long as that runs
+    _agreed: HelperChannel | None = None  # the session that may read the log, while it stands
 
     # What the screen tells and is told
 
@@ -110,7 +111,7 @@ class Listening(Arranging):
                 raise
             await self._agree(hidden)
         channel = await self.machine.channel(desk(self).foreground)
-        self._agreed = True
+        self._agreed = channel
         self.show_header()
         self.follow_helper()
         return through_helper(channel)
@@ -125,7 +126,7 @@ class Listening(Arranging):
         if denied is not None:
             words = f"{hidden.message} No helper can read it: {denied.message}"
             raise HiddenLogError(words, hidden.hint)
-        if self._agreed and self.machine.holds_root:
+        if self._agreed is not None and self._agreed.alive:
             return
         question = RootQuestion(
             "Read the kernel's log",
