@@ -259,3 +259,13 @@ def assert_aligned(stage: Stage) -> None:
     assert head.index("size") + 4 == live.end(1), (head, row)
     assert head.index("refs") + 4 == live.end(2), (head, row)
     assert head.index("state") == live.start(3), (head, row)
+
+
+async def test_where_a_filter_ends_the_selected_module_is_in_view(demo: Demo) -> None:
+    async with opened(demo, size=(80, 12)) as stage:
+        assert "crc32c_generic" not in stage.text
+        await stage.press("slash", *"crc32", "enter")
+        await stage.until(lambda: stage.cursor == "crc32c_generic")
+        await stage.press("escape")
+        await stage.until(lambda: len(stage.modules) > 1)
+        await stage.until(lambda: stage.cursor == "crc32c_generic")
