@@ -223,6 +223,22 @@ async def test_a_helper_that_is_killed_is_told_with_its_last_words(
         await stage.until(lambda: "following" in state(stage))
 
 
+async def test_who_reads_further_up_is_told_where_the_reason_stands(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    for number in range(40):
+        kernel.printk(6, f"line {number}")
+    root = RootThrough(demo)
+    async with opened(demo, root=root) as stage:
+        await open_log(stage)
+        await stage.press("g")
+        await stage.until("held")
+        await root.sessions[0].close()
+        await stage.until("40 lines · stopped · G: why", "line 0")
+        await stage.press("G")
+        await stage.until("Not followed any more", "40 lines · stopped ")
+
+
 async def test_root_that_is_refused_is_told_in_the_drawer(demo: Demo) -> None:
     async with opened(demo, root=RootRefused()) as stage:
         await stage.press("L")

@@ -100,7 +100,15 @@ class LogPane(Vertical):
         severity = query.severity.value if query.severity is not Severity.ALL else ""
         of = "" if query.asks_nothing else f"{lines.hits:,} of "
         number = f"{of}{counted(lines.total, 'line')}" if lines.total else ""
-        state = self._state
-        if state == "following" and not lines.follows:
-            state = f"held, {lines.news:,} new below · G: follow" if lines.news else "held"
-        set_subtitle(self, " · ".join(filter(None, (search, severity, number, state))))
+        parts = (search, severity, number, self._state_words())
+        set_subtitle(self, " · ".join(filter(None, parts)))
+
+    def _state_words(self) -> str:
+        if self.lines.follows:
+            return self._state
+        if self.stopped:
+            return f"{self._state} · G: why"  # the words of it are below what is seen
+        if self._state != "following":
+            return self._state
+        news = self.lines.news
+        return f"held, {news:,} new below · G: follow" if news else "held"
