@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kmodtui.demo import Demo
+from kmodtui.services.root import NoRoot
 from tests.ui.stage import SIZES, opened
 
 PANES = ["modules", "tree", "info", "symbols"]
@@ -84,12 +85,15 @@ async def test_a_narrow_terminal_shows_one_pane_and_the_names_of_the_others(demo
         await stage.until("╭─ 2 Dependencies: needs")
 
 
-async def test_in_a_short_line_only_the_pane_in_front_has_its_name(demo: Demo) -> None:
-    async with opened(demo, size=(42, 12)) as stage:
-        assert stage.lines[1].split() == ["[1", "Modules]", "2", "3", "4"]
+async def test_no_name_of_a_pane_is_cut_off_in_a_short_line(demo: Demo) -> None:
+    async with opened(demo, size=(40, 12), root=NoRoot("Nobody wants root.")) as stage:
+        assert stage.lines[1].rstrip() == "[1 Modules] 2 Tree  3 Info  4 Symbols"
+        await stage.press("L")
+        await stage.until("[L Log]")
+        assert stage.lines[1].split() == ["1", "2", "3", "4", "[L", "Log]"]
         await stage.press("4")
         await stage.until("[4 Symbols]")
-        assert stage.lines[1].split() == ["1", "2", "3", "[4", "Symbols]"]
+        assert stage.lines[1].split() == ["1", "2", "3", "[4", "Symbols]", "L"]
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4])

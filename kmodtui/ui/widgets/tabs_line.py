@@ -8,7 +8,7 @@ from textual.widget import Widget
 
 
 class TabsLine(Widget):
-    """One line; where it is short, only the pane in front has its name."""
+    """One line; where they do not all fit, only the pane in front has its name."""
 
     def __init__(self) -> None:
         super().__init__(id="tabs")
@@ -23,11 +23,12 @@ class TabsLine(Widget):
 
     def render(self) -> Text:
         """Return the line."""
-        told = [(f"{key} {title}", key == self._front) for key, title in self._titles]
-        if cell_len(_line(told).rstrip()) > self.size.width:
-            told = [(words if front else words.split(" ")[0], front) for words, front in told]
-        return Text(_line(told), no_wrap=True, end="")
+        named = [(f"{key} {title}", key == self._front) for key, title in self._titles]
+        short = [(words if front else words.split(" ")[0], front) for words, front in named]
+        lines = (_line(named, "  "), _line(named, ""), _line(short, ""))
+        fitting = (line for line in lines if cell_len(line.rstrip()) <= self.size.width)
+        return Text(next(fitting, lines[-1]), no_wrap=True, end="")
 
 
-def _line(told: list[tuple[str, bool]]) -> str:
-    return "  ".join(f"[{words}]" if front else f" {words} " for words, front in told)
+def _line(told: list[tuple[str, bool]], between: str) -> str:
+    return between.join(f"[{words}]" if front else f" {words} " for words, front in told)
