@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -51,7 +52,7 @@ def find_helper(installed: Path = INSTALLED) -> HelperCommand:
     """Return the command of the root-owned helper if it is of this version, else of our own.
 
     The installed one is started by its path alone: a rule of sudo or polkit is for
-    that path. Runs Python once to ask its version, so it belongs off the event loop.
+    that path. May run Python to ask its version, so it belongs off the event loop.
     """
     if is_installed(installed) and _is_recent(_PYTHONS[0]):
         return HelperCommand((str(installed),))
@@ -62,10 +63,15 @@ def find_helper(installed: Path = INSTALLED) -> HelperCommand:
 
 
 def caution(installed: Path = INSTALLED) -> str:
-    """Return what to know before the helper runs as root; empty if there is nothing to say."""
-    python = next(filter(os.path.exists, _PYTHONS), sys.executable)
-    part = writable_part(python) or writable_part(str(OWN))
-    if is_installed(installed) or not part:
+    """Return what to know before the helper runs as root; empty if there is nothing to say.
+
+    It is about the command that `find_helper` gives, and about no other.
+    """
+    argv = find_helper(installed).argv
+    if len(argv) < 2:  # there is none, or the installed one
+        return ""
+    part = writable_part(argv[0]) or writable_part(argv[-1])
+    if not part:
         return ""
     return (
         f"The helper is the one of this installation, and {part} can be written without being "
@@ -166,6 +172,10 @@ def version_of(helper: Path) -> str:
 
 
 def _is_recent(python: str) -> bool:
+    # Distributions say it in the name of the file, and to ask one is to start it.
+    named = re.fullmatch(r"python3\.(\d+)", os.path.basename(os.path.realpath(python)))
+    if named and os.access(python, os.X_OK):
+        return (3, int(named[1])) >= _OLDEST
     question = f"import sys; sys.exit(sys.version_info < {_OLDEST})"
     try:
         done = subprocess.run(

@@ -139,3 +139,30 @@ def test_nothing_is_said_of_what_is_roots_alone(own_helper: Path) -> None:
     assert caution(installed) == ""
     own_helper.chmod(0o644)
     assert caution(own_helper.with_name("none")) == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what is root's")
+def test_the_caution_is_about_the_python_that_is_started(
+    tmp_path: Path, own_helper: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is too old is not started, so it does not matter who can write to it."""
+    own_helper.chmod(0o644)
+    old, new = tmp_path / "old" / "python3", tmp_path / "new" / "python3"
+    for python, status in ((old, 1), (new, 0)):
+        python.parent.mkdir()
+        python.write_text(f"#!/bin/sh\nexit {status}\n")
+        python.chmod(0o755)
+    monkeypatch.setattr(installation, "_PYTHONS", (str(old), str(new)))
+    none = tmp_path / "none"
+    assert find_helper(none).argv[0] == str(new)
+    old.chmod(0o777)
+    assert caution(none) == ""
+    new.chmod(0o777)
+    assert str(new) in caution(none)
+    new.chmod(0o755)
+    monkeypatch.setattr(installation, "_OLDEST", (3, 99))
+    named = tmp_path / "python3.9"
+    named.write_text("#!/bin/sh\nexit 0\n")
+    named.chmod(0o755)
+    monkeypatch.setattr(installation, "_PYTHONS", (str(named), str(new)))
+    assert find_helper(none).argv[0] == str(new)  # by its name it is too old
