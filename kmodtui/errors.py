@@ -103,6 +103,10 @@ class ElevationRefusedError(ElevationError):
     """The system refused: wrong password, or not allowed at all."""
 
 
+class ElevationForbiddenError(ElevationRefusedError):
+    """The system's own rules do not let this user have root by this way."""
+
+
 class ElevationCancelledError(ElevationError):
     """The person broke off at the password prompt."""
 

@@ -18,7 +18,12 @@ from kmodtui.errors import ElevationError, ElevationRefusedError, HelperError
 from kmodtui.privileged.asking import Foreground
 from kmodtui.privileged.client import HelperClient, Transport
 from kmodtui.privileged.install_helper import ACTION
-from kmodtui.privileged.installation import HelperCommand, find_helper, is_installed
+from kmodtui.privileged.installation import (
+    HelperCommand,
+    find_helper,
+    is_installed,
+    mismatch,
+)
 from kmodtui.privileged.pipes import PipeTransport, Process
 from kmodtui.privileged.programs import PROGRAMS, Program
 from kmodtui.privileged.ways import Way
@@ -176,10 +181,11 @@ def _way(program: Program, *, installing: bool) -> Elevation:
             "It belongs to polkit: polkitd on Debian, polkit elsewhere.",
         )
     if name == "pkexec" and not installing and not (os.path.exists(ACTION) and is_installed()):
+        other = mismatch()
         return NoElevation(
-            "pkexec starts only the helper that belongs to root, and none of this version is "
-            "installed.",
-            "Install it once: kmodtui helper install.",
+            "pkexec starts only the helper that belongs to root. "
+            + (other or "None of this version is installed."),
+            f"Install it {'again' if other else 'once'}: kmodtui helper install.",
         )
     return Way(program, path, agent)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from kmodtui import __version__
 from kmodtui.errors import HelperError
+from kmodtui.model.text import clean
 from kmodtui.privileged.install_helper import (
     ACTION,
     HELPER,
@@ -75,8 +76,17 @@ def caution(installed: Path = INSTALLED) -> str:
         return ""
     return (
         f"The helper is the one of this installation, and {part} can be written without being "
-        "root: whoever can do that decides what runs as root. kmodtui helper install ends that."
+        "root: whoever can do that decides what runs as root."
     )
+
+
+def mismatch(installed: Path = INSTALLED) -> str:
+    """Return, in a sentence, that the installed helper is of another version; empty if not."""
+    version = version_of(installed)
+    if version == __version__ or not installed.exists():
+        return ""
+    told = f"of version {clean(version)}" if version else "of an unknown version"
+    return f"The installed helper is {told}, and this kmodtui of {__version__}: it is not used."
 
 
 def is_installed(installed: Path = INSTALLED) -> bool:

@@ -24,6 +24,7 @@ from typing import Literal, NamedTuple
 from kmodtui.errors import (
     ElevationCancelledError,
     ElevationError,
+    ElevationForbiddenError,
     ElevationRefusedError,
 )
 from kmodtui.model.text import clean
@@ -109,7 +110,7 @@ SUDO = Program(
         ),
         Rule(
             " is not in the sudoers file| is not allowed to ",
-            ElevationRefusedError,
+            ElevationForbiddenError,
             "sudo does not let this user start the helper: the sudoers file does not allow it.",
             ASK_ADMINISTRATOR,
         ),
@@ -137,7 +138,7 @@ DOAS = Program(
         ),
         Rule(
             "^doas: Operation not permitted$",
-            ElevationRefusedError,
+            ElevationForbiddenError,
             "doas does not let this user start the helper: its rules do not allow it.",
             ASK_ADMINISTRATOR,
         ),

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import Protocol
 
 from kmodtui.demo import NOTICE, Demo
-from kmodtui.errors import ElevationRefusedError, HelperError, KmodtuiError
+from kmodtui.errors import (
+    ElevationForbiddenError,
+    ElevationRefusedError,
+    HelperError,
+    KmodtuiError,
+)
 from kmodtui.model.text import clean
 from kmodtui.privileged.client import HelperChannel
 from kmodtui.privileged.elevation import Foreground, NoElevation, detect, open_session
-from kmodtui.privileged.installation import caution
+from kmodtui.privileged.installation import caution, mismatch
 
 LOCKED = "helper: locked"
 """What the header says while there is no session."""
@@ -67,7 +73,7 @@ class LocalRoot:
         self._elevation = detect(way)
         if way and self.denied:
             raise self.denied
-        self._caution = caution() if self._elevation.available else ""
+        self._to_know = _to_know() if self._elevation.available else ""
 
     @property
     def state(self) -> str:
@@ -79,7 +85,7 @@ class LocalRoot:
     @property
     def sentence(self) -> str:
         """What the way to root will do, and until it was done once, who could abuse it."""
-        return f"{self._elevation.sentence} {self._caution}".rstrip()
+        return f"{self._elevation.sentence} {self._to_know}".rstrip()
 
     @property
     def held(self) -> str:
@@ -95,7 +101,10 @@ class LocalRoot:
 
     async def open(self, foreground: Foreground) -> HelperChannel:
         """Start the helper; see `RootAccess.open`."""
-        channel = await open_session(self._elevation, foreground)
+        try:
+            channel = await open_session(self._elevation, foreground)
+        except ElevationForbiddenError as error:
+            raise _explained(error, await asyncio.to_thread(mismatch)) from error
         if self._idle_minutes is not None:
             set_ = await channel.set_idle(60 * self._idle_minutes)
             if not set_.ok:
@@ -105,8 +114,26 @@ class LocalRoot:
                     f"{clean(set_.message)}",
                     "Change idle_minutes in the configuration.",
                 )
-        self._caution = ""
+        self._to_know = ""
         return channel
+
+
+def _to_know() -> str:
+    """Return what to know of the helper before it is started for the first time."""
+    other, unsafe = mismatch(), caution()
+    if other:
+        return f"{other} kmodtui helper install brings it up to date. {unsafe}".rstrip()
+    return f"{unsafe} kmodtui helper install ends that." if unsafe else ""
+
+
+def _explained(error: ElevationForbiddenError, other: str) -> ElevationForbiddenError:
+    """Return it with what else may be the cause: a rule for a helper that is not used."""
+    if not other:
+        return error
+    return ElevationForbiddenError(
+        f"{error.message} {other} What the rules allow of it they need not allow of this one.",
+        "Have it brought up to date: kmodtui helper install.",
+    )
 
 
 class DemoRoot:

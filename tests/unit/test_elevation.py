@@ -85,6 +85,10 @@ def test_pkexec_needs_its_agent_and_the_installed_helper(
     found = detect(root=False)
     assert isinstance(found, NoElevation)
     assert "kmodtui helper install" in found.hint
+    assert "None of this version is installed." in found.sentence
+    other = "The installed helper is of version 0.0.1."
+    monkeypatch.setattr(elevation, "mismatch", lambda: other)
+    assert other in detect(root=False).sentence
     assert detect(root=False, installing=True).name == "pkexec"
     (places / "action").write_text("")
     assert detect(root=False).name == "pkexec"

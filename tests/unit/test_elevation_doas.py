@@ -55,7 +55,9 @@ def test_the_screen_stays_where_no_password_is_needed(world: World) -> None:
 
 def test_who_is_not_in_doas_conf_is_not_asked(world: World) -> None:
     session = world.session("kmt-bob")
-    refuses_unasked(session, "ElevationRefusedError: doas does not let this user start the helper")
+    refuses_unasked(
+        session, "ElevationForbiddenError: doas does not let this user start the helper"
+    )
 
 
 REFUSALS: dict[str, tuple[str, str]] = {

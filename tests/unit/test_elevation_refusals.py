@@ -7,6 +7,7 @@ import pytest
 from kmodtui.errors import (
     ElevationCancelledError,
     ElevationError,
+    ElevationForbiddenError,
     ElevationRefusedError,
 )
 from kmodtui.privileged.programs import DOAS, PKEXEC, RUN0, SUDO, Program
@@ -18,11 +19,11 @@ REFUSALS: list[tuple[Program, str, type[ElevationError], str]] = [
     (SUDO, "sudo: 3 incorrect password attempts\n", ElevationRefusedError, "not accept"),
     (SUDO, "sudo: 1 incorrect password attempt\n", ElevationRefusedError, "not accept"),
     (SUDO, "sudo: a password is required\n", ElevationCancelledError, "no password"),
-    (SUDO, "bob is not in the sudoers file.\n", ElevationRefusedError, "sudoers file"),
+    (SUDO, "bob is not in the sudoers file.\n", ElevationForbiddenError, "sudoers file"),
     (SUDO, "bob is not in the sudoers file.  This incident will be reported.\n",
-     ElevationRefusedError, "sudoers file"),
+     ElevationForbiddenError, "sudoers file"),
     (SUDO, "Sorry, user bob is not allowed to execute 'x' as root on vm.\n",
-     ElevationRefusedError, "sudoers file"),
+     ElevationForbiddenError, "sudoers file"),
     (SUDO, "sudo-rs: Maximum 3 incorrect authentication attempts\n",
      ElevationRefusedError, "not accept"),
     (SUDO, "sudo-rs: I'm sorry bob. I'm afraid I can't do that\n",
@@ -30,7 +31,7 @@ REFUSALS: list[tuple[Program, str, type[ElevationError], str]] = [
     (SUDO, "", ElevationRefusedError, "sudo refused: it gave no reason."),
     (SUDO, "author: unauthenticated\n", ElevationRefusedError, "unauthenticated"),
     (DOAS, "doas: Authentication failed\n", ElevationRefusedError, "not accept"),
-    (DOAS, "doas: Operation not permitted\n", ElevationRefusedError, "its rules do not"),
+    (DOAS, "doas: Operation not permitted\n", ElevationForbiddenError, "its rules do not"),
     (DOAS, "doas: syntax error at line 1\n", ElevationRefusedError,
      "doas refused: syntax error at line 1."),
     (PKEXEC, _ANOTHER + "Not authorized\n\nThis incident has been reported.\n",

@@ -94,7 +94,7 @@ REFUSALS: dict[str, tuple[str, list[str], str]] = {
         ("kmt-alice", ["a\n", "\x03"], r"ElevationCancelledError: You broke off"),
     "Ctrl+D": ("kmt-alice", ["\x04"], r"ElevationCancelledError: sudo was given no password"),
     "not in sudoers":
-        ("kmt-bob", ["secret\n"], r"ElevationRefusedError: sudo does not let this user"),
+        ("kmt-bob", ["secret\n"], r"ElevationForbiddenError: sudo does not let this user"),
 }  # fmt: skip
 
 
@@ -118,7 +118,7 @@ def test_a_user_who_may_do_something_else_only(world: World) -> None:
     session = world.session("kmt-bob")
     session.expect("assword.*: ")
     session.sendline("secret")
-    session.expect("ElevationRefusedError: sudo does not let this user")
+    session.expect("ElevationForbiddenError: sudo does not let this user")
     session.close()
 
 

@@ -7,11 +7,13 @@ import os
 import stat
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from kmodtui import __version__
 from kmodtui.errors import (
+    ElevationForbiddenError,
     HelperError,
 )
 from kmodtui.privileged import elevation, installation
@@ -22,6 +24,7 @@ from kmodtui.privileged.installation import (
     HelperCommand,
     caution,
     find_helper,
+    mismatch,
     version_of,
     writable_part,
 )
@@ -166,3 +169,44 @@ def test_the_caution_is_about_the_python_that_is_started(
     named.chmod(0o755)
     monkeypatch.setattr(installation, "_PYTHONS", (str(named), str(new)))
     assert find_helper(none).argv[0] == str(new)  # by its name it is too old
+
+
+@pytest.fixture
+def older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installed helper that a kmodtui of another version has left."""
+    installed = tmp_path / "kmodtui-helper"
+    installed.write_text('VERSION = "0.0.1"\n')
+    monkeypatch.setattr(mismatch, "__defaults__", (installed,))
+    return installed
+
+
+OTHER = (
+    f"The installed helper is of version 0.0.1, and this kmodtui of {__version__}: it is not used."
+)
+
+
+def test_an_installed_helper_of_another_version_is_told_with_what_to_do(older: Path) -> None:
+    assert f"{OTHER} kmodtui helper install brings it up to date." in LocalRoot().sentence
+    older.write_text("no helper at all\n")
+    assert "is of an unknown version" in LocalRoot().sentence
+    older.write_text(f'VERSION = "{__version__}"\n')
+    assert "version" not in LocalRoot().sentence
+    older.unlink()
+    assert "version" not in LocalRoot().sentence
+
+
+async def test_who_may_start_the_older_helper_alone_is_told_so(older: Path) -> None:
+    class Forbidden(AlreadyRoot):
+        async def start(self, command: object, foreground: object) -> NoReturn:
+            raise ElevationForbiddenError("sudo does not let this user start it.", "Ask.")
+
+    root = LocalRoot()
+    root._elevation = Forbidden()
+    with pytest.raises(ElevationForbiddenError) as told:
+        await root.open(never)
+    assert told.value.message.startswith(f"sudo does not let this user start it. {OTHER}")
+    assert "kmodtui helper install" in told.value.hint
+    older.rename(older.with_name("gone"))  # noqa: ASYNC240
+    with pytest.raises(ElevationForbiddenError) as told:
+        await root.open(never)
+    assert str(told.value) == "sudo does not let this user start it. Ask."

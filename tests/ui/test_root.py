@@ -1,0 +1,54 @@
+"""What the dashboard says of root: whether it is held, how it is had, why it is not to be had."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kmodtui import __version__
+from kmodtui.demo import Demo
+from kmodtui.privileged import installation
+from kmodtui.privileged.elevation import AlreadyRoot
+from kmodtui.services import root as root_service
+from kmodtui.services.root import LocalRoot
+from tests.ui.stage import opened
+
+
+@pytest.fixture
+def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let root be this machine's, and its helper a file that everybody can write to."""
+    own = tmp_path / "own" / "helper.py"
+    own.parent.mkdir()
+    own.write_text(f'VERSION = "{__version__}"\n')
+    own.chmod(0o666)
+    monkeypatch.setattr(installation, "OWN", own)
+    monkeypatch.setattr(root_service, "detect", lambda _: AlreadyRoot())
+    return own
+
+
+async def test_the_plan_tells_who_else_could_write_to_the_helper(demo: Demo, local: Path) -> None:
+    async with opened(demo, root=LocalRoot()) as stage:
+        await stage.select("hello")
+        await stage.press("minus")
+        await stage.until("y unload")
+        await stage.until(
+            lambda: "can be written without being root: whoever can do that decides" in stage.words,
+            lambda: "kmodtui helper install ends that." in stage.words,
+        )
+
+
+async def test_the_plan_tells_of_an_installed_helper_of_another_version(
+    demo: Demo, local: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = local.with_name("kmodtui-helper")
+    installed.write_text('VERSION = "0.0.1"\n')
+    monkeypatch.setattr(installation.mismatch, "__defaults__", (installed,))
+    async with opened(demo, size=(80, 24), root=LocalRoot()) as stage:
+        await stage.select("hello")
+        await stage.press("minus")
+        await stage.until("y unload")
+        await stage.until(
+            lambda: f"is of version 0.0.1, and this kmodtui of {__version__}" in stage.words,
+            lambda: "kmodtui helper install brings it up to date." in stage.words,
+        )
