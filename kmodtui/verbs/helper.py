@@ -50,6 +50,7 @@ def run(host: Host, options: argparse.Namespace) -> int:  # noqa: ARG001
         raise UsageError("The helper is this machine's.", "Leave --root and --demo out.")
     if options.helper_verb == "status":
         return _status(as_json=options.json)
+    _refuse_read_only(options)
     from kmodtui.privileged.elevation import detect
     from kmodtui.privileged.installation import install_command, installed_files, is_installed
 
@@ -64,6 +65,26 @@ def run(host: Host, options: argparse.Namespace) -> int:  # noqa: ARG001
     if status == 0 and not is_installed():
         raise HelperError("It is not installed as it should be: see kmodtui helper status.")
     return status
+
+
+def _refuse_read_only(options: argparse.Namespace) -> None:
+    """Raise ElevationRefusedError where the person does not want root to be asked for."""
+    if options.read_only:
+        raise ElevationRefusedError(
+            f"kmodtui was started with --read-only, and helper {options.helper_verb} takes root.",
+            "Start it without --read-only.",
+        )
+    if options.read_only is not None:
+        return
+    from kmodtui.privileged.elevation import LADDER
+    from kmodtui.services.config import config_path, read_config
+
+    config = read_config(config_path(), LADDER)
+    if config.read_only:
+        raise ElevationRefusedError(
+            f"{config.path} says read_only = true, and helper {options.helper_verb} takes root.",
+            f"kmodtui --no-read-only helper {options.helper_verb} goes on all the same.",
+        )
 
 
 def _who(asked: str | None) -> str:

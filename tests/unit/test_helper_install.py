@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pexpect
+import platformdirs
 import pytest
 
 import kmodtui
 from kmodtui.cli import run
-from kmodtui.privileged import helper, install_helper
+from kmodtui.privileged import elevation, helper, install_helper
 from kmodtui.privileged.install_helper import (
     ACTION,
     HELPER,
@@ -170,6 +173,37 @@ def test_the_commands_that_hints_name_exist(verb: str, capsys: pytest.CaptureFix
     assert caught.value.code == 0
 
 
+@pytest.fixture
+def never_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Fail where root is asked for; returns where the configuration belongs."""
+
+    def ask(*_: object, **__: object) -> NoReturn:
+        pytest.fail("root was asked for")
+
+    monkeypatch.setattr(elevation, "detect", ask)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "kmodtui").mkdir()
+    return tmp_path / "kmodtui" / "config.toml"
+
+
+@pytest.mark.parametrize("verb", ["install", "uninstall"])
+def test_who_wants_no_root_is_not_asked_for_it(
+    never_asked: Path, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    assert run(["--read-only", "helper", verb]) == 1
+    told = capsys.readouterr().err
+    assert f"kmodtui was started with --read-only, and helper {verb} takes root." in told
+    never_asked.write_text("read_only = true\n")
+    assert run(["helper", verb]) == 1
+    told = capsys.readouterr().err
+    assert f"{never_asked} says read_only = true, and helper {verb} takes root." in told
+    assert f"kmodtui --no-read-only helper {verb}" in told
+    with pytest.raises(pytest.fail.Exception, match="root was asked for"):
+        run(["--no-read-only", "helper", verb])
+    assert run(["--read-only", "helper", "status"]) in (0, 1)
+    assert "read_only" not in capsys.readouterr().err
+
+
 # As a person does it
 
 
@@ -182,6 +216,8 @@ class World:
         run = f"import sys; sys.path.insert(0, '{users.folder}'); from kmodtui.cli import run"
         users.write("../kmodtui-here", f"#!{PYTHON} -IS", run, "sys.exit(run(sys.argv[1:]))")
         (users.folder / "kmodtui-here").chmod(0o755)
+        # Where the configuration is, without which nobody knows whether root is wanted.
+        shutil.copytree(Path(platformdirs.__file__).parent, users.folder / "platformdirs")
 
     def shell(self, user: str, command: str, *setup: str) -> pexpect.spawn[str]:
         """Run a shell command with `kmodtui` in it; $? is shown at its end."""
@@ -192,7 +228,8 @@ class World:
             "chmod 440 /etc/sudoers", f"rm -rf /usr/local/libexec {ACTION}",
             *(line.replace("kmodtui ", f"{self.users.folder}/kmodtui-here ") for line in setup),
         ]  # fmt: skip
-        return self.users.run(user, f"{shown}; echo STATUS $?", become)
+        home = "HOME=/nonexistent; export HOME"
+        return self.users.run(user, f"{home}; {shown}; echo STATUS $?", become)
 
 
 @pytest.fixture
