@@ -133,21 +133,31 @@ class NoElevation:
         raise ElevationRefusedError(self.sentence, self.hint)
 
 
-def detect(name: str = "", *, root: bool | None = None, installing: bool = False) -> Elevation:
+def detect(
+    name: str = "",
+    *,
+    root: bool | None = None,
+    installing: bool = False,
+    instead: str = "leave --elevate out",
+) -> Elevation:
     """Return the first way to root that could work here, or the one that is named.
 
     Args:
         name: one of `LADDER`; empty for the first that could work.
         root: whether this process is root; found out if not told.
         installing: whether it is to install the helper, which needs none that is installed.
+        instead: what to do so that no way is named any more.
     """
     if root is None:
         root = os.geteuid() == 0
     if name == "root" or (root and not name):
-        return AlreadyRoot() if root else NoElevation("You are not root.", "Leave --elevate out.")
+        return AlreadyRoot() if root else _not_as_named("You are not root.", "", instead)
     if name:
         named = next(program for program in PROGRAMS if program.name == name)
-        return _way(named, installing=installing)
+        way = _way(named, installing=installing)
+        if isinstance(way, NoElevation):
+            return _not_as_named(way.sentence, way.hint, instead)
+        return way
     ways = [_way(program, installing=installing) for program in PROGRAMS if _path(program.name)]
     if not ways:
         *others, last = LADDER[1:]
@@ -158,12 +168,18 @@ def detect(name: str = "", *, root: bool | None = None, installing: bool = False
     return next((way for way in ways if way.available), ways[0])
 
 
+def _not_as_named(reason: str, hint: str, instead: str) -> NoElevation:
+    """Return that a way does not work which was named, and need not have been."""
+    hint = f"{hint.rstrip('.')}, or {instead}." if hint else f"{instead[0].upper()}{instead[1:]}."
+    return NoElevation(reason, hint)
+
+
 def _way(program: Program, *, installing: bool) -> Elevation:
     """Return the way over this program, or why it cannot work."""
     name = program.name
     path = _path(name)
     if not path:
-        return NoElevation(f"{name} is not installed.", "Install it, or leave --elevate out.")
+        return NoElevation(f"{name} is not installed.", "Install it.")
     hindrance = _not_from_systemd() if name == "run0" else _not_from_setuid(path, name)
     if hindrance:
         return hindrance
@@ -211,7 +227,7 @@ def _not_from_systemd() -> NoElevation | None:
     if not os.path.isdir(_SYSTEMD):
         return NoElevation(
             "run0 asks systemd to start the helper, and this machine was not started by systemd.",
-            "Choose another way, or leave --elevate out.",
+            "Choose another way.",
         )
     # Elsewhere polkit's agent checks the password by way of a program that is setuid root.
     if _no_new_privileges() and not os.path.exists(_AGENT_HELPER):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
 from typing import Protocol
 
 from kmodtui.demo import NOTICE, Demo
@@ -17,6 +18,7 @@ from kmodtui.model.text import clean
 from kmodtui.privileged.client import HelperChannel
 from kmodtui.privileged.elevation import Foreground, NoElevation, detect, open_session
 from kmodtui.privileged.installation import caution, mismatch
+from kmodtui.services.config import Config
 
 LOCKED = "helper: locked"
 """What the header says while there is no session."""
@@ -58,19 +60,25 @@ class RootAccess(Protocol):
 class LocalRoot:
     """Root on this machine, by the way that was asked for or the first that works here."""
 
-    def __init__(self, way: str = "", *, idle_minutes: int | None = None) -> None:
+    def __init__(
+        self, way: str = "", *, idle_minutes: int | None = None, kept_in: Path | None = None
+    ) -> None:
         """Find the way.
 
         Args:
             way: its name; empty for the first that could work.
             idle_minutes: how long the helper waits for a request before it gives root
                 up; as long as it likes if not told.
+            kept_in: the configuration file that names the way, if it was not typed.
 
         Raises:
             ElevationRefusedError: a way was asked for that cannot work.
         """
         self._idle_minutes = idle_minutes
-        self._elevation = detect(way)
+        if kept_in is None:
+            self._elevation = detect(way)
+        else:
+            self._elevation = detect(way, instead=f'take elevate = "{way}" out of {kept_in}')
         if way and self.denied:
             raise self.denied
         self._to_know = _to_know() if self._elevation.available else ""
@@ -133,6 +141,20 @@ def _explained(error: ElevationForbiddenError, other: str) -> ElevationForbidden
     return ElevationForbiddenError(
         f"{error.message} {other} What the rules allow of it they need not allow of this one.",
         "Have it brought up to date: kmodtui helper install.",
+    )
+
+
+def chosen_root(elevate: str, config: Config) -> LocalRoot:
+    """Return root on this machine by the way that was typed, else by the one that is kept.
+
+    Raises:
+        ElevationRefusedError: that way cannot work.
+    """
+    kept = "" if elevate else config.elevate or ""
+    return LocalRoot(
+        elevate or kept,
+        idle_minutes=config.idle_minutes,
+        kept_in=config.path if kept else None,
     )
 
 

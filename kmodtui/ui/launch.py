@@ -13,7 +13,7 @@ from kmodtui.privileged.elevation import LADDER
 from kmodtui.services.config import Config, config_path, read_config
 from kmodtui.services.log_file import open_log
 from kmodtui.services.machine import Machine
-from kmodtui.services.root import DemoRoot, LocalRoot, NoRoot, RootAccess
+from kmodtui.services.root import DemoRoot, NoRoot, RootAccess, chosen_root
 from kmodtui.ui.app import KmodtuiApp
 from kmodtui.ui.driver import PatientDriver
 
@@ -68,9 +68,7 @@ def _machine(options: argparse.Namespace, config: Config, root: str | None) -> M
             "Start kmodtui without --kernel to load and unload.",
         )
     else:
-        access = _no_root_wanted(options, config) or LocalRoot(
-            options.elevate or config.elevate or "", idle_minutes=config.idle_minutes
-        )
+        access = _no_root_wanted(options, config) or chosen_root(options.elevate, config)
     machine = Machine(host, access, release=release)
     machine.idle_minutes = config.idle_minutes
     return machine

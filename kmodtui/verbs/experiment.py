@@ -25,7 +25,7 @@ from kmodtui.services.config import config_path, read_config
 from kmodtui.services.experiment import planned
 from kmodtui.services.experiment import run as carry_out
 from kmodtui.services.machine import Machine
-from kmodtui.services.root import DemoRoot, LocalRoot, NoRoot, RootAccess
+from kmodtui.services.root import DemoRoot, NoRoot, RootAccess, chosen_root
 from kmodtui.verbs.printing import complain, print_json
 
 _CHANGES = "and an experiment changes the kernel"
@@ -80,8 +80,7 @@ def _machine(host: Host, options: argparse.Namespace) -> Machine:
 
         demo = open_demo(pace=0)
         return Machine(demo.host, DemoRoot(demo))
-    way = options.elevate or config.elevate or ""
-    return Machine(host, access or LocalRoot(way, idle_minutes=config.idle_minutes))
+    return Machine(host, access or chosen_root(options.elevate, config))
 
 
 async def _experiment(machine: Machine, options: argparse.Namespace) -> Report:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from kmodtui import __version__
 from kmodtui.demo import Demo
-from kmodtui.privileged import installation
+from kmodtui.demo.simulated_kernel import SimulatedKernel
+from kmodtui.privileged import elevation, installation
 from kmodtui.privileged.elevation import AlreadyRoot
 from kmodtui.services import root as root_service
 from kmodtui.services.root import LocalRoot
@@ -52,3 +54,21 @@ async def test_the_plan_tells_of_an_installed_helper_of_another_version(
             lambda: f"is of version 0.0.1, and this kmodtui of {__version__}" in stage.words,
             lambda: "kmodtui helper install brings it up to date." in stage.words,
         )
+
+
+async def test_without_any_way_to_root_everything_is_looked_at_and_nothing_changed(
+    demo: Demo, kernel: SimulatedKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elevation, "_PLACES", ())
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    async with opened(demo, root=LocalRoot()) as stage:
+        assert "read-only" in stage.header
+        await stage.other_shell(lambda: kernel.load("btrfs"))
+        await stage.select("hello")
+        await stage.press("minus")
+        await stage.until("Nothing can be changed here")
+        assert "none of sudo, doas, run0 and pkexec is installed." in stage.words
+        assert "Log in as root, or install sudo" in stage.words
+        await stage.press("enter")
+        await stage.until(lambda: stage.screen is stage.dashboard)
+        assert "hello" in kernel.loaded

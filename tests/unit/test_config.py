@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from kmodtui.cli import _parser, run
-from kmodtui.errors import ConfigError
+from kmodtui.errors import ConfigError, ElevationRefusedError
+from kmodtui.privileged import elevation
 from kmodtui.privileged.elevation import LADDER
+from kmodtui.services import root
 from kmodtui.services.config import Config, config_path, read_config
 from kmodtui.services.root import LocalRoot, NoRoot
 from kmodtui.ui import launch
@@ -122,18 +124,34 @@ def test_whose_word_it_is_that_nothing_is_changed_is_told(path: Path) -> None:
 def test_the_way_and_the_time_reach_who_starts_the_helper(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[tuple[str, int | None]] = []
+    asked: list[tuple[str, int | None, Path | None]] = []
 
     class Access(LocalRoot):
-        def __init__(self, way: str = "", *, idle_minutes: int | None = None) -> None:
-            asked.append((way, idle_minutes))
+        def __init__(
+            self, way: str = "", *, idle_minutes: int | None = None, kept_in: Path | None = None
+        ) -> None:
+            asked.append((way, idle_minutes, kept_in))
 
-    monkeypatch.setattr(launch, "LocalRoot", Access)
+    monkeypatch.setattr(root, "LocalRoot", Access)
     kept = Config(path, elevate="doas", idle_minutes=5)
     launch._machine(typed(), kept, None)
     launch._machine(typed("--elevate", "sudo"), kept, None)
     launch._machine(typed(), Config(path), None)
-    assert asked == [("doas", 5), ("sudo", 5), ("", None)]
+    assert asked == [("doas", 5, path), ("sudo", 5, None), ("", None, None)]
+
+
+def test_a_way_that_is_kept_and_cannot_work_names_its_line(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elevation, "_PLACES", ())
+    kept = Config(path, elevate="doas")
+    with pytest.raises(ElevationRefusedError) as told:
+        launch._machine(typed(), kept, None)
+    assert str(told.value) == (
+        f'doas is not installed. Install it, or take elevate = "doas" out of {path}.'
+    )
+    with pytest.raises(ElevationRefusedError, match=r"run0 is not .*, or leave --elevate out"):
+        launch._machine(typed("--elevate", "run0"), kept, None)
 
 
 def test_the_verbs_do_not_read_it(

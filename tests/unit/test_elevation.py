@@ -138,5 +138,17 @@ def test_a_way_that_was_asked_for_and_cannot_work_is_an_error(places: Path) -> N
         LocalRoot("doas")
 
 
+def test_where_there_is_no_way_it_is_looked_at_only_and_the_reason_is_kept(
+    places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    root = LocalRoot()
+    assert root.state == "read-only"
+    assert str(root.denied) == (
+        "You are not root, and none of sudo, doas, run0 and pkexec is installed. "
+        "Log in as root, or install sudo and allow yourself to use it."
+    )
+
+
 def test_the_command_line_knows_every_way() -> None:
     assert WAYS_TO_ROOT == LADDER
