@@ -20,7 +20,7 @@ from kmodtui.privileged.client import HelperChannel
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services.live_catalog import LiveCatalog
 from kmodtui.services.plans import plan_of
-from kmodtui.services.root import RootAccess
+from kmodtui.services.root import AS_ROOT, RootAccess
 from kmodtui.services.undo_list import UndoList
 
 
@@ -146,9 +146,12 @@ class Machine:
     @property
     def privilege_words(self) -> str:
         """How things stand with root, for the header."""
-        if self._channel is not None and self._channel.alive:
-            return f"helper: {self._channel.via}"
-        return self.root.state
+        state = self.root.state
+        if self._channel is None or not self._channel.alive:
+            return state
+        held = f"helper: {self._channel.via}"
+        # That all of kmodtui has root is true of more than the helper.
+        return f"{state} · {held}" if state == AS_ROOT else held
 
     @property
     def root_words(self) -> str:

@@ -24,6 +24,10 @@ LOCKED = "helper: locked"
 """What the header says while there is no session."""
 
 
+AS_ROOT = "running as root"
+"""What the header says where the whole of kmodtui has root, which it never needs."""
+
+
 class RootAccess(Protocol):
     """A way to a session with root."""
 
@@ -85,9 +89,9 @@ class LocalRoot:
 
     @property
     def state(self) -> str:
-        """Said plainly where the whole of kmodtui has root, which it never needs."""
+        """See `RootAccess.state`."""
         if os.geteuid() == 0:
-            return "running as root"
+            return AS_ROOT
         return "read-only" if self.denied else LOCKED
 
     @property
@@ -176,10 +180,10 @@ class DemoRoot:
 class NoRoot:
     """Looking only: a captured tree, or because the person asked for it."""
 
-    state = "read-only"
-
-    def __init__(self, reason: str, hint: str = "") -> None:
+    def __init__(self, reason: str, hint: str = "", *, as_root: bool = False) -> None:
+        """Refuse with a reason and what to do; `as_root` is whether kmodtui itself has root."""
         self.sentence = self.held = reason
+        self.state = f"read-only · {AS_ROOT}" if as_root else "read-only"
         self._hint = hint
 
     @property

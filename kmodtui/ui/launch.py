@@ -60,15 +60,21 @@ def _machine(options: argparse.Namespace, config: Config, root: str | None) -> M
     access: RootAccess
     host = LocalHost(root) if root is not None else LocalHost()
     release = getattr(options, "kernel", None) or ""
+    as_root = os.geteuid() == 0
     if root is not None:
-        access = NoRoot("This is a captured tree: there is no kernel that could change.")
+        access = NoRoot(
+            "This is a captured tree: there is no kernel that could change.", as_root=as_root
+        )
     elif release not in ("", os.uname().release):
         access = NoRoot(
             f"--kernel {release} looks at the modules of a kernel that is not running.",
             "Start kmodtui without --kernel to load and unload.",
+            as_root=as_root,
         )
     else:
-        access = _no_root_wanted(options, config) or chosen_root(options.elevate, config)
+        access = _no_root_wanted(options, config, as_root=as_root) or chosen_root(
+            options.elevate, config
+        )
     machine = Machine(host, access, release=release)
     machine.idle_minutes = config.idle_minutes
     return machine
@@ -79,15 +85,20 @@ def _demo_machine(options: argparse.Namespace, config: Config) -> Machine:
     return Machine(demo.host, _no_root_wanted(options, config) or DemoRoot(demo))
 
 
-def _no_root_wanted(options: argparse.Namespace, config: Config) -> NoRoot | None:
+def _no_root_wanted(
+    options: argparse.Namespace, config: Config, *, as_root: bool = False
+) -> NoRoot | None:
     """Return the refusal of everything that needs root, where the person wants it refused."""
     if options.read_only:
         return NoRoot(
-            "kmodtui was started with --read-only.", "Start kmodtui without it to load and unload."
+            "kmodtui was started with --read-only.",
+            "Start kmodtui without it to load and unload.",
+            as_root=as_root,
         )
     if config.read_only and options.read_only is None:
         return NoRoot(
             f"{config.path} says read_only = true.",
             "Start kmodtui with --no-read-only to load and unload.",
+            as_root=as_root,
         )
     return None

@@ -13,7 +13,8 @@ from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.privileged import elevation, installation
 from kmodtui.privileged.elevation import AlreadyRoot
 from kmodtui.services import root as root_service
-from kmodtui.services.root import LocalRoot
+from kmodtui.services.root import AS_ROOT, LocalRoot
+from tests.ui.helpers_that_fail import RootThrough
 from tests.ui.stage import opened
 
 
@@ -54,6 +55,23 @@ async def test_the_plan_tells_of_an_installed_helper_of_another_version(
             lambda: f"is of version 0.0.1, and this kmodtui of {__version__}" in stage.words,
             lambda: "kmodtui helper install brings it up to date." in stage.words,
         )
+
+
+async def test_the_header_never_stops_to_say_that_kmodtui_runs_as_root(demo: Demo) -> None:
+    class Root(RootThrough):
+        state = AS_ROOT
+
+    async with opened(demo, size=(80, 24), root=Root(demo)) as stage:
+        assert stage.header.rstrip().endswith(" · running as root")
+        await stage.select("hello")
+        await stage.press("minus")
+        await stage.until("y unload")
+        await stage.press("y")
+        await stage.until("Unloaded hello")
+        await stage.press("enter")
+        await stage.until(lambda: " · running as root · helper: a test" in stage.header)
+        await stage.press("D")
+        await stage.until(lambda: stage.header.rstrip().endswith(" · running as root"))
 
 
 async def test_without_any_way_to_root_everything_is_looked_at_and_nothing_changed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,29 @@ def test_whose_word_it_is_that_nothing_is_changed_is_told(path: Path) -> None:
     )
     by_option = launch._no_root_wanted(typed("--read-only"), Config(path, read_only=True))
     assert "started with --read-only" in str(by_option and by_option.denied)
+
+
+@pytest.mark.parametrize(
+    ("options", "tree", "words"),
+    [
+        (["--read-only"], None, "read-only · running as root"),
+        (["--kernel", "6.0.0-none"], None, "read-only · running as root"),
+        ([], "/", "read-only · running as root"),
+        ([], None, "running as root"),
+    ],
+)
+def test_whoever_starts_it_as_root_is_told_so_for_as_long_as_it_runs(
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    tree: str | None,
+    words: str,
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    machine = launch._machine(typed(*options), Config(path), tree)
+    assert machine.privilege_words == words
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert "root" not in launch._machine(typed(*options), Config(path), tree).privilege_words
 
 
 def test_the_way_and_the_time_reach_who_starts_the_helper(

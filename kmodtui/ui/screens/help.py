@@ -88,7 +88,7 @@ _PRIVILEGE = (
     ("helper: locked", "no root is held: the first change asks for it, by sudo or another way"),
     ("helper: sudo", "a helper holds root, had by that way, until D, leaving or a while idle"),
     ("read-only", "there is no root to be had, or none is wanted: changes are refused"),
-    ("running as root", "kmodtui itself has root, which it never needs"),
+    ("running as root", "kmodtui itself has root, which it never needs; said beside the others"),
 )
 
 _COLUMNS = (
