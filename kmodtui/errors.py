@@ -121,5 +121,11 @@ class HelperDiedError(HelperError):
     """The helper ended, or its pipe broke, before it answered."""
 
 
+class RootGivenUpError(HelperDiedError):
+    """The helper ended because nothing was asked of it for as long as it was to wait."""
+
+    title = "Root given up"
+
+
 class HelperVersionError(HelperError):
     """The helper speaks another version of the protocol."""

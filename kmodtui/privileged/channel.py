@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
+from kmodtui.errors import HelperError
 from kmodtui.privileged.protocol import Hello, LogRecord, Result
 
 LogSink = Callable[[LogRecord], None]
 """Called on the event loop with each kernel-log record as it comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The end of a session.
+
+    Attributes:
+        why: the reason.
+        told: whether somebody knows it: who was waiting for an answer, or who closed it.
+    """
+
+    why: HelperError
+    told: bool
 
 
 class HelperChannel(Protocol):
@@ -127,7 +142,7 @@ class HelperChannel(Protocol):
         """Set after how long without a request root is given up: 10 s to 8 h, 15 min unasked."""
         ...
 
-    async def closed(self) -> None:
+    async def closed(self) -> Ended:
         """Return once the session has ended, by whomever."""
         ...
 

@@ -17,9 +17,14 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, Protocol
 
-from kmodtui.errors import HelperDiedError, HelperError, HelperVersionError
+from kmodtui.errors import (
+    HelperDiedError,
+    HelperError,
+    HelperVersionError,
+    RootGivenUpError,
+)
 from kmodtui.model.text import clean
-from kmodtui.privileged.channel import HelperChannel, LogSink
+from kmodtui.privileged.channel import Ended, HelperChannel, LogSink
 from kmodtui.privileged.protocol import (
     MAX_REQUEST,
     PROTOCOL,
@@ -101,6 +106,7 @@ class HelperClient:
         self._ids = count(1)
         self._pending: dict[int, _Pending] = {}
         self._end: HelperError | None = None
+        self._ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
         self._reader = asyncio.create_task(self._read(), name="helper session")
 
     @classmethod
@@ -217,13 +223,14 @@ class HelperClient:
         """Set the time without requests; see `HelperChannel.set_idle`."""
         return await self._ask("idle", seconds=seconds)
 
-    async def closed(self) -> None:
+    async def closed(self) -> Ended:
         """Return once the session has ended, by whomever."""
-        await asyncio.wait({self._reader})
+        return await asyncio.shield(self._ended)
 
     async def close(self) -> None:
         """Give root up: requests under way fail with HelperDiedError."""
-        self._finish(HelperDiedError("The session with the privileged helper was closed."))
+        closed = HelperDiedError("The session with the privileged helper was closed.")
+        self._finish(closed, told=True)
         if self._reader is not asyncio.current_task():
             self._reader.cancel()
             await asyncio.wait({self._reader})
@@ -300,17 +307,28 @@ class HelperClient:
             log, data = tuple(pending.log), b"".join(pending.data)
             pending.answer.set_result(replace(answer.result, log=log, data=data))
 
+    @property
+    def _awaited(self) -> bool:
+        """Whether somebody waits for the result of a request; a log that is followed has none."""
+        return any(p.keeps_log and not p.answer.done() for p in self._pending.values())
+
     def _death(self) -> HelperDiedError:
         words = clean(self._transport.last_words.strip().rsplit("\n", 1)[-1])
+        if self._awaited:
+            silent = "without an answer."
+            hint = "What it was doing may or may not have happened; the kernel is being read again."
+        else:
+            silent = "though nobody has told it to."
+            hint = "The next change starts it again."
         return HelperDiedError(
-            "The privileged helper has ended"
-            + (f" and said last: {words}" if words else " without an answer."),
-            "What it was doing may or may not have happened; the kernel is being read again.",
+            f"The privileged helper has ended {f'and said last: {words}' if words else silent}",
+            hint,
         )
 
-    def _finish(self, error: HelperError) -> None:
+    def _finish(self, error: HelperError, *, told: bool = False) -> None:
         if self._end is None:
             self._end = error
+            self._ended.set_result(Ended(error, told or self._awaited))
         for pending in self._pending.values():
             if not pending.answer.done():
                 pending.answer.set_exception(self._end)
@@ -318,9 +336,9 @@ class HelperClient:
 
 def _goodbye(bye: Bye) -> HelperDiedError:
     if bye.reason == "idle":
-        return HelperDiedError(
+        return RootGivenUpError(
             "Root was given up, because nothing was asked of the helper for a while.",
-            "The next load or unload asks for it again.",
+            "The next change starts it again.",
         )
     return HelperDiedError(f"The privileged helper has ended: {clean(bye.message)}")
 

@@ -21,6 +21,7 @@ from kmodtui.privileged.elevation import Foreground
 from kmodtui.services.live_catalog import LiveCatalog
 from kmodtui.services.plans import plan_of
 from kmodtui.services.root import AS_ROOT, RootAccess
+from kmodtui.services.session import RootSession
 from kmodtui.services.undo_list import UndoList
 
 
@@ -40,7 +41,7 @@ class Machine:
         self._index: ModuleIndex | None = None
         self._index_lock = threading.Lock()
         self._info: ModuleInfo | None = None
-        self._channel: HelperChannel | None = None
+        self.session = RootSession(root)
 
     # What is known
 
@@ -147,38 +148,20 @@ class Machine:
     def privilege_words(self) -> str:
         """How things stand with root, for the header."""
         state = self.root.state
-        if self._channel is None or not self._channel.alive:
-            return state
-        held = f"helper: {self._channel.via}"
-        # That all of kmodtui has root is true of more than the helper.
-        return f"{state} · {held}" if state == AS_ROOT else held
+        if (channel := self.session.channel) is not None:
+            held = f"helper: {channel.via}"
+            # That all of kmodtui has root is true of more than the helper.
+            return f"{state} · {held}" if state == AS_ROOT else held
+        return f"{state} ({self.session.ended})" if self.session.ended else state
 
     @property
     def root_words(self) -> str:
         """How root will be had for the next change, for a person about to confirm it."""
-        if self._channel is not None and self._channel.alive:
-            return self.root.held
-        return self.root.sentence
+        return self.root.sentence if self.session.channel is None else self.root.held
 
     async def channel(self, foreground: Foreground) -> HelperChannel:
-        """Return the session with root, opening one if there is none.
-
-        Raises:
-            KmodtuiError: root was not to be had; the message says why.
-        """
-        if self._channel is None or not self._channel.alive:
-            self._channel = await self.root.open(foreground)
-            if self.idle_minutes is not None:
-                await self._channel.set_idle(60.0 * self.idle_minutes)
-        return self._channel
-
-    async def give_up_root(self) -> bool:
-        """End the session with root; return whether there was one."""
-        channel, self._channel = self._channel, None
-        if channel is None or not channel.alive:
-            return False
-        await channel.close()
-        return True
+        """Return the session with root, opening one if there is none; see `RootSession.open`."""
+        return await self.session.open(foreground, self.idle_minutes)
 
     async def set_idle(self, minutes: int) -> None:
         """Set after how long without a request root is given up, now and from now on.
@@ -186,21 +169,13 @@ class Machine:
         Raises:
             HelperError: the helper does not take that.
         """
-        if self._channel is not None and self._channel.alive:
-            answer = await self._channel.set_idle(60.0 * minutes)
+        if (channel := self.session.channel) is not None:
+            answer = await channel.set_idle(60.0 * minutes)
             if not answer.ok:
                 raise HelperError(f"The helper does not take that: {clean(answer.message)}")
         self.idle_minutes = minutes
 
-    async def helper_gone(self) -> None:
-        """Return once the session with root has ended, by whomever; at once if there is none."""
-        channel = self._channel
-        if channel is not None:
-            await channel.closed()
-            await channel.close()
-
     async def close(self) -> None:
         """Give root up, if it was had, and stop what goes on beside the screen."""
         self.catalog.close()
-        if self._channel is not None:
-            await self._channel.close()
+        await self.session.close()

@@ -23,6 +23,7 @@ from kmodtui.ui.screens.dashboard import DashboardScreen
 from kmodtui.ui.screens.no_modules import NoModulesScreen
 from kmodtui.ui.themes import THEMES
 from kmodtui.ui.typing_ahead import TypingAhead
+from kmodtui.ui.widgets.header_line import HeaderLine
 
 STYLES = Path(__file__).parent.parent / "styles"
 
@@ -62,6 +63,7 @@ class KmodtuiApp(App[str]):
         """Open the screen that fits the kernel."""
         if not self.is_headless:
             self._end_on_signals()
+        self.run_worker(self._follow_root(), group="root", exit_on_error=False)
         if has_module_support(self.machine.host):
             monitor = Monitor(self.machine.host, interval=self._interval)
             self.push_screen(DashboardScreen(self.machine, monitor))
@@ -72,6 +74,15 @@ class KmodtuiApp(App[str]):
         """End as if by the key when told to, so that the terminal is given back."""
         for number in (signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, self.exit)
+
+    async def _follow_root(self) -> None:
+        """Say in every header when root is had or gone, whoever had it, and tell why it went."""
+        async for why in self.machine.session.changes():
+            for screen in self.screen_stack:
+                for header in screen.query(HeaderLine):
+                    header.show_privilege(self.machine.privilege_words)
+            if why is not None:
+                self.report(why)
 
     async def on_unmount(self) -> None:
         """Give root up."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_helper import SimulatedHelper
@@ -21,6 +22,12 @@ class Pipe:
         self.breaks_on_send = False
         self.breaks_on_result = False
         self._broken = False
+        self._last: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    def end(self, bye: str = "") -> None:
+        """Let the helper end now: with this reason, or killed."""
+        told = json.dumps({"bye": {"reason": bye}}).encode() + b"\n" if bye else b""
+        self._last.set_result(told)
 
     async def send(self, line: bytes) -> None:
         if self.breaks_on_send:
@@ -28,13 +35,21 @@ class Pipe:
         await self._helper.send(line)
 
     async def receive(self) -> bytes:
-        line = b"" if self._broken else await self._helper.receive()
+        line = b"" if self._broken else await self._next()
         if b'"result"' in line:
             if self.breaks_on_result:
                 self._broken = True
                 return b""
             await self.flowing.wait()
         return line
+
+    async def _next(self) -> bytes:
+        answer = asyncio.ensure_future(self._helper.receive())
+        await asyncio.wait({answer, self._last}, return_when=asyncio.FIRST_COMPLETED)
+        if answer.done():
+            return answer.result()
+        answer.cancel()
+        return self._last.result()
 
     async def close(self) -> None:
         await self._helper.close()

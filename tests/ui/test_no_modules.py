@@ -113,3 +113,16 @@ async def test_hidden_addresses_are_said(demo: Demo, kernel: SimulatedKernel) ->
     kernel.folder.write("/proc/kallsyms", re.sub(rb"(?m)^[0-9a-f]{16}", b"0" * 16, rows))
     async with opened(demo, ready=False) as stage:
         await stage.until("405 symbols, addresses hidden")
+
+
+async def test_its_header_tells_that_root_is_held_for_addresses(demo: Demo) -> None:
+    async with opened(demo, ready=False) as stage:
+        await stage.until("405 symbols", lambda: "helper: locked" in stage.header)
+        await stage.press("B")
+        await stage.until("All symbols of /proc/kallsyms")
+        await stage.press("tab", "A")
+        await stage.until("Read the addresses")
+        await stage.press("y")
+        await stage.until(lambda: stage.app.machine.session.channel)
+        await stage.press("q")
+        await stage.until(lambda: "helper: demo" in stage.header)

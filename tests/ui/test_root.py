@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -12,10 +15,18 @@ from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.privileged import elevation, installation
 from kmodtui.privileged.elevation import AlreadyRoot
+from kmodtui.services import experiment as experiment_service
 from kmodtui.services import root as root_service
+from kmodtui.services.machine import Machine
 from kmodtui.services.root import AS_ROOT, LocalRoot
 from tests.ui.helpers_that_fail import RootThrough
-from tests.ui.stage import opened
+from tests.ui.stage import Stage, opened
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(experiment_service, "UNUSED_LIMIT", 0.3)
+    monkeypatch.setattr(experiment_service, "_STEP", 0.01)
 
 
 @pytest.fixture
@@ -72,6 +83,97 @@ async def test_the_header_never_stops_to_say_that_kmodtui_runs_as_root(demo: Dem
         await stage.until(lambda: " · running as root · helper: a test" in stage.header)
         await stage.press("D")
         await stage.until(lambda: stage.header.rstrip().endswith(" · running as root"))
+
+
+async def read_addresses(stage: Stage) -> None:
+    await stage.press("A")
+    await stage.until("Read the addresses")
+    await stage.press("y")
+
+
+async def experiment(stage: Stage) -> None:
+    await stage.press("x")
+    await stage.until("Experiment: load, look, unload, look again")
+    await stage.type("dummy")
+    await stage.press("enter")
+    await stage.until("y begin")
+    await stage.press("y")
+    await stage.until("Enter close")
+    await stage.press("enter")
+    await stage.until(lambda: stage.screen is stage.dashboard)
+
+
+async def unload(stage: Stage) -> None:
+    await stage.select("hello")
+    await stage.press("minus")
+    await stage.until("y unload")
+    await stage.press("y")
+    await stage.until("Unloaded hello")
+    await stage.press("enter")
+    await stage.until(lambda: stage.screen is stage.dashboard)
+
+
+ENDS = {
+    "idle": ("Root given up", "nothing was asked of the helper for a while", "locked (idle)"),
+    "": ("privileged helper failed", "has ended though nobody has told it to.", "locked (ended)"),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("use", [unload, experiment, read_addresses])
+async def test_wherever_root_was_had_its_end_is_told_with_the_reason(
+    demo: Demo, use: Callable[[Stage], Awaitable[None]], end: str
+) -> None:
+    async with opened(demo, root=(root := RootThrough(demo))) as stage:
+        await use(stage)
+        await stage.until(lambda: "helper: a test" in stage.header)
+        await stage.press("t")
+        await stage.until("Timeline")
+        root.sessions[0].end(end)
+        title, reason, header = ENDS[end]
+        await stage.until(lambda: reason in stage.toasts, lambda: title in stage.toasts)
+        assert "The next change starts it again." in stage.toasts
+        assert header in stage.header  # of the timeline, and of what it lies on
+        await stage.press("t")
+        await stage.until(lambda: stage.screen is stage.dashboard)
+        assert header in stage.header
+        await unload(stage) if use is not unload else await experiment(stage)
+        await stage.until(lambda: "helper: a test" in stage.header)
+        assert len(root.sessions) == 2
+
+
+async def test_what_an_answer_was_waited_for_is_told_once(demo: Demo) -> None:
+    async with opened(demo, root=RootThrough(demo, first="on_result")) as stage:
+        await stage.select("hello")
+        await stage.press("minus")
+        await stage.until("y unload")
+        await stage.press("y")
+        await stage.until("The privileged helper failed", "may or may not have happened")
+        await stage.press("enter")
+        await stage.until(lambda: stage.screen is stage.dashboard)
+        await stage.until(lambda: "helper: locked (ended)" in stage.header)
+        assert not stage.toasts
+
+
+async def test_root_had_in_the_browser_is_in_the_header_behind_it(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await stage.press("B")
+        await stage.until("All symbols of /proc/kallsyms")
+        await stage.press("tab")
+        await read_addresses(stage)
+        await stage.until(lambda: stage.dashboard.machine.session.channel)
+        await stage.until("All symbols of /proc/kallsyms")
+        await stage.press("q")
+        await stage.until(lambda: stage.screen is stage.dashboard)
+        await stage.until(lambda: "helper: demo" in stage.header)
+
+
+async def test_two_who_need_root_at_once_share_one_session(demo: Demo) -> None:
+    machine = Machine(demo.host, root := RootThrough(demo))
+    one, other = await asyncio.gather(machine.channel(nullcontext), machine.channel(nullcontext))
+    assert one is other
+    assert len(root.sessions) == 1
+    await machine.close()
 
 
 async def test_without_any_way_to_root_everything_is_looked_at_and_nothing_changed(

@@ -10,7 +10,12 @@ from typing import Any
 
 import pytest
 
-from kmodtui.errors import HelperDiedError, HelperError, HelperVersionError
+from kmodtui.errors import (
+    HelperDiedError,
+    HelperError,
+    HelperVersionError,
+    RootGivenUpError,
+)
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.pipes import PipeTransport, Process
 from kmodtui.privileged.protocol import LogRecord, ResultCode
@@ -139,10 +144,38 @@ async def test_root_given_up_by_the_helper() -> None:
         say({"hello": hello})
         say({"bye": {"reason": "idle", "message": ""}})
     """)
-    await client.closed()
+    end = await client.closed()
+    assert isinstance(end.why, RootGivenUpError)
+    assert not end.told
     with pytest.raises(HelperDiedError, match="Root was given up"):
         await client.load("btrfs")
     await client.close()
+
+
+async def test_a_log_that_is_followed_is_no_answer_that_is_waited_for() -> None:
+    client = await connect("""
+        say({"hello": hello})
+        hear()
+    """)
+    following = asyncio.create_task(client.follow_log(lambda _: None))
+    end = await client.closed()
+    assert not end.told
+    assert str(end.why) == (
+        "The privileged helper has ended though nobody has told it to. "
+        "The next change starts it again."
+    )
+    with pytest.raises(HelperDiedError):
+        await following
+    await client.close()
+
+
+async def test_who_closes_a_session_knows_why_it_has_ended() -> None:
+    client = await connect("""
+        say({"hello": hello})
+        sys.stdin.read()
+    """)
+    await client.close()
+    assert (await client.closed()).told
 
 
 @pytest.mark.parametrize(

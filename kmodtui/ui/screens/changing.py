@@ -179,8 +179,7 @@ class Changing(Screen[None]):
         self._work(self._drop_root(), group="root")
 
     async def _drop_root(self) -> None:
-        held = await self.machine.give_up_root()
-        self.show_header()
+        held = await self.machine.session.give_up()
         words = (
             "The helper has ended. The next change asks for root again."
             if held
@@ -201,14 +200,6 @@ class Changing(Screen[None]):
     def _open_plan(self, *intents: Intent) -> None:
         self._work(self._planned(intents))
 
-    def follow_helper(self) -> None:
-        """Say it in the header when the session with root has ended, by whomever."""
-        self._work(self._until_helper_gone(), group="helper")
-
-    async def _until_helper_gone(self) -> None:
-        await self.machine.helper_gone()
-        self.show_header()
-
     async def _planned(
         self, intents: Sequence[Intent], *, undoes: Done | None = None, checked: str = ""
     ) -> None:
@@ -224,7 +215,6 @@ class Changing(Screen[None]):
         def closed(done: bool | None) -> None:
             self.show_header()
             self.monitor.read_now()
-            self.follow_helper()
             if done:
                 self.clear_marks()
                 if plan.verb not in (Verb.SET, Verb.BLACKLIST, Verb.UNBLACKLIST):

@@ -41,16 +41,6 @@ class Listening(Arranging):
 
     _agreed: HelperChannel | None = None  # the session that may read the log, while it stands
 
-    # What the screen tells and is told
-
-    def show_header(self) -> None:
-        """Tell anew how things stand with root."""
-        raise NotImplementedError
-
-    def follow_helper(self) -> None:
-        """Tell it in the header when the session with root ends."""
-        raise NotImplementedError
-
     # Commands
 
     def action_log(self) -> None:
@@ -112,8 +102,6 @@ class Listening(Arranging):
             await self._agree(hidden)
         channel = await self.machine.channel(desk(self).foreground)
         self._agreed = channel
-        self.show_header()
-        self.follow_helper()
         return through_helper(channel)
 
     async def _agree(self, hidden: HiddenLogError) -> None:

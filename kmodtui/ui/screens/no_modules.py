@@ -74,7 +74,7 @@ class NoModulesScreen(Screen[None]):
             host=facts.hostname or "",
             kernel=self._machine.kernel_words,
             totals="no modules",
-            privilege="read-only",
+            privilege=self._machine.privilege_words,
         )
         set_title(self._frame, "Symbols of the kernel")
         self._browser.show_rows(NO_ROWS, "Reading /proc/kallsyms…")

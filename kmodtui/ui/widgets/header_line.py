@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -22,7 +22,7 @@ class HeaderFacts:
         kernel: `Linux 6.1.0-56-amd64 x86_64`.
         totals: `87 modules 14.2 MiB`.
         taint: the kernel's taint letters; empty for none.
-        privilege: `read-only`, `root: asks sudo`, `root: held`…
+        privilege: `read-only`, `helper: locked`, `helper: sudo`…
         halt: `PAUSED` or `STOPPED` where the kernel is not read; empty where it is.
     """
 
@@ -59,6 +59,10 @@ class HeaderLine(Widget):
         if facts != self._facts:
             self._facts = facts
             self.refresh()
+
+    def show_privilege(self, words: str) -> None:
+        """Tell how things stand with root now; all else stays as it was told last."""
+        self.facts = replace(self._facts, privilege=words)
 
     def render(self) -> Text:
         """Return the line as it fits the width."""
