@@ -24,7 +24,7 @@ class Command:
         label: a word for the footer and the palette.
         help: a sentence for the help screen, the palette and the tooltip.
         footer: whether it has a place in the footer.
-        changes_kernel: whether it leads to a change of the kernel: greyed when read-only.
+        needs_root: whether the helper has to do it: greyed where there is no root to be had.
     """
 
     id: str
@@ -33,7 +33,7 @@ class Command:
     label: str
     help: str
     footer: bool = False
-    changes_kernel: bool = False
+    needs_root: bool = False
 
     @property
     def context(self) -> str:
@@ -101,7 +101,7 @@ COMMANDS: tuple[Command, ...] = (
         "Load",
         "Load a module by name, with the plan shown first",
         footer=True,
-        changes_kernel=True,
+        needs_root=True,
     ),
     Command(
         "dashboard.unload",
@@ -110,7 +110,7 @@ COMMANDS: tuple[Command, ...] = (
         "Unload",
         "Unload the selected module, with the plan shown first",
         footer=True,
-        changes_kernel=True,
+        needs_root=True,
     ),
     Command(
         "dashboard.reload",
@@ -118,7 +118,7 @@ COMMANDS: tuple[Command, ...] = (
         "reload",
         "Reload",
         "Unload the module and load it again, keeping or changing its parameters",
-        changes_kernel=True,
+        needs_root=True,
     ),
     Command(
         "dashboard.parameters",
@@ -126,7 +126,7 @@ COMMANDS: tuple[Command, ...] = (
         "parameters",
         "Parameters",
         "Look at the parameters of the selected module, and change them",
-        changes_kernel=True,
+        needs_root=True,
     ),
     Command(
         "dashboard.blacklist",
@@ -134,7 +134,7 @@ COMMANDS: tuple[Command, ...] = (
         "blacklist",
         "Blacklist",
         "Blacklist the module, or take that back: whether its hardware loads it",
-        changes_kernel=True,
+        needs_root=True,
     ),
     Command(
         "dashboard.undo",
@@ -142,7 +142,7 @@ COMMANDS: tuple[Command, ...] = (
         "undo",
         "Undo",
         "Take back the last load, unload, reload, parameter or blacklisting",
-        changes_kernel=True,
+        needs_root=True,
     ),
     Command(
         "dashboard.drop_root",
@@ -157,6 +157,7 @@ COMMANDS: tuple[Command, ...] = (
         "idle",
         "Idle time",
         "Set after how many minutes without a change root is given up",
+        needs_root=True,
     ),
     Command(
         "dashboard.zoom",
@@ -240,6 +241,7 @@ COMMANDS: tuple[Command, ...] = (
         "addresses",
         "Addresses",
         "Read hidden addresses through the helper",
+        needs_root=True,
     ),
     Command(
         "dashboard.legend",
@@ -307,7 +309,7 @@ COMMANDS: tuple[Command, ...] = (
         "Experiment",
         "Load a module, see what comes, unload it, see what stays",
         footer=True,
-        changes_kernel=True,
+        needs_root=True,
     ),
     Command(
         "dashboard.log",
@@ -410,6 +412,7 @@ COMMANDS: tuple[Command, ...] = (
         "addresses",
         "Addresses",
         "In the list: read hidden addresses through the helper",
+        needs_root=True,
     ),
     Command(
         "browser.legend", ("a", "f2"), "legend", "Legend", "Say what the letters mean", footer=True

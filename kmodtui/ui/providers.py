@@ -7,10 +7,20 @@ from functools import partial
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from kmodtui.model.text import clean
+from kmodtui.services.machine import Machine
 from kmodtui.ui.commands import Command, in_context, key_words
 
 _CONTEXTS = {"DashboardScreen": "dashboard", "NoModulesScreen": "barren"}
 # Over a dialog there is none: the screen that the commands act on is not in front.
+
+
+def _hindrance(command: Command, machine: Machine) -> str:
+    """Return why a command cannot be done now; empty where it can."""
+    if command.needs_root and (denied := machine.root.denied) is not None:
+        return denied.message
+    if command.action == "drop_root" and machine.session.channel is None:
+        return "no root is held."
+    return ""
 
 
 class CommandsProvider(Provider):
@@ -26,8 +36,8 @@ class CommandsProvider(Provider):
     def _help(self, command: Command) -> str:
         """Return the command's sentence, and why it cannot be done where it cannot."""
         machine = getattr(self.app, "machine", None)
-        denied = machine.root.denied if machine is not None and command.changes_kernel else None
-        return f"{command.help}. Not now: {clean(denied.message)}" if denied else command.help
+        hindrance = _hindrance(command, machine) if isinstance(machine, Machine) else ""
+        return f"{command.help}. Not now: {clean(hindrance)}" if hindrance else command.help
 
     async def discover(self) -> Hits:
         """Every command, before anything is typed."""

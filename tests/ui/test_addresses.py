@@ -131,7 +131,24 @@ def test_the_reason_is_the_value_that_the_kernel_has(
 async def test_where_there_is_no_root_the_reason_is_told(demo: Demo, shown: bytes) -> None:
     async with opened(demo, root=NoRoot("This is a captured tree.")) as stage:
         await stage.press("A")
-        await stage.until(lambda: "This is a captured tree." in stage.toasts)
+        await stage.until("There is no root here", "This is a captured tree.")
+        await stage.press("enter", "B")
+        await stage.until("All symbols of /proc/kallsyms")
+        await stage.press("tab")
+        stage.send("A", "q")
+        await stage.until("There is no root here", "This is a captured tree.")
+        await stage.press("escape")
+        await stage.until("All symbols of /proc/kallsyms")
+
+
+async def test_what_is_typed_behind_the_key_waits_for_the_question(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        stage.send("A", "q", "t")
+        await stage.until("Read the addresses")
+        await stage.calm()
+        assert stage.app.is_running
+        await stage.press("escape")
+        await stage.until(lambda: stage.screen is stage.dashboard)
 
 
 async def test_in_the_browser_an_address_can_be_looked_up_then(demo: Demo, shown: bytes) -> None:

@@ -450,7 +450,7 @@ async def test_the_idle_time_is_set_from_the_palette(demo: Demo) -> None:
         assert stage.dashboard.machine.idle_minutes == 30
 
 
-@pytest.mark.parametrize("key", ["plus", "minus", "R", "e", "b", "U"])
+@pytest.mark.parametrize("key", ["plus", "minus", "R", "e", "b", "U", "x", "A"])
 async def test_read_only_refuses_and_takes_no_typing_for_commands(
     demo: Demo, kernel: SimulatedKernel, key: str
 ) -> None:
@@ -458,7 +458,8 @@ async def test_read_only_refuses_and_takes_no_typing_for_commands(
     async with opened(demo, root=NoRoot("kmodtui was started with --read-only.", hint)) as stage:
         before = stage.pane("modules")
         stage.send(key, *"sz/qbtrfs")
-        await stage.until("Nothing can be changed here", hint)
+        title = "There is no root here" if key == "A" else "Nothing can be changed here"
+        await stage.until(title, "kmodtui was started with --read-only.", hint)
         await stage.calm()
         assert stage.app.is_running
         await stage.press("enter")
@@ -467,13 +468,35 @@ async def test_read_only_refuses_and_takes_no_typing_for_commands(
         assert not kernel.log
 
 
-async def test_the_palette_tells_why_a_command_cannot_be_had(demo: Demo) -> None:
+@pytest.mark.parametrize("command", ["blacklist", "experiment", "addresses", "idle time"])
+async def test_the_palette_tells_why_a_command_cannot_be_had(demo: Demo, command: str) -> None:
     root = NoRoot("kmodtui was started with --read-only.")
     async with opened(demo, root=root) as stage:
         await stage.press("colon")
         await stage.until("Search for commands")
-        await stage.type("blacklist")
+        await stage.type(command)
         await stage.until("Not now: kmodtui was started with --read-only.")
+
+
+async def test_the_palette_tells_that_there_is_no_root_to_give_up(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        not_held = "Not now: no root is held."
+        await stage.press("colon")
+        await stage.until("Search for commands")
+        await stage.type("drop root")
+        await stage.until(not_held)
+        await stage.press("escape")
+        await stage.until(lambda: stage.screen is stage.dashboard)
+        await stage.select("hello")
+        await stage.press("minus")
+        await planned(stage, "y unload")
+        await done(stage, "Unloaded hello")
+        await back(stage)
+        await stage.press("colon")
+        await stage.until("Search for commands")
+        await stage.type("drop root")
+        await stage.until("Give root up now")
+        assert not_held not in stage.text
 
 
 async def test_not_to_wait_any_longer_is_told(demo: Demo, kernel: SimulatedKernel) -> None:

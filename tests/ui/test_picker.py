@@ -342,9 +342,17 @@ async def test_all_modules_can_be_looked_at_without_any_right(demo: Demo) -> Non
         await stage.type("dummy")
         await stage.until(lambda: "Dummy netdevice driver" in card(stage))
         await stage.press("enter")
-        await stage.until("This is for looking only.")
-        await stage.press("escape")
+        await stage.until("Nothing can be changed here", "started with --read-only.")
+        await stage.press("enter", "escape")
         await stage.until(lambda: stage.screen is stage.dashboard)
+
+
+async def test_the_catalog_is_for_looking_and_names_the_key_that_loads(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await stage.press("c")
+        await stage.until(f"Modules of {demo.kernel.release}", "22 of 22 modules")
+        await stage.press("enter")
+        await stage.until("This is for looking only. On the dashboard, + loads a module.")
 
 
 async def test_what_comes_from_files_stays_text(tmp_path: Path) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from textual.screen import Screen
+from textual.worker import Worker
 
 from kmodtui.errors import HelperError, KmodtuiError
 from kmodtui.kernel.host import Host
@@ -14,6 +18,7 @@ from kmodtui.model.symbols import SymbolTable
 from kmodtui.model.text import clean
 from kmodtui.services.machine import Machine
 from kmodtui.ui.desk import desk
+from kmodtui.ui.screens.refusal import NO_ROOT, may_have_root
 from kmodtui.ui.screens.root_question import RootQuestion
 
 WORDS = """\
@@ -45,17 +50,28 @@ def why_hidden(host: Host) -> tuple[str, str]:
     return f"Root sees no addresses either, and kernel.kptr_restrict {told}.", ""
 
 
-async def with_addresses(screen: Screen[None], machine: Machine) -> SymbolTable | None:
-    """Return the symbols with their addresses, read by the helper if the person agrees.
+def ask_for_addresses(
+    screen: Screen[Any], machine: Machine, take: Callable[[SymbolTable], None]
+) -> None:
+    """Ask, and where the person agrees hand over the symbols with their addresses.
 
-    What went wrong is told on the screen. For a worker: it waits for a dialog.
+    The question is there at once: what is typed behind the key is not meant for the
+    screen below. What goes wrong is told on the screen.
     """
+    if not may_have_root(screen, machine, NO_ROOT):
+        return
+
+    def answered(agreed: bool | None) -> None:
+        if agreed:
+            reading = partial(_read, screen, machine, take)
+            _: Worker[None] = screen.run_worker(reading, group="addresses", exclusive=True)
+
+    question = RootQuestion("Read the addresses", WORDS, machine.root_words)
+    screen.app.push_screen(question, answered)
+
+
+async def _read(screen: Screen[Any], machine: Machine, take: Callable[[SymbolTable], None]) -> None:
     try:
-        if machine.root.denied is not None:
-            raise machine.root.denied
-        question = RootQuestion("Read the addresses", WORDS, machine.root_words)
-        if not await screen.app.push_screen_wait(question):
-            return None
         channel = await machine.channel(desk(screen).foreground)
         result = await channel.kallsyms()
         if not result.ok:
@@ -65,5 +81,5 @@ async def with_addresses(screen: Screen[None], machine: Machine) -> SymbolTable 
             raise AddressesHiddenError(*why_hidden(machine.host))
     except KmodtuiError as error:
         desk(screen).report(error)
-        return None
-    return table
+    else:
+        take(table)

@@ -19,7 +19,7 @@ from kmodtui.model.symbols import SymbolTable
 from kmodtui.model.text import counted
 from kmodtui.services.machine import Machine
 from kmodtui.ui.commands import bindings
-from kmodtui.ui.screens.addresses import with_addresses
+from kmodtui.ui.screens.addresses import ask_for_addresses
 from kmodtui.ui.screens.help import HelpScreen
 from kmodtui.ui.screens.legend import LegendScreen
 from kmodtui.ui.screens.symbol import SymbolDialog
@@ -206,12 +206,7 @@ class BrowserScreen(Screen[None]):
 
     def action_addresses(self) -> None:
         """Read the addresses through the helper, if the person agrees."""
-        _: Worker[None] = self.run_worker(self._read_addresses, group="addresses", exclusive=True)
-
-    async def _read_addresses(self) -> None:
-        table = await with_addresses(self, self._machine)
-        if table is not None:
-            self.show_symbols(table)
+        ask_for_addresses(self, self._machine, self.show_symbols)
 
     def on_line_view_opened(self, event: LineView.Opened) -> None:
         """Show everything about a symbol that was opened in the list."""

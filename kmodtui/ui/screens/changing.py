@@ -24,7 +24,7 @@ from kmodtui.ui.screens.idle import IdleDialog
 from kmodtui.ui.screens.load import LoadDialog, LoadRequest
 from kmodtui.ui.screens.parameters import ParameterForm
 from kmodtui.ui.screens.plan import PlanDialog
-from kmodtui.ui.screens.refusal import RefusalDialog
+from kmodtui.ui.screens.refusal import may_have_root
 from kmodtui.ui.widgets.parameter_lines import Purpose
 
 
@@ -67,12 +67,7 @@ class Changing(Screen[None]):
     # Commands
 
     def _may_change(self) -> bool:
-        denied = self.machine.root.denied
-        if denied is not None:
-            # A dialog, not a note at the edge: what is typed for the command that was
-            # refused, such as the name of a module, must not be taken for commands.
-            self.app.push_screen(RefusalDialog(denied))
-        return denied is None
+        return may_have_root(self, self.machine)
 
     def action_load(self) -> None:
         """Ask which module to load."""

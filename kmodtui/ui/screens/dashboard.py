@@ -203,7 +203,7 @@ class DashboardScreen(Changing, Looking, Remembering, Listening):
             halt="STOPPED" if self._stopped else "PAUSED" if self.monitor.paused else "",
         )
         self._keys.grey(
-            frozenset(c.id for c in COMMANDS if c.changes_kernel)
+            frozenset(c.id for c in COMMANDS if c.needs_root)
             if self.machine.root.denied
             else frozenset()
         )

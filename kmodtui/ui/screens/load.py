@@ -38,6 +38,7 @@ from kmodtui.services.picking import (
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.desk import desk
 from kmodtui.ui.editing import edit_at_once
+from kmodtui.ui.screens.refusal import may_have_root
 from kmodtui.ui.screens.taking import Taking, Wish
 from kmodtui.ui.typing_ahead import pass_on
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
@@ -356,6 +357,8 @@ class LoadDialog(Taking):
     def _take_what_stands_there(self, *, form: bool) -> None:
         self._catch_up()
         if self._looking:
+            if not may_have_root(self, self.machine):
+                return
             self.say("This is for looking only. On the dashboard, + loads a module.")
             return
         chosen = self._list.path or self._list.entry if self._chosen else None

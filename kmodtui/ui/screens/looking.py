@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from textual.screen import Screen
-from textual.worker import Worker
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.kptr import read_hiding
 from kmodtui.kernel.module_sizes import read_sizes
 from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import Monitor
-from kmodtui.ui.screens.addresses import with_addresses
+from kmodtui.ui.screens.addresses import ask_for_addresses
 from kmodtui.ui.screens.browser import BrowserScreen
 from kmodtui.ui.screens.help import HelpScreen
 from kmodtui.ui.screens.legend import LegendScreen
@@ -71,12 +70,7 @@ class Looking(Screen[None]):
 
     def action_addresses(self) -> None:
         """Read the addresses of symbols through the helper, if the person agrees."""
-        _: Worker[None] = self.run_worker(self._read_addresses, group="addresses", exclusive=True)
-
-    async def _read_addresses(self) -> None:
-        table = await with_addresses(self, self.machine)
-        if table is not None:
-            self.query_one(SymbolsPane).show_addresses(table)
+        ask_for_addresses(self, self.machine, self.query_one(SymbolsPane).show_addresses)
 
     def action_catalog(self) -> None:
         """Look through all modules of the release, loaded or not."""

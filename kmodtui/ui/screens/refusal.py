@@ -1,20 +1,36 @@
-"""What a command that changes the kernel is answered with where nothing may be changed."""
+"""What a command that needs root is answered with where there is none to be had."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.model.text import clean
+from kmodtui.services.machine import Machine
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.widgets.caption import set_title
+
+NO_CHANGE = "Nothing can be changed here"
+NO_ROOT = "There is no root here"  # for what changes nothing
+
+
+def may_have_root(screen: Screen[Any], machine: Machine, title: str = NO_CHANGE) -> bool:
+    """Return whether root may be had for a command; where not, say why on the screen.
+
+    In a dialog, not in a note at the edge: what is typed for the command that was
+    refused, such as the name of a module, must not be taken for commands.
+    """
+    denied = machine.root.denied
+    if denied is not None:
+        screen.app.push_screen(RefusalDialog(denied, title))
+    return denied is None
 
 
 class RefusalDialog(ModalScreen[None]):
@@ -24,16 +40,17 @@ class RefusalDialog(ModalScreen[None]):
         *(b for b in bindings("dialog") if b.action in ("cancel", "accept")),
     ]
 
-    def __init__(self, error: KmodtuiError) -> None:
+    def __init__(self, error: KmodtuiError, title: str) -> None:
         super().__init__()
         self._error = error
+        self._title_words = title
         self._body = Static("", id="refusal-body", markup=False)
         self._keys = Static("", id="plan-keys", markup=False)
 
     def compose(self) -> ComposeResult:
         """Title, reason, what to do."""
         with Vertical(classes="dialog", id="refusal-dialog") as frame:
-            set_title(frame, "Nothing can be changed here")
+            set_title(frame, self._title_words)
             yield self._body
             yield self._keys
 

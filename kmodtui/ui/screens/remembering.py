@@ -23,6 +23,7 @@ from kmodtui.ui.desk import desk
 from kmodtui.ui.screens.compare import CompareScreen
 from kmodtui.ui.screens.experiment import ExperimentPicker, ExperimentScreen
 from kmodtui.ui.screens.load import LoadRequest
+from kmodtui.ui.screens.refusal import may_have_root
 from kmodtui.ui.screens.timeline import TimelineScreen
 from kmodtui.ui.widgets.header_line import HeaderFacts
 
@@ -116,10 +117,8 @@ class Remembering(Screen[None]):
 
     def action_experiment(self) -> None:
         """Ask which module to load, look at and unload again."""
-        if (denied := self.machine.root.denied) is not None:
-            desk(self).report(denied)
-            return
-        self.app.push_screen(ExperimentPicker(self.machine), self._plan_experiment)
+        if may_have_root(self, self.machine):
+            self.app.push_screen(ExperimentPicker(self.machine), self._plan_experiment)
 
     def _plan_experiment(self, request: LoadRequest | None) -> None:
         if request is not None:
