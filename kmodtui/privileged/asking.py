@@ -14,6 +14,7 @@ import termios
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
 from kmodtui.errors import ElevationError, ElevationRefusedError
 from kmodtui.privileged.pipes import Process
@@ -51,8 +52,20 @@ def interrupts() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
+@dataclass
+class TextAgent:
+    """polkit's text agent, while it is there and afterwards.
+
+    Attributes:
+        left_alone: whether the input ended when it asked (Ctrl+D): then it gives up by a
+            signal to itself, and polkit says no more than of a wrong password.
+    """
+
+    left_alone: bool = False
+
+
 @contextlib.contextmanager
-def text_agent(agent: str, process: int, *words: str) -> Iterator[None]:
+def text_agent(agent: str, process: int, *words: str) -> Iterator[TextAgent]:
     """Have polkit ask on this terminal for a process.
 
     Args:
@@ -74,13 +87,14 @@ def text_agent(agent: str, process: int, *words: str) -> Iterator[None]:
         raise ElevationError(f"{agent} cannot be started: {error.strerror}.") from error
     finally:
         os.close(writer)
+    told = TextAgent()
     try:
         os.read(ready, 1)  # its end comes when the agent is ready, or gone
-        yield
+        yield told
     finally:
         os.close(ready)
         asking.terminate()
-        asking.wait()
+        told.left_alone = asking.wait() in (-signal.SIGTRAP, -signal.SIGABRT)
 
 
 async def outcome(process: Process, *, stays: bool) -> tuple[bool, str]:

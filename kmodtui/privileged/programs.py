@@ -41,12 +41,14 @@ class Rule(NamedTuple):
         error: the kind of refusal.
         message: the cause, for a person.
         hint: what to do.
+        asked: whether it says so after it has asked, or without; None for both.
     """
 
     pattern: str
     error: type[ElevationError]
     message: str
     hint: str = ASKS_AGAIN
+    asked: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +80,20 @@ class Program:
     stays: bool = False
     asked_for: Literal["", "itself", "parent"] = ""
 
-    def refusal(self, words: str, *, interrupted: bool) -> ElevationError:
+    def refusal(self, words: str, *, asked: bool, broken_off: bool = False) -> ElevationError:
         """Return why it ended without running the helper.
 
-        Ctrl+C is known by its signal, which came here as well; the rest only by what the
-        program said, and what no rule knows is shown as it stands.
+        What no rule knows is shown as it stands.
+
+        Args:
+            words: all that it said.
+            asked: whether it could ask; a window may have asked where it could not.
+            broken_off: whether it is known that the person broke off.
         """
-        if interrupted:
+        if broken_off:
             return ElevationCancelledError(f"You broke off when {self.name} asked.", ASKS_AGAIN)
         for rule in self.rules:
-            if re.search(rule.pattern, words, re.MULTILINE):
+            if rule.asked in (None, asked) and re.search(rule.pattern, words, re.MULTILINE):
                 return rule.error(rule.message, rule.hint)
         lines = words.strip().splitlines() or ["it gave no reason"]
         last = re.sub(rf"^({self.name}(-rs)?|Error executing command as another user): ", "",
@@ -109,13 +115,15 @@ SUDO = Program(
             "sudo did not accept the password.",
         ),
         Rule(
-            " is not in the sudoers file| is not allowed to ",
+            " is not in the sudoers file| is not allowed to | may not run "
+            "|: I'm sorry .*I'm afraid I can't do that$",
             ElevationForbiddenError,
             "sudo does not let this user start the helper: the sudoers file does not allow it.",
             ASK_ADMINISTRATOR,
         ),
         Rule(
-            "^sudo(-rs)?: (a password is required|no password was provided)$",
+            "^sudo(-rs)?: (a password is required|no password was provided"
+            "|Authentication required but not attempted)$",
             ElevationCancelledError,
             "sudo was given no password.",
         ),
@@ -134,7 +142,8 @@ DOAS = Program(
         Rule(
             "^doas: Authentication failed$",
             ElevationRefusedError,
-            "doas did not accept the password.",
+            # To it the end of the input is an empty password, and it says no more of either.
+            "doas was given a wrong password, or none.",
         ),
         Rule(
             "^doas: Operation not permitted$",
@@ -160,7 +169,15 @@ RUN0 = Program(
         Rule(
             "(Access|Permission) denied",
             ElevationRefusedError,
-            "polkit did not accept the password, or does not let this user use run0.",
+            "polkit did not accept the password for run0.",
+            asked=True,
+        ),
+        Rule(
+            "(Access|Permission) denied",
+            ElevationForbiddenError,
+            "polkit does not let this user use run0: its rules do not allow it.",
+            ASK_ADMINISTRATOR,
+            asked=False,
         ),
         Rule(
             "Interactive authentication required",
@@ -196,7 +213,15 @@ PKEXEC = Program(
         Rule(
             "Not authorized",
             ElevationRefusedError,
-            "polkit did not accept the password, or does not let this user start the helper.",
+            "polkit did not accept the password for pkexec.",
+            asked=True,
+        ),
+        Rule(
+            "Not authorized",
+            ElevationRefusedError,
+            "polkit does not let this user start the helper, or did not accept the password that "
+            "a window has asked for.",
+            asked=False,
         ),
     ),
 )

@@ -18,6 +18,7 @@ from typing import ClassVar
 from kmodtui.errors import ElevationError
 from kmodtui.privileged.asking import (
     Foreground,
+    TextAgent,
     converse,
     interrupts,
     outcome,
@@ -76,19 +77,21 @@ class Way:
             return await PipeTransport.over(silent)
         silent.discard()
         if not re.search(program.could_ask, said):
-            raise program.refusal(said, interrupted=False)
+            raise program.refusal(said, asked=False)
         require_terminal(self.name)
         # The event loop stands still meanwhile, on purpose: a dashboard that went on
         # would draw over the prompt.
         with foreground(), interrupts() as interrupted:
             show(f"kmodtui: root is needed for {' '.join(command)}\n".encode())
-            with self._asking(program, [self.path, *words]) as asking:
+            with self._asking(program, [self.path, *words]) as (asking, agent):
                 well, said = converse(asking, stays=program.stays)
         if well:
             return await PipeTransport.over(asking)
         killed = (asking.popen.returncode or 0) < 0
         asking.discard()
-        raise program.refusal(said, interrupted=bool(interrupted) or killed)
+        # Ctrl+C is known by its signal, which came here as well.
+        broken_off = bool(interrupted) or killed or agent.left_alone
+        raise program.refusal(said, asked=True, broken_off=broken_off)
 
     def run(self, command: Sequence[str]) -> int:
         """Run a command; see `Elevation.run`."""
@@ -101,10 +104,10 @@ class Way:
                 raise _not_started(words, error) from error
 
     @contextlib.contextmanager
-    def _asking(self, program: Program, words: list[str]) -> Iterator[Process]:
+    def _asking(self, program: Program, words: list[str]) -> Iterator[tuple[Process, TextAgent]]:
         """Start it so that it asks, itself or by way of polkit's agent on this terminal."""
         if not program.asked_for:
-            yield _begin(words)
+            yield _begin(words), TextAgent()
             return
         asking = _begin([*_GATE, *words], own_session=program.stays)
         asked_for, more = os.getpid(), []
@@ -113,10 +116,10 @@ class Way:
             # silently, because run0 that may not ask may not have others ask either.
             asked_for, more = asking.popen.pid, ["--fallback"]
         try:
-            with text_agent(self.agent, asked_for, *more):
+            with text_agent(self.agent, asked_for, *more) as agent:
                 assert asking.popen.stdin is not None
                 asking.popen.stdin.write(b"\n")
-                yield asking
+                yield asking, agent
         except ElevationError:
             asking.discard()  # the gate finds its input closed, and ends
             asking.popen.wait()

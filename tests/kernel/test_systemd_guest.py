@@ -144,7 +144,7 @@ def test_sudo_rs_leaves_the_terminal_alone_as_well(vm: VM, sudo_rs: None) -> Non
     ("user", "answers", "sentence"),
     [
         ("admin", ["a\r"] * 3, "sudo did not accept the password"),
-        ("guest", [], "sudo refused: I'm sorry guest. I'm afraid I can't do that."),
+        ("guest", [], "sudo does not let this user start the helper"),
     ],
 )
 def test_each_refusal_of_sudo_rs_has_its_own_sentence(
@@ -162,7 +162,7 @@ POLKIT = f"{REFUSED}polkit did not accept the password"
     [
         ("sudo", "admin", ["a\r"] * 3, f"{REFUSED}sudo did not accept the password"),
         ("sudo", "guest", [f"{ADMIN_PASSWORD}\r"], "the sudoers file does not allow it"),
-        ("doas", "admin", ["a\r"], f"{REFUSED}doas did not accept the password"),
+        ("doas", "admin", ["a\r"], f"{REFUSED}doas was given a wrong password, or none"),
         ("run0", "admin", ["a\r"], POLKIT),
         ("run0", "admin", ["\x03"], "ElevationCancelledError: You broke off when run0 asked"),
         # polkit asks a guest for the password of an administrator.

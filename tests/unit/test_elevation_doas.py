@@ -61,9 +61,9 @@ def test_who_is_not_in_doas_conf_is_not_asked(world: World) -> None:
 
 
 REFUSALS: dict[str, tuple[str, str]] = {
-    "wrong password": ("a\n", "ElevationRefusedError: doas did not accept the password"),
+    "wrong password": ("a\n", "ElevationRefusedError: doas was given a wrong password, or none"),
     "Ctrl+C": ("\x03", "ElevationCancelledError: You broke off when doas asked"),
-    "Ctrl+D": ("\x04", "ElevationRefusedError: doas did not accept the password"),
+    "Ctrl+D": ("\x04", "ElevationRefusedError: doas was given a wrong password, or none"),
 }
 
 

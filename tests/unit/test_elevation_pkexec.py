@@ -63,9 +63,12 @@ def test_polkit_asks_and_leaves_the_terminal_alone(world: World) -> None:
 
 
 REFUSALS: dict[str, tuple[str, str]] = {
-    "wrong password": ("a\n", "ElevationRefusedError: polkit did not accept the password"),
+    "wrong password": (
+        "a\n",
+        "ElevationRefusedError: polkit did not accept the password for pkexec",
+    ),
     "Ctrl+C": ("\x03", "ElevationCancelledError: You broke off when pkexec asked"),
-    "Ctrl+D": ("\x04", "ElevationRefusedError: polkit did not accept the password"),
+    "Ctrl+D": ("\x04", "ElevationCancelledError: You broke off when pkexec asked"),
 }
 
 
@@ -73,6 +76,19 @@ REFUSALS: dict[str, tuple[str, str]] = {
 def test_each_refusal_has_its_own_sentence(world: World, case: Any) -> None:
     answer, sentence = case
     refuses(world.session("kmt-alice"), [answer], sentence)
+
+
+def test_what_the_rules_do_not_allow_is_told_unasked(world: World) -> None:
+    rules = world.users.folder / "etc" / "polkit-1" / "rules.d"
+    rules.mkdir(parents=True)
+    (rules / "00-test.rules").write_text(
+        'polkit.addRule(function (action) { if (action.id == "kmodtui.helper")'
+        " return polkit.Result.NO; });"
+    )
+    session = world.session("kmt-alice")
+    refuses_unasked(
+        session, "ElevationRefusedError: polkit does not let this user start the helper"
+    )
 
 
 def test_without_a_terminal(world: World) -> None:

@@ -15,6 +15,12 @@ from kmodtui.privileged.programs import DOAS, PKEXEC, RUN0, SUDO, Program
 _ANOTHER = "Error executing command as another user: "
 _RUN0 = "Failed to start transient service unit: "
 
+UNASKED: list[tuple[Program, str, type[ElevationError], str]] = [
+    (PKEXEC, _ANOTHER + "Not authorized\n\nThis incident has been reported.\n",
+     ElevationRefusedError, "does not let this user start the helper, or did not accept"),
+    (RUN0, _RUN0 + "Access denied\n", ElevationForbiddenError, "does not let this user use run0"),
+]  # fmt: skip
+
 REFUSALS: list[tuple[Program, str, type[ElevationError], str]] = [
     (SUDO, "sudo: 3 incorrect password attempts\n", ElevationRefusedError, "not accept"),
     (SUDO, "sudo: 1 incorrect password attempt\n", ElevationRefusedError, "not accept"),
@@ -27,19 +33,25 @@ REFUSALS: list[tuple[Program, str, type[ElevationError], str]] = [
     (SUDO, "sudo-rs: Maximum 3 incorrect authentication attempts\n",
      ElevationRefusedError, "not accept"),
     (SUDO, "sudo-rs: I'm sorry bob. I'm afraid I can't do that\n",
-     ElevationRefusedError, "sudo refused: I'm sorry bob. I'm afraid I can't do that."),
+     ElevationForbiddenError, "sudoers file"),
+    (SUDO, "sudo: I'm sorry bob. I'm afraid I can't do that\n",
+     ElevationForbiddenError, "sudoers file"),
+    (SUDO, "Sorry, user bob may not run sudo on vm.\n", ElevationForbiddenError, "sudoers file"),
+    (SUDO, "sudo: Authentication required but not attempted\n",
+     ElevationCancelledError, "no password"),
     (SUDO, "", ElevationRefusedError, "sudo refused: it gave no reason."),
     (SUDO, "author: unauthenticated\n", ElevationRefusedError, "unauthenticated"),
-    (DOAS, "doas: Authentication failed\n", ElevationRefusedError, "not accept"),
+    (DOAS, "doas: Authentication failed\n", ElevationRefusedError, "a wrong password, or none"),
     (DOAS, "doas: Operation not permitted\n", ElevationForbiddenError, "its rules do not"),
     (DOAS, "doas: syntax error at line 1\n", ElevationRefusedError,
      "doas refused: syntax error at line 1."),
     (PKEXEC, _ANOTHER + "Not authorized\n\nThis incident has been reported.\n",
-     ElevationRefusedError, "did not accept the password, or does not let"),
+     ElevationRefusedError, "polkit did not accept the password for pkexec."),
     (PKEXEC, _ANOTHER + "Request dismissed\n", ElevationCancelledError, "broke off"),
     (PKEXEC, _ANOTHER + "No authentication agent found.\n", ElevationRefusedError,
      "pkexec refused: No authentication agent found."),
-    (RUN0, _RUN0 + "Access denied\n", ElevationRefusedError, "does not let this user use run0"),
+    (RUN0, _RUN0 + "Access denied\n", ElevationRefusedError,
+     "polkit did not accept the password for run0."),
     (RUN0, _RUN0 + "Permission denied\n", ElevationRefusedError, "not accept the password"),
     (RUN0, _RUN0 + "Interactive authentication required.\n", ElevationRefusedError,
      "found nobody to ask"),
@@ -54,13 +66,23 @@ REFUSALS: list[tuple[Program, str, type[ElevationError], str]] = [
 def test_the_sentence_for_each_refusal(
     program: Program, words: str, kind: type[ElevationError], sentence: str
 ) -> None:
-    told = program.refusal(words, interrupted=False)
+    told = program.refusal(words, asked=True)
+    assert type(told) is kind
+    assert sentence in told.message
+
+
+@pytest.mark.parametrize(("program", "words", "kind", "sentence"), UNASKED)
+def test_what_is_said_without_asking_is_not_about_a_password(
+    program: Program, words: str, kind: type[ElevationError], sentence: str
+) -> None:
+    told = program.refusal(words, asked=False)
     assert type(told) is kind
     assert sentence in told.message
 
 
 @pytest.mark.parametrize("program", [SUDO, DOAS, RUN0, PKEXEC])
 def test_who_breaks_off_was_not_refused(program: Program) -> None:
-    told = program.refusal("sudo: a password is required\nAccess denied\n", interrupted=True)
+    words = "sudo: a password is required\nAccess denied\n"
+    told = program.refusal(words, asked=True, broken_off=True)
     assert type(told) is ElevationCancelledError
     assert told.message == f"You broke off when {program.name} asked."
