@@ -36,6 +36,7 @@ __all__ = [
     "Foreground",
     "NoElevation",
     "detect",
+    "detect_after",
     "open_session",
 ]
 
@@ -166,6 +167,14 @@ def detect(
             "Log in as root, or install sudo and allow yourself to use it.",
         )
     return next((way for way in ways if way.available), ways[0])
+
+
+def detect_after(name: str) -> Elevation | None:
+    """Return the first way below the one with this name that could work here; None if none."""
+    names = [program.name for program in PROGRAMS]
+    below = PROGRAMS[names.index(name) + 1 :] if name in names else ()
+    ways = (_way(program, installing=False) for program in below if _path(program.name))
+    return next((way for way in ways if way.available), None)
 
 
 def _not_as_named(reason: str, hint: str, instead: str) -> NoElevation:

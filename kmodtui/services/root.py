@@ -16,7 +16,13 @@ from kmodtui.errors import (
 )
 from kmodtui.model.text import clean
 from kmodtui.privileged.client import HelperChannel
-from kmodtui.privileged.elevation import Foreground, NoElevation, detect, open_session
+from kmodtui.privileged.elevation import (
+    Foreground,
+    NoElevation,
+    detect,
+    detect_after,
+    open_session,
+)
 from kmodtui.privileged.installation import caution, mismatch
 from kmodtui.services.config import Config
 
@@ -65,7 +71,12 @@ class LocalRoot:
     """Root on this machine, by the way that was asked for or the first that works here."""
 
     def __init__(
-        self, way: str = "", *, idle_minutes: int | None = None, kept_in: Path | None = None
+        self,
+        way: str = "",
+        *,
+        idle_minutes: int | None = None,
+        kept_in: Path | None = None,
+        once: bool = False,
     ) -> None:
         """Find the way.
 
@@ -74,11 +85,14 @@ class LocalRoot:
             idle_minutes: how long the helper waits for a request before it gives root
                 up; as long as it likes if not told.
             kept_in: the configuration file that names the way, if it was not typed.
+            once: whether it is tried once, so that there is no next attempt.
 
         Raises:
             ElevationRefusedError: a way was asked for that cannot work.
         """
         self._idle_minutes = idle_minutes
+        self._named = bool(way)
+        self._once = once
         if kept_in is None:
             self._elevation = detect(way)
         else:
@@ -116,7 +130,8 @@ class LocalRoot:
         try:
             channel = await open_session(self._elevation, foreground)
         except ElevationForbiddenError as error:
-            raise _explained(error, await asyncio.to_thread(mismatch)) from error
+            other = await asyncio.to_thread(mismatch)
+            raise self._with_what_to_do(error, other) from error
         if self._idle_minutes is not None:
             set_ = await channel.set_idle(60 * self._idle_minutes)
             if not set_.ok:
@@ -129,6 +144,32 @@ class LocalRoot:
         self._to_know = ""
         return channel
 
+    def _with_what_to_do(
+        self, error: ElevationForbiddenError, other: str
+    ) -> ElevationForbiddenError:
+        """Return it with what else may be the cause, and what to do now.
+
+        The next way that there is here is taken from now on, unless one was named. A
+        password that was wrong, or was not typed, is no reason for that: it is asked again.
+
+        Args:
+            error: that the user may not have root by this way.
+            other: that the installed helper is not used, in a sentence; empty if it is.
+        """
+        message, hints = error.message, []
+        if other:
+            message += f" {other} What the rules allow of it they need not allow of this one."
+            hints.append("Have it brought up to date: kmodtui helper install.")
+        following = None if self._named else detect_after(self._elevation.name)
+        if following is not None and self._once:
+            hints.append(f"Choose another way: --elevate {following.name}.")
+        elif following is not None:
+            self._elevation = following
+            hints.append(
+                f"The next attempt goes by {following.name}; --elevate chooses another way."
+            )
+        return ElevationForbiddenError(message, " ".join(hints) or error.hint)
+
 
 def _to_know() -> str:
     """Return what to know of the helper before it is started for the first time."""
@@ -138,18 +179,13 @@ def _to_know() -> str:
     return f"{unsafe} kmodtui helper install ends that." if unsafe else ""
 
 
-def _explained(error: ElevationForbiddenError, other: str) -> ElevationForbiddenError:
-    """Return it with what else may be the cause: a rule for a helper that is not used."""
-    if not other:
-        return error
-    return ElevationForbiddenError(
-        f"{error.message} {other} What the rules allow of it they need not allow of this one.",
-        "Have it brought up to date: kmodtui helper install.",
-    )
-
-
-def chosen_root(elevate: str, config: Config) -> LocalRoot:
+def chosen_root(elevate: str, config: Config, *, once: bool = False) -> LocalRoot:
     """Return root on this machine by the way that was typed, else by the one that is kept.
+
+    Args:
+        elevate: what was typed; empty if nothing was.
+        config: the person's own settings.
+        once: see `LocalRoot`.
 
     Raises:
         ElevationRefusedError: that way cannot work.
@@ -159,6 +195,7 @@ def chosen_root(elevate: str, config: Config) -> LocalRoot:
         elevate or kept,
         idle_minutes=config.idle_minutes,
         kept_in=config.path if kept else None,
+        once=once,
     )
 
 

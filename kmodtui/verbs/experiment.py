@@ -80,7 +80,7 @@ def _machine(host: Host, options: argparse.Namespace) -> Machine:
 
         demo = open_demo(pace=0)
         return Machine(demo.host, DemoRoot(demo))
-    return Machine(host, access or chosen_root(options.elevate, config))
+    return Machine(host, access or chosen_root(options.elevate, config, once=True))
 
 
 async def _experiment(machine: Machine, options: argparse.Namespace) -> Report:

@@ -152,7 +152,12 @@ def test_the_way_and_the_time_reach_who_starts_the_helper(
 
     class Access(LocalRoot):
         def __init__(
-            self, way: str = "", *, idle_minutes: int | None = None, kept_in: Path | None = None
+            self,
+            way: str = "",
+            *,
+            idle_minutes: int | None = None,
+            kept_in: Path | None = None,
+            once: bool = False,
         ) -> None:
             asked.append((way, idle_minutes, kept_in))
 

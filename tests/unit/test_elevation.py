@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,9 @@ from kmodtui.privileged.elevation import (
     NoElevation,
     detect,
 )
+from kmodtui.privileged.installation import HelperCommand
 from kmodtui.services.root import LocalRoot
-from tests.support.fake_root import script
+from tests.support.fake_root import HELPER_OF_A_FEW_LINES, never, script
 
 
 def test_root_needs_nobody() -> None:
@@ -148,6 +150,81 @@ def test_where_there_is_no_way_it_is_looked_at_only_and_the_reason_is_kept(
         "You are not root, and none of sudo, doas, run0 and pkexec is installed. "
         "Log in as root, or install sudo and allow yourself to use it."
     )
+
+
+class Ladder:
+    """A doas that does as it is told, and a run0 below it that lets everybody through."""
+
+    def __init__(self, places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._doas = setuid(places, "doas")
+        (places / "systemd").mkdir()
+        for name in ("doas.conf", "pkttyagent"):
+            (places / name).write_text("")
+        monkeypatch.setattr(elevation, "_SYSTEMD", str(places / "systemd"))
+        monkeypatch.setattr(elevation, "_DOAS_RULES", (str(places / "doas.conf"),))
+        run0 = setuid(places, "run0")
+        run0.write_text('#!/bin/sh\n[ "$1" = --no-ask-password ] && shift 2 && exec "$@"\n')
+        run0.chmod(0o755)
+        helper = HelperCommand((sys.executable, "-I", "-S", "-c", HELPER_OF_A_FEW_LINES))
+        monkeypatch.setattr(elevation, "find_helper", lambda: helper)
+        monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+    def doas_says(self, words: str) -> None:
+        self._doas.write_text(f"#!/bin/sh\necho doas: {words} >&2\nexit 1\n")
+        self._doas.chmod(0o4755)
+
+
+@pytest.fixture
+def ladder(places: Path, monkeypatch: pytest.MonkeyPatch) -> Ladder:
+    if os.geteuid() != 0:
+        pytest.skip("only root makes what is setuid root")
+    return Ladder(places, monkeypatch)
+
+
+async def refused(root: LocalRoot) -> str:
+    with pytest.raises(ElevationRefusedError) as told:
+        await root.open(never)
+    return str(told.value)
+
+
+async def test_where_a_way_is_not_for_this_user_the_next_one_is_taken(ladder: Ladder) -> None:
+    ladder.doas_says("Operation not permitted")
+    root = LocalRoot()
+    assert root.sentence.startswith("doas starts the helper")
+    assert await refused(root) == (
+        "doas does not let this user start the helper: its rules do not allow it. "
+        "The next attempt goes by run0; --elevate chooses another way."
+    )
+    assert root.sentence.startswith("run0 starts the helper")
+    channel = await root.open(never)
+    assert channel.via == "run0"
+    await channel.close()
+
+
+async def test_a_wrong_password_is_no_reason_to_take_another_way(ladder: Ladder) -> None:
+    ladder.doas_says("Authentication failed")
+    root = LocalRoot()
+    assert "run0" not in await refused(root)
+    assert root.sentence.startswith("doas starts the helper")
+
+
+async def test_the_way_that_was_named_is_kept(ladder: Ladder) -> None:
+    ladder.doas_says("Operation not permitted")
+    for kept_in in (None, Path("/home/me/config.toml")):
+        root = LocalRoot("doas", kept_in=kept_in)
+        assert "run0" not in await refused(root)
+        assert root.sentence.startswith("doas starts the helper")
+
+
+async def test_what_tries_once_names_the_option_for_the_next_way(ladder: Ladder) -> None:
+    ladder.doas_says("Operation not permitted")
+    assert (await refused(LocalRoot(once=True))).endswith("Choose another way: --elevate run0.")
+
+
+async def test_below_the_last_way_there_is_none(ladder: Ladder, places: Path) -> None:
+    ladder.doas_says("Operation not permitted")
+    (places / "systemd").rmdir()
+    assert "Ask the administrator of this machine" in await refused(LocalRoot())
 
 
 def test_the_command_line_knows_every_way() -> None:
