@@ -60,6 +60,7 @@ class Explanation:
         kind: done, done with a warning, or failed.
         output: lines of modprobe that prove it.
         shown: lines that prove it and stand in a file of the system, each after the file's name.
+        file: who besides root could have changed the file that was inserted; see `ownership`.
     """
 
     title: str
@@ -69,6 +70,7 @@ class Explanation:
     kind: Kind = Kind.FAILURE
     output: tuple[str, ...] = ()
     shown: tuple[str, ...] = ()
+    file: tuple[str, ...] = ()
 
 
 class LogLine(Protocol):

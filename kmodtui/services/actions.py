@@ -16,6 +16,7 @@ from kmodtui.model.explain import Explanation, Kind, Operation, explain, explain
 from kmodtui.model.explain_change import explain_blacklist, explain_parameter
 from kmodtui.model.modprobe_rules import RuleKind
 from kmodtui.model.modules import ModuleState, canonical
+from kmodtui.model.ownership import ownership
 from kmodtui.model.plan import BLACKLIST_FILE, Command, Plan, Verb
 from kmodtui.model.text import counted
 from kmodtui.model.undo import Done
@@ -23,6 +24,7 @@ from kmodtui.privileged.channel import HelperChannel, LogSink
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.privileged.protocol import LogRecord, Result, ResultCode
 from kmodtui.services.facts import read_facts
+from kmodtui.services.files import user_name
 from kmodtui.services.machine import Machine
 from kmodtui.services.undoing import Before, read_before, remember
 
@@ -89,7 +91,9 @@ async def perform(
     await asyncio.shield(course.note())
     if course.died is not None:
         return await asyncio.to_thread(_after_death, machine, plan, course.died)
-    return await asyncio.to_thread(_told, machine, plan, course.answered)
+    told = await asyncio.to_thread(_told, machine, plan, course.answered)
+    parts = [part for _, result in course.answered for part in result.file]
+    return replace(told, file=ownership(parts, user_name))
 
 
 _left: set[asyncio.Task[None]] = set()

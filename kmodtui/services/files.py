@@ -1,4 +1,4 @@
-"""Module files to be inserted: which one it is, and that it stays the one that was seen."""
+"""Module files to be inserted: which one it is, whose, and that it stays the one that was seen."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import asyncio
 import errno
 import hashlib
 import os
+import pwd
 import stat
+from collections.abc import Iterator
 
 from kmodtui.errors import UnreadableError
 from kmodtui.kernel.host import Host
+from kmodtui.model.ownership import ownership
 from kmodtui.model.text import human_size
+from kmodtui.privileged.protocol import FilePart
 from kmodtui.services.machine import Machine
 
 _PIECE = 1024 * 1024
@@ -51,6 +55,31 @@ def _refuse_unfit(path: str, status: os.stat_result) -> None:
     if status.st_size > MAX_FILE:
         limit = human_size(MAX_FILE)
         raise UnreadableError(f"{path} is too large: a module file has {limit} at the most.")
+
+
+async def ownership_of(machine: Machine, path: str) -> tuple[str, ...]:
+    """Return who besides root could change a file, in words; what cannot be seen is left out."""
+    return await asyncio.to_thread(lambda: ownership(tuple(_parts(machine.host, path)), user_name))
+
+
+def _parts(host: Host, path: str) -> Iterator[FilePart]:
+    """Give what the helper will find of a resolved path: the folders above it, and itself."""
+    part = ""
+    for name in path.split("/")[1:]:
+        part += f"/{name}"
+        try:
+            status = host.stat(part)
+        except OSError:
+            return
+        yield FilePart(part, status.st_uid, stat.S_IMODE(status.st_mode))
+
+
+def user_name(uid: int) -> str:
+    """Return the name of a user, or the number of one that has none here."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
 
 
 def resolved(host: Host, path: str) -> str:

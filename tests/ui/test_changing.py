@@ -458,7 +458,7 @@ async def test_read_only_refuses_and_takes_no_typing_for_commands(
     async with opened(demo, root=NoRoot("kmodtui was started with --read-only.", hint)) as stage:
         before = stage.pane("modules")
         stage.send(key, *"sz/qbtrfs")
-        title = "There is no root here" if key == "A" else "Nothing can be changed here"
+        title = "Root is not used here" if key == "A" else "Nothing can be changed here"
         await stage.until(title, "kmodtui was started with --read-only.", hint)
         await stage.calm()
         assert stage.app.is_running

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -284,6 +285,48 @@ async def test_a_file_that_has_changed_since_its_check_is_not_inserted(
         await stage.until("p: plan to insert it")
         await stage.press("p")
         await stage.until("y insert")
+
+
+async def test_who_could_change_the_file_is_told_before_it_is_inserted_and_after(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    path = "/home/me/build/dummy.ko"
+    kernel.folder.write(path, make_module((b"license=GPL", b"name=dummy")))
+    kernel.folder.locate("/home/me/build").chmod(0o777)
+    if os.geteuid() == 0:
+        for part in ("/home/me", "/home/me/build", path):
+            os.chown(kernel.folder.locate(part), 54321, 54321)
+    async with opened(demo) as stage:
+        await ask(stage, path)
+        await stage.press("enter")
+        await stage.until("p: plan to insert it")
+        await stage.press("p")
+        await stage.until("y insert")
+        writable = "/home/me/build can be written by everybody"
+        owned = "/home/me, build and dummy.ko belong to user 54321"
+        told = [writable, owned] if os.geteuid() == 0 else [writable]
+        assert all(words in stage.words for words in told)
+        await stage.press("y")
+        await stage.until("Inserted dummy", "the file, as it was opened")
+        assert all(words in stage.words for words in told)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's files are root's alone")
+async def test_of_a_file_that_root_alone_can_change_nothing_is_said(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    path = "/srv/dummy.ko"
+    kernel.folder.write(path, make_module((b"license=GPL", b"name=dummy")))
+    async with opened(demo) as stage:
+        await ask(stage, path)
+        await stage.press("enter")
+        await stage.until("p: plan to insert it")
+        await stage.press("p")
+        await stage.until("y insert")
+        assert "ownership" not in stage.words
+        await stage.press("y")
+        await stage.until("Inserted dummy")
+        assert "as it was opened" not in stage.words
 
 
 async def test_a_path_that_leads_nowhere_is_said(demo: Demo) -> None:

@@ -25,7 +25,7 @@ from kmodtui.model.text import clean
 from kmodtui.model.undo import Done
 from kmodtui.privileged.protocol import LogRecord
 from kmodtui.services.actions import perform
-from kmodtui.services.files import digest_of
+from kmodtui.services.files import digest_of, ownership_of
 from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import Monitor
 from kmodtui.ui.commands import bindings
@@ -96,6 +96,7 @@ class PlanDialog(ModalScreen[bool]):
         self._undoes = undoes
         self._checked = checked
         self._digest = ""
+        self._ownership: tuple[str, ...] = ()
         self._reading = False  # the file that would be inserted
         self._once_free = once_free
         self._wait = 0.0
@@ -155,8 +156,10 @@ class PlanDialog(ModalScreen[bool]):
 
     async def _read_file(self) -> None:
         """Find out which file it is that would be confirmed; refuse where that cannot be."""
+        path = self._plan.commands[-1].names[0]
         try:
-            self._digest = await digest_of(self._machine, self._plan.commands[-1].names[0])
+            self._digest = await digest_of(self._machine, path)
+            self._ownership = await ownership_of(self._machine, path)
         except KmodtuiError as error:
             self._plan = replace(self._plan, refused=str(error), commands=())
         if self._digest and self._checked not in ("", self._digest):
@@ -196,7 +199,7 @@ class PlanDialog(ModalScreen[bool]):
     def _show_plan(self) -> None:
         page = PlanPage(self._plan, self._machine.release, self.app.size.width, self._style)
         digest = "being read…" if self._reading else self._digest
-        self._page(*page.parts(self._machine.root_words, digest))
+        self._page(*page.parts(self._machine.root_words, digest, self._ownership))
         if self._can_be_done:
             self._show_keys(("Esc", "cancel"))
         elif self._once_free is not None:
@@ -242,6 +245,7 @@ class PlanDialog(ModalScreen[bool]):
             ("kernel log of that moment", log, told.evidence),
             ("modprobe printed", told.output, told.output),
             ("the system shows", told.shown, told.shown),
+            ("the file, as it was opened", told.file, ()),
         ):
             if lines:
                 parts += [Text(), self._text(heading, "dim")]

@@ -18,7 +18,7 @@ from kmodtui.ui.commands import bindings
 from kmodtui.ui.widgets.caption import set_title
 
 NO_CHANGE = "Nothing can be changed here"
-NO_ROOT = "There is no root here"  # for what changes nothing
+NO_ROOT = "Root is not used here"  # for what changes nothing
 
 
 def may_have_root(screen: Screen[Any], machine: Machine, title: str = NO_CHANGE) -> bool:

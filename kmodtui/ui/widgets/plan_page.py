@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -38,12 +38,15 @@ class PlanPage:
         self._roomy = width >= ROOMY
         self._style = style
 
-    def parts(self, privilege: str, digest: str = "") -> list[RenderableType]:
+    def parts(
+        self, privilege: str, digest: str = "", ownership: Sequence[str] = ()
+    ) -> list[RenderableType]:
         """Return the page from the top.
 
         Args:
             privilege: how root is had.
             digest: SHA-256 of the file that would be inserted; empty if there is none.
+            ownership: who besides root could change that file.
         """
         plan = self._plan
         parts: list[RenderableType] = []
@@ -55,7 +58,7 @@ class PlanPage:
         for warning in plan.warnings:
             parts += [self._text(f"! {warning}", "warning"), Text()]
         if not plan.refused:
-            parts.append(self._how(privilege, digest))
+            parts.append(self._how(privilege, digest, ownership))
         return parts
 
     def _text(self, words: str, style: str = "") -> Text:
@@ -111,7 +114,7 @@ class PlanPage:
             lines.append(self._text(given, "accent"))
         return Text("\n").join(lines)
 
-    def _how(self, privilege: str, digest: str) -> Table:
+    def _how(self, privilege: str, digest: str, ownership: Sequence[str]) -> Table:
         table = Table.grid(padding=(0, 2, 0, 0))
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
@@ -127,6 +130,8 @@ class PlanPage:
             table.add_row(self._text("memory", "dim"), self._text(memory))
         if digest:
             table.add_row(self._text("sha-256", "dim"), self._text(digest))
+        for number, line in enumerate(ownership):
+            table.add_row(self._text("" if number else "ownership", "dim"), self._text(line))
         table.add_row(self._text("privilege", "dim"), self._text(privilege))
         return table
 
