@@ -319,7 +319,7 @@ class HelperClient:
             hint = "What it was doing may or may not have happened; the kernel is being read again."
         else:
             silent = "though nobody has told it to."
-            hint = "The next change starts it again."
+            hint = "The next change starts the helper again."
         return HelperDiedError(
             f"The privileged helper has ended {f'and said last: {words}' if words else silent}",
             hint,
@@ -338,7 +338,7 @@ def _goodbye(bye: Bye) -> HelperDiedError:
     if bye.reason == "idle":
         return RootGivenUpError(
             "Root was given up, because nothing was asked of the helper for a while.",
-            "The next change starts it again.",
+            "The next change starts the helper again.",
         )
     return HelperDiedError(f"The privileged helper has ended: {clean(bye.message)}")
 

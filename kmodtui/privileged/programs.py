@@ -29,7 +29,7 @@ from kmodtui.errors import (
 )
 from kmodtui.model.text import clean
 
-ASKS_AGAIN = "Nothing was changed; the next load or unload asks again."
+ASKS_AGAIN = "Nothing was changed; the next attempt asks again."
 ASK_ADMINISTRATOR = "Ask the administrator of this machine, or use kmodtui to look only."
 
 

@@ -149,7 +149,7 @@ COMMANDS: tuple[Command, ...] = (
         ("D",),
         "drop_root",
         "Drop root",
-        "Give root up now: the helper ends, and the next change asks for it again",
+        "Give root up now: the helper ends, and the next change starts it again",
     ),
     Command(
         "dashboard.idle",

@@ -425,7 +425,10 @@ async def test_root_is_given_up_by_key_and_had_again_by_the_next_change(demo: De
         await back(stage)
         await stage.until("helper: a test")
         await stage.press("D")
-        await stage.until("The helper has ended.", "helper: locked")
+        await stage.until("helper: locked")
+        await stage.until(
+            lambda: "nothing is asked then where your password is still remembered" in stage.toasts
+        )
         await stage.press("U")
         await planned(stage, "y load")
         await done(stage, "Loaded hello")

@@ -132,7 +132,7 @@ async def test_wherever_root_was_had_its_end_is_told_with_the_reason(
         root.sessions[0].end(end)
         title, reason, header = ENDS[end]
         await stage.until(lambda: reason in stage.toasts, lambda: title in stage.toasts)
-        assert "The next change starts it again." in stage.toasts
+        assert "The next change starts the helper again." in stage.toasts
         assert header in stage.header  # of the timeline, and of what it lies on
         await stage.press("t")
         await stage.until(lambda: stage.screen is stage.dashboard)

@@ -162,7 +162,7 @@ async def test_a_log_that_is_followed_is_no_answer_that_is_waited_for() -> None:
     assert not end.told
     assert str(end.why) == (
         "The privileged helper has ended though nobody has told it to. "
-        "The next change starts it again."
+        "The next change starts the helper again."
     )
     with pytest.raises(HelperDiedError):
         await following

@@ -176,7 +176,8 @@ class Changing(Screen[None]):
     async def _drop_root(self) -> None:
         held = await self.machine.session.give_up()
         words = (
-            "The helper has ended. The next change asks for root again."
+            "The helper has ended. The next change starts it again; nothing is asked then where "
+            "your password is still remembered."
             if held
             else "The helper does not run: there is no root to give up."
         )

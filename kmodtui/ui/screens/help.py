@@ -85,7 +85,7 @@ class HelpScreen(ModalScreen[None]):
 
 
 _PRIVILEGE = (
-    ("helper: locked", "no root is held: the first change asks for it, by sudo or another way"),
+    ("helper: locked", "no root is held: what needs it starts the helper, by sudo or another way"),
     ("… (idle)", "it has ended, because nothing was asked of it for a while"),
     ("… (ended)", "it has ended unasked: something killed it, or it failed"),
     ("helper: sudo", "a helper holds root, had by that way, until D, leaving or a while idle"),
