@@ -31,7 +31,7 @@ from kmodtui.privileged.elevation import Foreground
 from kmodtui.privileged.protocol import Result
 from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import Changed, Monitor, MonitorEvent
-from kmodtui.services.root import DemoRoot, LocalRoot, RootAccess
+from kmodtui.services.root import DemoRoot, RootAccess
 from kmodtui.ui import app as application
 from kmodtui.ui.app import KmodtuiApp
 from kmodtui.ui.screens import remembering
@@ -346,7 +346,7 @@ async def draw(name: str, size: tuple[int, int]) -> str:
     host: LocalHost = demo.host
     with TemporaryDirectory() as folder:
         if name == "no-modules":
-            host, access = without_modules(demo, Path(folder)), LocalRoot()
+            host = without_modules(demo, Path(folder))
         app = KmodtuiApp(Machine(host, access))
         async with app.run_test(size=size, notifications=True) as pilot:
             stage = Stage(app, pilot, demo)
