@@ -139,8 +139,8 @@ class Terminal:
         inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         self.process = subprocess.Popen(
             # Becomes the leader of a session that this terminal controls: it gets the
-            # signals for a new size and for hanging up.
-            ["setsid", "--ctty", "--", *command],
+            # signals for a new size and for hanging up, also where the tests run under nohup.
+            ["setsid", "--ctty", "--", "env", "--default-signal=HUP", *command],
             stdin=slave,
             stdout=slave,
             stderr=slave,

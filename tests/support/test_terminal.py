@@ -37,9 +37,9 @@ def test_waiting_ends_with_the_program_and_tells_what_was_on_the_screen() -> Non
 def test_a_new_size_reaches_the_program() -> None:
     script = (
         "import os, signal\n"
-        "signal.signal(signal.SIGWINCH, lambda *_: None)\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGWINCH])\n"
         "print('ready', flush=True)\n"
-        "signal.pause()\n"
+        "signal.sigwait([signal.SIGWINCH])\n"
         "print(os.get_terminal_size(), flush=True)\n"
     )
     with Terminal(python(script), columns=80, rows=24) as terminal:

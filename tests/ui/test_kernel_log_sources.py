@@ -270,5 +270,5 @@ async def test_closing_it_stops_the_reading(demo: Demo, kernel: SimulatedKernel)
         await stage.press("L")
         await stage.until_gone("Kernel log")
         await stage.until(lambda: not any(w.group == "log" for w in stage.dashboard.workers))
-        channel = stage.app.machine._channel
+        channel = stage.app.machine.session.channel
         await stage.until(lambda: channel is not None and not channel._pending)  # type: ignore[attr-defined]

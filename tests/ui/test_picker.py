@@ -195,7 +195,8 @@ async def test_an_alias_that_is_a_name_stands_before_the_description(demo: Demo)
     async with opened(demo) as stage:
         await ask(stage, "ext3")
         await stage.until(lambda: names(stage)[:1] == ["ext4"])
-        assert "ext3 Fourth Extended Filesystem" in " ".join(rows(stage)[0])
+        # The description is read from its file, and may come a moment later.
+        await stage.until(lambda: "ext3 Fourth Extended Filesystem" in " ".join(rows(stage)[0]))
 
 
 @pytest.fixture
