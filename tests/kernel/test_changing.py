@@ -17,6 +17,7 @@ from tests.kernel.dashboard import (
     open_dashboard,
     select,
 )
+from tests.kernel.helper_sessions import FOLDER, module_file
 from tests.kernel.vm import VM
 from tests.support.terminal import Terminal
 
@@ -175,3 +176,26 @@ def test_ones_own_connection_is_warned_of_and_who_holds_a_module_is_named(vm: VM
         terminal.wait_for(r"mount[\s│]+/[\s│]+\(ext4\)", timeout=PATIENCE)
         terminal.wait_for("Esc close", timeout=PATIENCE)
         assert "ext4" in loaded(vm)
+
+
+def test_a_file_of_ones_own_is_checked_planned_and_inserted(vm: VM) -> None:
+    module_file(vm, "dummy")
+    vm.run("admin", ["chmod", "775", FOLDER], check=True)
+    with open_dashboard(vm, "admin") as terminal:
+        await_readings(terminal)
+        terminal.press("+")
+        terminal.wait_for(r"[\d,]+ of [\d,]+ modules", timeout=PATIENCE)
+        terminal.press(f"{FOLDER}/dummy.ko", "Enter")
+        terminal.wait_for("p: plan to insert it", timeout=PATIENCE)
+        terminal.press("p")
+        terminal.wait_for(r"\by insert", timeout=PATIENCE)
+        terminal.wait_for("can be written by a group", timeout=PATIENCE)
+        assert "dummy" not in loaded(vm)
+        terminal.press("y")
+        give_password(terminal)
+        terminal.wait_for("Inserted dummy", timeout=PATIENCE)
+        terminal.wait_for("the file, as it was opened", timeout=PATIENCE)
+        assert "dummy" in loaded(vm)
+        close(terminal, "Enter close")
+        undo(terminal, "insertion of dummy", "unload", "Unloaded dummy")
+        assert "dummy" not in loaded(vm)
