@@ -68,7 +68,7 @@ class DashboardScreen(Changing, Looking, Remembering, Listening):
         self._detailed: str | None = None
         self._header = HeaderLine()
         self._keys = KeyLine("dashboard")
-        self._filter = FilterBar()
+        self._filter = FilterBar(self._apply_filter)
         self._too_small = TooSmall()
         self._modules = ModulesPane()
         self._tree = TreePane()
@@ -302,14 +302,8 @@ class DashboardScreen(Changing, Looking, Remembering, Listening):
         what = "kernel log" if self.front == "log" else PANES[self.front].lower()
         self._filter.open(what, self._filtered_pane().filter_text)
 
-    def on_filter_bar_typed(self, message: FilterBar.Typed) -> None:
-        """Filter as it is typed."""
-        self._filtered_pane().filter_text = message.text
-
-    def on_filter_bar_done(self, message: FilterBar.Done) -> None:
-        """Clear the filter where Esc ended the typing."""
-        if not message.keep:
-            self._filtered_pane().filter_text = ""
+    def _apply_filter(self, text: str) -> None:
+        self._filtered_pane().filter_text = text
 
     def action_back(self) -> None:
         """Leave the zoom, or clear the filter: one thing a press, and never more."""

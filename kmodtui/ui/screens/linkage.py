@@ -34,7 +34,7 @@ class LinkageScreen(ModalScreen[None]):
         self._other = other
         self._lines = LinkageLines()
         self._frame = Vertical(classes="dialog page", id="linkage-dialog")
-        self._filter = FilterBar()
+        self._filter = FilterBar(self._show_filter)
 
     def compose(self) -> ComposeResult:
         """Frame the lines, the filter and the keys."""
@@ -66,15 +66,6 @@ class LinkageScreen(ModalScreen[None]):
     def action_filter(self) -> None:
         """Open the line to type a filter into."""
         self._filter.open("symbols", self._lines.filter_text)
-
-    def on_filter_bar_typed(self, message: FilterBar.Typed) -> None:
-        """Filter as it is typed."""
-        self._show_filter(message.text)
-
-    def on_filter_bar_done(self, message: FilterBar.Done) -> None:
-        """Clear the filter where Esc ended the typing."""
-        if not message.keep:
-            self._show_filter("")
 
     def _show_filter(self, text: str) -> None:
         self._lines.filter_text = text

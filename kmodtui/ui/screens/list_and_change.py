@@ -46,7 +46,7 @@ class ListAndChange(Screen[None]):
         self.change_pane = Vertical(id="change-pane", classes="pane")
         self.header = HeaderLine()
         self.header.facts = facts
-        self._filter = FilterBar()
+        self._filter = FilterBar(self._search)
         self._too_small = TooSmall()
 
     # What a subclass gives
@@ -115,16 +115,9 @@ class ListAndChange(Screen[None]):
         self.set_class(event.size.width < NARROW, "-single")
         self._too_small.measure(event.size)
 
-    def on_filter_bar_typed(self, message: FilterBar.Typed) -> None:
-        """Search as it is typed."""
-        self.change.filter_text = message.text
+    def _search(self, text: str) -> None:
+        self.change.filter_text = text
         self.follow()
-
-    def on_filter_bar_done(self, message: FilterBar.Done) -> None:
-        """Clear the search where Esc ended the typing."""
-        if not message.keep:
-            self.change.filter_text = ""
-            self.follow()
 
     # Commands
 

@@ -52,7 +52,7 @@ class NoModulesScreen(Screen[None]):
         self._machine = machine
         self._browser = SymbolBrowser()
         self._frame = Vertical(classes="pane", id="symbols")
-        self._filter = FilterBar()
+        self._filter = FilterBar(self._apply_filter)
         self._too_small = TooSmall()
         self._table: SymbolTable | None = None
 
@@ -105,21 +105,13 @@ class NoModulesScreen(Screen[None]):
         """Open the line to type a filter into."""
         self._filter.open("symbols", self._browser.filter_text)
 
-    def on_filter_bar_typed(self, message: FilterBar.Typed) -> None:
-        """Filter as it is typed."""
-        self._browser.filter_text = message.text
+    def _apply_filter(self, text: str) -> None:
+        self._browser.filter_text = text
         self._caption()
-
-    def on_filter_bar_done(self, message: FilterBar.Done) -> None:
-        """Clear the filter where Esc ended the typing."""
-        if not message.keep:
-            self._browser.filter_text = ""
-            self._caption()
 
     def action_back(self) -> None:
         """Clear the filter."""
-        self._browser.filter_text = ""
-        self._caption()
+        self._apply_filter("")
 
     def action_browser(self) -> None:
         """Look through all symbols."""

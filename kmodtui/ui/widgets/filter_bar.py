@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Label
 
@@ -16,18 +17,12 @@ from kmodtui.ui.typing_ahead import pass_on
 class FilterInput(Input):
     """The input; Enter and Esc end the typing at once, so that the next key is a command again."""
 
-    class Ended(Message):
-        """Enter or Esc was pressed."""
-
-        def __init__(self, key: str) -> None:
-            super().__init__()
-            self.key = key
-
-    def __init__(self) -> None:
+    def __init__(self, end: Callable[[bool], None]) -> None:
+        """Prepare it; `end` is told whether what was typed is to be kept."""
         super().__init__(id="filter-input", compact=True, select_on_focus=False)
         # One that blinks writes to the terminal for as long as it is there.
         self.cursor_blink = False
-        self.return_to: Widget | None = None
+        self._end = end
 
     async def on_key(self, event: events.Key) -> None:
         """End the typing, or leave the key to whoever has the focus by now."""
@@ -36,35 +31,25 @@ class FilterInput(Input):
         if event.key in ("enter", "escape"):
             event.stop()
             event.prevent_default()
-            self.screen.set_focus(self.return_to)
-            self.post_message(self.Ended(event.key))
+            self._end(event.key == "enter")
 
 
 class FilterBar(Horizontal):
     """A label that says what is filtered, and an input."""
 
-    class Typed(Message):
-        """The text has changed."""
+    def __init__(self, apply: Callable[[str], None]) -> None:
+        """Prepare it, hidden.
 
-        def __init__(self, text: str) -> None:
-            super().__init__()
-            self.text = text
-
-    class Done(Message):
-        """The person is done.
-
-        Attributes:
-            keep: True for Enter, False for Esc: the filter is to be cleared.
+        Args:
+            apply: told the text as it is typed; the empty one where Esc ends the typing.
+                Called and not sent a message, so that it is done when the next key counts.
         """
-
-        def __init__(self, keep: bool) -> None:
-            super().__init__()
-            self.keep = keep
-
-    def __init__(self) -> None:
         super().__init__(id="filter")
+        self._apply = apply
+        self._applied = ""
+        self._return_to: Widget | None = None
         self._label = Label("", markup=False)
-        self._input = FilterInput()
+        self._input = FilterInput(self._end)
         self.display = False
 
     def compose(self) -> ComposeResult:
@@ -79,10 +64,11 @@ class FilterBar(Horizontal):
             what: what is filtered, for the label.
             text: what the filter is now.
         """
-        self._input.return_to = self.screen.focused
+        self._return_to = self.screen.focused
         self._label.update(f" filter {what}: ")
         with self._input.prevent(Input.Changed):
             self._input.value = text
+        self._applied = text
         self._input.cursor_position = len(text)
         self.display = True
         # At once, not when the next event is handled: what is typed right behind the
@@ -92,15 +78,22 @@ class FilterBar(Horizontal):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter as it is typed."""
         event.stop()
-        self.post_message(self.Typed(event.value))
+        if self.display:  # else it comes late, and the end of the typing has told it
+            self._tell(self._input.value)
 
     def on_descendant_blur(self) -> None:
         """Hide the bar where the focus went elsewhere, by Tab or a click; the filter stays."""
-        if self.screen.focused not in (self._input, None):
+        if self.display and self.screen.focused not in (self._input, None):
             self.display = False
+            self._tell(self._input.value)
 
-    def on_filter_input_ended(self, event: FilterInput.Ended) -> None:
+    def _end(self, keep: bool) -> None:
         """Hide the bar; Enter keeps the filter, Esc clears it and never does anything else."""
-        event.stop()
+        self._tell(self._input.value if keep else "")
+        self.screen.set_focus(self._return_to)
         self.display = False
-        self.post_message(self.Done(keep=event.key == "enter"))
+
+    def _tell(self, text: str) -> None:
+        if text != self._applied:
+            self._applied = text
+            self._apply(text)
