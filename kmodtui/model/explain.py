@@ -115,7 +115,7 @@ def _done(case: Case, operation: Operation) -> Explanation:
     hints = "".join(case.near(parameter, case.facts.parameters) for parameter in own)
     return Explanation(
         clean(f"{title}, but {named} did nothing"),
-        clean(f"{', '.join(causes)}; the kernel drops such a one silently."),
+        clean(f"{', '.join(causes)}; the kernel passes over such a one, and only its log says so."),
         tuple(clean(text) for _, _, text in ignored),
         clean(f"Look at the module's parameters.{hints} Reload it to set them."),
         Kind.WARNING,

@@ -109,6 +109,7 @@ def _status(*, as_json: bool) -> int:
     """Print what is installed; return 0 if it is this version and root's alone."""
     from kmodtui.privileged.installation import (
         INSTALLED,
+        caution,
         installed_files,
         interpreter,
         is_installed,
@@ -138,6 +139,8 @@ def _status(*, as_json: bool) -> int:
             print(f"         {part.mode:04o} {_name(part.owner):<8} {clean(part.path)}{loose}")
     if not is_installed():
         print("Not installed as it should be, so this one starts: " + _own())
+        if words := caution():
+            print(words)
     return 0 if well else 1
 
 

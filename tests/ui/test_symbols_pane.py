@@ -184,7 +184,7 @@ async def test_groups_of_a_search_tell_hits_of_all_and_none_is_open_and_empty(de
         await stage.press("N")
         assert stage.highlighted("#change-lines") == first
         await stage.press("N")
-        await stage.until(lambda: "There is no other hit" in stage.toasts)
+        await stage.until(lambda: "There is no hit before this one" in stage.toasts)
         assert stage.highlighted("#change-lines") == first
 
 

@@ -30,6 +30,11 @@ Line = tuple[Part, ...]
 STYLES = ("dim", "strong", "accent", "good", "bad", "warn", "info")
 
 
+def no_hit(step: int) -> str:
+    """Return, for whoever goes from hit to hit, that there is none further on or back."""
+    return f"There is no hit {'after' if step > 0 else 'before'} this one."
+
+
 class LineView(ScrollView, can_focus=True):
     """Lines with a cursor. Subclasses give the lines through `line_count` and `line`."""
 

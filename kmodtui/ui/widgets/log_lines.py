@@ -15,7 +15,7 @@ from kmodtui.model.kernel_log import LogQuery, Record
 from kmodtui.model.log_tail import Entry, LogTail
 from kmodtui.model.text import clean, counted
 from kmodtui.ui.commands import bindings
-from kmodtui.ui.widgets.line_view import Line, LineView
+from kmodtui.ui.widgets.line_view import Line, LineView, no_hit
 from kmodtui.ui.widgets.log_line import LogLine, broken, line_parts
 
 _ABOVE = -1
@@ -271,4 +271,4 @@ class LogLines(LineView):
                 self.move_cursor(self._first_of(entry.number))
                 return
             index += step
-        self.notify("There is no other hit.", timeout=3)
+        self.notify(no_hit(step), timeout=3)

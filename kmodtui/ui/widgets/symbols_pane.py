@@ -21,7 +21,7 @@ from kmodtui.model.text import counted
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.change_view import ChangeLines
-from kmodtui.ui.widgets.line_view import LineView
+from kmodtui.ui.widgets.line_view import LineView, no_hit
 from kmodtui.ui.widgets.symbol_browser import SymbolBrowser
 
 
@@ -195,7 +195,7 @@ class SymbolsPane(Vertical):
             self._browser.move_cursor(self._browser.cursor + step)
         elif not self._change.next_hit(step):
             searched = self._change.filtered
-            words = "There is no other hit." if searched else "Nothing is searched for. / begins."
+            words = no_hit(step) if searched else "Nothing is searched for. / begins."
             self.notify(words, timeout=3)
 
     # The frame
