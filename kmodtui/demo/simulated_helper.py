@@ -98,7 +98,7 @@ class SimulatedHelper:
         self._machine = SimulatedMachine(kernel)
         self._pace = pace
         self._lines: asyncio.Queue[bytes] = asyncio.Queue()
-        self._jobs: set[asyncio.Task[None]] = set()
+        self._jobs: set[asyncio.Task[Any]] = set()
         self._turn = asyncio.Lock()  # one change after the other
         self._stopped: set[int] = set()
         self._open = True
@@ -167,9 +167,10 @@ class SimulatedHelper:
             case _:
                 async with self._turn:
                     told.update(before=self._machine.states(asked["names"]), output="")
-                    outcome = await self._follow(asked, told, log)
-                    told["after"] = self._machine.states(asked["names"])
-                    return outcome
+                    try:
+                        return await self._follow(asked, told, log)
+                    finally:
+                        told["after"] = self._machine.states(asked["names"])
         return helper.Outcome("done")
 
     async def _follow(
@@ -193,7 +194,7 @@ class SimulatedHelper:
                 self._telling(asked)({"data": base64.b64encode(step).decode("ascii")})
             elif isinstance(step, list):
                 told.update(subject=step[step.index("--") + 1], command=step)
-                sent = await self._run(step, log)
+                sent = await self._run(step, asked, log)
                 if "-v" in step:
                     told.update(exit=sent.exit, output=told["output"] + sent.output)
             else:
@@ -201,13 +202,24 @@ class SimulatedHelper:
                     sent = step()
                 except helper.FAILURES as error:
                     sent = helper.outcome_of(error)
-        return helper.Outcome("stopped", "It was not waited for any longer.")
+        return helper.STOPPED
 
-    async def _run(self, command: list[str], log: _Log) -> helper.Ended:
-        """Run the simulated modprobe, whose plans have no install rules to follow."""
+    async def _run(self, command: list[str], asked: helper.Request, log: _Log) -> helper.Ended:
+        """Run the simulated modprobe, whose plans have no install rules to follow.
+
+        What runs when the request is stopped goes on, with nobody waiting for it.
+        """
         if "--show-depends" in command:
             return helper.Ended(0, self._kernel.modprobe.show_depends(command[-1]))
-        ran = await self._in_time(self._kernel.modprobe.run(command), log)
+        running = asyncio.create_task(self._in_time(self._kernel.modprobe.run(command)))
+        self._jobs.add(running)
+        running.add_done_callback(self._jobs.discard)
+        while not running.done():
+            await asyncio.wait({running}, timeout=_GLANCE)
+            log.tell()
+            if asked["id"] in self._stopped:
+                raise helper.STOPPED
+        ran = running.result()
         return helper.Ended(ran.exit, ran.output)
 
     def _telling(self, asked: helper.Request) -> Callable[[dict[str, Any]], None]:
@@ -225,16 +237,14 @@ class SimulatedHelper:
             await asyncio.sleep(min(_GLANCE, left))
         return False
 
-    async def _in_time(self, run: Run, log: _Log) -> Outcome:
-        """Let modprobe take its time, telling what the kernel logs meanwhile."""
+    async def _in_time(self, run: Run) -> Outcome:
+        """Let modprobe take its time."""
         while True:
             try:
                 moment = next(run)
             except StopIteration as end:
                 outcome: Outcome = end.value
                 return outcome
-            finally:
-                log.tell()
             try:
                 await asyncio.sleep(self._pace * DURATION[moment.point])
             except asyncio.CancelledError:

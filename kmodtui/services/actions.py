@@ -143,8 +143,12 @@ class _Course:
     def leave(self, *, stops: bool) -> None:
         """Go on with nobody waiting; what still waits for references to go `stops`."""
         self._on_log = None
-        if stops and self._under_way is not None:
-            self._under_way[1].cancel()
+        if self._under_way is not None:
+            request = self._under_way[1]
+            self._machine.abandoned.add(request)
+            request.add_done_callback(self._machine.abandoned.discard)
+            if stops:
+                request.cancel()
         task = asyncio.create_task(self._end_alone())
         _left.add(task)
         task.add_done_callback(_left.discard)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 from kmodtui.errors import HelperError, KmodtuiError, UnreadableError
 from kmodtui.kernel.catalog import ModuleIndex, read_index
@@ -42,6 +43,8 @@ class Machine:
         self._index_lock = threading.Lock()
         self._info: ModuleInfo | None = None
         self.session = RootSession(root)
+        self.abandoned: set[asyncio.Task[Any]] = set()
+        """Requests to the helper that nobody waits for any more, unless to note them down."""
 
     # What is known
 
@@ -160,8 +163,15 @@ class Machine:
         return self.root.sentence if self.session.channel is None else self.root.held
 
     async def channel(self, foreground: Foreground) -> HelperChannel:
-        """Return the session with root, opening one if there is none; see `RootSession.open`."""
-        return await self.session.open(foreground, self.idle_minutes)
+        """Return the session with root, opening one if there is none; see `RootSession.open`.
+
+        The helper serves one request after the other: what hangs there and was abandoned
+        by its person is left to itself now, so that nobody has to wait for it.
+        """
+        channel = await self.session.open(foreground, self.idle_minutes)
+        for request in tuple(self.abandoned):
+            request.cancel()
+        return channel
 
     async def set_idle(self, minutes: int) -> None:
         """Set after how long without a request root is given up, now and from now on.

@@ -8,6 +8,7 @@ import pytest
 
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
+from kmodtui.model.modules import ModuleState
 from kmodtui.privileged.protocol import LogRecord
 from kmodtui.services.root import NoRoot
 from kmodtui.ui.screens.load import LoadDialog
@@ -273,6 +274,24 @@ async def test_escape_while_it_runs_stops_the_waiting_and_the_table_shows_the_tr
         await stage.press("escape")
         await stage.until(lambda: stage.screen is stage.dashboard)
         await stage.until(lambda: "tun" in stage.modules, "4 Change 1")
+
+
+async def test_what_hangs_and_was_left_keeps_nobody_waiting(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    """The helper does one thing after the other, so it is told to leave this one to itself."""
+    async with opened(Demo(demo.host, kernel, pace=1000)) as stage:
+        await plan(stage, "tun")
+        await stage.press("y")
+        await stage.until("Loading tun…", lambda: kernel.state("tun") is ModuleState.LOADING)
+        await stage.press("escape")
+        await stage.until(lambda: stage.screen is stage.dashboard)
+        assert kernel.state("tun") is ModuleState.LOADING
+        await plan(stage, "vfat")
+        await stage.press("y")
+        await stage.until("Loading vfat…", lambda: kernel.state("fat") is ModuleState.LOADING)
+        await stage.press("escape")
+        await stage.until(lambda: stage.screen is stage.dashboard)
 
 
 async def test_progress_and_log_lines_are_shown_while_it_runs(demo: Demo) -> None:
