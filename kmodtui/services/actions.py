@@ -26,7 +26,7 @@ from kmodtui.privileged.protocol import LogRecord, Result, ResultCode
 from kmodtui.services.facts import read_facts
 from kmodtui.services.files import user_name
 from kmodtui.services.machine import Machine
-from kmodtui.services.undoing import Before, read_before, remember
+from kmodtui.services.undoing import Before, brought_all_the_same, read_before, remember
 
 log = logging.getLogger("kmodtui")
 
@@ -92,6 +92,9 @@ async def perform(
     if course.died is not None:
         return await asyncio.to_thread(_after_death, machine, plan, course.died)
     told = await asyncio.to_thread(_told, machine, plan, course.answered)
+    if plan.verb in (Verb.LOAD, Verb.INSERT) and not course.answered[-1][1].ok:
+        stays = await asyncio.to_thread(brought_all_the_same, machine, plan, before)
+        told = _with_what_stays(told, stays, "" if undoes else "; U takes that back")
     parts = [part for _, result in course.answered for part in result.file]
     return replace(told, file=ownership(parts, user_name))
 
@@ -297,10 +300,18 @@ def _told(machine: Machine, plan: Plan, answered: Answered) -> Explanation:
         operation = "load"  # something that the file needs
     told = explain(operation, names, result, facts)
     done = [name for command, each in answered if each.ok for name in command.names]
-    if done and plan.verb is not Verb.RELOAD:
-        past = "unloaded" if plan.verb is Verb.UNLOAD else "loaded"
-        told = replace(told, cause=f"{told.cause} Before that, {', '.join(done)} was {past}.")
+    if done and plan.verb is Verb.UNLOAD:
+        told = replace(told, cause=f"{told.cause} Before that, {', '.join(done)} was unloaded.")
     return told
+
+
+def _with_what_stays(told: Explanation, names: Sequence[str], back: str) -> Explanation:
+    """Say what a load that failed has brought all the same."""
+    if not names:
+        return told
+    stays = "stays" if len(names) == 1 else "stay"
+    words = f"{', '.join(names)} came before that and {stays}{back}."
+    return replace(told, cause=f"{told.cause} {words}")
 
 
 def _together(told: Sequence[Explanation]) -> Explanation:

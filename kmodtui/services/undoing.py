@@ -104,6 +104,13 @@ def remember(
             machine.done.note(blacklisted(words, names, back=back))
 
 
+def brought_all_the_same(machine: Machine, plan: Plan, before: Before) -> list[str]:
+    """Return what a plan that has failed has loaded on the way, newest first. Reads files."""
+    comes = _of(plan, Action.INSMOD, Action.INSTALL) - {canonical(name) for name in plan.targets}
+    now = read_modules(machine.host)
+    return [m.name for m in now if m.name in comes and m.name not in before.table.by_name]
+
+
 def _without(done: Done | None, before: Before, names: Iterable[str]) -> Done | None:
     """Return a change with what cannot be given again to the modules that it is about."""
     lost = tuple(words for name in names for words in before.lost.get(name, ()))

@@ -126,6 +126,19 @@ async def test_done_is_a_failure_where_the_kernel_does_not_show_it(
     assert (told.kind, told.title) == (Kind.FAILURE, words)
 
 
+async def test_what_a_load_that_failed_has_brought_is_told(demo: Demo) -> None:
+    def half() -> None:
+        demo.kernel.load("fat")
+
+    refused = Result(False, ResultCode.FAILED, "Invalid argument", errno.EINVAL)
+    told = await outcome(demo, "load", "vfat", Teller(refused, half))
+    assert told.kind is Kind.FAILURE
+    assert told.cause.endswith("fat came before that and stays; U takes that back.")
+    demo.kernel.unload("fat")
+    nothing_came = await outcome(demo, "load", "vfat", Teller(refused))
+    assert "stays" not in nothing_came.cause
+
+
 async def test_done_is_a_failure_while_the_module_is_still_loading(demo: Demo) -> None:
     def begin() -> None:
         steps = demo.kernel.modprobe.load("dummy")
