@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from kmodtui.model.modprobe_rules import Rule
 from kmodtui.model.module_lookup import ModuleLookup
@@ -48,7 +49,9 @@ def plan_insert(
         else:
             plan = plan_load((needed,), (), table, lookup, size_of)
             for step in plan.steps:
-                steps.setdefault(step.module, step)
+                asked_for = step.reason == "asked for"  # by this plan of its own, and by nobody
+                reason = f"needed by {name}" if asked_for else step.reason
+                steps.setdefault(step.module, replace(step, reason=reason))
             commands += plan.commands
             warnings += plan.warnings
             if plan.refused and not plan.does_nothing:

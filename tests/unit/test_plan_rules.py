@@ -333,6 +333,8 @@ def test_a_file_is_inserted_after_what_it_needs(machine: Machine) -> None:
     lookup = configured(read_index(machine.kernel.host, machine.kernel.release))
     path = "/home/me/new.ko"
     plan = plan_insert(path, "new", ("main",), ("a=1",), ModuleTable(), lookup)
+    reasons = {step.module: step.reason for step in plan.steps}
+    assert (reasons["main"], reasons["new"]) == ("needed by new", "asked for, as a file")
     assert told(plan) == ["insmod lib", "insmod main", "insmod new"]
     assert plan.command_lines == ("modprobe -- main", "insmod /home/me/new.ko a=1")
     plan = plan_insert(path, "new", ("nosuch",), (), ModuleTable(), lookup)
