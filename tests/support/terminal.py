@@ -139,8 +139,9 @@ class Terminal:
         inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         self.process = subprocess.Popen(
             # Becomes the leader of a session that this terminal controls: it gets the
-            # signals for a new size and for hanging up, also where the tests run under nohup.
-            ["setsid", "--ctty", "--", "env", "--default-signal=HUP", *command],
+            # signals for a new size and for hanging up. None is ignored, as nohup or a shell
+            # that runs the tests in the background would have it.
+            ["setsid", "--ctty", "--", "env", "--default-signal=HUP,INT,QUIT", *command],
             stdin=slave,
             stdout=slave,
             stderr=slave,
