@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -310,6 +311,21 @@ async def test_who_could_change_the_file_is_told_before_it_is_inserted_and_after
         await stage.press("y")
         await stage.until("Inserted dummy", "the file, as it was opened")
         assert all(words in stage.words for words in told)
+
+
+async def test_the_digest_that_is_confirmed_is_seen_on_a_small_screen(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    path = kernel.index.path_of("btrfs")  # it needs so much that the plan is longer than that
+    assert path
+    digest = hashlib.sha256(demo.host.read(path)).hexdigest()
+    async with opened(demo, size=(80, 24)) as stage:
+        await ask(stage, path)
+        await stage.press("enter")
+        await stage.until("p: plan to insert it")
+        await stage.press("p")
+        await stage.until("y insert", "needed by btrfs")
+        assert digest[:40] in stage.text
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's files are root's alone")

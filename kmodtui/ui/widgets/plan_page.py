@@ -52,13 +52,16 @@ class PlanPage:
         parts: list[RenderableType] = []
         if plan.refused:
             parts += [self._text(plan.refused, "error"), self._text(plan.remedy), Text()]
+        if digest:
+            # First, so that what is confirmed can be seen on a small screen as well.
+            parts += [self._file(digest, ownership), Text()]
         steps = self._steps()
         if steps.row_count:
             parts += [steps, Text()]
         for warning in plan.warnings:
             parts += [self._text(f"! {warning}", "warning"), Text()]
         if not plan.refused:
-            parts.append(self._how(privilege, digest, ownership))
+            parts.append(self._how(privilege))
         return parts
 
     def _text(self, words: str, style: str = "") -> Text:
@@ -114,10 +117,22 @@ class PlanPage:
             lines.append(self._text(given, "accent"))
         return Text("\n").join(lines)
 
-    def _how(self, privilege: str, digest: str, ownership: Sequence[str]) -> Table:
+    @staticmethod
+    def _rows() -> Table:
         table = Table.grid(padding=(0, 2, 0, 0))
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
+        return table
+
+    def _file(self, digest: str, ownership: Sequence[str]) -> Table:
+        table = self._rows()
+        table.add_row(self._text("sha-256", "dim"), self._text(digest))
+        for number, line in enumerate(ownership):
+            table.add_row(self._text("" if number else "ownership", "dim"), self._text(line))
+        return table
+
+    def _how(self, privilege: str) -> Table:
+        table = self._rows()
         lines = self._plan.command_lines
         shown = [*lines[:_COMMANDS]]
         if len(lines) > _COMMANDS:
@@ -128,10 +143,6 @@ class PlanPage:
         memory = self._memory()
         if memory:
             table.add_row(self._text("memory", "dim"), self._text(memory))
-        if digest:
-            table.add_row(self._text("sha-256", "dim"), self._text(digest))
-        for number, line in enumerate(ownership):
-            table.add_row(self._text("" if number else "ownership", "dim"), self._text(line))
         table.add_row(self._text("privilege", "dim"), self._text(privilege))
         return table
 
