@@ -37,6 +37,7 @@ async def confirm(stage: Stage, text: str) -> None:
     await plan(stage, text)
     await stage.press("y")
     await stage.until("Enter close")
+    await stage.calm()  # title and keys can be drawn before the page between them
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
