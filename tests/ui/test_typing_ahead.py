@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from textual import events
 
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.ui.screens.load import LoadDialog
 from kmodtui.ui.screens.plan import PlanDialog
+from kmodtui.ui.widgets.filter_bar import FilterInput
 from tests.ui.stage import Stage, opened
 
 
@@ -30,6 +32,17 @@ async def test_escape_and_enter_end_the_typing_for_the_keys_behind_them(demo: De
         await stage.until("/ext · 1 of 10 · name ▴")
         stage.send("slash", *"abc", "escape", "s")
         await stage.until("size ▾", lambda: len(stage.modules) == 10)
+
+
+async def test_a_line_that_is_open_again_keeps_the_focus(demo: Demo) -> None:
+    """On a slow machine it hears of its going only then."""
+    async with opened(demo) as stage:
+        stage.send("slash", *"ex")
+        await stage.until("filter modules: ex")
+        stage.dashboard.query_one(FilterInput).post_message(events.Hide())
+        await stage.calm()
+        stage.send("t")
+        await stage.until("filter modules: ext", "/ext · ")
 
 
 @pytest.mark.parametrize("text", ["net", "failo", "o"])

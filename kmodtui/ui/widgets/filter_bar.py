@@ -33,6 +33,13 @@ class FilterInput(Input):
             event.prevent_default()
             self._end(event.key == "enter")
 
+    def on_hide(self, event: events.Hide) -> None:
+        """Keep the focus: Textual takes it from what was hidden, if only once it hears of it.
+
+        Where the line was opened again meanwhile, what is typed into it would be lost.
+        """
+        event.prevent_default()
+
 
 class FilterBar(Horizontal):
     """A label that says what is filtered, and an input."""
