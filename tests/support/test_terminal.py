@@ -79,7 +79,7 @@ def test_counts_the_bytes_of_silence() -> None:
     with Terminal(["cat"]) as terminal:
         assert terminal.output_within(0.3) == 0
         terminal.press("x")
-        assert terminal.output_within(0.3) == 1
+        assert terminal.output_within(1.5) == 1  # on a busy machine it takes its time
 
 
 def test_a_key_right_after_escape_would_be_another_key() -> None:
