@@ -168,6 +168,8 @@ def test_ones_own_connection_is_warned_of_and_who_holds_a_module_is_named(vm: VM
         select(terminal, "virtio_net")
         terminal.press("-")
         terminal.wait_for(r"connected through eth0, from 10\.0\.2\.2", timeout=PATIENCE)
+        terminal.wait_for("Esc cancel", timeout=PATIENCE)
+        terminal.settle(quiet=0.5)  # the page is drawn in more than one piece
         terminal.press("Esc")
         terminal.wait_for(lambda t: "connected through" not in t.text(), timeout=PATIENCE)
         terminal.press("/", "Ctrl+u", "ext4")
