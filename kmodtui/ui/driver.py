@@ -3,17 +3,12 @@
 Its input thread looks for keys ten times a second, which it has to only for a
 moment after a key: to tell a lone Esc from the beginning of a sequence. On a
 dashboard where nothing happens that is most of what the processor has to do.
-
-And it never notices that the terminal has gone: one that is the dashboard's own gets a
-signal then, but one that was started by `su -c`, in a session without a terminal, gets
-none, and would read nothing for ever.
 """
 
 from __future__ import annotations
 
 import os
 import select
-import signal
 import threading
 import time
 from typing import Any
@@ -60,18 +55,9 @@ class _InputOrEnd(threading.Event):
         """Return whether the thread is to end, once there is a reason to ask."""
         if threading.current_thread() is threading.main_thread():
             return super().is_set()  # Textual asks from there as well, and must not wait
-        if self._has_hung_up():
-            os.kill(os.getpid(), signal.SIGHUP)
-            return True
         idle = time.monotonic() - self._last_input
         if idle > ALERT and not super().is_set():
             ready, _, _ = select.select([self._terminal, self._end], [], [])
             if self._terminal in ready:
                 self._last_input = time.monotonic()
         return super().is_set()
-
-    def _has_hung_up(self) -> bool:
-        """Return whether there is nobody at the other end of the terminal any more."""
-        poller = select.poll()
-        poller.register(self._terminal, 0)
-        return bool(poller.poll(0))
