@@ -47,6 +47,8 @@ class Change:
             those between them.
         symbols_missing: why there are no symbols, in a sentence; empty if there are.
         cause: the command line of kmodtui that did it; empty if somebody else did.
+        origin: the number that `Monitor.one_change` gave to that command; 0 if somebody else
+            did it.
     """
 
     number: int
@@ -59,6 +61,7 @@ class Change:
     took: float = 0.0
     symbols_missing: str = ""
     cause: str = ""
+    origin: int = 0
 
     @property
     def memory(self) -> int:

@@ -48,11 +48,11 @@ _STEP = 0.1
 _TICK = 0.1  # seconds in which records of the kernel log gather
 
 Tell = Callable[[Report], None]
-Around = Callable[[str], AbstractContextManager[None]]
+Around = Callable[[str], AbstractContextManager[object]]
 Noticed = Callable[[], Awaitable[object]]
 
 
-def _alone(_command: str) -> AbstractContextManager[None]:
+def _alone(_command: str) -> AbstractContextManager[object]:
     return nullcontext()
 
 

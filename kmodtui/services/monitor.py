@@ -10,6 +10,7 @@ and gives out one `Change`.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -81,6 +82,19 @@ MonitorEvent = TableRead | SymbolsRead | Changed | ReadingFailed
 
 
 @dataclass(frozen=True, slots=True)
+class _Cause:
+    """A command of kmodtui that changes modules.
+
+    Attributes:
+        command: its command line; empty for whatever others do.
+        origin: its number, from 1; 0 for others.
+    """
+
+    command: str = ""
+    origin: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class _Reading:
     """What was read in one moment.
 
@@ -114,8 +128,9 @@ class Monitor:
         self._wake = asyncio.Event()
         self._asked = False
         self._paused = False
-        self._causes: list[str] = []
-        self._cause = ""
+        self._causes: list[_Cause] = []
+        self._cause = _Cause()
+        self._origins = itertools.count(1)
         self._stuck: frozenset[str] = frozenset()
         self._table: ModuleTable | None = None
         self._settled: ModuleTable | None = None
@@ -137,17 +152,19 @@ class Monitor:
             self.read_now()
 
     @contextmanager
-    def one_change(self, cause: str) -> Iterator[None]:
-        """Make one change of everything that happens meanwhile, however long it takes.
+    def one_change(self, command: str) -> Iterator[int]:
+        """Report everything that happens within the context as one change.
 
-        Modules are shown as they come and go; the change follows when the context ends.
+        Yields the number of this command: the change has it as its `origin`. Tables are
+        reported as they change; the change follows when the context ends.
 
         Args:
-            cause: the command line that is at work.
+            command: the command line that is being run.
         """
+        cause = _Cause(command, next(self._origins))
         self._causes.append(cause)
         try:
-            yield
+            yield cause.origin
         finally:
             self._causes.remove(cause)
             self._cause = cause
@@ -248,7 +265,7 @@ class Monitor:
             return []  # it is not over yet
         if self._table.live != self._settled.live or uevents.both:
             return await self._settle(uevents, self._settled)
-        self._cause = ""  # what is over has changed nothing
+        self._cause = _Cause()  # what is over has changed nothing
         self._at_rest = True
         return []
 
@@ -285,9 +302,10 @@ class Monitor:
             else SymbolDelta(),
             took=asyncio.get_running_loop().time() - noticed,
             symbols_missing=missing,
-            cause=self._cause,
+            cause=self._cause.command,
+            origin=self._cause.origin,
         )
-        self._cause = ""
+        self._cause = _Cause()
         self._settled, self._symbols = table, reading.symbols
         events = self._show(table)
         if change.came or change.went or change.reloaded or change.passing:

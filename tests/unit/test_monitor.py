@@ -545,14 +545,14 @@ async def test_all_that_one_command_does_is_one_change_with_its_name(
     kernel: SimulatedKernel,
 ) -> None:
     async with watching(kernel) as watch:
-        with watch.monitor.one_change("modprobe -r btrfs"):
+        with watch.monitor.one_change("modprobe -r btrfs") as origin:
             kernel.load("dummy")
             await watch.turns()
             kernel.load("tun")
             await watch.turns()
             assert {type(event) for event in watch.events} == {TableRead}
         change = (await watch.next(Changed)).change
-        assert change.cause == "modprobe -r btrfs"
+        assert (change.cause, change.origin) == ("modprobe -r btrfs", origin)
         assert counts(change.symbols) == symbols_of("dummy", "tun")
 
 
@@ -564,7 +564,17 @@ async def test_a_command_that_did_nothing_is_not_the_cause_of_what_comes_later(
             await watch.turns()
         await watch.turns()
         kernel.load("dummy")
-        assert (await watch.next(Changed)).change.cause == ""
+        change = (await watch.next(Changed)).change
+        assert (change.cause, change.origin) == ("", 0)
+
+
+async def test_the_same_command_twice_has_two_numbers(kernel: SimulatedKernel) -> None:
+    async with watching(kernel) as watch:
+        with watch.monitor.one_change("modprobe dummy") as first:
+            pass
+        with watch.monitor.one_change("modprobe dummy") as second:
+            kernel.load("dummy")
+        assert (await watch.next(Changed)).change.origin == second != first
 
 
 # Uevents that fail
