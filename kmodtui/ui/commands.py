@@ -1,8 +1,8 @@
-"""The one registry of commands: key, footer, help row, palette entry and tooltip come from it.
+"""The registry of commands: key bindings, footer, help, palette and tooltips are made from it.
 
-A command belongs to a context: the place whose keys it holds. Two commands of
-one context never share a key, and those of a context inside another (a pane
-inside the dashboard) never take a key of the outer one; a test holds both.
+Each command belongs to a context, the part of the screen where its keys work. No two
+commands of a context share a key, and a context inside another one (a pane of the
+dashboard) uses none of the outer one's keys; a test checks both.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ from textual.binding import Binding
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One thing a person can ask for.
+    """Something the user can do with a key or from the palette.
 
     Attributes:
-        id: unique, `context.verb`; the id of the key binding, so that keys can be remapped.
-        keys: Textual's key names; the first is the one that is shown.
-        action: the action of the widget or screen that does it.
-        label: a word for the footer and the palette.
-        help: a sentence for the help screen, the palette and the tooltip.
-        footer: whether it has a place in the footer.
-        needs_root: whether the helper has to do it: greyed where there is no root to be had.
+        id: unique, `context.verb`; also the id of the key binding, for remapping keys.
+        keys: Textual's names of the keys; the first one is shown in footer and palette.
+        action: the action of the widget or screen that carries it out.
+        label: a word or two for the footer and the palette.
+        help: a phrase for the help screen, the palette and the tooltip.
+        terms: other words that find it in the palette, such as the commands of kmod.
+        footer: whether it is shown in the footer.
+        pinned: whether the footer shows it even where not everything fits.
+        needs_root: whether the helper is needed for it; greyed out if root is denied.
     """
 
     id: str
@@ -32,16 +34,18 @@ class Command:
     action: str
     label: str
     help: str
+    terms: tuple[str, ...] = ()
     footer: bool = False
+    pinned: bool = False
     needs_root: bool = False
 
     @property
     def context(self) -> str:
-        """Where the keys hold: the first part of the id."""
+        """The context where the keys work: the first part of the id."""
         return self.id.split(".", 1)[0]
 
     def bindings(self) -> Iterable[Binding]:
-        """Return Textual's bindings, one a key, so that each can be remapped by id."""
+        """Return one binding per key, each with an id by which the key can be remapped."""
         for number, key in enumerate(self.keys):
             yield Binding(
                 key,
@@ -54,25 +58,27 @@ class Command:
 
 
 CONTEXTS = {
-    "dashboard": "Everywhere on the dashboard",
-    "lines": "In a pane",
+    "dashboard": "On the dashboard",
+    "lines": "In every list",
     "modules": "In the modules pane",
     "tree": "In the dependency tree",
     "symbols": "In the symbols pane",
-    "log": "In the drawer of the kernel's log",
+    "log": "In the kernel log",
     "timeline": "In the timeline",
-    "compare": "Where snapshots are compared",
+    "compare": "In the snapshot comparison",
     "experiment": "In an experiment",
-    "browser": "In the browser of all symbols",
-    "dialog": "In a dialog",
-    "picker": "Where a module is chosen",
-    "form": "In the form of parameters",
-    "linkage": "In the linkage of a module",
-    "check": "In the check of a file",
-    "insert": "In the check of a file that is to be inserted",
-    "barren": "Where the kernel has no modules",
+    "browser": "In the symbol browser",
+    "dialog": "In dialogs",
+    "picker": "In the module picker",
+    "form": "In the parameter form",
+    "linkage": "In the linkage view",
+    "check": "In the check of a module file",
+    "insert": "In the check before a file is inserted",
+    "barren": "On a kernel without loadable modules",
 }
-"""Contexts in the order of the help screen, in words."""
+"""The title of each context, in the order of the help screen."""
+
+_KINDS = "all symbols, only functions, or only exported symbols"
 
 COMMANDS: tuple[Command, ...] = (
     Command(
@@ -80,7 +86,8 @@ COMMANDS: tuple[Command, ...] = (
         ("slash",),
         "filter",
         "Filter",
-        "Show only the lines of this pane that contain a text",
+        "Filter the lines of this pane by text",
+        terms=("grep", "search", "find"),
         footer=True,
     ),
     Command(
@@ -88,18 +95,18 @@ COMMANDS: tuple[Command, ...] = (
         ("s",),
         "sort_next",
         "Sort",
-        "Sort the modules by the next column",
+        "Sort by the next column",
+        terms=("order by",),
         footer=True,
     ),
-    Command(
-        "dashboard.sort_reverse", ("S",), "sort_reverse", "Reverse", "Turn the sort order round"
-    ),
+    Command("dashboard.sort_reverse", ("S",), "sort_reverse", "Reverse", "Reverse the sort order"),
     Command(
         "dashboard.load",
         ("plus", "i", "insert"),
         "load",
         "Load",
-        "Load a module by name, with the plan shown first",
+        "Choose a module and load it, after reviewing the plan",
+        terms=("insmod", "modprobe", "add", "insert"),
         footer=True,
         needs_root=True,
     ),
@@ -108,7 +115,8 @@ COMMANDS: tuple[Command, ...] = (
         ("minus", "u"),
         "unload",
         "Unload",
-        "Unload the selected module, with the plan shown first",
+        "Unload the selected or marked modules, after reviewing the plan",
+        terms=("rmmod", "modprobe -r", "modprobe --remove", "remove", "delete"),
         footer=True,
         needs_root=True,
     ),
@@ -117,7 +125,8 @@ COMMANDS: tuple[Command, ...] = (
         ("R", "ctrl+r"),
         "reload",
         "Reload",
-        "Unload the module and load it again, keeping or changing its parameters",
+        "Unload the module and load it again, with the same or other parameters",
+        terms=("restart",),
         needs_root=True,
     ),
     Command(
@@ -125,7 +134,8 @@ COMMANDS: tuple[Command, ...] = (
         ("e",),
         "parameters",
         "Parameters",
-        "Look at the parameters of the selected module, and change them",
+        "Show and change the parameters of the selected module",
+        terms=("options", "settings", "systool"),
         needs_root=True,
     ),
     Command(
@@ -133,7 +143,18 @@ COMMANDS: tuple[Command, ...] = (
         ("b",),
         "blacklist",
         "Blacklist",
-        "Blacklist the module, or take that back: whether its hardware loads it",
+        "Blacklist the module (no autoloading by alias), or undo that",
+        terms=("denylist", "blocklist", "modprobe.d", "autoload", "disable"),
+        needs_root=True,
+    ),
+    Command(
+        "dashboard.experiment",
+        ("x",),
+        "experiment",
+        "Experiment",
+        "Load a module, see what it adds, unload it, see what remains",
+        terms=("try", "test"),
+        footer=True,
         needs_root=True,
     ),
     Command(
@@ -141,58 +162,125 @@ COMMANDS: tuple[Command, ...] = (
         ("U",),
         "undo",
         "Undo",
-        "Take back the last load, unload, reload, parameter or blacklisting",
+        "Undo the last load, unload, reload, parameter or blacklist change",
+        terms=("revert", "roll back"),
         needs_root=True,
     ),
     Command(
-        "dashboard.drop_root",
-        ("D",),
-        "drop_root",
-        "Drop root",
-        "Give root up now: the helper ends, and the next change starts it again",
-    ),
-    Command(
-        "dashboard.idle",
-        (),
-        "idle",
-        "Idle time",
-        "Set after how many minutes without a change root is given up",
-        needs_root=True,
-    ),
-    Command(
-        "dashboard.zoom",
-        ("z",),
-        "zoom",
-        "Zoom",
-        "Give this pane the whole screen, or take it back",
+        "dashboard.log",
+        ("L",),
+        "log",
+        "Kernel log",
+        "Open or close the kernel log, which follows new messages",
+        terms=("log", "dmesg", "journalctl -k", "kmsg", "printk"),
         footer=True,
     ),
     Command(
-        "dashboard.pause",
-        ("p",),
-        "pause",
-        "Pause",
-        "Stop reading the kernel, or go on",
+        "dashboard.timeline",
+        ("t",),
+        "timeline",
+        "Timeline",
+        "Browse every change since the start, and compare any two marks",
+        terms=("history", "events"),
         footer=True,
     ),
-    Command("dashboard.refresh", ("r", "f5"), "refresh_now", "Read now", "Read the kernel at once"),
+    Command(
+        "dashboard.snapshot",
+        ("ctrl+s",),
+        "snapshot",
+        "Snapshot",
+        "Take a snapshot: save modules and symbols to the current directory",
+        terms=("save", "export", "dump"),
+    ),
+    Command(
+        "dashboard.compare",
+        ("C",),
+        "compare",
+        "Compare",
+        "Compare two snapshots, or a snapshot with the current state",
+        terms=("diff",),
+    ),
+    Command(
+        "dashboard.browser",
+        ("B",),
+        "browser",
+        "Symbol browser",
+        "Search all symbols, or look up an address",
+        terms=("browser", "kallsyms", "ksyms", "nm", "addr2line", "System.map", "oops"),
+    ),
+    Command(
+        "dashboard.linkage",
+        ("o",),
+        "linkage",
+        "Linkage",
+        "Show imports with their providers, and exports with their importers",
+        terms=(
+            "imports",
+            "exports",
+            "EXPORT_SYMBOL",
+            "Module.symvers",
+            "modprobe --dump-modversions",
+        ),
+    ),
     Command(
         "dashboard.catalog",
         ("c",),
         "catalog",
         "Catalog",
-        "Look through all modules of the kernel, loaded or not",
+        "Browse all modules of this kernel, loaded or not",
+        terms=("/lib/modules", "modules.alias", "modules.builtin", "available"),
     ),
     Command(
-        "dashboard.pane_modules", ("1",), "pane('modules')", "Modules", "Go to the loaded modules"
+        "dashboard.direction",
+        ("d",),
+        "turn_tree",
+        "Reverse tree",
+        "Reverse the dependency tree: show dependencies or dependents",
+        terms=("direction", "holders", "dependents", "used by"),
     ),
     Command(
-        "dashboard.pane_tree", ("2",), "pane('tree')", "Dependencies", "Go to the dependency tree"
+        "dashboard.symbol_view",
+        ("v",),
+        "symbol_view",
+        "Change / symbols",
+        "Switch between the last change and the symbols of the selected module",
     ),
     Command(
-        "dashboard.pane_info", ("3",), "pane('info')", "Info", "Go to the module's information"
+        "dashboard.addresses",
+        ("A",),
+        "addresses",
+        "Addresses",
+        "Read hidden symbol addresses as root, through the helper",
+        terms=("kptr_restrict", "KASLR"),
+        needs_root=True,
     ),
-    Command("dashboard.pane_symbols", ("4",), "pane('symbols')", "Symbols", "Go to the symbols"),
+    Command(
+        "dashboard.pane_modules",
+        ("1",),
+        "pane('modules')",
+        "Modules",
+        "Go to the loaded modules",
+        terms=("lsmod", "/proc/modules", "list"),
+    ),
+    Command(
+        "dashboard.pane_tree",
+        ("2",),
+        "pane('tree')",
+        "Dependencies",
+        "Go to the dependency tree",
+        terms=("depmod", "modules.dep", "modprobe --show-depends", "tree"),
+    ),
+    Command(
+        "dashboard.pane_info",
+        ("3",),
+        "pane('info')",
+        "Info",
+        "Go to the details of the selected module",
+        terms=("modinfo", "details", "vermagic", "license"),
+    ),
+    Command(
+        "dashboard.pane_symbols", ("4",), "pane('symbols')", "Symbols", "Go to the symbols pane"
+    ),
     Command(
         "dashboard.next_pane",
         ("tab", "l", "right"),
@@ -208,39 +296,52 @@ COMMANDS: tuple[Command, ...] = (
         "Go to the previous pane",
     ),
     Command(
-        "dashboard.direction",
-        ("d",),
-        "turn_tree",
-        "Direction",
-        "Turn the dependency tree round: needs, or needed by",
+        "dashboard.zoom",
+        ("z",),
+        "zoom",
+        "Zoom",
+        "Maximize this pane, or restore it",
+        terms=("maximize", "restore", "fullscreen"),
+        footer=True,
     ),
     Command(
-        "dashboard.linkage",
-        ("o",),
-        "linkage",
-        "Linkage",
-        "Show which symbols a module takes from others and gives to them",
+        "dashboard.pause",
+        ("p",),
+        "pause",
+        "Pause",
+        "Pause or resume watching the kernel",
+        terms=("resume", "freeze"),
+        footer=True,
     ),
     Command(
-        "dashboard.symbol_view",
-        ("v",),
-        "symbol_view",
-        "Change / symbols",
-        "Show the last change, or the symbols of the selected module",
+        "dashboard.refresh",
+        ("r", "f5"),
+        "refresh_now",
+        "Refresh",
+        "Read the state of the kernel now",
+        terms=("update", "reread"),
     ),
     Command(
-        "dashboard.browser",
-        ("B",),
-        "browser",
-        "Browser",
-        "Look through all symbols, or look up an address",
+        "dashboard.back",
+        ("escape",),
+        "back",
+        "Back",
+        "Clear marks or the filter, restore the pane, or close the log",
     ),
     Command(
-        "dashboard.addresses",
-        ("A",),
-        "addresses",
-        "Addresses",
-        "Read hidden addresses through the helper",
+        "dashboard.drop_root",
+        ("D",),
+        "drop_root",
+        "Drop root",
+        "Drop root privileges now; the next change starts the helper again",
+        terms=("privileges", "sudo", "helper", "lock"),
+    ),
+    Command(
+        "dashboard.idle",
+        (),
+        "idle",
+        "Idle timeout",
+        "Set how long the helper may be idle before it drops root privileges",
         needs_root=True,
     ),
     Command(
@@ -248,201 +349,103 @@ COMMANDS: tuple[Command, ...] = (
         ("a", "f2"),
         "legend",
         "Legend",
-        "Say what the letters mean, and why addresses are zero",
-    ),
-    Command(
-        "dashboard.snapshot",
-        ("ctrl+s",),
-        "snapshot",
-        "Snapshot",
-        "Save modules and symbols of this moment to a file in the current folder",
-    ),
-    Command(
-        "dashboard.compare",
-        ("C",),
-        "compare",
-        "Compare",
-        "Compare two snapshots, or a snapshot and now",
-    ),
-    Command(
-        "dashboard.help",
-        ("question_mark", "f1"),
-        "help",
-        "Help",
-        "Show every key and what the letters mean",
-        footer=True,
+        "Explain symbol types, taint flags, signs, and why addresses are zero",
+        terms=("taint", "symbol types", "signs"),
     ),
     Command(
         "dashboard.palette",
         ("colon", "ctrl+p"),
         "palette",
         "Palette",
-        "Find a command by its name",
+        "Find a command by name",
     ),
     Command(
-        "dashboard.back",
-        ("escape",),
-        "back",
-        "Back",
-        "Clear the filter, leave the zoom, or close the drawer",
+        "dashboard.help",
+        ("question_mark", "f1"),
+        "help",
+        "Help",
+        "Show all keys, and what columns and flags mean",
+        terms=("keys", "shortcuts", "man"),
+        footer=True,
+        pinned=True,
     ),
     Command(
         "dashboard.quit",
         ("q", "ctrl+q"),
         "quit",
         "Quit",
-        "Leave kmodtui; nothing changes",
+        "Quit kmodtui; the kernel is left as it is",
+        terms=("exit", "close"),
         footer=True,
+        pinned=True,
     ),
-    Command(
-        "dashboard.timeline",
-        ("t",),
-        "timeline",
-        "Timeline",
-        "Walk through every change since the start, and compare any two points",
-        footer=True,
-    ),
-    Command(
-        "dashboard.experiment",
-        ("x",),
-        "experiment",
-        "Experiment",
-        "Load a module, see what comes, unload it, see what stays",
-        footer=True,
-        needs_root=True,
-    ),
-    Command(
-        "dashboard.log",
-        ("L",),
-        "log",
-        "Log",
-        "Open or close the drawer of the kernel's log, which follows what comes",
-        footer=True,
-    ),
-    Command("lines.down", ("j", "down"), "cursor_down", "Down", "Go down a line"),
-    Command("lines.up", ("k", "up"), "cursor_up", "Up", "Go up a line"),
-    Command("lines.page_down", ("pagedown", "ctrl+d"), "page_down", "Page down", "Go down a page"),
-    Command("lines.page_up", ("pageup", "ctrl+u"), "page_up", "Page up", "Go up a page"),
+    Command("lines.down", ("j", "down"), "cursor_down", "Down", "Move down a line"),
+    Command("lines.up", ("k", "up"), "cursor_up", "Up", "Move up a line"),
+    Command("lines.page_down", ("pagedown", "ctrl+d"), "page_down", "Page down", "Page down"),
+    Command("lines.page_up", ("pageup", "ctrl+u"), "page_up", "Page up", "Page up"),
     Command("lines.top", ("g", "home"), "top", "Top", "Go to the first line"),
     Command("lines.bottom", ("G", "end"), "bottom", "Bottom", "Go to the last line"),
-    Command("lines.open", ("enter",), "open_line", "Open", "Unfold or fold the line"),
+    Command("lines.open", ("enter",), "open_line", "Open", "Open, expand or collapse the line"),
     Command(
-        "symbols.facet",
-        ("f",),
-        "facet",
-        "Facet",
-        "Show all symbols, functions only, or only what is exported",
+        "modules.mark",
+        ("space",),
+        "mark",
+        "Mark",
+        "Mark or unmark the module, to change several at once; Esc clears all",
     ),
-    Command("symbols.next_hit", ("n",), "next_hit(1)", "Next hit", "Go to the next hit"),
-    Command("symbols.previous_hit", ("N",), "next_hit(-1)", "Previous hit", "Go to the hit before"),
+    Command("tree.down", ("j", "down"), "cursor_down", "Down", "Move down a line"),
+    Command("tree.up", ("k", "up"), "cursor_up", "Up", "Move up a line"),
+    Command("tree.top", ("g", "home"), "scroll_home", "Top", "Go to the first line"),
+    Command("tree.bottom", ("G", "end"), "scroll_end", "Bottom", "Go to the last line"),
+    Command("tree.fold", ("space",), "toggle_node", "Expand", "Expand or collapse the branch"),
+    Command(
+        "tree.go", ("enter",), "select_cursor", "Select", "Select this module in the modules pane"
+    ),
+    Command("symbols.facet", ("f",), "facet", "Kind", f"Show {_KINDS}"),
+    Command("symbols.next_hit", ("n",), "next_hit(1)", "Next match", "Go to the next match"),
+    Command(
+        "symbols.previous_hit",
+        ("N",),
+        "next_hit(-1)",
+        "Previous match",
+        "Go to the previous match",
+    ),
     Command(
         "log.severity",
         ("f",),
         "facet",
         "Severity",
-        "Show all lines, warnings and worse, or errors and worse",
+        "Show all messages, warnings and worse, or errors and worse",
     ),
     Command(
         "log.only_module",
         ("m",),
         "only_module",
         "This module",
-        "Show only the lines that name the selected module, or all again",
+        "Show only messages that mention the selected module, or all messages",
     ),
-    Command("log.next_hit", ("n",), "next_hit(1)", "Next hit", "Go to the next hit"),
-    Command("log.previous_hit", ("N",), "next_hit(-1)", "Hit before", "Go to the hit before"),
+    Command("log.next_hit", ("n",), "next_hit(1)", "Next match", "Go to the next match"),
+    Command(
+        "log.previous_hit",
+        ("N",),
+        "next_hit(-1)",
+        "Previous match",
+        "Go to the previous match",
+    ),
     Command(
         "log.read_on",
         ("enter",),
         "open_line",
-        "Read on",
-        "Read the log on where it is not followed any more",
+        "Resume",
+        "Follow the log again after it has stopped",
     ),
-    Command(
-        "browser.details",
-        ("enter",),
-        "details",
-        "Details",
-        "Show everything about the symbol under the cursor",
-        footer=True,
-    ),
-    Command(
-        "browser.search",
-        ("tab", "slash"),
-        "search",
-        "Line/list",
-        "Go to the line to type into; Tab goes back to the list",
-        footer=True,
-    ),
-    Command(
-        "browser.back",
-        ("escape",),
-        "back",
-        "Back",
-        "Clear what is searched for, or close the browser",
-        footer=True,
-    ),
-    Command(
-        "browser.only_module",
-        ("m",),
-        "only_module",
-        "This module",
-        "In the list: only this module, or all again",
-        footer=True,
-    ),
-    Command(
-        "browser.only_type",
-        ("t",),
-        "only_type",
-        "This type",
-        "In the list: only this type letter, or all again",
-        footer=True,
-    ),
-    Command(
-        "browser.facet",
-        ("f",),
-        "facet",
-        "Facet",
-        "In the list: all, functions only, or only what is exported",
-        footer=True,
-    ),
-    Command(
-        "browser.addresses",
-        ("A",),
-        "addresses",
-        "Addresses",
-        "In the list: read hidden addresses through the helper",
-        needs_root=True,
-    ),
-    Command(
-        "browser.legend", ("a", "f2"), "legend", "Legend", "Say what the letters mean", footer=True
-    ),
-    Command("browser.help", ("f1", "question_mark"), "help", "Help", "Show every key"),
-    Command("browser.close", ("q",), "close", "Close", "In the list: close the browser"),
-    Command(
-        "modules.mark",
-        ("space",),
-        "mark",
-        "Mark",
-        "Mark the module, for one plan of several; Esc lets go of all",
-    ),
-    Command("tree.down", ("j", "down"), "cursor_down", "Down", "Go down a line"),
-    Command("tree.up", ("k", "up"), "cursor_up", "Up", "Go up a line"),
-    Command("tree.top", ("g", "home"), "scroll_home", "Top", "Go to the first line"),
-    Command("tree.bottom", ("G", "end"), "scroll_end", "Bottom", "Go to the last line"),
-    Command("tree.fold", ("space",), "toggle_node", "Fold", "Open or close a branch"),
-    Command(
-        "tree.go", ("enter",), "select_cursor", "Select", "Select this module in the modules pane"
-    ),
-    Command(
-        "timeline.mark", ("space",), "mark", "Mark", "Mark this point, or unmark it", footer=True
-    ),
+    Command("timeline.mark", ("space",), "mark", "Mark", "Set or clear a mark here", footer=True),
     Command(
         "timeline.compare",
         ("c",),
         "compare",
         "Compare",
-        "Tell what came and went between two marks, or from the mark to here",
+        "Compare two marks, or the mark with this line",
         footer=True,
     ),
     Command(
@@ -450,7 +453,7 @@ COMMANDS: tuple[Command, ...] = (
         ("slash",),
         "filter",
         "Search",
-        "Search in the symbols of the change",
+        "Search the symbols of the change",
         footer=True,
     ),
     Command(
@@ -458,166 +461,324 @@ COMMANDS: tuple[Command, ...] = (
         ("tab", "l", "right"),
         "switch",
         "Other pane",
-        "Go to the change, or back to the events",
+        "Switch between the events and the change",
     ),
     Command(
         "timeline.switch_back",
         ("shift+tab", "h", "left"),
         "switch",
         "Other pane",
-        "Go back to the events, or to the change",
+        "Switch between the events and the change",
     ),
-    Command("timeline.facet", ("f",), "facet", "Facet", "Show all symbols, functions or exports"),
-    Command("timeline.next_hit", ("n",), "next_hit(1)", "Next hit", "Go to the next hit"),
-    Command("timeline.previous_hit", ("N",), "next_hit(-1)", "Hit before", "Go to the hit before"),
+    Command("timeline.facet", ("f",), "facet", "Kind", f"Show {_KINDS}"),
+    Command("timeline.next_hit", ("n",), "next_hit(1)", "Next match", "Go to the next match"),
+    Command(
+        "timeline.previous_hit",
+        ("N",),
+        "next_hit(-1)",
+        "Previous match",
+        "Go to the previous match",
+    ),
     Command(
         "timeline.back",
         ("escape",),
         "back",
         "Back",
-        "Clear the search, leave the change, or close",
+        "Clear the search, leave the change, or close the timeline",
         footer=True,
     ),
+    Command("timeline.help", ("question_mark", "f1"), "help", "Help", "Show all keys"),
+    Command("timeline.close", ("t", "q"), "close", "Close", "Close the timeline"),
     Command(
-        "compare.mark", ("space",), "mark", "Mark", "Mark this file, or unmark it", footer=True
+        "compare.mark", ("space",), "mark", "Mark", "Mark or unmark this snapshot", footer=True
     ),
     Command(
         "compare.compare",
         ("c",),
         "compare",
         "Compare",
-        "Compare two marks, or a mark and this file, or this file and now",
+        "Compare two marks, a mark and this snapshot, or this snapshot and now",
         footer=True,
     ),
     Command(
-        "compare.open", ("o",), "open", "Open", "Open a snapshot of another folder", footer=True
+        "compare.open",
+        ("o",),
+        "open",
+        "Open",
+        "Open a snapshot from another directory",
+        footer=True,
     ),
-    Command("compare.filter", ("slash",), "filter", "Search", "Search in the symbols", footer=True),
-    Command("compare.switch", ("tab", "l", "right"), "switch", "Other pane", "Go to what differs"),
+    Command(
+        "compare.filter",
+        ("slash",),
+        "filter",
+        "Search",
+        "Search the symbols that differ",
+        footer=True,
+    ),
+    Command(
+        "compare.switch",
+        ("tab", "l", "right"),
+        "switch",
+        "Other pane",
+        "Switch between the snapshots and the comparison",
+    ),
     Command(
         "compare.switch_back",
         ("shift+tab", "h", "left"),
         "switch",
         "Other pane",
-        "Go back to the files",
+        "Switch between the snapshots and the comparison",
     ),
-    Command("compare.facet", ("f",), "facet", "Facet", "Show all symbols, functions or exports"),
-    Command("compare.next_hit", ("n",), "next_hit(1)", "Next hit", "Go to the next hit"),
-    Command("compare.previous_hit", ("N",), "next_hit(-1)", "Hit before", "Go to the hit before"),
+    Command("compare.facet", ("f",), "facet", "Kind", f"Show {_KINDS}"),
+    Command("compare.next_hit", ("n",), "next_hit(1)", "Next match", "Go to the next match"),
+    Command(
+        "compare.previous_hit",
+        ("N",),
+        "next_hit(-1)",
+        "Previous match",
+        "Go to the previous match",
+    ),
     Command(
         "compare.back",
         ("escape",),
         "back",
         "Back",
-        "Clear the search, leave what differs, or close",
+        "Clear the search, leave the comparison, or close",
         footer=True,
     ),
-    Command("compare.help", ("question_mark", "f1"), "help", "Help", "Show every key"),
+    Command("compare.help", ("question_mark", "f1"), "help", "Help", "Show all keys"),
     Command("compare.close", ("C", "q"), "close", "Close", "Close the comparison"),
-    Command("experiment.begin", ("y",), "begin", "Begin", "Do what the plan says"),
-    Command("experiment.accept", ("enter",), "accept", "Close", "Close once it is over"),
+    Command("experiment.begin", ("y",), "begin", "Start", "Start the experiment"),
+    Command("experiment.accept", ("enter",), "accept", "Close", "Close when it has finished"),
     Command("experiment.down", ("j", "down"), "scroll(1)", "Down", "Scroll down a line"),
     Command("experiment.up", ("k", "up"), "scroll(-1)", "Up", "Scroll up a line"),
-    Command("experiment.page_down", ("pagedown",), "scroll(10)", "Page down", "Scroll down more"),
-    Command("experiment.page_up", ("pageup",), "scroll(-10)", "Page up", "Scroll up more"),
-    Command("experiment.cancel", ("escape",), "cancel", "Cancel", "Close, or stop waiting"),
-    Command("timeline.help", ("question_mark", "f1"), "help", "Help", "Show every key"),
-    Command("timeline.close", ("t", "q"), "close", "Close", "Close the timeline"),
-    Command("dialog.confirm", ("y",), "confirm", "Yes", "Do what the plan says"),
-    Command("dialog.cancel", ("escape",), "cancel", "Cancel", "Close; nothing is done"),
-    Command("dialog.accept", ("enter",), "accept", "Close", "Close once it is over"),
+    Command(
+        "experiment.page_down", ("pagedown",), "scroll(10)", "Page down", "Scroll down 10 lines"
+    ),
+    Command("experiment.page_up", ("pageup",), "scroll(-10)", "Page up", "Scroll up 10 lines"),
+    Command(
+        "experiment.cancel", ("escape",), "cancel", "Cancel", "Close, or abort while it is running"
+    ),
+    Command(
+        "browser.details",
+        ("enter",),
+        "details",
+        "Details",
+        "Show the details of the symbol under the cursor",
+        footer=True,
+    ),
+    Command(
+        "browser.search",
+        ("tab", "slash"),
+        "search",
+        "Search/list",
+        "Go to the search field; Tab goes back to the list",
+        footer=True,
+    ),
+    Command(
+        "browser.back",
+        ("escape",),
+        "back",
+        "Back",
+        "Clear the search, or close the browser",
+        footer=True,
+    ),
+    Command(
+        "browser.only_module",
+        ("m",),
+        "only_module",
+        "This module",
+        "In the list: show only symbols of this module, or of all modules",
+        footer=True,
+    ),
+    Command(
+        "browser.only_type",
+        ("t",),
+        "only_type",
+        "This type",
+        "In the list: show only symbols of this type, or of all types",
+        footer=True,
+    ),
+    Command(
+        "browser.facet",
+        ("f",),
+        "facet",
+        "Kind",
+        f"In the list: show {_KINDS}",
+        footer=True,
+    ),
+    Command(
+        "browser.addresses",
+        ("A",),
+        "addresses",
+        "Addresses",
+        "In the list: read hidden symbol addresses as root, through the helper",
+        needs_root=True,
+    ),
+    Command(
+        "browser.legend",
+        ("a", "f2"),
+        "legend",
+        "Legend",
+        "Explain symbol types, taint flags and signs",
+        footer=True,
+    ),
+    Command("browser.help", ("f1", "question_mark"), "help", "Help", "Show all keys"),
+    Command("browser.close", ("q",), "close", "Close", "In the list: close the browser"),
+    Command("dialog.confirm", ("y",), "confirm", "Yes", "Confirm"),
+    Command("dialog.cancel", ("escape",), "cancel", "Cancel", "Cancel, or close the dialog"),
+    Command("dialog.accept", ("enter",), "accept", "Close", "Close when it has finished"),
     Command(
         "dialog.wait",
         ("w",),
         "wait",
         "Wait",
-        "Plan to unload what is in use once it is let go, for a minute",
+        "Plan to unload the module once it is unused, within 60 s",
     ),
     Command("dialog.down", ("j", "down"), "scroll(1)", "Down", "Scroll down a line"),
     Command("dialog.up", ("k", "up"), "scroll(-1)", "Up", "Scroll up a line"),
-    Command("picker.take", ("enter",), "take", "Plan", "Go on to the plan of the module"),
-    Command("picker.down", ("down",), "move(1)", "Down", "Choose the next module of the list"),
-    Command("picker.up", ("up",), "move(-1)", "Up", "Choose the module before"),
-    Command("picker.page_down", ("pagedown",), "move(8)", "Page down", "Go eight modules on"),
-    Command("picker.page_up", ("pageup",), "move(-8)", "Page up", "Go eight modules back"),
-    Command("picker.complete", ("tab",), "complete", "Complete", "Complete the name or the path"),
+    Command("picker.take", ("enter",), "take", "Plan", "Show the plan for the module"),
+    Command("picker.down", ("down",), "move(1)", "Down", "Go to the next module"),
+    Command("picker.up", ("up",), "move(-1)", "Up", "Go to the previous module"),
+    Command("picker.page_down", ("pagedown",), "move(8)", "Page down", "Page down"),
+    Command("picker.page_up", ("pageup",), "move(-8)", "Page up", "Page up"),
+    Command("picker.complete", ("tab",), "complete", "Complete", "Complete the name or path"),
     Command(
         "picker.parameters",
         ("ctrl+e",),
         "parameters",
         "Parameters",
-        "Go on to the form of the module's parameters",
+        "Set the parameters of the module",
     ),
-    Command("form.accept", ("enter",), "accept", "Plan", "Go on to the plan"),
+    Command("form.accept", ("enter",), "accept", "Plan", "Show the plan"),
     Command("form.down", ("down", "tab"), "move(1)", "Down", "Go to the next parameter"),
-    Command("form.up", ("up", "shift+tab"), "move(-1)", "Up", "Go to the parameter before"),
-    Command("form.page_down", ("pagedown",), "move(8)", "Page down", "Go eight parameters on"),
-    Command("form.page_up", ("pageup",), "move(-8)", "Page up", "Go eight parameters back"),
+    Command("form.up", ("up", "shift+tab"), "move(-1)", "Up", "Go to the previous parameter"),
+    Command("form.page_down", ("pagedown",), "move(8)", "Page down", "Page down"),
+    Command("form.page_up", ("pageup",), "move(-8)", "Page up", "Page up"),
     Command(
         "form.fresh",
         ("ctrl+t",),
         "fresh",
-        "Keep or not",
-        "Before a reload: give nothing to the module, or what it has now",
+        "Keep/clear",
+        "For a reload: pass no parameters, or the current values again",
     ),
     Command(
         "linkage.filter",
         ("slash",),
         "filter",
         "Filter",
-        "Show only the symbols that contain a text",
+        "Filter the symbols by text",
         footer=True,
     ),
-    Command("linkage.fold", ("space",), "fold", "Fold", "Unfold or fold the symbols", footer=True),
+    Command(
+        "linkage.fold",
+        ("space",),
+        "fold",
+        "Expand",
+        "Expand or collapse the symbols",
+        footer=True,
+    ),
     Command(
         "linkage.follow",
         ("o",),
         "follow",
         "Follow",
-        "Show the linkage of the module that the cursor is at",
+        "Show the linkage of the module under the cursor",
         footer=True,
     ),
     Command(
         "linkage.back", ("escape", "q"), "back", "Back", "Clear the filter, or go back", footer=True
     ),
-    Command("check.fold", ("space",), "fold", "Fold", "Unfold or fold the finding", footer=True),
+    Command(
+        "check.fold",
+        ("space",),
+        "fold",
+        "Expand",
+        "Expand or collapse the result under the cursor",
+        footer=True,
+    ),
     Command("check.back", ("escape", "q"), "back", "Close", "Close the check", footer=True),
-    Command("insert.plan", ("p",), "plan", "Plan", "Go on to the plan to insert the file"),
-    Command("barren.demo", ("d",), "demo", "Demo", "Open a recorded Debian system", footer=True),
+    Command("insert.plan", ("p",), "plan", "Plan", "Show the plan for inserting the file"),
+    Command(
+        "barren.demo",
+        ("d",),
+        "demo",
+        "Demo",
+        "Open the demo, a recorded Debian system",
+        footer=True,
+    ),
     Command(
         "barren.filter",
         ("slash",),
         "filter",
         "Filter",
-        "Show only the symbols that contain a text",
+        "Filter the symbols by text",
         footer=True,
     ),
     Command(
         "barren.browser",
         ("B",),
         "browser",
-        "Browser",
-        "Look through all symbols, or look up an address",
+        "Symbol browser",
+        "Search all symbols, or look up an address",
+        terms=("browser", "kallsyms", "ksyms", "nm", "addr2line", "System.map", "oops"),
         footer=True,
     ),
-    Command("barren.legend", ("a", "f2"), "legend", "Legend", "Say what the letters mean"),
+    Command(
+        "barren.legend",
+        ("a", "f2"),
+        "legend",
+        "Legend",
+        "Explain symbol types, taint flags, signs, and why addresses are zero",
+        terms=("taint", "symbol types", "signs"),
+    ),
     Command("barren.back", ("escape",), "back", "Back", "Clear the filter"),
-    Command("barren.help", ("question_mark", "f1"), "help", "Help", "Show every key", footer=True),
-    Command("barren.quit", ("q", "ctrl+q"), "quit", "Quit", "Leave kmodtui", footer=True),
+    Command(
+        "barren.help",
+        ("question_mark", "f1"),
+        "help",
+        "Help",
+        "Show all keys",
+        terms=("keys", "shortcuts", "man"),
+        footer=True,
+        pinned=True,
+    ),
+    Command(
+        "barren.quit",
+        ("q", "ctrl+q"),
+        "quit",
+        "Quit",
+        "Quit kmodtui",
+        terms=("exit", "close"),
+        footer=True,
+        pinned=True,
+    ),
 )
 
 INNER = dict.fromkeys(("lines", "modules", "tree", "symbols", "log"), "dashboard")
-"""Contexts that lie inside another, so that both hold at once."""
+"""The outer context of each inner one; the keys of both work at the same time."""
 
 
 def in_context(context: str) -> tuple[Command, ...]:
-    """Return the commands of one context in their order."""
+    """Return the commands of a context, in the order of the registry."""
     return tuple(command for command in COMMANDS if command.context == context)
 
 
 def bindings(context: str) -> list[Binding]:
-    """Return the key bindings of one context, for a widget's or screen's BINDINGS."""
+    """Return the key bindings of a context, for the BINDINGS of a widget or screen."""
     return [binding for command in in_context(context) for binding in command.bindings()]
+
+
+def footer(context: str, width: int) -> list[Command]:
+    """Return the commands for a footer of `width` cells, in order.
+
+    If they do not all fit, the last ones that are not pinned are left out first.
+    """
+    shown = [command for command in in_context(context) if command.footer]
+    while sum(len(key_words(c.keys[0])) + len(c.label) + 3 for c in shown) > width:
+        shown.remove(next((c for c in reversed(shown) if not c.pinned), shown[-1]))
+    return shown
 
 
 _KEY_WORDS = {
@@ -639,7 +800,7 @@ _KEY_WORDS = {
 
 
 def key_words(key: str) -> str:
-    """Return how a key is written for a person: `/`, `Esc`, `Ctrl+q`."""
+    """Return the name of a key as it is shown: `/`, `Esc`, `Ctrl+q`."""
     if key in _KEY_WORDS:
         return _KEY_WORDS[key]
     if key.startswith("ctrl+"):

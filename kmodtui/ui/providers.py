@@ -1,4 +1,4 @@
-"""The command palette: the commands of the registry that hold on the present screen."""
+"""The command palette: the commands of the registry that work on the current screen."""
 
 from __future__ import annotations
 
@@ -11,20 +11,39 @@ from kmodtui.services.machine import Machine
 from kmodtui.ui.commands import Command, in_context, key_words
 
 _CONTEXTS = {"DashboardScreen": "dashboard", "NoModulesScreen": "barren"}
-# Over a dialog there is none: the screen that the commands act on is not in front.
+# None for a dialog: the screen that the commands act on is behind it.
 
 
-def _hindrance(command: Command, machine: Machine) -> str:
-    """Return why a command cannot be done now; empty where it can."""
+def _why_unavailable(command: Command, machine: Machine) -> str:
+    """Return why a command cannot be used now; empty if it can."""
     if command.needs_root and (denied := machine.root.denied) is not None:
         return denied.message
     if command.action == "drop_root" and machine.session.channel is None:
-        return "no root is held."
+        return "root is off."
     return ""
 
 
+def relevance(command: Command, query: str) -> float:
+    """Return how well a command matches a query, from 0 (not at all) to 1.
+
+    The label and the terms count most, then the words of the help. Every word of
+    the query has to occur: `rmmod` must not match the scattered letters of another
+    command's help.
+    """
+    query = " ".join(query.casefold().split())
+    names = [name.casefold() for name in (command.label, *command.terms)]
+    if query in names:
+        return 1.0
+    if any(name.startswith(query) for name in names):
+        return 0.8
+    text = " ".join((*names, command.help.casefold()))
+    if query in text:
+        return 0.6 if f" {query}" in f" {text}" else 0.4
+    return 0.2 if all(word in text for word in query.split()) else 0.0
+
+
 class CommandsProvider(Provider):
-    """Every command of the dashboard, with its key and its sentence."""
+    """The commands of the current screen, with their keys and help."""
 
     def _commands(self) -> tuple[Command, ...]:
         context = _CONTEXTS.get(type(self.screen).__name__, "")
@@ -34,13 +53,13 @@ class CommandsProvider(Provider):
         return "  ".join((command.label, *map(key_words, command.keys[:1])))
 
     def _help(self, command: Command) -> str:
-        """Return the command's sentence, and why it cannot be done where it cannot."""
+        """Return the command's help, with the reason if it cannot be used now."""
         machine = getattr(self.app, "machine", None)
-        hindrance = _hindrance(command, machine) if isinstance(machine, Machine) else ""
-        return f"{command.help}. Not now: {clean(hindrance)}" if hindrance else command.help
+        reason = _why_unavailable(command, machine) if isinstance(machine, Machine) else ""
+        return f"Unavailable: {clean(reason)} {command.help}" if reason else command.help
 
     async def discover(self) -> Hits:
-        """Every command, before anything is typed."""
+        """Yield every command, before anything is typed."""
         for command in self._commands():
             yield DiscoveryHit(
                 self._title(command),
@@ -49,10 +68,9 @@ class CommandsProvider(Provider):
             )
 
     async def search(self, query: str) -> Hits:
-        """Commands whose word or sentence fits what is typed."""
-        matcher = self.matcher(query)
+        """Yield the commands that match what is typed, with their relevance."""
         for command in self._commands():
-            score = max(matcher.match(command.label), matcher.match(command.help))
+            score = relevance(command, query)
             if score > 0:
                 yield Hit(
                     score,

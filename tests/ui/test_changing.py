@@ -440,7 +440,7 @@ async def test_the_idle_time_is_set_from_the_palette(demo: Demo) -> None:
         await stage.press("colon")
         await stage.until("Search for commands")
         await stage.type("idle time")
-        await stage.until("Set after how many minutes")
+        await stage.until("Set how long the helper may be idle")
         await stage.press("enter")
         await stage.until("Give root up after")
         await stage.type("x")
@@ -478,12 +478,12 @@ async def test_the_palette_tells_why_a_command_cannot_be_had(demo: Demo, command
         await stage.press("colon")
         await stage.until("Search for commands")
         await stage.type(command)
-        await stage.until("Not now: kmodtui was started with --read-only.")
+        await stage.until("Unavailable: kmodtui was started with --read-only.")
 
 
 async def test_the_palette_tells_that_there_is_no_root_to_give_up(demo: Demo) -> None:
     async with opened(demo) as stage:
-        not_held = "Not now: no root is held."
+        not_held = "Unavailable: root is off."
         await stage.press("colon")
         await stage.until("Search for commands")
         await stage.type("drop root")
@@ -498,7 +498,7 @@ async def test_the_palette_tells_that_there_is_no_root_to_give_up(demo: Demo) ->
         await stage.press("colon")
         await stage.until("Search for commands")
         await stage.type("drop root")
-        await stage.until("Give root up now")
+        await stage.until("Drop root privileges now")
         assert not_held not in stage.text
 
 

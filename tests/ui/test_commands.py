@@ -19,6 +19,7 @@ from kmodtui.ui.commands import (
     in_context,
     key_words,
 )
+from kmodtui.ui.providers import relevance
 from kmodtui.ui.screens.browser import BrowserScreen
 from kmodtui.ui.screens.check import CheckScreen
 from kmodtui.ui.screens.check_first import CheckFirst
@@ -159,7 +160,7 @@ async def test_the_palette_finds_a_command_and_runs_it(demo: Demo) -> None:
             await stage.press(opening)
             await stage.until("Search for commands")
             await stage.type("reverse")
-            await stage.until("Reverse  S", "Turn the sort order round")
+            await stage.until("Reverse  S", "Reverse the sort order")
             before = stage.dashboard._modules.border_subtitle
             await stage.press("enter")
             await stage.until(lambda: stage.screen is stage.dashboard)
@@ -170,10 +171,63 @@ async def test_the_palette_finds_by_what_a_command_does(demo: Demo) -> None:
     async with opened(demo) as stage:
         await stage.press("colon")
         await stage.until("Search for commands")
-        await stage.type("whole screen")
-        await stage.until("Give this pane the whole screen")
+        await stage.type("restore it")
+        await stage.until("Maximize this pane")
         await stage.press("enter")
         await stage.until(lambda: "2 Dependencies" not in stage.text)
+
+
+@pytest.mark.parametrize(
+    ("query", "command"),
+    [
+        ("rmmod", "unload"),
+        ("modprobe -r", "unload"),
+        ("insmod", "load"),
+        ("modprobe", "load"),
+        ("dmesg", "log"),
+        ("lsmod", "pane_modules"),
+        ("modinfo", "pane_info"),
+        ("depmod", "pane_tree"),
+        ("kallsyms", "browser"),
+        ("System.map", "browser"),
+        ("denylist", "blacklist"),
+        ("taint", "legend"),
+        ("diff", "compare"),
+        ("load", "load"),
+        ("log", "log"),
+        ("unl", "unload"),
+        ("sort", "sort"),
+        ("privileges root", "drop_root"),
+        ("exit", "quit"),
+    ],
+)
+def test_the_palette_finds_a_command_by_other_words_for_it(query: str, command: str) -> None:
+    best = max(in_context("dashboard"), key=lambda each: relevance(each, query))
+    assert best.id == f"dashboard.{command}"
+
+
+@pytest.mark.parametrize("query", ["rmmod", "insmod", "dmesg", "lsmod", "modinfo", "depmod"])
+def test_a_command_of_kmod_finds_nothing_else(query: str) -> None:
+    assert sum(relevance(each, query) > 0 for each in in_context("dashboard")) == 1
+
+
+def test_scattered_letters_are_no_match() -> None:
+    assert not any(relevance(each, "xqz") or relevance(each, "plod") for each in COMMANDS)
+
+
+async def test_the_first_match_in_the_palette_is_the_best(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await stage.press("colon")
+        await stage.until("Search for commands")
+        await stage.type("dmesg")
+        await stage.until("Kernel log  L")
+        await stage.press("enter")
+        await stage.until(lambda: stage.dashboard.log_pane.is_open)
+
+
+@pytest.mark.parametrize("context", ["dashboard", "barren"])
+def test_quit_is_the_last_command(context: str) -> None:
+    assert in_context(context)[-1].id == f"{context}.quit"
 
 
 async def test_every_command_of_the_dashboard_is_in_the_palette(demo: Demo) -> None:
@@ -203,5 +257,7 @@ async def test_the_footer_shows_whole_keys_at_every_width(demo: Demo) -> None:
         async with opened(demo, size=(width, 24)) as stage:
             shown = stage.footer.split("  ")
             words = [part.strip() for part in shown if part.strip()]
-            assert words == whole[: len(words)]
-            assert words == whole or len(" ".join(whole[: len(words) + 1])) + 2 > width - 20
+            assert words == [key for key in whole if key in words]
+            assert words[-2:] == ["? Help", "q Quit"]
+            missing = [key for key in whole if key not in words]
+            assert words + missing[:1] == whole or len(stage.footer) > width - 20

@@ -16,7 +16,7 @@ async def test_the_number_that_holds_now_is_told(demo: Demo, minutes: int | None
         await stage.press("colon")
         await stage.until("Search for commands")
         await stage.type("idle time")
-        await stage.until("Set after how many minutes")
+        await stage.until("Set how long the helper may be idle")
         await stage.press("enter")
         await stage.until("Give root up after")
         await stage.until(f"Now it is {minutes or round(IDLE / 60)} minutes.")

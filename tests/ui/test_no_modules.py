@@ -88,7 +88,7 @@ async def test_help_and_palette_work_there(demo: Demo) -> None:
         await stage.press("escape")
         await stage.until(lambda: isinstance(stage.screen, NoModulesScreen))
         await stage.press("ctrl+p")
-        await stage.until("Open a recorded Debian system")
+        await stage.until("Open the demo, a recorded Debian system")
         await stage.press("escape")
         await stage.until(lambda: isinstance(stage.screen, NoModulesScreen))
 
