@@ -321,22 +321,22 @@ def as_json(report: Report) -> dict[str, Any]:
     came, went = report.came, report.went
     return {
         "module": report.name,
-        "hostname": report.hostname,
-        "release": report.release,
-        "command": list(report.plan.command),
+        "hostname": report.hostname or None,
+        "release": report.release or None,
+        "command": _shell(report.plan) or None,
         "before": _look_json(report, report.before),
-        "loaded": report.loaded and _deed_json(report.loaded),
-        "came": came and _change_json(came),
-        "unplanned": [module.name for module in report.came_unplanned],
-        "things": [{"kind": thing.kind, "name": thing.name} for thing in report.things_came],
-        "log": list(report.log),
+        "load": report.loaded and _deed_json(report.loaded),
+        "load_change": came and _change_json(came),
+        "unplanned_modules": [module.name for module in report.came_unplanned],
+        "appeared": [{"kind": thing.kind, "name": thing.name} for thing in report.things_came],
+        "load_log": list(report.log),
         "unloads": [_deed_json(deed) for deed in report.deeds],
         "unload_log": list(report.unload_log),
-        "went": went and _change_json(went),
+        "unload_change": went and _change_json(went),
         "after": _look_json(report, report.end),
-        "left": [{"what": one.what, "why": one.why} for one in report.left],
-        "as_before": report.end is not None and not report.left,
-        "problem": report.problem,
+        "differences": [{"what": one.what, "why": one.why} for one in report.left],
+        "restored": report.end is not None and not report.left,
+        "problem": report.problem or None,
     }
 
 
@@ -345,9 +345,9 @@ def _look_json(report: Report, look: Look | None) -> dict[str, Any] | None:
         return None
     totals = look.totals
     return {
-        "symbols_of_module": report.symbols_of_it(look),
-        "modules": totals.modules,
-        "symbols": totals.symbols,
+        "module_symbol_count": report.symbols_of_it(look),
+        "module_count": totals.modules,
+        "symbol_count": totals.symbols,
         "memory": totals.memory,
         "taint": taint_letters(look.tainted),
     }
@@ -356,11 +356,11 @@ def _look_json(report: Report, look: Look | None) -> dict[str, Any] | None:
 def _deed_json(deed: Deed) -> dict[str, Any]:
     told = deed.told
     return {
-        "command": list(deed.plan.command),
-        "done": not deed.failed,
+        "command": _shell(deed.plan) or None,
+        "succeeded": not deed.failed,
         "title": told.title,
-        "cause": told.cause,
-        "remedy": told.remedy,
+        "cause": told.cause or None,
+        "remedy": told.remedy or None,
         "evidence": list(told.evidence),
     }
 
@@ -372,13 +372,13 @@ def _change_json(change: Change) -> dict[str, Any]:
         "modules": [
             {
                 "name": module.name,
-                "memory": module.size,
-                "symbols": len(rows[module.name]) if module.name in rows else 0,
+                "size": module.size,
+                "symbol_count": len(rows[module.name]) if module.name in rows else 0,
                 "types": dict(rows[module.name].types) if module.name in rows else {},
             }
             for module in (*change.came, *change.went)
         ],
-        "memory": change.memory,
-        "symbols_gained": change.symbols.gained,
-        "symbols_lost": change.symbols.lost,
+        "memory_change": change.memory,
+        "symbols_added": change.symbols.gained,
+        "symbols_removed": change.symbols.lost,
     }

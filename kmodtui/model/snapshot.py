@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -204,16 +204,22 @@ def _more_words(one: Snapshot, other: Snapshot) -> tuple[str, ...]:
 
 def head_line(origin: Origin, modules: tuple[LoadedModule, ...]) -> bytes:
     """Return all but the symbols as one line of JSON; addresses only if the origin says so."""
-    told: dict[str, Any] = {key.name: getattr(origin, key.name) for key in fields(origin)}
-    told["modules"] = [
-        {
-            key.name: getattr(module, key.name)
-            for key in fields(module)
-            if key.name != "address" or origin.addresses
-        }
-        for module in modules
-    ]
-    return json.dumps(told, separators=(",", ":")).encode("ascii")
+    head: dict[str, Any] = {key: getattr(origin, name) for key, (name, _) in _ORIGIN_KEYS.items()}
+    head["modules"] = [_module_json(module, addresses=origin.addresses) for module in modules]
+    return json.dumps(head, separators=(",", ":")).encode("ascii")
+
+
+def _module_json(module: LoadedModule, *, addresses: bool) -> dict[str, Any]:
+    fields = {
+        "name": module.name,
+        "size": module.size,
+        "refcount": module.refcount,
+        "holders": module.users,
+        "state": module.state,
+        "taint": module.taints,
+        "permanent": module.permanent,
+    }
+    return fields | {"address": module.address} if addresses else fields
 
 
 def read_head(line: bytes) -> tuple[Origin, tuple[LoadedModule, ...]]:
@@ -223,9 +229,11 @@ def read_head(line: bytes) -> tuple[Origin, tuple[LoadedModule, ...]]:
         SnapshotError: it makes no sense.
     """
     try:
-        told = json.loads(line)
-        origin = Origin(**{key.name: _field(told, key.name, key.type) for key in fields(Origin)})
-        listed = told["modules"]
+        head = json.loads(line)
+        origin = Origin(
+            **{name: _field(head, key, kind) for key, (name, kind) in _ORIGIN_KEYS.items()}
+        )
+        listed = head["modules"]
         if not isinstance(listed, list) or len(listed) > MAX_MODULES:
             raise TypeError
         return origin, tuple(map(_module, listed))
@@ -233,35 +241,54 @@ def read_head(line: bytes) -> tuple[Origin, tuple[LoadedModule, ...]]:
         raise SnapshotError("What it says of its machine makes no sense.") from None
 
 
-_KINDS = {"float": (int, float), "int": (int,), "str": (str,), "bool": (bool,)}
+_ORIGIN_KEYS: dict[str, tuple[str, type]] = {
+    "taken": ("taken", float),
+    "hostname": ("hostname", str),
+    "release": ("release", str),
+    "machine": ("machine", str),
+    "version": ("version", str),
+    "command_line": ("command_line", str),
+    "boot_id": ("boot", str),
+    "tainted": ("tainted", int),
+    "addresses": ("addresses", bool),
+    "kmodtui_version": ("kmodtui", str),
+}
+"""The attribute of `Origin` and the type behind each key, in the order of the file."""
 
 
-def _field(told: Mapping[str, Any], name: str, kind: Any) -> Any:
-    value = told[name]
-    if not isinstance(value, _KINDS[kind]) or (kind != "bool" and isinstance(value, bool)):
-        raise TypeError(name)
+def _field(fields: Mapping[str, Any], key: str, kind: type) -> Any:
+    """Return a value of the expected type; text is safe to show.
+
+    Raises:
+        KeyError: there is no such key.
+        TypeError: the value is of another type.
+        ValueError: the number is out of range.
+    """
+    value = fields[key]
+    if type(value) not in ((int, float) if kind is float else (kind,)):
+        raise TypeError(key)
     if isinstance(value, str):
         return clean(value)
-    if kind == "float" and not 0 <= value < 1e11:
-        raise ValueError(name)  # no date, or none that a calendar knows
-    # An Unloading module has the refcount -1.
-    if kind == "int" and not (-1 if name == "refcount" else 0) <= value < 2**64:
-        raise ValueError(name)  # more than a word of any kernel holds
-    return float(value) if kind == "float" else value
+    if kind is float and not 0 <= value < 1e11:
+        raise ValueError(key)  # before 1970, or later than a calendar can show
+    # The refcount of a module that is Unloading is -1.
+    if kind is int and not (-1 if key == "refcount" else 0) <= value < 2**64:
+        raise ValueError(key)  # does not fit into a 64-bit word
+    return float(value) if kind is float else value
 
 
-def _module(told: Mapping[str, Any]) -> LoadedModule:
-    refcount = None if told["refcount"] is None else int(_field(told, "refcount", "int"))
-    users = told["users"]
-    if not isinstance(users, list) or not all(isinstance(user, str) for user in users):
-        raise TypeError("users")
+def _module(fields: Mapping[str, Any]) -> LoadedModule:
+    refcount = None if fields["refcount"] is None else int(_field(fields, "refcount", int))
+    holders = fields["holders"]
+    if not isinstance(holders, list) or not all(isinstance(name, str) for name in holders):
+        raise TypeError("holders")
     return LoadedModule(
-        name=_field(told, "name", "str"),
-        size=_field(told, "size", "int"),
+        name=_field(fields, "name", str),
+        size=_field(fields, "size", int),
         refcount=refcount,
-        users=tuple(map(clean, users)),
-        state=ModuleState(told["state"]),
-        taints=_field(told, "taints", "str"),
-        permanent=_field(told, "permanent", "bool"),
-        address=_field(told, "address", "int") if "address" in told else 0,
+        users=tuple(map(clean, holders)),
+        state=ModuleState(fields["state"]),
+        taints=_field(fields, "taint", str),
+        permanent=_field(fields, "permanent", bool),
+        address=_field(fields, "address", int) if "address" in fields else 0,
     )

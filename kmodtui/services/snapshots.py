@@ -31,7 +31,7 @@ from kmodtui.model.text import clean, decode, human_size
 from kmodtui.services.reading import read_both
 
 FORMAT = 1
-"""Version of the format that is written; newer ones are refused."""
+"""Version of the format that is written and read; files of another version are refused."""
 
 SUFFIX = ".kmodtui"
 """What the name of a snapshot's file ends with."""
@@ -185,11 +185,12 @@ def load(path: Path) -> Snapshot:
         raise SnapshotError(
             f"{shown} is no snapshot of kmodtui.", "kmodtui snapshot -o FILE takes one."
         )
-    if int(number) > FORMAT:
+    if int(number) != FORMAT:
+        newer = int(number) > FORMAT
         raise SnapshotError(
-            f"{shown} was written by a newer kmodtui: its format is {int(number)}, "
-            f"and this one reads {FORMAT}.",
-            "Update kmodtui here.",
+            f"{shown} was written by {'a newer' if newer else 'another'} kmodtui: its schema is "
+            f"{int(number)}, and this kmodtui reads schema {FORMAT}.",
+            "Update kmodtui here." if newer else "Take a new snapshot.",
         )
     body = _unpacked(data[len(head) + 1 :], shown)
     line, _, rows = body.partition(b"\n")

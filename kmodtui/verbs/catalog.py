@@ -18,6 +18,8 @@ from kmodtui.services.catalog_cache import user_cache
 from kmodtui.services.picking import Answer, Kind, answer_device, answer_modules, kind_of
 from kmodtui.verbs.printing import add_json, print_json, release_of
 
+SCHEMA = 1
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
@@ -50,7 +52,8 @@ def run(host: Host, options: argparse.Namespace) -> int:
     answer = _answer(host, catalog, text) if text else Answer(entries=catalog.entries)
     found = [entry for entry in answer.entries if _wanted(entry, loaded, options)]
     if options.json:
-        print_json([_json(entry, loaded) for entry in found])
+        modules = [_json(entry, loaded) for entry in found]
+        print_json(SCHEMA, {"release": release, "modules": modules})
     else:
         _print(found, loaded)
     if text and not answer.entries:
@@ -104,20 +107,24 @@ def _names(entry: CatalogEntry) -> str:
 def _json(entry: CatalogEntry, loaded: frozenset[str]) -> dict[str, Any]:
     return {
         "name": entry.name,
-        "standing": entry.standing(loaded),
+        "status": entry.standing(loaded),
         "external": entry.external,
-        "path": entry.path,
-        "category": entry.category,
-        "description": entry.description,
-        "license": entry.license,
-        "version": entry.version,
+        "path": entry.path or None,
+        "category": entry.category or None,
+        "description": entry.description or None,
+        "license": entry.license or None,
+        "version": entry.version or None,
         "intree": entry.intree,
         "signer": entry.signer or None,
         "aliases": entry.aliases,
         "firmware": entry.firmware,
         "parameters": [
-            {"name": one.name, "type": one.type, "description": one.description}
-            for one in entry.parameters
+            {
+                "name": parameter.name,
+                "type": parameter.type or None,
+                "description": parameter.description or None,
+            }
+            for parameter in entry.parameters
         ],
         "problem": entry.problem or None,
     }

@@ -9,10 +9,15 @@ from typing import Any
 from kmodtui.errors import UnreadableError
 from kmodtui.kernel.catalog import EXTENSIONS, is_path, read_index
 from kmodtui.kernel.host import Host, LocalHost
-from kmodtui.model.check import Check, Mark, Verdict
+from kmodtui.model.check import KERNEL, NOT_KNOWN, Check, CheckedSymbol, Mark, Verdict
 from kmodtui.model.text import clean, counted
 from kmodtui.services.check import check_file
 from kmodtui.verbs.printing import add_json, print_json, release_of
+
+SCHEMA = 1
+
+_VERDICTS = {Verdict.LOADS: "loads", Verdict.REFUSED: "refused", Verdict.UNKNOWN: "unknown"}
+_RESULTS = {Mark.FINE: "ok", Mark.NOTE: "note", Mark.REFUSES: "refused", Mark.UNKNOWN: "unknown"}
 
 _SIGNS = {Mark.FINE: "ok", Mark.NOTE: "note", Mark.REFUSES: "NO", Mark.UNKNOWN: "?"}
 _MOST_LINES = 20
@@ -39,7 +44,7 @@ def run(host: Host, options: argparse.Namespace) -> int:
     files, path = _meant(host, release, options.file)
     found = check_file(host, path, release=release, files=files)
     if options.json:
-        print_json(_json(found))
+        print_json(SCHEMA, _json(found))
     else:
         _print(found, symbols=options.symbols)
     return {Verdict.LOADS: 0, Verdict.REFUSED: 1, Verdict.UNKNOWN: 2}[found.verdict]
@@ -102,21 +107,21 @@ def _print(check: Check, *, symbols: bool) -> None:
 def _json(check: Check) -> dict[str, Any]:
     compared = check.vermagic
     return {
-        "file": check.path,
+        "path": check.path,
         "module": check.name,
         "release": check.release,
-        "verdict": check.verdict,
-        "sentence": check.sentence,
+        "verdict": _VERDICTS[check.verdict],
+        "summary": check.sentence,
         "errno": check.errno or None,
-        "first": check.first,
+        "load_first": check.first,
         "findings": [
             {
                 "topic": finding.topic,
-                "mark": finding.mark,
+                "result": _RESULTS[finding.mark],
                 "text": finding.text,
                 "errno": finding.errno or None,
-                "remedy": finding.remedy,
-                "lines": finding.lines,
+                "remedy": finding.remedy or None,
+                "details": finding.lines,
             }
             for finding in check.findings
         ],
@@ -126,14 +131,18 @@ def _json(check: Check) -> dict[str, Any]:
             "kernel": [{"word": w.text, "differs": w.differs} for w in compared.kernel],
             "accepted": compared.accepted,
         },
-        "symbols": [
-            {
-                "name": symbol.name,
-                "giver": symbol.giver or None,
-                "mark": symbol.mark,
-                "words": symbol.words,
-                "weak": symbol.weak,
-            }
-            for symbol in check.symbols
-        ],
+        "imports": [_import_json(symbol) for symbol in check.symbols],
+    }
+
+
+def _import_json(symbol: CheckedSymbol) -> dict[str, Any]:
+    kinds = {KERNEL: "kernel", NOT_KNOWN: "unknown", "": "unresolved"}
+    kind = kinds.get(symbol.giver, "module")
+    return {
+        "name": symbol.name,
+        "weak": symbol.weak,
+        "provider_kind": kind,
+        "provider": symbol.giver if kind == "module" else None,
+        "result": _RESULTS[symbol.mark],
+        "problem": symbol.words or None,
     }

@@ -17,6 +17,8 @@ from kmodtui.model.text import clean, counted, human_size
 from kmodtui.services.snapshots import load, take
 from kmodtui.verbs.printing import add_json, print_json
 
+SCHEMA = 1
+
 KERNEL = "the kernel itself"
 
 
@@ -36,7 +38,7 @@ def run(host: Host, options: argparse.Namespace) -> int:
     after = load(Path(options.after)) if options.after is not None else take(host)
     comparison = compare(before, after)
     if options.json:
-        print_json(as_json(comparison, symbols=options.symbols))
+        print_json(SCHEMA, as_json(comparison, symbols=options.symbols))
         return 0
     for line in as_lines(comparison, symbols=options.symbols):
         print(line)
@@ -102,27 +104,27 @@ def as_json(comparison: Comparison, *, symbols: bool) -> dict[str, Any]:
     return {
         "before": _side(comparison.before),
         "after": _side(comparison.after),
-        "caution": comparison.caution,
+        "warning": comparison.caution or None,
         "same_release": comparison.before.origin.release == comparison.after.origin.release,
         "command_line": {"added": comparison.words_added, "removed": comparison.words_removed},
-        "taint": {"gained": comparison.taints_gained, "lost": comparison.taints_lost},
+        "taint": {"added": comparison.taints_gained, "removed": comparison.taints_lost},
         "modules": {
-            "came": [_module(module) for module in comparison.came],
-            "went": [_module(module) for module in comparison.went],
+            "loaded": [_module(module) for module in comparison.came],
+            "unloaded": [_module(module) for module in comparison.went],
             "resized": [
-                {"name": was.name, "before": was.size, "after": now.size}
+                {"name": was.name, "size_before": was.size, "size_after": now.size}
                 for was, now in comparison.resized
             ],
-            "memory": comparison.memory,
+            "memory_change": comparison.memory,
         },
         "symbols": {
-            "gained": comparison.symbols.gained,
-            "lost": comparison.symbols.lost,
-            "owners": [
+            "added": comparison.symbols.gained,
+            "removed": comparison.symbols.lost,
+            "by_module": [
                 {
                     "module": owner.owner or None,
-                    "gained": _rows(owner.gained, symbols=symbols),
-                    "lost": _rows(owner.lost, symbols=symbols),
+                    "added": _rows(owner.gained, symbols=symbols),
+                    "removed": _rows(owner.lost, symbols=symbols),
                 }
                 for owner in comparison.symbols.owners
             ],
@@ -135,10 +137,10 @@ def _side(snapshot: Snapshot) -> dict[str, Any]:
     return {
         "name": clean(snapshot.name),
         "taken": origin.taken,
-        "hostname": origin.hostname,
-        "release": origin.release,
-        "modules": snapshot.totals.modules,
-        "symbols": snapshot.totals.symbols,
+        "hostname": origin.hostname or None,
+        "release": origin.release or None,
+        "module_count": snapshot.totals.modules,
+        "symbol_count": snapshot.totals.symbols,
         "taint": taint_letters(origin.tainted),
     }
 
@@ -148,7 +150,7 @@ def _module(module: LoadedModule) -> dict[str, Any]:
 
 
 def _rows(rows: SymbolRows, *, symbols: bool) -> dict[str, Any]:
-    told: dict[str, Any] = {"count": len(rows), "types": dict(rows.types)}
+    fields: dict[str, Any] = {"count": len(rows), "types": dict(rows.types)}
     if symbols:
-        told["symbols"] = [{"type": symbol.type, "name": symbol.name} for symbol in rows]
-    return told
+        fields["symbols"] = [{"name": symbol.name, "type": symbol.type} for symbol in rows]
+    return fields

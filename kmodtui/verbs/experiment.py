@@ -28,6 +28,8 @@ from kmodtui.services.machine import Machine
 from kmodtui.services.root import DemoRoot, NoRoot, RootAccess, chosen_root
 from kmodtui.verbs.printing import complain, print_json
 
+SCHEMA = 1
+
 _CHANGES = "and an experiment changes the kernel"
 
 
@@ -53,7 +55,7 @@ def run(host: Host, options: argparse.Namespace) -> int:
         _tell_what_is_left(machine, options.name)
         raise
     if options.json:
-        print_json(as_json(report))
+        print_json(SCHEMA, as_json(report))
     elif options.markdown:
         print("\n".join(as_markdown(report)))
     return 0 if report.succeeded else 1

@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import os
 import pwd
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kmodtui.errors import ElevationRefusedError, HelperError, UsageError
 from kmodtui.kernel.host import Host
 from kmodtui.model.text import clean
+from kmodtui.verbs.printing import print_json
 
 if TYPE_CHECKING:
     from kmodtui.privileged.elevation import Elevation
     from kmodtui.privileged.installation import InstalledFile
+
+SCHEMA = 1
 
 _ANYBODY = ""
 """What --sudoers without a name stands for: whoever asks."""
@@ -121,16 +124,15 @@ def _status(*, as_json: bool) -> int:
     safe = not any(file.loose for file in (*files, python))
     well = is_installed() and safe
     if as_json:
-        import json
-        from dataclasses import asdict
-
-        told = {
-            "version": version_of(INSTALLED) or None,
-            "same": bool(files[0].same),
-            "safe": safe,
-            "files": [asdict(file) for file in (*files, python)],
-        }
-        print(json.dumps(told, indent=2))
+        print_json(
+            SCHEMA,
+            {
+                "version": version_of(INSTALLED) or None,
+                "up_to_date": bool(files[0].same),
+                "only_root_can_write": safe,
+                "files": [_file_json(file) for file in (*files, python)],
+            },
+        )
         return 0 if well else 1
     for file in (*files, python):
         print(f"{file.kind:<8} {file.path}: {_told(file)}")
@@ -142,6 +144,24 @@ def _status(*, as_json: bool) -> int:
         if words := caution():
             print(words)
     return 0 if well else 1
+
+
+def _file_json(file: InstalledFile) -> dict[str, Any]:
+    return {
+        "kind": file.kind,
+        "path": file.path,
+        "present": file.present,
+        "up_to_date": file.same,
+        "path_components": [
+            {
+                "path": part.path,
+                "owner": part.owner,
+                "mode": f"{part.mode:04o}",
+                "writable_by_others": part.open_to_others,
+            }
+            for part in file.parts
+        ],
+    }
 
 
 def _told(file: InstalledFile) -> str:

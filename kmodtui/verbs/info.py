@@ -20,6 +20,8 @@ from kmodtui.model.module_info import (
 from kmodtui.model.text import decode
 from kmodtui.verbs.printing import add_json, complain, print_json, release_of
 
+SCHEMA = 1
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
@@ -46,7 +48,7 @@ def run(host: Host, options: argparse.Namespace) -> int:
             complain(error)
             status = error.exit_code
     if options.json:
-        print_json([_info_json(info) for info in infos])
+        print_json(SCHEMA, {"modules": [_info_json(info) for info in infos]})
         return status
     for info in infos:
         if sys.stdout.isatty():
@@ -74,8 +76,8 @@ def _info_json(info: ModuleInfo) -> dict[str, Any]:
         "parameters": [
             {
                 "name": decode(name),
-                "type": decode(kind or b""),
-                "description": decode(description or b""),
+                "type": decode(kind) if kind else None,
+                "description": decode(description) if description else None,
             }
             for name, description, kind in parameter_strings(info.fields)
         ],

@@ -16,6 +16,15 @@ from kmodtui.model.text import clean, counted
 from kmodtui.services.linkage import Linkage
 from kmodtui.verbs.printing import add_json, complain, print_json, release_of
 
+SCHEMA = 1
+
+_PROVIDER_KINDS = {
+    Giver.KERNEL: "kernel",
+    Giver.MODULE: "module",
+    Giver.NOBODY: "unresolved",
+    Giver.UNKNOWN: "unknown",
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
@@ -57,16 +66,18 @@ def run(host: Host, options: argparse.Namespace) -> int:
 def _one(found: ModuleLinkage, *, as_json: bool) -> int:
     if as_json:
         print_json(
+            SCHEMA,
             {
                 "module": found.name,
                 "loaded": found.loaded,
-                "file": found.path or None,
-                "takes": [_taken_json(taken) for taken in found.takes],
-                "gives": [
-                    {**_export_json(given.export), "users": given.users} for given in found.gives
+                "path": found.path or None,
+                "imports": [_import_json(taken) for taken in found.takes],
+                "exports": [
+                    {**_export_json(given.export), "importers": given.users}
+                    for given in found.gives
                 ],
                 "problems": found.problems,
-            }
+            },
         )
         return 1 if found.problems else 0
     taken = counted(len(found.takes), "symbol")
@@ -86,15 +97,15 @@ def _one(found: ModuleLinkage, *, as_json: bool) -> int:
 def _two(edges: tuple[Edge, Edge], *, as_json: bool) -> int:
     problems = tuple(dict.fromkeys(problem for edge in edges for problem in edge.problems))
     if as_json:
-        told = [
+        found = [
             {
-                "user": edge.user,
-                "giver": edge.giver,
-                "symbols": [_taken_json(taken) for taken in edge.symbols],
+                "importer": edge.user,
+                "provider": edge.giver,
+                "imports": [_import_json(taken) for taken in edge.symbols],
             }
             for edge in edges
         ]
-        print_json({"edges": told, "problems": problems})
+        print_json(SCHEMA, {"edges": found, "problems": problems})
         return 1 if problems else 0
     for edge in edges:
         if edge.symbols:
@@ -121,12 +132,12 @@ def _complain(problems: Iterable[str]) -> None:
         complain(UnreadableError(problem))
 
 
-def _taken_json(taken: Taken) -> dict[str, Any]:
+def _import_json(taken: Taken) -> dict[str, Any]:
     return {
         "name": taken.wanted.name,
         "weak": taken.wanted.weak,
-        "giver": taken.giver,
-        "module": taken.module or None,
+        "provider_kind": _PROVIDER_KINDS[taken.giver],
+        "provider": taken.module or None,
         "export": _export_json(taken.export) if taken.export else None,
     }
 
@@ -136,8 +147,8 @@ def _export_json(export: Export) -> dict[str, Any]:
         "name": export.name,
         "macro": export.macro,
         "gpl_only": export.gpl_only,
-        "namespace": export.namespace,
+        "namespace": export.namespace or None,
         "crc": None if export.crc is None else f"0x{export.crc:08x}",
-        "section": export.section,
-        "size": export.size,
+        "section": export.section or None,
+        "size": export.size or None,
     }

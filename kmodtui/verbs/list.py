@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from kmodtui.errors import UnreadableError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.proc_modules import read_modules
-from kmodtui.verbs.printing import add_json, complain, print_json
+from kmodtui.model.modules import LoadedModule
+from kmodtui.verbs.printing import add_json, complain, hexadecimal, print_json
+
+SCHEMA = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,8 +25,8 @@ def run(host: Host, options: argparse.Namespace) -> int:
     for line in table.malformed:
         complain(UnreadableError(f"A line of /proc/modules makes no sense: {line}"))
     if options.json:
-        keys = ("name", "size", "refcount", "users", "state", "taints", "permanent", "address")
-        print_json([{key: getattr(module, key) for key in keys} for module in table])
+        modules = [_module_json(module) for module in table]
+        print_json(SCHEMA, {"modules": modules, "malformed_lines": table.malformed})
         return 0
     width = max((len(module.name) for module in table), default=4)
     print(f"{'Module':<{width}}  {'Size':>10}  {'Refs':>4}  {'State':<9}  {'Taint':<5}  Used by")
@@ -35,3 +39,17 @@ def run(host: Host, options: argparse.Namespace) -> int:
         )
         print(line.rstrip())
     return 0
+
+
+def _module_json(module: LoadedModule) -> dict[str, Any]:
+    return {
+        "name": module.name,
+        "size": module.size,
+        "refcount": module.refcount,
+        "holders": module.users,
+        "state": module.state,
+        "taint": module.taints,
+        "permanent": module.permanent,
+        # No module is at address 0: that is what the kernel prints where it hides addresses.
+        "address": hexadecimal(module.address) if module.address else None,
+    }

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from typing import Any
+from typing import Any, assert_never
 
 from kmodtui.errors import KmodtuiError, PlanError, UsageError
 from kmodtui.kernel.catalog import find_module
 from kmodtui.kernel.host import Host
 from kmodtui.model.parameters import problems
-from kmodtui.model.plan import Action, Plan, Step
+from kmodtui.model.plan import Action, Plan, Step, Verb
 from kmodtui.model.text import clean, human_size
 from kmodtui.services.plans import VERBS, read_plan
 from kmodtui.verbs.printing import add_json, complain, print_json, release_of
+
+SCHEMA = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,13 +45,22 @@ def run(host: Host, options: argparse.Namespace) -> int:
             plan, warnings=(*plan.warnings, *_doubts(host, release, plan.targets, parameters))
         )
     if options.json:
-        print_json(_json(plan))
+        print_json(SCHEMA, _json(plan))
     else:
         _print(plan)
     if plan.refused:
         complain(PlanError(plan.refused, plan.remedy))
-        return 1
+        return 0 if _is_builtin(plan) else 1
     return 0
+
+
+def _is_builtin(plan: Plan) -> bool:
+    """Return whether a load has nothing to do because the modules are built in.
+
+    modprobe exits with 0 then, although it loads nothing.
+    """
+    actions = {step.action for step in plan.steps if step.module in plan.targets}
+    return plan.verb is Verb.LOAD and actions == {Action.BUILTIN}
 
 
 def _doubts(
@@ -68,23 +79,49 @@ def _doubts(
     return tuple(dict.fromkeys(found))
 
 
-def _json(plan: Plan) -> list[dict[str, Any]]:
-    stays = [Step(Action.SKIP, name, f"stays: {why}") for name, why in plan.stays.items()]
-    return [_step(step) for step in (*plan.steps, *stays)]
+def _json(plan: Plan) -> dict[str, Any]:
+    return {
+        "verb": plan.verb,
+        "modules": plan.targets,
+        "parameters": plan.parameters,
+        "refused": plan.refused or None,
+        "remedy": plan.remedy or None,
+        "blocked_by": plan.blocked_by,
+        "warnings": plan.warnings,
+        "commands": plan.command_lines,
+        "memory_change": plan.memory,
+        "steps": [_step(step) for step in plan.steps],
+        "still_loaded": [{"module": name, "reason": reason} for name, reason in plan.stays.items()],
+    }
 
 
 def _step(step: Step) -> dict[str, Any]:
     return {
         "action": step.action,
         "module": step.module,
-        "path": step.path or None,
-        "options": [option.text for option in step.options],
-        "sources": [option.source for option in step.options],
         "reason": step.reason,
         "rule": step.source or None,
-        "command": step.command or None,
+        "path": step.path or None,
+        "options": [{"text": option.text, "source": option.source} for option in step.options],
+        "command": _command(step),
         "memory": step.memory,
     }
+
+
+def _command(step: Step) -> str | None:
+    """Return what a step runs, as `modprobe --verbose` prints it; None if it changes nothing."""
+    match step.action:
+        case Action.INSMOD:
+            return " ".join(("insmod", step.path, *(option.text for option in step.options)))
+        case Action.RMMOD:
+            return f"rmmod {step.module}"
+        case Action.INSTALL | Action.REMOVE:
+            return step.command
+        case Action.BUILTIN | Action.SKIP:
+            return None
+        case Action.SET | Action.BLACKLIST | Action.UNBLACKLIST:
+            return None  # not in the plan of a load, an unload or a reload
+    assert_never(step.action)
 
 
 def _print(plan: Plan) -> None:

@@ -16,12 +16,23 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="as JSON")
 
 
-def print_json(value: Any) -> None:
-    """Print JSON, which writes out all but ASCII in its own way, for terminals and programs."""
+def print_json(schema: int, fields: dict[str, Any]) -> None:
+    """Print a JSON object in ASCII; docs/json.md describes the object of each verb.
+
+    Args:
+        schema: the version of the object's form. A verb raises its own when it renames or
+            removes a field or changes a field's meaning, not when it adds one.
+        fields: everything else.
+    """
     import json
 
-    json.dump(value, sys.stdout, indent=2)
+    json.dump({"schema": schema, **fields}, sys.stdout, indent=2)
     print()
+
+
+def hexadecimal(address: int) -> str:
+    """Return an address for JSON: a string, because 64 bits are too many for a JSON number."""
+    return f"0x{address:x}"
 
 
 def complain(error: KmodtuiError) -> None:

@@ -10,6 +10,8 @@ from kmodtui.model.text import clean, counted, human_size
 from kmodtui.services.snapshots import default_path, save, take
 from kmodtui.verbs.printing import add_json, print_json
 
+SCHEMA = 1
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
@@ -37,15 +39,17 @@ def run(host: Host, options: argparse.Namespace) -> int:
     totals = snapshot.totals
     if options.json:
         print_json(
+            SCHEMA,
             {
-                "file": str(path),
-                "bytes": size,
-                "release": snapshot.origin.release,
+                "path": str(path),
+                "size": size,
                 "taken": snapshot.origin.taken,
-                "modules": totals.modules,
-                "symbols": totals.symbols,
+                "hostname": snapshot.origin.hostname or None,
+                "release": snapshot.origin.release or None,
+                "module_count": totals.modules,
+                "symbol_count": totals.symbols,
                 "addresses": options.addresses,
-            }
+            },
         )
         return 0
     print(

@@ -13,7 +13,9 @@ from kmodtui.kernel.kallsyms import read_symbols
 from kmodtui.model.modules import canonical
 from kmodtui.model.symbols import Symbol, SymbolTable
 from kmodtui.model.text import clean
-from kmodtui.verbs.printing import add_json, complain, print_json
+from kmodtui.verbs.printing import add_json, complain, hexadecimal, print_json
+
+SCHEMA = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +57,7 @@ def run(host: Host, options: argparse.Namespace) -> int:
     if options.address is not None:
         return _print_places(host, table, options.address, as_json=options.json)
     rows = _rows(table, module) if not wanted else _found(table, module, options)
-    count = _print_rows(rows, _digits(table), as_json=options.json)
+    count = _print_rows(rows, table, as_json=options.json)
     if count or not wanted:
         return 0
     complain(_nothing(table, module, options))
@@ -80,7 +82,7 @@ def _nothing(table: SymbolTable, module: str | None, options: argparse.Namespace
 
 def _print_counts(counts: dict[str, int], *, as_json: bool) -> int:
     if as_json:
-        print_json(counts)
+        print_json(SCHEMA, {"counts": counts})
         return 0
     for name, count in counts.items():
         print(f"{count:>7} {name}")
@@ -124,13 +126,14 @@ _PATIENCE = 20.0
 """Seconds that a search may take: a thousand times what it needs."""
 
 
-def _print_rows(rows: Iterable[tuple[str, Symbol]], digits: int, *, as_json: bool) -> int:
-    """Print rows; return how many there were."""
+def _print_rows(rows: Iterable[tuple[str, Symbol]], table: SymbolTable, *, as_json: bool) -> int:
+    """Print rows of a table; return how many there were."""
     if as_json:
-        found = [_as_json(owner, symbol) for owner, symbol in rows]
-        print_json(found)
+        hidden = table.addresses_hidden
+        found = [_as_json(owner, symbol, hidden=hidden) for owner, symbol in rows]
+        print_json(SCHEMA, {"symbols": found})
         return len(found)
-    count = 0
+    count, digits = 0, _digits(table)
     for count, (owner, symbol) in enumerate(rows, 1):  # noqa: B007  how many there were
         print(_row(owner, symbol, digits))
     return count
@@ -141,12 +144,12 @@ def _row(owner: str, symbol: Symbol, digits: int) -> str:
     return f"{symbol.address:0{digits}x} {symbol.type} {symbol.name}{tail}"
 
 
-def _as_json(owner: str, symbol: Symbol) -> dict[str, Any]:
+def _as_json(owner: str, symbol: Symbol, *, hidden: bool) -> dict[str, Any]:
     return {
         "name": symbol.name,
         "type": symbol.type,
         "module": owner or None,
-        "address": symbol.address,
+        "address": None if hidden else hexadecimal(symbol.address),
     }
 
 
@@ -172,14 +175,14 @@ def _print_places(host: Host, table: SymbolTable, text: str, *, as_json: bool) -
                 error.hint,
             ) from None
         raise
-    told = []
+    found_json = []
     for located in found:
         row = symbols.row(located.row)
         if row.symbol is None:
             continue
-        told.append(
-            _as_json(row.owner, row.symbol)
-            | {"offset": located.offset, "size": located.size, "doubt": located.doubt or None}
+        found_json.append(
+            _as_json(row.owner, row.symbol, hidden=table.addresses_hidden)
+            | {"offset": located.offset, "size": located.size, "warning": located.doubt or None}
         )
         if not as_json:
             size = f"/{located.size:#x}" if located.size is not None else ""
@@ -187,5 +190,5 @@ def _print_places(host: Host, table: SymbolTable, text: str, *, as_json: bool) -
             doubt = f"  ({located.doubt})" if located.doubt else ""
             print(f"{row.symbol.name}+{located.offset:#x}{size}{owner}{doubt}")
     if as_json:
-        print_json(told)
+        print_json(SCHEMA, {"symbols": found_json})
     return 0

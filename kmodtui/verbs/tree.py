@@ -13,6 +13,8 @@ from kmodtui.model.text import clean
 from kmodtui.services.neighbours import read_neighbours
 from kmodtui.verbs.printing import add_json, print_json
 
+SCHEMA = 1
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
@@ -30,7 +32,8 @@ def run(host: Host, options: argparse.Namespace) -> int:
     step = neighbours.users if options.reverse else neighbours.needs
     nodes = list(walk(step, name))
     if options.json:
-        print_json(_nested(iter(nodes), neighbours.loaded))
+        direction = "dependents" if options.reverse else "dependencies"
+        print_json(SCHEMA, _nested(iter(nodes), neighbours.loaded, direction))
         return 0
     for node in nodes:
         marks = "" if node.name in neighbours.loaded else "  (not loaded)"
@@ -39,15 +42,24 @@ def run(host: Host, options: argparse.Namespace) -> int:
     return 0
 
 
-def _nested(nodes: Iterator[Any], loaded: frozenset[str]) -> dict[str, Any]:
-    """Return a walk, which comes depth first, as objects in objects."""
+def _nested(nodes: Iterator[Any], loaded: frozenset[str], direction: str) -> dict[str, Any]:
+    """Return the nodes of a depth-first walk as nested objects.
+
+    Args:
+        nodes: of the walk, the root first.
+        loaded: names of the loaded modules.
+        direction: key of the children: `dependencies` or `dependents`.
+    """
     path: list[dict[str, Any]] = []
     for node in nodes:
-        entry: dict[str, Any] = {"name": node.name, "loaded": node.name in loaded, "modules": []}
-        if node.repeated:
-            entry["repeated"] = True
+        entry = {
+            "name": node.name,
+            "loaded": node.name in loaded,
+            "repeated": node.repeated,
+            direction: [],
+        }
         del path[node.depth :]
         if path:
-            path[-1]["modules"].append(entry)
+            path[-1][direction].append(entry)
         path.append(entry)
     return path[0]

@@ -90,7 +90,7 @@ def test_spoiled_files_are_judged_as_the_kernel_judges_them(vm: VM, dummy: bytes
     found = checked(vm, list(paths.values()))
     for name, way in ways.items():
         told = found[paths[name]]
-        verdict = ("will not load", 1) if way.errno else ("will load", 0)
+        verdict = ("refused", 1) if way.errno else ("loads", 0)
         assert (told["verdict"], told["status"]) == verdict, (name, told)
         assert told["errno"] == (way.errno or None), (name, told)
         assert way.says in text_of(told), (name, told)
@@ -116,9 +116,9 @@ def test_a_namespace_that_is_not_imported(vm: VM, debian: Image) -> None:
     )
     good = put(vm, "good", "ums-alauda.ko", module)
     found = checked(vm, [bad, good])
-    assert (found[bad]["errno"], found[good]["verdict"]) == ("EINVAL", "will load")
+    assert (found[bad]["errno"], found[good]["verdict"]) == ("EINVAL", "loads")
     assert "namespace" in text_of(found[bad])
-    assert any("USB_STORAGE" in line for f in found[bad]["findings"] for line in f["lines"])
+    assert any("USB_STORAGE" in line for f in found[bad]["findings"] for line in f["details"])
     assert inserted(vm, bad) == "EINVAL"
     assert inserted(vm, good) == "loaded"
 
@@ -136,14 +136,14 @@ def test_installed_modules_are_taken_once_what_they_need_is_there(vm: VM, debian
         if name in loaded:
             assert (told["errno"], inserted(vm, path)) == ("EEXIST", "EEXIST")
             continue
-        assert told["verdict"] == "will load", told
-        first = told["first"]
+        assert told["verdict"] == "loads", told
+        first = told["load_first"]
         # What it says has to be there first is what insmod misses, and nothing else is.
         if first:
             assert inserted(vm, path) == "ENOENT"
             vm.run("root", ["modprobe", "-a", *first], check=True)
         assert inserted(vm, path) == "loaded"
-    assert {name for name in names if found[inside[name]]["first"]} == {
+    assert {name for name in names if found[inside[name]]["load_first"]} == {
         "btrfs",
         "vfat",
         "bonding",

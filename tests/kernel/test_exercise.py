@@ -159,13 +159,15 @@ def test_a_module_that_has_vanished_meanwhile_is_told_as_that(vm: VM) -> None:
 
 
 def test_the_verbs_agree_with_the_kernel(vm: VM) -> None:
-    listed = json.loads(vm.run("guest", ["kmodtui", "list", "--json"], check=True).stdout)
+    listed = json.loads(vm.run("guest", ["kmodtui", "list", "--json"], check=True).stdout)[
+        "modules"
+    ]
     lines = vm.read("guest", "/proc/modules").decode().splitlines()
     assert [module["name"] for module in listed] == [line.split()[0] for line in lines]
     assert [module["size"] for module in listed] == [int(line.split()[1]) for line in lines]
     counts = json.loads(
         vm.run("guest", ["kmodtui", "symbols", "--counts", "--json"], check=True).stdout
-    )
+    )["counts"]
     for name in ("ext4", "virtio_net", "fuse"):
         assert counts[name] == _symbols_of(vm, name)
     mine = vm.run("guest", ["kmodtui", "info", "ext4", "psmouse"], check=True).stdout

@@ -37,33 +37,35 @@ def experiment(vm: VM, *arguments: str) -> dict[str, Any]:
     """What the verb, as root, prints as JSON."""
     ran = vm.run("root", ["kmodtui", "experiment", *arguments, "--yes", "--json"], timeout=180)
     assert ran.stdout, ran.stderr
-    told: dict[str, Any] = json.loads(ran.stdout)
-    assert (ran.returncode == 0) == (told["as_before"] and told["came"] is not None), told["left"]
-    return told
+    report: dict[str, Any] = json.loads(ran.stdout)
+    succeeded = report["restored"] and report["load_change"] is not None
+    assert (ran.returncode == 0) == succeeded, report["differences"]
+    return report
 
 
 def test_btrfs_by_verb_has_the_numbers_of_grep_and_leaves_no_trace(vm: VM) -> None:
     symbols, modules = dump(vm), loaded(vm)
-    told = experiment(vm, "btrfs")
-    assert told["as_before"] is True, told["left"]
+    report = experiment(vm, "btrfs")
+    assert report["restored"] is True, report["differences"]
     assert dump(vm) == symbols
     assert loaded(vm) == modules
-    assert told["before"]["symbols_of_module"] == told["after"]["symbols_of_module"] == 0
-    assert {"kind": "file system", "name": "btrfs"} in told["things"]
-    assert any(line.startswith("Btrfs loaded") for line in told["log"])
+    assert report["before"]["module_symbol_count"] == 0
+    assert report["after"]["module_symbol_count"] == 0
+    assert {"kind": "file system", "name": "btrfs"} in report["appeared"]
+    assert any(line.startswith("Btrfs loaded") for line in report["load_log"])
 
     vm.run("root", ["modprobe", "btrfs"], check=True)
     came = sorted(set(loaded(vm)) - set(modules))
     counted = grep_counts(vm, came)
-    assert {m["name"]: m["symbols"] for m in told["came"]["modules"]} == counted
-    assert told["came"]["symbols_gained"] == told["went"]["symbols_lost"] == sum(counted.values())
+    change = report["load_change"]
+    assert {m["name"]: m["symbol_count"] for m in change["modules"]} == counted
+    assert change["symbols_added"] == sum(counted.values())
+    assert report["unload_change"]["symbols_removed"] == sum(counted.values())
     sizes = {
         line.split()[0]: int(line.split()[1])
         for line in vm.read("guest", "/proc/modules").decode().splitlines()
     }
-    assert {m["name"]: m["memory"] for m in told["came"]["modules"]} == {
-        name: sizes[name] for name in came
-    }
+    assert {m["name"]: m["size"] for m in change["modules"]} == {name: sizes[name] for name in came}
 
 
 @pytest.mark.parametrize(
@@ -79,21 +81,21 @@ def test_btrfs_by_verb_has_the_numbers_of_grep_and_leaves_no_trace(vm: VM) -> No
 )
 def test_the_machine_is_as_before(vm: VM, name: str) -> None:
     symbols, modules = dump(vm), loaded(vm)
-    told = experiment(vm, name)
-    assert told["as_before"] is True, told["left"]
-    assert told["came"]["symbols_gained"] > 0
+    report = experiment(vm, name)
+    assert report["restored"] is True, report["differences"]
+    assert report["load_change"]["symbols_added"] > 0
     assert dump(vm) == symbols
     assert loaded(vm) == modules
     if name == "dummy":
-        assert {"kind": "network interface", "name": "dummy0"} in told["things"]
+        assert {"kind": "network interface", "name": "dummy0"} in report["appeared"]
 
 
 def test_a_parameter_that_is_refused_leaves_no_trace(vm: VM) -> None:
     modules = loaded(vm)
-    told = experiment(vm, "nbd", "max_part=100000")
-    assert told["loaded"]["done"] is False
-    assert told["came"] is None
-    assert told["left"] == []
+    report = experiment(vm, "nbd", "max_part=100000")
+    assert report["load"]["succeeded"] is False
+    assert report["load_change"] is None
+    assert report["differences"] == []
     assert loaded(vm) == modules
 
 
@@ -167,15 +169,15 @@ def test_a_snapshot_and_now_differ_by_what_diff_says(vm: VM) -> None:
     came = set(loaded(vm)) - set(modules)
     diff = ["kmodtui", "diff", "/tmp/before.kmodtui", "--json", "--symbols"]
     told = json.loads(vm.run("guest", diff, check=True).stdout)
-    assert {module["name"] for module in told["modules"]["came"]} == came
-    assert told["modules"]["went"] == []
+    assert {module["name"] for module in told["modules"]["loaded"]} == came
+    assert told["modules"]["unloaded"] == []
     rows = Counter(
         f"{symbol['type']} {symbol['name']}\t[{owner['module']}]"
-        for owner in told["symbols"]["owners"]
-        for symbol in owner["gained"]["symbols"]
+        for owner in told["symbols"]["by_module"]
+        for symbol in owner["added"]["symbols"]
     )
     assert rows == dump(vm) - before
-    assert told["symbols"]["lost"] == 0
+    assert told["symbols"]["removed"] == 0
 
 
 def test_no_address_leaves_the_machine_unless_root_asks_for_it(vm: VM) -> None:

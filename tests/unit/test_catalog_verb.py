@@ -73,16 +73,18 @@ def test_a_device_is_answered_with_its_module(kernel: SimulatedKernel, capsys: O
 
 def test_as_json_everything_is_told(kernel: SimulatedKernel, capsys: Output) -> None:
     assert catalog(kernel, "--json", "dummy") == 0
-    [dummy] = json.loads(capsys.readouterr().out)
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["release"] == RELEASE
+    [dummy] = answer["modules"]
     assert dummy == {
         "name": "dummy",
-        "standing": "available",
+        "status": "available",
         "external": False,
         "path": "kernel/drivers/net/dummy.ko",
         "category": "network driver",
         "description": "Dummy netdevice driver which discards all packets sent to it",
         "license": "GPL",
-        "version": "",
+        "version": None,
         "intree": True,
         "signer": None,
         "aliases": ["rtnl-link-dummy"],
@@ -107,7 +109,7 @@ def test_nothing_is_an_error_with_what_may_have_been_meant(
     assert f"Kernel {RELEASE} has no module for btfrs." in said.err
     assert "Did you mean btrfs?" in said.err
     assert catalog(kernel, "--json", "btfrs") == 1
-    assert json.loads(capsys.readouterr().out) == []
+    assert json.loads(capsys.readouterr().out)["modules"] == []
 
 
 def test_a_filter_that_leaves_nothing_says_so_by_its_status_alone(

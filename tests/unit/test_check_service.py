@@ -362,10 +362,17 @@ def test_the_verb_takes_a_name_and_prints_json(
     host: LocalHost, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(host, "giver", "--json") == 1
-    told = json.loads(capsys.readouterr().out)
-    assert (told["verdict"], told["errno"], told["module"]) == ("will not load", "EEXIST", "giver")
-    assert told["symbols"] == [
-        {"name": "printk", "giver": "kernel", "mark": "note", "words": "", "weak": False}
+    found = json.loads(capsys.readouterr().out)
+    assert (found["verdict"], found["errno"], found["module"]) == ("refused", "EEXIST", "giver")
+    assert found["imports"] == [
+        {
+            "name": "printk",
+            "weak": False,
+            "provider_kind": "kernel",
+            "provider": None,
+            "result": "note",
+            "problem": None,
+        }
     ]
     assert run(host, "givre") == 1
     assert "Did you mean giver?" in capsys.readouterr().err

@@ -148,18 +148,31 @@ def test_list_as_json_has_the_keys_of_the_kernels_line(
     kernel: SimulatedKernel, root: str, capsys: Output
 ) -> None:
     kernel.load("binder_linux")
-    first, second, *_ = printed_json(capsys, "list", "--root", root)
+    first, second, *_ = printed_json(capsys, "list", "--root", root)["modules"]
+    (line,) = (
+        line
+        for line in kernel.folder.read("/proc/modules").decode().splitlines()
+        if line.startswith("binder_linux ")
+    )
     assert first == {
         "name": "binder_linux",
         "size": 204800,
         "refcount": 0,
-        "users": [],
+        "holders": [],
         "state": "Live",
-        "taints": "",
+        "taint": "",
         "permanent": True,
-        "address": first["address"],
+        "address": line.split()[5],
     }
-    assert (second["name"], second["taints"]) == ("hello", "OE")
+    assert (second["name"], second["taint"]) == ("hello", "OE")
+
+
+def test_list_as_json_has_null_where_the_kernel_hides_addresses(
+    kernel: SimulatedKernel, root: str, capsys: Output
+) -> None:
+    kernel.folder.write("/proc/modules", b"xor 24576 0 - Live 0x0000000000000000\n")
+    (xor,) = printed_json(capsys, "list", "--root", root)["modules"]
+    assert xor["address"] is None
 
 
 def test_list_on_a_kernel_that_cannot_unload(
@@ -169,7 +182,7 @@ def test_list_on_a_kernel_that_cannot_unload(
     assert printed(capsys, "list", "--root", root).splitlines()[1].split() == [
         *("xor", "24576", "-", "Live"),
     ]
-    assert printed_json(capsys, "list", "--root", root)[0]["refcount"] is None
+    assert printed_json(capsys, "list", "--root", root)["modules"][0]["refcount"] is None
 
 
 def test_list_with_nothing_loaded_is_a_headline_and_an_empty_list(
@@ -177,7 +190,7 @@ def test_list_with_nothing_loaded_is_a_headline_and_an_empty_list(
 ) -> None:
     kernel.folder.write("/proc/modules", b"")
     assert len(printed(capsys, "list", "--root", root).splitlines()) == 1
-    assert printed_json(capsys, "list", "--root", root) == []
+    assert printed_json(capsys, "list", "--root", root)["modules"] == []
 
 
 def test_a_line_that_makes_no_sense_is_told_beside_the_others(
@@ -186,7 +199,9 @@ def test_a_line_that_makes_no_sense_is_told_beside_the_others(
     kernel.append("/proc/modules", b"evil\x1b[2J line\n")
     assert run(["list", "--root", root, "--json"]) == 0
     captured = capsys.readouterr()
-    assert len(json.loads(captured.out)) == len(kernel.loaded)
+    answer = json.loads(captured.out)
+    assert len(answer["modules"]) == len(kernel.loaded)
+    assert answer["malformed_lines"] == ["evil\\x1b[2J line"]
     assert "evil\\x1b[2J line" in captured.err
     assert "\x1b" not in captured.err
 
@@ -212,7 +227,7 @@ def test_info_prints_modinfos_lines(root: str, capsysbinary: pytest.CaptureFixtu
 
 
 def test_info_as_json(root: str, capsys: Output) -> None:
-    (info,) = printed_json(capsys, "info", "dummy", "--root", root)
+    (info,) = printed_json(capsys, "info", "dummy", "--root", root)["modules"]
     assert info["name"] == "dummy"
     assert info["fields"]["license"] == ["GPL"]
     assert info["parameters"] == [
@@ -226,13 +241,13 @@ def test_info_takes_aliases_files_and_several_of_them(
 ) -> None:
     file = kernel.folder.root / f"lib/modules/{RELEASE}/kernel/drivers/net/tun.ko"
     found = printed_json(capsys, "info", "fs-btrfs", "net-failover", str(file), "--root", root)
-    assert [info["name"] for info in found] == ["btrfs", "net_failover", "tun"]
+    assert [info["name"] for info in found["modules"]] == ["btrfs", "net_failover", "tun"]
 
 
 def test_info_goes_on_after_a_module_that_is_not_there(root: str, capsys: Output) -> None:
     assert run(["info", "btrsf", "xor", "--json", "--root", root]) == 1
     captured = capsys.readouterr()
-    assert [info["name"] for info in json.loads(captured.out)] == ["xor"]
+    assert [info["name"] for info in json.loads(captured.out)["modules"]] == ["xor"]
     assert "no module or alias btrsf" in captured.err
     assert "Did you mean btrfs?" in captured.err
 
@@ -260,11 +275,11 @@ def test_what_a_module_says_cannot_command_a_terminal(tmp_path: Path, capsys: Ou
     assert run(["info", "dummy", "--json", "--root", root]) == 0
     text = capsys.readouterr().out
     assert all(char.isprintable() or char == "\n" for char in text)
-    (info,) = json.loads(text)
+    (info,) = json.loads(text)["modules"]
     # JSON's escaping is the only one: what is read back is what stands in the file.
     assert info["fields"]["description"] == [HOSTILE]
     assert info["fields"]["author"] == ["J\\xf6rg \\xff"]
-    assert {"name": "x", "type": "", "description": HOSTILE} in info["parameters"]
+    assert {"name": "x", "type": None, "description": HOSTILE} in info["parameters"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
@@ -281,7 +296,7 @@ def test_a_files_name_cannot_command_a_terminal_nor_break_the_json(
     )
     assert found.stderr == b""
     assert all(char in b"\n" or 0x20 <= char < 0x7F for char in found.stdout)
-    first, second = json.loads(found.stdout)
+    first, second = json.loads(found.stdout)["modules"]
     assert first["filename"] == str(file)
     assert first["name"] == "a\x9b31m\u202e\xfc"
     assert second["filename"] == f"{tmp_path}/b\\xff.ko"
@@ -311,17 +326,22 @@ def test_tree_marks_what_is_not_loaded(root: str, capsys: Output) -> None:
     assert lines == ["vfat  (not loaded)", "└─ fat  (not loaded)"]
 
 
-def test_tree_as_json_is_modules_in_modules(root: str, capsys: Output) -> None:
-    assert printed_json(capsys, "tree", "virtio_net", "--root", root) == {
-        "name": "virtio_net",
-        "loaded": True,
-        "modules": [
-            {
-                "name": "net_failover",
-                "loaded": True,
-                "modules": [{"name": "failover", "loaded": True, "modules": []}],
-            }
-        ],
+@pytest.mark.parametrize(
+    ("names", "option", "direction"),
+    [
+        (["virtio_net", "net_failover", "failover"], [], "dependencies"),
+        (["failover", "net_failover", "virtio_net"], ["--reverse"], "dependents"),
+    ],
+)
+def test_tree_as_json_is_modules_in_modules(
+    root: str, capsys: Output, names: list[str], option: list[str], direction: str
+) -> None:
+    nested: list[dict[str, Any]] = []
+    for name in reversed(names):
+        nested = [{"name": name, "loaded": True, "repeated": False, direction: nested}]
+    assert printed_json(capsys, "tree", names[0], *option, "--root", root) == {
+        "schema": 1,
+        **nested[0],
     }
 
 
@@ -368,19 +388,20 @@ def test_symbol_counts_are_the_largest_first(root: str, capsys: Output) -> None:
     counts = [(line.split()[1], int(line.split()[0])) for line in lines]
     assert dict(counts) == SYMBOLS_AT_BOOT
     assert [count for _, count in counts] == sorted(SYMBOLS_AT_BOOT.values(), reverse=True)
-    found = printed_json(capsys, "symbols", "--counts", "--root", root)
+    found = printed_json(capsys, "symbols", "--counts", "--root", root)["counts"]
     assert list(found.items()) == counts
     one = printed_json(capsys, "symbols", "--counts", "--module", "ext4", "--root", root)
-    assert one == {"ext4": PARTS["ext4"].symbols}
+    assert one["counts"] == {"ext4": PARTS["ext4"].symbols}
 
 
 def test_symbols_as_json(root: str, capsys: Output) -> None:
-    found = printed_json(capsys, "symbols", "--root", root)
+    found = printed_json(capsys, "symbols", "--root", root)["symbols"]
+    assert found[0]["address"] == "0x0"
     assert found[3] == {
         "name": "_stext",
         "type": "T",
         "module": None,
-        "address": 0xFFFFFFFF81000000,
+        "address": "0xffffffff81000000",
     }
     assert found[-1]["module"] == "bpf"
     assert sum(row["module"] == "ext4" for row in found) == PARTS["ext4"].symbols
@@ -397,9 +418,9 @@ def test_symbols_of_a_kernel_that_has_none(
 ) -> None:
     kernel.folder.write("/proc/kallsyms", b"")
     assert printed(capsys, "symbols", "--root", root) == ""
-    assert printed_json(capsys, "symbols", "--root", root) == []
+    assert printed_json(capsys, "symbols", "--root", root)["symbols"] == []
     assert printed(capsys, "symbols", "--counts", "--root", root) == ""
-    assert printed_json(capsys, "symbols", "--counts", "--root", root) == {}
+    assert printed_json(capsys, "symbols", "--counts", "--root", root)["counts"] == {}
     kernel.folder.remove("/proc/kallsyms")
     assert "CONFIG_KALLSYMS" in complaint(capsys, "symbols", "--root", root)
 
@@ -509,11 +530,11 @@ def test_version_and_help(capsys: Output) -> None:
 
 
 def test_verbs_work_in_the_demo(capsys: Output) -> None:
-    loaded = printed_json(capsys, "list", "--demo")
+    loaded = printed_json(capsys, "list", "--demo")["modules"]
     assert {module["state"] for module in loaded} == {"Live"}
-    counts = printed_json(capsys, "--demo", "symbols", "--counts")
+    counts = printed_json(capsys, "--demo", "symbols", "--counts")["counts"]
     assert counts.keys() <= {module["name"] for module in loaded}
-    (info,) = printed_json(capsys, "info", "btrfs", "--demo")
+    (info,) = printed_json(capsys, "info", "btrfs", "--demo")["modules"]
     assert info["name"] == "btrfs"
     lines = printed(capsys, "tree", "btrfs", "--demo").splitlines()
     assert lines[0] == "btrfs  (not loaded)"

@@ -493,11 +493,12 @@ def test_the_verb_prints_stage_by_stage_in_the_demo(capsys: Output) -> None:
 
 def test_the_verb_as_json(capsys: Output) -> None:
     assert run_cli(["experiment", "btrfs", "--demo", "--yes", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["as_before"] is True
-    assert told["came"]["symbols_gained"] == told["went"]["symbols_lost"] == 5009
-    assert told["came"]["modules"][-1]["name"] != told["came"]["modules"][0]["name"]
-    assert {m["name"]: m["symbols"] for m in told["came"]["modules"]}["btrfs"] == 4474
+    report = json.loads(capsys.readouterr().out)
+    assert report["restored"] is True
+    loaded, unloaded = report["load_change"], report["unload_change"]
+    assert loaded["symbols_added"] == unloaded["symbols_removed"] == 5009
+    assert loaded["modules"][-1]["name"] != loaded["modules"][0]["name"]
+    assert {m["name"]: m["symbol_count"] for m in loaded["modules"]}["btrfs"] == 4474
 
 
 def test_the_verb_fails_where_the_machine_differs(capsys: Output) -> None:

@@ -58,14 +58,24 @@ def test_what_is_between_two_whichever_is_named_first(
 
 def test_json(host: LocalHost, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(host, "giver", "--json") == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["module"], told["loaded"], told["takes"]) == ("giver", True, [])
-    (give,) = [given for given in told["gives"] if given["name"] == "give_gpl"]
-    assert (give["gpl_only"], give["namespace"], give["users"]) == (True, "SPACE", ["taker"])
+    found = json.loads(capsys.readouterr().out)
+    assert (found["module"], found["loaded"], found["imports"]) == ("giver", True, [])
+    (export,) = [export for export in found["exports"] if export["name"] == "give_gpl"]
+    assert (export["gpl_only"], export["namespace"]) == (True, "SPACE")
+    assert export["importers"] == ["taker"]
+    assert run(host, "taker", "--json") == 0
+    kinds = {
+        one["name"]: (one["provider_kind"], one["provider"])
+        for one in json.loads(capsys.readouterr().out)["imports"]
+    }
+    assert kinds["give"] == ("module", "giver")
+    assert kinds["printk"] == ("kernel", None)
+    assert kinds["lost"] == ("unresolved", None)
     assert run(host, "taker", "giver", "--json") == 0
     there, back = json.loads(capsys.readouterr().out)["edges"]
-    assert [symbol["name"] for symbol in there["symbols"]] == ["give", "give_gpl"]
-    assert back["symbols"] == []
+    assert (there["importer"], there["provider"]) == ("taker", "giver")
+    assert [symbol["name"] for symbol in there["imports"]] == ["give", "give_gpl"]
+    assert back["imports"] == []
 
 
 def test_what_cannot_be_told_is_said_and_counts_as_a_failure(

@@ -147,8 +147,8 @@ def test_every_kind_of_install_brings_the_recorded_system(
     installed: tuple[str, Path], tmp_path: Path
 ) -> None:
     _, programs = installed
-    modules = json.loads(run(programs / "kmodtui", "list", "--demo", "--json", cwd=tmp_path))
-    assert "ext4" in {module["name"] for module in modules}
+    listed = json.loads(run(programs / "kmodtui", "list", "--demo", "--json", cwd=tmp_path))
+    assert "ext4" in {module["name"] for module in listed["modules"]}
 
 
 def test_the_wheel_is_small_and_holds_the_package_alone(wheel: Path) -> None:

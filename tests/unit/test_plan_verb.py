@@ -27,11 +27,16 @@ def plan(kernel: SimulatedKernel, *arguments: str) -> int:
     return run(["plan", *arguments, "--root", str(kernel.folder.root)])
 
 
-def steps(capsys: Output, kernel: SimulatedKernel, *arguments: str) -> list[dict[str, Any]]:
+def planned(capsys: Output, kernel: SimulatedKernel, *arguments: str) -> dict[str, Any]:
     assert plan(kernel, *arguments, "--json") == 0
     captured = capsys.readouterr()
     assert captured.err == ""
-    found: list[dict[str, Any]] = json.loads(captured.out)
+    found: dict[str, Any] = json.loads(captured.out)
+    return found
+
+
+def steps(capsys: Output, kernel: SimulatedKernel, *arguments: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = planned(capsys, kernel, *arguments)["steps"]
     return found
 
 
@@ -80,18 +85,24 @@ def test_another_verb_is_answered_with_those_that_there_are(
     assert "Verb" not in said
 
 
-def test_a_load_as_json_is_a_list_of_steps(kernel: SimulatedKernel, capsys: Output) -> None:
+def test_a_load_as_json_has_its_steps_warnings_and_commands(
+    kernel: SimulatedKernel, capsys: Output
+) -> None:
     rules(kernel, "options fat codepage=437", "install vfat /bin/echo $CMDLINE_OPTS")
-    fat, vfat = steps(capsys, kernel, "load", "vfat", "a=1")
+    found = planned(capsys, kernel, "load", "vfat", "a=1")
+    assert (found["verb"], found["modules"], found["parameters"]) == ("load", ["vfat"], ["a=1"])
+    assert found["commands"] == ["modprobe -- vfat a=1"]
+    assert any("install rule" in warning for warning in found["warnings"])
+    assert (found["refused"], found["remedy"], found["blocked_by"]) == (None, None, [])
+    fat, vfat = found["steps"]
     assert fat == {
         "action": "insmod",
         "module": "fat",
-        "path": f"{FOLDER}/fs/fat/fat.ko",
-        "options": ["codepage=437"],
-        "sources": [f"{RULES}:1"],
         "reason": "needed by vfat",
         "rule": None,
-        "command": None,
+        "path": f"{FOLDER}/fs/fat/fat.ko",
+        "options": [{"text": "codepage=437", "source": f"{RULES}:1"}],
+        "command": f"insmod {FOLDER}/fs/fat/fat.ko codepage=437",
         "memory": None,
     }
     assert (vfat["action"], vfat["command"], vfat["rule"]) == (
@@ -99,7 +110,7 @@ def test_a_load_as_json_is_a_list_of_steps(kernel: SimulatedKernel, capsys: Outp
         "/bin/echo a=1",
         f"{RULES}:2",
     )
-    assert (vfat["options"], vfat["sources"]) == (["a=1"], ["given"])
+    assert vfat["options"] == [{"text": "a=1", "source": "given"}]
 
 
 def test_an_unload_tells_what_goes_along_and_what_stays(
@@ -107,12 +118,13 @@ def test_an_unload_tells_what_goes_along_and_what_stays(
 ) -> None:
     kernel.load("btrfs")
     kernel.hold("xor")
-    found = steps(capsys, kernel, "unload", "btrfs")
-    went = [step["module"] for step in found if step["action"] == "rmmod"]
-    assert went[0] == "btrfs"
-    assert found[0]["memory"] == 1806336
-    stays = {step["module"]: step["reason"] for step in found if step["action"] == "skip"}
-    assert stays["xor"].startswith("stays: in use by something other than modules")
+    found = planned(capsys, kernel, "unload", "btrfs")
+    first = found["steps"][0]
+    assert (first["module"], first["action"]) == ("btrfs", "rmmod")
+    assert (first["command"], first["memory"]) == ("rmmod btrfs", 1806336)
+    assert found["memory_change"] == -sum(step["memory"] for step in found["steps"])
+    stays = {one["module"]: one["reason"] for one in found["still_loaded"]}
+    assert stays["xor"].startswith("in use by something other than modules")
     assert plan(kernel, "unload", "btrfs") == 0
     out = capsys.readouterr().out
     assert "  =  stays    xor" in out
@@ -141,8 +153,22 @@ def test_what_cannot_work_is_told_with_its_remedy(kernel: SimulatedKernel, capsy
     )
     assert plan(kernel, "load", "virtio_net", "--json") == 1
     captured = capsys.readouterr()
-    assert [step["action"] for step in json.loads(captured.out)] == ["skip"]
+    found = json.loads(captured.out)
+    assert [step["action"] for step in found["steps"]] == ["skip"]
+    assert found["refused"] == "virtio_net is loaded already."
     assert captured.err == "kmodtui: virtio_net is loaded already.\n"
+
+
+def test_a_load_of_what_is_built_in_succeeds_as_modprobe_does(
+    kernel: SimulatedKernel, capsys: Output
+) -> None:
+    assert plan(kernel, "load", "virtio", "--json") == 0
+    captured = capsys.readouterr()
+    found = json.loads(captured.out)
+    assert [step["action"] for step in found["steps"]] == ["builtin"]
+    assert found["commands"] == []
+    assert "compiled into this kernel" in found["refused"]
+    assert "compiled into this kernel" in captured.err
 
 
 @pytest.mark.parametrize(

@@ -217,17 +217,17 @@ def test_the_default_name_tells_host_and_time_and_is_free(
 
 
 def head(**changes: Any) -> bytes:
-    told = json.loads(head_line(Origin(1.0, "vm", "6.1"), ()))
-    return json.dumps(told | changes).encode()
+    fields = json.loads(head_line(Origin(1.0, "vm", "6.1"), ()))
+    return json.dumps(fields | changes).encode()
 
 
 MODULE = {
     "name": "x",
     "size": 1,
     "refcount": 0,
-    "users": [],
+    "holders": [],
     "state": "Live",
-    "taints": "",
+    "taint": "",
     "permanent": False,
 }
 
@@ -239,8 +239,9 @@ MODULE = {
         (b"\x7fELF\x02\x01\x01", "is no snapshot of kmodtui"),
         (b"kmodtui-snapshot", "is no snapshot of kmodtui"),
         (b"kmodtui-snapshot x\n", "is no snapshot of kmodtui"),
-        (b"kmodtui-snapshot 2\nwhatever", "newer kmodtui: its format is 2"),
-        (b"kmodtui-snapshot 99\n", "newer kmodtui: its format is 99"),
+        (b"kmodtui-snapshot 0\nwhatever", "another kmodtui: its schema is 0, .* reads schema 1"),
+        (b"kmodtui-snapshot 2\nwhatever", "newer kmodtui: its schema is 2, .* reads schema 1"),
+        (b"kmodtui-snapshot 99\n", "newer kmodtui: its schema is 99"),
         (MAGIC, "damaged"),
         (MAGIC + b"garbage", "it cannot be unpacked"),
         (packed(head())[:-6], "its end is missing"),
@@ -264,7 +265,7 @@ MODULE = {
         (packed(head(modules=None)), "makes no sense"),
         (packed(head(modules=[{}])), "makes no sense"),
         (packed(head(modules=[MODULE | {"state": "Zombie"}])), "makes no sense"),
-        (packed(head(modules=[MODULE | {"users": [1]}])), "makes no sense"),
+        (packed(head(modules=[MODULE | {"holders": [1]}])), "makes no sense"),
         (packed(head(hostname="x" * 5 * 1024 * 1024)), "too long"),
         (packed(head() + b"\n" + b"\n" * 2_100_000), "no kernel has as many symbols"),
         (
@@ -340,7 +341,7 @@ def test_owners_that_alternate_take_no_more_time_than_others(path: Path) -> None
 
 def test_nothing_in_a_file_is_obeyed_by_a_terminal(path: Path) -> None:
     evil = "\x1b[2J"
-    body = head(hostname=evil, modules=[MODULE | {"name": evil, "users": [evil]}])
+    body = head(hostname=evil, modules=[MODULE | {"name": evil, "holders": [evil]}])
     path.write_bytes(packed(body + f"\nt {evil}\t[{evil}]\n".encode()))
     back = load(path)
     assert "\x1b" not in repr((back.origin, back.modules))
@@ -426,9 +427,9 @@ def test_the_verb_chooses_a_name_in_the_current_folder(
     root: str, tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    told = json.loads(printed(capsys, "snapshot", "--root", root, "--json"))
-    assert (tmp_path / told["file"]).stat().st_size == told["bytes"]
-    assert (told["modules"], told["addresses"]) == (16, False)
+    answer = json.loads(printed(capsys, "snapshot", "--root", root, "--json"))
+    assert (tmp_path / answer["path"]).stat().st_size == answer["size"]
+    assert (answer["module_count"], answer["addresses"]) == (16, False)
 
 
 def test_diff_tells_what_came_and_went_since(
@@ -453,16 +454,16 @@ def test_diff_of_two_files_as_json(
     kernel.load("tun")
     other = str(tmp_path / "two.kmodtui")
     printed(capsys, "snapshot", "--root", root, "-o", other)
-    told = json.loads(printed(capsys, "diff", taken, other, "--json", "--symbols"))
-    assert [module["name"] for module in told["modules"]["came"]] == ["tun"]
-    assert told["symbols"]["gained"] == 35
-    (owner,) = told["symbols"]["owners"]
-    assert (owner["module"], owner["lost"]["count"]) == ("tun", 0)
-    assert len(owner["gained"]["symbols"]) == 35
-    assert told["same_release"] is True
+    forth = json.loads(printed(capsys, "diff", taken, other, "--json", "--symbols"))
+    assert [module["name"] for module in forth["modules"]["loaded"]] == ["tun"]
+    assert forth["symbols"]["added"] == 35
+    (tun,) = forth["symbols"]["by_module"]
+    assert (tun["module"], tun["removed"]["count"]) == ("tun", 0)
+    assert len(tun["added"]["symbols"]) == 35
+    assert forth["same_release"] is True
     back = json.loads(printed(capsys, "diff", other, taken, "--json"))
-    assert [module["name"] for module in back["modules"]["went"]] == ["tun"]
-    assert back["symbols"]["lost"] == 35
+    assert [module["name"] for module in back["modules"]["unloaded"]] == ["tun"]
+    assert back["symbols"]["removed"] == 35
 
 
 @pytest.mark.parametrize(

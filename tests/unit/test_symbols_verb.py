@@ -30,6 +30,11 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def hide_addresses(root: Path) -> None:
+    hidden = "".join("0" * 16 + line[16:] + "\n" for line in ROWS.splitlines())
+    (root / "proc/kallsyms").write_text(hidden)
+
+
 def symbols(root: Path, *words: str) -> int:
     return run(["symbols", "--root", str(root), *words])
 
@@ -58,11 +63,16 @@ def test_it_prints_the_kernels_own_lines_of_what_is_found(
 
 def test_as_json(root: Path, capsys: Output) -> None:
     assert symbols(root, "xor_blocks", "--json") == 0
-    assert json.loads(capsys.readouterr().out) == [
-        {"name": "xor_blocks", "type": "T", "module": "xor", "address": 0xFFFFFFFFC0000040}
-    ]
+    xor_blocks = {"name": "xor_blocks", "type": "T", "module": "xor"}
+    assert json.loads(capsys.readouterr().out) == {
+        "schema": 1,
+        "symbols": [xor_blocks | {"address": "0xffffffffc0000040"}],
+    }
     assert symbols(root, "nothing", "--json") == 1
-    assert json.loads(capsys.readouterr().out) == []
+    assert json.loads(capsys.readouterr().out)["symbols"] == []
+    hide_addresses(root)
+    assert symbols(root, "xor_blocks", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["symbols"] == [xor_blocks | {"address": None}]
 
 
 @pytest.mark.parametrize(
@@ -84,14 +94,13 @@ def test_a_place_is_told_as_an_oops_tells_it(
 
 def test_a_place_as_json(root: Path, capsys: Output) -> None:
     assert symbols(root, "--address", "ffffffff8100021f", "--json") == 0
-    (found,) = json.loads(capsys.readouterr().out)
+    (found,) = json.loads(capsys.readouterr().out)["symbols"]
     assert (found["name"], found["module"]) == ("kfree", None)
-    assert (found["offset"], found["size"], found["doubt"]) == (0x1F, 0x40, None)
+    assert (found["offset"], found["size"], found["warning"]) == (0x1F, 0x40, None)
 
 
 def test_where_addresses_are_hidden_the_setting_is_told(root: Path, capsys: Output) -> None:
-    hidden = "".join("0" * 16 + line[16:] + "\n" for line in ROWS.splitlines())
-    (root / "proc/kallsyms").write_text(hidden)
+    hide_addresses(root)
     (root / "proc/sys/kernel").mkdir(parents=True)
     (root / "proc/sys/kernel/kptr_restrict").write_text("2\n")
     assert symbols(root, "--address", "ffffffff8100021f") == 1
