@@ -146,8 +146,8 @@ def test_btrfs_by_keys_shows_the_numbers_of_grep(vm: VM) -> None:
         # Both changes are events, and nothing differs between the ends.
         terminal.wait_for(r"\+ btrfs[\s\S]*− btrfs", timeout=PATIENCE)
         terminal.press("g", " ", "G", "c")
-        terminal.wait_for("came and went", timeout=PATIENCE)
-        assert "no symbol came or went" in terminal.text()
+        terminal.wait_for("loaded and unloaded", timeout=PATIENCE)
+        assert "no symbols added or removed" in terminal.text()
     assert dump(vm) == symbols
     assert loaded(vm) == modules
     vm.run("root", ["modprobe", "btrfs"], check=True)

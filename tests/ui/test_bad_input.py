@@ -64,9 +64,9 @@ async def test_symbols_that_make_no_sense_are_shown_as_they_are(
 async def test_an_empty_table_says_what_to_do(demo: Demo, kernel: SimulatedKernel) -> None:
     kernel.folder.write("/proc/modules", b"")
     async with opened(demo, ready=False) as stage:
-        await stage.until("No module is loaded. Press + to load one.")
-        await stage.until("Select a module to see what it says of itself.")
-        await stage.until("Select a module to see what it needs.")
+        await stage.until("No modules are loaded. Press + to load one.")
+        await stage.until("Select a module to see its information (modinfo).")
+        await stage.until("Select a module to see its dependencies.")
 
 
 async def test_a_table_that_vanishes_is_told_once_and_found_again(

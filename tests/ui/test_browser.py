@@ -120,7 +120,7 @@ async def test_a_pattern_that_is_none_and_one_that_never_ends_are_told(
         await stage.until("[ is no regular expression")
         await stage.press("escape")
         await stage.type("re:(a+)+$")
-        await stage.until("takes too long, so it was broken off")
+        await stage.until("took too long and was cancelled")
         await stage.press("escape")
         await stage.type("re:^a+!$")
         await stage.until(lambda: [name[:9] for name in names(stage)] == ["a" * 9])
@@ -141,11 +141,11 @@ async def test_it_follows_the_kernel_while_it_is_open(demo: Demo, kernel: Simula
     async with opened(demo, interval=0.05) as stage:
         await in_browser(stage)
         await stage.type("m:vfat")
-        await stage.until("No symbol here is found by “m:vfat”")
+        await stage.until("No symbol matches “m:vfat”")
         kernel.load("vfat")
         await stage.until(lambda: any("vfat" in name for name in names(stage)))
         kernel.unload("vfat")
-        await stage.until("No symbol here is found by “m:vfat”")
+        await stage.until("No symbol matches “m:vfat”")
 
 
 async def test_the_cursor_stays_on_its_symbol_when_others_come(
@@ -211,7 +211,7 @@ async def test_brackets_that_are_typed_are_text(demo: Demo) -> None:
     async with opened(demo) as stage:
         await in_browser(stage)
         await stage.type("[/x]")
-        await stage.until("No symbol here is found by “[/x]”")
+        await stage.until("No symbol matches “[/x]”")
 
 
 @pytest.mark.parametrize("keys", [["f1"], ["tab", "question_mark"]], ids=" ".join)

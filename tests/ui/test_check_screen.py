@@ -69,7 +69,7 @@ async def test_what_it_takes_is_listed_by_giver_and_unfolds(demo: Demo) -> None:
     async with opened(demo) as stage:
         let_kallsyms_tell_exports(demo)
         check(stage, put(demo, data))
-        await stage.until("▸ from jbd2", "▸ from nobody")
+        await stage.until("▸ from jbd2", "▸ unresolved")
         assert "jbd2_write_0" not in stage.text
         stage.send("G", "k")
         await stage.until(lambda: "from jbd2" in stage.highlighted("#check-lines"))

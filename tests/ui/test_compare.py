@@ -162,7 +162,7 @@ async def test_where_nothing_differs_that_is_all_that_is_said(
         await stage.press("space", "j", "space", "c")
         await stage.until("one → two", "3.91 s apart")
         assert "Modules, symbols, command line and taint are the same." in words(stage)
-        assert "no symbol came or went" not in stage.text
+        assert "no symbols added or removed" not in stage.text
         assert "· 3.91 s" not in stage.text
         await stage.press("escape")
         await stage.until_gone("one → two")

@@ -118,7 +118,7 @@ async def test_a_name_with_brackets_is_shown_as_it_is(demo: Demo) -> None:
         await stage.press("v")
         await stage.until("4 Symbols of [/red]x")
         await stage.press("d")
-        await stage.until("no module needs it")
+        await stage.until("no dependents")
 
 
 async def test_without_the_folder_of_modules_the_pane_says_so_and_everything_else_works(
@@ -138,7 +138,7 @@ async def test_without_the_folder_of_modules_the_pane_says_so_and_everything_els
         kernel.hold("ext4", 1)
         await stage.until(lambda: stage.row("ext4")[3] == "2")
         await stage.select("net_failover")
-        await stage.until(lambda: "needs no other module" not in stage.pane("tree"))
+        await stage.until(lambda: "no dependencies" not in stage.pane("tree"))
         await stage.press("plus")
         await stage.until(
             "Load a module", lambda: "has no folder" in "".join(stage.part("#load-problem"))

@@ -112,7 +112,7 @@ async def test_slash_shows_only_what_contains_a_text_and_n_goes_through_it(
     async with opened(demo) as stage:
         await open_log(stage)
         await stage.press("n")
-        await stage.until(lambda: "Nothing is searched for" in stage.toasts)
+        await stage.until(lambda: "No search text" in stage.toasts)
         await stage.press("slash", *"USB")
         await stage.until("filter kernel log: USB", lambda: "4 of 40 lines" in state(stage))
         await stage.press("enter")
@@ -162,7 +162,7 @@ async def test_f_shows_what_is_as_bad_or_worse(demo: Demo, kernel: SimulatedKern
         assert texts(stage) == ["take care"]
         await stage.press("f")
         await stage.until("errors and worse · 0 of 2 lines")
-        assert "No line among errors and worse in 2 lines. f shows" in stage.pane_words("log")
+        assert "No line among errors and worse in 2 lines. f shows less" in stage.pane_words("log")
         kernel.printk(ERR, "it broke")
         await stage.until("it broke")
         assert texts(stage) == ["it broke"]

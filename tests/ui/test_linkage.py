@@ -24,14 +24,14 @@ async def test_o_shows_what_the_selected_module_takes_and_gives(demo: Demo) -> N
         await stage.press("o")
         await stage.until("Linkage of jbd2 (loaded)", "jbd2_close_0")
         assert page(stage) == [
-            "Takes 2 symbols",
-            "▾ from the kernel itself, or from nobody: its exports are not known 2 symbols",
+            "Imports 2 symbols",
+            "▾ from the kernel, or unresolved: the kernel's exports are unknown 2 symbols",
             "__fentry__",
             "_printk",
-            "Gives 2 symbols",
+            "Exports 2 symbols",
             "▾ to ext4 1 symbol",
             "jbd2_write_0 EXPORT_SYMBOL",
-            "▾ to nobody that is loaded 1 symbol",
+            "▾ not imported by any loaded module 1 symbol",
             "jbd2_close_0 EXPORT_SYMBOL",
         ]
         await stage.press("escape")
@@ -124,7 +124,7 @@ async def test_a_module_whose_file_is_gone_says_so_and_tells_what_the_kernel_sho
     async with opened(demo) as stage:
         await stage.select("mbcache")
         await stage.press("o")
-        await stage.until("What it takes cannot be told", "There is no file", "Gives")
+        await stage.until("What it takes cannot be told", "There is no file", "Exports")
 
 
 async def test_every_size_shows_the_page_and_its_keys(demo: Demo) -> None:

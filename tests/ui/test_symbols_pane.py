@@ -165,7 +165,7 @@ async def test_groups_of_a_search_tell_hits_of_all_and_none_is_open_and_empty(de
         await stage.other_shell(lambda: demo.kernel.load("vfat"))
         await stage.press("4", "slash")
         await stage.type("vfat_")
-        await stage.until("vfat", "nothing found by “vfat_” in 1 other module")
+        await stage.until("vfat", "no match for “vfat_” in 1 other module")
         found = re.search(r"▾ vfat +\+(\d+) of 12", stage.pane("symbols"))
         assert found
         assert stage.pane("symbols").count("vfat_") == int(found[1]) + 2  # and the two captions
@@ -184,7 +184,7 @@ async def test_groups_of_a_search_tell_hits_of_all_and_none_is_open_and_empty(de
         await stage.press("N")
         assert stage.highlighted("#change-lines") == first
         await stage.press("N")
-        await stage.until(lambda: "There is no hit before this one" in stage.toasts)
+        await stage.until(lambda: "No previous match" in stage.toasts)
         assert stage.highlighted("#change-lines") == first
 
 

@@ -94,9 +94,9 @@ async def test_a_mark_is_compared_with_the_cursor(demo: Demo) -> None:
         await stage.press("g", "space", "G", "c")
         await stage.until("start and change 3 compared")
         await stage.until(lambda: "+20 symbols in 1 module" in stage.pane_words("change-pane"))
-        # btrfs came and went in between, as did what it needs.
+        # btrfs and its dependencies were loaded and unloaded in between.
         await stage.until(
-            lambda: "came and went blake2b_generic btrfs" in stage.pane_words("change-pane")
+            lambda: "loaded and unloaded blake2b_generic btrfs" in stage.pane_words("change-pane")
         )
 
 
@@ -159,7 +159,7 @@ async def test_a_module_that_came_and_went_unseen_is_an_event(
         kernel.unload("tun")
         await stage.until(lambda: len(stage.dashboard.timeline) == 1)
         await timeline(stage)
-        await stage.until("± tun", "came and went tun")
+        await stage.until("± tun", "loaded and unloaded tun")
 
 
 async def test_symbols_that_cannot_be_read_do_not_keep_events_away(
@@ -175,9 +175,9 @@ async def test_symbols_that_cannot_be_read_do_not_keep_events_away(
 async def test_the_columns_have_their_heading_from_the_start(demo: Demo) -> None:
     async with opened(demo) as stage:
         await timeline(stage)
-        await stage.until("time      what came + and went −")
+        await stage.until("time      loaded + and unloaded −")
         await stage.resize(200, 50)
-        await stage.until(lambda: "symbols       then     memory" in stage.text)
+        await stage.until(lambda: "symbols      total     memory" in stage.text)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)

@@ -1,1 +1,1 @@
-"""One file a pane."""
+"""Widgets of the dashboard: panes, lines with a cursor, header and footer."""

@@ -1,4 +1,4 @@
-"""What stands in the frame of a pane or dialog."""
+"""Titles and subtitles in the frames of panes and dialogs."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from textual.widget import Widget
 from kmodtui.model.text import clean
 
 
-def set_title(frame: Widget, words: str) -> None:
-    """Write the title of a frame; draw it only if it is another one.
+def set_title(frame: Widget, text: str) -> None:
+    """Set the title of a frame, and redraw it only if the title changed.
 
-    Textual takes a title that is a string for markup, in which a filter or a
-    module's name could be an error, and draws the whole widget for an equal one.
+    Textual parses a title of type `str` as markup, so a filter text or a module
+    name could raise a markup error; it also redraws the widget for an equal title.
     """
-    content = Content(clean(words))
+    content = Content(clean(text))
     if frame.border_title != content.markup:
         frame.border_title = content
 
 
-def set_subtitle(frame: Widget, words: str) -> None:
-    """Write the subtitle of a frame; see `set_title`."""
-    content = Content(clean(words))
+def set_subtitle(frame: Widget, text: str) -> None:
+    """Set the subtitle of a frame; see `set_title`."""
+    content = Content(clean(text))
     if frame.border_subtitle != content.markup:
         frame.border_subtitle = content

@@ -1,4 +1,4 @@
-"""One module's symbols in the change view: its head line, and the symbols when it is unfolded."""
+"""The symbols of one module in the change view: a head line, and the symbols when unfolded."""
 
 from __future__ import annotations
 
@@ -18,45 +18,47 @@ from kmodtui.services.time_limit import limited
 from kmodtui.ui.widgets.line_view import Line, fit
 from kmodtui.ui.widgets.symbol_line import Columns, symbol_line
 
-OPEN_LIMIT = 2_000
-"""Hits up to which a group opens by itself while something is searched for."""
+UNFOLD_LIMIT = 2_000
+"""Largest number of matches with which a search unfolds a group by itself."""
 
-PATIENCE = 0.4
+SEARCH_TIMEOUT = 0.4
 """Seconds that the search in one group may take: ten times what 60,000 names need."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """The symbols of one module that came, or that went.
+    """The symbols of one module that were added, or those that were removed.
 
     Attributes:
         owner: the module; empty for the kernel itself.
-        sign: `+` or `−`.
+        sign: `+` for added symbols, `−` for removed ones.
         rows: the symbols.
-        whole: whether these are all of the module, so that distances are sizes.
-        hits: how many of them are found; all where nothing is searched for.
-        searched: whether something is searched for.
-        opened: whether its symbols are shown.
-        shown: the symbols in their order; empty while it is folded.
-        found_types: how many hits there are of each type letter; None where all are shown.
-        file_sizes: bytes of symbols by name, as the module's file tells them.
+        whole: whether these are all symbols of the module. Only then is the distance between
+            two addresses the size of a symbol.
+        match_count: number of symbols that match the search; all of them without a search.
+        searched: whether there is a search.
+        unfolded: whether the symbols are shown.
+        shown: the symbols in the chosen order; empty while the group is folded.
+        matched_types: number of matches of each symbol type; None without a search.
+        file_sizes: sizes of the symbols in bytes, by name, read from the module file.
+        symbols: the same symbols as a list that can be searched.
     """
 
     owner: str
     sign: str
     rows: SymbolRows
     whole: bool
-    hits: int = 0
+    match_count: int = 0
     searched: bool = False
-    opened: bool = False
+    unfolded: bool = False
     shown: tuple[Shown, ...] = field(default=(), repr=False)
-    found_types: Mapping[str, int] | None = None
+    matched_types: Mapping[str, int] | None = None
     file_sizes: Mapping[bytes, int] = field(default_factory=dict, repr=False)
     symbols: SymbolList = field(default_factory=lambda: SymbolList([]), repr=False)
 
     @classmethod
     def of(cls, delta: OwnerDelta, sign: str) -> Group:
-        """Return the group of what one owner gained (`+`) or lost."""
+        """Return the group of the symbols that one owner gained (`+`) or lost (`−`)."""
         rows = delta.gained if sign == "+" else delta.lost
         whole = bool(delta.owner) and not (delta.gained and delta.lost)
         return cls(
@@ -65,48 +67,50 @@ class Group:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What it is remembered by."""
+        """Identifies the group, also in a later search."""
         return (self.owner, self.sign)
 
     @property
     def name(self) -> str:
-        """Whose symbols, for a person."""
+        """The owner as it is shown."""
         return self.owner or "the kernel itself"
 
     @property
-    def kept(self) -> bool:
-        """Whether the symbols are here, not only their number."""
+    def has_symbols(self) -> bool:
+        """Whether the symbols themselves are still stored, not only their number."""
         return not isinstance(self.rows, CountedRows)
 
     @property
-    def count_words(self) -> str:
-        """How many there are, or how many of them are found."""
+    def count_text(self) -> str:
+        """The number of symbols, or `3 of 120` during a search."""
         total = f"{len(self.rows):,}"
-        return f"{self.sign}{self.hits:,} of {total}" if self.searched else f"{self.sign}{total}"
+        if self.searched:
+            return f"{self.sign}{self.match_count:,} of {total}"
+        return f"{self.sign}{total}"
 
     @cached_property
     def types(self) -> list[str]:
-        """Counts of each type in words: of the hits, where something is searched for."""
-        return counted_types(self.rows.types if self.found_types is None else self.found_types)
+        """The number of symbols of each type in words; only matches during a search."""
+        return counted_types(self.rows.types if self.matched_types is None else self.matched_types)
 
     def with_addresses(self, table: SymbolTable) -> Group:
-        """Return the group with the addresses of another reading, if it has the same symbols."""
+        """Return the group with the addresses of another read, if that has the same symbols."""
         rows = table.of(self.owner)
         symbols = SymbolList([(self.owner, rows)])
         if not self.whole or _names(symbols) != _names(self.symbols):
             return self
         return replace(self, rows=rows, symbols=symbols)
 
-    def arranged(self, query: Query, order: Order, *, turned: bool) -> Group:
+    def arranged(self, query: Query, order: Order, *, toggled: bool) -> Group:
         """Return the group as it is shown for a query.
 
         Args:
-            query: what is searched for.
-            order: of its symbols.
-            turned: whether the person has opened or closed it against its own way.
+            query: the search.
+            order: the order of the symbols.
+            toggled: whether the user folded or unfolded the group, against its default.
 
         Raises:
-            TookTooLongError: the query's pattern does not come to an end.
+            TookTooLongError: the search with the query's regular expression timed out.
         """
         searched = not query.asks_nothing
         hits = Hits(self.symbols, query)
@@ -114,44 +118,43 @@ class Group:
             hits.until(len(self.rows) + 1)
         else:
             with limited(
-                PATIENCE,
-                "The pattern takes too long, so it was broken off.",
-                "A repetition inside a repetition, such as (a+)+, never ends on some names.",
+                SEARCH_TIMEOUT,
+                "The search took too long and was cancelled.",
+                "A nested repetition such as (a+)+ can take practically forever on some names.",
             ):
                 hits.until(len(self.rows) + 1)
-        opened = (searched and len(hits) <= OPEN_LIMIT) != turned and self.kept
+        unfolded = (searched and len(hits) <= UNFOLD_LIMIT) != toggled and self.has_symbols
         shown: tuple[Shown, ...] = ()
-        if opened:
+        if unfolded:
             rows = self.rows if self.whole else NO_ROWS
             shown = ordered(self.symbols, hits, rows, order, self.file_sizes)
-        found = len(hits) if searched else len(self.rows)
         return replace(
             self,
-            hits=found,
+            match_count=len(hits) if searched else len(self.rows),
             searched=searched,
-            opened=opened,
+            unfolded=unfolded,
             shown=shown,
-            found_types=hits.types() if searched else None,
+            matched_types=hits.types() if searched else None,
         )
 
     @property
     def sizes_known(self) -> bool:
-        """Whether the size of any symbol that is shown is known."""
+        """Whether the size of at least one shown symbol is known."""
         return any(shown.size is not None for shown in self.shown[:500])
 
     def head(self, width: int, name_width: int, count_width: int) -> Line:
-        """Return the group's own line; the widths are those of its columns."""
+        """Return the head line of the group; the widths are those of its columns."""
         name_width = max(8, min(name_width, width - count_width - 4))
-        told = _fitting(self.types, width - name_width - count_width - 6)
+        types = _fitting(self.types, width - name_width - count_width - 6)
         return (
-            ("▾ " if self.opened else "▸ " if self.kept else "  ", "accent"),
+            ("▾ " if self.unfolded else "▸ " if self.has_symbols else "  ", "accent"),
             (fit(self.name, name_width), "strong"),
-            (fit(self.count_words, count_width + 2, right=True), self._style),
-            (f"  {told}", "dim"),
+            (fit(self.count_text, count_width + 2, right=True), self._style),
+            (f"  {types}", "dim"),
         )
 
     def line(self, index: int, width: int, words: list[str]) -> Line:
-        """Return the line of a symbol that is shown, by its number among them."""
+        """Return the line of `shown[index]`."""
         shown = self.shown[index]
         columns = Columns.within(
             width - 7, size=self.sizes_known, address=bool(shown.line[:16].strip(b"0"))
@@ -160,7 +163,7 @@ class Group:
             Row(self.owner, shown.line),
             columns,
             ((f"   {self.sign} ", self._style),),
-            behind=f" ×{shown.times}" if shown.times > 1 else "",
+            suffix=f" ×{shown.times}" if shown.times > 1 else "",
             size=shown.size,
             exported=self._exported,
             words=words,
@@ -181,7 +184,7 @@ def _names(symbols: SymbolList) -> tuple[bytes, bytes]:
 
 
 def _fitting(items: list[str], width: int) -> str:
-    """Return as many items as fit whole; what does not fit is told by an ellipsis."""
+    """Return as many whole items as fit, and an ellipsis if some are left out."""
     text = ""
     for number, item in enumerate(items):
         longer = f"{text} · {item}" if text else item

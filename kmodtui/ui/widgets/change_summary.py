@@ -1,4 +1,4 @@
-"""A change in a few lines: how much, when, by whom, and which modules."""
+"""The summary of a change in a few lines: how many symbols, when, and which modules."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from kmodtui.ui.widgets.line_view import Line, Part, wrapped
 
 
 def summary(change: Change, stays: Mapping[str, str] | None = None, width: int = 0) -> list[Line]:
-    """Return the lines that tell a change in words and numbers.
+    """Return the lines of the summary.
 
     Args:
-        change: what happened.
-        stays: what stays loaded although its user went, with the reason.
-        width: cells to break the lists of names at; 0 for lines of any length.
+        change: the change.
+        stays: modules that stay loaded although the module that brought them in was unloaded,
+            with the reason.
+        width: cells at which lists of names are wrapped; 0 for no limit.
     """
     clock = time.strftime("%H:%M:%S", time.localtime(change.when))
     lines: list[Line] = []
@@ -34,42 +35,42 @@ def summary(change: Change, stays: Mapping[str, str] | None = None, width: int =
     elif change.symbols_missing:
         parts.append((change.symbols_missing, "warn"))
     else:
-        parts.append(("no symbol came or went", "strong"))
+        parts.append(("no symbols added or removed", "strong"))
     memory = f"{'+' if change.memory >= 0 else '−'}{human_size(abs(change.memory))}"
-    # What matters least is left out first, and whole, where it is narrow.
-    for words in (memory, change.took_words, clock):
-        if width and sum(cell_len(text) for text, _ in parts) + 3 + len(words) > width:
+    # On a narrow screen the least important parts are left out, never truncated.
+    for detail in (memory, change.took_words, clock):
+        if width and sum(cell_len(text) for text, _ in parts) + 3 + len(detail) > width:
             break
-        parts.append((f" · {words}", "dim"))
+        parts.append((f" · {detail}", "dim"))
     lines.append(tuple(parts))
-    for sign, style, names in (
+    for label, style, names in (
         ("loaded", "good", [m.name for m in change.came]),
         ("unloaded", "bad", [m.name for m in change.went]),
         ("reloaded", "accent", [m.name for m in change.reloaded]),
-        ("came and went", "accent", list(change.passing)),
+        ("loaded and unloaded", "accent", list(change.passing)),
     ):
         if names:
-            lines += _broken(sign, style, " ".join(names), width)
+            lines += _labelled(label, style, " ".join(names), width)
     return [*lines, *staying(stays or {})]
 
 
 def cause(change: Change, width: int = 0) -> list[Line]:
-    """Return the lines that tell which command of kmodtui did it; none if somebody else did."""
-    return _broken("by", "dim", clean(change.cause), width) if change.cause else []
+    """Return the lines with the kmodtui command that caused it; none for other causes."""
+    return _labelled("by", "dim", clean(change.cause), width) if change.cause else []
 
 
 def staying(stays: Mapping[str, str]) -> list[Line]:
-    """Return a line for each module that stays loaded although its user went."""
+    """Return a line for each module that stays loaded although its user was unloaded."""
     return [
         (("= ", "accent"), (name, "strong"), (f" stays loaded: {why}", "dim"))
         for name, why in stays.items()
     ]
 
 
-def _broken(sign: str, style: str, text: str, width: int) -> list[Line]:
-    indent = len(sign) + 1
-    broken = wrapped(text, max(12, width - indent)) if width else [text]
+def _labelled(label: str, style: str, text: str, width: int) -> list[Line]:
+    indent = len(label) + 1
+    first, *rest = wrapped(text, max(12, width - indent)) if width else [text]
     return [
-        ((f"{sign} ", style), (broken[0], "")),
-        *(((" " * indent + more, ""),) for more in broken[1:]),
+        ((f"{label} ", style), (first, "")),
+        *(((" " * indent + line, ""),) for line in rest),
     ]

@@ -1,4 +1,4 @@
-"""The last change: which modules came and went, and what that did to the symbols."""
+"""The last change: which modules were loaded and unloaded, and what that did to the symbols."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from kmodtui.ui.widgets.change_summary import cause, staying, summary
 from kmodtui.ui.widgets.line_view import Line, LineView, wrapped
 
 FILES_AT_ONCE = 8
-"""Module files that are read at most for the sizes of what is shown."""
+"""Largest number of module files that are read for the sizes of the shown symbols."""
 
 WAITING = (
-    "Waiting for a module to be loaded or unloaded, here or by anyone else on this machine. "
-    "What it does to /proc/kallsyms is shown here at that moment.\n\n"
-    "+ loads a module; v shows the symbols of the selected one; B all symbols; a says what the "
-    "letters mean."
+    "Waiting for a module to be loaded or unloaded, by kmodtui or by any other program. "
+    "The symbols that this adds to or removes from /proc/kallsyms are shown here.\n\n"
+    "+ loads a module; v shows the symbols of the selected module; B all symbols; a explains "
+    "symbol types and taint flags."
 )
 
 
 class ChangeLines(LineView):
-    """Lines of one change: a summary, then a group per module that unfolds into its symbols."""
+    """The lines of one change: a summary, then a group of symbols for each module."""
 
     class SizesWanted(Message):
-        """A group was unfolded whose sizes no address tells.
+        """A group was unfolded whose addresses do not reveal the sizes of its symbols.
 
         Attributes:
-            module: whose.
+            module: the module whose file has to be read for the sizes.
         """
 
         def __init__(self, module: str) -> None:
@@ -47,7 +47,7 @@ class ChangeLines(LineView):
         super().__init__(id="change-lines")
         self.empty_text = WAITING
         self.problem = ""
-        """Why nothing is found, where what is searched for makes no sense; a sentence."""
+        """Why the search is invalid or failed, in a sentence; empty if it is valid."""
         self._change: Change | None = None
         self._stays: Mapping[str, str] = {}
         self._note = ""
@@ -56,14 +56,14 @@ class ChangeLines(LineView):
         self._text = ""
         self._facet = Facet.ALL
         self._order = Order.NAME
-        self._turned: set[tuple[str, str]] = set()
+        self._toggled: set[tuple[str, str]] = set()
         self._unfolded: set[tuple[str, str]] = set()
         self._query = Query()
         self._items: list[Line | Group] = []
-        self._starts: list[int] = []  # the line at which each item begins
-        self._lines = 0
+        self._starts: list[int] = []  # the first line of each item
+        self._line_count = 0
         self._width = 0
-        self._asked: set[str] = set()
+        self._sizes_requested: set[str] = set()
 
     # What is shown
 
@@ -76,8 +76,9 @@ class ChangeLines(LineView):
         """Show a change.
 
         Args:
-            change: what happened.
-            stays: modules that belong to those that went and are loaded still, with the reason.
+            change: the change.
+            stays: modules that stay loaded although the module that brought them in was
+                unloaded, with the reason.
         """
         self._change, self._stays = change, stays
         self._groups = [
@@ -86,32 +87,32 @@ class ChangeLines(LineView):
             for sign, rows in (("+", delta.gained), ("−", delta.lost))
             if rows
         ]
-        self._turned.clear()
+        self._toggled.clear()
         self._unfolded.clear()
         self.cursor = 0
-        self._asked.clear()
-        self._take_addresses()
+        self._sizes_requested.clear()
+        self._apply_addresses()
         self._build()
 
     @property
     def note(self) -> str:
-        """What is said below the groups, such as why there are no addresses."""
+        """A note below the groups, such as why there are no addresses."""
         return self._note
 
     @note.setter
-    def note(self, words: str) -> None:
-        if words != self._note:
-            self._note = words
+    def note(self, text: str) -> None:
+        if text != self._note:
+            self._note = text
             self._build()
 
     def show_addresses(self, table: SymbolTable) -> None:
-        """Take addresses from a reading that has them."""
+        """Show the addresses of a symbol table that has them."""
         self._addressed = table
-        self._take_addresses()
+        self._apply_addresses()
         self._build()
 
     def show_sizes(self, module: str, sizes: Mapping[bytes, int]) -> None:
-        """Take the sizes of a module's symbols, by name, from its file."""
+        """Show the sizes of a module's symbols, in bytes by name, as read from its file."""
         self._groups = [
             replace(group, file_sizes=sizes) if group.owner == module else group
             for group in self._groups
@@ -120,10 +121,10 @@ class ChangeLines(LineView):
 
     @property
     def sizes_known(self) -> bool:
-        """Whether the size of any symbol that is shown is known."""
+        """Whether the size of at least one shown symbol is known."""
         return any(item.sizes_known for item in self._items if isinstance(item, Group))
 
-    def _take_addresses(self) -> None:
+    def _apply_addresses(self) -> None:
         if self._addressed is not None:
             self._groups = [
                 group.with_addresses(self._addressed) if group.sign == "+" else group
@@ -132,16 +133,16 @@ class ChangeLines(LineView):
 
     @property
     def filter_text(self) -> str:
-        """What is searched for, as it was typed; see `model.symbol_query`."""
+        """The search as it was typed; see `model.symbol_query`."""
         return self._text
 
     @filter_text.setter
     def filter_text(self, text: str) -> None:
         self._text = text
-        self._turned.clear()
+        self._toggled.clear()
         self._build()
         if self._query_words or text:
-            self._to_first_hit()
+            self._show_first_match()
 
     @property
     def facet(self) -> Facet:
@@ -151,12 +152,12 @@ class ChangeLines(LineView):
     @facet.setter
     def facet(self, facet: Facet) -> None:
         self._facet = facet
-        self._turned.clear()
+        self._toggled.clear()
         self._build()
 
     @property
     def order(self) -> Order:
-        """What the symbols of a group are sorted by."""
+        """The order of the symbols in a group."""
         return self._order
 
     @order.setter
@@ -166,17 +167,17 @@ class ChangeLines(LineView):
 
     @property
     def filtered(self) -> bool:
-        """Whether not every symbol is shown."""
+        """Whether a search or a facet hides some of the symbols."""
         return not self._query.asks_nothing or bool(self.problem)
 
     @property
     def hits(self) -> int:
-        """How many symbols are found."""
-        return sum(item.hits for item in self._items if isinstance(item, Group))
+        """Number of symbols that match."""
+        return sum(item.match_count for item in self._items if isinstance(item, Group))
 
     @property
     def total(self) -> int:
-        """How many symbols came and went."""
+        """Number of symbols that were added or removed."""
         return sum(len(group.rows) for group in self._groups)
 
     # Building the lines
@@ -186,63 +187,63 @@ class ChangeLines(LineView):
         if self._change is not None:
             items += summary(self._change, width=self._width)
             items += cause(self._change, self._width)
-            items += self._arranged()
+            items += self._group_items()
             items += staying(self._stays)
             items += self._notes()
         self._items = items
-        self._starts, self._lines = [], 0
+        self._starts, self._line_count = [], 0
         for item in items:
-            self._starts.append(self._lines)
-            self._lines += 1 + len(item.shown) if isinstance(item, Group) else 1
+            self._starts.append(self._line_count)
+            self._line_count += 1 + len(item.shown) if isinstance(item, Group) else 1
         shown = [item for item in items if isinstance(item, Group)]
         self._name_width = max((len(group.name) for group in shown), default=0)
-        self._count_width = max((len(group.count_words) for group in shown), default=0)
+        self._count_width = max((len(group.count_text) for group in shown), default=0)
         unsized = [
             group for group in shown if group.shown and group.owner and not group.sizes_known
         ]
-        # A search can open a hundred groups, and each is a file to read.
+        # A search can unfold a hundred groups, and each one means reading a file.
         for group in unsized[:FILES_AT_ONCE]:
-            self._ask_for_sizes(group.owner)
+            self._request_sizes(group.owner)
         self.lines_changed()
 
-    def _ask_for_sizes(self, module: str) -> None:
-        if module not in self._asked:
-            self._asked.add(module)
+    def _request_sizes(self, module: str) -> None:
+        if module not in self._sizes_requested:
+            self._sizes_requested.add(module)
             self.post_message(self.SizesWanted(module))
 
-    def _arranged(self) -> list[Line | Group]:
-        """Return the groups that have a hit, and a line for those that have none."""
+    def _group_items(self) -> list[Line | Group]:
+        """Return the groups that have a match, and a line for those that have none."""
         self.problem = ""
         self._query = Query()
         try:
             self._query = parse_query(self._text, self._facet)
-            turned = self._unfolded if self._query.asks_nothing else self._turned
+            toggled = self._unfolded if self._query.asks_nothing else self._toggled
             groups = [
-                group.arranged(self._query, self._order, turned=group.key in turned)
+                group.arranged(self._query, self._order, toggled=group.key in toggled)
                 for group in self._groups
             ]
         except KmodtuiError as error:
             self.problem = str(error)
-            return [*self._said(str(error), "warn")]
-        found: list[Line | Group] = [group for group in groups if group.hits]
-        empty = len(groups) - len(found)
+            return [*self._sentence(str(error), "warn")]
+        items: list[Line | Group] = [group for group in groups if group.match_count]
+        empty = len(groups) - len(items)
         if self.filtered and empty:
             what = f"“{clean(self._text)}”" if self._text else self._facet.value
-            where = counted(empty, "other module") if found else counted(empty, "module")
-            found += self._said(f"nothing found by {what} in {where}", "dim")
-        return found
+            where = counted(empty, "other module") if items else counted(empty, "module")
+            items += self._sentence(f"no match for {what} in {where}", "dim")
+        return items
 
     def _notes(self) -> list[Line]:
         if not self._groups or not self._note:
             return []
-        return [(("", ""),), *self._said(self._note, "dim")]
+        return [(("", ""),), *self._sentence(self._note, "dim")]
 
-    def _said(self, words: str, style: str) -> list[Line]:
-        broken = wrapped(words, max(12, self._width - 2)) if self._width else [words]
-        return [(("  " + line, style),) for line in broken]
+    def _sentence(self, text: str, style: str) -> list[Line]:
+        lines = wrapped(text, max(12, self._width - 2)) if self._width else [text]
+        return [(("  " + line, style),) for line in lines]
 
     def on_resize(self) -> None:
-        """Break the lists of names anew."""
+        """Wrap the lists of names to the new width."""
         width = self.line_width
         if width != self._width:
             self._width = width
@@ -251,8 +252,8 @@ class ChangeLines(LineView):
     # Lines
 
     def line_count(self) -> int:
-        """Return how many lines the change has as it is folded now."""
-        return self._lines
+        """Return the number of lines, with the groups folded as they are now."""
+        return self._line_count
 
     def line(self, index: int, width: int) -> Line:
         """Return a line of the change."""
@@ -264,7 +265,7 @@ class ChangeLines(LineView):
         return item.line(within - 1, width, self._query_words)
 
     def _at(self, index: int) -> tuple[Line | Group, int]:
-        """Return the item that a line belongs to, and its number within that."""
+        """Return the item that a line belongs to, and the line's index in it."""
         place = bisect_right(self._starts, index) - 1
         return self._items[place], index - self._starts[place]
 
@@ -272,25 +273,25 @@ class ChangeLines(LineView):
     def _query_words(self) -> list[str]:
         return [clean(decode(word)) for word in (*self._query.words, self._query.exact) if word]
 
-    # What a person does
+    # Commands
 
     def action_open_line(self) -> None:
         """Unfold or fold the group under the cursor; on a symbol, its group."""
-        if not self._lines:
+        if not self._line_count:
             return
         item, within = self._at(self.cursor)
-        if isinstance(item, Group) and item.kept:
-            turned = self._unfolded if self._query.asks_nothing else self._turned
-            turned ^= {item.key}
+        if isinstance(item, Group) and item.has_symbols:
+            toggled = self._unfolded if self._query.asks_nothing else self._toggled
+            toggled ^= {item.key}
             self.cursor -= within
             self._build()
 
     def next_hit(self, step: int) -> bool:
-        """Go to the next symbol that is found, or back for -1; return whether there is one."""
+        """Go to the next match, or with -1 to the previous one; return whether there is one."""
         if not self.filtered:
             return False
         index = self.cursor + step
-        while 0 <= index < self._lines:
+        while 0 <= index < self._line_count:
             item, within = self._at(index)
             if isinstance(item, Group) and within:
                 self.move_cursor(index)
@@ -298,8 +299,8 @@ class ChangeLines(LineView):
             index += step
         return False
 
-    def _to_first_hit(self) -> None:
-        """Bring the first hit into view, with the head of its group."""
+    def _show_first_match(self) -> None:
+        """Bring the first match into view, with the head line of its group."""
         for item, start in zip(self._items, self._starts, strict=True):
             if isinstance(item, Group) and item.shown:
                 self.move_cursor(start + 1)

@@ -1,4 +1,4 @@
-"""The events of a timeline, a line each, the oldest on top; the first line is the start."""
+"""The events of a timeline, one line each, oldest first; the first line is the start."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kmodtui.ui.widgets.line_view import Line, LineView, Part, fit
 
 
 class EventLines(LineView):
-    """A line per point of the timeline; line `n` is point `n`."""
+    """One line for each point of the timeline: line 0 is the start, line `n` the nth event."""
 
     show_idle_cursor = True
 
@@ -20,9 +20,9 @@ class EventLines(LineView):
         self.marks: tuple[int, ...] = ()
 
     def show(self, timeline: Timeline) -> None:
-        """Show a timeline; a cursor on the newest event stays on the newest."""
+        """Show a timeline; a cursor on the newest event follows the newest event."""
         at_end = self.cursor >= len(self.timeline)
-        # Where old events were forgotten, the lines have moved up.
+        # The timeline drops its oldest events: the lines of the others move up.
         moved = timeline.forgotten - self.timeline.forgotten
         self.marks = tuple(mark - moved for mark in self.marks if mark >= moved)
         self.timeline = timeline
@@ -30,7 +30,7 @@ class EventLines(LineView):
         self.lines_changed()
 
     def toggle_mark(self, point: int) -> None:
-        """Mark a point, or take its mark away; of three marks the oldest goes."""
+        """Mark a point or unmark it; a third mark replaces the oldest one."""
         if point in self.marks:
             self.marks = tuple(mark for mark in self.marks if mark != point)
         else:
@@ -38,7 +38,7 @@ class EventLines(LineView):
         self.refresh()
 
     def line_count(self) -> int:
-        """Return how many points there are; none before anything was read."""
+        """Return the number of points; 0 before the first read."""
         return len(self.timeline) + 1 if self.timeline.began else 0
 
     def line(self, index: int, width: int) -> Line:
@@ -49,7 +49,7 @@ class EventLines(LineView):
         if change:
             what = _what(change, columns.what)
         else:
-            what = (("start  ", "strong"), (_start_words(self.timeline), "dim"))
+            what = (("start  ", "strong"), (_start_text(self.timeline), "dim"))
         return (
             ("◆ " if index in self.marks else "  ", "accent"),
             (clock(self.timeline.when(index)) + "  ", "dim"),
@@ -59,19 +59,19 @@ class EventLines(LineView):
         )
 
     def head(self, width: int) -> str:
-        """Return the heading over the lines."""
+        """Return the column heads."""
         columns = Columns(width)
-        head = "  " + fit("time", 10) + fit("what came + and went −", columns.what)
+        head = "  " + fit("time", 10) + fit("loaded + and unloaded −", columns.what)
         head += fit("symbols", 10, right=True)
         if columns.total:
-            head += fit("then", 11, right=True)
+            head += fit("total", 11, right=True)
         if columns.memory:
             head += fit("memory", 11, right=True)
         return head
 
 
 class Columns:
-    """How wide the columns are that depend on the view's width."""
+    """The columns that are shown at a width, and the cells of the first one."""
 
     def __init__(self, width: int) -> None:
         self.total = width >= 60
@@ -80,7 +80,7 @@ class Columns:
         self.what = max(8, width - fixed)
 
     def totals(self, totals: Totals) -> tuple[Part, ...]:
-        """Return what there is at a point, as far as there is room."""
+        """Return the totals at a point, as far as there are columns for them."""
         symbols = "?" if totals.symbols is None else f"{totals.symbols:,}"
         parts: list[Part] = []
         if self.total:
@@ -95,15 +95,15 @@ def clock(when: float) -> str:
     return time.strftime("%H:%M:%S", time.localtime(when))
 
 
-def _start_words(timeline: Timeline) -> str:
-    words = counted(timeline.totals.modules, "module")
+def _start_text(timeline: Timeline) -> str:
+    text = counted(timeline.totals.modules, "module")
     if timeline.forgotten:
-        words += f", {counted(timeline.forgotten, 'event')} before are not kept"
-    return words
+        text += f", {counted(timeline.forgotten, 'earlier event')} dropped"
+    return text
 
 
 def _what(change: Change, width: int) -> tuple[Part, ...]:
-    """Return what came and went, with as many names as fit whole."""
+    """Return the modules that were loaded and unloaded, as many whole names as fit."""
     groups = [
         (sign, style, names)
         for sign, style, names in (
@@ -116,36 +116,36 @@ def _what(change: Change, width: int) -> tuple[Part, ...]:
     ]
     parts: list[Part] = []
     for sign, style, names in groups:
-        told = _names(names, width // len(groups) - 4)
-        parts += [(f"{sign} ", style), (f"{told}  ", "")]
+        text = _names(names, width // len(groups) - 4)
+        parts += [(f"{sign} ", style), (f"{text}  ", "")]
     return tuple(parts)
 
 
 def _names(names: list[str], width: int) -> str:
-    """Return as many names as fit, and how many there are more."""
-    for kept in range(len(names), 0, -1):
-        more = f" and {len(names) - kept} more" if kept < len(names) else ""
-        told = clean(" ".join(names[:kept])) + more
-        if len(told) <= width or kept == 1:
-            return told
+    """Return as many names as fit, and how many are left out."""
+    for shown in range(len(names), 0, -1):
+        more = f" and {len(names) - shown} more" if shown < len(names) else ""
+        text = clean(" ".join(names[:shown])) + more
+        if len(text) <= width or shown == 1:
+            return text
     return ""
 
 
 def _fitted(parts: tuple[Part, ...], width: int) -> tuple[Part, ...]:
-    """Return parts made exactly `width` cells wide together, with a blank at the end."""
+    """Return parts that are exactly `width` cells wide together, with a space at the end."""
     fitted: list[Part] = []
     free = width - 1
     for text, style in parts:
         if free <= 0:
             break
-        told = fit(text, min(free, len(text)))
-        fitted.append((told, style))
-        free -= len(told)
+        piece = fit(text, min(free, len(text)))
+        fitted.append((piece, style))
+        free -= len(piece)
     return (*fitted, (" " * (max(0, free) + 1), ""))
 
 
 def _symbols(change: Change) -> tuple[Part, ...]:
-    """Return what the symbols did, in ten cells."""
+    """Return how many symbols were added and removed, in ten cells."""
     if change.symbols_missing:
         return ((fit("unknown", 10, right=True), "warn"),)
     gained, lost = change.symbols.gained, change.symbols.lost
@@ -156,5 +156,5 @@ def _symbols(change: Change) -> tuple[Part, ...]:
         return ((fit(f"±{max(gained, lost):,}", 10, right=True), "accent"),)
     if not gained and not lost:
         return ((fit("0", 10, right=True), "dim"),)
-    words, style = (f"+{gained:,}", "good") if gained else (f"−{lost:,}", "bad")
-    return ((fit(words, 10, right=True), style),)
+    text, style = (f"+{gained:,}", "good") if gained else (f"−{lost:,}", "bad")
+    return ((fit(text, 10, right=True), style),)

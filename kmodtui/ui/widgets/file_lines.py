@@ -1,4 +1,4 @@
-"""The snapshots of a folder, a line each, the newest on top; the first line is now."""
+"""The snapshots of a directory, one line each, newest first; the first line is the system now."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from kmodtui.ui.widgets.line_view import Line, LineView, fit
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A snapshot that can be chosen.
+    """A snapshot that can be chosen, or the system as it is now.
 
     Attributes:
-        path: its file; None for what is now.
-        when: seconds since the epoch at which it was written.
-        size: bytes of the file.
+        path: the file; None for the system as it is now.
+        when: time at which the file was written, in seconds since the epoch.
+        size: size of the file in bytes.
     """
 
     path: Path | None = None
@@ -27,12 +27,12 @@ class Choice:
 
     @property
     def name(self) -> str:
-        """What it is called for a person: the file's name, without the ending of a snapshot's."""
+        """The name that is shown: the file name without the suffix of snapshots, or `now`."""
         return clean(self.path.name.removesuffix(SUFFIX)) if self.path else "now"
 
 
 class FileLines(LineView):
-    """A line per snapshot."""
+    """One line for each snapshot."""
 
     show_idle_cursor = True
 
@@ -42,20 +42,20 @@ class FileLines(LineView):
         self.marks: tuple[Choice, ...] = ()
 
     def show(self, choices: list[Choice]) -> None:
-        """Show what can be chosen; the cursor stays on its choice."""
-        there = self.chosen
+        """Show the choices; the cursor stays on the same choice."""
+        current = self.chosen
         self.choices = choices
         self.marks = tuple(mark for mark in self.marks if mark in choices)
-        self.cursor = choices.index(there) if there in choices else 0
+        self.cursor = choices.index(current) if current in choices else 0
         self.lines_changed()
 
     @property
     def chosen(self) -> Choice:
-        """What the cursor is on."""
+        """The choice under the cursor."""
         return self.choices[min(self.cursor, len(self.choices) - 1)]
 
     def toggle_mark(self) -> None:
-        """Mark the choice under the cursor, or take its mark away; of three the oldest goes."""
+        """Mark or unmark the choice under the cursor; a third mark replaces the oldest one."""
         choice = self.chosen
         if choice in self.marks:
             self.marks = tuple(mark for mark in self.marks if mark != choice)
@@ -64,7 +64,7 @@ class FileLines(LineView):
         self.refresh()
 
     def line_count(self) -> int:
-        """Return how many there are to choose from."""
+        """Return the number of choices."""
         return len(self.choices)
 
     def line(self, index: int, width: int) -> Line:
@@ -72,7 +72,7 @@ class FileLines(LineView):
         choice = self.choices[index]
         mark = ("◆ " if choice in self.marks else "  ", "accent")
         if choice.path is None:
-            return (mark, ("now", "strong"), ("  the machine as it is", "dim"))
+            return (mark, ("now", "strong"), ("  the system as it is", "dim"))
         return (
             mark,
             (fit(choice.name, max(8, width - 30)), "strong"),
@@ -81,7 +81,7 @@ class FileLines(LineView):
         )
 
     def head(self, width: int) -> str:
-        """Return the heading over the lines."""
+        """Return the column heads."""
         name = fit("file", max(8, width - 30))
         return f"  {name}{fit('written', 17, right=True)}{fit('size', 11, right=True)}"
 
@@ -90,4 +90,4 @@ def _written(when: float) -> str:
     try:
         return time.strftime("%Y-%m-%d %H:%M", time.localtime(when))
     except (OSError, OverflowError, ValueError):
-        return "?"  # a file can say that it was written in a year no calendar knows
+        return "?"  # the time stamp of a file can be outside the range of localtime()

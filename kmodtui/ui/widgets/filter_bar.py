@@ -1,4 +1,4 @@
-"""The line to type a filter into; it opens at `/` and closes when it is done with."""
+"""The input line of a filter. `/` opens it; Enter and Esc close it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from kmodtui.ui.typing_ahead import pass_on
 
 
 class FilterInput(Input):
-    """The input; Enter and Esc end the typing at once, so that the next key is a command again."""
+    """The input. Enter and Esc close it at once, so that the next key is a command again."""
 
     def __init__(self, end: Callable[[bool], None]) -> None:
-        """Prepare it; `end` is told whether what was typed is to be kept."""
+        """Create the input; `end` is called with whether the filter is kept."""
         super().__init__(id="filter-input", compact=True, select_on_focus=False)
-        # One that blinks writes to the terminal for as long as it is there.
+        # A blinking cursor would write to the terminal all the time.
         self.cursor_blink = False
         self._end = end
 
     async def on_key(self, event: events.Key) -> None:
-        """End the typing, or leave the key to whoever has the focus by now."""
+        """Close the input on Enter or Esc; pass the key on if the focus has moved meanwhile."""
         if pass_on(self, event) or await edit_at_once(self, event):
             return
         if event.key in ("enter", "escape"):
@@ -34,22 +34,23 @@ class FilterInput(Input):
             self._end(event.key == "enter")
 
     def on_hide(self, event: events.Hide) -> None:
-        """Keep the focus: Textual takes it from what was hidden, if only once it hears of it.
+        """Keep the focus, which Textual takes from a hidden widget when this event arrives.
 
-        Where the line was opened again meanwhile, what is typed into it would be lost.
+        If the bar has been opened again by then, what is typed into it would be lost.
         """
         event.prevent_default()
 
 
 class FilterBar(Horizontal):
-    """A label that says what is filtered, and an input."""
+    """A label that names what is filtered, and the input."""
 
     def __init__(self, apply: Callable[[str], None]) -> None:
-        """Prepare it, hidden.
+        """Create the bar, hidden.
 
         Args:
-            apply: told the text as it is typed; the empty one where Esc ends the typing.
-                Called and not sent a message, so that it is done when the next key counts.
+            apply: called with the text after each key, and with an empty text after Esc.
+                A call and not a message, so that the filter is in effect before the next
+                key is handled.
         """
         super().__init__(id="filter")
         self._apply = apply
@@ -60,16 +61,16 @@ class FilterBar(Horizontal):
         self.display = False
 
     def compose(self) -> ComposeResult:
-        """Label and input."""
+        """Yield the label and the input."""
         yield self._label
         yield self._input
 
     def open(self, what: str, text: str) -> None:
-        """Show the bar for typing; the focus goes back afterwards to where it is now.
+        """Show the bar and focus it; closing it returns the focus to where it is now.
 
         Args:
             what: what is filtered, for the label.
-            text: what the filter is now.
+            text: the current filter.
         """
         self._return_to = self.screen.focused
         self._label.update(f" filter {what}: ")
@@ -78,29 +79,29 @@ class FilterBar(Horizontal):
         self._applied = text
         self._input.cursor_position = len(text)
         self.display = True
-        # At once, not when the next event is handled: what is typed right behind the
-        # key that opens this must never be taken for commands.
+        # At once, not after the next event: keys typed right after the one that opens the
+        # bar must never be taken for commands.
         self.screen.set_focus(self._input)
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Filter as it is typed."""
+        """Apply the filter after each key."""
         event.stop()
-        if self.display:  # else it comes late, and the end of the typing has told it
-            self._tell(self._input.value)
+        if self.display:  # otherwise the event is late: closing the bar has applied the filter
+            self._apply_once(self._input.value)
 
     def on_descendant_blur(self) -> None:
-        """Hide the bar where the focus went elsewhere, by Tab or a click; the filter stays."""
+        """Hide the bar if Tab or a click moved the focus elsewhere; the filter stays."""
         if self.display and self.screen.focused not in (self._input, None):
             self.display = False
-            self._tell(self._input.value)
+            self._apply_once(self._input.value)
 
     def _end(self, keep: bool) -> None:
-        """Hide the bar; Enter keeps the filter, Esc clears it and never does anything else."""
-        self._tell(self._input.value if keep else "")
+        """Hide the bar; Enter keeps the filter, Esc only clears it."""
+        self._apply_once(self._input.value if keep else "")
         self.screen.set_focus(self._return_to)
         self.display = False
 
-    def _tell(self, text: str) -> None:
+    def _apply_once(self, text: str) -> None:
         if text != self._applied:
             self._applied = text
             self._apply(text)

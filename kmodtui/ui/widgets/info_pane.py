@@ -1,4 +1,4 @@
-"""The pane of information: what modinfo says of the selected module, and its parameters now."""
+"""The info pane: what modinfo prints for the selected module, and its current parameters."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.line_view import Line, LineView, fit, wrapped
 
 FOLD_ABOVE = 3
-"""A field with more values than this is folded into one line."""
+"""A field with more values than this is folded into one line at first."""
 
 _LABEL = 13
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line; `fold` is the field that Enter folds and unfolds here."""
+    """A line; `fold` names the field that Enter folds or unfolds on it."""
 
     parts: Line
     fold: str = ""
 
 
 class InfoLines(LineView):
-    """The lines of one module's information, broken to the width of the pane."""
+    """The information about one module, wrapped to the width of the pane."""
 
     def __init__(self) -> None:
         super().__init__(id="info-lines")
-        self.empty_text = "Select a module to see what it says of itself."
+        self.empty_text = "Select a module to see its information (modinfo)."
         self._details: ModuleDetails | None = None
         self._unfolded: set[str] = set()
         self._needle = ""
@@ -39,7 +39,7 @@ class InfoLines(LineView):
         self._rows: list[Row] = []
 
     def show_details(self, details: ModuleDetails | None) -> None:
-        """Show a module; another one starts at its top, the same keeps its place."""
+        """Show a module; the same module keeps its scroll position, another starts at the top."""
         other = details is None or self._details is None or details.name != self._details.name
         if details == self._details:
             return
@@ -52,7 +52,7 @@ class InfoLines(LineView):
 
     @property
     def filter_text(self) -> str:
-        """What a line has to contain."""
+        """The text that a line has to contain to be shown."""
         return self._needle
 
     @filter_text.setter
@@ -72,10 +72,10 @@ class InfoLines(LineView):
         self.lines_changed()
 
     def line_count(self) -> int:
-        """Return how many lines there are at this width."""
+        """Return the number of lines at this width."""
         return len(self._rows)
 
-    def line(self, index: int, width: int) -> Line:  # noqa: ARG002  broken beforehand
+    def line(self, index: int, width: int) -> Line:  # noqa: ARG002  wrapped beforehand
         """Return a line."""
         return self._rows[index].parts
 
@@ -86,7 +86,7 @@ class InfoLines(LineView):
             self._build()
 
     def on_resize(self) -> None:
-        """Break the lines anew."""
+        """Wrap the lines to the new width."""
         width = self.line_width
         if width != self._width:
             self._width = width
@@ -94,15 +94,15 @@ class InfoLines(LineView):
 
 
 class _Composer:
-    """Turns details into rows of one width."""
+    """Turns module details into rows of a given width."""
 
     def __init__(
-        self, details: ModuleDetails, unfolded: set[str], width: int, everything: bool
+        self, details: ModuleDetails, unfolded: set[str], width: int, filtering: bool
     ) -> None:
         self._details = details
         self._unfolded = unfolded
         self._width = width
-        self._everything = everything
+        self._filtering = filtering
         self._rows: list[Row] = []
 
     def rows(self) -> list[Row]:
@@ -115,21 +115,22 @@ class _Composer:
         for key, values in details.fields:
             self._field(key, values)
         if details.parameters:
-            self._rows.append(Row(((" parameters", "accent"), (self._counted(), "dim"))))
+            self._rows.append(Row(((" parameters", "accent"), (self._parameters_head(), "dim"))))
             for parameter in details.parameters:
                 self._parameter(parameter)
         return self._rows
 
     def _headline(self) -> str:
-        words = "  loaded" if self._details.loaded else "  not loaded"
-        return "  built in" if self._details.builtin else words
+        if self._details.builtin:
+            return "  built in"
+        return "  loaded" if self._details.loaded else "  not loaded"
 
-    def _counted(self) -> str:
-        return f"  {counted(len(self._details.parameters), 'parameter')}, name = value now"
+    def _parameters_head(self) -> str:
+        return f"  {counted(len(self._details.parameters), 'parameter')}: name = current value"
 
     def _field(self, key: str, values: tuple[str, ...]) -> None:
         folding = len(values) > FOLD_ABOVE
-        if folding and not self._everything and key not in self._unfolded:
+        if folding and not self._filtering and key not in self._unfolded:
             line: Line = (
                 (fit(f" {key}", _LABEL) + " ", "info"),
                 (f"▸ {len(values):,}: ", "accent"),
@@ -137,14 +138,14 @@ class _Composer:
             )
             self._rows.append(Row(line, key))
             return
-        if folding and not self._everything:
+        if folding and not self._filtering:
             line = ((fit(f" {key}", _LABEL) + " ", "info"), (f"▾ {len(values):,}", "accent"))
             self._rows.append(Row(line, key))
             for value in values:
                 self._text("", value, "", fold=key)
             return
         for number, value in enumerate(values):
-            self._text("" if number and not self._everything else key, value, "", fold="")
+            self._text("" if number and not self._filtering else key, value, "", fold="")
 
     def _parameter(self, parameter: ShownParameter) -> None:
         head = f"   {parameter.name}"
@@ -168,28 +169,28 @@ class _Composer:
 
 
 def _chopped(text: str, width: int) -> list[str]:
-    """Return `text` in pieces of at most `width` characters: nothing is cut away."""
+    """Return `text` in pieces of at most `width` characters; nothing is lost."""
     return [text[start : start + width] for start in range(0, max(1, len(text)), width)]
 
 
 class InfoPane(Vertical):
-    """The lines in a frame."""
+    """The lines with a frame."""
 
     def __init__(self) -> None:
         super().__init__(id="info", classes="pane")
         self._lines = InfoLines()
 
     def compose(self) -> ComposeResult:
-        """Hold the lines, nothing else."""
+        """Yield the lines."""
         yield self._lines
 
     def on_mount(self) -> None:
-        """Name the pane."""
+        """Set the title."""
         set_title(self, "3 Info")
 
     @property
     def filter_text(self) -> str:
-        """What a line has to contain."""
+        """The text that a line has to contain to be shown."""
         return self._lines.filter_text
 
     @filter_text.setter
@@ -198,6 +199,6 @@ class InfoPane(Vertical):
         set_subtitle(self, f"/{text}" if text else "")
 
     def show_details(self, details: ModuleDetails | None) -> None:
-        """Show a module's details; None while no module is selected."""
+        """Show the details of a module; None if no module is selected."""
         self._lines.show_details(details)
         set_title(self, f"3 Info: {details.name}" if details else "3 Info")

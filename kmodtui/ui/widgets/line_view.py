@@ -1,8 +1,8 @@
-"""LineView: a pane of lines that draws only what is seen, however many there are.
+"""LineView: lines with a cursor, of which only the visible ones are drawn.
 
-Every pane but the tree is one of these. A line is a few parts, each a text and
-the name of a style; the text is never markup. A cursor move repaints two lines,
-a changed row one, so that little goes over the wire.
+Every pane except the tree is a LineView. A line is a tuple of parts, each a text
+and the name of a style; the text is never markup. A cursor move repaints two
+lines and a changed row one, which keeps the output small over SSH.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from textual.strip import Strip
 from kmodtui.ui.commands import bindings
 
 Part = tuple[str, str]
-"""A text and the name of its style: one of `STYLES`, or empty for the plain one."""
+"""A text and the name of its style: one of `STYLES`, or empty for plain text."""
 
 Line = tuple[Part, ...]
 
@@ -31,12 +31,12 @@ STYLES = ("dim", "strong", "accent", "good", "bad", "warn", "info")
 
 
 def no_hit(step: int) -> str:
-    """Return, for whoever goes from hit to hit, that there is none further on or back."""
-    return f"There is no hit {'after' if step > 0 else 'before'} this one."
+    """Return the message for a search without a next (1) or a previous (-1) match."""
+    return f"No {'next' if step > 0 else 'previous'} match."
 
 
 class LineView(ScrollView, can_focus=True):
-    """Lines with a cursor. Subclasses give the lines through `line_count` and `line`."""
+    """Lines with a cursor. A subclass provides the lines: `line_count` and `line`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("lines")]
 
@@ -48,7 +48,7 @@ class LineView(ScrollView, can_focus=True):
     }
 
     class CursorMoved(Message):
-        """The cursor of a view is on another line, or its line has other contents."""
+        """The cursor has moved to another line, or its line has new contents."""
 
         def __init__(self, view: LineView) -> None:
             super().__init__()
@@ -56,39 +56,39 @@ class LineView(ScrollView, can_focus=True):
 
         @property
         def control(self) -> LineView:
-            """The view."""
+            """The view, for Textual's `on` decorator."""
             return self.view
 
     class Opened(CursorMoved):
         """Enter was pressed on a line."""
 
     show_idle_cursor = False
-    """Whether the cursor is seen while another pane has the focus."""
+    """Whether the cursor stays visible while another widget has the focus."""
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's own word
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  the name that Textual uses
         super().__init__(id=id)
         self.cursor = 0
         self.empty_text = ""
         self._styles: dict[tuple[str, str], Style] = {}
 
-    # What a subclass gives
+    # Implemented by a subclass
 
     def line_count(self) -> int:
-        """Return how many lines there are."""
+        """Return the number of lines."""
         raise NotImplementedError
 
     def line(self, index: int, width: int) -> Line:
-        """Return the parts of a line for a view that is `width` cells wide."""
+        """Return the parts of a line, for a view that is `width` cells wide."""
         raise NotImplementedError
 
     def is_flashing(self, index: int) -> bool:  # noqa: ARG002  for subclasses
-        """Return whether a line stands out for a moment because it has just come."""
+        """Return whether a line is highlighted for a moment because it is new."""
         return False
 
-    # What a subclass calls
+    # Called by a subclass
 
     def lines_changed(self) -> None:
-        """Draw everything anew: there are other lines than before."""
+        """Redraw everything, because the lines have changed."""
         count = self.line_count()
         self.virtual_size = Size(0, count)
         self.cursor = max(0, min(self.cursor, count - 1))
@@ -96,7 +96,7 @@ class LineView(ScrollView, can_focus=True):
         self.refresh()
 
     def move_cursor(self, index: int) -> None:
-        """Put the cursor on a line, and the line into view."""
+        """Move the cursor to a line and scroll it into view."""
         index = max(0, min(index, self.line_count() - 1))
         if index == self.cursor:
             return
@@ -111,7 +111,7 @@ class LineView(ScrollView, can_focus=True):
         top = round(self.scroll_offset.y)
         if height <= 0:
             return
-        # By force: where there was no need to scroll until now, Textual would refuse to.
+        # `force`, because Textual does not scroll a view that did not need it until now.
         if self.cursor < top:
             self.scroll_to(y=self.cursor, animate=False, force=True)
         elif self.cursor >= top + height:
@@ -121,7 +121,7 @@ class LineView(ScrollView, can_focus=True):
 
     @property
     def line_width(self) -> int:
-        """Cells of a line: the scrollbar's are left free for it, also while it is not there."""
+        """Cells of a line, without those of the scrollbar, whether it is shown or not."""
         return max(0, self.content_size.width - self.styles.scrollbar_size_vertical)
 
     def render_line(self, y: int) -> Strip:
@@ -130,7 +130,7 @@ class LineView(ScrollView, can_focus=True):
         index = y + self.scroll_offset.y
         count = self.line_count()
         if index < count:
-            return self._strip(self.line(index, width), width, self._ground(index))
+            return self._strip(self.line(index, width), width, self._background(index))
         if count == 0 and self.empty_text:
             return self._empty_strip(y, width)
         return Strip.blank(self.scrollable_content_region.width, self.rich_style)
@@ -140,17 +140,17 @@ class LineView(ScrollView, can_focus=True):
         text = lines[y - 1] if 0 < y <= len(lines) else ""
         return self._strip((("  " + text, "dim"),), width, "")
 
-    def _ground(self, index: int) -> str:
+    def _background(self, index: int) -> str:
         if index == self.cursor and (self.has_focus or self.show_idle_cursor):
             return "lines--cursor" if self.has_focus else "lines--cursor-idle"
         return "lines--flash" if self.is_flashing(index) else ""
 
-    def _strip(self, parts: Line, width: int, ground: str) -> Strip:
+    def _strip(self, parts: Line, width: int, background: str) -> Strip:
         segments = []
         free = width
         for text, name in parts:
             cells = cell_len(text)
-            style = self._style(name, ground)
+            style = self._style(name, background)
             if cells > free:
                 if free > 0:
                     segments.append(Segment(set_cell_size(text, free - 1) + "…", style))
@@ -158,45 +158,45 @@ class LineView(ScrollView, can_focus=True):
                 break
             segments.append(Segment(text, style))
             free -= cells
-        # Where there is no scrollbar the line goes on to the edge.
+        # Without a scrollbar the line is padded to the edge.
         edge = max(width, self.scrollable_content_region.width)
         if free + edge - width:
-            segments.append(Segment(" " * (free + edge - width), self._style("", ground)))
+            segments.append(Segment(" " * (free + edge - width), self._style("", background)))
         return Strip(segments, edge)
 
-    def _style(self, name: str, ground: str) -> Style:
-        key = (name, ground)
+    def _style(self, name: str, background: str) -> Style:
+        key = (name, background)
         if key not in self._styles:
             style = self.rich_style
             if name:
                 part = self.get_component_rich_style(f"lines--{name}")
                 style += Style(color=part.color, bold=part.bold, italic=part.italic)
-            if ground:
-                style += Style(bgcolor=self.get_component_rich_style(ground).bgcolor)
+            if background:
+                style += Style(bgcolor=self.get_component_rich_style(background).bgcolor)
             self._styles[key] = style
         return self._styles[key]
 
     def notify_style_update(self) -> None:
-        """Forget the styles that were worked out: the theme or the focus has changed."""
+        """Drop the cached styles, because the theme or the focus has changed."""
         super().notify_style_update()
         self._styles.clear()
 
-    # What a person does
+    # Commands
 
     def action_cursor_down(self) -> None:
-        """Go down a line."""
+        """Move the cursor down one line."""
         self.move_cursor(self.cursor + 1)
 
     def action_cursor_up(self) -> None:
-        """Go up a line."""
+        """Move the cursor up one line."""
         self.move_cursor(self.cursor - 1)
 
     def action_page_down(self) -> None:
-        """Go down as many lines as are seen."""
+        """Move the cursor down one page."""
         self.move_cursor(self.cursor + max(1, self.scrollable_content_region.height - 1))
 
     def action_page_up(self) -> None:
-        """Go up as many lines as are seen."""
+        """Move the cursor up one page."""
         self.move_cursor(self.cursor - max(1, self.scrollable_content_region.height - 1))
 
     def action_top(self) -> None:
@@ -208,12 +208,12 @@ class LineView(ScrollView, can_focus=True):
         self.move_cursor(self.line_count() - 1)
 
     def action_open_line(self) -> None:
-        """Tell whoever owns the view that Enter was pressed on the line."""
+        """Post `Opened`; a subclass can unfold the line instead."""
         if self.line_count():
             self.post_message(self.Opened(self))
 
     def on_click(self, event: events.Click) -> None:
-        """Put the cursor where the mouse points; a second click opens the line."""
+        """Move the cursor to the clicked line; a double click opens the line."""
         index = event.get_content_offset_capture(self).y + self.scroll_offset.y
         if index < self.line_count():
             self.move_cursor(index)
@@ -221,11 +221,11 @@ class LineView(ScrollView, can_focus=True):
                 self.action_open_line()
 
     def on_focus(self) -> None:
-        """Show the cursor as the one that the keys move."""
+        """Show the cursor as active."""
         self.refresh_line(self.cursor)
 
     def on_blur(self) -> None:
-        """Show that the keys are elsewhere."""
+        """Show the cursor as inactive, or hide it."""
         self.refresh_line(self.cursor)
 
     def on_resize(self) -> None:
@@ -234,7 +234,7 @@ class LineView(ScrollView, can_focus=True):
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Return `text` broken into lines of at most `width` cells, at spaces where it can be."""
+    """Return `text` wrapped at spaces to `width` cells; a longer word has a line to itself."""
     lines: list[str] = []
     for paragraph in text.split("\n"):
         line = ""
@@ -250,7 +250,7 @@ def wrapped(text: str, width: int) -> list[str]:
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:
-    """Return `text` made exactly `width` cells wide: padded, or cut with an ellipsis."""
+    """Return `text` in exactly `width` cells: padded, or truncated with an ellipsis."""
     cells = cell_len(text)
     if cells > width:
         return set_cell_size(text, width - 1) + "…" if width > 0 else ""

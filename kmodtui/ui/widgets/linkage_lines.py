@@ -1,4 +1,4 @@
-"""What a module takes and gives, symbol by symbol, in groups that fold."""
+"""The symbols that a module imports and exports, in groups that can be folded."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _TITLE_WIDTH = 32
 _NAME_WIDTH = 40
 _MACRO_WIDTH = 18
 
-_TAKEN_WORDS = {
+_PROVIDER_TITLES = {
     Giver.KERNEL: "from the kernel itself",
-    Giver.NOBODY: "from nobody: no one exports them",
-    Giver.UNKNOWN: "from the kernel itself, or from nobody: its exports are not known",
+    Giver.NOBODY: "unresolved: exported by nothing",
+    Giver.UNKNOWN: "from the kernel, or unresolved: the kernel's exports are unknown",
 }
 
 
@@ -28,53 +28,53 @@ class _Row:
 
     Attributes:
         name: the symbol.
-        how: how it is exported; empty if that cannot be told.
-        more: what else there is to say.
+        macro: the macro that exports it, such as EXPORT_SYMBOL_GPL; empty if unknown.
+        details: such as its namespace, section and size.
     """
 
     name: str
-    how: str = ""
-    more: str = ""
+    macro: str = ""
+    details: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Symbols that one module takes from another.
+    """The symbols that are imported from one module, or by one module.
 
     Attributes:
-        key: what it is remembered by.
+        key: identifies the group.
         title: `from jbd2`, `to ext4`.
-        module: the other module; empty if it is none.
-        rows: its symbols.
-        bad: whether it should not be there.
+        module: the other module; empty if there is none.
+        rows: the symbols.
+        unresolved: whether nothing exports the symbols.
     """
 
     key: str
     title: str
     module: str
     rows: tuple[_Row, ...]
-    bad: bool = False
+    unresolved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """The head line of a group, as it is shown."""
+    """The head line of a group, with the number of its rows that match the filter."""
 
     group: _Group
-    hits: int
-    opened: bool
+    match_count: int
+    unfolded: bool
 
 
 class LinkageLines(LineView):
-    """A part for what is taken, a part for what is given; in each a group a module."""
+    """A section of imports and a section of exports, each with a group for every module."""
 
     def __init__(self) -> None:
         super().__init__(id="linkage-lines")
-        self.empty_text = "Reading the files of the modules…"
+        self.empty_text = "Reading the module files…"
         self._linkage: ModuleLinkage | None = None
-        self._groups: dict[str, tuple[_Group, ...]] = {}
+        self._sections: dict[str, tuple[_Group, ...]] = {}
         self._unfolded: set[str] = set()
-        self._folded_hits: set[str] = set()
+        self._folded_matches: set[str] = set()  # folded in spite of the filter
         self._filter = ""
         self._width = 0
         self._lines: list[Line | _Head | _Row] = []
@@ -82,41 +82,41 @@ class LinkageLines(LineView):
     # What is shown
 
     def show_linkage(self, linkage: ModuleLinkage, other: str = "") -> None:
-        """Show what a module takes and gives; what is between it and `other` is unfolded."""
+        """Show the linkage of a module, with the symbols shared with `other` unfolded."""
         self._linkage = linkage
-        takes, gives = tuple(_taken_groups(linkage)), tuple(_given_groups(linkage))
-        self._groups = {
-            f"Takes {counted(len(linkage.takes), 'symbol')}": takes,
-            f"Gives {counted(len(linkage.gives), 'symbol')}": gives,
+        imports, exports = tuple(_import_groups(linkage)), tuple(_export_groups(linkage))
+        self._sections = {
+            f"Imports {counted(len(linkage.takes), 'symbol')}": imports,
+            f"Exports {counted(len(linkage.gives), 'symbol')}": exports,
         }
-        groups = (*takes, *gives)
-        between = [group for group in groups if other and group.module == other]
-        # A single group, or a few symbols, need no key press to be seen.
+        groups = (*imports, *exports)
+        shared = [group for group in groups if other and group.module == other]
+        # A single group and small groups are unfolded without a key press.
         small = [group for group in groups if len(group.rows) <= 3 or len(groups) == 1]
-        self._unfolded = {group.key for group in (between or small)}
-        self._arrange()
-        if between:
-            self.move_cursor(self._lines.index(self._head_of(between[0])))
+        self._unfolded = {group.key for group in (shared or small)}
+        self._build()
+        if shared:
+            self.move_cursor(self._lines.index(self._head_of(shared[0])))
 
     @property
     def filter_text(self) -> str:
-        """Only symbols that contain it are shown."""
+        """The text that a symbol's name has to contain to be shown."""
         return self._filter
 
     @filter_text.setter
     def filter_text(self, text: str) -> None:
         self._filter = text
-        self._folded_hits.clear()
-        self._arrange()
+        self._folded_matches.clear()
+        self._build()
 
     @property
     def hits(self) -> int:
-        """How many rows the filter leaves; a symbol with several users has several."""
-        return sum(line.hits for line in self._lines if isinstance(line, _Head))
+        """Number of rows that match the filter; a symbol has one row for each importer."""
+        return sum(line.match_count for line in self._lines if isinstance(line, _Head))
 
     @property
     def module(self) -> str:
-        """The other module of the group that the cursor is in; empty if there is none."""
+        """The other module of the group under the cursor; empty if there is none."""
         for line in reversed(self._lines[: self.cursor + 1]):
             if isinstance(line, _Head):
                 return line.group.module
@@ -124,38 +124,38 @@ class LinkageLines(LineView):
                 return ""
         return ""
 
-    def _arrange(self) -> None:
-        found = self._linkage
-        if found is None:
+    def _build(self) -> None:
+        linkage = self._linkage
+        if linkage is None:
             return
         lines: list[Line | _Head | _Row] = []
-        for problem in found.problems:
+        for problem in linkage.problems:
             lines += [((text, "warn"),) for text in wrapped(problem, max(20, self.line_width - 1))]
-        if found.problems:
+        if linkage.problems:
             lines.append(())
-        for title, groups in self._groups.items():
-            hits = [(group, self._hits_in(group)) for group in groups]
-            if self._filter and not any(rows for _, rows in hits):
+        for title, groups in self._sections.items():
+            matches = [(group, self._matches(group)) for group in groups]
+            if self._filter and not any(rows for _, rows in matches):
                 continue
-            if title.startswith("Gives") and lines and lines[-1] != ():
+            if title.startswith("Exports") and lines and lines[-1] != ():
                 lines.append(())
             lines.append(((title, "strong"),))
-            for group, rows in hits:
+            for group, rows in matches:
                 if self._filter and not rows:
                     continue
-                opened = group.key in self._unfolded
-                if self._filter:  # what was looked for is seen without a key press
-                    opened = group.key not in self._folded_hits
-                lines.append(_Head(group, len(rows), opened))
-                lines += rows if opened else ()
+                unfolded = group.key in self._unfolded
+                if self._filter:  # matches are shown without a key press
+                    unfolded = group.key not in self._folded_matches
+                lines.append(_Head(group, len(rows), unfolded))
+                lines += rows if unfolded else ()
         if self._filter and not any(isinstance(line, _Head) for line in lines):
-            told = f"No symbol here contains “{self._filter}”. Esc clears the filter."
-            lines += [((text, "dim"),) for text in wrapped(told, max(20, self.line_width - 1))]
+            empty = f"No symbol here contains “{self._filter}”. Esc clears the filter."
+            lines += [((text, "dim"),) for text in wrapped(empty, max(20, self.line_width - 1))]
         self._lines = lines
         self._width = self.line_width
         self.lines_changed()
 
-    def _hits_in(self, group: _Group) -> list[_Row]:
+    def _matches(self, group: _Group) -> list[_Row]:
         return [row for row in group.rows if self._filter.lower() in row.name.lower()]
 
     def _head_of(self, group: _Group) -> _Head:
@@ -164,68 +164,73 @@ class LinkageLines(LineView):
     # For LineView
 
     def line_count(self) -> int:
-        """Return how many lines there are."""
+        """Return the number of lines."""
         return len(self._lines)
 
     def line(self, index: int, width: int) -> Line:
-        """Return a head, or a symbol with how it is exported."""
+        """Return the head line of a group, or a symbol and the macro that exports it."""
         line = self._lines[index]
         if isinstance(line, _Head):
             return self._head_line(line)
         if isinstance(line, _Row):
             name = fit(line.name, max(10, min(_NAME_WIDTH, width - 4 - _MACRO_WIDTH)))
-            more = f"  {line.more}" if line.more else ""
-            return ((f"    {name} ", ""), (fit(line.how, _MACRO_WIDTH), "info"), (more, "dim"))
+            details = f"  {line.details}" if line.details else ""
+            macro = fit(line.macro, _MACRO_WIDTH)
+            return ((f"    {name} ", ""), (macro, "info"), (details, "dim"))
         return line
 
     def _head_line(self, head: _Head) -> Line:
         group = head.group
-        sign = "▾" if head.opened else "▸"
+        sign = "▾" if head.unfolded else "▸"
         total = counted(len(group.rows), "symbol")
-        count = f"{head.hits:,} of {total}" if self._filter else total
-        style = "bad" if group.bad else "accent"
+        count = f"{head.match_count:,} of {total}" if self._filter else total
+        style = "bad" if group.unresolved else "accent"
         title = fit(group.title, max(_TITLE_WIDTH, cell_len(group.title)))
         return ((f"  {sign} ", "dim"), (title, style), (f"  {count}", "dim"))
 
     def action_open_line(self) -> None:
-        """Unfold or fold the group that the cursor is in."""
+        """Unfold or fold the group under the cursor."""
         for place in range(min(self.cursor, len(self._lines) - 1), -1, -1):
             line = self._lines[place]
             if isinstance(line, _Head):
-                turned = self._folded_hits if self._filter else self._unfolded
-                turned ^= {line.group.key}
-                self._arrange()
+                toggled = self._folded_matches if self._filter else self._unfolded
+                toggled ^= {line.group.key}
+                self._build()
                 self.move_cursor(place)
                 return
             if not isinstance(line, _Row):
                 return
 
     def on_resize(self) -> None:
-        """Break the sentences to the new width."""
+        """Wrap the sentences to the new width."""
         if self.line_width != self._width:
-            self._arrange()
+            self._build()
         super().on_resize()
 
 
-def _taken_groups(linkage: ModuleLinkage) -> Iterator[_Group]:
+def _import_groups(linkage: ModuleLinkage) -> Iterator[_Group]:
     for module, symbols in linkage.givers.items():
-        yield _Group(f"from {module}", f"from {module}", module, _taken_rows(symbols))
-    for giver, words in _TAKEN_WORDS.items():
-        if symbols := linkage.taken_from(giver):
-            rows = _taken_rows(symbols)
-            yield _Group(f"from {giver}", words, "", rows, bad=giver is Giver.NOBODY)
+        yield _Group(f"from {module}", f"from {module}", module, _import_rows(symbols))
+    for provider, title in _PROVIDER_TITLES.items():
+        if symbols := linkage.taken_from(provider):
+            rows = _import_rows(symbols)
+            unresolved = provider is Giver.NOBODY
+            yield _Group(f"from {provider}", title, "", rows, unresolved=unresolved)
 
 
-def _given_groups(linkage: ModuleLinkage) -> Iterator[_Group]:
-    for user in linkage.users:
-        rows = tuple(_given_row(given) for given in linkage.gives if user in given.users)
-        yield _Group(f"to {user}", f"to {user}", user, rows)
-    if spare := [given for given in linkage.gives if not given.users]:
-        words = "to nobody that is loaded" if linkage.loaded else "to whoever will want them"
-        yield _Group("to nobody", words, "", tuple(map(_given_row, spare)))
+def _export_groups(linkage: ModuleLinkage) -> Iterator[_Group]:
+    for importer in linkage.users:
+        rows = tuple(_export_row(given) for given in linkage.gives if importer in given.users)
+        yield _Group(f"to {importer}", f"to {importer}", importer, rows)
+    if unused := [given for given in linkage.gives if not given.users]:
+        # Before a module is loaded nothing can import its symbols.
+        title = (
+            "not imported by any loaded module" if linkage.loaded else "to any module, once loaded"
+        )
+        yield _Group("unused", title, "", tuple(map(_export_row, unused)))
 
 
-def _taken_rows(symbols: Iterable[Taken]) -> tuple[_Row, ...]:
+def _import_rows(symbols: Iterable[Taken]) -> tuple[_Row, ...]:
     return tuple(
         _Row(
             taken.wanted.name,
@@ -234,7 +239,7 @@ def _taken_rows(symbols: Iterable[Taken]) -> tuple[_Row, ...]:
                 word
                 for word in (
                     taken.export.namespace if taken.export else "",
-                    "can do without" if taken.wanted.weak else "",
+                    "optional (weak)" if taken.wanted.weak else "",
                 )
                 if word
             ),
@@ -243,8 +248,8 @@ def _taken_rows(symbols: Iterable[Taken]) -> tuple[_Row, ...]:
     )
 
 
-def _given_row(given: Given) -> _Row:
+def _export_row(given: Given) -> _Row:
     export = given.export
     place = f"{export.section} {export.size:,} B" if export.size else ""
-    more = " ".join(word for word in (export.namespace, place) if word)
-    return _Row(export.name, export.macro if export.gpl_only is not None else "", more)
+    details = " ".join(word for word in (export.namespace, place) if word)
+    return _Row(export.name, export.macro if export.gpl_only is not None else "", details)

@@ -1,4 +1,4 @@
-"""The heading over a list's columns: as wide as they are, whenever that changes."""
+"""The column heads of a list, aligned with its columns at any width."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from textual.widget import Widget
 
 
 class Columned(Protocol):
-    """A list that has columns."""
+    """A list with columns."""
 
     @property
     def line_width(self) -> int:
@@ -17,17 +17,17 @@ class Columned(Protocol):
         ...
 
     def head(self, width: int) -> str:
-        """Return the heading for lines of that width."""
+        """Return the column heads for lines of that width."""
         ...
 
 
 class ListHead(Widget):
-    """One line, worked out when it is drawn: by then the list has its width."""
+    """One line, computed when it is drawn, because the list has its width only then."""
 
     def __init__(self, lines: Columned) -> None:
         super().__init__(id="list-head")
         self._lines = lines
 
     def render(self) -> Text:
-        """Return the heading."""
+        """Return the column heads."""
         return Text(self._lines.head(self._lines.line_width), no_wrap=True, end="")

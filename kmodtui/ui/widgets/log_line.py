@@ -1,4 +1,4 @@
-"""A record of the kernel's log as lines of a view: broken to its width, and coloured."""
+"""A record of the kernel log as lines of a view, wrapped to its width and coloured."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from kmodtui.model.log_tail import Entry
 from kmodtui.ui.widgets.line_view import Line, Part
 
 FRESH = "● "
-"""Stands before what has come since the log was opened: the mark of a module that has come."""
+"""Marks records that are newer than the opening of the log; new modules have the same mark."""
 
-_LEVEL = 6  # cells of the longest word of `model.kernel_log.LEVELS`
+_LEVEL = 6  # cells of the longest name in `model.kernel_log.LEVELS`
 _NARROW = 56
-"""Cells below which what is broken begins further left: there is no room to give away."""
+"""Below this width continuation lines are indented less, to save space."""
 
 _STYLES = ("bad", "bad", "bad", "bad", "warn", "strong", "", "dim")
 
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A line of an entry.
+    """One line of an entry.
 
     Attributes:
-        text: what of its text stands there.
-        indent: cells before it; 0 in the entry's first line, which has a head instead.
+        text: the part of the entry's text that is on this line.
+        indent: cells before the text; 0 on the first line, which has a head instead.
     """
 
     text: str
@@ -34,7 +34,7 @@ class LogLine:
 
 
 def broken(entry: Entry, width: int) -> list[LogLine]:
-    """Return the lines of an entry in a view that is `width` cells wide; nothing is cut away."""
+    """Return an entry wrapped to `width` cells; nothing is truncated."""
     head = len(_head(entry))
     indent = head if width >= _NARROW or entry.record is None else 4
     room, text = width - head, entry.text
@@ -50,19 +50,19 @@ def broken(entry: Entry, width: int) -> list[LogLine]:
 
 
 def line_parts(entry: Entry, line: LogLine, needle: str, *, fresh: bool) -> Line:
-    """Return the parts of a line; where the needle stands in it, it is seen."""
+    """Return the parts of a line, with every occurrence of `needle` highlighted."""
     record = entry.record
     if record is None:
         return ((" " * (line.indent or 2), ""), (line.text, "accent"))
     style = _STYLES[record.level & 7]
-    text = tuple(_found(line.text, needle, style))
+    text = tuple(_highlighted(line.text, needle, style))
     if line.indent:
         return ((" " * line.indent, ""), *text)
-    word = f"{record.level_word:<{_LEVEL}} "
+    level = f"{record.level_word:<{_LEVEL}} "
     return (
         (FRESH if fresh else "  ", "good"),
         (f"{record.stamp} ", "dim"),
-        (word, style or "dim"),
+        (level, style or "dim"),
         *text,
     )
 
@@ -74,7 +74,7 @@ def _head(entry: Entry) -> str:
 
 
 def _fitting(text: str, room: int) -> int:
-    """Return how many characters of a text fit; one in any case."""
+    """Return how many characters of a text fit; at least one."""
     if text.isascii():
         return room
     cells = 0
@@ -85,12 +85,12 @@ def _fitting(text: str, room: int) -> int:
     return len(text)
 
 
-def _found(text: str, needle: str, style: str) -> list[Part]:
+def _highlighted(text: str, needle: str, style: str) -> list[Part]:
     if not needle:
         return [(text, style)]
     parts: list[Part] = []
     end = 0
-    for hit in re.finditer(re.escape(needle), text, re.IGNORECASE):
-        parts += [(text[end : hit.start()], style), (hit[0], "accent")]
-        end = hit.end()
+    for match in re.finditer(re.escape(needle), text, re.IGNORECASE):
+        parts += [(text[end : match.start()], style), (match[0], "accent")]
+        end = match.end()
     return [part for part in (*parts, (text[end:], style)) if part[0]]

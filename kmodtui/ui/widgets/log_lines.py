@@ -1,4 +1,4 @@
-"""The lines of the kernel's log: they follow what comes, unless a person has moved up."""
+"""The lines of the kernel log. New lines scroll into view unless the cursor was moved up."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from kmodtui.ui.widgets.log_line import LogLine, broken, line_parts
 
 _ABOVE = -1
 _BELOW = 1 << 62
-"""Numbers of words that stand above and below every entry."""
+"""Entry numbers of messages above the oldest and below the newest entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A line of the view: an entry, or a piece of one that is too long for a line."""
+    """A line of the view: an entry, or a part of one that is too long for a line."""
 
     entry: Entry
     piece: LogLine
 
 
 class LogLines(LineView):
-    """Records, each as many lines long as it takes."""
+    """The records of the log, each wrapped to as many lines as it needs."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("log")]
 
     class Told(Message):
-        """What the frame tells is different now."""
+        """What the frame shows (number of lines, following) has changed."""
 
     class ReadOnWanted(Message):
-        """Enter was pressed: a log that is not followed is to be read on."""
+        """Enter was pressed: resume reading a log that is not followed."""
 
     def __init__(self) -> None:
         super().__init__(id="log-lines")
@@ -49,64 +49,64 @@ class LogLines(LineView):
         self.module: str | None = None
         """The selected module."""
         self.hits = 0
-        """How many records are shown."""
+        """Number of records that are shown."""
         self.total = 0
-        """How many records there are."""
+        """Number of records, shown or not."""
         self.news = 0
-        """How many records have come that are shown below, while nothing is followed."""
+        """Number of shown records that arrived since following stopped."""
         self._rows: list[_Row] = []
-        self._old = 0  # number of the last entry that was there when the log was opened
+        self._old = 0  # number of the last entry that is older than the opening of the log
         self._follows = True
-        self._words_below = ""
+        self._message_below = ""
         self._width = 0
 
     # What is shown
 
     def take(self, records: Iterable[Record], *, old: bool) -> None:
-        """Add records; `old` ones were there before the log was opened."""
-        added, let_go = self.tail.take(records)
+        """Add records; `old` ones were logged before the log was opened."""
+        added, dropped = self.tail.take(records)
         if old and self._old != self.tail.last_number:
             self._old = self.tail.last_number
             self.refresh()
         shown = [entry for entry in added if self._shows(entry)]
-        come = sum(entry.record is not None for entry in shown)
+        count = sum(entry.record is not None for entry in shown)
         if not self._follows:
-            self.news += come
-        if let_go or not self.hits or self._words_below:
+            self.news += count
+        if dropped or not self.hits or self._message_below:
             self._build()
         elif added:
-            self.hits += come
+            self.hits += count
             self.total += sum(entry.record is not None for entry in added)
             self._append(shown)
         self.post_message(self.Told())
 
-    def say(self, words: str) -> None:
-        """Show words below the records, or alone where there are none; none take them away."""
-        if words != self._words_below:
-            self._words_below = words
+    def say(self, text: str) -> None:
+        """Show a message below the records; an empty text removes it."""
+        if text != self._message_below:
+            self._message_below = text
             self._build()
 
     def ask(self, query: LogQuery) -> None:
-        """Show only what is asked for; where a search ends, the cursor stays at what it found."""
+        """Show only matching records; when a search is cleared, the cursor stays on its record."""
         if query == self.asked:
             return
         if self.asked.text and not query.text and not self._at_newest:
             self._follows = False
         self.asked = query
         self.news = 0
-        # Its neighbours are other lines now: they are to be seen on both sides.
+        # In the middle, so that the record's new neighbours are visible on both sides.
         self._build(line=self.scrollable_content_region.height // 2)
         self.post_message(self.Told())
 
     def show_module(self, name: str | None) -> None:
-        """Follow the selected module."""
+        """Take the name of the selected module; a filter by module changes to it."""
         self.module = name
         if self.asked.module and name:
             self.ask(replace(self.asked, module=name))
 
     @property
     def follows(self) -> bool:
-        """Whether the newest line is kept in view."""
+        """Whether new lines are scrolled into view."""
         return self._follows
 
     @follows.setter
@@ -118,7 +118,7 @@ class LogLines(LineView):
 
     @property
     def _at_newest(self) -> bool:
-        """Whether the cursor is at the newest record of all."""
+        """Whether the cursor is at the newest record, shown or not."""
         entries = self.tail.entries
         if not self._rows or not entries:
             return True
@@ -130,12 +130,12 @@ class LogLines(LineView):
     # Building the lines
 
     def _build(self, line: int | None = None) -> None:
-        """Break everything anew; the cursor stays at its record.
+        """Wrap all entries again; the cursor stays on its record.
 
         Args:
-            line: where on the screen that is then; where it is now, if not told.
+            line: line of the screen for the cursor; by default, it stays where it is.
         """
-        number, piece, now = self._place()
+        number, piece, screen_line = self._cursor_place()
         entries = self.tail.entries
         shown = [entry for entry in entries if self._shows(entry)]
         self.total = sum(entry.record is not None for entry in entries)
@@ -143,17 +143,17 @@ class LogLines(LineView):
         if head := self.tail.head_words:
             shown.insert(0, Entry(_ABOVE, head))
         if self.total and not self.hits:
-            shown.append(Entry(_BELOW, self._nothing_words()))
-        if self._words_below:
-            shown.append(Entry(_BELOW, self._words_below))
-        self._rows = [row for entry in shown for row in self._broken(entry)]
+            shown.append(Entry(_BELOW, self._no_match_text()))
+        if self._message_below:
+            shown.append(Entry(_BELOW, self._message_below))
+        self._rows = [row for entry in shown for row in self._rows_of(entry)]
         self.virtual_size = Size(0, len(self._rows))
-        self._return_to(number, piece, now if line is None else line)
+        self._return_to(number, piece, screen_line if line is None else line)
         self.refresh()
 
     def _append(self, entries: Iterable[Entry]) -> None:
         before = len(self._rows)
-        self._rows += [row for entry in entries for row in self._broken(entry)]
+        self._rows += [row for entry in entries for row in self._rows_of(entry)]
         count = len(self._rows)
         if count == before:
             return
@@ -163,15 +163,15 @@ class LogLines(LineView):
             self._keep_cursor_in_view()
             self.refresh()
         elif self.scroll_offset.y + self.scrollable_content_region.height > before:
-            self.refresh()  # else what has come is out of sight
+            self.refresh()  # otherwise the new lines are below the visible ones
 
-    def _broken(self, entry: Entry) -> list[_Row]:
+    def _rows_of(self, entry: Entry) -> list[_Row]:
         if not self._width:
-            return []  # there is no place to show it yet
+            return []  # not laid out yet
         return [_Row(entry, piece) for piece in broken(entry, self._width)]
 
-    def _place(self) -> tuple[int, int, int]:
-        """Return the entry and its piece that the cursor is at, and where on the screen that is."""
+    def _cursor_place(self) -> tuple[int, int, int]:
+        """Return the number of the cursor's entry, the line in it, and the line of the screen."""
         if not self._rows:
             return _BELOW, 0, 0
         number = self._rows[self.cursor].entry.number
@@ -179,7 +179,7 @@ class LogLines(LineView):
         return number, piece, self.cursor - round(self.scroll_offset.y)
 
     def _first_of(self, number: int) -> int:
-        """Return the first line of an entry, or of the one that follows where it is not shown."""
+        """Return the first line of an entry, or of the next one if that entry is not shown."""
         return bisect_left(self._rows, number, key=lambda row: row.entry.number)
 
     def _return_to(self, number: int, piece: int, line: int) -> None:
@@ -189,22 +189,22 @@ class LogLines(LineView):
             self._keep_cursor_in_view()
             return
         first = min(self._first_of(number), last)
-        here = bool(self._rows) and self._rows[first].entry.number == number
-        self.cursor = min(first + piece, self._first_of(number + 1) - 1) if here else first
+        shown = bool(self._rows) and self._rows[first].entry.number == number
+        self.cursor = min(first + piece, self._first_of(number + 1) - 1) if shown else first
         self.scroll_to(y=self.cursor - line, animate=False, force=True)
         self.follows = self.cursor >= last
 
-    def _nothing_words(self) -> str:
-        words = f"No line{self.asked.words} in {counted(self.total, 'line')}."
-        ways = (
+    def _no_match_text(self) -> str:
+        text = f"No line{self.asked.words} in {counted(self.total, 'line')}."
+        hints = (
             ("Esc clears the search." if self.asked.text else ""),
-            ("m shows every module's again." if self.asked.module else ""),
-            ("f shows milder ones." if self.asked.severity.mildest < 7 else ""),
+            ("m shows the lines of all modules." if self.asked.module else ""),
+            ("f shows less severe lines." if self.asked.severity.mildest < 7 else ""),
         )
-        return clean(" ".join((words, *filter(None, ways))))
+        return clean(" ".join((text, *filter(None, hints))))
 
     def on_resize(self) -> None:
-        """Break the lines anew."""
+        """Wrap the lines to the new width."""
         if self.line_width != self._width:
             self._width = self.line_width
             self._build()
@@ -212,30 +212,30 @@ class LogLines(LineView):
     # Lines
 
     def line_count(self) -> int:
-        """Return how many lines there are at this width."""
+        """Return the number of lines at this width."""
         return len(self._rows)
 
-    def line(self, index: int, width: int) -> Line:  # noqa: ARG002  broken beforehand
+    def line(self, index: int, width: int) -> Line:  # noqa: ARG002  wrapped beforehand
         """Return a line."""
         row = self._rows[index]
         return line_parts(
             row.entry, row.piece, self.asked.text, fresh=self._old < row.entry.number < _BELOW
         )
 
-    # What a person does
+    # Commands
 
     def move_cursor(self, index: int) -> None:
-        """Put the cursor on a line; at the last one, what comes is followed again."""
+        """Move the cursor to a line; on the last line, new lines are followed again."""
         super().move_cursor(index)
         self.follows = self.cursor >= len(self._rows) - 1
 
     def action_bottom(self) -> None:
-        """Go to the newest line, and follow what comes."""
+        """Go to the newest line and follow new ones."""
         super().action_bottom()
         self._keep_cursor_in_view()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Follow nothing where a person has scrolled away from the end, until they are back."""
+        """Stop following when the user scrolls up; resume at the end."""
         super().watch_scroll_y(old_value, new_value)
         if new_value >= self.max_scroll_y:
             self.follows = self.cursor >= len(self._rows) - 1
@@ -243,15 +243,15 @@ class LogLines(LineView):
             self.follows = False
 
     def action_open_line(self) -> None:
-        """Ask for the log to be read on, where it is not followed."""
+        """Ask to resume reading a log that is not followed."""
         self.post_message(self.ReadOnWanted())
 
     def action_facet(self) -> None:
-        """Show all lines, warnings and worse, or errors and worse."""
+        """Cycle through all lines, warnings and worse, errors and worse."""
         self.ask(replace(self.asked, severity=self.asked.severity.next))
 
     def action_only_module(self) -> None:
-        """Show only the lines that name the selected module, or all again."""
+        """Show only lines that name the selected module, or all lines again."""
         if not self.asked.module and self.module is None:
             self.notify("No module is selected.", timeout=4)
             return
@@ -259,15 +259,15 @@ class LogLines(LineView):
         self.ask(replace(self.asked, module=module))
 
     def action_next_hit(self, step: int) -> None:
-        """Go to the next record that is found, or to the one before."""
+        """Go to the next match (1) or the previous one (-1)."""
         if not self.asked.text:
-            self.notify("Nothing is searched for. / begins.", timeout=3)
+            self.notify("No search text. Press / to search.", timeout=3)
             return
         index = self.cursor + step
-        here = self._rows[self.cursor].entry if self._rows else None
+        current = self._rows[self.cursor].entry if self._rows else None
         while 0 <= index < len(self._rows):
             entry = self._rows[index].entry
-            if entry is not here and entry.record is not None:
+            if entry is not current and entry.record is not None:
                 self.move_cursor(self._first_of(entry.number))
                 return
             index += step

@@ -1,7 +1,7 @@
-"""The modules that can be chosen: a line each, and a card of the one under the cursor.
+"""The list of the picker: one line for each module, and a card about the selected one.
 
-The keys never go here: they go to the line that is typed into. Thousands of modules
-cost what is seen of them.
+The list never has the focus: the input line above it handles the keys. Only visible
+lines are computed, so thousands of modules cost no more than a few.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from kmodtui.ui.widgets.line_view import Line, LineView, Part, fit
 
 STANDING_STYLES = {Standing.LOADED: "good", Standing.AVAILABLE: "dim", Standing.BUILTIN: "info"}
 
-_STANDING = 11  # cells of `available`, and two behind it
-_WORTH_READING = 14  # cells below which the name of a file would be cut to nothing
-_KIND = 23  # cells of the longest category, and two behind it
+_STANDING = 11  # cells of `available` and a gap of two
+_OTHER_NAME_MIN = 14  # cells below which the file name would be truncated beyond recognition
+_CATEGORY = 23  # cells of the longest category and a gap of two
 
 
 class ModuleChoices(LineView):
-    """Modules, or files and folders, best first."""
+    """Modules, or files and directories, the best match first."""
 
     can_focus = False
     show_idle_cursor = True
 
     def __init__(self) -> None:
         super().__init__(id="load-names")
-        self.empty_text = "Reading which modules this kernel has…"
+        self.empty_text = "Reading the modules of this kernel…"
         self._entries: Sequence[CatalogEntry] = ()
         self._paths: Sequence[PathChoice] = ()
         self._loaded: frozenset[str] = frozenset()
@@ -48,34 +48,34 @@ class ModuleChoices(LineView):
         *,
         pointing: bool = True,
     ) -> None:
-        """Show modules, best first.
+        """Show modules.
 
         Args:
-            entries: the modules.
-            loaded: names of what is loaded.
-            query: what was searched for, to be marked in their names.
-            empty: is said where there are none.
-            pointing: whether the cursor is on the first of them before it has been moved.
+            entries: the modules, the best match first.
+            loaded: names of the loaded modules.
+            query: the search, to be highlighted in the names.
+            empty: the message that is shown if there are no modules.
+            pointing: whether the first module is selected before the cursor has been moved.
         """
         self._entries, self._paths = entries, ()
         self._loaded, self._query, self._pointing = loaded, query, pointing
-        self._from_the_top(empty)
+        self._restart(empty)
 
     def show_paths(self, paths: Sequence[PathChoice], empty: str) -> None:
-        """Show files and folders."""
+        """Show files and directories."""
         self._entries, self._paths = (), paths
         self._pointing = True
-        self._from_the_top(empty)
+        self._restart(empty)
 
     def replace_entries(self, entries: Sequence[CatalogEntry], loaded: frozenset[str]) -> None:
-        """Show the same modules with more that is known of them; the cursor stays on its module."""
+        """Show modules with more details than before; the cursor stays on its module."""
         current = self.entry
         self._entries, self._loaded = entries, loaded
         names = [entry.name for entry in entries]
         self.cursor = names.index(current.name) if current and current.name in names else 0
         self.lines_changed()
 
-    def _from_the_top(self, empty: str) -> None:
+    def _restart(self, empty: str) -> None:
         self.empty_text = clean(empty)
         self.cursor = 0
         self.scroll_to(y=0, animate=False)
@@ -83,24 +83,24 @@ class ModuleChoices(LineView):
 
     @property
     def entry(self) -> CatalogEntry | None:
-        """The module under the cursor; None if there is none."""
+        """The module under the cursor; None without one."""
         return self._entries[self.cursor] if self._entries else None
 
     @property
     def path(self) -> PathChoice | None:
-        """The file or folder under the cursor; None if there is none."""
+        """The file or directory under the cursor; None without one."""
         return self._paths[self.cursor] if self._paths else None
 
     def line_count(self) -> int:
-        """Return how many there are."""
+        """Return the number of modules or files."""
         return len(self._entries) or len(self._paths)
 
-    def _ground(self, index: int) -> str:
-        # The line that is typed into has the focus, and moves this cursor.
+    def _background(self, index: int) -> str:
+        # The input line has the focus and moves this cursor.
         return "lines--cursor" if self._pointing and index == self.cursor else ""
 
     def move(self, lines: int) -> None:
-        """Move the cursor; where it was not to be seen yet, show it."""
+        """Move the cursor, or show it if it was hidden."""
         if self._pointing:
             self.move_cursor(self.cursor + lines)
         else:
@@ -108,26 +108,26 @@ class ModuleChoices(LineView):
             self.refresh_line(self.cursor)
 
     def line(self, index: int, width: int) -> Line:
-        """Return the line of a module, a file or a folder."""
+        """Return the line of a module, a file or a directory."""
         if self._paths:
             return _path_line(self._paths[index], width)
         return self._entry_line(self._entries[index], width)
 
     def _entry_line(self, entry: CatalogEntry, width: int) -> Line:
         standing = entry.standing(self._loaded)
-        kind = _KIND if width >= 84 else 0
-        name = max(16, min(48, (width - _STANDING - kind) * 45 // 100))
+        category = _CATEGORY if width >= 84 else 0
+        name = max(16, min(48, (width - _STANDING - category) * 45 // 100))
         return (
             (" ", ""),
             *_name_parts(entry, self._query, name - 1),
             (fit(standing, _STANDING), STANDING_STYLES[standing]),
-            (fit(entry.category, kind), "warn" if entry.external else "dim"),
+            (fit(entry.category, category), "warn" if entry.external else "dim"),
             *_about(entry, self._query),
         )
 
 
 class EntryCard(LineView):
-    """What is known of one module, in a few lines that never move."""
+    """The details of one module in a few fixed lines."""
 
     can_focus = False
 
@@ -136,26 +136,26 @@ class EntryCard(LineView):
         self._lines: list[Line] = []
 
     def show(self, lines: Iterable[Line]) -> None:
-        """Show lines; nothing is drawn if they are the ones that are shown."""
+        """Show lines; nothing is redrawn if they are unchanged."""
         lines = list(lines)
         if lines != self._lines:
             self._lines = lines
             self.lines_changed()
 
     def line_count(self) -> int:
-        """Return how many there are."""
+        """Return the number of lines."""
         return len(self._lines)
 
-    def line(self, index: int, width: int) -> Line:  # noqa: ARG002  what is too long is cut
+    def line(self, index: int, width: int) -> Line:  # noqa: ARG002  truncated when drawn
         """Return a line."""
         return self._lines[index]
 
-    def _ground(self, index: int) -> str:  # noqa: ARG002
+    def _background(self, index: int) -> str:  # noqa: ARG002
         return ""
 
 
 def card_lines(entry: CatalogEntry, loaded: frozenset[str]) -> list[Line]:
-    """Return what a card says of a module: what it is, whose, what it takes, how it is called."""
+    """Return the card of a module: description, origin, parameters, aliases, firmware, file."""
     standing = entry.standing(loaded)
     head: list[Part] = [(f" {entry.name}", "strong")]
     if entry.other_name:
@@ -165,14 +165,14 @@ def card_lines(entry: CatalogEntry, loaded: frozenset[str]) -> list[Line]:
         head.append((f" · {entry.category}", "warn" if entry.external else "dim"))
     lines: list[Line] = [tuple(head)]
     if not entry.read:
-        return [*lines, ((" Reading what its file says…", "dim"),)]
+        return [*lines, ((" Reading the module file…", "dim"),)]
     if entry.problem:
         return [*lines, ((f" {entry.problem}", "warn"),)]
-    lines.append(((f" {entry.description or 'It has no description.'}", ""),))
+    lines.append(((f" {entry.description or 'No description.'}", ""),))
     lines.append(((" ", ""), *_origin(entry)))
     for label, words in (
-        ("takes", ", ".join(_typed(entry)) or "no parameters"),
-        ("called", ", ".join(entry.aliases)),
+        ("params", ", ".join(_typed(entry)) or "none"),
+        ("aliases", ", ".join(entry.aliases)),
         ("firmware", ", ".join(entry.firmware)),
         ("file", "" if entry.builtin else entry.path),
     ):
@@ -182,17 +182,20 @@ def card_lines(entry: CatalogEntry, loaded: frozenset[str]) -> list[Line]:
 
 
 def path_lines(choice: PathChoice) -> list[Line]:
-    """Return what a card says of a file or a folder."""
+    """Return the card of a file or a directory."""
     if choice.size is None:
-        return [((f" {clean(choice.path)}", "strong"),), ((" Tab or Enter goes there.", "dim"),)]
+        return [
+            ((f" {clean(choice.path)}", "strong"),),
+            ((" Tab or Enter opens the directory.", "dim"),),
+        ]
     return [
         ((f" {clean(choice.path)}", "strong"), (f"  {human_size(choice.size)}", "dim")),
-        ((" Enter checks the file before anything is done with it.", "dim"),),
+        ((" Enter checks the file first; nothing is loaded yet.", "dim"),),
     ]
 
 
 def _typed(entry: CatalogEntry) -> list[str]:
-    return [f"{one.name} ({one.type})" if one.type else one.name for one in entry.parameters]
+    return [f"{p.name} ({p.type})" if p.type else p.name for p in entry.parameters]
 
 
 def _origin(entry: CatalogEntry) -> tuple[Part, ...]:
@@ -200,14 +203,14 @@ def _origin(entry: CatalogEntry) -> tuple[Part, ...]:
     if entry.version:
         words.append((f"version {entry.version}", ""))
     if entry.builtin:
-        words.append(("compiled into the kernel", ""))
-        return _with_dots(words)
+        words.append(("built into the kernel", ""))
+        return _separated(words)
     words.append(("in-tree", "") if entry.intree else ("out-of-tree", "warn"))
     words.append((f"signed by {entry.signer}", "") if entry.signer else ("not signed", "dim"))
-    return _with_dots(words)
+    return _separated(words)
 
 
-def _with_dots(words: list[Part]) -> tuple[Part, ...]:
+def _separated(words: list[Part]) -> tuple[Part, ...]:
     parts: list[Part] = []
     for part in words:
         parts += [(" · ", "dim"), part] if parts else [part]
@@ -215,28 +218,27 @@ def _with_dots(words: list[Part]) -> tuple[Part, ...]:
 
 
 def _about(entry: CatalogEntry, query: str) -> tuple[Part, ...]:
-    """Return the description; before it the alias that was searched for, if it is one."""
-    asked = query.replace("-", "_").lower()
-    also = next((a for a in entry.aliases if a.replace("-", "_").lower() == asked), "")
+    """Return the description; the query stands before it if it is an alias of the module."""
+    wanted = query.replace("-", "_").lower()
+    alias = next((a for a in entry.aliases if a.replace("-", "_").lower() == wanted), "")
     about: tuple[Part, ...] = ((entry.problem or entry.description, "dim"),)
-    return ((f"{also}  ", "accent"), *about) if also and asked != entry.name else about
+    return ((f"{alias}  ", "accent"), *about) if alias and wanted != entry.name else about
 
 
 def _name_parts(entry: CatalogEntry, query: str, width: int) -> Line:
-    """Return a name with what was searched for marked in it, and its file's if that differs."""
+    """Return the name with the query highlighted, and the file name if it differs."""
     name = fit(entry.name, width)
     marks = marked(query, entry.name)
     parts: list[Part] = []
-    place = 0
-    for mark, letters in groupby(marks[: len(name.rstrip())]):
-        end = place + len(list(letters))
-        parts.append((name[place:end], "accent" if mark else "strong"))
-        place = end
-    rest = width - cell_len(name[:place])
-    if entry.other_name and rest >= _WORTH_READING:
+    end = 0
+    for is_match, run in groupby(marks[: len(name.rstrip())]):
+        start, end = end, end + len(list(run))
+        parts.append((name[start:end], "accent" if is_match else "strong"))
+    rest = width - cell_len(name[:end])
+    if entry.other_name and rest >= _OTHER_NAME_MIN:
         parts.append((fit(f"  {entry.other_name}", rest - 1) + " ", "dim"))
     else:
-        parts.append((name[place:], ""))
+        parts.append((name[end:], ""))
     return tuple(parts)
 
 

@@ -1,4 +1,4 @@
-"""The pane of loaded modules: a sortable, filterable table that keeps its cursor on a name."""
+"""The modules pane: a table to sort and filter, whose cursor follows its module by name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.line_view import Line, LineView, Part, fit
 
 FLASH_SECONDS = 2.0
-"""How long a module that has just come stands out."""
+"""How long a newly loaded module is highlighted, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,9 @@ class Column:
     """A column that the table can be sorted by.
 
     Attributes:
-        title: its heading.
-        key: what is compared.
-        descending: whether the first press of the sort key puts the largest on top.
+        title: the name of the order in the subtitle.
+        key: the sort key of a module.
+        descending: whether the default order has the largest first.
     """
 
     title: str
@@ -38,7 +38,7 @@ class Column:
 
 
 COLUMNS = (
-    Column("newest", lambda _module: 0),  # the kernel's order: newest first
+    Column("newest", lambda _module: 0),  # order of /proc/modules: newest first
     Column("name", lambda module: module.name),
     Column("size", lambda module: module.size, descending=True),
     Column("refs", lambda module: module.refcount or 0, descending=True),
@@ -54,7 +54,7 @@ class ModuleLines(LineView):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("modules")]
 
     class Marked(Message):
-        """A module was marked, or is not any more."""
+        """A module was marked or unmarked."""
 
     show_idle_cursor = True
 
@@ -68,7 +68,7 @@ class ModuleLines(LineView):
         self.longest = 0
 
     def line_count(self) -> int:
-        """Return how many modules are shown."""
+        """Return the number of modules that are shown."""
         return len(self.rows)
 
     def line(self, index: int, width: int) -> Line:
@@ -92,7 +92,7 @@ class ModuleLines(LineView):
         )
 
     def action_mark(self) -> None:
-        """Mark the module under the cursor or let it go, and go on to the next."""
+        """Mark or unmark the module under the cursor, and move to the next one."""
         if self.rows:
             self.marked ^= {self.rows[self.cursor].name}
             self.refresh_line(self.cursor)
@@ -100,13 +100,13 @@ class ModuleLines(LineView):
             self.move_cursor(self.cursor + 1)
 
     def is_flashing(self, index: int) -> bool:
-        """Return whether the module has just come."""
+        """Return whether the module was just loaded."""
         return self.rows[index].name in self.flashing
 
 
 @dataclass(frozen=True, slots=True)
 class Widths:
-    """Cells of the columns whose width depends on the pane's."""
+    """Cells of the columns whose width depends on the width of the pane."""
 
     name: int
     state: int
@@ -114,7 +114,7 @@ class Widths:
 
 
 def column_widths(width: int, longest: int) -> Widths:
-    """Return how a row of `width` cells is shared out, for names of at most `longest` cells."""
+    """Return the column widths for rows of `width` cells and names of at most `longest` cells."""
     fixed = 2 + 10 + 5 + 2 + 6
     state = 10 if width >= 64 else 6
     free = width - fixed - state
@@ -123,19 +123,19 @@ def column_widths(width: int, longest: int) -> Widths:
 
 
 def _used_by(module: LoadedModule) -> str:
-    words = list(module.users)
+    users = list(module.users)
     if module.permanent:
-        words.insert(0, "[permanent]")
+        users.insert(0, "[permanent]")
     if module.other_references and module.users:
-        words.append(f"+{module.other_references}")
-    return " ".join(words)
+        users.append(f"+{module.other_references}")
+    return " ".join(users)
 
 
 class ModulesPane(Vertical):
-    """Table, its heading, and the rules of order and filter."""
+    """The table with its column heads; sorts and filters the modules."""
 
     class Selected(Message):
-        """The cursor is on another module; None when there is none."""
+        """The cursor has moved to another module; the name is None if no module is shown."""
 
         def __init__(self, name: str | None) -> None:
             super().__init__()
@@ -148,46 +148,46 @@ class ModulesPane(Vertical):
         self._column = 0
         self._reversed = False
         self._filter = ""
-        self._told: str | None = None
+        self._reported: str | None = None  # the name in the last `Selected`
         self._lines = ModuleLines()
         self._head = Static(id="module-head", markup=False)
 
     def compose(self) -> ComposeResult:
-        """Heading and rows."""
+        """Yield the column heads and the rows."""
         yield self._head
         yield self._lines
 
     def on_mount(self) -> None:
-        """Begin with the words of an empty table."""
+        """Show the captions of an empty table."""
         self._caption()
 
     @property
     def selected(self) -> str | None:
-        """Name of the module under the cursor, at this moment."""
+        """Name of the module under the cursor; None if no module is shown."""
         rows = self._lines.rows
         return rows[self._lines.cursor].name if rows else None
 
     @property
     def marked(self) -> tuple[str, ...]:
-        """The modules that are marked, in the kernel's order, hidden by a filter or not."""
+        """The marked modules in the order of /proc/modules, including those hidden by a filter."""
         return tuple(m.name for m in self._table if m.name in self._lines.marked)
 
     def clear_marks(self) -> bool:
-        """Let no module be marked any more; return whether one was."""
-        were = bool(self._lines.marked)
+        """Unmark all modules; return whether any was marked."""
+        had_marks = bool(self._lines.marked)
         self._lines.marked.clear()
-        if were:
+        if had_marks:
             self._lines.refresh()
             self._caption()
-        return were
+        return had_marks
 
     def on_module_lines_marked(self) -> None:
-        """Count what is marked."""
+        """Update the number of marked modules."""
         self._caption()
 
     @property
     def filter_text(self) -> str:
-        """What the names have to contain; empty for every module."""
+        """The text that the names have to contain; empty for all modules."""
         return self._filter
 
     @filter_text.setter
@@ -196,7 +196,7 @@ class ModulesPane(Vertical):
         self._arrange()
 
     def show_table(self, table: ModuleTable) -> None:
-        """Show a reading; the cursor stays on its module, wherever that row is now."""
+        """Show the loaded modules; the cursor stays on its module even if the row moves."""
         self._table = table
         self._read = True
         self._lines.longest = max((len(module.name) for module in table), default=0)
@@ -205,7 +205,7 @@ class ModulesPane(Vertical):
         self._arrange()
 
     def mark_new(self, names: set[str]) -> None:
-        """Let modules stand out that have just come: for a moment, and until looked at."""
+        """Highlight new modules for a moment, and give each a dot until the cursor was on it."""
         self._lines.fresh |= names
         self._lines.flashing |= names
         self._lines.refresh()
@@ -216,7 +216,7 @@ class ModulesPane(Vertical):
         self._lines.refresh()
 
     def select(self, name: str) -> bool:
-        """Put the cursor on a module; return False if it is not shown."""
+        """Move the cursor to a module; return False if it is not shown."""
         for index, module in enumerate(self._lines.rows):
             if module.name == name:
                 self._lines.move_cursor(index)
@@ -225,13 +225,13 @@ class ModulesPane(Vertical):
         return False
 
     def sort_next(self) -> None:
-        """Order by the next column."""
+        """Sort by the next column."""
         self._column = (self._column + 1) % len(COLUMNS)
         self._reversed = False
         self._arrange()
 
     def sort_reverse(self) -> None:
-        """Turn the order round."""
+        """Reverse the sort order."""
         self._reversed = not self._reversed
         self._arrange()
 
@@ -251,21 +251,21 @@ class ModulesPane(Vertical):
                 if old != new:
                     self._lines.refresh_line(index)
         else:
-            # Set, not moved: the cursor goes where its module went.
-            # Where a filter has hidden that module, the first that it shows is meant.
-            elsewhere = 0 if needle else self._lines.cursor
-            self._lines.cursor = place.get(selected or "", elsewhere)
+            # Set, not moved: the cursor follows its module to the new row. If a filter hides
+            # that module, the cursor goes to the first module that is shown.
+            fallback = 0 if needle else self._lines.cursor
+            self._lines.cursor = place.get(selected or "", fallback)
             self._lines.lines_changed()
         self._caption()
         if not rows:
-            self._lines.refresh()  # the words that stand there instead have changed
+            self._lines.refresh()  # the text of the empty table may have changed
         self._follow_cursor()
 
     def _caption(self) -> None:
         column = COLUMNS[self._column]
         set_title(self, "1 Modules")
-        falling = column.descending != self._reversed
-        parts = [f"{column.title} {'▾' if falling else '▴'}"]
+        descending = column.descending != self._reversed
+        parts = [f"{column.title} {'▾' if descending else '▴'}"]
         if self._column == 0:
             parts = ["oldest first" if self._reversed else "newest first"]
         if self._lines.marked:
@@ -275,13 +275,13 @@ class ModulesPane(Vertical):
         set_subtitle(self, " · ".join(parts))
         if self._filter:
             self._lines.empty_text = (
-                f"No loaded module has “{self._filter}” in its name. Esc clears."
+                f"No loaded module matches “{self._filter}”. Esc clears."
             )
         elif self._read:
-            self._lines.empty_text = "No module is loaded. Press + to load one."
-        self._draw_head()
+            self._lines.empty_text = "No modules are loaded. Press + to load one."
+        self._update_head()
 
-    def _draw_head(self) -> None:
+    def _update_head(self) -> None:
         widths = column_widths(self._lines.line_width, self._lines.longest)
         head = (
             "  "
@@ -297,11 +297,11 @@ class ModulesPane(Vertical):
             self._head.update(head)
 
     def on_resize(self) -> None:
-        """Line the heading up with the rows again."""
-        self.call_after_refresh(self._draw_head)
+        """Align the column heads with the rows."""
+        self.call_after_refresh(self._update_head)
 
     def on_line_view_cursor_moved(self, message: LineView.CursorMoved) -> None:
-        """Follow the keys."""
+        """Select the module that the cursor moved to."""
         message.stop()
         self._follow_cursor()
 
@@ -310,6 +310,6 @@ class ModulesPane(Vertical):
         if name in self._lines.fresh and self._lines.has_focus:
             self._lines.fresh.discard(name)
             self._lines.refresh_line(self._lines.cursor)
-        if name != self._told:
-            self._told = name
+        if name != self._reported:
+            self._reported = name
             self.post_message(self.Selected(name))

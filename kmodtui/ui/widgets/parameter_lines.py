@@ -1,4 +1,4 @@
-"""The list of a module's parameters in its form: one line each, and one for any other."""
+"""The list of the parameter form: one line for each parameter, and one for any other."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from kmodtui.model.parameters import FormParameter, problem
 from kmodtui.ui.widgets.line_view import Line, LineView, fit
 
 OTHER = "+ other"
-"""What stands in the list for a parameter that the module's file does not name."""
+"""The line for a parameter that the module file does not list."""
 
 
 class Purpose(Enum):
-    """What the values are for."""
+    """What the entered values are used for."""
 
     LOAD = auto()
     CHANGE = auto()
@@ -20,7 +20,7 @@ class Purpose(Enum):
 
 
 class ParameterLines(LineView):
-    """One line a parameter. The keys never go here: they go to the line to type in."""
+    """One line for each parameter. The input line has the focus and handles the keys."""
 
     can_focus = False
 
@@ -29,18 +29,18 @@ class ParameterLines(LineView):
         self.rows: tuple[FormParameter, ...] = ()
         self.values: dict[str, str] = {}
         self.purpose = Purpose.LOAD
-        self.empty_text = "Reading what parameters it takes…"
+        self.empty_text = "Reading the module's parameters…"
 
     def line_count(self) -> int:
-        """Return the parameters and the line for others."""
+        """Return the number of parameters, plus one for the line of other parameters."""
         return len(self.rows) + 1 if self.rows else 0
 
-    def _ground(self, index: int) -> str:
+    def _background(self, index: int) -> str:
         return "lines--cursor" if index == self.cursor else ""
 
     def line(self, index: int, width: int) -> Line:
-        """Return name, new value, value now, where it starts, and type."""
-        name, new, now, starts = column_widths(width, loaded=self.purpose is not Purpose.LOAD)
+        """Return name, new value, current value, initial value and type."""
+        name, new, current, initial = column_widths(width, loaded=self.purpose is not Purpose.LOAD)
         if index == len(self.rows):
             return ((fit(OTHER, name), "dim"), (fit(self.values.get(OTHER, ""), new), "accent"))
         row = self.rows[index]
@@ -50,16 +50,16 @@ class ParameterLines(LineView):
             (fit(row.name, name - 1) + " ", "strong" if value is not None else ""),
             (fit("" if value is None else value, new - 1) + " ", "bad" if wrong else "good"),
         ]
-        if now:
+        if current:
             shown = row.value if row.value is not None else "–"
             sign = "w " if row.writable else "  "
-            cells += [(sign, "accent"), (fit(shown, now - 3) + " ", "info")]
-        cells += [(fit(row.starting_value, starts - 1) + " ", "dim")]
+            cells += [(sign, "accent"), (fit(shown, current - 3) + " ", "info")]
+        cells += [(fit(row.starting_value, initial - 1) + " ", "dim")]
         return (*cells, (row.type or "untyped", "dim"))
 
 
 def column_widths(width: int, *, loaded: bool) -> tuple[int, int, int, int]:
-    """Return the cells of name, new value, value now and starting value; the type has the rest."""
+    """Return the cells of name, new, current and initial value; the type has the rest."""
     if loaded:
         return width * 28 // 100, width * 20 // 100, width * 20 // 100, width * 16 // 100
     return width * 32 // 100, width * 26 // 100, 0, width * 22 // 100

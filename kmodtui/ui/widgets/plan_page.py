@@ -1,4 +1,4 @@
-"""A plan as a page of words: its steps in order, what to know before, and the command lines."""
+"""A plan as text: the steps in order, warnings, and the equivalent command lines."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from kmodtui.model.plan import GIVEN, Action, Plan, Step, Verb
 from kmodtui.model.text import clean, human_size
 
 ROOMY = 100
-"""Columns from which each step tells its file as well."""
+"""Width of the screen from which every step shows its file."""
 
 _COMMANDS = 6
-"""Command lines that are shown; a plan for many modules has as many."""
+"""Largest number of command lines that are shown."""
 
 StyleOf = Callable[[str], str]
-"""Given `dim`, `accent`, `strong`, `warning` or `error`, returns a style of rich."""
+"""Returns the rich style for `dim`, `accent`, `strong`, `warning` or `error`."""
 
 
 class PlanPage:
-    """Turns a plan into what a dialog shows."""
+    """Turns a plan into the body of a dialog."""
 
     def __init__(self, plan: Plan, release: str, width: int, style: StyleOf) -> None:
-        """Take a plan.
+        """Prepare the page.
 
         Args:
-            plan: to be shown.
-            release: of the kernel; files are told below its folder.
-            width: columns of the screen.
-            style: gives the colours.
+            plan: the plan.
+            release: kernel release; paths are shown relative to /lib/modules/RELEASE.
+            width: width of the screen in cells.
+            style: returns the rich style for a name.
         """
         self._plan = plan
         self._release = release
@@ -41,19 +41,19 @@ class PlanPage:
     def parts(
         self, privilege: str, digest: str = "", ownership: Sequence[str] = ()
     ) -> list[RenderableType]:
-        """Return the page from the top.
+        """Return the parts of the page, from top to bottom.
 
         Args:
-            privilege: how root is had.
-            digest: SHA-256 of the file that would be inserted; empty if there is none.
-            ownership: who besides root could change that file.
+            privilege: how root privileges are obtained.
+            digest: SHA-256 of the file to insert; empty if there is none.
+            ownership: who besides root can change that file, a line each.
         """
         plan = self._plan
         parts: list[RenderableType] = []
         if plan.refused:
             parts += [self._text(plan.refused, "error"), self._text(plan.remedy), Text()]
         if digest:
-            # First, so that what is confirmed can be seen on a small screen as well.
+            # First, so that the file to confirm is visible on a small screen too.
             parts += [self._file(digest, ownership), Text()]
         steps = self._steps()
         if steps.row_count:
@@ -61,24 +61,24 @@ class PlanPage:
         for warning in plan.warnings:
             parts += [self._text(f"! {warning}", "warning"), Text()]
         if not plan.refused:
-            parts.append(self._how(privilege))
+            parts.append(self._execution(privilege))
         return parts
 
-    def _text(self, words: str, style: str = "") -> Text:
-        return Text(clean(words), self._style(style) if style else "")
+    def _text(self, text: str, style: str = "") -> Text:
+        return Text(clean(text), self._style(style) if style else "")
 
     def _steps(self) -> Table:
-        """Return a table without lines, whose last column breaks where it is too long."""
+        """Return a table without rules, whose last column wraps."""
         table = Table.grid(padding=(0, 2, 0, 0))
         for _ in range(3):
             table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
         for number, step in enumerate(self._plan.steps, 1):
-            does = step.action.changes
+            changes = step.action.changes
             table.add_row(
                 self._text(f"{number:>2}", "dim"),
                 self._text(step.action, self._colour(step)),
-                self._text(step.module, "strong" if does else "dim"),
+                self._text(step.module, "strong" if changes else "dim"),
                 self._about(step),
             )
         for name, why in self._plan.stays.items():
@@ -92,47 +92,47 @@ class PlanPage:
         return "accent" if step.action.changes else "dim"
 
     def _about(self, step: Step) -> Text:
-        """Return why a step is taken, with which file, options and rule."""
-        # The file below the release's folder: which one it is, not where all of them are.
+        """Return the reason for a step, with its file, command, rule and options."""
+        # Relative to the directory of the release, which is the same for all modules.
         file = step.path.partition(f"/{self._release}/")[2] or step.path
-        told = step.action in (Action.SET, Action.BLACKLIST, Action.UNBLACKLIST)
-        shown = told or (self._roomy and step.action.changes)
-        words = f"{step.reason}  {file if shown else ''}".rstrip()
-        lines = [self._text(words, "dim")]
+        always = step.action in (Action.SET, Action.BLACKLIST, Action.UNBLACKLIST)
+        shown = always or (self._roomy and step.action.changes)
+        text = f"{step.reason}  {file if shown else ''}".rstrip()
+        lines = [self._text(text, "dim")]
         if step.command:
             lines.append(
                 Text.assemble(
-                    ("a shell runs as root: ", self._style("warning")),
+                    ("runs in a shell as root: ", self._style("warning")),
                     (clean(step.command), self._style("strong")),
                 )
             )
         if step.source:
-            lines.append(self._text(f"by {step.source}", "dim"))
+            lines.append(self._text(f"rule: {step.source}", "dim"))
         for option in step.options:
             if option.source != GIVEN:
-                text = self._text(option.text, "accent")
-                lines.append(text.append_text(self._text(f"  {option.source}", "dim")))
+                line = self._text(option.text, "accent")
+                lines.append(line.append_text(self._text(f"  {option.source}", "dim")))
         given = " ".join(option.text for option in step.options if option.source == GIVEN)
         if given:
             lines.append(self._text(given, "accent"))
         return Text("\n").join(lines)
 
     @staticmethod
-    def _rows() -> Table:
+    def _labelled_rows() -> Table:
         table = Table.grid(padding=(0, 2, 0, 0))
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
         return table
 
     def _file(self, digest: str, ownership: Sequence[str]) -> Table:
-        table = self._rows()
+        table = self._labelled_rows()
         table.add_row(self._text("sha-256", "dim"), self._text(digest))
         for number, line in enumerate(ownership):
             table.add_row(self._text("" if number else "ownership", "dim"), self._text(line))
         return table
 
-    def _how(self, privilege: str) -> Table:
-        table = self._rows()
+    def _execution(self, privilege: str) -> Table:
+        table = self._labelled_rows()
         lines = self._plan.command_lines
         shown = [*lines[:_COMMANDS]]
         if len(lines) > _COMMANDS:
@@ -151,5 +151,5 @@ class PlanPage:
         moves = any(step.action in (Action.INSMOD, Action.RMMOD) for step in plan.steps)
         if not moves or plan.memory is None or plan.verb is Verb.RELOAD:
             return ""
-        words = "more" if plan.memory > 0 else "less"
-        return f"about {human_size(abs(plan.memory))} {words}"
+        direction = "more" if plan.memory > 0 else "less"
+        return f"about {human_size(abs(plan.memory))} {direction}"

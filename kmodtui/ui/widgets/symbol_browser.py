@@ -1,7 +1,7 @@
-"""Symbols to look through, one owner's or all there are: filtered as it is typed.
+"""A list of symbols, of one module or of the whole kernel, filtered as the user types.
 
-The first page of hits is there at once; the rest is counted in slices between
-which keys are handled, so that 250,000 rows never make anybody wait.
+The first page of matches is shown at once; the others are counted in short slices.
+Keys are handled between the slices, so a list of 250,000 symbols stays responsive.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from kmodtui.ui.widgets.line_view import Line, LineView
 from kmodtui.ui.widgets.symbol_line import Columns, symbol_line
 
 SLICE = 0.012
-"""Seconds of searching after which keys have their turn."""
+"""Seconds of searching after which waiting keys are handled."""
 
-PATIENCE = 0.4
-"""Seconds that one block may take: a hundred times what a sane pattern needs for it."""
+SEARCH_TIMEOUT = 0.4
+"""Seconds that one block may take: a hundred times what a sane pattern needs."""
 
 
 class SymbolBrowser(LineView):
-    """The rows of a module, of the kernel itself, or of both."""
+    """The symbols of a module, of the kernel itself, or of both."""
 
     class Counted(Message):
-        """The number of hits, or what is shown instead, is another one."""
+        """The number of matches, or the text that is shown instead, has changed."""
 
     def __init__(self, *, id: str = "symbol-browser") -> None:  # noqa: A002
         super().__init__(id=id)
         self.problem = ""
-        """Why there are no hits, where what is searched for makes no sense; a sentence."""
+        """Why the search is invalid or failed, in a sentence; empty if it is valid."""
         self._symbols = SymbolList([])
         self._raw: SymbolRows | None = None
         self._text = ""
         self._facet = Facet.ALL
-        self._nothing = ""
+        self._empty_text = ""
         self._hits = Hits(self._symbols, Query())
         self._located: list[Located] | None = None
         self._addresses = False
@@ -53,40 +53,40 @@ class SymbolBrowser(LineView):
     # What is shown
 
     def show_rows(self, rows: SymbolRows, empty_text: str, *, owner: str = "") -> None:
-        """Show the rows of one owner; `owner` is empty for the kernel itself.
+        """Show the symbols of one owner.
 
         Args:
-            rows: as they were read.
-            empty_text: what is said where there are none.
-            owner: a module's name.
+            rows: the symbols as they were read.
+            empty_text: the message that is shown if there are none.
+            owner: the module's name; empty for the kernel itself.
         """
         same = rows is self._raw
         self._raw = rows
         self.show(self._symbols if same else SymbolList([(owner, rows)]), empty_text)
 
     def show(self, symbols: SymbolList, empty_text: str) -> None:
-        """Show symbols; the cursor stays on its symbol if that is there still."""
+        """Show symbols; the cursor stays on its symbol if that is still listed."""
         row = self.row_at(self.cursor)
-        fresh = symbols is not self._symbols
-        self._nothing = empty_text
+        changed = symbols is not self._symbols
+        self._empty_text = empty_text
         self._symbols = symbols
         last = symbols.row(len(symbols) - 1).symbol if len(symbols) else None
         self._addresses = bool(last and last.address)
-        self._seek(keep=row if fresh else None)
+        self._start_search(keep=row if changed else None)
 
     @property
     def symbols(self) -> SymbolList:
-        """Everything there is to look through."""
+        """All symbols, whether they match or not."""
         return self._symbols
 
     @property
     def total(self) -> int:
-        """How many rows there are, filtered or not."""
+        """Number of all symbols, whether they match or not."""
         return len(self._symbols)
 
     @property
     def filter_text(self) -> str:
-        """What is searched for, as it was typed; see `model.symbol_query`."""
+        """The search as it was typed; see `model.symbol_query`."""
         return self._text
 
     @filter_text.setter
@@ -94,7 +94,7 @@ class SymbolBrowser(LineView):
         if text != self._text:
             self._text = text
             self.cursor = 0
-            self._seek()
+            self._start_search()
 
     @property
     def facet(self) -> Facet:
@@ -105,38 +105,38 @@ class SymbolBrowser(LineView):
     def facet(self, facet: Facet) -> None:
         self._facet = facet
         self.cursor = 0
-        self._seek()
+        self._start_search()
 
     @property
     def filtered(self) -> bool:
-        """Whether not everything is shown."""
+        """Whether a search or a facet hides some of the symbols."""
         return bool(self._text) or self._facet is not Facet.ALL
 
     @property
     def counting(self) -> bool:
-        """Whether there may be more hits than are counted so far."""
+        """Whether the search still runs: there may be more matches than counted so far."""
         return self._located is None and not self._hits.done
 
     def row_at(self, index: int) -> Row | None:
-        """Return the symbol on a line."""
+        """Return the symbol on a line; None if there is no such line."""
         number = self.number_at(index)
         return None if number is None else self._symbols.row(number)
 
     def number_at(self, index: int) -> int | None:
-        """Return its number in `symbols`."""
+        """Return the index in `symbols` of the symbol on a line; None if there is no such line."""
         if not 0 <= index < self.line_count():
             return None
         return self._hits[index] if self._located is None else self._located[index].row
 
     def located_at(self, index: int) -> Located | None:
-        """Return how a symbol contains the place that was searched for; None if none was."""
+        """Return how a symbol contains the searched address; None if the search is for none."""
         if self._located is None or not 0 <= index < len(self._located):
             return None
         return self._located[index]
 
     # Searching
 
-    def _seek(self, keep: Row | None = None) -> None:
+    def _start_search(self, keep: Row | None = None) -> None:
         if self._search is not None:
             self._search.cancel()
             self._search = None
@@ -152,25 +152,27 @@ class SymbolBrowser(LineView):
             self._fail(error)
         if keep is not None:
             self._return_to(keep)
-        self._shown()
+        self._update()
         if self.counting and self.is_mounted:
-            # Not a coroutine of it: one that the next key cancels before it has begun is
-            # never awaited, which Python complains of.
-            self._search = self.run_worker(self._go_on, group=f"search-{self.id}", exclusive=True)
+            # The function, not a coroutine: a coroutine that is cancelled before it starts
+            # is never awaited, and Python warns about that.
+            self._search = self.run_worker(
+                self._count_rest, group=f"search-{self.id}", exclusive=True
+            )
 
     def _advance(self, number: int) -> None:
-        """Look through blocks until there are so many hits or the time of a slice is over."""
+        """Search block by block until there are `number` matches or the slice is over."""
         end = time.perf_counter() + SLICE
-        words = f"{clean(self._text)} takes too long, so it was broken off."
-        hint = "A repetition inside a repetition, such as (a+)+, never ends on some names."
+        message = f"The search for {clean(self._text)} took too long and was cancelled."
+        hint = "A nested repetition such as (a+)+ can take practically forever on some names."
         while not self._hits.done and len(self._hits) < number and time.perf_counter() < end:
             if self._hits.query.pattern is None:
                 self._hits.advance()
                 continue
-            with limited(PATIENCE, words, hint):
+            with limited(SEARCH_TIMEOUT, message, hint):
                 self._hits.advance()
 
-    async def _go_on(self) -> None:
+    async def _count_rest(self) -> None:
         while self.counting:
             await asyncio.sleep(0)
             try:
@@ -179,8 +181,8 @@ class SymbolBrowser(LineView):
             except KmodtuiError as error:
                 self._fail(error)
             if before <= self.scroll_offset.y + self.size.height:
-                self._shown()
-        self._shown()
+                self._update()
+        self._update()
 
     def _fail(self, error: KmodtuiError) -> None:
         self.problem = str(error)
@@ -191,23 +193,23 @@ class SymbolBrowser(LineView):
         if number is not None and self._located is None:
             self.cursor = self._hits.at_or_behind(number)
 
-    def _shown(self) -> None:
-        self.empty_text = clean(self._empty())
+    def _update(self) -> None:
+        self.empty_text = clean(self._empty_reason())
         self.lines_changed()
         self.post_message(self.Counted())
 
-    def _empty(self) -> str:
+    def _empty_reason(self) -> str:
         if self.problem:
             return self.problem
         if self.counting:
             return "Searching…"
         if self.filtered and self.total:
             what = f"“{self._text}”" if self._text else self._facet.value
-            return f"No symbol here is found by {what}. Esc clears."
-        return self._nothing
+            return f"No symbol matches {what}. Esc clears."
+        return self._empty_text
 
     async def prepare(self) -> None:
-        """Split the rows into columns in idle moments, before the first key needs them."""
+        """Parse the symbols while idle, so that the first search does not have to."""
         symbols = self._symbols
         for _ in symbols.prepare():
             await asyncio.sleep(0)
@@ -215,11 +217,11 @@ class SymbolBrowser(LineView):
     # Lines
 
     def line_count(self) -> int:
-        """Return how many symbols are shown."""
+        """Return the number of symbols that match."""
         return len(self._hits) if self._located is None else len(self._located)
 
     def line(self, index: int, width: int) -> Line:
-        """Return a symbol's line."""
+        """Return the line of a symbol."""
         row = self.row_at(index)
         if row is None:
             return ()
@@ -228,14 +230,14 @@ class SymbolBrowser(LineView):
             width - 3, owner=several, size=self._located is not None, address=self._addresses
         )
         located = self.located_at(index)
-        behind = ""
+        suffix = ""
         if located is not None:
-            behind = f"+{located.offset:#x}" + (f"/{located.size:#x}" if located.size else "")
+            suffix = f"+{located.offset:#x}" + (f"/{located.size:#x}" if located.size else "")
         query = self._hits.query
         return symbol_line(
             row,
             columns,
-            behind=behind,
+            suffix=suffix,
             size=located.size if located is not None else None,
             exported=self._symbols.exports.get(row.owner) if self._prepared else None,
             words=[clean(decode(word)) for word in (*query.words, query.exact)],
@@ -243,5 +245,5 @@ class SymbolBrowser(LineView):
 
     @property
     def _prepared(self) -> bool:
-        """Whether exports cost nothing to ask for: few rows, or looked through already."""
+        """Whether exports are cheap to look up: few symbols, or already computed."""
         return "exports" in self._symbols.__dict__ or self.total < 20_000

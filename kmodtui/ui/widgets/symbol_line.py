@@ -1,4 +1,4 @@
-"""One symbol as a line of a view: which columns fit, and the line itself."""
+"""One symbol as a line of a view, with as many columns as fit."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from kmodtui.model.symbols import type_word
 from kmodtui.model.text import clean, decode
 from kmodtui.ui.widgets.line_view import Line, Part, fit
 
-_WORD = 23
-"""Cells of the longest usual words: `function, exported GPL`."""
+_TYPE = 23
+"""Cells of the longest usual description: `function, exported GPL`."""
 
 _OWNER = 18
 _SIZE = 11
 _ADDRESS = 18
 _NAME = 24
-"""Cells that a name keeps whatever else there is to show."""
+"""Cells that are always left for the name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Cells of each column behind the name; 0 for one that has no place."""
+    """Cells of the name and of each column after it; 0 for a column that is left out."""
 
     name: int
     owner: int = 0
-    word: int = 0
+    type: int = 0
     size: int = 0
     address: int = 0
 
@@ -34,26 +34,26 @@ class Columns:
     def within(
         cls, width: int, *, owner: bool = False, size: bool = False, address: bool = False
     ) -> Columns:
-        """Return what fits into `width` cells, the most telling first.
+        """Return the columns that fit into `width` cells, the most useful first.
 
         Args:
-            width: cells for all of them, the name included.
-            owner: whether rows are of several owners.
+            width: cells for all columns including the name.
+            owner: whether the symbols have several owners.
             size: whether sizes are known.
-            address: whether addresses are.
+            address: whether addresses are known.
         """
         free = width
-        given = {}
+        chosen = {}
         for name, wanted, cells in (
             ("owner", owner, _OWNER),
             ("size", size, _SIZE),
             ("address", address, _ADDRESS),
-            ("word", True, _WORD),
+            ("type", True, _TYPE),
         ):
             if wanted and free - cells >= _NAME:
-                given[name] = cells
+                chosen[name] = cells
                 free -= cells
-        return cls(max(1, free), **given)
+        return cls(max(1, free), **chosen)
 
 
 def symbol_line(
@@ -61,7 +61,7 @@ def symbol_line(
     columns: Columns,
     lead: Sequence[Part] = ((" ", ""),),
     *,
-    behind: str = "",
+    suffix: str = "",
     size: int | None = None,
     exported: Collection[bytes] | None = None,
     words: Collection[str] = (),
@@ -70,48 +70,49 @@ def symbol_line(
 
     Args:
         row: the symbol.
-        columns: what is shown of it.
-        lead: what stands before the letter.
-        behind: what stands right behind the name.
-        size: bytes; None where it is not known.
-        exported: names that its owner exports; None where that is not known.
-        words: parts of the name that were searched for.
+        columns: the columns that are shown.
+        lead: parts before the type letter.
+        suffix: text right after the name.
+        size: size in bytes; None if unknown.
+        exported: names that the owner exports; None if unknown.
+        words: the search words, to be highlighted in the name.
     """
     symbol = row.symbol
     if symbol is None:
         return (*lead, (clean(decode(row.line)), "warn"))
-    word = f"  {_word(row, symbol.type, exported)}" if columns.word else ""
-    shown = f"  {size:,} B" if size is not None else ""
+    type_text = f"  {_type_text(row, symbol.type, exported)}" if columns.type else ""
+    size_text = f"  {size:,} B" if size is not None else ""
     address = f"  {symbol.address:016x}" if columns.address and symbol.address else ""
     owner = f"  [{row.owner}]" if row.owner else ""
     return (
         *lead,
         (f"{symbol.type} ", "info"),
-        *_name(fit(symbol.name + behind, columns.name - 2), words),
+        *_name(fit(symbol.name + suffix, columns.name - 2), words),
         (fit(owner, columns.owner), "accent") if columns.owner else ("", ""),
-        (fit(word, columns.word), "dim") if columns.word else ("", ""),
-        (fit(shown, columns.size, right=True), "") if columns.size else ("", ""),
+        (fit(type_text, columns.type), "dim") if columns.type else ("", ""),
+        (fit(size_text, columns.size, right=True), "") if columns.size else ("", ""),
         (fit(address, columns.address), "dim") if columns.address else ("", ""),
     )
 
 
-def _word(row: Row, letter: str, exported: Collection[bytes] | None) -> str:
+def _type_text(row: Row, letter: str, exported: Collection[bytes] | None) -> str:
     core = not row.owner
     name = row.line.split(b"\t", 1)[0].split(b" ", 2)[-1]
     if exported is None or name not in exported:
         return type_word(letter, core=core)
-    # The kernel's own upper case says nothing of exports; a module's marks those for everyone.
+    # In the kernel itself an upper-case type only means a global symbol. In a module it
+    # marks EXPORT_SYMBOL, and lower case EXPORT_SYMBOL_GPL.
     licence = " GPL" if not core and letter.islower() else ""
     return f"{type_word(letter.lower())}, exported{licence}"
 
 
 def _name(name: str, words: Collection[str]) -> list[Part]:
-    """Return a name with the first of each word that was searched for marked."""
+    """Return the name with the first occurrence of each search word highlighted."""
     marks = sorted((at, at + len(word)) for word in words if word and (at := name.find(word)) >= 0)
     parts: list[Part] = []
-    done = 0
+    position = 0
     for start, end in marks:
-        if start >= done:
-            parts += [(name[done:start], ""), (name[start:end], "strong")]
-            done = end
-    return [*(part for part in parts if part[0]), (name[done:], "")]
+        if start >= position:
+            parts += [(name[position:start], ""), (name[start:end], "strong")]
+            position = end
+    return [*(part for part in parts if part[0]), (name[position:], "")]

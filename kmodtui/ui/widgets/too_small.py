@@ -1,4 +1,4 @@
-"""What covers a screen where the terminal is too small for it."""
+"""The message that covers the screen if the terminal is too small."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from textual.geometry import Size
 from textual.widgets import Static
 
 SMALLEST = Size(40, 10)
-"""Columns and lines below which nothing useful fits."""
+"""Smallest terminal, in columns and lines, that is of any use."""
 
 
 class TooSmall(Static):
-    """A sentence over the whole screen, shown as long as it is needed."""
+    """A sentence over the whole screen, hidden while the terminal is large enough."""
 
     def __init__(self) -> None:
         super().__init__(id="too-small", markup=False)
         self.display = False
 
     def measure(self, size: Size) -> None:
-        """Cover a screen of this size if it is too small, else give it free."""
+        """Cover the screen if its size is too small, otherwise uncover it."""
         self.display = size.width < SMALLEST.width or size.height < SMALLEST.height
         if self.display:
             self.update(
-                f"{size.width}×{size.height} is too small: "
-                f"kmodtui needs {SMALLEST.width}×{SMALLEST.height}"
+                f"Terminal too small: {size.width}×{size.height}. "
+                f"kmodtui needs at least {SMALLEST.width}×{SMALLEST.height}."
             )

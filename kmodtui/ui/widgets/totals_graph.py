@@ -1,4 +1,4 @@
-"""How many symbols and how much memory there were, over time, in a few lines of blocks."""
+"""A graph of the number of symbols and the memory of modules over time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LABEL = 9
 
 
 class TotalsGraph(Widget):
-    """Two curves on one clock, and under them where the cursor and the marks are."""
+    """Two curves on a common time axis, with the cursor and the marks below."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "graph--symbols",
@@ -38,25 +38,27 @@ class TotalsGraph(Widget):
         self._marks: tuple[int, ...] = ()
 
     def show(self, timeline: Timeline, cursor: int, marks: tuple[int, ...]) -> None:
-        """Show a timeline with the cursor and the marks on points of it."""
+        """Show a timeline; `cursor` and `marks` are points of it."""
         if (timeline, cursor, marks) != (self._timeline, self._cursor, self._marks):
             self._timeline, self._cursor, self._marks = timeline, cursor, marks
             self.refresh()
 
     def render(self) -> Text:
-        """Return the curves as they fit."""
+        """Return the curves at the widget's size."""
         timeline = self._timeline
         totals = [timeline.totals_at(point) for point in range(len(timeline) + 1)]
-        here = totals[min(self._cursor, len(timeline))]
+        current = totals[min(self._cursor, len(timeline))]
+        symbols = [total.symbols or 0 for total in totals]
+        memory = [total.memory for total in totals]
         curves = (
-            ("symbols", [one.symbols or 0 for one in totals], f"{here.symbols or 0:,}", _number),
-            ("memory", [one.memory for one in totals], human_size(here.memory), human_size),
+            ("symbols", symbols, f"{current.symbols or 0:,}", _number),
+            ("memory", memory, human_size(current.memory), human_size),
         )
-        now_width = max(cell_len(now) for _, _, now, _ in curves)
-        spans = [_span(told(min(values)), told(max(values))) for _, values, _, told in curves]
-        width = self.size.width - _LABEL - now_width - max(map(cell_len, spans)) - 4
+        value_width = max(cell_len(value) for _, _, value, _ in curves)
+        ranges = [_range(text(min(values)), text(max(values))) for _, values, _, text in curves]
+        width = self.size.width - _LABEL - value_width - max(map(cell_len, ranges)) - 4
         if width < 24:
-            width, spans = self.size.width - _LABEL - now_width - 2, ["", ""]
+            width, ranges = self.size.width - _LABEL - value_width - 2, ["", ""]
         columns = columns_of(timeline, max(1, width))
         roomy = self.size.height > len(curves) + 1
         height = (self.size.height - 2) // len(curves) if roomy else 1
@@ -64,36 +66,36 @@ class TotalsGraph(Widget):
             self.get_component_rich_style(f"graph--{n}") for n in ("label", "now", "cursor")
         )
         text = Text("", no_wrap=True, end="")
-        for (name, values, now, _), span in zip(curves, spans, strict=True):
+        for (name, values, value, _), value_range in zip(curves, ranges, strict=True):
             rows = curve([values[point] for point in columns], height)
             for number, row in enumerate(rows):
                 last = number == height - 1
                 text.append(f"{name if last else '':<{_LABEL}}", label)
                 text.append(row, self.get_component_rich_style(f"graph--{name}"))
                 if last:
-                    text.append(f"  {now:>{now_width}}", strong)
-                    text.append(f"  {span}", label)
+                    text.append(f"  {value:>{value_width}}", strong)
+                    text.append(f"  {value_range}", label)
                 text.append("\n")
             if roomy and name == "symbols":
                 text.append("\n")
         text.append(f"{_clock(timeline.began):<{_LABEL}}", label)
         self._append_markers(text, columns, accent)
         text.append(
-            f"  {_clock(timeline.when(min(self._cursor, len(timeline)))):>{now_width}}", accent
+            f"  {_clock(timeline.when(min(self._cursor, len(timeline)))):>{value_width}}", accent
         )
         return text
 
-    def _append_markers(self, text: Text, columns: Sequence[int], under: Style) -> None:
+    def _append_markers(self, text: Text, columns: Sequence[int], style: Style) -> None:
         mark = self.get_component_rich_style("graph--mark")
         places = {self._place(columns, point): ("◆", mark) for point in self._marks}
-        places[self._place(columns, self._cursor)] = ("▲", under)
+        places[self._place(columns, self._cursor)] = ("▲", style)
         for column in range(len(columns)):
-            text.append(*places.get(column, (" ", under)))
+            text.append(*places.get(column, (" ", style)))
 
     @staticmethod
     def _place(columns: Sequence[int], point: int) -> int:
-        """Return the column in which a point begins, or the nearest one where it has none."""
-        return next((n for n, one in enumerate(columns) if one >= point), len(columns) - 1)
+        """Return the first column of a point, or the nearest column if it has none."""
+        return next((n for n, shown in enumerate(columns) if shown >= point), len(columns) - 1)
 
 
 def _number(value: int) -> str:
@@ -104,22 +106,22 @@ def _clock(when: float) -> str:
     return time.strftime("%H:%M:%S", time.localtime(when)) if when else ""
 
 
-def _span(least: str, most: str) -> str:
+def _range(least: str, most: str) -> str:
     return "" if least == most else f"{least} … {most}"
 
 
 def columns_of(timeline: Timeline, width: int) -> list[int]:
-    """Return for each of `width` columns the point whose totals stand there.
+    """Return the point of the timeline that each of `width` columns shows.
 
-    The columns share the time from the start to the last event evenly. Where events
-    have come so fast that time does not part them, they share the columns themselves.
+    The columns divide the time from the start to the last event evenly. If all events
+    have the same time, the columns are divided evenly among the points instead.
     """
     count = len(timeline) + 1
     times = [timeline.when(point) for point in range(count)]
     span = times[-1] - times[0]
     if span <= 0 or count == 1:
         return [min(count - 1, column * count // width) for column in range(width)]
-    # The last one keeps some columns of its own, so that it is seen.
+    # The last event gets a few columns of its own, so that it is visible.
     end = times[0] + span * width / max(1, width - max(1, width // 12))
     columns, point = [], 0
     for column in range(width):
@@ -131,7 +133,7 @@ def columns_of(timeline: Timeline, width: int) -> list[int]:
 
 
 def curve(values: Sequence[int], height: int) -> list[str]:
-    """Return values as `height` rows of blocks, from the least to the most of them."""
+    """Return values as `height` rows of block characters, scaled from minimum to maximum."""
     least, most = min(values), max(values)
     steps = len(BLOCKS) * height
     levels = [

@@ -1,4 +1,4 @@
-"""The pane of dependencies: what the selected module needs, or what needs it."""
+"""The dependency pane: the dependencies or the dependents of the selected module."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Neighbours = Callable[[str], tuple[str, ...]]
 
 
 class ModuleTree(Tree[str]):
-    """Textual's tree with the keys of kmodtui; a node's data is its module's name."""
+    """Textual's tree with the keys of kmodtui; the data of a node is the module's name."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("tree")]
     ICON_NODE = "▸ "
@@ -29,10 +29,10 @@ class ModuleTree(Tree[str]):
 
 
 class TreePane(Vertical):
-    """A tree whose branches are worked out when they are opened."""
+    """A tree whose branches are computed when they are expanded."""
 
     class Chosen(Message):
-        """A module of the tree is to be selected in the modules pane."""
+        """Enter was pressed on a module: select it in the modules pane."""
 
         def __init__(self, name: str) -> None:
             super().__init__()
@@ -44,42 +44,41 @@ class TreePane(Vertical):
         self._tree.show_root = True
         self._tree.guide_depth = 3
         self._tree.auto_expand = False
-        self._needs: Neighbours = lambda _name: ()
-        self._users: Neighbours = lambda _name: ()
+        self._dependencies: Neighbours = lambda _name: ()
+        self._dependents: Neighbours = lambda _name: ()
         self._table = ModuleTable()
         self._module: str | None = None
         self._shown: tuple[object, ...] = ()
         self.downwards = True
 
     def compose(self) -> ComposeResult:
-        """Hold the tree, nothing else."""
+        """Yield the tree."""
         yield self._tree
 
     def on_mount(self) -> None:
-        """Begin with the words of an empty pane."""
+        """Show the empty tree."""
         self._build()
 
-    def show_edges(self, table: ModuleTable, needs: Neighbours, users: Neighbours) -> None:
-        """Take over who needs whom; the tree is built anew only if its module's part changed."""
-        self._table, self._needs, self._users = table, needs, users
+    def show_edges(
+        self, table: ModuleTable, dependencies: Neighbours, dependents: Neighbours
+    ) -> None:
+        """Take new dependencies; the tree is rebuilt only if they differ for its module."""
+        self._table, self._dependencies, self._dependents = table, dependencies, dependents
         self._build()
 
     def show_module(self, name: str | None) -> None:
-        """Follow the selected module."""
+        """Show the dependencies of the selected module."""
         self._module = name
         self._build()
 
     def turn(self) -> None:
-        """Show the other direction."""
+        """Switch between dependencies and dependents."""
         self.downwards = not self.downwards
         self._build()
 
     @property
     def edge(self) -> tuple[str | None, str]:
-        """The module whose line the cursor is on and who it is joined to: user, then giver.
-
-        Of the root it is the module alone.
-        """
+        """The link under the cursor, as importer and provider; on the root, the module alone."""
         node = self._tree.cursor_node
         if node is None or node.parent is None or not node.data or not node.parent.data:
             return self._module, ""
@@ -87,12 +86,13 @@ class TreePane(Vertical):
         return (outer, inner) if self.downwards else (inner, outer)
 
     def _neighbours(self, name: str) -> tuple[str, ...]:
-        return (self._needs if self.downwards else self._users)(name)
+        return (self._dependencies if self.downwards else self._dependents)(name)
 
     def _build(self) -> None:
-        words, other = ("needs", "needed by") if self.downwards else ("needed by", "needs")
-        set_title(self, f"2 Dependencies: {words}")
-        set_subtitle(self, f"d: {other}")
+        titles = ("Dependencies", "Dependents")
+        title, other = titles if self.downwards else reversed(titles)
+        set_title(self, f"2 {title}")
+        set_subtitle(self, f"d: {other.lower()}")
         name = self._module
         if name is None:
             shown: tuple[object, ...] = ()
@@ -104,7 +104,7 @@ class TreePane(Vertical):
         tree = self._tree
         tree.clear()
         if name is None:
-            tree.root.set_label(Text("Select a module to see what it needs.", "dim"))
+            tree.root.set_label(Text("Select a module to see its dependencies.", "dim"))
             tree.root.data = None
             tree.root.allow_expand = False
             tree.cursor_line = -1
@@ -116,13 +116,13 @@ class TreePane(Vertical):
         if neighbours:
             self._fill(tree.root)
         else:
-            nothing = "needs no other module" if self.downwards else "no module needs it"
-            tree.root.add_leaf(Text(nothing, "dim italic"))
+            empty = "no dependencies" if self.downwards else "no dependents"
+            tree.root.add_leaf(Text(empty, "dim italic"))
         tree.root.expand()
         tree.cursor_line = 0
 
     def _fingerprint(self, name: str) -> tuple[object, ...]:
-        """Return what the visible tree depends on, as far as it reaches."""
+        """Return everything that the tree shows, to compare it with what is shown now."""
         seen = {name: self._neighbours(name)}
         queue = [name]
         for module in queue:
@@ -147,22 +147,22 @@ class TreePane(Vertical):
             ancestors.add(parent.data)
             parent = parent.parent
         for name in self._neighbours(node.data or ""):
-            # A broken index can hold a cycle: it ends where it would begin again.
+            # A broken modules.dep can contain a cycle: stop where it closes.
             if name in ancestors:
-                node.add_leaf(Text(f"{name}  (again)", "dim"), name)
+                node.add_leaf(Text(f"{name}  (cycle)", "dim"), name)
             elif self._neighbours(name):
                 node.add(self._label(name), name)
             else:
                 node.add_leaf(self._label(name), name)
 
     def on_tree_node_expanded(self, event: Tree.NodeExpanded[str]) -> None:
-        """Work out a branch the first time it is opened."""
+        """Compute a branch the first time it is expanded."""
         event.stop()
         if not event.node.children:
             self._fill(event.node)
 
     def on_tree_node_selected(self, event: Tree.NodeSelected[str]) -> None:
-        """Enter goes to the module."""
+        """Select the module."""
         event.stop()
         if event.node.data:
             self.post_message(self.Chosen(event.node.data))
