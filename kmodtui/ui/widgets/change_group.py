@@ -1,4 +1,4 @@
-"""The symbols of one module in the change view: a head line, and the symbols when unfolded."""
+"""The symbols of one module in the change view: a head line, and the symbols when expanded."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from kmodtui.services.time_limit import limited
 from kmodtui.ui.widgets.line_view import Line, fit
 from kmodtui.ui.widgets.symbol_line import Columns, symbol_line
 
-UNFOLD_LIMIT = 2_000
-"""Largest number of matches with which a search unfolds a group by itself."""
+EXPAND_LIMIT = 2_000
+"""Largest number of matches with which a search expands a group by itself."""
 
 SEARCH_TIMEOUT = 0.4
 """Seconds that the search in one group may take: ten times what 60,000 names need."""
@@ -37,8 +37,8 @@ class Group:
             two addresses the size of a symbol.
         match_count: number of symbols that match the search; all of them without a search.
         searched: whether there is a search.
-        unfolded: whether the symbols are shown.
-        shown: the symbols in the chosen order; empty while the group is folded.
+        expanded: whether the symbols are shown.
+        shown: the symbols in the chosen order; empty while the group is collapsed.
         matched_types: number of matches of each symbol type; None without a search.
         file_sizes: sizes of the symbols in bytes, by name, read from the module file.
         symbols: the same symbols as a list that can be searched.
@@ -50,7 +50,7 @@ class Group:
     whole: bool
     match_count: int = 0
     searched: bool = False
-    unfolded: bool = False
+    expanded: bool = False
     shown: tuple[Shown, ...] = field(default=(), repr=False)
     matched_types: Mapping[str, int] | None = None
     file_sizes: Mapping[bytes, int] = field(default_factory=dict, repr=False)
@@ -107,7 +107,7 @@ class Group:
         Args:
             query: the search.
             order: the order of the symbols.
-            toggled: whether the user folded or unfolded the group, against its default.
+            toggled: whether the user collapsed or expanded the group, against its default.
 
         Raises:
             TookTooLongError: the search with the query's regular expression timed out.
@@ -123,16 +123,16 @@ class Group:
                 "A nested repetition such as (a+)+ can take practically forever on some names.",
             ):
                 hits.until(len(self.rows) + 1)
-        unfolded = (searched and len(hits) <= UNFOLD_LIMIT) != toggled and self.has_symbols
+        expanded = (searched and len(hits) <= EXPAND_LIMIT) != toggled and self.has_symbols
         shown: tuple[Shown, ...] = ()
-        if unfolded:
+        if expanded:
             rows = self.rows if self.whole else NO_ROWS
             shown = ordered(self.symbols, hits, rows, order, self.file_sizes)
         return replace(
             self,
             match_count=len(hits) if searched else len(self.rows),
             searched=searched,
-            unfolded=unfolded,
+            expanded=expanded,
             shown=shown,
             matched_types=hits.types() if searched else None,
         )
@@ -147,7 +147,7 @@ class Group:
         name_width = max(8, min(name_width, width - count_width - 4))
         types = _fitting(self.types, width - name_width - count_width - 6)
         return (
-            ("▾ " if self.unfolded else "▸ " if self.has_symbols else "  ", "accent"),
+            ("▾ " if self.expanded else "▸ " if self.has_symbols else "  ", "accent"),
             (fit(self.name, name_width), "strong"),
             (fit(self.count_text, count_width + 2, right=True), self._style),
             (f"  {types}", "dim"),

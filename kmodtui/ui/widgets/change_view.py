@@ -33,7 +33,7 @@ class ChangeLines(LineView):
     """The lines of one change: a summary, then a group of symbols for each module."""
 
     class SizesWanted(Message):
-        """A group was unfolded whose addresses do not reveal the sizes of its symbols.
+        """A group was expanded whose addresses do not reveal the sizes of its symbols.
 
         Attributes:
             module: the module whose file has to be read for the sizes.
@@ -57,7 +57,7 @@ class ChangeLines(LineView):
         self._facet = Facet.ALL
         self._order = Order.NAME
         self._toggled: set[tuple[str, str]] = set()
-        self._unfolded: set[tuple[str, str]] = set()
+        self._expanded: set[tuple[str, str]] = set()
         self._query = Query()
         self._items: list[Line | Group] = []
         self._starts: list[int] = []  # the first line of each item
@@ -88,7 +88,7 @@ class ChangeLines(LineView):
             if rows
         ]
         self._toggled.clear()
-        self._unfolded.clear()
+        self._expanded.clear()
         self.cursor = 0
         self._sizes_requested.clear()
         self._apply_addresses()
@@ -201,7 +201,7 @@ class ChangeLines(LineView):
         unsized = [
             group for group in shown if group.shown and group.owner and not group.sizes_known
         ]
-        # A search can unfold a hundred groups, and each one means reading a file.
+        # A search can expand a hundred groups, and each one means reading a file.
         for group in unsized[:FILES_AT_ONCE]:
             self._request_sizes(group.owner)
         self.lines_changed()
@@ -217,7 +217,7 @@ class ChangeLines(LineView):
         self._query = Query()
         try:
             self._query = parse_query(self._text, self._facet)
-            toggled = self._unfolded if self._query.asks_nothing else self._toggled
+            toggled = self._expanded if self._query.asks_nothing else self._toggled
             groups = [
                 group.arranged(self._query, self._order, toggled=group.key in toggled)
                 for group in self._groups
@@ -252,7 +252,7 @@ class ChangeLines(LineView):
     # Lines
 
     def line_count(self) -> int:
-        """Return the number of lines, with the groups folded as they are now."""
+        """Return the number of lines, with the groups collapsed as they are now."""
         return self._line_count
 
     def line(self, index: int, width: int) -> Line:
@@ -276,12 +276,12 @@ class ChangeLines(LineView):
     # Commands
 
     def action_open_line(self) -> None:
-        """Unfold or fold the group under the cursor; on a symbol, its group."""
+        """Expand or collapse the group under the cursor; on a symbol, its group."""
         if not self._line_count:
             return
         item, within = self._at(self.cursor)
         if isinstance(item, Group) and item.has_symbols:
-            toggled = self._unfolded if self._query.asks_nothing else self._toggled
+            toggled = self._expanded if self._query.asks_nothing else self._toggled
             toggled ^= {item.key}
             self.cursor -= within
             self._build()

@@ -9,8 +9,8 @@ from kmodtui.model.text import counted
 from kmodtui.model.vermagic import Word
 from kmodtui.ui.widgets.line_view import Line, LineView, fit, wrapped
 
-FOLDED_LINES = 5
-"""Number of lines that a folded finding shows."""
+COLLAPSED_LINES = 5
+"""Number of lines that a collapsed finding shows."""
 
 _TOPIC_WIDTH = 11
 _INDENT = 3 + _TOPIC_WIDTH + 1
@@ -30,20 +30,20 @@ _VERDICT_STYLES = {Verdict.LOADS: "good", Verdict.REFUSED: "bad", Verdict.UNKNOW
 
 
 class CheckLines(LineView):
-    """The verdict and the findings; a finding about many symbols can be unfolded."""
+    """The verdict and the findings; a finding about many symbols can be expanded."""
 
     def __init__(self) -> None:
         super().__init__(id="check-lines")
         self.empty_text = "Reading the file and the facts about this kernel…"
         self._check: Check | None = None
-        self._unfolded: set[int] = set()
+        self._expanded: set[int] = set()
         self._lines: list[tuple[Line, int]] = []
         self._width = 0
 
     def show_check(self, check: Check) -> None:
         """Show the result of a check."""
         self._check = check
-        self._unfolded.clear()
+        self._expanded.clear()
         self._build()
 
     def show_failure(self, reason: str) -> None:
@@ -87,7 +87,7 @@ class CheckLines(LineView):
             yield self._vermagic("file", check.vermagic.module)
             yield self._vermagic("kernel", check.vermagic.kernel)
             return
-        shown = finding.lines if number in self._unfolded else finding.lines[:FOLDED_LINES]
+        shown = finding.lines if number in self._expanded else finding.lines[:COLLAPSED_LINES]
         for text in shown:
             yield ((" " * _INDENT + text, "dim"),)
         if more := len(finding.lines) - len(shown):
@@ -95,15 +95,15 @@ class CheckLines(LineView):
 
     def _provider(self, provider: str, number: int, check: Check) -> Iterator[Line]:
         imports = check.givers[provider]
-        unfolded = number in self._unfolded
+        expanded = number in self._expanded
         title = _PROVIDER_TITLES.get(provider, f"from {provider}")
         style = {"": "bad", NOT_KNOWN: "warn"}.get(provider, "accent")
         yield (
-            (f" {'▾' if unfolded else '▸'} ", "dim"),
+            (f" {'▾' if expanded else '▸'} ", "dim"),
             (fit(title, 32), style),
             (f"  {counted(len(imports), 'symbol')}", "dim"),
         )
-        for symbol in imports if unfolded else ():
+        for symbol in imports if expanded else ():
             sign, style = _SIGNS[symbol.mark]
             more = "  optional (weak)" if symbol.weak else ""
             yield ((f"   {sign} ", style), (symbol.name, ""), (f"  {symbol.words}{more}", "dim"))
@@ -131,9 +131,9 @@ class CheckLines(LineView):
         return self._lines[index][0]
 
     def action_open_line(self) -> None:
-        """Unfold or fold the finding under the cursor."""
+        """Expand or collapse the finding under the cursor."""
         if self._lines and (number := self._lines[self.cursor][1]) >= 0:
-            self._unfolded ^= {number}
+            self._expanded ^= {number}
             self._build()
 
     def on_resize(self) -> None:

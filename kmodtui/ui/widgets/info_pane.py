@@ -12,18 +12,18 @@ from kmodtui.services.details import ModuleDetails, ShownParameter
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.line_view import Line, LineView, fit, wrapped
 
-FOLD_ABOVE = 3
-"""A field with more values than this is folded into one line at first."""
+COLLAPSE_ABOVE = 3
+"""A field with more values than this is collapsed into one line at first."""
 
 _LABEL = 13
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line; `fold` names the field that Enter folds or unfolds on it."""
+    """A line; `field` is the field that Enter expands or collapses on it."""
 
     parts: Line
-    fold: str = ""
+    field: str = ""
 
 
 class InfoLines(LineView):
@@ -33,7 +33,7 @@ class InfoLines(LineView):
         super().__init__(id="info-lines")
         self.empty_text = "Select a module to see its information (modinfo)."
         self._details: ModuleDetails | None = None
-        self._unfolded: set[str] = set()
+        self._expanded: set[str] = set()
         self._needle = ""
         self._width = 0
         self._rows: list[Row] = []
@@ -45,7 +45,7 @@ class InfoLines(LineView):
             return
         self._details = details
         if other:
-            self._unfolded.clear()
+            self._expanded.clear()
             self.cursor = 0
             self.scroll_to(y=0, animate=False)
         self._build()
@@ -63,7 +63,7 @@ class InfoLines(LineView):
     def _build(self) -> None:
         self._rows = []
         if self._details is not None and self._width:
-            rows = _Composer(self._details, self._unfolded, self._width, bool(self._needle)).rows()
+            rows = _Composer(self._details, self._expanded, self._width, bool(self._needle)).rows()
             self._rows = [
                 row
                 for row in rows
@@ -80,9 +80,9 @@ class InfoLines(LineView):
         return self._rows[index].parts
 
     def action_open_line(self) -> None:
-        """Unfold or fold the list under the cursor."""
-        if self._rows and (key := self._rows[self.cursor].fold):
-            self._unfolded ^= {key}
+        """Expand or collapse the list under the cursor."""
+        if self._rows and (key := self._rows[self.cursor].field):
+            self._expanded ^= {key}
             self._build()
 
     def on_resize(self) -> None:
@@ -97,10 +97,10 @@ class _Composer:
     """Turns module details into rows of a given width."""
 
     def __init__(
-        self, details: ModuleDetails, unfolded: set[str], width: int, filtering: bool
+        self, details: ModuleDetails, expanded: set[str], width: int, filtering: bool
     ) -> None:
         self._details = details
-        self._unfolded = unfolded
+        self._expanded = expanded
         self._width = width
         self._filtering = filtering
         self._rows: list[Row] = []
@@ -129,8 +129,8 @@ class _Composer:
         return f"  {counted(len(self._details.parameters), 'parameter')}: name = current value"
 
     def _field(self, key: str, values: tuple[str, ...]) -> None:
-        folding = len(values) > FOLD_ABOVE
-        if folding and not self._filtering and key not in self._unfolded:
+        collapsible = len(values) > COLLAPSE_ABOVE
+        if collapsible and not self._filtering and key not in self._expanded:
             line: Line = (
                 (fit(f" {key}", _LABEL) + " ", "info"),
                 (f"▸ {len(values):,}: ", "accent"),
@@ -138,14 +138,14 @@ class _Composer:
             )
             self._rows.append(Row(line, key))
             return
-        if folding and not self._filtering:
+        if collapsible and not self._filtering:
             line = ((fit(f" {key}", _LABEL) + " ", "info"), (f"▾ {len(values):,}", "accent"))
             self._rows.append(Row(line, key))
             for value in values:
-                self._text("", value, "", fold=key)
+                self._text("", value, "", field=key)
             return
         for number, value in enumerate(values):
-            self._text("" if number and not self._filtering else key, value, "", fold="")
+            self._text("" if number and not self._filtering else key, value, "", field="")
 
     def _parameter(self, parameter: ShownParameter) -> None:
         head = f"   {parameter.name}"
@@ -159,12 +159,12 @@ class _Composer:
             self._text("", parameter.description, "dim", indent=5)
 
     def _text(
-        self, label: str, text: str, style: str, *, fold: str = "", indent: int = _LABEL + 1
+        self, label: str, text: str, style: str, *, field: str = "", indent: int = _LABEL + 1
     ) -> None:
         for number, piece in enumerate(wrapped(text, max(8, self._width - indent))):
             head = fit(f" {label}", indent) if label and number == 0 else " " * indent
             for part in _chopped(piece, max(8, self._width - indent)):
-                self._rows.append(Row(((head, "info"), (part, style)), fold))
+                self._rows.append(Row(((head, "info"), (part, style)), field))
                 head = " " * indent
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual.widget import Widget
 
-from kmodtui.ui.commands import in_context, key_words
+from kmodtui.ui.commands import footer, key_words
 
 
 class KeyLine(Widget):
@@ -32,12 +32,8 @@ class KeyLine(Widget):
             self.get_component_rich_style(f"keys--{name}") for name in ("key", "label", "off")
         )
         line = Text("", no_wrap=True, end="")
-        for command in in_context(self._command_context):
-            if not command.footer:
-                continue
+        for command in footer(self._command_context, self.size.width):
             key, label = key_words(command.keys[0]), command.label
-            if line.cell_len + len(key) + len(label) + 3 > self.size.width:
-                break
             greyed = command.id in self._greyed
             line.append(f" {key} ", off_style if greyed else key_style)
             line.append(f"{label} ", off_style if greyed else label_style)

@@ -208,7 +208,7 @@ class LineView(ScrollView, can_focus=True):
         self.move_cursor(self.line_count() - 1)
 
     def action_open_line(self) -> None:
-        """Post `Opened`; a subclass can unfold the line instead."""
+        """Post `Opened`; a subclass can expand the line instead."""
         if self.line_count():
             self.post_message(self.Opened(self))
 

@@ -1,4 +1,4 @@
-"""The symbols that a module imports and exports, in groups that can be folded."""
+"""The symbols that a module imports and exports, in groups that can be collapsed."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class _Head:
 
     group: _Group
     match_count: int
-    unfolded: bool
+    expanded: bool
 
 
 class LinkageLines(LineView):
@@ -73,8 +73,8 @@ class LinkageLines(LineView):
         self.empty_text = "Reading the module files…"
         self._linkage: ModuleLinkage | None = None
         self._sections: dict[str, tuple[_Group, ...]] = {}
-        self._unfolded: set[str] = set()
-        self._folded_matches: set[str] = set()  # folded in spite of the filter
+        self._expanded: set[str] = set()
+        self._collapsed_matches: set[str] = set()  # collapsed in spite of the filter
         self._filter = ""
         self._width = 0
         self._lines: list[Line | _Head | _Row] = []
@@ -82,7 +82,7 @@ class LinkageLines(LineView):
     # What is shown
 
     def show_linkage(self, linkage: ModuleLinkage, other: str = "") -> None:
-        """Show the linkage of a module, with the symbols shared with `other` unfolded."""
+        """Show the linkage of a module, with the symbols shared with `other` expanded."""
         self._linkage = linkage
         imports, exports = tuple(_import_groups(linkage)), tuple(_export_groups(linkage))
         self._sections = {
@@ -91,9 +91,9 @@ class LinkageLines(LineView):
         }
         groups = (*imports, *exports)
         shared = [group for group in groups if other and group.module == other]
-        # A single group and small groups are unfolded without a key press.
+        # A single group and small groups are expanded without a key press.
         small = [group for group in groups if len(group.rows) <= 3 or len(groups) == 1]
-        self._unfolded = {group.key for group in (shared or small)}
+        self._expanded = {group.key for group in (shared or small)}
         self._build()
         if shared:
             self.move_cursor(self._lines.index(self._head_of(shared[0])))
@@ -106,7 +106,7 @@ class LinkageLines(LineView):
     @filter_text.setter
     def filter_text(self, text: str) -> None:
         self._filter = text
-        self._folded_matches.clear()
+        self._collapsed_matches.clear()
         self._build()
 
     @property
@@ -143,11 +143,11 @@ class LinkageLines(LineView):
             for group, rows in matches:
                 if self._filter and not rows:
                     continue
-                unfolded = group.key in self._unfolded
+                expanded = group.key in self._expanded
                 if self._filter:  # matches are shown without a key press
-                    unfolded = group.key not in self._folded_matches
-                lines.append(_Head(group, len(rows), unfolded))
-                lines += rows if unfolded else ()
+                    expanded = group.key not in self._collapsed_matches
+                lines.append(_Head(group, len(rows), expanded))
+                lines += rows if expanded else ()
         if self._filter and not any(isinstance(line, _Head) for line in lines):
             empty = f"No symbol here contains “{self._filter}”. Esc clears the filter."
             lines += [((text, "dim"),) for text in wrapped(empty, max(20, self.line_width - 1))]
@@ -181,7 +181,7 @@ class LinkageLines(LineView):
 
     def _head_line(self, head: _Head) -> Line:
         group = head.group
-        sign = "▾" if head.unfolded else "▸"
+        sign = "▾" if head.expanded else "▸"
         total = counted(len(group.rows), "symbol")
         count = f"{head.match_count:,} of {total}" if self._filter else total
         style = "bad" if group.unresolved else "accent"
@@ -189,11 +189,11 @@ class LinkageLines(LineView):
         return ((f"  {sign} ", "dim"), (title, style), (f"  {count}", "dim"))
 
     def action_open_line(self) -> None:
-        """Unfold or fold the group under the cursor."""
+        """Expand or collapse the group under the cursor."""
         for place in range(min(self.cursor, len(self._lines) - 1), -1, -1):
             line = self._lines[place]
             if isinstance(line, _Head):
-                toggled = self._folded_matches if self._filter else self._unfolded
+                toggled = self._collapsed_matches if self._filter else self._expanded
                 toggled ^= {line.group.key}
                 self._build()
                 self.move_cursor(place)

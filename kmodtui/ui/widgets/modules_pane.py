@@ -274,9 +274,7 @@ class ModulesPane(Vertical):
             parts.insert(0, f"/{self._filter} · {len(self._lines.rows)} of {len(self._table)}")
         set_subtitle(self, " · ".join(parts))
         if self._filter:
-            self._lines.empty_text = (
-                f"No loaded module matches “{self._filter}”. Esc clears."
-            )
+            self._lines.empty_text = f"No loaded module matches “{self._filter}”. Esc clears."
         elif self._read:
             self._lines.empty_text = "No modules are loaded. Press + to load one."
         self._update_head()
