@@ -131,7 +131,7 @@ async def test_slash_shows_only_what_contains_a_text_and_n_goes_through_it(
         await stage.until("net 19", "net 21")
         assert "usb 20" in stage.highlighted("#log-lines")
         await stage.press("escape")
-        await stage.until_gone("Kernel log")
+        await stage.until_gone("╭─ L Kernel log")
 
 
 async def test_a_single_hit_is_left_in_view_when_the_search_ends(
@@ -325,7 +325,7 @@ async def test_keys_typed_in_one_go_open_and_close_it(demo: Demo) -> None:
     async with opened(demo) as stage:
         await open_log(stage)
         await stage.press("L", "L", "L")
-        await stage.until_gone("Kernel log")
+        await stage.until_gone("╭─ L Kernel log")
         assert stage.focused_pane == "modules"
 
 
