@@ -1,7 +1,6 @@
-"""The command line: arguments, the verbs that print, and the way into the dashboard.
+"""The command line: parses the arguments and starts a verb or the dashboard.
 
-The verbs share the readers with the dashboard and never import textual, so
-that they answer as fast as the tools they stand beside.
+A verb never imports textual, so that it starts as fast as lsmod or modinfo.
 """
 
 from __future__ import annotations
@@ -23,32 +22,33 @@ from kmodtui.errors import (
 from kmodtui.kernel.host import Host, LocalHost
 from kmodtui.model.text import clean
 from kmodtui.services.config import INTERVALS
-from kmodtui.verbs.printing import complain
+from kmodtui.verbs.printing import print_error
 
 VERBS = {
-    "list": "the modules that are loaded, newest first",
-    "info": "what modinfo says of modules or .ko files",
-    "catalog": "the modules that a kernel release has, loaded or not, searched",
-    "tree": "what a module needs, or what needs it",
-    "plan": "what a load, an unload or a reload would do, step by step",
-    "linkage": "which symbols a module takes from whom, and gives to whom",
-    "check": "whether this kernel would take a .ko file, and why not",
-    "symbols": "the symbols of /proc/kallsyms",
-    "snapshot": "modules and symbols of this moment, in a file to compare with later",
-    "diff": "what came and went between two snapshots, or a snapshot and now",
-    "experiment": "load a module, see what comes, unload it, see what stays",
-    "helper": "the root-owned copy of the helper",
+    "list": "list the loaded modules, newest first",
+    "info": "show information about modules or .ko files, as modinfo does",
+    "catalog": "list or search all modules of a kernel release",
+    "tree": "show the dependencies or the dependents of a module",
+    "plan": "show what a load, unload or reload would do, step by step",
+    "linkage": "show the symbols that a module imports and exports",
+    "check": "check whether this kernel would accept a .ko file",
+    "symbols": "list or search the symbols in /proc/kallsyms",
+    "snapshot": "save the loaded modules and all symbols to a file",
+    "diff": "compare two snapshots, or a snapshot with the running system",
+    "experiment": "load a module, show what changed, unload it, show what remains",
+    "helper": "install, inspect or remove the root-owned copy of the helper",
 }
-"""The verbs in the order of the help, each a module of `kmodtui.verbs`."""
+"""The verbs and their help, in the order of `--help`; each is a module of `kmodtui.verbs`."""
 
 WAYS_TO_ROOT = ("root", "sudo", "doas", "run0", "pkexec")
-"""What --elevate takes: `privileged.elevation.LADDER`, known without importing it."""
+"""Values of --elevate: the same as `privileged.elevation.LADDER`, without importing it."""
 
-_ENDED_BY_SIGPIPE = 128 + 13  # what a shell says of a filter whose reader has gone
+_ENDED_BY_SIGPIPE = 128 + 13
+"""The status a shell reports for a process that SIGPIPE ended."""
 
 
 def run(arguments: list[str]) -> int:
-    """Do what the arguments ask for; return the exit status: 0 well, 1 failed, 2 asked wrongly."""
+    """Run a verb or the dashboard; return the exit status: 0 success, 1 failure, 2 usage error."""
     options = _parser().parse_args(arguments)
     try:
         if options.verb is None:
@@ -58,81 +58,82 @@ def run(arguments: list[str]) -> int:
         sys.stdout.flush()
         return status
     except KmodtuiError as error:
-        complain(error)
+        print_error(error)
         return error.exit_code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # A reader such as `head` that has seen enough ends a verb like any other filter.
-        _forget_output()
+        # The reader, such as `head`, closed the pipe: end as any other filter does.
+        _discard_output()
         return _ENDED_BY_SIGPIPE
     except OSError as error:
-        _forget_output()
-        complain(KmodtuiError(f"{error.filename or 'The output'}: {error.strerror or error}."))
+        _discard_output()
+        subject = error.filename or "Cannot write the output"
+        print_error(KmodtuiError(f"{subject}: {error.strerror or error}."))
         return 1
     except MemoryError:
-        complain(KmodtuiError("There is not enough memory for this."))
+        print_error(KmodtuiError("Out of memory."))
         return 1
     except Exception as error:
-        complain(_fault(error))
+        print_error(_internal_error(error))
         return 1
 
 
-def _fault(error: Exception) -> KmodtuiError:
-    """Write the traceback of what nobody foresaw to the log file; return what to tell."""
+def _internal_error(error: Exception) -> KmodtuiError:
+    """Write the traceback of an unexpected exception to the log file; return the error to print."""
     import logging
 
     from kmodtui.services.log_file import open_log
 
-    logging.raiseExceptions = False  # a full disk would put it on the screen after all
+    logging.raiseExceptions = False  # on a full disk, logging would print the traceback instead
     log_file = open_log()
-    logging.getLogger("kmodtui").error("kmodtui failed", exc_info=error)
+    logging.getLogger("kmodtui").error("internal error", exc_info=error)
     return KmodtuiError(
-        "kmodtui failed; this is a fault of kmodtui, not of your machine.",
-        f"{log_file} has the details." if log_file and log_file.is_file() else "",
+        "Internal error (a bug in kmodtui).",
+        f"See the log file {log_file}." if log_file and log_file.is_file() else "",
     )
 
 
 def _check_output() -> None:
-    """See to it that a verb can print whatever it finds.
+    """Prepare standard output for any text.
 
     Raises:
-        UnfitTerminalError: the standard output is closed.
+        UnfitTerminalError: standard output is closed.
     """
     if sys.stdout is None:
-        raise UnfitTerminalError("The standard output is closed: there is nowhere to print to.")
+        raise UnfitTerminalError("Standard output is closed.")
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A name can hold what the terminal's character set has not.
+        # A name can contain characters that the encoding of the terminal cannot represent.
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def _forget_output() -> None:
-    """Drop what could not be printed: Python would try again when it ends."""
+def _discard_output() -> None:
+    """Discard buffered output that cannot be written: Python would try again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints hold what was typed, but nothing that a terminal obeys."""
+    """A parser whose error messages contain no control characters of the arguments."""
 
     def error(self, message: str) -> NoReturn:
         super().error(clean(message))
 
 
 class _VerbParser(_Parser):
-    """The parser of one verb, which knows its arguments once it is asked to parse them.
+    """The parser of one verb; adds the verb's arguments only when it is used.
 
-    So of all the verbs only the one that is typed is imported.
+    So only the module of the verb that was typed is imported.
     """
 
     _known = False
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse, as argparse does for the verb that it has found."""
+        """Parse the arguments of the verb; argparse calls this for the verb that was typed."""
         self.learn_arguments()
         return super().parse_known_args(args, namespace)
 
     def learn_arguments(self) -> None:
-        """Ask the verb for its arguments, once; a verb below it has got them already."""
+        """Add the verb's arguments, once; parsers below it, as of `helper install`, have theirs."""
         name = self.get_default("verb")
         if name and not self._known:
             self._known = True
@@ -144,44 +145,41 @@ def _verb(name: str) -> Any:
 
 
 def _parser() -> argparse.ArgumentParser:
-    # After a verb an option that is not given must not undo the one given before it.
+    # Without SUPPRESS, the default of an option after the verb would replace the value that
+    # was given before the verb.
     common = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
-    common.add_argument("--root", metavar="DIR", help="look at DIR/proc, DIR/sys, DIR/lib/modules")
-    common.add_argument("--kernel", metavar="RELEASE", help="modules of this release")
-    common.add_argument("--demo", action="store_true", help="look at a recorded Debian system")
+    common.add_argument("--root", metavar="DIR", help="read DIR/proc, DIR/sys and DIR/lib/modules")
+    common.add_argument("--kernel", metavar="RELEASE", help="use the modules of this release")
+    common.add_argument("--demo", action="store_true", help="use a recorded Debian system")
 
     parser = _Parser(
         prog="kmodtui",
         parents=[common],
         description="Shows what Linux kernel modules do to a running kernel. "
-        "Without a verb: the dashboard.",
-        epilog="The dashboard's options can be kept in kmodtui/config.toml of your configuration "
-        "folder; what is typed here wins.",
+        "Without a verb, it opens the dashboard.",
+        epilog="The options of the dashboard can also be set in ~/.config/kmodtui/config.toml. "
+        "The command line takes precedence.",
     )
     parser.add_argument("--version", action="version", version=f"kmodtui {__version__}")
     parser.add_argument(
         "--interval",
         type=_seconds,
         metavar="SECONDS",
-        help="read the kernel this often where nothing wakes kmodtui (default 1)",
+        help="polling interval where the kernel sends no events (default: 1)",
     )
-    # Where neither a word nor its opposite is typed, the configuration decides.
+    # The value is None if neither the option nor its opposite was given: the configuration decides.
     either = argparse.BooleanOptionalAction
-    parser.add_argument("--read-only", action=either, help="never ask for root")
+    parser.add_argument("--read-only", action=either, help="never ask for root privileges")
     parser.add_argument(
         "--elevate",
         choices=WAYS_TO_ROOT,
         default="",
-        help="how to get root: instead of the first of these that works here",
+        help="how to get root privileges (default: the first of these that works)",
     )
-    parser.add_argument("--light", action=either, help="for a light terminal")
-    parser.add_argument(
-        "--mouse", action=either, help="take the mouse, or leave it to the terminal"
-    )
+    parser.add_argument("--light", action=either, help="use colors for a light terminal")
+    parser.add_argument("--mouse", action=either, help="use the mouse in the dashboard")
     parser.set_defaults(verb=None)
-    verbs: Any = parser.add_subparsers(
-        title="verbs that print and end", metavar="VERB", parser_class=_VerbParser
-    )
+    verbs: Any = parser.add_subparsers(title="verbs", metavar="VERB", parser_class=_VerbParser)
     for name, words in VERBS.items():
         verb = verbs.add_parser(name, parents=[common], help=words, description=words)
         verb.set_defaults(verb=name)
@@ -195,18 +193,18 @@ def _seconds(text: str) -> float:
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text} is not a number") from None
     if not least <= value <= most:
-        raise argparse.ArgumentTypeError(f"between {least} and {most:.0f} seconds, please")
+        raise argparse.ArgumentTypeError(f"{text} is not between {least} and {most:.0f} seconds")
     return value
 
 
-# Which machine
+# The system to read
 
 
 def _host(options: argparse.Namespace) -> Host:
     root = getattr(options, "root", None)
     if getattr(options, "demo", False):
         if root is not None:
-            raise UsageError("--demo and --root cannot be had together.", "Leave one of them out.")
+            raise UsageError("--demo and --root cannot be combined.", "Leave one of them out.")
         from kmodtui.demo import open_demo
 
         return open_demo(pace=0).host
@@ -217,7 +215,9 @@ def _local_host(root: str | None) -> LocalHost:
     if root is None:
         return LocalHost()
     if not os.path.isdir(root):
-        raise UsageError(f"{root} is no folder.", "--root wants one that holds proc, sys and lib.")
+        raise UsageError(
+            f"{root} is not a directory.", "--root needs a directory with proc, sys and lib in it."
+        )
     return LocalHost(os.path.abspath(root))
 
 
@@ -229,11 +229,11 @@ def _dashboard(options: argparse.Namespace) -> int:
     root = getattr(options, "root", None)
     demo = getattr(options, "demo", False)
     if demo and root is not None:
-        raise UsageError("--demo and --root cannot be had together.", "Leave one of them out.")
+        raise UsageError("--demo and --root cannot be combined.", "Leave one of them out.")
     if root is not None:
         _local_host(root)
-    # What is imported stays: to look for garbage in it takes a tenth of the start, and
-    # afterwards a part of every later look.
+    # Imported modules are never freed. Searching them for garbage takes a tenth of the start
+    # time, and a part of every later collection.
     gc.disable()
     from kmodtui.ui.launch import open_dashboard
 
@@ -243,21 +243,21 @@ def _dashboard(options: argparse.Namespace) -> int:
 
 
 def _check_terminal() -> None:
-    """Refuse where a dashboard would only spill escape sequences.
+    """Refuse to start where the dashboard cannot be drawn.
 
     Raises:
-        UnfitTerminalError: there is no terminal, or one that is known to be dumb.
+        UnfitTerminalError: a standard stream is not a terminal, or TERM names none or a dumb one.
     """
     for name, stream in (("input", sys.stdin), ("output", sys.stdout), ("error", sys.stderr)):
         if stream is None or not stream.isatty():
             raise UnfitTerminalError(
-                f"The dashboard needs a terminal, and its standard {name} is none.",
-                "With ssh, use ssh -t. The verbs print without one: kmodtui --help names them.",
+                f"The dashboard needs a terminal, and standard {name} is not a terminal.",
+                "With ssh, use ssh -t. The verbs need no terminal: see kmodtui --help.",
             )
     term = os.environ.get("TERM", "")
     if term in ("", "dumb", "unknown"):
         raise UnfitTerminalError(
             f"The dashboard cannot be drawn on a terminal of type “{clean(term) or 'none'}”.",
-            "Set TERM to what your terminal is, such as xterm-256color. "
-            "The verbs print on any: kmodtui --help names them.",
+            "Set TERM to the type of your terminal, such as xterm-256color. "
+            "The verbs need no terminal: see kmodtui --help.",
         )

@@ -1,4 +1,5 @@
-"""The verbs that print and end, one file each; `kmodtui.cli` reads only the one that is asked for.
+"""The verbs: commands that print to standard output and exit, one module each.
 
-Each has `add_arguments(parser)` and `run(host, options)`, which returns the exit status.
+Each module has `add_arguments(parser)` and `run(host, options)`, which returns the exit
+status. `kmodtui.cli` imports only the verb that was typed.
 """

@@ -1,4 +1,4 @@
-"""`kmodtui catalog [WORDS…]`: the modules that a kernel release has, searched."""
+"""`kmodtui catalog [WORD…]`: all modules of a kernel release, or those that match."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ SCHEMA = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
+    """Add the arguments of the verb."""
     add_json(parser)
     parser.add_argument(
         "words",
         nargs="*",
         metavar="WORD",
-        help="parts of names, aliases and descriptions; an alias of hardware; a device",
+        help="part of a name, an alias or a description; a hardware alias; a device",
     )
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--loaded", action="store_true", help="those that are loaded")
-    which.add_argument("--builtin", action="store_true", help="those compiled into the kernel")
+    which.add_argument("--loaded", action="store_true", help="only loaded modules")
+    which.add_argument("--builtin", action="store_true", help="only built-in modules")
     which.add_argument(
-        "--external", action="store_true", help="those that came from elsewhere than the kernel"
+        "--external", action="store_true", help="only modules that are not from the kernel package"
     )
 
 
 def run(host: Host, options: argparse.Namespace) -> int:
-    """Print it; return the exit status: 1 if nothing fits."""
+    """Print the modules; return the exit status: 1 if none matches."""
     release = release_of(host, options)
     catalog = read_catalog(host, release, user_cache())
-    # What is loaded belongs to the kernel that runs.
+    # Only modules of the running kernel can be loaded.
     loaded = (
-        _loaded(host, asked=options.loaded)
+        _loaded(host, required=options.loaded)
         if read_system(host).release in (None, release)
         else frozenset()
     )
@@ -57,7 +57,7 @@ def run(host: Host, options: argparse.Namespace) -> int:
     else:
         _print(found, loaded)
     if text and not answer.entries:
-        raise _nothing(release, text, answer)
+        raise _no_match(release, text, answer)
     return 0 if found else 1
 
 
@@ -69,12 +69,12 @@ def _answer(host: Host, catalog: Catalog, text: str) -> Answer:
     return answer_modules(haystack, index, text)
 
 
-def _loaded(host: Host, *, asked: bool) -> frozenset[str]:
-    """Return what is loaded; nothing where the kernel does not show it, unless it was asked for."""
+def _loaded(host: Host, *, required: bool) -> frozenset[str]:
+    """Return the names of the loaded modules; none if they cannot be read and are not required."""
     try:
         return frozenset(read_modules(host).by_name)
     except KmodtuiError:
-        if asked:
+        if required:
             raise
         return frozenset()
 
@@ -94,10 +94,11 @@ def _print(found: list[CatalogEntry], loaded: frozenset[str]) -> None:
     ]
     if not rows:
         return
-    head = ("Module", "Is", "Kind", "Description")
-    name, is_, kind = (max(len(row[column]) for row in (head, *rows)) for column in range(3))
+    head = ("Module", "Status", "Category", "Description")
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(3)]
     for row in (head, *rows):
-        print(f"{row[0]:<{name}}  {row[1]:<{is_}}  {row[2]:<{kind}}  {row[3]}".rstrip())
+        columns = [f"{text:<{width}}" for text, width in zip(row, widths, strict=False)]
+        print("  ".join((*columns, row[3])).rstrip())
 
 
 def _names(entry: CatalogEntry) -> str:
@@ -130,11 +131,11 @@ def _json(entry: CatalogEntry, loaded: frozenset[str]) -> dict[str, Any]:
     }
 
 
-def _nothing(release: str, text: str, answer: Answer) -> UnknownModuleError:
+def _no_match(release: str, text: str, answer: Answer) -> UnknownModuleError:
     if answer.words:
         return UnknownModuleError(f"{answer.words.rstrip('.')}.")
     near = ", ".join(answer.near)
     return UnknownModuleError(
-        f"Kernel {clean(release)} has no module for {clean(text)}.",
+        f"Kernel {clean(release)} has no module that matches {clean(text)}.",
         f"Did you mean {near}?" if near else "",
     )

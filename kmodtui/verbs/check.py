@@ -1,4 +1,4 @@
-"""`kmodtui check`: whether the kernel would take a module file, and why not."""
+"""`kmodtui check`: whether the kernel would accept a module file, and if not, why."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ _RESULTS = {Mark.FINE: "ok", Mark.NOTE: "note", Mark.REFUSES: "refused", Mark.UN
 
 _SIGNS = {Mark.FINE: "ok", Mark.NOTE: "note", Mark.REFUSES: "NO", Mark.UNKNOWN: "?"}
 _MOST_LINES = 20
-"""Symbols of one finding that are printed; JSON has them all."""
+"""Detail lines printed for one finding; JSON has all of them."""
 
 _MOST_NOTED = 5
-"""The same where they do not matter for the verdict."""
+"""The same for a finding that does not affect the verdict."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
+    """Add the arguments of the verb."""
     add_json(parser)
-    parser.add_argument("--symbols", action="store_true", help="each symbol that it takes, too")
+    parser.add_argument("--symbols", action="store_true", help="also list the imported symbols")
     parser.add_argument("file", metavar="FILE|NAME", help="a .ko file, or an installed module")
 
 
 def run(host: Host, options: argparse.Namespace) -> int:
-    """Print it; return 0 if it will load, 1 if not, 2 if that cannot be told.
+    """Print the findings; return 0 if the file would load, 1 if not, 2 if that is unknown.
 
     Raises:
         KmodtuiError: there is no such file or module.
     """
     release = release_of(host, options)
-    files, path = _meant(host, release, options.file)
+    files, path = _locate(host, release, options.file)
     found = check_file(host, path, release=release, files=files)
     if options.json:
         print_json(SCHEMA, _json(found))
@@ -50,22 +50,22 @@ def run(host: Host, options: argparse.Namespace) -> int:
     return {Verdict.LOADS: 0, Verdict.REFUSED: 1, Verdict.UNKNOWN: 2}[found.verdict]
 
 
-def _meant(host: Host, release: str, text: str) -> tuple[Host, str]:
-    """Return a file of this machine as it was typed, or that of an installed module."""
+def _locate(host: Host, release: str, text: str) -> tuple[Host, str]:
+    """Return the host and the path of a file on this machine or of an installed module."""
     here = LocalHost()
     full = os.path.abspath(text)
     if is_path(text, here) or here.exists(full):
-        # A recorded machine's own files are not on this one.
+        # A path of a recorded or captured system may not exist on this machine.
         return (host, text) if not here.exists(full) and host.exists(text) else (here, full)
     index = read_index(host, release)
     path = index.path_of(text)
     if path is None:
         if index.is_builtin(text):
-            raise UnreadableError(f"{clean(text)} is built into the kernel: it has no file.")
+            raise UnreadableError(f"{clean(text)} is built into the kernel and has no file.")
         if text.endswith(EXTENSIONS):
             raise UnreadableError(
                 f"There is no file {clean(full)}.",
-                "An installed module is named without its ending: kmodtui check NAME.",
+                "For an installed module, leave out the suffix: kmodtui check NAME",
             )
         raise index.unknown(text)
     return host, path
@@ -89,16 +89,16 @@ def _print(check: Check, *, symbols: bool) -> None:
             print(f"{'':20}{line}")
         if len(finding.lines) > most:
             print(f"{'':20}… and {len(finding.lines) - most:,} more")
-    for place, (giver, taken) in enumerate(check.givers.items()):
-        label = "" if place else "takes from"
-        print(f"{'':8}{label:<12}{giver or 'nobody':<24} {counted(len(taken), 'symbol')}")
-        for symbol in taken if symbols else ():
+    for place, (provider, imports) in enumerate(check.givers.items()):
+        label = "" if place else "imports"
+        print(f"{'':8}{label:<12}{provider or 'unresolved':<24} {counted(len(imports), 'symbol')}")
+        for symbol in imports if symbols else ():
             print(f"{'':22}{symbol.name}{'  weak' if symbol.weak else ''}")
     print()
     print(check.sentence)
     for finding in check.because:
         if finding.errno:
-            print(f"The kernel would answer {finding.errno}.")
+            print(f"The kernel would return {finding.errno}.")
             break
     for remedy in dict.fromkeys(finding.remedy for finding in check.because if finding.remedy):
         print(remedy)

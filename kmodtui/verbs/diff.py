@@ -1,4 +1,4 @@
-"""`kmodtui diff`: two snapshots compared, or a snapshot and now."""
+"""`kmodtui diff`: compare two snapshots, or a snapshot with the running system."""
 
 from __future__ import annotations
 
@@ -20,20 +20,26 @@ from kmodtui.verbs.printing import add_json, print_json
 SCHEMA = 1
 
 KERNEL = "the kernel itself"
+"""Stands for the owner of symbols that belong to no module."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
+    """Add the arguments of the verb."""
     add_json(parser)
     parser.add_argument("before", metavar="A", help="a snapshot")
-    parser.add_argument("after", metavar="B", nargs="?", help="another; by default what is now")
-    parser.add_argument("--symbols", action="store_true", help="each symbol, not only how many")
+    parser.add_argument(
+        "after", metavar="B", nargs="?", help="a later snapshot (default: the running system)"
+    )
+    parser.add_argument("--symbols", action="store_true", help="list symbols, not only counts")
 
 
 def run(host: Host, options: argparse.Namespace) -> int:
-    """Print what the one has that the other has not; return the exit status."""
+    """Print the differences from A to B; return the exit status."""
     if options.after is not None and (hasattr(options, "root") or hasattr(options, "demo")):
-        raise UsageError("--root and --demo say what `now` is.", "Leave them out, or leave B out.")
+        raise UsageError(
+            "--root and --demo replace the running system, and two snapshots do not need it.",
+            "Leave out B, or --root and --demo.",
+        )
     before = load(Path(options.before))
     after = load(Path(options.after)) if options.after is not None else take(host)
     comparison = compare(before, after)
@@ -46,7 +52,7 @@ def run(host: Host, options: argparse.Namespace) -> int:
 
 
 def as_lines(comparison: Comparison, *, symbols: bool) -> Iterator[str]:
-    """Yield the comparison as lines for a person."""
+    """Yield the comparison as lines of text."""
     one, other = comparison.before, comparison.after
     width = max(len(one.name), len(other.name))
     for letter, side in (("A", one), ("B", other)):
@@ -65,7 +71,7 @@ def as_lines(comparison: Comparison, *, symbols: bool) -> Iterator[str]:
         yield f"taint         {before} → {taint_letters(other.origin.tainted) or 'none'}"
     yield (
         f"modules       +{len(comparison.came):,} -{len(comparison.went):,}  "
-        f"{_signed(comparison.memory)} of memory"
+        f"{_signed(comparison.memory)} memory"
     )
     longest = max((len(m.name) for m in (*comparison.came, *comparison.went)), default=0)
     for sign, modules in (("+", comparison.came), ("-", comparison.went)):
@@ -80,8 +86,8 @@ def as_lines(comparison: Comparison, *, symbols: bool) -> Iterator[str]:
         for sign, rows in (("+", owner.gained), ("-", owner.lost)):
             if not rows:
                 continue
-            told = ", ".join(counted_types(rows.types))
-            yield f"  {sign} {owner.owner or KERNEL:<{longest}}  {len(rows):>7,}  {told}"
+            types = ", ".join(counted_types(rows.types))
+            yield f"  {sign} {owner.owner or KERNEL:<{longest}}  {len(rows):>7,}  {types}"
             if symbols:
                 for symbol in sorted(rows, key=lambda s: (s.name, s.type)):
                     yield f"      {sign} {symbol.type} {symbol.name}"
@@ -100,7 +106,12 @@ def _signed(size: int) -> str:
 
 
 def as_json(comparison: Comparison, *, symbols: bool) -> dict[str, Any]:
-    """Return the comparison for a program."""
+    """Return the comparison as JSON fields.
+
+    Args:
+        comparison: the two snapshots.
+        symbols: whether to list symbols, not only count them.
+    """
     return {
         "before": _side(comparison.before),
         "after": _side(comparison.after),

@@ -1,4 +1,4 @@
-"""`kmodtui experiment`: a module loaded, looked at and unloaded again, and what that did."""
+"""`kmodtui experiment`: load a module, show what changed, unload it, show what remains."""
 
 from __future__ import annotations
 
@@ -23,36 +23,38 @@ from kmodtui.model.experiment_pages import (
 from kmodtui.privileged.elevation import LADDER
 from kmodtui.services.config import config_path, read_config
 from kmodtui.services.experiment import planned
-from kmodtui.services.experiment import run as carry_out
+from kmodtui.services.experiment import run as run_experiment
 from kmodtui.services.machine import Machine
 from kmodtui.services.root import DemoRoot, NoRoot, RootAccess, chosen_root
-from kmodtui.verbs.printing import complain, print_json
+from kmodtui.verbs.printing import print_error, print_json
 
 SCHEMA = 1
 
-_CHANGES = "and an experiment changes the kernel"
+_NEEDS_ROOT = "and an experiment needs root"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
+    """Add the arguments of the verb."""
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="as JSON")
-    form.add_argument("--markdown", action="store_true", help="as a page to hand in")
-    parser.add_argument("-y", "--yes", action="store_true", help="do not ask before it begins")
+    form.add_argument("--json", action="store_true", help="print JSON (see docs/json.md)")
+    form.add_argument("--markdown", action="store_true", help="print Markdown")
+    parser.add_argument("-y", "--yes", action="store_true", help="run without confirmation")
     parser.add_argument("name", metavar="NAME", help="a module that is not loaded")
-    parser.add_argument("parameters", metavar="KEY=VALUE", nargs="*", help="what it is given")
+    parser.add_argument(
+        "parameters", metavar="KEY=VALUE", nargs="*", help="parameters of the module"
+    )
 
 
 def run(host: Host, options: argparse.Namespace) -> int:
-    """Carry it out and print the report; return the exit status."""
+    """Run the experiment and print the report; return the exit status."""
     bad = next((word for word in options.parameters if "=" not in word), None)
     if bad is not None:
-        raise UsageError(f"“{bad}” is no parameter: they are written key=value.")
+        raise UsageError(f"“{bad}” is not a parameter.", "Write parameters as KEY=VALUE.")
     machine = _machine(host, options)
     try:
         report = asyncio.run(_experiment(machine, options))
     except KeyboardInterrupt:
-        _tell_what_is_left(machine, options.name)
+        _warn_if_loaded(machine, options.name)
         raise
     if options.json:
         print_json(SCHEMA, as_json(report))
@@ -62,21 +64,24 @@ def run(host: Host, options: argparse.Namespace) -> int:
 
 
 def _machine(host: Host, options: argparse.Namespace) -> Machine:
-    """Return the machine with the way to root that the dashboard would have."""
+    """Return the machine, with the same access to root as the dashboard would have."""
     config = read_config(config_path(), LADDER)
     release = getattr(options, "kernel", None) or ""
     access: RootAccess | None = None
     if options.read_only:
-        access = NoRoot(f"kmodtui was started with --read-only, {_CHANGES}.")
+        access = NoRoot(f"kmodtui was started with --read-only, {_NEEDS_ROOT}.")
     elif config.read_only and options.read_only is None:
         access = NoRoot(
-            f"{config.path} says read_only = true, {_CHANGES}.",
-            "kmodtui --no-read-only experiment NAME goes on all the same.",
+            f"{config.path} sets read_only = true, {_NEEDS_ROOT}.",
+            "To run it anyway: kmodtui --no-read-only experiment NAME",
         )
     elif hasattr(options, "root"):
-        access = NoRoot("This is a captured tree: there is no kernel to try it on.")
+        access = NoRoot("--root is a captured tree: there is no kernel to load modules into.")
     elif release not in ("", read_system(host).release):
-        access = NoRoot(f"--kernel {release} is not the kernel that runs: it cannot be tried on.")
+        access = NoRoot(
+            f"{release} is not the running kernel: its modules cannot be loaded.",
+            "Leave out --kernel.",
+        )
     if access is None and getattr(options, "demo", False):
         from kmodtui.demo import open_demo
 
@@ -93,61 +98,65 @@ async def _experiment(machine: Machine, options: argparse.Namespace) -> Report:
         if not options.yes:
             _confirm(report, machine)
         printer = _Printer(quiet=options.json or options.markdown)
-        return await carry_out(machine, report, nullcontext, printer.tell)
+        return await run_experiment(machine, report, nullcontext, printer.update)
     finally:
         await machine.close()
 
 
 def _confirm(report: Report, machine: Machine) -> None:
-    """Show the plan and wait for a yes.
+    """Show the plan and wait for a confirmation.
 
     Raises:
-        KmodtuiError: there was none, or there is nobody to say it.
+        UsageError: standard input is not a terminal.
+        ElevationCancelledError: the answer was not yes.
     """
     if not sys.stdin or not sys.stdin.isatty():
-        raise UsageError("There is no terminal to confirm the plan on.", "Say --yes to go on.")
-    # What is asked does not belong to the report, which may go into a file.
+        raise UsageError(
+            "The plan cannot be confirmed: standard input is not a terminal.",
+            "Use --yes to run it without confirmation.",
+        )
+    # The question goes to standard error: standard output may be redirected to a file.
     for line in (*text_of(plan_page(report)), f"   {machine.root_words}", ""):
         print(line, file=sys.stderr)
-    print("Go on? [y/N] ", end="", file=sys.stderr, flush=True)
+    print("Continue? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise ElevationCancelledError("Nothing was done.")
+        raise ElevationCancelledError("Cancelled. Nothing was changed.")
 
 
 class _Printer:
-    """Prints each stage once it is known."""
+    """Prints each stage of the report as soon as it is complete."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
-        self._told = Stage.PLANNED
+        self._printed = Stage.PLANNED
 
-    def tell(self, report: Report) -> None:
-        """Print what is new in a report."""
-        if self._quiet or report.stage <= self._told:
+    def update(self, report: Report) -> None:
+        """Print the stages that are complete and not printed yet."""
+        if self._quiet or report.stage <= self._printed:
             return
-        if self._told is Stage.PLANNED:
+        if self._printed is Stage.PLANNED:
             print(next(as_text(report)))
-        # A stage is whole when the next one begins.
+        # A stage is complete when the next one begins.
         for page in pages(report):
-            whole = page.stage < report.stage or report.stage is Stage.OVER
-            if page.stage >= max(self._told, Stage.CHECK) and whole:
+            complete = page.stage < report.stage or report.stage is Stage.OVER
+            if page.stage >= max(self._printed, Stage.CHECK) and complete:
                 print(f"\n{int(page.stage)}  {page.title}")
                 for line in text_of(page.parts):
                     print(line)
-        self._told = report.stage
+        self._printed = report.stage
         sys.stdout.flush()
 
 
-def _tell_what_is_left(machine: Machine, name: str) -> None:
-    """Say, after Ctrl+C, whether the module is still loaded."""
+def _warn_if_loaded(machine: Machine, name: str) -> None:
+    """After Ctrl+C, print a warning if the module is still loaded."""
     try:
-        there = name.replace("-", "_") in read_modules(machine.host).by_name
+        loaded = name.replace("-", "_") in read_modules(machine.host).by_name
     except KmodtuiError:
         return
-    if there:
-        complain(
+    if loaded:
+        print_error(
             KmodtuiError(
-                f"The experiment was broken off, and {name} is loaded still.",
-                f"sudo modprobe -r {name} takes it away.",
+                f"The experiment was interrupted; {name} is still loaded.",
+                f"To unload it: sudo modprobe -r {name}",
             )
         )

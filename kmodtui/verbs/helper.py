@@ -18,39 +18,42 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 
-_ANYBODY = ""
-"""What --sudoers without a name stands for: whoever asks."""
+_CALLER = ""
+"""Value of --sudoers without a name: the user who runs the command."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the three verbs to the parser of `kmodtui helper`."""
+    """Add `install`, `status` and `uninstall`."""
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True, dest="helper_verb")
     install = verbs.add_parser(
         "install",
-        help="put it where only root can write",
-        description="Puts a copy of the helper that belongs to root into /usr/local/libexec, with "
-        "an action for polkit. Asks for root.",
+        help="install a copy that only root can write (asks for root)",
+        description="Installs a root-owned copy of the helper in /usr/local/libexec, and a polkit "
+        "action for it. Asks for root.",
     )
     install.add_argument(
         "--sudoers",
         nargs="?",
-        const=_ANYBODY,
+        const=_CALLER,
         metavar="WHO",
-        help="also let this user, or %%group, start it with sudo and a password (default: you)",
+        help="also allow this user, or %%group, to start it with sudo and a password "
+        "(default: you)",
     )
-    status = verbs.add_parser("status", help="what is installed, and who could write to it")
-    status.add_argument("--json", action="store_true", help="as JSON")
-    verbs.add_parser("uninstall", help="remove all of it; asks for root")
+    status = verbs.add_parser("status", help="show what is installed and who can write to it")
+    status.add_argument("--json", action="store_true", help="print JSON (see docs/json.md)")
+    verbs.add_parser("uninstall", help="remove all of it (asks for root)")
 
 
 def run(host: Host, options: argparse.Namespace) -> int:  # noqa: ARG001
-    """Do what the parsed arguments ask for; return the exit status.
+    """Install, show or remove the copy; return the exit status.
 
     Raises:
-        KmodtuiError: it could not be done; the message says why.
+        KmodtuiError: it failed; the message says why.
     """
     if hasattr(options, "root") or hasattr(options, "demo"):
-        raise UsageError("The helper is this machine's.", "Leave --root and --demo out.")
+        raise UsageError(
+            "The helper is installed on this machine only.", "Leave out --root and --demo."
+        )
     if options.helper_verb == "status":
         return _status(as_json=options.json)
     _refuse_read_only(options)
@@ -61,20 +64,24 @@ def run(host: Host, options: argparse.Namespace) -> int:  # noqa: ARG001
     if options.helper_verb == "uninstall":
         status = _as_root(way, install_command("uninstall"))
         if status == 0 and any(file.present for file in installed_files()):
-            raise HelperError("Not all of it is gone: see kmodtui helper status.")
+            raise HelperError("Some files were not removed.", "See kmodtui helper status.")
         return status
     who = _who(options.sudoers)
     status = _as_root(way, install_command("install", *(("--sudoers", who) if who else ())))
     if status == 0 and not is_installed():
-        raise HelperError("It is not installed as it should be: see kmodtui helper status.")
+        raise HelperError("The installation is not complete.", "See kmodtui helper status.")
     return status
 
 
 def _refuse_read_only(options: argparse.Namespace) -> None:
-    """Raise ElevationRefusedError where the person does not want root to be asked for."""
+    """Refuse to ask for root in read-only mode.
+
+    Raises:
+        ElevationRefusedError: --read-only was given, or is set in the configuration.
+    """
     if options.read_only:
         raise ElevationRefusedError(
-            f"kmodtui was started with --read-only, and helper {options.helper_verb} takes root.",
+            f"kmodtui was started with --read-only, and helper {options.helper_verb} needs root.",
             "Start it without --read-only.",
         )
     if options.read_only is not None:
@@ -85,18 +92,18 @@ def _refuse_read_only(options: argparse.Namespace) -> None:
     config = read_config(config_path(), LADDER)
     if config.read_only:
         raise ElevationRefusedError(
-            f"{config.path} says read_only = true, and helper {options.helper_verb} takes root.",
-            f"kmodtui --no-read-only helper {options.helper_verb} goes on all the same.",
+            f"{config.path} sets read_only = true, and helper {options.helper_verb} needs root.",
+            f"To run it anyway: kmodtui --no-read-only helper {options.helper_verb}",
         )
 
 
 def _who(asked: str | None) -> str:
-    """Return for whom sudo gets a rule; empty for nobody."""
-    if asked is None or asked:
+    """Return the user or %group for the sudo rule; empty for no rule."""
+    if asked is None or asked != _CALLER:
         return asked or ""
     name = os.environ.get("SUDO_USER", "root") if os.getuid() == 0 else _name(os.getuid())
     if name == "root":
-        raise UsageError("root needs no rule of sudo.", "Say for whom: --sudoers WHO.")
+        raise UsageError("root needs no sudo rule.", "Name a user: --sudoers WHO")
     return name
 
 
@@ -104,12 +111,12 @@ def _as_root(way: Elevation, command: tuple[str, ...]) -> int:
     hint = getattr(way, "hint", "")
     if not way.available:
         raise ElevationRefusedError(way.sentence, hint)
-    print(f"As root, by way of {way.name}: {' '.join(command)}", flush=True)
+    print(f"Running as root ({way.name}): {' '.join(command)}", flush=True)
     return 1 if way.run(command) else 0
 
 
 def _status(*, as_json: bool) -> int:
-    """Print what is installed; return 0 if it is this version and root's alone."""
+    """Print what is installed; return 0 if it is this version and only root can write to it."""
     from kmodtui.privileged.installation import (
         INSTALLED,
         caution,
@@ -122,7 +129,7 @@ def _status(*, as_json: bool) -> int:
     files = installed_files()
     python = interpreter()
     safe = not any(file.loose for file in (*files, python))
-    well = is_installed() and safe
+    status = 0 if is_installed() and safe else 1
     if as_json:
         print_json(
             SCHEMA,
@@ -133,17 +140,17 @@ def _status(*, as_json: bool) -> int:
                 "files": [_file_json(file) for file in (*files, python)],
             },
         )
-        return 0 if well else 1
+        return status
     for file in (*files, python):
-        print(f"{file.kind:<8} {file.path}: {_told(file)}")
+        print(f"{file.kind:<8} {file.path}: {_status_words(file)}")
         for part in file.parts if file.present else ():
-            loose = "  others than root can write here!" if part.open_to_others else ""
+            loose = "  writable by users other than root!" if part.open_to_others else ""
             print(f"         {part.mode:04o} {_name(part.owner):<8} {clean(part.path)}{loose}")
     if not is_installed():
-        print("Not installed as it should be, so this one starts: " + _own())
+        print("No complete installation, so kmodtui starts its own copy: " + _own())
         if words := caution():
             print(words)
-    return 0 if well else 1
+    return status
 
 
 def _file_json(file: InstalledFile) -> dict[str, Any]:
@@ -164,27 +171,24 @@ def _file_json(file: InstalledFile) -> dict[str, Any]:
     }
 
 
-def _told(file: InstalledFile) -> str:
+def _status_words(file: InstalledFile) -> str:
     if file.kind == "python":
         return "runs the installed helper" if file.present else "missing: the helper cannot run"
     if file.present is None:
-        return "only root can see whether it is there"
+        return "only root can see whether it is installed"
     if not file.present:
         return "not installed"
     if file.kind != "helper":
-        differs = "installed, but not as this kmodtui writes it: install it again"
+        differs = "installed, but not the one of this kmodtui: install it again"
         return differs if file.same is False else "installed"
     from kmodtui import __version__
     from kmodtui.privileged.installation import INSTALLED, version_of
 
     version = clean(version_of(INSTALLED)) or "unknown"
     if version != __version__:
-        return f"version {version}, but this kmodtui is {__version__}: install it again"
-    return f"version {version}, " + (
-        "the same file"
-        if file.same
-        else "the same version, but not the same file as this kmodtui's"
-    )
+        return f"version {version}, but kmodtui is version {__version__}: install it again"
+    same = "same file as in this kmodtui" if file.same else "not the same file as in this kmodtui"
+    return f"version {version}, {same}"
 
 
 def _own() -> str:

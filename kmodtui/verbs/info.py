@@ -1,4 +1,4 @@
-"""`kmodtui info`: what modinfo says of modules or .ko files, line for line."""
+"""`kmodtui info`: information about modules or .ko files, printed as modinfo prints it."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ from kmodtui.model.module_info import (
     parameter_strings,
 )
 from kmodtui.model.text import decode
-from kmodtui.verbs.printing import add_json, complain, print_json, release_of
+from kmodtui.verbs.printing import add_json, print_error, print_json, release_of
 
 SCHEMA = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
+    """Add the arguments of the verb."""
     add_json(parser)
-    parser.add_argument("what", nargs="+", metavar="NAME|FILE")
+    parser.add_argument("what", nargs="+", metavar="NAME|FILE", help="a module, or a .ko file")
 
 
 def run(host: Host, options: argparse.Namespace) -> int:
-    """Print it; return the exit status."""
+    """Print the information; return the exit status."""
     infos: list[ModuleInfo] = []
     status = 0
     root = os.path.abspath(getattr(options, "root", "/")).rstrip("/")
     for what in options.what:
         try:
             if is_path(what, LocalHost()):
-                # It needs no release, and that of another machine may well not be here.
+                # A file needs no release. The one of another machine may not be installed here.
                 infos += find_module(host, "", what, files=LocalHost())
                 continue
             for info in find_module(host, release_of(host, options), what):
-                # As `modinfo --basedir` does: where the file lies on this machine.
+                # The path on this machine, as `modinfo --basedir` prints it.
                 path = info.filename if info.builtin else root + info.filename
                 infos.append(replace(info, filename=path))
         except KmodtuiError as error:
-            complain(error)
+            print_error(error)
             status = error.exit_code
     if options.json:
         print_json(SCHEMA, {"modules": [_info_json(info) for info in infos]})
@@ -54,7 +54,7 @@ def run(host: Host, options: argparse.Namespace) -> int:
         if sys.stdout.isatty():
             print("\n".join(modinfo_text(info)))
         else:
-            # Bytes as they are, for whatever reads them next: the same as modinfo.
+            # Unchanged bytes for the next program in the pipe, as modinfo writes them.
             sys.stdout.flush()
             sys.stdout.buffer.write(b"".join(line + b"\n" for line in modinfo_lines(info)))
             sys.stdout.buffer.flush()
@@ -62,14 +62,14 @@ def run(host: Host, options: argparse.Namespace) -> int:
 
 
 def _info_json(info: ModuleInfo) -> dict[str, Any]:
-    """Return what there is to tell, as it stands: what JSON escapes need not be clean."""
+    """Return the fields of one module; JSON escapes what a terminal would obey."""
     fields: dict[str, list[str]] = {}
     for field in info.fields:
         if field.raw_key not in (b"parm", b"parmtype"):
             fields.setdefault(decode(field.raw_key), []).append(decode(field.raw))
     signature = info.signature
     return {
-        # Without the surrogates of a path in Python: strict readers refuse them.
+        # Python keeps invalid bytes of a path as surrogates, which strict JSON readers refuse.
         "name": decode(os.fsencode(info.name)),
         "filename": decode(os.fsencode(info.filename)),
         "fields": fields,

@@ -1,4 +1,4 @@
-"""`kmodtui linkage`: which symbols a module takes from whom, and gives to whom."""
+"""`kmodtui linkage`: the symbols that a module imports and exports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kmodtui.model.linkage import Edge, Export, Giver, ModuleLinkage, Taken
 from kmodtui.model.modules import canonical
 from kmodtui.model.text import clean, counted
 from kmodtui.services.linkage import Linkage
-from kmodtui.verbs.printing import add_json, complain, print_json, release_of
+from kmodtui.verbs.printing import add_json, print_error, print_json, release_of
 
 SCHEMA = 1
 
@@ -27,17 +27,20 @@ _PROVIDER_KINDS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
+    """Add the arguments of the verb."""
     add_json(parser)
-    parser.add_argument("name", metavar="NAME")
-    parser.add_argument("other", metavar="OTHER", nargs="?", help="only what is between these two")
+    parser.add_argument("name", metavar="NAME", help="a module")
+    parser.add_argument(
+        "other", metavar="OTHER", nargs="?", help="show only symbols between these two modules"
+    )
 
 
 def run(host: Host, options: argparse.Namespace) -> int:
-    """Print it; return the exit status.
+    """Print imports and exports; return the exit status.
 
     Raises:
         UnknownModuleError: there is no such module.
+        UnreadableError: the module is built into the kernel.
     """
     release = release_of(host, options)
     running = read_system(host).release in (None, release)
@@ -54,8 +57,10 @@ def run(host: Host, options: argparse.Namespace) -> int:
             if index is not None and not index.is_builtin(name):
                 raise index.unknown(name)
             if index is not None:
-                told = f"{clean(name)} is built into the kernel: it has no symbols of its own."
-                raise UnreadableError(told, "kmodtui symbols shows those of the kernel.")
+                raise UnreadableError(
+                    f"{clean(name)} is built into the kernel: it has no symbols of its own.",
+                    "To list the kernel's symbols: kmodtui symbols",
+                )
             raise UnknownModuleError(f"No module {clean(name)} is loaded.", str(problem or ""))
     if len(names) == 1:
         return _one(linkage.of(names[0]), as_json=options.json)
@@ -80,17 +85,17 @@ def _one(found: ModuleLinkage, *, as_json: bool) -> int:
             },
         )
         return 1 if found.problems else 0
-    taken = counted(len(found.takes), "symbol")
-    print(f"{clean(found.name)} takes {taken}, and gives {counted(len(found.gives), 'symbol')}.")
+    imports, exports = len(found.takes), len(found.gives)
+    print(f"{clean(found.name)} imports {counted(imports, 'symbol')} and exports {exports:,}.")
     if found.takes:
-        print("\nTakes")
-        _print_taken(found.takes)
+        print("\nImports")
+        _print_imports(found.takes)
     if found.gives:
-        print("\nGives")
+        print("\nExports")
         for given in found.gives:
-            users = " ".join(given.users) or "-"
-            print(f"  {given.export.name:<40} {given.export.words:<18} {users}")
-    _complain(found.problems)
+            importers = " ".join(given.users) or "-"
+            print(f"  {given.export.name:<40} {given.export.words:<18} {importers}")
+    _print_problems(found.problems)
     return 1 if found.problems else 0
 
 
@@ -110,26 +115,26 @@ def _two(edges: tuple[Edge, Edge], *, as_json: bool) -> int:
     for edge in edges:
         if edge.symbols:
             count = counted(len(edge.symbols), "symbol")
-            print(f"{clean(edge.user)} takes {count} from {clean(edge.giver)}.")
-            _print_taken(edge.symbols)
+            print(f"{clean(edge.user)} imports {count} from {clean(edge.giver)}.")
+            _print_imports(edge.symbols)
     if not problems and not any(edge.symbols for edge in edges):
         names = (clean(edges[0].user), clean(edges[0].giver))
-        print(f"{names[0]} and {names[1]} take no symbols from each other.")
-    _complain(problems)
+        print(f"{names[0]} and {names[1]} import no symbols from each other.")
+    _print_problems(problems)
     return 1 if problems else 0
 
 
-def _print_taken(symbols: Iterable[Taken]) -> None:
+def _print_imports(symbols: Iterable[Taken]) -> None:
     for taken in symbols:
-        giver = taken.module if taken.giver is Giver.MODULE else f"({taken.giver})"
-        how = taken.export.words if taken.export else ""
+        provider = taken.module or f"({_PROVIDER_KINDS[taken.giver]})"
+        export = taken.export.words if taken.export else ""
         weak = "  weak" if taken.wanted.weak else ""
-        print(f"  {taken.wanted.name:<40} {giver:<18} {how}{weak}".rstrip())
+        print(f"  {taken.wanted.name:<40} {provider:<18} {export}{weak}".rstrip())
 
 
-def _complain(problems: Iterable[str]) -> None:
+def _print_problems(problems: Iterable[str]) -> None:
     for problem in problems:
-        complain(UnreadableError(problem))
+        print_error(UnreadableError(problem))
 
 
 def _import_json(taken: Taken) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`kmodtui list`: the modules that are loaded, newest first."""
+"""`kmodtui list`: the loaded modules, newest first."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from kmodtui.errors import UnreadableError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.model.modules import LoadedModule
-from kmodtui.verbs.printing import add_json, complain, hexadecimal, print_json
+from kmodtui.verbs.printing import add_json, hexadecimal, print_error, print_json
 
 SCHEMA = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
+    """Add the arguments of the verb."""
     add_json(parser)
 
 
 def run(host: Host, options: argparse.Namespace) -> int:
-    """Print it; return the exit status."""
+    """Print the loaded modules; return the exit status."""
     table = read_modules(host)
     for line in table.malformed:
-        complain(UnreadableError(f"A line of /proc/modules makes no sense: {line}"))
+        print_error(UnreadableError(f"Malformed line in /proc/modules, skipped: {line}"))
     if options.json:
         modules = [_module_json(module) for module in table]
         print_json(SCHEMA, {"modules": modules, "malformed_lines": table.malformed})
@@ -50,6 +50,6 @@ def _module_json(module: LoadedModule) -> dict[str, Any]:
         "state": module.state,
         "taint": module.taints,
         "permanent": module.permanent,
-        # No module is at address 0: that is what the kernel prints where it hides addresses.
+        # The kernel prints 0 when it hides addresses; no module is loaded at 0.
         "address": hexadecimal(module.address) if module.address else None,
     }

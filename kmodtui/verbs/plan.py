@@ -1,4 +1,4 @@
-"""`kmodtui plan load|unload|reload NAME… [KEY=VALUE…]`: what it would do, step by step."""
+"""`kmodtui plan load|unload|reload NAME… [KEY=VALUE…]`: the steps, without taking them."""
 
 from __future__ import annotations
 
@@ -13,43 +13,45 @@ from kmodtui.model.parameters import problems
 from kmodtui.model.plan import Action, Plan, Step, Verb
 from kmodtui.model.text import clean, human_size
 from kmodtui.services.plans import VERBS, read_plan
-from kmodtui.verbs.printing import add_json, complain, print_json, release_of
+from kmodtui.verbs.printing import add_json, print_error, print_json, release_of
 
 SCHEMA = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
+    """Add the arguments of the verb."""
     add_json(parser)
     parser.add_argument("what", choices=[str(verb) for verb in VERBS], metavar="load|unload|reload")
-    parser.add_argument("words", nargs="+", metavar="NAME|KEY=VALUE")
+    parser.add_argument(
+        "words", nargs="+", metavar="NAME|KEY=VALUE", help="modules, and parameters for one module"
+    )
 
 
 def run(host: Host, options: argparse.Namespace) -> int:
-    """Print it; return the exit status: 1 if it cannot work as things stand."""
+    """Print the plan; return the exit status: 1 if it would fail."""
     names = [word for word in options.words if "=" not in word]
     parameters = [word for word in options.words if "=" in word]
     if not names:
-        raise UsageError("No module is named.", f"Say which: kmodtui plan {options.what} NAME.")
+        raise UsageError("No module given.", f"Usage: kmodtui plan {options.what} NAME")
     if paths := [name for name in names if "/" in name]:
         raise UsageError(
-            f"{paths[0]} is a file's path: a plan is of modules by name.",
-            f"Whether a file would load tells kmodtui check {paths[0]}.",
+            f"{paths[0]} is a file; a plan needs the name of a module.",
+            f"To check whether the file would load: kmodtui check {paths[0]}",
         )
     if parameters and options.what == "unload":
-        raise UsageError("Parameters are of no use for an unload.", "Leave them out.")
+        raise UsageError("An unload takes no parameters.", "Leave them out.")
     release = release_of(host, options)
     plan = read_plan(host, release, options.what, names, parameters)
     if parameters and not plan.refused:
         plan = replace(
-            plan, warnings=(*plan.warnings, *_doubts(host, release, plan.targets, parameters))
+            plan, warnings=(*plan.warnings, *_parameter_problems(host, release, plan, parameters))
         )
     if options.json:
         print_json(SCHEMA, _json(plan))
     else:
         _print(plan)
     if plan.refused:
-        complain(PlanError(plan.refused, plan.remedy))
+        print_error(PlanError(plan.refused, plan.remedy))
         return 0 if _is_builtin(plan) else 1
     return 0
 
@@ -63,12 +65,12 @@ def _is_builtin(plan: Plan) -> bool:
     return plan.verb is Verb.LOAD and actions == {Action.BUILTIN}
 
 
-def _doubts(
-    host: Host, release: str, names: tuple[str, ...], parameters: list[str]
+def _parameter_problems(
+    host: Host, release: str, plan: Plan, parameters: list[str]
 ) -> tuple[str, ...]:
-    """Return why the kernel would not take parameters; none for a file that cannot be read."""
+    """Return why the kernel would reject parameters; a module file it cannot read is skipped."""
     found: list[str] = []
-    for name in names:
+    for name in plan.targets:
         try:
             infos = find_module(host, release, name)
         except KmodtuiError:
@@ -134,7 +136,7 @@ def _print(plan: Plan) -> None:
         print(f"  =  {'stays':<8} {clean(name):<{width}}  {clean(why)}")
     if plan.memory and len(plan.steps) > 1:
         more = "more" if plan.memory > 0 else "less"
-        print(f"  =  about {human_size(abs(plan.memory))} {more} memory in all")
+        print(f"  =  about {human_size(abs(plan.memory))} {more} memory in total")
     for warning in plan.warnings:
         print(f"  !  {clean(warning)}")
     for line in plan.command_lines:
@@ -152,8 +154,8 @@ def _words(step: Step) -> str:
 
 
 def _details(step: Step) -> list[str]:
-    """Return what stands below a step: its file, its shell command, its options."""
+    """Return the lines below a step: its file, its shell command, its options."""
     lines = [step.path] if step.path and step.action.changes and not step.command else []
     if step.command:
-        lines.append(f"a shell runs, as root: {step.command}")
+        lines.append(f"runs in a shell, as root: {step.command}")
     return [*lines, *(f"{option.text}  ({option.source})" for option in step.options)]

@@ -1,4 +1,4 @@
-"""What the verbs share: how they print JSON, how they complain, which release they are about."""
+"""What the verbs share: printing JSON, printing errors, and the release to read."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from kmodtui.model.text import clean
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    """Add `--json`, which every verb that prints facts has."""
-    parser.add_argument("--json", action="store_true", help="as JSON")
+    """Add `--json`."""
+    parser.add_argument("--json", action="store_true", help="print JSON (see docs/json.md)")
 
 
 def print_json(schema: int, fields: dict[str, Any]) -> None:
     """Print a JSON object in ASCII; docs/json.md describes the object of each verb.
 
     Args:
-        schema: the version of the object's form. A verb raises its own when it renames or
-            removes a field or changes a field's meaning, not when it adds one.
-        fields: everything else.
+        schema: version of the verb's JSON. Increased when a field is renamed, removed or
+            changes its meaning, not when one is added.
+        fields: all other fields of the object.
     """
     import json
 
@@ -31,13 +31,13 @@ def print_json(schema: int, fields: dict[str, Any]) -> None:
 
 
 def hexadecimal(address: int) -> str:
-    """Return an address for JSON: a string, because 64 bits are too many for a JSON number."""
+    """Return an address for JSON: a string, because many readers round a 64-bit number."""
     return f"0x{address:x}"
 
 
-def complain(error: KmodtuiError) -> None:
-    """Tell a person what went wrong, on the standard error."""
-    # Without a standard error, print would fall back to the standard output.
+def print_error(error: KmodtuiError) -> None:
+    """Print the message and the hint of an error to standard error."""
+    # If standard error is closed, print() would write to standard output instead.
     if sys.stderr is not None:
         print(f"kmodtui: {clean(error.message)}", file=sys.stderr)
         if error.hint:
@@ -45,14 +45,16 @@ def complain(error: KmodtuiError) -> None:
 
 
 def release_of(host: Host, options: argparse.Namespace) -> str:
-    """Return the release whose modules are meant: that of --kernel, else the running one.
+    """Return the kernel release to read: --kernel, or else the running kernel's.
 
     Raises:
-        UsageError: neither is known.
+        UsageError: --kernel is missing and the running kernel's release is unknown.
     """
     from kmodtui.kernel.system import read_system
 
     release: str | None = getattr(options, "kernel", None) or read_system(host).release
     if not release:
-        raise UsageError("The kernel's release is not known.", "Say which one with --kernel.")
+        raise UsageError(
+            "The release of the running kernel is unknown.", "Give one with --kernel RELEASE."
+        )
     return release

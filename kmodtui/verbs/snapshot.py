@@ -1,4 +1,4 @@
-"""`kmodtui snapshot`: modules and symbols of this moment, in a file to compare with later."""
+"""`kmodtui snapshot`: save the loaded modules and all symbols to a file."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ SCHEMA = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
+    """Add the arguments of the verb."""
     add_json(parser)
     parser.add_argument(
         "-o",
         "--output",
         metavar="FILE",
-        help="the file to write; by default HOST-DATE-TIME.kmodtui in this folder",
+        help="file to write (default: HOST-DATE-TIME.kmodtui in the current directory)",
     )
     parser.add_argument(
         "--addresses",
         action="store_true",
-        help="keep the addresses too: they tell where the kernel lies in memory and so defeat "
-        "KASLR; never give such a file away",
+        help="include addresses; they reveal the kernel's location in memory and defeat KASLR, "
+        "so keep the file private",
     )
-    parser.add_argument("--force", action="store_true", help="write over a file that is there")
+    parser.add_argument("--force", action="store_true", help="overwrite an existing file")
 
 
 def run(host: Host, options: argparse.Namespace) -> int:
-    """Take it and tell what is in it; return the exit status."""
+    """Take the snapshot and print what it contains; return the exit status."""
     snapshot = take(host, addresses=options.addresses)
     path = Path(options.output) if options.output else default_path(snapshot, Path())
     size = save(snapshot, path, force=options.force)
@@ -57,5 +57,5 @@ def run(host: Host, options: argparse.Namespace) -> int:
         f"{counted(totals.symbols or 0, 'symbol')}, {human_size(size)}"
     )
     if options.addresses:
-        print("It holds kernel addresses, which defeat KASLR: do not give it away.")
+        print("It contains kernel addresses, which defeat KASLR: keep it private.")
     return 0

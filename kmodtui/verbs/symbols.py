@@ -1,4 +1,4 @@
-"""`kmodtui symbols`: the rows of /proc/kallsyms, all or those that are searched for."""
+"""`kmodtui symbols`: the symbols in /proc/kallsyms, all of them or those that match."""
 
 from __future__ import annotations
 
@@ -13,59 +13,58 @@ from kmodtui.kernel.kallsyms import read_symbols
 from kmodtui.model.modules import canonical
 from kmodtui.model.symbols import Symbol, SymbolTable
 from kmodtui.model.text import clean
-from kmodtui.verbs.printing import add_json, complain, hexadecimal, print_json
+from kmodtui.verbs.printing import add_json, hexadecimal, print_error, print_json
 
 SCHEMA = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
+    """Add the arguments of the verb."""
     add_json(parser)
-    parser.add_argument("name", nargs="?", metavar="NAME", help="symbols of exactly this name")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="symbols with exactly this name")
     parser.add_argument(
         "--match",
         metavar="PATTERN",
-        help="symbols with this in their names; re:PATTERN for a regular expression",
+        help="symbols whose name contains this text; re:PATTERN for a regular expression",
     )
     parser.add_argument(
         "--address",
-        metavar="PLACE",
-        help="the symbol that contains a hexadecimal address, or name+0x1f/0x40 as in an oops",
+        metavar="ADDRESS",
+        help="the symbol at a hexadecimal address, or at name+0x1f/0x40 as an oops prints it",
     )
-    parser.add_argument("--module", metavar="NAME", help="of this module only")
-    parser.add_argument("--counts", action="store_true", help="how many each module has")
+    parser.add_argument("--module", metavar="NAME", help="only symbols of this module")
+    parser.add_argument("--counts", action="store_true", help="count the symbols of each module")
 
 
 def run(host: Host, options: argparse.Namespace) -> int:
-    """Print it; return the exit status: 1 where nothing is found."""
+    """Print the symbols; return the exit status: 1 if none matches."""
     wanted = [word for word in (options.name, options.match, options.address) if word is not None]
     if len(wanted) > 1 or (wanted and options.counts):
         raise UsageError(
-            "A name, --match, --address and --counts cannot be had together.",
-            "Ask for one of them.",
+            "NAME, --match, --address and --counts cannot be combined.", "Use only one of them."
         )
     table = read_symbols(host)
     module = canonical(options.module) if options.module is not None else None
     if module is not None and module not in table.modules:
         raise UnknownModuleError(
-            f"/proc/kallsyms has no symbols of a module {module}.",
-            "It is not loaded, or has none. kmodtui list shows what is loaded.",
+            f"/proc/kallsyms has no symbols of module {module}.",
+            "It is not loaded or has no symbols. To list loaded modules: kmodtui list",
         )
     if options.counts:
         counts = {module: len(table.of(module))} if module is not None else table.counts()
         return _print_counts(counts, as_json=options.json)
     if options.address is not None:
-        return _print_places(host, table, options.address, as_json=options.json)
+        return _print_address(host, table, options.address, as_json=options.json)
     rows = _rows(table, module) if not wanted else _found(table, module, options)
     count = _print_rows(rows, table, as_json=options.json)
     if count or not wanted:
         return 0
-    complain(_nothing(table, module, options))
+    print_error(_no_match(table, module, options))
     return 1
 
 
-def _nothing(table: SymbolTable, module: str | None, options: argparse.Namespace) -> KmodtuiError:
-    """Return what to say where nothing is found; most often a module was meant."""
+def _no_match(table: SymbolTable, module: str | None, options: argparse.Namespace) -> KmodtuiError:
+    """Return the error for a search without a match, with a hint if a module has that name."""
     from kmodtui.model.symbol_address import NoSymbolError
 
     text = options.name if options.name is not None else options.match
@@ -74,9 +73,9 @@ def _nothing(table: SymbolTable, module: str | None, options: argparse.Namespace
     meant = canonical(text)
     hint = ""
     if module is None and meant in table.modules:
-        hint = f"For the symbols of a module: kmodtui symbols --module {meant}"
+        hint = f"To list the symbols of a module: kmodtui symbols --module {meant}"
     elif options.name is not None:
-        hint = f"For a part of a name: kmodtui symbols --match {shlex.quote(text)}"
+        hint = f"To search for part of a name: kmodtui symbols --match {shlex.quote(text)}"
     return NoSymbolError(f"No symbol{where} {what} {clean(text)}.", clean(hint))
 
 
@@ -113,28 +112,27 @@ def _found(
         SymbolList.of_table(table) if module is None else SymbolList([(module, table.of(module))])
     )
     with limited(
-        _PATIENCE,
-        "The pattern takes too long, so it was broken off.",
-        "A repetition inside a repetition, such as (a+)+, never ends on some names.",
+        _SEARCH_TIMEOUT,
+        "The search timed out.",
+        "Simplify the pattern: a nested repetition such as (a+)+ can take forever.",
     ):
-        hits = find_all(symbols, query)
-        rows = [symbols.row(number) for number in hits]
+        rows = [symbols.row(number) for number in find_all(symbols, query)]
     return ((row.owner, row.symbol) for row in rows if row.symbol is not None)
 
 
-_PATIENCE = 20.0
-"""Seconds that a search may take: a thousand times what it needs."""
+_SEARCH_TIMEOUT = 20.0
+"""Seconds; a usual search takes a thousandth of it."""
 
 
 def _print_rows(rows: Iterable[tuple[str, Symbol]], table: SymbolTable, *, as_json: bool) -> int:
-    """Print rows of a table; return how many there were."""
+    """Print rows of a table; return their number."""
     if as_json:
         hidden = table.addresses_hidden
         found = [_as_json(owner, symbol, hidden=hidden) for owner, symbol in rows]
         print_json(SCHEMA, {"symbols": found})
         return len(found)
     count, digits = 0, _digits(table)
-    for count, (owner, symbol) in enumerate(rows, 1):  # noqa: B007  how many there were
+    for count, (owner, symbol) in enumerate(rows, 1):  # noqa: B007  used after the loop
         print(_row(owner, symbol, digits))
     return count
 
@@ -154,13 +152,13 @@ def _as_json(owner: str, symbol: Symbol, *, hidden: bool) -> dict[str, Any]:
 
 
 def _digits(table: SymbolTable) -> int:
-    """Return the digits of an address: eight where a pointer of that kernel has 32 bits."""
+    """Return the number of digits of an address: 8 on a 32-bit kernel, else 16."""
     owners = (table.core, *table.modules.values())
     first = next((found.raw for found in owners if found.raw), b"")
     return 8 if first.find(b" ") == 8 else 16
 
 
-def _print_places(host: Host, table: SymbolTable, text: str, *, as_json: bool) -> int:
+def _print_address(host: Host, table: SymbolTable, text: str, *, as_json: bool) -> int:
     from kmodtui.kernel.kptr import read_hiding
     from kmodtui.model.symbol_address import NoSymbolError, look_up
     from kmodtui.model.symbol_list import SymbolList
@@ -171,7 +169,7 @@ def _print_places(host: Host, table: SymbolTable, text: str, *, as_json: bool) -
     except NoSymbolError as error:
         if table.addresses_hidden and "hidden" in error.message:
             raise NoSymbolError(
-                f"Addresses are {read_hiding(host).reason}, so that none can be looked up.",
+                f"No address can be looked up: addresses are {read_hiding(host).reason}.",
                 error.hint,
             ) from None
         raise
@@ -187,8 +185,8 @@ def _print_places(host: Host, table: SymbolTable, text: str, *, as_json: bool) -
         if not as_json:
             size = f"/{located.size:#x}" if located.size is not None else ""
             owner = f" [{row.owner}]" if row.owner else ""
-            doubt = f"  ({located.doubt})" if located.doubt else ""
-            print(f"{row.symbol.name}+{located.offset:#x}{size}{owner}{doubt}")
+            warning = f"  ({located.doubt})" if located.doubt else ""
+            print(f"{row.symbol.name}+{located.offset:#x}{size}{owner}{warning}")
     if as_json:
         print_json(SCHEMA, {"symbols": found_json})
     return 0

@@ -1,4 +1,4 @@
-"""`kmodtui tree`: what a module needs, or what needs it."""
+"""`kmodtui tree`: the dependencies or the dependents of a module."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ SCHEMA = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
+    """Add the arguments of the verb."""
     add_json(parser)
-    parser.add_argument("name", metavar="NAME")
-    parser.add_argument("--reverse", action="store_true", help="what needs it")
+    parser.add_argument("name", metavar="NAME", help="a module")
+    parser.add_argument(
+        "--reverse", action="store_true", help="show dependents instead of dependencies"
+    )
 
 
 def run(host: Host, options: argparse.Namespace) -> int:
-    """Print it; return the exit status."""
+    """Print the tree; return the exit status."""
     name = canonical(options.name)
     neighbours = read_neighbours(host, getattr(options, "kernel", None))
     if not neighbours.knows(name):

@@ -109,7 +109,7 @@ def test_the_verb_asks_on_the_terminal_and_prints_stage_by_stage(vm: VM) -> None
     modules = loaded(vm)
     with open_terminal(vm, "admin", ["kmodtui", "experiment", "dummy"]) as terminal:
         terminal.wait_for(r"insmod +dummy", timeout=PATIENCE)
-        terminal.wait_for(r"Go on\? \[y/N\]", timeout=PATIENCE)
+        terminal.wait_for(r"Continue\? \[y/N\]", timeout=PATIENCE)
         terminal.press("y", "Enter")
         give_password(terminal)
         terminal.wait_for(r"The machine is as it was", timeout=PATIENCE)

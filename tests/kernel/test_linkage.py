@@ -115,5 +115,5 @@ def test_a_loaded_module_tells_who_uses_what_it_gives(vm: VM) -> None:
     }
     assert {symbol["provider_kind"] for symbol in xor["imports"]} == {"kernel"}
     between = vm.run("guest", ["kmodtui", "linkage", "btrfs", "xor"], check=True).stdout
-    assert between.splitlines()[0] == "btrfs takes 1 symbol from xor."
+    assert between.splitlines()[0] == "btrfs imports 1 symbol from xor."
     assert between.split()[6:9] == ["xor_blocks", "xor", "EXPORT_SYMBOL"]

@@ -29,7 +29,7 @@ def test_without_a_terminal_it_says_which_stream_is_none(missing: str, tree: str
     os.close(master)
     assert done.returncode == 2
     word = {"stdin": "input", "stdout": "output", "stderr": "error"}[missing]
-    assert f"needs a terminal, and its standard {word} is none".encode() in said
+    assert f"needs a terminal, and standard {word} is not a terminal".encode() in said
     assert len(said.splitlines()) == 2  # what is wrong, and what to do
     assert ESCAPE not in said
 
@@ -106,5 +106,5 @@ def test_a_folder_that_is_no_system_is_told_on_one_screenful(
 ) -> None:
     terminal = open_terminal("--root", str(tmp_path / "nowhere"))
     assert terminal.wait_for_exit(30) == 2
-    assert "is no folder" in terminal.text()
+    assert "is not a directory" in terminal.text()
     assert ESCAPE not in terminal.raw

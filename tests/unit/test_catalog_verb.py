@@ -36,7 +36,7 @@ def test_everything_is_listed_by_name_with_what_it_is(
 ) -> None:
     assert catalog(kernel) == 0
     head, *rows = capsys.readouterr().out.splitlines()
-    assert head.split() == ["Module", "Is", "Kind", "Description"]
+    assert head.split() == ["Module", "Status", "Category", "Description"]
     assert len(rows) == 24
     assert [row.split()[0] for row in rows] == sorted(row.split()[0] for row in rows)
     ext4 = next(row for row in rows if row.startswith("ext4"))
@@ -106,7 +106,7 @@ def test_nothing_is_an_error_with_what_may_have_been_meant(
     assert catalog(kernel, "btfrs") == 1
     said = capsys.readouterr()
     assert said.out == ""
-    assert f"Kernel {RELEASE} has no module for btfrs." in said.err
+    assert f"Kernel {RELEASE} has no module that matches btfrs." in said.err
     assert "Did you mean btrfs?" in said.err
     assert catalog(kernel, "--json", "btfrs") == 1
     assert json.loads(capsys.readouterr().out)["modules"] == []

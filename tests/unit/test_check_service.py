@@ -337,7 +337,7 @@ def test_the_verb_says_it_by_its_exit_status_too(
     assert capsys.readouterr().out.splitlines()[-1] == "It will load."
     file.write_bytes(fresh(machine=AARCH64))
     assert run(host, str(file)) == 1
-    assert "The kernel would answer ENOEXEC." in capsys.readouterr().out
+    assert "The kernel would return ENOEXEC." in capsys.readouterr().out
     file.write_bytes(gzip.compress(fresh()))
     assert run(host, str(file)) == 2
     assert "It cannot be told: " in capsys.readouterr().out
@@ -385,10 +385,10 @@ def test_the_verb_tells_who_gives_what_is_taken(
     file.write_bytes(fresh("printk", "give", "lost", versions={"printk": 0x11, "give": 0x33}))
     assert run(host, str(file)) == 1
     words = " ".join(capsys.readouterr().out.split())
-    assert "takes from kernel 1 symbol giver 1 symbol nobody 1 symbol" in words
+    assert "imports kernel 1 symbol giver 1 symbol unresolved 1 symbol" in words
     assert run(host, str(file), "--symbols") == 1
     words = " ".join(capsys.readouterr().out.split())
-    assert "kernel 1 symbol printk giver 1 symbol give nobody 1 symbol lost" in words
+    assert "kernel 1 symbol printk giver 1 symbol give unresolved 1 symbol lost" in words
 
 
 def test_a_release_that_differs_is_shown_beside_the_kernels_even_where_it_does_not_count(

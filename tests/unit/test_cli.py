@@ -1,4 +1,4 @@
-"""The verbs print what is there, in words and as JSON, and say clearly what is not."""
+"""The verbs print what there is, as text and as JSON, and report clearly what is missing."""
 
 from __future__ import annotations
 
@@ -87,8 +87,8 @@ def complaint(capsys: Output, *arguments: str, status: int = 1) -> str:
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (MemoryError(), "kmodtui: There is not enough memory for this.\n"),
-        (RuntimeError("deep\x1b[2J"), "kmodtui: kmodtui failed; this is a fault of kmodtui, "),
+        (MemoryError(), "kmodtui: Out of memory.\n"),
+        (RuntimeError("deep\x1b[2J"), "kmodtui: Internal error (a bug in kmodtui).\n"),
     ],
 )
 def test_whatever_happens_is_told_in_a_sentence(
@@ -119,14 +119,14 @@ def test_whatever_happens_is_told_in_a_sentence(
         assert not kept
     else:
         (path,) = kept
-        assert f"{path} has the details." in words
+        assert f"See the log file {path}." in words
         assert "RuntimeError: deep\\x1b[2J" in path.read_text("utf-8")
 
 
 def test_without_a_terminal_the_way_to_the_verbs_is_named(root: str) -> None:
     ended = process(["--root", root])
     assert ended.returncode == 2
-    assert b"The verbs print without one: kmodtui --help names them." in ended.stderr
+    assert b"The verbs need no terminal: see kmodtui --help." in ended.stderr
 
 
 # list
@@ -409,7 +409,7 @@ def test_symbols_as_json(root: str, capsys: Output) -> None:
 
 def test_symbols_of_a_module_that_is_not_loaded(root: str, capsys: Output) -> None:
     words = complaint(capsys, "symbols", "--module", "btrfs", "--root", root)
-    assert "no symbols of a module btrfs" in words
+    assert "no symbols of module btrfs" in words
     assert "kmodtui list" in words
 
 
@@ -446,9 +446,9 @@ def test_common_options_may_stand_before_and_after_the_verb(root: str, capsys: O
     assert before == printed(capsys, "tree", "vfat", "--kernel", RELEASE, "--root", root)
 
 
-def test_a_root_that_is_no_folder(capsys: Output) -> None:
-    words = complaint(capsys, "list", "--root", "/no/such\x1bfolder", status=2)
-    assert "/no/such\\x1bfolder is no folder" in words
+def test_a_root_that_is_not_a_directory(capsys: Output) -> None:
+    words = complaint(capsys, "list", "--root", "/no/such\x1bdirectory", status=2)
+    assert "/no/such\\x1bdirectory is not a directory" in words
     assert "proc, sys and lib" in words
 
 
@@ -464,7 +464,7 @@ def test_a_release_that_cannot_be_found_out(
 
 def test_the_demo_and_a_root_exclude_each_other(root: str, capsys: Output) -> None:
     for order in (["--demo", "list", "--root", root], ["--root", root, "list", "--demo"]):
-        assert "together" in complaint(capsys, *order, status=2)
+        assert "cannot be combined" in complaint(capsys, *order, status=2)
 
 
 @pytest.mark.parametrize(
@@ -520,7 +520,7 @@ def test_an_interval_that_is_not_a_number_is_told_so(capsys: Output) -> None:
 def test_version_and_help(capsys: Output) -> None:
     for arguments, words in (
         (["--version"], f"kmodtui {__version__}\n"),
-        (["--help"], "verbs that print and end"),
+        (["--help"], "compare two snapshots"),
         (["symbols", "--help"], "--counts"),
     ):
         with pytest.raises(SystemExit) as caught:
@@ -568,14 +568,14 @@ def test_a_full_disk_is_told_in_a_line(shared_root: str, verb: list[str]) -> Non
     with open("/dev/full", "wb") as full:
         found = process([*verb, "--root", shared_root], stdout=full)
     assert found.returncode == 1
-    assert found.stderr == b"kmodtui: The output: No space left on device.\n"
+    assert found.stderr == b"kmodtui: Cannot write the output: No space left on device.\n"
 
 
 @pytest.mark.parametrize("verb", [["list"], ["list", "--json"], ["info", "xor"]])
 def test_a_closed_output_is_told_in_a_line(shared_root: str, verb: list[str]) -> None:
     found = process([*verb, "--root", shared_root], shell=">&-")
     assert found.returncode == 2
-    assert found.stderr.splitlines()[0].endswith(b"there is nowhere to print to.")
+    assert found.stderr.splitlines()[0].endswith(b"Standard output is closed.")
 
 
 def test_a_complaint_without_a_place_to_go_does_not_get_into_the_output(tmp_path: Path) -> None:

@@ -509,9 +509,9 @@ def test_the_verb_fails_where_the_machine_differs(capsys: Output) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (["dummy", "--demo"], 2, "no terminal to confirm the plan on"),
+        (["dummy", "--demo"], 2, "standard input is not a terminal"),
         (["ext4", "--demo", "--yes"], 1, "ext4 is loaded already"),
-        (["dummy", "numdummies", "--demo", "--yes"], 2, "is no parameter"),
+        (["dummy", "numdummies", "--demo", "--yes"], 2, "is not a parameter"),
         (["dummy", "--yes", "--root", "/"], 1, "captured tree"),
     ],
 )
@@ -542,7 +542,7 @@ def test_a_configuration_that_forbids_root_is_kept(
 
 def test_another_release_cannot_be_tried_on(capsys: Output) -> None:
     assert run_cli(["--kernel", "6.1.0-1-amd64", "experiment", "dummy", "--yes"]) == 1
-    assert "not the kernel that runs" in capsys.readouterr().err
+    assert "is not the running kernel" in capsys.readouterr().err
 
 
 class _Terminal:
@@ -567,7 +567,7 @@ def test_the_plan_is_shown_and_confirmed_first(
     assert "# modprobe -r -- vfat" in captured.err
     assert "nothing on your machine is changed" in captured.err
     if status:
-        assert "Nothing was done." in captured.err
+        assert "Nothing was changed." in captured.err
         assert captured.out == ""
     else:
         assert json.loads(captured.out)["module"] == "vfat"

@@ -192,11 +192,11 @@ def test_who_wants_no_root_is_not_asked_for_it(
 ) -> None:
     assert run(["--read-only", "helper", verb]) == 1
     told = capsys.readouterr().err
-    assert f"kmodtui was started with --read-only, and helper {verb} takes root." in told
+    assert f"kmodtui was started with --read-only, and helper {verb} needs root." in told
     never_asked.write_text("read_only = true\n")
     assert run(["helper", verb]) == 1
     told = capsys.readouterr().err
-    assert f"{never_asked} says read_only = true, and helper {verb} takes root." in told
+    assert f"{never_asked} sets read_only = true, and helper {verb} needs root." in told
     assert f"kmodtui --no-read-only helper {verb}" in told
     with pytest.raises(pytest.fail.Exception, match="root was asked for"):
         run(["--no-read-only", "helper", verb])
@@ -248,13 +248,13 @@ def test_a_person_installs_looks_and_uninstalls(world: World) -> None:
         "-path /usr/local/libexec); kmodtui helper status",
     )
     shell.expect("kmodtui-helper: not installed")
-    shell.expect("As root, by way of sudo: /usr/bin/python3 -I -S .*install_helper.py install")
+    shell.expect(r"Running as root \(sudo\): /usr/bin/python3 -I -S .*install_helper.py install")
     shell.expect("assword.*: ")
     shell.sendline("secret")
     shell.expect(f"{SUDOERS}: kmt-alice may start the helper")
-    shell.expect("kmodtui-helper: version .*, the same file")
+    shell.expect("kmodtui-helper: version .*, same file as in this kmodtui")
     shell.expect("0755 root     /usr/local/libexec/kmodtui-helper\r\n")
-    assert "others than root can write" not in shell.before
+    assert "writable by users other than root" not in shell.before
     shell.expect("kmodtui-helper: removed")
     shell.expect("LEFT *\r\n")
     shell.expect("kmodtui-helper: not installed")
@@ -267,8 +267,8 @@ def test_status_names_what_others_can_write(world: World) -> None:
     shell = world.shell(
         "kmt-bob", "kmodtui helper status", "kmodtui helper install", "chmod g+w /usr/local/libexec"
     )
-    shell.expect("/usr/local/libexec  others than root can write here!")
-    shell.expect("so this one starts: .*/privileged/helper.py")
+    shell.expect("/usr/local/libexec  writable by users other than root!")
+    shell.expect("so kmodtui starts its own copy: .*/privileged/helper.py")
     shell.expect("STATUS 1")
     shell.close()
 
@@ -279,7 +279,7 @@ def test_status_tells_an_action_that_is_another_one(world: World) -> None:
         "kmt-bob", "kmodtui helper status", "kmodtui helper install",
         f"sed -i s/auth_admin/yes/ {ACTION}",
     )  # fmt: skip
-    shell.expect("kmodtui.helper.policy: installed, but not as this kmodtui writes it")
+    shell.expect("kmodtui.helper.policy: installed, but not the one of this kmodtui")
     shell.expect("python   /usr/bin/python3: runs the installed helper")
     shell.close()
 

@@ -23,20 +23,20 @@ def run(host: LocalHost, *arguments: str) -> int:
     return cli.run(["--root", str(host.root), "linkage", *arguments])
 
 
-def test_everything_that_a_module_takes_and_gives(
+def test_everything_that_a_module_imports_and_exports(
     host: LocalHost, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(host, "taker") == 0
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert lines == [
-        "taker takes 7 symbols, and gives 0 symbols.",
+        "taker imports 7 symbols and exports 0.",
         "",
-        "Takes",
+        "Imports",
         "core_gpl (kernel) EXPORT_SYMBOL_GPL",
         "give giver EXPORT_SYMBOL",
         "give_gpl giver EXPORT_SYMBOL_NS_GPL, namespace SPACE",
-        "lost (nobody)",
-        "maybe (nobody) weak",
+        "lost (unresolved)",
+        "maybe (unresolved) weak",
         "printk (kernel) EXPORT_SYMBOL",
         "stray_gives stray EXPORT_SYMBOL_GPL",
     ]
@@ -49,11 +49,11 @@ def test_what_is_between_two_whichever_is_named_first(
 ) -> None:
     assert run(host, "taker", "giver") == 0
     one = capsys.readouterr().out
-    assert one.splitlines()[0] == "taker takes 2 symbols from giver."
+    assert one.splitlines()[0] == "taker imports 2 symbols from giver."
     assert run(host, "giver", "taker") == 0
     assert capsys.readouterr().out == one
     assert run(host, "giver", "giver") == 0
-    assert "take no symbols from each other" in capsys.readouterr().out
+    assert "import no symbols from each other" in capsys.readouterr().out
 
 
 def test_json(host: LocalHost, capsys: pytest.CaptureFixture[str]) -> None:

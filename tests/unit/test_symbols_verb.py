@@ -111,8 +111,8 @@ def test_where_addresses_are_hidden_the_setting_is_told(root: Path, capsys: Outp
     ("words", "complaint"),
     [
         (["--match", "re:("], "( is no regular expression"),
-        (["copy", "--counts"], "cannot be had together"),
-        (["copy", "--match", "x"], "cannot be had together"),
+        (["copy", "--counts"], "cannot be combined"),
+        (["copy", "--match", "x"], "cannot be combined"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
