@@ -151,7 +151,7 @@ class SimulatedHelper:
         except helper.FAILURES as error:
             outcome = helper.outcome_of(error)
         took = round(time.monotonic() - began, 3)
-        self._say({"id": number, "result": {**told, "took": took, **outcome.told()}})
+        self._say({"id": number, "result": {**told, "took": took, **outcome.fields()}})
 
     async def _operate(self, asked: helper.Request, told: dict[str, Any]) -> helper.Outcome:
         """Do what was asked as the helper would, noting down in `told` what was run."""

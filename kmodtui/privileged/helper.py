@@ -1,22 +1,23 @@
 #!/usr/bin/python3 -IS
-"""The root side of kmodtui: changes the kernel's modules for a person who may.
+"""The privileged helper of kmodtui: loads and unloads kernel modules as root.
 
-Read this before you trust it. It is one file and imports the standard library alone. It
-reads requests from its standard input, one JSON object a line, and answers them one after
-the other on its standard output; `protocol.py` beside it says how. It has a few operations
-(OPERATIONS) with checked arguments (FIELDS), and no way to run, read or write anything else.
+Read this file before you trust it. It is a single file and imports only the standard library.
+It reads requests from standard input, one JSON object per line, and answers them in order on
+standard output; `protocol.py` in the same directory documents the format. It has a few
+operations (OPERATIONS) with validated arguments (FIELDS) and cannot run, read or write
+anything else.
 
-* Every field of a request is checked here, whoever sent it.
-* A module must stand in the root-owned index of the running kernel, or be loaded; a module
-  file must be the one whose SHA-256 a person has confirmed.
-* Programs are run by absolute path, without a shell, with an environment made here, and
-  with `--` before the first name.
-* "Done" is said only when the system shows what was asked for.
-* Every request and every result goes to syslog as `kmodtui-helper`.
+* Every field of a request is validated here, whoever sent it.
+* A module must be listed in the root-owned index of the running kernel, or be loaded; a module
+  file must have the SHA-256 that the user has confirmed.
+* Programs are run by absolute path, without a shell, with a fixed environment, and with `--`
+  before the first name.
+* A request succeeds only if the system then shows the requested state.
+* Every request and every result is written to syslog as `kmodtui-helper`.
 
-What may hang, in a module's init above all, is done by a child. No child is ever killed:
-when its time is up, or nobody waits for it any more, it is left to itself. The session ends
-when its input closes, or when nothing was asked for a while.
+Anything that may hang, above all a module's init function, runs in a child process. Children
+are never killed: after a timeout or a cancelled request they keep running in the background.
+The session ends when its input is closed, or when no request arrives for a while.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import sys
 
 if __name__ == "__main__" and not (sys.flags.isolated and sys.flags.no_site):
     # Before any other import: without -I a json.py in the wrong place would run as root.
-    sys.exit("kmodtui-helper is to be run as: /usr/bin/python3 -I -S " + sys.argv[0])
+    sys.exit("Run kmodtui-helper as: /usr/bin/python3 -I -S " + sys.argv[0])
 
 import base64
 import contextlib
@@ -47,55 +48,55 @@ from typing import Any, NamedTuple, Union, cast
 PROTOCOL = 3
 VERSION = "0.1.0"
 
-MAX_REQUEST = 64 * 1024  # bytes of one line
-MAX_JOBS = 12  # requests that wait, logs that are told, and children left to themselves
+MAX_REQUEST = 64 * 1024  # bytes per line
+MAX_JOBS = 12  # queued requests, followed logs and children in the background, together
 MAX_NAMES = 256
 MAX_PARAMETERS = 64
 MAX_TEXT = 1024  # characters of a value, a path, or one key=value
 MAX_FILE = 512 * 1024 * 1024  # bytes of a module file
-MAX_OUTPUT = 32 * 1024  # bytes told of what programs printed
-MAX_RECORDS = 2000  # kernel-log records told of one change
-MAX_LOG = 100_000  # kernel-log records told at once to who asks for the log
-MAX_WAIT = 3600  # seconds that references may take to go
-MAX_IDLE = 8 * 3600
-ROOM = 128 * 1024  # bytes that a child can write
-PIECE = 48 * 1024  # bytes told at once of something long
-IDLE = 15 * 60.0  # seconds without a request until root is given up, unless others are set
-LIMIT = 60.0  # seconds until a child is left to itself
-DEAF = 30.0  # seconds until a dashboard that takes no answer is given up
+MAX_OUTPUT = 32 * 1024  # bytes of program output in a result
+MAX_RECORDS = 2000  # kernel log records sent per change
+MAX_LOG = 100_000  # kernel log records sent at once for a `log` request
+MAX_WAIT = 3600  # seconds that an unload may wait for references to be dropped
+MAX_IDLE = 8 * 3600  # seconds
+CHILD_OUTPUT = 128 * 1024  # bytes that a child can write
+CHUNK = 48 * 1024  # bytes of file content per line, before base64
+IDLE_TIMEOUT = 15 * 60.0  # seconds without a request until the session ends; can be changed
+CHILD_TIMEOUT = 60.0  # seconds until a child is left running in the background
+SEND_TIMEOUT = 30.0  # seconds until a client that does not read its answers is dropped
 
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 BLACKLIST = "/etc/modprobe.d/kmodtui-blacklist.conf"
-BLACKLIST_HEAD = "# kmodtui's own list, which it writes anew; see blacklist in modprobe.d(5).\n"
+BLACKLIST_HEAD = "# Written by kmodtui, which replaces this file; see blacklist in modprobe.d(5).\n"
 
-# init_module(2) has no function in libc. The numbers are the kernel's, by machine and word.
+# libc has no wrapper for init_module(2). These are the kernel's numbers, by machine/bits.
 INIT_MODULE = {
     "x86_64/64": 175, "aarch64/64": 105, "riscv64/64": 105, "loongarch64/64": 105,
     "ppc64le/64": 128, "s390x/64": 128, "i686/32": 128, "armv7l/32": 128,
 }  # fmt: skip
-COMPRESSED = (b"\x1f\x8b", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")  # how gzip, xz and zstd begin
+COMPRESSED = (b"\x1f\x8b", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")  # magic of gzip, xz and zstd
 
 
-class Outcome(Exception):  # noqa: N818 - an answer, and raised where there is no more to do
-    """How a request ended: a code of the protocol, a sentence, an errno, other fields."""
+class Outcome(Exception):  # noqa: N818 - a return value, raised only to end a request early
+    """How a request ended: a code of the protocol, a message, an errno, more result fields."""
 
     def __init__(self, code: str, message: str = "", number: int | None = None, **more: Any):
         super().__init__(message)
         self.code, self.message, self.number, self.more = code, message, number, more
 
-    def told(self) -> dict[str, Any]:
-        """Return it as the protocol has it."""
-        told = {"code": self.code, "message": self.message, "errno": self.number}
-        return {"ok": self.code == "done", **told, **self.more}
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of the protocol's `result`."""
+        fields = {"code": self.code, "message": self.message, "errno": self.number}
+        return {"ok": self.code == "done", **fields, **self.more}
 
 
 FAILURES = (Outcome, OSError)
-STOPPED = Outcome("stopped", "It was not waited for any longer.")
-TIMEOUT = Outcome("timeout", "It still runs, and was left to itself.")
+STOPPED = Outcome("stopped", "The request was cancelled.")
+TIMEOUT = Outcome("timeout", "Timed out; it is still running in the background.")
 
 
 def outcome_of(error: Outcome | OSError) -> Outcome:
-    """Return the outcome of a request that one of FAILURES has ended."""
+    """Return the outcome of a request that ended with one of FAILURES."""
     if isinstance(error, Outcome):
         return error
     where = f"{error.filename}: " if error.filename else ""
@@ -103,42 +104,42 @@ def outcome_of(error: Outcome | OSError) -> Outcome:
 
 
 class Ended(NamedTuple):
-    """How a child ended, and what it wrote."""
+    """The exit status and the output of a command."""
 
     exit: int
     output: str
 
 
-# What an operation yields: a command, in return for how that Ended, or something to do, in
-# return for its Outcome, both by a child; seconds to wait; or bytes to tell.
+# An operation yields a command to run in a child, and receives its Ended; a function to call
+# in a child, and receives its Outcome; a number of seconds to wait; or bytes to send.
 Steps = Generator[Union["list[str]", "Callable[[], Outcome]", float, bytes], Any, Outcome]
-Request = dict[str, Any]  # its fields by name, and `names`: what it names, as the kernel spells it
+Request = dict[str, Any]  # its fields, and `names`: the modules it names, in the kernel's spelling
 
 
 # --- the system ---------------------------------------------------------------------------
 
 
 class Loaded(NamedTuple):
-    """What /proc/modules says of one module."""
+    """A module in /proc/modules."""
 
-    refcount: int  # 0 where the kernel does not count, or while it goes
+    refcount: int  # 0 if the kernel does not count references, or while the module is unloading
     permanent: bool
     state: str
 
 
 class Machine:
-    """The running system. Tests make one for a folder; `main` makes the one for /."""
+    """The running system below `root`: / in `main`, another directory in tests."""
 
     def __init__(self, root: str = "", release: str = "", owner: int = 0) -> None:
         self.root, self.release, self.owner = root, release or os.uname().release, owner
 
     def modules(self) -> dict[str, Loaded]:
-        """Return the modules that are loaded, by name."""
+        """Return the loaded modules by name."""
         try:
             with open(self.root + "/proc/modules", "rb", buffering=0) as file:
                 lines = file.readall().decode("ascii", "replace").splitlines()
         except FileNotFoundError:
-            raise Outcome("no-modules", "There is no /proc/modules.", errno.ENOSYS) from None
+            raise Outcome("no-modules", "/proc/modules does not exist.", errno.ENOSYS) from None
         rows = [line.split(" ") for line in lines if line.count(" ") > 3]
         return {
             name: Loaded(int(count) if count.isdigit() else 0, "[permanent]" in users, state)
@@ -146,137 +147,136 @@ class Machine:
         }
 
     def states(self, names: list[str]) -> dict[str, str | None]:
-        """Return Live, Loading, Unloading or None of each module that is named."""
+        """Return Live, Loading, Unloading or None (not loaded) for each name."""
         modules = self.modules() if names else {}
         return {name: modules[name].state if name in modules else None for name in names}
 
     def check_loaded(self, name: str, wanted: bool) -> None:
-        """Refuse a module that is not loaded, or one that is."""
+        """Refuse unless the module is loaded, or with wanted=False unless it is not."""
         loaded = name in self.modules()
         if loaded and not wanted:
-            raise Outcome("already-loaded", "It is loaded already.", errno.EEXIST, subject=name)
+            raise Outcome("already-loaded", "It is already loaded.", errno.EEXIST, subject=name)
         if wanted and not loaded:
             raise Outcome("not-loaded", "It is not loaded.", errno.ENOENT, subject=name)
 
     def check_known(self, name: str) -> None:
-        """Refuse a module that the running kernel's index does not have."""
+        """Refuse a module that is not in the index of the running kernel."""
         if name in self.index("modules.dep"):
             return
         if name in self.index("modules.builtin"):
             raise Outcome("built-in", "It is built into the kernel.", errno.EEXIST, subject=name)
-        told = f"The index of the running kernel {self.release} has no such module."
-        raise Outcome("unknown-module", told, errno.ENOENT, subject=name)
+        message = f"The module is not in the index of the running kernel {self.release}."
+        raise Outcome("unknown-module", message, errno.ENOENT, subject=name)
 
     def index(self, name: str) -> set[str]:
-        """Return the modules in an index of the running kernel, which must be root's."""
-        folder = f"{self.root}/lib/modules/{self.release}"
+        """Return the modules in an index file of the running kernel, which must be root's."""
+        directory = f"{self.root}/lib/modules/{self.release}"
         try:
-            indexes = [file for file in os.listdir(folder) if file.startswith("modules.")]
-            self.check_trusted(folder, *(f"{folder}/{file}" for file in indexes))
-            with open(f"{folder}/{name}", encoding="ascii", errors="replace") as file:
+            indexes = [file for file in os.listdir(directory) if file.startswith("modules.")]
+            self.check_trusted(directory, *(f"{directory}/{file}" for file in indexes))
+            with open(f"{directory}/{name}", encoding="ascii", errors="replace") as file:
                 return {canonical(line.split(":")[0]) for line in file}
         except OSError as error:
-            message = f"The index {name} of the running kernel {self.release}: {error.strerror}."
+            message = f"Cannot read {name} of the running kernel {self.release}: {error.strerror}."
             raise Outcome("no-modules", message, error.errno) from None
 
     def check_trusted(self, *paths: str) -> None:
-        """Refuse what others than root can write."""
+        """Refuse paths that users other than root can write to."""
         for path, status in ((path, os.stat(path)) for path in paths):
             if status.st_uid != self.owner or status.st_mode & 0o022:
-                message = f"{path} can be written by others than root."
+                message = f"{path} is writable by users other than root."
                 raise Outcome("no-modules", message, errno.EPERM)
 
     def modprobe(self) -> str:
-        """Return the path of kmod's modprobe, which is a link to kmod; BusyBox's is none."""
+        """Return the path of kmod's modprobe, a link to `kmod`; refuse others, as BusyBox's."""
         path = self.root + "/sbin/modprobe"
         real = os.path.realpath(path)
         if os.path.basename(real) != "kmod" or not os.path.exists(real):
-            raise Outcome("no-modprobe", f"{path} is missing, or not kmod's.", errno.ENOENT)
+            raise Outcome("no-modprobe", f"{path} is missing or not kmod's.", errno.ENOENT)
         self.check_trusted(os.path.dirname(real), real)
         return path
 
-    # What follows are operations that a child does as a whole: each may hang.
+    # The following operations may hang, so each runs in a child as a whole.
 
     def write_parameter(self, asked: Request) -> Outcome:
-        """Write a parameter of a loaded module; tell what the kernel showed of it and shows now."""
+        """Write a parameter of a loaded module; report its value before and afterwards."""
         name, key = asked["names"][0], asked["parameter"]
-        self.check_loaded(name, wanted=True)  # the kernel's own are out of reach
+        self.check_loaded(name, wanted=True)  # parameters of built-in code are refused
         path = f"{self.root}/sys/module/{name}/parameters/{key}"
-        before, outcome = shown(path), Outcome("done")
+        before, outcome = parameter_value(path), Outcome("done")
         try:
             target = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW)
             with os.fdopen(target, "wb", buffering=0) as file:
                 file.write(asked["value"].encode())
         except OSError as error:
             outcome = outcome_of(error)
-        outcome.more = {"before": {key: before}, "after": {key: shown(path)}}
+        outcome.more = {"before": {key: before}, "after": {key: parameter_value(path)}}
         return outcome
 
     def insert(self, asked: Request) -> Outcome:
-        """Insert a module file with this SHA-256; done if the kernel then shows the name.
+        """Insert a module file with this SHA-256; done if the kernel then lists the name.
 
-        The bytes that were hashed are the ones that are loaded: the file itself could be
-        changed in between by whoever has it open.
+        The bytes that were hashed are the bytes that are loaded: the file could be changed
+        in between by a process that has it open.
         """
         (name,), path, outcome = asked["names"], asked["path"], Outcome("done")
         self.check_loaded(name, wanted=False)
         source, parts = self.open_file(path)
         with os.fdopen(source, "rb") as file:
-            image = file.read(min(MAX_FILE, os.fstat(source).st_size))  # /proc has endless ones
+            image = file.read(min(MAX_FILE, os.fstat(source).st_size))  # some in /proc never end
         if hashlib.sha256(image).hexdigest() != asked["sha256"]:
-            message = f"{path} is not the file that was confirmed: its SHA-256 is another."
+            message = f"{path} is not the file that was confirmed: its SHA-256 differs."
             outcome = Outcome("changed-file", message, errno.ESTALE)
         elif image.startswith(COMPRESSED):
-            message = f"{path} is compressed: unpack it, or load the module by its name."
-            outcome = Outcome("compressed", message, errno.ENOEXEC)
+            outcome = Outcome("compressed", f"{path} is compressed: decompress it.", errno.ENOEXEC)
         else:
             pairs = (parameter.split("=", 1) for parameter in asked["parameters"])
             quoted = (f'{k}="{v}"' if " " in v else f"{k}={v}" for k, v in pairs)  # as modprobe
             try:
                 self.init_module(image, " ".join(quoted).encode())
                 if self.states([name])[name] != "Live":
-                    outcome = Outcome("not-done", f"The file is of another module than {name}.")
+                    outcome = Outcome("not-done", f"The file contains a module other than {name}.")
             except OSError as error:
                 outcome = outcome_of(error)
         outcome.more = {"file": parts}
         return outcome
 
     def open_file(self, path: str) -> tuple[int, list[dict[str, Any]]]:
-        """Open a regular file if no link leads to it; tell whose it and its folders are."""
-        found = os.open(self.root + path, os.O_PATH)  # which opens no device, and waits for nobody
+        """Open a regular file whose path has no symbolic link; return the owners on its path."""
+        found = os.open(self.root + path, os.O_PATH)  # opens no device and never blocks
         try:
             if os.readlink(f"/proc/self/fd/{found}") != self.root + path:
-                raise Outcome("failed", f"{path}: a link is in it; name the file.", errno.ELOOP)
+                raise Outcome("failed", f"{path} contains a symbolic link.", errno.ELOOP)
             if not stat.S_ISREG(os.fstat(found).st_mode):
-                raise Outcome("failed", f"{path} is no regular file.", errno.EINVAL)
+                raise Outcome("failed", f"{path} is not a regular file.", errno.EINVAL)
             names, parts = path.split("/"), []
             for end, name in list(enumerate(names, 1))[1:]:
                 status = os.lstat(self.root + "/".join(names[:end]))
                 owner, mode = status.st_uid, stat.S_IMODE(status.st_mode)
                 parts.append({"name": name, "uid": owner, "mode": mode})
-            return os.open(f"/proc/self/fd/{found}", os.O_RDONLY), parts  # this one and no other
+            return os.open(f"/proc/self/fd/{found}", os.O_RDONLY), parts  # the file just checked
         finally:
             os.close(found)
 
     def init_module(self, image: bytes, parameters: bytes) -> None:
         """Insert a module. OSError if the kernel refuses."""
-        import ctypes  # not in every small installation of Python, and needed for this alone
+        import ctypes  # only needed here, and missing in some minimal Python installations
 
         machine = f"{os.uname().machine}/{64 if sys.maxsize > 2**32 else 32}"
         if machine not in INIT_MODULE:
-            raise Outcome("failed", f"Files cannot be inserted on {machine}.", errno.ENOSYS)
+            raise Outcome("failed", f"Cannot insert module files on {machine}.", errno.ENOSYS)
         libc, number = ctypes.CDLL(None, use_errno=True), ctypes.c_long(INIT_MODULE[machine])
         if libc.syscall(number, image, ctypes.c_ulong(len(image)), parameters) != 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
     def blacklist(self, asked: Request) -> Outcome:
-        """Put modules on the blacklist, or take them off: one file, written anew as a whole."""
+        """Add modules to the blacklist or remove them, replacing kmodtui's file as a whole."""
         names, wanted, path = asked["names"], asked["op"] == "blacklist", self.root + BLACKLIST
         for name in set(names) - set(self.modules()) if wanted else ():
             self.check_known(name)
         self.check_trusted(os.path.dirname(path))
-        with open(self.root + "/run/kmodtui-blacklist.lock", "w") as turn:
-            fcntl.flock(turn, fcntl.LOCK_EX)  # one writer at a time
+        with open(self.root + "/run/kmodtui-blacklist.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # one writer at a time
             before = self.blacklisted(path)
             after = before | set(names) if wanted else before - set(names)
             with open(path + ".new", "w") as file:
@@ -288,13 +288,13 @@ class Machine:
             if not after:
                 os.unlink(path)
             after = self.blacklisted(path)
-        told = [{name: "blacklisted" if name in there else None for name in names}
-                for there in (before, after)]  # fmt: skip
+        states = [{name: "blacklisted" if name in listed else None for name in names}
+                  for listed in (before, after)]  # fmt: skip
         done = all((name in after) == wanted for name in names)
-        return Outcome("done" if done else "not-done", before=told[0], after=told[1])
+        return Outcome("done" if done else "not-done", before=states[0], after=states[1])
 
     def blacklisted(self, path: str) -> set[str]:
-        """Return the modules on the blacklist, which must be root's if it is there."""
+        """Return the modules on the blacklist, which must be root's if it exists."""
         if not os.path.exists(path):
             return set()
         self.check_trusted(path)
@@ -304,12 +304,12 @@ class Machine:
 
 
 def canonical(path: str) -> str:
-    """Return the kernel's name of a module: no folder, nothing after a dot, `-` as `_`."""
+    """Return the kernel's name of a module: no directory, nothing after a dot, `-` as `_`."""
     return path.strip().rsplit("/", 1)[-1].split(".", 1)[0].replace("-", "_")
 
 
-def shown(path: str) -> str | None:
-    """Return what a parameter shows now; None if it is not there, or cannot be read."""
+def parameter_value(path: str) -> str | None:
+    """Return the value of a parameter; None if it does not exist or cannot be read."""
     try:
         source = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
         with os.fdopen(source, encoding="utf-8", errors="backslashreplace") as file:
@@ -319,7 +319,7 @@ def shown(path: str) -> str | None:
 
 
 class Log(FileIO):
-    """The kernel's log; Documentation/ABI/testing/dev-kmsg tells the form of its records."""
+    """The kernel log; see Documentation/ABI/testing/dev-kmsg for the format of its records."""
 
     def __init__(self, root: str, whole: bool) -> None:
         super().__init__(os.open(root + "/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK))
@@ -327,12 +327,12 @@ class Log(FileIO):
         self.left = sys.maxsize if whole else MAX_RECORDS
 
     def records(self, most: int) -> Iterator[dict[str, Any]]:
-        """Give the records that have come, in up to so many readings: the kernel may be faster."""
+        """Yield new records, after at most so many reads: the kernel may write faster than that."""
         for _ in range(most):
             try:
                 data = self.read(8192) or b""
             except BrokenPipeError:
-                continue  # records were overwritten before they were read: go on with the next
+                continue  # records were overwritten before they were read: skip to the next one
             head, _, text = data.decode("ascii", "backslashreplace").partition(";")
             found = re.match(r"([0-9]+),([0-9]+),([0-9]+),", head)
             if not found:
@@ -346,17 +346,17 @@ class Log(FileIO):
 
 # --- requests -----------------------------------------------------------------------------
 
-PLAIN = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"  # on one line, and text at all
+PLAIN = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"  # no control, line break or surrogate
 NAME = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,54}"
 KEY = r"[A-Za-z0-9_]{1,64}"
 PATH = rf"(/(?!\.{{1,2}}(/|$))((?!/){PLAIN})+)+"
-# What means nothing to a shell. Other characters are refused where an `install` rule
-# exists: kmod hands it to a shell together with the parameters.
-HARMLESS = re.compile(r"[A-Za-z0-9_.,:=/@%+-]*")
+# Characters without a meaning in a shell. Others are refused for a module with an `install`
+# rule: kmod passes its command to a shell together with the parameters.
+SHELL_SAFE = re.compile(r"[A-Za-z0-9_.,:=/@%+-]*")
 
 
 def is_text(value: Any, pattern: str) -> bool:
-    """Return whether it is a text of this form."""
+    """Return whether `value` is a string that matches `pattern` as a whole."""
     return isinstance(value, str) and len(value) <= MAX_TEXT and bool(re.fullmatch(pattern, value))
 
 
@@ -370,7 +370,7 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
     "value": lambda v: is_text(v, PLAIN + "+"),
     "path": lambda v: is_text(v, PATH),
     "sha256": lambda v: is_text(v, "[0-9a-f]{64}"),
-    # True and false are of another type here, and NaN is in no bounds.
+    # `type` rejects bool, the comparison rejects NaN.
     "wait": lambda v: type(v) in (int, float) and 0 <= v <= MAX_WAIT,
     "seconds": lambda v: type(v) in (int, float) and 10 <= v <= MAX_IDLE,
     "follow": lambda v: type(v) is bool,
@@ -379,35 +379,35 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
 
 
 def parse(line: bytes) -> Request:
-    """Return the request in a line, an object with an `id` and whatever else; refuse others."""
+    """Return the JSON object in a line, which must have a valid `id`; check nothing else."""
     try:
-        request = json.loads(line.decode("utf-8"), object_pairs_hook=once)
+        request = json.loads(line.decode("utf-8"), object_pairs_hook=unique_keys)
     except (ValueError, RecursionError):
-        raise Outcome("invalid", "The line is no JSON of a request.", errno.EINVAL) from None
+        raise Outcome("invalid", "The line is not a valid JSON object.", errno.EINVAL) from None
     number = request.get("id") if isinstance(request, dict) else None
     if type(number) is not int or not 1 <= number < 2**53:
-        raise Outcome("invalid", "A request is an object with an id from 1 on.", errno.EINVAL)
+        raise Outcome("invalid", "A request needs an id: a positive integer.", errno.EINVAL)
     return dict(request)
 
 
-def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the object; refuse one that says the same thing twice."""
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the pairs of a JSON object as a dict; ValueError if a key occurs twice."""
     if len(dict(pairs)) != len(pairs):
-        raise ValueError("a key occurs twice")
+        raise ValueError("duplicate key")
     return dict(pairs)
 
 
 def checked(request: Request) -> Request:
-    """Return a request with its `names`; refuse any but an operation with its proper fields."""
+    """Return a request with `names` added; refuse unknown operations and invalid fields."""
     operation = request.get("op")
     if not isinstance(operation, str) or operation not in OPERATIONS:
-        raise Outcome("invalid", "There is no such operation.", errno.EINVAL)
+        raise Outcome("invalid", "Unknown operation.", errno.EINVAL)
     fields = OPERATIONS[operation][1:]
     if set(request) != {"id", "op", *fields}:
-        raise Outcome("invalid", f"{operation} has other fields.", errno.EINVAL)
+        raise Outcome("invalid", f"Missing or unknown fields for {operation}.", errno.EINVAL)
     for field in fields:
         if not FIELDS[field](request[field]):
-            raise Outcome("invalid", f"This is no proper {field}.", errno.EINVAL)
+            raise Outcome("invalid", f"Invalid value for {field}.", errno.EINVAL)
     named = [request["name"]] if "name" in request else request.get("names", [])
     return {**request, "names": [canonical(name) for name in named]}
 
@@ -416,7 +416,7 @@ def checked(request: Request) -> Request:
 
 
 def load(machine: Machine, asked: Request) -> Steps:
-    """Load one module, and what it needs, by name."""
+    """Load a module and its dependencies by name."""
     (name,) = asked["names"]
     machine.check_loaded(name, wanted=False)
     modprobe = yield from loader(machine, asked)
@@ -425,44 +425,45 @@ def load(machine: Machine, asked: Request) -> Steps:
 
 
 def loader(machine: Machine, asked: Request) -> Generator[Any, Any, str]:
-    """Return the modprobe that may load a module with these parameters; refuse if none may."""
+    """Return the path of modprobe; refuse unknown modules and unsafe parameters."""
     (name,) = asked["names"]
     machine.check_known(name)
     modprobe = machine.modprobe()
-    if not all(HARMLESS.fullmatch(parameter) for parameter in asked["parameters"]):
+    if not all(SHELL_SAFE.fullmatch(parameter) for parameter in asked["parameters"]):
         plan = yield [modprobe, "--show-depends", "--", name]
-        if plan.exit or "install " in plan.output or len(plan.output) >= ROOM:
-            message = "An install rule would hand these parameters to a shell."
+        if plan.exit or "install " in plan.output or len(plan.output) >= CHILD_OUTPUT:
+            message = "An install rule would pass these parameters to a shell."
             raise Outcome("invalid", message, errno.EINVAL)
     return modprobe
 
 
 def failure(ended: Ended, number: int | None = None) -> Outcome:
-    """Return what became of a module, if modprobe has not done what it was to do.
+    """Return the outcome where the kernel does not show what modprobe was run for.
 
-    The text of its last line, in the C locale, is the last resort for the errno: modprobe
-    tells the kernel's answer in no other way. One text is its own. Its `insmod` lines come
-    after its errors, since its output is no terminal.
+    Unless `number` is known, the errno is taken from the last line of modprobe's output in
+    the C locale, because modprobe does not report it in any other way. "Unknown symbol in
+    module" is modprobe's own text. The `insmod` lines follow the errors, because modprobe
+    buffers its output when it is not a terminal.
     """
     if ended.exit == 0:
-        return Outcome("not-done", "modprobe reports success.")
-    lines = ended.output.strip().splitlines() or [f"modprobe has ended with {ended.exit}."]
-    said = [line for line in lines if not line.startswith(("insmod ", "rmmod "))] or lines
-    words = said[-1].rsplit(": ", 1)[-1]
-    if words.startswith("Unknown symbol in module"):
+        return Outcome("not-done", "modprobe reported success.")
+    lines = ended.output.strip().splitlines() or [f"modprobe exited with status {ended.exit}."]
+    errors = [line for line in lines if not line.startswith(("insmod ", "rmmod "))] or lines
+    text = errors[-1].rsplit(": ", 1)[-1]
+    if text.startswith("Unknown symbol in module"):
         number = errno.ENOENT
-    known = (number for number in errno.errorcode if os.strerror(number) == words)
-    return Outcome("failed", said[-1][-MAX_TEXT:], number or next(known, None))
+    matching = (number for number in errno.errorcode if os.strerror(number) == text)
+    return Outcome("failed", errors[-1][-MAX_TEXT:], number or next(matching, None))
 
 
 def unload(machine: Machine, asked: Request) -> Steps:
-    """Unload modules in the order given, each with what nobody needs then, as modprobe -r does."""
+    """Unload modules in this order, with `modprobe -r`: unused dependencies are unloaded too."""
     names, until = asked["names"], time.monotonic() + asked["wait"]
     for name in names:
         machine.check_loaded(name, wanted=True)
     modprobe = machine.modprobe()
     for name in names:
-        while module := machine.modules().get(name):  # else it went along with an earlier one
+        while module := machine.modules().get(name):  # None if unloaded with an earlier one
             if module.refcount > 0 and time.monotonic() < until:
                 yield 0.2
                 continue
@@ -473,25 +474,25 @@ def unload(machine: Machine, asked: Request) -> Steps:
                 used = errno.EAGAIN if module.refcount > 0 else None
                 return failure(ended, errno.EBUSY if busy else used)
     back = set(names) & set(machine.modules())
-    return Outcome("not-done", "A module came back at once.") if back else Outcome("done")
+    return Outcome("not-done", "A module was loaded again at once.") if back else Outcome("done")
 
 
 def reload(machine: Machine, asked: Request) -> Steps:
-    """Unload one module and load it again; nothing is unloaded that could not be loaded."""
+    """Unload a module and load it again; first check that it may be loaded."""
     yield from loader(machine, asked)
     outcome = yield from unload(machine, asked)
     return (yield from load(machine, asked)) if outcome.code == "done" else outcome
 
 
 def kallsyms(machine: Machine, _: Request) -> Steps:
-    """Tell the kernel's symbols, with addresses if it shows them to root."""
+    """Send /proc/kallsyms, with addresses if the kernel shows them to root."""
     with open(machine.root + "/proc/kallsyms", "rb") as file:
         yield file.read()
     return Outcome("done")
 
 
-def as_a_whole(machine: Machine, asked: Request) -> Steps:
-    """Have a child do all that was asked, since each part of it may hang."""
+def in_child(machine: Machine, asked: Request) -> Steps:
+    """Run the whole operation in a child, because each part of it may hang."""
     work = {
         "insert": machine.insert, "write-parameter": machine.write_parameter,
         "blacklist": machine.blacklist, "unblacklist": machine.blacklist,
@@ -499,16 +500,16 @@ def as_a_whole(machine: Machine, asked: Request) -> Steps:
     return cast("Outcome", (yield lambda: work(asked)))
 
 
-# What is done about each kind of request, and the fields that it has. Session.begin sees to
-# those that are about the session itself.
+# The function and the fields of each operation. Session.begin handles those without a function,
+# which concern the session itself.
 OPERATIONS: dict[str, tuple[Any, ...]] = {
     "load": (load, "name", "parameters"),
-    "insert": (as_a_whole, "name", "path", "sha256", "parameters"),
+    "insert": (in_child, "name", "path", "sha256", "parameters"),
     "unload": (unload, "names", "wait"),
     "reload": (reload, "name", "parameters", "wait"),
-    "write-parameter": (as_a_whole, "name", "parameter", "value"),
-    "blacklist": (as_a_whole, "names"),
-    "unblacklist": (as_a_whole, "names"),
+    "write-parameter": (in_child, "name", "parameter", "value"),
+    "blacklist": (in_child, "names"),
+    "unblacklist": (in_child, "names"),
     "kallsyms": (kallsyms,),
     "log": (None, "follow"),
     "stop": (None, "request"),
@@ -520,104 +521,104 @@ OPERATIONS: dict[str, tuple[Any, ...]] = {
 
 
 class Child:
-    """A process for a step that may hang: with no terminal, and never killed."""
+    """A process for a step that may hang: without a terminal, and never killed."""
 
     def __init__(self, step: list[str] | Callable[[], Outcome]) -> None:
         self.step = step
-        # Not a pipe: nobody need drain it, and it does not break when the helper has ended
-        # and the child has not. The seals stop it from growing, and from being executed.
+        # Unlike a pipe, it need not be drained, and writing to it works after the helper has
+        # exited. The seals prevent it from growing and from being executed.
         flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
         try:
             self.memory = os.memfd_create("output", flags | 8)  # MFD_NOEXEC_SEAL: Linux 6.3
         except OSError:
             self.memory = os.memfd_create("output", flags)
-        os.ftruncate(self.memory, ROOM)
+        os.ftruncate(self.memory, CHILD_OUTPUT)
         fcntl.fcntl(self.memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
         self.pid = os.fork()
         if self.pid == 0:
             try:
-                self.become()
+                self.run()
             finally:
                 os._exit(127)
-        self.end = os.pidfd_open(self.pid)  # can be read once it has ended
+        self.end = os.pidfd_open(self.pid)  # readable once the child has exited
 
-    def become(self) -> None:
-        """Be that process, with no descriptor but its output."""
+    def run(self) -> None:
+        """Run the step in the child, which keeps no descriptor but its output."""
         os.setsid()
-        nowhere = os.open("/dev/null", os.O_RDWR)
-        for number, descriptor in enumerate((nowhere, self.memory, self.memory)):
+        null = os.open("/dev/null", os.O_RDWR)
+        for number, descriptor in enumerate((null, self.memory, self.memory)):
             os.dup2(descriptor, number)
         os.closerange(3, 4096)
         for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, a program must not
             signal.signal(number, signal.SIG_DFL)
         if isinstance(self.step, list):
-            os.execve(self.step[0], self.step, ENVIRONMENT)  # noqa: S606 - no shell is wanted
+            os.execve(self.step[0], self.step, ENVIRONMENT)  # noqa: S606 - deliberately no shell
         try:
-            told = self.step()
+            done = self.step()
         except FAILURES as error:
-            told = outcome_of(error)
-        os.write(1, json.dumps([told.code, told.message, told.number, told.more]).encode("ascii"))
+            done = outcome_of(error)
+        os.write(1, json.dumps([done.code, done.message, done.number, done.more]).encode("ascii"))
         os._exit(0)
 
     def result(self) -> Ended | Outcome:
-        """Return what came of its step, once it has ended."""
+        """Return the result of the step; call this once the child has exited."""
         status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        # It wrote through this descriptor's own offset.
+        # The child shares this file offset, so it is where the child stopped writing.
         written = os.pread(self.memory, os.lseek(self.memory, 0, os.SEEK_CUR), 0)
         os.close(self.memory)
         os.close(self.end)
         if isinstance(self.step, list):
             return Ended(status, written.decode("utf-8", "backslashreplace"))
         if status:
-            return Outcome("failed", f"It ended with {status} and without an answer.")
+            return Outcome("failed", f"The child exited with status {status} and no result.")
         code, message, number, more = json.loads(written)
         return Outcome(code, message, number, **more)
 
 
 class Session:
-    """Requests from one descriptor, answers to another, until the input closes."""
+    """Reads requests from one descriptor and writes answers to another, until the input closes."""
 
     def __init__(
-        self, machine: Machine, source: int, sink: int, idle: float = IDLE, limit: float = LIMIT,
-        who: str = "",
+        self, machine: Machine, source: int, sink: int, idle: float = IDLE_TIMEOUT,
+        limit: float = CHILD_TIMEOUT, who: str = "",
     ) -> None:  # fmt: skip
         self.machine, self.source, self.sink = machine, source, sink
         self.idle, self.limit, self.who = idle, limit, who
         self.buffer, self.skipping = b"", False  # skipping the rest of a line that is too long
-        self.queue: list[Request] = []  # checked, the one under way first
-        self.stopped: set[int] = set()  # those in the queue that nobody waits for any more
-        self.logs: dict[int, Log] = {}  # by the request to which they are told
-        self.left: dict[int, Child] = {}  # to themselves, by what tells of their end
-        self.last = time.monotonic()
+        self.queue: list[Request] = []  # validated; the first one is being served
+        self.stopped: set[int] = set()  # ids of cancelled requests in the queue
+        self.logs: dict[int, Log] = {}  # by the id of the request that receives the records
+        self.background: dict[int, Child] = {}  # timed out or cancelled, by pidfd
+        self.last = time.monotonic()  # when the last request or answer was handled
 
     def run(self) -> None:
-        """Say hello, serve, and return when nobody listens, or nothing was asked for long."""
+        """Send the hello and serve requests until the input closes or the idle timeout expires."""
         hello = {"protocol": PROTOCOL, "version": VERSION, "pid": os.getpid(), "uid": os.geteuid()}
         with contextlib.suppress(EOFError):
             self.send({"hello": {**hello, "operations": sorted(OPERATIONS)}})
             while time.monotonic() < self.last + self.idle:
-                self.turn(self.last + self.idle)
+                self.handle_events(self.last + self.idle)
                 while self.queue:
                     self.serve(self.queue[0])
                     self.stopped.discard(self.queue.pop(0)["id"])
-            self.send({"bye": {"reason": "idle", "message": "Nothing was asked for a while."}})
+            self.send({"bye": {"reason": "idle", "message": "No request within the idle timeout."}})
 
-    def turn(self, until: float, awaited: int = -1) -> bool:
-        """See to what happens next, if anything does; return whether it is what is awaited."""
+    def handle_events(self, until: float, awaited: int = -1) -> bool:
+        """Handle the next events; return whether descriptor `awaited` was among them."""
         poller = select.poll()
         logs = [log.fileno() for log in self.logs.values()]
-        for source in (self.source, max(awaited, self.source), *self.left, *logs):
+        for source in (self.source, max(awaited, self.source), *self.background, *logs):
             poller.register(source, select.POLLIN)
         events = dict(poller.poll(max(0.0, until - time.monotonic()) * 1000))
-        self.tell_logs()
-        for end in self.left.keys() & events.keys():
-            self.audit("late end", str(self.left.pop(end).result()))
+        self.send_logs()
+        for end in self.background.keys() & events.keys():
+            self.audit("finished late", str(self.background.pop(end).result()))
         if self.source in events:
-            self.take()
+            self.receive()
         return awaited in events
 
-    def take(self) -> None:
-        """Read what there is, and accept each full line. EOFError at the end of the input."""
+    def receive(self) -> None:
+        """Read the available input and accept each complete line. EOFError at its end."""
         data = os.read(self.source, 65536)
         if not data:
             raise EOFError
@@ -629,11 +630,11 @@ class Session:
                 self.accept(line)
         if len(self.buffer) > MAX_REQUEST:
             if not self.skipping:
-                self.accept(self.buffer[: MAX_REQUEST + 1])  # too long already: refused
+                self.accept(self.buffer[: MAX_REQUEST + 1])  # too long, so it is refused
             self.buffer, self.skipping = b"", True
 
     def accept(self, line: bytes) -> None:
-        """Queue the request in a line, or refuse it."""
+        """Queue the request in `line`, or refuse it."""
         self.last = time.monotonic()
         self.audit("request", line.decode("utf-8", "replace"))
         number = None
@@ -644,10 +645,10 @@ class Session:
             number = request["id"]
             self.begin(checked(request))
         except FAILURES as error:
-            self.answer(number, outcome_of(error).told())
+            self.answer(number, outcome_of(error).fields())
 
     def begin(self, asked: Request) -> None:
-        """Queue a request, or do at once what is about the session itself."""
+        """Queue a request, or handle it at once if it concerns the session itself."""
         number, operation = asked["id"], asked["op"]
         if operation == "idle":
             self.idle = asked["seconds"]
@@ -655,12 +656,12 @@ class Session:
             if any(queued["id"] == asked["request"] for queued in self.queue):
                 self.stopped.add(asked["request"])
             elif self.logs.pop(asked["request"], None):
-                self.answer(asked["request"], STOPPED.told())
-        elif len(self.queue) + len(self.left) + len(self.logs) >= MAX_JOBS:
-            raise Outcome("busy", "Too many requests are under way.", errno.EBUSY)
+                self.answer(asked["request"], STOPPED.fields())
+        elif len(self.queue) + len(self.background) + len(self.logs) >= MAX_JOBS:
+            raise Outcome("busy", "Too many requests are pending.", errno.EBUSY)
         elif operation == "log":
             self.logs[number] = Log(self.machine.root, whole=True)
-            self.tell_logs(MAX_LOG)
+            self.send_logs(MAX_LOG)
             if asked["follow"]:
                 return
             del self.logs[number]
@@ -670,26 +671,26 @@ class Session:
         raise Outcome("done")
 
     def serve(self, asked: Request) -> None:
-        """Do what was asked, and answer with what the kernel shows before and afterwards."""
+        """Carry out a request and answer it, with the modules' states before and afterwards."""
         began, number, names = time.monotonic(), asked["id"], asked["names"]
-        told = dict[str, Any](subject="".join(names[:1]), command=[], exit=None, output="")
-        with contextlib.suppress(OSError):  # a change can do without the log
+        result = dict[str, Any](subject="".join(names[:1]), command=[], exit=None, output="")
+        with contextlib.suppress(OSError):  # a change does not depend on the log
             self.logs[number] = Log(self.machine.root, whole=False)
-        shown = names if asked["op"] in ("load", "insert", "unload", "reload") else []
+        modules = names if asked["op"] in ("load", "insert", "unload", "reload") else []
         try:
-            told["before"] = self.machine.states(shown)
-            outcome = self.follow(OPERATIONS[asked["op"]][0](self.machine, asked), number, told)
+            result["before"] = self.machine.states(modules)
+            outcome = self.follow(OPERATIONS[asked["op"]][0](self.machine, asked), number, result)
         except FAILURES as error:
             outcome = outcome_of(error)
         with contextlib.suppress(*FAILURES):
-            told["after"] = self.machine.states(shown)
-        self.tell_logs(MAX_RECORDS)
+            result["after"] = self.machine.states(modules)
+        self.send_logs(MAX_RECORDS)
         self.logs.pop(number, None)
-        told["took"] = round(time.monotonic() - began, 3)
-        self.answer(number, {**told, **outcome.told()})
+        result["took"] = round(time.monotonic() - began, 3)
+        self.answer(number, {**result, **outcome.fields()})
 
-    def follow(self, steps: Steps, number: int, told: dict[str, Any]) -> Outcome:
-        """Take the steps of an operation, and note in `told` what was run."""
+    def follow(self, steps: Steps, number: int, result: dict[str, Any]) -> Outcome:
+        """Carry out the steps of an operation; record in `result` which commands were run."""
         sent: Any = None
         pause = 0.0
         while True:
@@ -704,109 +705,110 @@ class Session:
             if isinstance(step, float):
                 pause = step
             elif isinstance(step, bytes):
-                for start in range(0, len(step), PIECE):
-                    data = base64.b64encode(step[start : start + PIECE]).decode("ascii")
+                for start in range(0, len(step), CHUNK):
+                    data = base64.b64encode(step[start : start + CHUNK]).decode("ascii")
                     self.send({"id": number, "data": data})
             else:
                 if isinstance(step, list):
-                    told.update(subject=step[step.index("--") + 1], command=step, exit=None)
+                    result.update(subject=step[step.index("--") + 1], command=step, exit=None)
                 child = Child(step)
                 if not self.wait(number, self.limit, child.end):
-                    self.left[child.end] = child
+                    self.background[child.end] = child
                     return STOPPED if number in self.stopped else TIMEOUT
                 sent = child.result()
-                if isinstance(step, list) and "-v" in step:  # it was to change something
-                    told.update(exit=sent.exit, output=(told["output"] + sent.output)[-MAX_OUTPUT:])
+                if isinstance(step, list) and "-v" in step:  # without -v it is only a query
+                    output = (result["output"] + sent.output)[-MAX_OUTPUT:]
+                    result.update(exit=sent.exit, output=output)
 
     def wait(self, number: int, seconds: float, awaited: int = -1) -> bool:
-        """Return whether what is awaited comes in time, and before the request is stopped."""
+        """Return whether `awaited` is ready in time, and before the request is cancelled."""
         until = time.monotonic() + seconds
-        while not (there := self.turn(until, awaited)):
+        while not (ready := self.handle_events(until, awaited)):
             if number in self.stopped or time.monotonic() >= until:
                 break
-        return there
+        return ready
 
-    def tell_logs(self, most: int = 500) -> None:
-        """Tell the kernel-log records that have come, up to so many."""
+    def send_logs(self, most: int = 500) -> None:
+        """Send new kernel log records, after at most so many reads of each log."""
         for number, log in list(self.logs.items()):
             for record in log.records(most):
                 self.send({"id": number, "log": record})
 
     def answer(self, number: int | None, result: dict[str, Any]) -> None:
-        """Send a result and note it down."""
+        """Send a result and write it to syslog."""
         self.last = time.monotonic()
         kept = {key: result.get(key) for key in ("code", "errno", "subject", "command", "after")}
         self.audit("result", f"id {number} {json.dumps(kept)}")
         self.send({"id": number, "result": result})
 
     def send(self, message: dict[str, Any]) -> None:
-        """Write one line. EOFError if nobody takes it."""
+        """Write one line. EOFError if the client has gone or does not read it in time."""
         data = json.dumps(message).encode("ascii") + b"\n"
         poller = select.poll()
         poller.register(self.sink, select.POLLOUT)
-        poller.register(self.source, 0)  # tells of its end, which ends this waiting as well
+        poller.register(self.source, 0)  # reports only hang-ups, which end the wait as well
         while data:
-            if dict(poller.poll(DEAF * 1000)).get(self.sink) != select.POLLOUT:
-                raise EOFError  # a line cut off in its middle is the last one
+            if dict(poller.poll(SEND_TIMEOUT * 1000)).get(self.sink) != select.POLLOUT:
+                raise EOFError  # nothing more is sent after an incomplete line
             data = data[os.write(self.sink, data[: select.PIPE_BUF]) :]
 
     def audit(self, what: str, text: str) -> None:
-        """Write it to syslog in printable ASCII: all of it, or spaces could hide what is asked."""
+        """Write all of `text` to syslog in printable ASCII: if cut, spaces could hide its end."""
         for start in range(0, len(text), 500):
             piece = ascii(text[start : start + 500])[1:-1]
             syslog.syslog(syslog.LOG_NOTICE, f"{what}: {piece} ({self.who})")
 
 
-# --- who asks, and the way in -------------------------------------------------------------
+# --- the caller, and the entry point ------------------------------------------------------
 
 
 def caller() -> str:
-    """Return who is behind this session, as far as the system tells, for the audit."""
+    """Return what the system knows about the user behind this session, for syslog."""
     names = ("SUDO_UID", "SUDO_USER", "PKEXEC_UID", "DOAS_USER")
-    told = [f"{name}={os.environ[name]}" for name in names if name in os.environ]
+    known = [f"{name}={os.environ[name]}" for name in names if name in os.environ]
     with contextlib.suppress(OSError), open("/proc/self/loginuid", encoding="ascii") as file:
-        told.append("loginuid=" + file.read().strip())  # kept through every change of user
-    for pid in (os.getpid(), os.getppid()):  # sudo and the like, or the dashboard of a root
+        known.append("loginuid=" + file.read().strip())  # survives every change of user
+    for pid in (os.getpid(), os.getppid()):  # the parent: sudo or the like, or kmodtui as root
         with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
             terminal = int(file.read().rpartition(b")")[2].split()[4])
             with open(f"/proc/{pid}/cmdline", "rb") as line:
                 argv = os.fsdecode(line.read(400)).split("\0")[:-1]
-            told.append(f"tty={os.major(terminal)}:{os.minor(terminal)} argv={argv}")
-    return ascii(" ".join(told))[1:-1][:1000]
+            known.append(f"tty={os.major(terminal)}:{os.minor(terminal)} argv={argv}")
+    return ascii(" ".join(known))[1:-1][:1000]
 
 
 def main() -> None:
     """Serve one session on standard input and output, as root."""
     if sys.argv[1:] not in ([], ["--detach"]):
         sys.exit("usage: kmodtui-helper [--detach]")
-    # Copies that no program started from here inherits. The numbers 0 to 2 lead nowhere
-    # afterwards: the terminal belongs to the dashboard.
+    # These duplicates are not inherited by programs that are run from here. Descriptors 0 to 2
+    # become /dev/null below, because the terminal belongs to the dashboard.
     source, sink = os.dup(0), os.dup(1)
     if os.geteuid() != 0:
-        told = {"reason": "not-root", "message": "The helper is not root: it can change nothing."}
-        os.write(sink, json.dumps({"bye": told}).encode("ascii") + b"\n")
+        bye = {"reason": "not-root", "message": "The helper is not running as root."}
+        os.write(sink, json.dumps({"bye": bye}).encode("ascii") + b"\n")
         sys.exit(1)
     who = caller()
     if sys.argv[1:]:
-        # For a sudo that cannot go to the background: it ends with the process it started,
-        # and gives the terminal back. The pipes stay with the session.
+        # For programs that cannot go to the background themselves: they exit with the process
+        # that they started and release the terminal. The new process keeps the pipes.
         if os.fork():
             os._exit(0)
         os.setsid()
     os.chdir("/")
     os.umask(0o077)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # else the ends of children would go by
-    os.close(os.pidfd_open(os.getpid()))  # from Linux 5.3 on; not to fail after a fork
-    nowhere = os.open("/dev/null", os.O_RDWR)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if ignored, exit statuses would be lost
+    os.close(os.pidfd_open(os.getpid()))  # needs Linux 5.3; fail here rather than after a fork
+    null = os.open("/dev/null", os.O_RDWR)
     for number in (0, 1, 2):
-        os.dup2(nowhere, number)
+        os.dup2(null, number)
     syslog.openlog("kmodtui-helper", syslog.LOG_PID, syslog.LOG_AUTHPRIV)
     session = Session(Machine(), source, sink, who=who)
-    session.audit("session", "begins")
+    session.audit("session", "started")
     try:
         session.run()
-        session.audit("end", "nobody is there any more, or nothing was asked for long")
+        session.audit("end", "input closed or idle timeout")
     except Exception as error:
         session.audit("end", repr(error))
         sys.exit(1)

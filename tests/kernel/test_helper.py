@@ -203,7 +203,7 @@ async def test_through_sudo_with_a_password_and_into_the_log(
         assert "PYTHONPATH" not in environment
         began = await syslog()
         assert re.match(
-            r"<85>.* kmodtui-helper\[\d+\]: session: begins \(", began
+            r"<85>.* kmodtui-helper\[\d+\]: session: started \(", began
         )  # authpriv.notice
         who = re.search(
             rf"\(SUDO_UID={uid} SUDO_USER=admin .*tty=\d+:\d+ "
@@ -227,7 +227,7 @@ async def test_through_sudo_with_a_password_and_into_the_log(
         await root.load("no\n<85>forged")  # what would look like a line of its own
         assert r"no\\n<85>forged" in await syslog()
         assert 'result: id 3 {"code": "invalid"' in await syslog()
-    assert "end: nobody is there any more" in await syslog()
+    assert "end: input closed" in await syslog()
 
 
 async def test_what_hangs_is_left_and_the_session_goes_on(

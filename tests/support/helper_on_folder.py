@@ -28,7 +28,7 @@ def main() -> None:
     helper = importlib.util.module_from_spec(spec)
     sys.modules["helper"] = helper
     spec.loader.exec_module(helper)
-    helper.DEAF = deaf
+    helper.SEND_TIMEOUT = deaf
 
     class Machine(helper.Machine):
         def init_module(self, image: bytes, parameters: bytes) -> None:

@@ -301,7 +301,7 @@ async def test_another_modprobe_than_kmods_is_not_run(tmp_path: Path, multicall:
     async with folder.session() as session:
         for result in (await session.load("btrfs"), await session.unload(["xor"])):
             assert (result.code, result.errno) == (ResultCode.NO_MODPROBE, errno.ENOENT)
-            assert result.message == f"{folder.root}/sbin/modprobe is missing, or not kmod's."
+            assert result.message == f"{folder.root}/sbin/modprobe is missing or not kmod's."
     assert folder.calls == []
 
 
@@ -323,7 +323,7 @@ async def test_a_modprobe_that_others_can_write_is_not_run(
         loose.chmod(0o777)
         result = await session.load("btrfs")
         assert (result.ok, result.errno) == (False, errno.EPERM)
-        assert f"{loose} can be written by others than root" in result.message
+        assert f"{loose} is writable by users other than root" in result.message
         loose.chmod(tight)
     assert folder.calls == []
 
@@ -499,7 +499,7 @@ async def test_root_is_given_up_when_nothing_is_asked(folder: HelperFolder) -> N
     transport = await folder.transport(idle=0.2)
     await transport.receive()
     answer = decode_answer(await transport.receive())
-    assert answer == Bye("idle", "Nothing was asked for a while.")
+    assert answer == Bye("idle", "No request within the idle timeout.")
     assert await transport.receive() == b""
     await transport.close()
 
