@@ -1,4 +1,4 @@
-"""Waiting for a program that gives root: silently, or while it asks on the dashboard's terminal."""
+"""Waits for sudo and the like: silently, or while the program prompts on the terminal."""
 
 from __future__ import annotations
 
@@ -20,33 +20,35 @@ from kmodtui.errors import ElevationError, ElevationRefusedError
 from kmodtui.privileged.pipes import Process
 
 Foreground = Callable[[], AbstractContextManager[object]]
-"""Gives the terminal away for as long as its context lasts: `App.suspend`."""
+"""A context that hands the terminal over while it is active: `App.suspend`."""
 
 TERMINAL = "/dev/tty"
 
-_GLANCE = 0.02  # seconds between looks whether the program still asks
+_POLL_INTERVAL = 0.02  # seconds between checks of a program that is prompting
 
 
 def require_terminal(name: str) -> None:
-    """Raise ElevationRefusedError if `name` has no terminal on which it could ask."""
+    """Raise ElevationRefusedError if there is no terminal for the password prompt of `name`."""
     try:
         os.close(os.open(TERMINAL, os.O_RDWR | os.O_NOCTTY))
     except OSError:
         raise ElevationRefusedError(
-            f"{name} needs a password, and there is no terminal on which it could ask.",
+            f"{name} needs a password, but there is no terminal to ask for it.",
             "Start kmodtui in a terminal: with ssh, use ssh -t.",
         ) from None
 
 
 @contextlib.contextmanager
 def interrupts() -> Iterator[list[int]]:
-    """Give the signals that keys at the prompt have sent; they reach this process as well."""
-    came: list[int] = []
+    """Collect SIGINT and SIGQUIT, which keys at the prompt send to this process as well."""
+    received: list[int] = []
     numbers = (signal.SIGINT, signal.SIGQUIT)
-    # A handler, not SIG_IGN: that one would be inherited by what is started.
-    before = [signal.signal(number, lambda number, _: came.append(number)) for number in numbers]
+    # A handler and not SIG_IGN, which child processes would inherit.
+    before = [
+        signal.signal(number, lambda number, _: received.append(number)) for number in numbers
+    ]
     try:
-        yield came
+        yield received
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
@@ -54,32 +56,32 @@ def interrupts() -> Iterator[list[int]]:
 
 @dataclass
 class TextAgent:
-    """polkit's text agent, while it is there and afterwards.
+    """polkit's text agent, while it runs and after it has exited.
 
     Attributes:
-        left_alone: whether the input ended when it asked (Ctrl+D): then it gives up by a
-            signal to itself, and polkit says no more than of a wrong password.
+        aborted: whether it ended with SIGTRAP or SIGABRT, as it does after Ctrl+D at the
+            prompt, which polkit reports like a wrong password. Known once it has exited.
     """
 
-    left_alone: bool = False
+    aborted: bool = False
 
 
 @contextlib.contextmanager
-def text_agent(agent: str, process: int, *words: str) -> Iterator[TextAgent]:
-    """Have polkit ask on this terminal for a process.
+def text_agent(agent: str, process: int, *options: str) -> Iterator[TextAgent]:
+    """Run polkit's text agent, so that polkit prompts on this terminal for a process.
 
     Args:
         agent: the path of pkttyagent.
-        process: the number of the process that polkit will be asked about.
-        words: more that the agent is to know.
+        process: the PID of the process that needs authorization.
+        options: more options of pkttyagent.
 
     Raises:
         ElevationError: the agent cannot be started.
     """
     ready, writer = os.pipe()
     try:
-        asking = subprocess.Popen(
-            [agent, *words, "--process", str(process), "--notify-fd", str(writer)],
+        running = subprocess.Popen(
+            [agent, *options, "--process", str(process), "--notify-fd", str(writer)],
             pass_fds=(writer,), stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
     except OSError as error:
@@ -87,56 +89,59 @@ def text_agent(agent: str, process: int, *words: str) -> Iterator[TextAgent]:
         raise ElevationError(f"{agent} cannot be started: {error.strerror}.") from error
     finally:
         os.close(writer)
-    told = TextAgent()
+    result = TextAgent()
     try:
-        os.read(ready, 1)  # its end comes when the agent is ready, or gone
-        yield told
+        os.read(ready, 1)  # returns once the agent is ready or has exited
+        yield result
     finally:
         os.close(ready)
-        asking.terminate()
-        told.left_alone = asking.wait() in (-signal.SIGTRAP, -signal.SIGABRT)
+        running.terminate()
+        result.aborted = running.wait() in (-signal.SIGTRAP, -signal.SIGABRT)
 
 
 async def outcome(process: Process, *, stays: bool) -> tuple[bool, str]:
-    """Wait for a program that does not ask here; return whether it went well, and what it said.
+    """Wait for a program that does not prompt on this terminal.
 
     Args:
-        process: the program. Cancelling leaves it to its end, if it cannot be ended.
-        stays: whether it lives as long as the helper: then all is well once the helper
-            says something. Else it is the program's end that tells.
+        process: the program. If this is cancelled, it is terminated where that is permitted.
+        stays: whether the program runs as long as the helper does: then it has succeeded
+            once the helper writes something. Otherwise its exit status decides.
+
+    Returns:
+        Whether it succeeded, and its standard error.
     """
     loop = asyncio.get_running_loop()
     decided: asyncio.Future[bool] = loop.create_future()
-    said = bytearray()
-    errors, output = _numbers(process)
+    text = bytearray()
+    errors, output = _descriptors(process)
 
-    def decide(well: bool) -> None:
+    def decide(success: bool) -> None:
         if not decided.done():
-            decided.set_result(well)
+            decided.set_result(success)
 
-    def look() -> None:
-        if _waiting(output):
+    def check_output() -> None:
+        if _available(output):
             decide(True)
         else:
-            loop.remove_reader(output)  # its end: the program's own will tell
+            loop.remove_reader(output)  # at its end: the exit status decides
 
     def wait() -> None:
-        well = process.popen.wait() == 0
+        success = process.popen.wait() == 0
         with contextlib.suppress(RuntimeError):  # the loop has been closed
-            loop.call_soon_threadsafe(decide, well)
+            loop.call_soon_threadsafe(decide, success)
 
-    def hear() -> None:
-        if not _read(errors, said):
+    def read_errors() -> None:
+        if not _read(errors, text):
             loop.remove_reader(errors)
 
-    loop.add_reader(errors, hear)
+    loop.add_reader(errors, read_errors)
     if stays:
-        loop.add_reader(output, look)
-    # Not one of the loop's threads: quitting would wait for those, and a window in which
-    # nobody types a password can stay open for minutes.
+        loop.add_reader(output, check_output)
+    # Not a thread of the loop's executor, which is joined when kmodtui exits: an
+    # authentication window can stay open for minutes.
     threading.Thread(target=wait, name="waiting for root", daemon=True).start()
     try:
-        well = await decided
+        success = await decided
     except asyncio.CancelledError:
         with contextlib.suppress(OSError):
             process.popen.terminate()
@@ -146,36 +151,41 @@ async def outcome(process: Process, *, stays: bool) -> tuple[bool, str]:
         raise
     loop.remove_reader(errors)
     loop.remove_reader(output)
-    # What it said last is there once it has ended.
-    _read(errors, said)
-    return well, said.decode("utf-8", "backslashreplace")
+    # Its last message can be read once it has exited.
+    _read(errors, text)
+    return success, text.decode("utf-8", "backslashreplace")
 
 
 def converse(process: Process, *, stays: bool) -> tuple[bool, str]:
-    """Show what a program says beside its prompt; return whether it went well, and all of it.
+    """Wait for a program that prompts on this terminal, and show its messages.
 
-    What it started may live on and hold its pipes. See `outcome`.
+    Blocks until the program has succeeded or exited; see `outcome`. Processes that it has
+    started may keep its pipes open.
+
+    Returns:
+        Whether it succeeded, and its standard error.
     """
-    errors, output = _numbers(process)
-    said = bytearray()
+    errors, output = _descriptors(process)
+    text = bytearray()
     while True:
-        # Asked before reading: what it said last is there once it has ended. The
-        # helper keeps the pipe open, so there is no end of it to wait for.
+        # Polled before reading, because the last message can be read once the program has
+        # exited. There is no end of the pipe to wait for: the helper keeps it open.
         status = process.popen.poll()
-        well = status == 0 or (stays and _waiting(output) > 0)
-        select.select([errors], [], [], 0 if well or status is not None else _GLANCE)
-        shown = len(said)
-        if not _read(errors, said) and status is None and not stays:
+        success = status == 0 or (stays and _available(output) > 0)
+        done = success or status is not None
+        select.select([errors], [], [], 0 if done else _POLL_INTERVAL)
+        shown = len(text)
+        if not _read(errors, text) and status is None and not stays:
             status = process.popen.wait()
-            well = status == 0
-        if said[shown:]:
-            show(bytes(said[shown:]))
-        if well or status is not None:
-            return well, said.decode("utf-8", "backslashreplace")
+            success = status == 0
+        if text[shown:]:
+            show(bytes(text[shown:]))
+        if success or status is not None:
+            return success, text.decode("utf-8", "backslashreplace")
 
 
 def show(text: bytes) -> None:
-    """Write to the terminal itself."""
+    """Write to the controlling terminal."""
     terminal = os.open(TERMINAL, os.O_WRONLY | os.O_NOCTTY | os.O_APPEND)
     try:
         os.write(terminal, text)
@@ -183,8 +193,8 @@ def show(text: bytes) -> None:
         os.close(terminal)
 
 
-def _numbers(process: Process) -> tuple[int, int]:
-    """Return the descriptors of what a program says and of what the helper says."""
+def _descriptors(process: Process) -> tuple[int, int]:
+    """Return the descriptors of standard error, made non-blocking, and of standard output."""
     assert process.popen.stderr is not None
     assert process.popen.stdout is not None
     errors = process.popen.stderr.fileno()
@@ -192,17 +202,17 @@ def _numbers(process: Process) -> tuple[int, int]:
     return errors, process.popen.stdout.fileno()
 
 
-def _read(errors: int, said: bytearray) -> bool:
-    """Add what there is to read; return False at its end."""
+def _read(errors: int, text: bytearray) -> bool:
+    """Append the available bytes to `text`; return False at the end of the stream."""
     with contextlib.suppress(BlockingIOError):
         while data := os.read(errors, 4096):
-            said += data
+            text += data
         return False
     return True
 
 
-def _waiting(descriptor: int) -> int:
-    """Return how many bytes there are to read."""
+def _available(descriptor: int) -> int:
+    """Return how many bytes can be read without blocking."""
     count = array.array("i", [0])
     fcntl.ioctl(descriptor, termios.FIONREAD, count)
     return count[0]

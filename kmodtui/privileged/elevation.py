@@ -1,6 +1,6 @@
-"""How kmodtui gets root for its helper: which ways there are here, and which one is taken.
+"""How kmodtui starts its helper as root: which programs could do it here, and which is used.
 
-kmodtui never sees a password: what asks for it is the way itself, see `ways`.
+kmodtui never sees a password: the program asks for it itself, see `ways`.
 """
 
 from __future__ import annotations
@@ -41,56 +41,56 @@ __all__ = [
 ]
 
 LADDER = ("root", *(program.name for program in PROGRAMS))
-"""The ways by name, in the order in which they are tried."""
+"""The names of the ways to become root, in the order in which they are tried."""
 
-READ_ONLY = "Everything can be looked at; loading and unloading are off."
+READ_ONLY = "You can still look at everything, but not load or unload modules."
 
-# The last two are NixOS's: what is setuid, and what is not.
-_PLACES = (
+# The last two are NixOS's, for setuid and for other programs.
+_DIRECTORIES = (
     "/usr/bin",
     "/bin",
     "/usr/local/bin",
     "/run/wrappers/bin",
     "/run/current-system/sw/bin",
 )
-_DOAS_RULES = ("/etc/doas.conf", "/etc/doas.d")  # the folder is Alpine's
-_SYSTEMD = "/run/systemd/system"  # there as long as systemd runs the machine: sd_booted(3)
-_AGENT_HELPER = "/run/polkit/agent-helper.socket"  # of polkit 127 and later
+_DOAS_RULES = ("/etc/doas.conf", "/etc/doas.d")  # the directory is Alpine's
+_SYSTEMD = "/run/systemd/system"  # exists if the system was booted with systemd: sd_booted(3)
+_AGENT_HELPER = "/run/polkit/agent-helper.socket"  # exists from polkit 127 on
 
 
 class Elevation(Protocol):
-    """A way to root."""
+    """A way to become root."""
 
     @property
     def name(self) -> str:
-        """The way in a word: `root`, `sudo`, `none`."""
+        """Its name: one of `LADDER`, or `none`."""
         ...
 
     @property
     def sentence(self) -> str:
-        """What will happen when root is needed, or why it cannot be had."""
+        """What will happen when root is needed, or why root is not available."""
         ...
 
     @property
     def available(self) -> bool:
-        """Whether it is worth trying at all."""
+        """Whether it could work."""
         ...
 
     async def start(self, command: Sequence[str], foreground: Foreground) -> Transport:
-        """Run `command` as root and return the pipes to it.
+        """Run `command` as root and return a transport over its pipes.
 
         Raises:
-            ElevationCancelledError: the person broke off at the prompt.
-            ElevationRefusedError: the system said no; the message says which no.
-            ElevationError: it could not be tried.
+            ElevationCancelledError: the user cancelled at the prompt.
+            ElevationRefusedError: the system refused; the message says why.
+            ElevationError: the program could not be started.
         """
         ...
 
     def run(self, command: Sequence[str]) -> int:
-        """Run `command` as root on this terminal; return its exit status, or that of the refusal.
+        """Run `command` as root on this terminal; return its exit status, or the program's.
 
         Raises:
-            ElevationError: it could not be tried.
+            ElevationError: the program could not be started.
         """
         ...
 
@@ -99,11 +99,11 @@ class AlreadyRoot:
     """kmodtui itself runs as root: the helper is started directly."""
 
     name = "root"
-    sentence = "kmodtui runs as root already, so its helper starts without asking."
+    sentence = "kmodtui already runs as root, so the helper starts without a password."
     available = True
 
     async def start(self, command: Sequence[str], foreground: Foreground) -> Transport:  # noqa: ARG002
-        """Start the helper in a session of its own, away from the terminal."""
+        """Start the helper in its own session, detached from the terminal."""
         try:
             process = Process.start(command, own_session=True)
         except OSError as error:
@@ -116,7 +116,7 @@ class AlreadyRoot:
 
 
 class NoElevation:
-    """There is no way to root here."""
+    """Root is not available here."""
 
     name = "none"
     available = False
@@ -126,11 +126,11 @@ class NoElevation:
         self.hint = hint
 
     async def start(self, command: Sequence[str], foreground: Foreground) -> Transport:  # noqa: ARG002
-        """Tell why not."""
+        """Raise ElevationRefusedError with the reason."""
         raise ElevationRefusedError(self.sentence, self.hint)
 
     def run(self, command: Sequence[str]) -> int:  # noqa: ARG002
-        """Tell why not."""
+        """Raise ElevationRefusedError with the reason."""
         raise ElevationRefusedError(self.sentence, self.hint)
 
 
@@ -139,25 +139,26 @@ def detect(
     *,
     root: bool | None = None,
     installing: bool = False,
-    instead: str = "leave --elevate out",
+    instead: str = "omit --elevate",
 ) -> Elevation:
-    """Return the first way to root that could work here, or the one that is named.
+    """Return the given way to become root, or the first one that could work here.
 
     Args:
-        name: one of `LADDER`; empty for the first that could work.
-        root: whether this process is root; found out if not told.
-        installing: whether it is to install the helper, which needs none that is installed.
-        instead: what to do so that no way is named any more.
+        name: one of `LADDER`; empty for the first one that could work.
+        root: whether this process runs as root; None to find out.
+        installing: whether root is needed to install the helper, so that no installed
+            helper is required.
+        instead: how to stop selecting a way, for the hint if `name` cannot work.
     """
     if root is None:
         root = os.geteuid() == 0
     if name == "root" or (root and not name):
-        return AlreadyRoot() if root else _not_as_named("You are not root.", "", instead)
+        return AlreadyRoot() if root else _named_unavailable("You are not root.", "", instead)
     if name:
         named = next(program for program in PROGRAMS if program.name == name)
         way = _way(named, installing=installing)
         if isinstance(way, NoElevation):
-            return _not_as_named(way.sentence, way.hint, instead)
+            return _named_unavailable(way.sentence, way.hint, instead)
         return way
     ways = [_way(program, installing=installing) for program in PROGRAMS if _path(program.name)]
     if not ways:
@@ -170,86 +171,86 @@ def detect(
 
 
 def detect_after(name: str) -> Elevation | None:
-    """Return the first way below the one with this name that could work here; None if none."""
+    """Return the first way after `name` in `LADDER` that could work here; None if there is none."""
     names = [program.name for program in PROGRAMS]
     below = PROGRAMS[names.index(name) + 1 :] if name in names else ()
     ways = (_way(program, installing=False) for program in below if _path(program.name))
     return next((way for way in ways if way.available), None)
 
 
-def _not_as_named(reason: str, hint: str, instead: str) -> NoElevation:
-    """Return that a way does not work which was named, and need not have been."""
+def _named_unavailable(reason: str, hint: str, instead: str) -> NoElevation:
+    """Return why the selected way cannot work, with the hint to select none."""
     hint = f"{hint.rstrip('.')}, or {instead}." if hint else f"{instead[0].upper()}{instead[1:]}."
     return NoElevation(reason, hint)
 
 
 def _way(program: Program, *, installing: bool) -> Elevation:
-    """Return the way over this program, or why it cannot work."""
+    """Return the way through this program, or why it cannot work."""
     name = program.name
     path = _path(name)
     if not path:
         return NoElevation(f"{name} is not installed.", "Install it.")
-    hindrance = _not_from_systemd() if name == "run0" else _not_from_setuid(path, name)
-    if hindrance:
-        return hindrance
+    problem = _systemd_problem() if name == "run0" else _setuid_problem(path, name)
+    if problem:
+        return problem
     if name == "doas" and not any(map(_has_rules, _DOAS_RULES)):
         return NoElevation(
-            f"doas is installed, but lets nobody become root: there is no {_DOAS_RULES[0]}.",
-            "Ask the administrator of this machine for a rule in it.",
+            f"doas is installed, but permits nobody to become root: there is no {_DOAS_RULES[0]}.",
+            "Ask the administrator of this machine to add a rule there.",
         )
     if not program.asked_for:
         return Way(program, path)
     agent = _path("pkttyagent")
     if not agent:
         return NoElevation(
-            f"{name} cannot ask on a terminal: pkttyagent is not installed.",
-            "It belongs to polkit: polkitd on Debian, polkit elsewhere.",
+            f"{name} cannot ask for a password on a terminal: pkttyagent is not installed.",
+            "Install it: it is part of polkit (the package polkitd on Debian).",
         )
     if name == "pkexec" and not installing and not (os.path.exists(ACTION) and is_installed()):
-        other = mismatch()
+        mismatched = mismatch()
         return NoElevation(
-            "pkexec starts only the helper that belongs to root. "
-            + (other or "None of this version is installed."),
-            f"Install it {'again' if other else 'once'}: kmodtui helper install.",
+            "pkexec only starts an installed helper. "
+            + (mismatched or "No helper of this version is installed."),
+            f"Install it{' again' if mismatched else ''}: kmodtui helper install.",
         )
     return Way(program, path, agent)
 
 
-def _not_from_setuid(path: str, name: str) -> NoElevation | None:
-    """Return why a program that lives from its setuid bit cannot give root; None if it may."""
+def _setuid_problem(path: str, name: str) -> NoElevation | None:
+    """Return why a setuid program cannot give root here; None if it could."""
     status = os.stat(path)
     if status.st_uid != 0 or not status.st_mode & stat.S_ISUID:
         return NoElevation(
-            f"{path} is not setuid root, so it cannot give root.",
-            "This is so in some containers; do it on the host.",
+            f"{path} is not setuid root, so it cannot give root privileges.",
+            "This is usual in containers; run kmodtui on the host.",
         )
     if _no_new_privileges():
         return NoElevation(
-            f"This session may not gain privileges (no_new_privs), so {name} cannot work in it.",
-            "This is so in some containers and services; use a shell outside of it.",
+            f"This session cannot gain privileges (no_new_privs), so {name} does not work in it.",
+            "This is usual in containers and sandboxed services; use a shell outside of it.",
         )
     return None
 
 
-def _not_from_systemd() -> NoElevation | None:
-    """Return why run0, which has systemd start the helper, cannot give root; None if it may."""
+def _systemd_problem() -> NoElevation | None:
+    """Return why run0, which has systemd start the helper, cannot work here; None if it could."""
     if not os.path.isdir(_SYSTEMD):
         return NoElevation(
-            "run0 asks systemd to start the helper, and this machine was not started by systemd.",
-            "Choose another way.",
+            "run0 needs systemd to start the helper, but this system was not booted with systemd.",
+            "Use another program.",
         )
-    # Elsewhere polkit's agent checks the password by way of a program that is setuid root.
+    # Before polkit 127, the agent checks passwords through a setuid program.
     if _no_new_privileges() and not os.path.exists(_AGENT_HELPER):
         return NoElevation(
-            "This session may not gain privileges (no_new_privs), so polkit's agent cannot check "
+            "This session cannot gain privileges (no_new_privs), so polkit's agent cannot check "
             "a password for run0 in it.",
-            "This is so in some containers and services; use a shell outside of it.",
+            "This is usual in containers and sandboxed services; use a shell outside of it.",
         )
     return None
 
 
 def _has_rules(path: str) -> bool:
-    """Return whether doas has rules in a file, or in the *.conf of a folder."""
+    """Return whether `path` is a file, or a directory with *.conf files, for doas."""
     try:
         return any(name.endswith(".conf") for name in os.listdir(path))
     except NotADirectoryError:
@@ -257,27 +258,27 @@ def _has_rules(path: str) -> bool:
     except FileNotFoundError:
         return False
     except PermissionError:
-        return True  # doas itself can see them
+        return True  # doas itself can read it
 
 
 def _path(name: str) -> str:
-    paths = (f"{place}/{name}" for place in _PLACES)
+    paths = (f"{directory}/{name}" for directory in _DIRECTORIES)
     return next(filter(os.path.exists, paths), "")
 
 
 async def open_session(
     elevation: Elevation, foreground: Foreground, helper: HelperCommand | None = None
 ) -> HelperClient:
-    """Return a session with a helper that has root.
+    """Start a helper as root and return the session with it.
 
     Args:
-        elevation: the way to root, from `detect`.
-        foreground: gives the terminal away while a password is asked for.
-        helper: which helper to start; found if not told.
+        elevation: how to become root, from `detect`.
+        foreground: hands the terminal over for a password prompt.
+        helper: which helper to start; None for `find_helper`.
 
     Raises:
-        ElevationError: root was not to be had.
-        HelperError: root was had, but the helper does not work.
+        ElevationError: the user could not become root.
+        HelperError: the helper was started as root, but does not work.
     """
     if not elevation.available:
         await elevation.start((), foreground)

@@ -1,4 +1,4 @@
-"""Which file is the helper, which Python runs it, and who else could write them."""
+"""Which helper and which Python are used, and who can write to those files."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from kmodtui.privileged.install_helper import (
 )
 
 INSTALLED = Path(HELPER)
-"""Where a root-owned copy of the helper is looked for first."""
+"""Where `kmodtui helper install` puts the root-owned copy, which is preferred."""
 
 OWN = Path(__file__).with_name("helper.py")
-"""The helper of this installation."""
+"""The helper that is part of this kmodtui."""
 
 _PYTHONS = ("/usr/bin/python3", "/usr/local/bin/python3")
 _OLDEST = (3, 9)
@@ -38,11 +38,11 @@ _OLDEST = (3, 9)
 
 @dataclass(frozen=True, slots=True)
 class HelperCommand:
-    """How the helper is started.
+    """The command that starts the helper.
 
     Attributes:
-        argv: the command; empty if there is none that works.
-        problem: why there is none, in a sentence.
+        argv: the command; empty if there is none.
+        problem: why there is none, as a sentence.
     """
 
     argv: tuple[str, ...]
@@ -50,10 +50,10 @@ class HelperCommand:
 
 
 def find_helper(installed: Path = INSTALLED) -> HelperCommand:
-    """Return the command of the root-owned helper if it is of this version, else of our own.
+    """Return the command of the installed helper if it has this version, else of `OWN`.
 
-    The installed one is started by its path alone: a rule of sudo or polkit is for
-    that path. May run Python to ask its version, so it belongs off the event loop.
+    The installed helper is started by its path alone, because that is what the rules of
+    sudo and polkit name. May run Python to check its version, so call it off the event loop.
     """
     if is_installed(installed) and _is_recent(_PYTHONS[0]):
         return HelperCommand((str(installed),))
@@ -64,39 +64,46 @@ def find_helper(installed: Path = INSTALLED) -> HelperCommand:
 
 
 def caution(installed: Path = INSTALLED) -> str:
-    """Return what to know before the helper runs as root; empty if there is nothing to say.
+    """Return a warning if users other than root could change the helper; empty if they cannot.
 
-    It is about the command that `find_helper` gives, and about no other.
+    The warning is about the command that `find_helper` returns.
     """
     argv = find_helper(installed).argv
-    if len(argv) < 2:  # there is none, or the installed one
+    if len(argv) < 2:  # no helper, or the installed one
         return ""
     part = writable_part(argv[0]) or writable_part(argv[-1])
     if not part:
         return ""
     return (
-        f"The helper is the one of this installation, and {part} can be written without being "
-        "root: whoever can do that decides what runs as root."
+        f"The helper is not installed for root, and {part} is writable without root privileges: "
+        "whoever can write there controls what runs as root."
     )
 
 
 def mismatch(installed: Path = INSTALLED) -> str:
-    """Return, in a sentence, that the installed helper is of another version; empty if not."""
+    """Return a sentence if the installed helper has another version; empty if it has not."""
     version = version_of(installed)
     if version == __version__ or not installed.exists():
         return ""
-    told = f"of version {clean(version)}" if version else "of an unknown version"
-    return f"The installed helper is {told}, and this kmodtui of {__version__}: it is not used."
+    found = f"has version {clean(version)}" if version else "has an unknown version"
+    return f"The installed helper {found}, this kmodtui {__version__}: it is not used."
 
 
 def is_installed(installed: Path = INSTALLED) -> bool:
-    """Return whether there is a root-owned helper of this version."""
+    """Return whether a helper of this version is installed and only root can change it."""
     return version_of(installed) == __version__ and not writable_part(str(installed))
 
 
 @dataclass(frozen=True, slots=True)
 class PathPart:
-    """An installed file or a folder above it: the owner's uid, the mode, who else can write."""
+    """An installed file or a parent directory of it.
+
+    Attributes:
+        path: absolute.
+        owner: its uid.
+        mode: its permission bits.
+        open_to_others: whether users other than root can change what is there.
+    """
 
     path: str
     owner: int
@@ -106,14 +113,14 @@ class PathPart:
 
 @dataclass(frozen=True, slots=True)
 class InstalledFile:
-    """A file that `kmodtui helper install` may have put somewhere.
+    """A file that `kmodtui helper install` writes, or the Python that runs the helper.
 
     Attributes:
-        kind: `helper`, `polkit` or `sudoers`.
-        path: where it belongs.
-        present: whether it is there; None where only root can see that.
-        same: whether it says what this kmodtui would write; None where that cannot be told.
-        parts: it and the folders above it, as far as they can be seen.
+        kind: `helper`, `polkit`, `sudoers` or `python`.
+        path: where it is installed.
+        present: whether it exists; None if only root can see that.
+        same: whether it has the content that this kmodtui would write; None if unknown.
+        parts: the file and its parent directories, as far as they can be read.
     """
 
     kind: str
@@ -124,19 +131,19 @@ class InstalledFile:
 
     @property
     def loose(self) -> bool:
-        """Whether others than root could replace it."""
+        """Whether users other than root could change or replace it."""
         return bool(self.present) and any(part.open_to_others for part in self.parts)
 
 
 def installed_files() -> list[InstalledFile]:
-    """Return what is installed now, and who can write to it."""
+    """Return the files of `kmodtui helper install`, whether or not they are installed."""
     wanted = {HELPER: OWN.read_bytes(), ACTION: POLICY.encode(), SUDOERS: None}
     kinds = zip(("helper", "polkit", "sudoers"), wanted.items(), strict=True)
     return [_look(kind, path, content) for kind, (path, content) in kinds]
 
 
 def interpreter() -> InstalledFile:
-    """Return the Python that runs the installed helper: who writes to it decides as well."""
+    """Return the Python that runs the installed helper, which has to be as safe as the helper."""
     return _look("python", _PYTHONS[0], None)
 
 
@@ -160,21 +167,21 @@ def _look(kind: str, path: str, content: bytes | None) -> InstalledFile:
 
 
 def install_command(*arguments: str) -> tuple[str, ...]:
-    """Return the command that installs or removes as root; see `install_helper`.
+    """Return the command that installs or uninstalls as root; see `install_helper`.
 
     Raises:
-        HelperError: the helper could not be started once it is installed.
+        HelperError: an installed helper could not be started.
     """
     if not _is_recent(_PYTHONS[0]):
         raise HelperError(
-            f"The installed helper needs Python 3.9 or later as {_PYTHONS[0]}.",
-            "Uninstalled it also runs under another one.",
+            f"An installed helper needs Python 3.9 or later as {_PYTHONS[0]}.",
+            "Without being installed, the helper also runs under another Python.",
         )
     return (_PYTHONS[0], "-I", "-S", str(Path(__file__).with_name("install_helper.py")), *arguments)
 
 
 def version_of(helper: Path) -> str:
-    """Return the version that a helper file claims; empty if there is no such file."""
+    """Return the version in a helper file; empty if it has none or cannot be read."""
     try:
         return version_in(helper.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -182,7 +189,7 @@ def version_of(helper: Path) -> str:
 
 
 def _is_recent(python: str) -> bool:
-    # Distributions say it in the name of the file, and to ask one is to start it.
+    # Distributions have the version in the file name, which saves starting Python.
     named = re.fullmatch(r"python3\.(\d+)", os.path.basename(os.path.realpath(python)))
     if named and os.access(python, os.X_OK):
         return (3, int(named[1])) >= _OLDEST

@@ -1,8 +1,7 @@
-"""Lines over the pipes of a helper process, for the event loop.
+"""A transport for the event loop over the pipes of a helper process.
 
-The process may be a helper, or a sudo that has gone to the background and left
-the pipes with the helper it started. So it is the pipes that tell whether the
-helper lives, never the process.
+The process may be the helper itself, or a sudo that exits and leaves its pipes to the
+helper. So only the end of the pipes shows that the helper has exited.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from dataclasses import dataclass
 from kmodtui.errors import HelperError
 from kmodtui.privileged.protocol import MAX_LINE
 
-_WORDS_KEPT = 8 * 1024
-_FAREWELL = 2.0  # seconds that a helper has to end once its input has closed
+_MAX_STDERR = 8 * 1024  # bytes
+_EXIT_TIMEOUT = 2.0  # seconds that the helper has to exit after its input is closed
 
 
 @dataclass
 class Process:
-    """A process that was started with three pipes, not yet tied to an event loop."""
+    """A process with three pipes, not yet connected to an event loop."""
 
     popen: subprocess.Popen[bytes]
 
@@ -36,7 +35,14 @@ class Process:
         own_session: bool = False,
         own_group: bool = False,
     ) -> Process:
-        """Start `command`; own_session takes the terminal from it, own_group only its signals.
+        """Start `command`.
+
+        Args:
+            command: the program and its arguments.
+            environment: its environment; None for this process's.
+            own_session: start it in a session of its own, without a controlling terminal.
+            own_group: start it in a process group of its own, which the terminal's signals
+                do not reach.
 
         Raises:
             OSError: it cannot be started.
@@ -56,7 +62,7 @@ class Process:
         )
 
     def discard(self) -> None:
-        """Close the pipes of a process that has ended and is of no use."""
+        """Close the pipes of a process that has failed."""
         for pipe in (self.popen.stdin, self.popen.stdout, self.popen.stderr):
             assert pipe is not None
             pipe.close()
@@ -76,14 +82,14 @@ class PipeTransport:
         self._process = process
         self._reader = reader
         self._writer = writer
-        self._words = b""
+        self._stderr = b""
         self._closing: asyncio.Task[None] | None = None
         self._transports = transports
-        self._listening = asyncio.create_task(self._listen(errors), name="helper stderr")
+        self._stderr_reader = asyncio.create_task(self._read_stderr(errors), name="helper stderr")
 
     @classmethod
     async def over(cls, process: Process) -> PipeTransport:
-        """Return the transport; the pipes belong to it from now on."""
+        """Return a transport, which owns the pipes of `process` from now on."""
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=MAX_LINE)
         errors = asyncio.StreamReader()
@@ -101,12 +107,12 @@ class PipeTransport:
         return cls(process, reader, writer, errors, (out, err, into))
 
     async def send(self, line: bytes) -> None:
-        """Hand one line over; OSError if the other side is gone."""
+        """Send a line; OSError if the other side has gone."""
         self._writer.write(line)
         await self._writer.drain()
 
     async def receive(self) -> bytes:
-        """Return the next line; empty bytes once the other side is gone.
+        """Return the next line; empty bytes once the other side has gone.
 
         Raises:
             HelperError: a line is longer than the protocol allows.
@@ -114,10 +120,10 @@ class PipeTransport:
         try:
             return await self._reader.readline()
         except ValueError:
-            raise HelperError("The privileged helper sent a line without an end.") from None
+            raise HelperError("The privileged helper sent a line that is too long.") from None
 
     async def close(self) -> None:
-        """Close the helper's input and wait a moment for its end."""
+        """Close the helper's input and wait at most a few seconds until it has exited."""
         if self._closing is None:
             self._closing = asyncio.create_task(self._close(), name="closing the helper")
         await asyncio.shield(self._closing)
@@ -125,21 +131,21 @@ class PipeTransport:
     async def _close(self) -> None:
         self._writer.close()
         with contextlib.suppress(TimeoutError, OSError, ValueError):
-            async with asyncio.timeout(_FAREWELL):
+            async with asyncio.timeout(_EXIT_TIMEOUT):
                 while await self._reader.read(MAX_LINE):
                     pass
-        self._listening.cancel()
+        self._stderr_reader.cancel()
         for transport in self._transports:
             transport.close()
-        # It is at its end or hopeless by now; a zombie is not left in either case.
+        # Reap the process if it has exited; if it hangs, nothing more can be done.
         with contextlib.suppress(subprocess.TimeoutExpired):
-            await asyncio.to_thread(self._process.popen.wait, _FAREWELL)
+            await asyncio.to_thread(self._process.popen.wait, _EXIT_TIMEOUT)
 
     @property
     def last_words(self) -> str:
-        """The end of what came on standard error."""
-        return os.fsdecode(self._words).encode("utf-8", "backslashreplace").decode("utf-8")
+        """The last part of the process's standard error."""
+        return os.fsdecode(self._stderr).encode("utf-8", "backslashreplace").decode("utf-8")
 
-    async def _listen(self, errors: asyncio.StreamReader) -> None:
+    async def _read_stderr(self, errors: asyncio.StreamReader) -> None:
         while data := await errors.read(4096):
-            self._words = (self._words + data)[-_WORDS_KEPT:]
+            self._stderr = (self._stderr + data)[-_MAX_STDERR:]

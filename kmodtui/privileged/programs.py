@@ -1,18 +1,19 @@
-"""sudo, doas, run0 and pkexec: what each wants to be told, and what it says when it says no.
+"""sudo, doas, run0 and pkexec: how each is called, and what its error messages mean.
 
-One table, and no code but what reads it: `ways` does the same for each of them.
+This is a table; `ways` has the code that uses it, which is the same for all of them.
 
-Whatever asks on the terminal must be gone before the dashboard comes back, or it would
-read keys and set the modes of the terminal that the dashboard is on. sudo is started
-with `-b`: it asks, and then goes to the background; with `use_pty` (the default of
-Debian 12 and of sudo 1.9.14) it would disturb as long as it is in the foreground. A
-ticket would not do in its place: there may be none (`timestamp_timeout=0`), and it
-belongs to a terminal. sudo-rs (0.2.5 in Debian 13), doas and pkexec have no `-b`: there
-the helper detaches itself. systemd would kill what a detached helper leaves of its unit;
-run0 stays, in a session of its own, and only waits for the unit's end.
+The program must have released the terminal before the dashboard returns, or it would read
+the dashboard's keys and change the terminal's modes. sudo is run with `-b`: it asks for the
+password and then goes to the background. With `use_pty` (the default in Debian 12 and since
+sudo 1.9.14) it would use the terminal for as long as it is in the foreground. A cached
+credential is no alternative: there may be none (`timestamp_timeout=0`), and it is valid for
+one terminal only. sudo-rs (0.2.5 in Debian 13), doas and pkexec have no `-b`, so the helper
+detaches itself (`--detach`). Under run0 it must not, because systemd kills what remains of a
+unit after its main process; so run0 keeps running, in a session of its own, until the helper
+exits.
 
-The sentences are those of the C locale, as sudo 1.9.13 and 1.9.16, sudo-rs 0.2.5, OpenDoas
-6.8, polkit 122 and 126 and systemd 257 say them.
+The messages are those of the C locale in sudo 1.9.13 and 1.9.16, sudo-rs 0.2.5, OpenDoas
+6.8, polkit 122 and 126, and systemd 257.
 """
 
 from __future__ import annotations
@@ -29,19 +30,20 @@ from kmodtui.errors import (
 )
 from kmodtui.model.text import clean
 
-ASKS_AGAIN = "Nothing was changed; the next attempt asks again."
-ASK_ADMINISTRATOR = "Ask the administrator of this machine, or use kmodtui to look only."
+ASKS_AGAIN = "Nothing was changed. You will be asked again at the next attempt."
+ASK_ADMINISTRATOR = "Ask the administrator of this machine, or use kmodtui read-only."
 
 
 class Rule(NamedTuple):
-    """What a program's words mean.
+    """What an error message of a program means.
 
     Attributes:
-        pattern: is searched in all that it said.
+        pattern: a regular expression, searched in the whole standard error.
         error: the kind of refusal.
-        message: the cause, for a person.
-        hint: what to do.
-        asked: whether it says so after it has asked, or without; None for both.
+        message: the cause, for the user.
+        hint: the remedy.
+        asked: True for messages after a prompt, False for messages without one; None for
+            both.
     """
 
     pattern: str
@@ -56,17 +58,17 @@ class Program:
     """A program that starts a command as root.
 
     Attributes:
-        name: its name, which is also that of the way.
+        name: its name.
         sentence: what will happen when root is needed.
-        silent: words that keep it from asking.
-        words: words before the helper's command, whether it asks or not.
-        could_ask: what it says where it was silent and a password would help, as a pattern.
-        rules: what else it says when it refuses, the first that fits; see `refusal`.
-        plain: words before a command that runs on this terminal.
-        detaching: whether the helper is to detach itself, because the program waits for it.
-        stays: whether the program lives as long as the helper.
-        asked_for: whom polkit's text agent has to be there for: the program, or who starts
-            it; empty where the program asks by itself.
+        silent: options that keep it from prompting.
+        words: options before the helper's command, with and without a prompt.
+        could_ask: a pattern for its message that a password would help, after `silent`.
+        rules: the meanings of its other messages; the first match counts, see `refusal`.
+        plain: options before a command that runs on this terminal.
+        detaching: whether the helper must detach itself, because the program waits for it.
+        stays: whether the program runs for as long as the helper does.
+        asked_for: the process that polkit's text agent must be registered for: the program
+            `itself` or its `parent`; empty if the program prompts itself.
     """
 
     name: str
@@ -80,22 +82,23 @@ class Program:
     stays: bool = False
     asked_for: Literal["", "itself", "parent"] = ""
 
-    def refusal(self, words: str, *, asked: bool, broken_off: bool = False) -> ElevationError:
-        """Return why it ended without running the helper.
+    def refusal(self, text: str, *, asked: bool, cancelled: bool = False) -> ElevationError:
+        """Return why the program has exited without running the helper.
 
-        What no rule knows is shown as it stands.
+        A message that no rule matches is quoted.
 
         Args:
-            words: all that it said.
-            asked: whether it could ask; a window may have asked where it could not.
-            broken_off: whether it is known that the person broke off.
+            text: its standard error.
+            asked: whether it could prompt on the terminal; without that, a polkit agent of
+                the desktop may have asked.
+            cancelled: whether the user is known to have cancelled.
         """
-        if broken_off:
-            return ElevationCancelledError(f"You broke off when {self.name} asked.", ASKS_AGAIN)
+        if cancelled:
+            return ElevationCancelledError(f"Authentication cancelled ({self.name}).", ASKS_AGAIN)
         for rule in self.rules:
-            if rule.asked in (None, asked) and re.search(rule.pattern, words, re.MULTILINE):
+            if rule.asked in (None, asked) and re.search(rule.pattern, text, re.MULTILINE):
                 return rule.error(rule.message, rule.hint)
-        lines = words.strip().splitlines() or ["it gave no reason"]
+        lines = text.strip().splitlines() or ["no reason given"]
         last = re.sub(rf"^({self.name}(-rs)?|Error executing command as another user): ", "",
                       lines[-1])  # fmt: skip
         return ElevationRefusedError(f"{self.name} refused: {clean(last).rstrip('.')}.", ASKS_AGAIN)
@@ -103,10 +106,10 @@ class Program:
 
 SUDO = Program(
     name="sudo",
-    sentence="sudo starts the helper, and asks for your password if it needs it.",
+    sentence="sudo starts the helper and asks for your password if needed.",
     silent=("-n",),
     words=("-b", "--"),
-    could_ask="",  # whatever it says, it may say something else when it asks
+    could_ask="",  # a prompt may help whatever the message is
     detaching=False,
     rules=(
         Rule(
@@ -118,7 +121,7 @@ SUDO = Program(
             " is not in the sudoers file| is not allowed to | may not run "
             "|: I'm sorry .*I'm afraid I can't do that$",
             ElevationForbiddenError,
-            "sudo does not let this user start the helper: the sudoers file does not allow it.",
+            "This user may not start the helper with sudo: the sudoers file does not allow it.",
             ASK_ADMINISTRATOR,
         ),
         Rule(
@@ -134,7 +137,7 @@ SUDO_RS = replace(SUDO, words=("--",), detaching=True)
 
 DOAS = Program(
     name="doas",
-    sentence="doas starts the helper, and asks for your password if it needs it.",
+    sentence="doas starts the helper and asks for your password if needed.",
     silent=("-n",),
     words=("--",),
     could_ask="Authentication required",
@@ -142,13 +145,13 @@ DOAS = Program(
         Rule(
             "^doas: Authentication failed$",
             ElevationRefusedError,
-            # To it the end of the input is an empty password, and it says no more of either.
-            "doas was given a wrong password, or none.",
+            # doas treats the end of input as an empty password and reports both the same way.
+            "doas was given a wrong password or none.",
         ),
         Rule(
             "^doas: Operation not permitted$",
             ElevationForbiddenError,
-            "doas does not let this user start the helper: its rules do not allow it.",
+            "This user may not start the helper with doas: its rules do not allow it.",
             ASK_ADMINISTRATOR,
         ),
     ),
@@ -156,11 +159,11 @@ DOAS = Program(
 
 RUN0 = Program(
     name="run0",
-    sentence="run0 starts the helper, and polkit asks for a password if it needs one.",
+    sentence="run0 starts the helper, and polkit asks for a password if needed.",
     silent=("--no-ask-password",),
     words=("--",),
     could_ask="Interactive authentication required",
-    # In a terminal of its own, which it has on this one, it would colour the background.
+    # By default run0 colours the terminal's background.
     plain=("--background=", "--"),
     detaching=False,
     stays=True,
@@ -175,31 +178,31 @@ RUN0 = Program(
         Rule(
             "(Access|Permission) denied",
             ElevationForbiddenError,
-            "polkit does not let this user use run0: its rules do not allow it.",
+            "This user may not use run0: polkit's rules do not allow it.",
             ASK_ADMINISTRATOR,
             asked=False,
         ),
         Rule(
             "Interactive authentication required",
             ElevationRefusedError,
-            "polkit wants a password for run0, and found nobody to ask for it.",
-            "Start kmodtui in a terminal, or choose another way with --elevate.",
+            "polkit needs a password for run0, but has no agent to ask for it.",
+            "Start kmodtui in a terminal, or select another program with --elevate.",
         ),
         Rule(
             "Failed to (connect to|create) .*bus",
             ElevationRefusedError,
-            "run0 cannot reach systemd: its bus does not answer.",
-            "See systemctl status dbus, or choose another way with --elevate.",
+            "run0 cannot connect to systemd: the bus does not respond.",
+            "See systemctl status dbus, or select another program with --elevate.",
         ),
     ),
 )
 
 PKEXEC = Program(
     name="pkexec",
-    sentence="pkexec starts the helper, and polkit asks for a password if it needs one.",
+    sentence="pkexec starts the helper, and polkit asks for a password if needed.",
     silent=(),
-    # Its built-in text agent is not used: polkitd 122 refuses even the right password from
-    # it ("No session for cookie"), because it speaks as root. `pkttyagent` speaks as the user.
+    # The built-in text agent runs as root, and polkitd 122 refuses even the right password
+    # from it ("No session for cookie"). pkttyagent runs as the user.
     words=("--disable-internal-agent",),
     could_ask="No authentication agent found",
     plain=("--disable-internal-agent",),
@@ -208,7 +211,7 @@ PKEXEC = Program(
         Rule(
             "Request dismissed",
             ElevationCancelledError,
-            "You broke off when pkexec asked.",
+            "Authentication cancelled (pkexec).",
         ),
         Rule(
             "Not authorized",
@@ -219,12 +222,11 @@ PKEXEC = Program(
         Rule(
             "Not authorized",
             ElevationRefusedError,
-            "polkit does not let this user start the helper, or did not accept the password that "
-            "a window has asked for.",
+            "polkit does not allow this user to start the helper, or did not accept the password.",
             asked=False,
         ),
     ),
 )
 
 PROGRAMS = (SUDO, DOAS, RUN0, PKEXEC)
-"""In the order in which they are tried."""
+"""The programs, in the order in which they are tried."""

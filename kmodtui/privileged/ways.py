@@ -1,7 +1,7 @@
-"""The way to root over a program that gives it, the same for each in the table of `programs`.
+"""Becomes root through one of `programs`, in the same way for each.
 
-It is tried without a prompt first; only if that does not do, the dashboard leaves the
-screen (`foreground`) and the program asks on the terminal itself.
+The program is run without a prompt first. Only if that fails, the dashboard leaves the
+screen (`foreground`) and the program prompts on the terminal itself.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from kmodtui.privileged.client import Transport
 from kmodtui.privileged.pipes import PipeTransport, Process
 from kmodtui.privileged.programs import SUDO, SUDO_RS, Program
 
-_VERSION_TIME = 10.0  # seconds that a sudo has to tell its version
+_VERSION_TIMEOUT = 10.0  # seconds for `sudo --version`
 
-# Becomes the program itself once a line came: polkit's agent must know its number first.
+# Executes the program after reading a line: polkit's agent must know its PID before it starts.
 _GATE = ("/bin/sh", "-c", 'read -r _ && exec "$@"', "sh")
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A program of this machine that gives root.
+    """A program on this machine that starts commands as root.
 
     Attributes:
-        program: how it is used.
-        path: where it is.
-        agent: where polkit's text agent is; empty where it is not needed.
+        program: how to use it.
+        path: its path.
+        agent: the path of polkit's text agent; empty if it is not needed.
     """
 
     program: Program
@@ -54,7 +54,7 @@ class Way:
 
     @property
     def name(self) -> str:
-        """The way in a word."""
+        """The program's name."""
         return self.program.name
 
     @property
@@ -63,35 +63,37 @@ class Way:
         return self.program.sentence
 
     async def start(self, command: Sequence[str], foreground: Foreground) -> Transport:
-        """Start the helper; see `Elevation.start`. A window may ask, and then the screen stays."""
+        """Start the helper; see `Elevation.start`.
+
+        If the desktop's polkit agent asks for the password, the dashboard stays on the screen.
+        """
         program = self.program
         if program is SUDO and await _is_sudo_rs(self.path):
             program = SUDO_RS
         words = [*program.words, *command, *(("--detach",) if program.detaching else ())]
-        silent = _begin(
+        silent = _start(
             [self.path, *program.silent, *words],
             own_session=program.stays, own_group=not program.stays,
         )  # fmt: skip
-        well, said = await outcome(silent, stays=program.stays)
-        if well:
+        success, text = await outcome(silent, stays=program.stays)
+        if success:
             return await PipeTransport.over(silent)
         silent.discard()
-        if not re.search(program.could_ask, said):
-            raise program.refusal(said, asked=False)
+        if not re.search(program.could_ask, text):
+            raise program.refusal(text, asked=False)
         require_terminal(self.name)
-        # The event loop stands still meanwhile, on purpose: a dashboard that went on
-        # would draw over the prompt.
+        # This blocks the event loop on purpose, or the dashboard would draw over the prompt.
         with foreground(), interrupts() as interrupted:
             show(f"kmodtui: root is needed for {' '.join(command)}\n".encode())
-            with self._asking(program, [self.path, *words]) as (asking, agent):
-                well, said = converse(asking, stays=program.stays)
-        if well:
-            return await PipeTransport.over(asking)
-        killed = (asking.popen.returncode or 0) < 0
-        asking.discard()
-        # Ctrl+C is known by its signal, which came here as well.
-        broken_off = bool(interrupted) or killed or agent.left_alone
-        raise program.refusal(said, asked=True, broken_off=broken_off)
+            with self._prompting(program, [self.path, *words]) as (prompting, agent):
+                success, text = converse(prompting, stays=program.stays)
+        if success:
+            return await PipeTransport.over(prompting)
+        killed = (prompting.popen.returncode or 0) < 0
+        prompting.discard()
+        # Ctrl+C at the prompt sends SIGINT to this process as well.
+        cancelled = bool(interrupted) or killed or agent.aborted
+        raise program.refusal(text, asked=True, cancelled=cancelled)
 
     def run(self, command: Sequence[str]) -> int:
         """Run a command; see `Elevation.run`."""
@@ -101,46 +103,46 @@ class Way:
             try:
                 return subprocess.run(words, env=_environment(), check=False).returncode
             except OSError as error:
-                raise _not_started(words, error) from error
+                raise _start_error(words, error) from error
 
     @contextlib.contextmanager
-    def _asking(self, program: Program, words: list[str]) -> Iterator[tuple[Process, TextAgent]]:
-        """Start it so that it asks, itself or by way of polkit's agent on this terminal."""
+    def _prompting(self, program: Program, words: list[str]) -> Iterator[tuple[Process, TextAgent]]:
+        """Start the program so that it, or polkit's text agent, prompts on this terminal."""
         if not program.asked_for:
-            yield _begin(words), TextAgent()
+            yield _start(words), TextAgent()
             return
-        asking = _begin([*_GATE, *words], own_session=program.stays)
-        asked_for, more = os.getpid(), []
+        process = _start([*_GATE, *words], own_session=program.stays)
+        asked_for, options = os.getpid(), []
         if program.asked_for == "itself":
-            # Where a desktop has an agent as well, its window asks. It was not found out
-            # silently, because run0 that may not ask may not have others ask either.
-            asked_for, more = asking.popen.pid, ["--fallback"]
+            # With --fallback, an agent of the desktop takes precedence. The silent attempt
+            # could not use it: run0 --no-ask-password does not use any agent.
+            asked_for, options = process.popen.pid, ["--fallback"]
         try:
-            with text_agent(self.agent, asked_for, *more) as agent:
-                assert asking.popen.stdin is not None
-                asking.popen.stdin.write(b"\n")
-                yield asking, agent
+            with text_agent(self.agent, asked_for, *options) as agent:
+                assert process.popen.stdin is not None
+                process.popen.stdin.write(b"\n")
+                yield process, agent
         except ElevationError:
-            asking.discard()  # the gate finds its input closed, and ends
-            asking.popen.wait()
+            process.discard()  # the gate exits at the end of its input
+            process.popen.wait()
             raise
 
 
-def _begin(words: Sequence[str], *, own_session: bool = False, own_group: bool = False) -> Process:
+def _start(words: Sequence[str], *, own_session: bool = False, own_group: bool = False) -> Process:
     try:
         return Process.start(words, _environment(), own_session=own_session, own_group=own_group)
     except OSError as error:
-        raise _not_started(words, error) from error
+        raise _start_error(words, error) from error
 
 
-def _not_started(words: Sequence[str], error: OSError) -> ElevationError:
+def _start_error(words: Sequence[str], error: OSError) -> ElevationError:
     return ElevationError(f"{words[0]} cannot be started: {error.strerror}.")
 
 
 def _environment() -> dict[str, str]:
-    """Return it in the C locale, so that last words are the ones that are known here."""
+    """Return the environment with the C locale, because error messages are matched."""
     environment = {**os.environ, "LC_ALL": "C"}
-    # pkexec refuses to start under a shell that /etc/shells has not, and nobody needs it.
+    # pkexec refuses a SHELL that is not in /etc/shells, and none of the programs needs it.
     environment.pop("SHELL", None)
     return environment
 
@@ -151,7 +153,7 @@ async def _is_sudo_rs(path: str) -> bool:
             path, "--version", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )  # fmt: skip
-        said, _ = await asyncio.wait_for(process.communicate(), _VERSION_TIME)
+        version, _ = await asyncio.wait_for(process.communicate(), _VERSION_TIMEOUT)
     except (OSError, TimeoutError):
         return False
-    return b"sudo-rs" in said
+    return b"sudo-rs" in version

@@ -149,12 +149,11 @@ class Machine:
 
     @property
     def privilege_words(self) -> str:
-        """How things stand with root, for the header."""
+        """The header's words for the state of root."""
         state = self.root.state
         if (channel := self.session.channel) is not None:
-            held = f"helper: {channel.via}"
-            # That all of kmodtui has root is true of more than the helper.
-            return f"{state} · {held}" if state == AS_ROOT else held
+            # kmodtui itself runs as root, not only its helper: keep showing that.
+            return f"{state} · helper running" if state == AS_ROOT else f"root: on ({channel.via})"
         return f"{state} ({self.session.ended})" if self.session.ended else state
 
     @property

@@ -1,4 +1,4 @@
-"""How root is had on the machine that is looked at: really, in the demo, or not at all."""
+"""How kmodtui gets root on the observed machine: for real, in the demo, or not at all."""
 
 from __future__ import annotations
 
@@ -26,49 +26,54 @@ from kmodtui.privileged.elevation import (
 from kmodtui.privileged.installation import caution, mismatch
 from kmodtui.services.config import Config
 
-LOCKED = "helper: locked"
-"""What the header says while there is no session."""
+OFF = "root: off"
+"""Shown in the header while no root session is open."""
 
+DENIED = "root: denied"
+"""Shown in the header if no way to become root works here."""
+
+READ_ONLY = "read-only"
+"""Shown in the header if kmodtui was told not to change anything, or cannot: a captured tree."""
 
 AS_ROOT = "running as root"
-"""What the header says where the whole of kmodtui has root, which it never needs."""
+"""Shown in the header if kmodtui itself runs as root, which it never needs to."""
 
 
 class RootAccess(Protocol):
-    """A way to a session with root."""
+    """A source of root sessions."""
 
     @property
     def state(self) -> str:
-        """How things stand while there is no session, in a word or two for the header."""
+        """The header's words while no root session is open."""
         ...
 
     @property
     def sentence(self) -> str:
-        """What happens when root is needed, for the dialog that asks to go on."""
+        """What happens when root is needed, for the confirmation dialog."""
         ...
 
     @property
     def held(self) -> str:
-        """What is true of the next change once a session stands, for the same dialog."""
+        """What the same dialog says while a root session is open."""
         ...
 
     @property
     def denied(self) -> KmodtuiError | None:
-        """Why root is not to be had here at all; None where it may be."""
+        """Why root is not available; None if it may be."""
         ...
 
     async def open(self, foreground: Foreground) -> HelperChannel:
-        """Return a session with root, asking for a password where one is needed.
+        """Open a root session, asking for a password if one is needed.
 
         Raises:
-            ElevationError: it was refused or broken off.
-            HelperError: the helper did not start as it should.
+            ElevationError: it was refused or cancelled.
+            HelperError: the helper did not start properly.
         """
         ...
 
 
 class LocalRoot:
-    """Root on this machine, by the way that was asked for or the first that works here."""
+    """Root on this machine, through the given program or the first one that works."""
 
     def __init__(
         self,
@@ -78,17 +83,17 @@ class LocalRoot:
         kept_in: Path | None = None,
         once: bool = False,
     ) -> None:
-        """Find the way.
+        """Choose how to become root.
 
         Args:
-            way: its name; empty for the first that could work.
-            idle_minutes: how long the helper waits for a request before it gives root
-                up; as long as it likes if not told.
-            kept_in: the configuration file that names the way, if it was not typed.
-            once: whether it is tried once, so that there is no next attempt.
+            way: one of `elevation.LADDER`; empty for the first one that could work.
+            idle_minutes: how long the helper waits for a request before it drops root;
+                None for its default.
+            kept_in: the configuration file that sets `way`, unless the command line does.
+            once: whether root is needed only once, so that there is no next attempt.
 
         Raises:
-            ElevationRefusedError: a way was asked for that cannot work.
+            ElevationRefusedError: `way` was given and cannot work.
         """
         self._idle_minutes = idle_minutes
         self._named = bool(way)
@@ -96,31 +101,31 @@ class LocalRoot:
         if kept_in is None:
             self._elevation = detect(way)
         else:
-            self._elevation = detect(way, instead=f'take elevate = "{way}" out of {kept_in}')
+            self._elevation = detect(way, instead=f'remove elevate = "{way}" from {kept_in}')
         if way and self.denied:
             raise self.denied
-        self._to_know = _to_know() if self._elevation.available else ""
+        self._warning = _helper_warning() if self._elevation.available else ""
 
     @property
     def state(self) -> str:
         """See `RootAccess.state`."""
         if os.geteuid() == 0:
             return AS_ROOT
-        return "read-only" if self.denied else LOCKED
+        return DENIED if self.denied else OFF
 
     @property
     def sentence(self) -> str:
-        """What the way to root will do, and until it was done once, who could abuse it."""
-        return f"{self._elevation.sentence} {self._to_know}".rstrip()
+        """What will happen, with a warning about the helper until it was started once."""
+        return f"{self._elevation.sentence} {self._warning}".rstrip()
 
     @property
     def held(self) -> str:
-        """The helper runs already."""
-        return f"The helper holds root already, by way of {self._elevation.name}."
+        """See `RootAccess.held`."""
+        return f"The root session is already open ({self._elevation.name})."
 
     @property
     def denied(self) -> KmodtuiError | None:
-        """Why there is no way."""
+        """See `RootAccess.denied`."""
         if isinstance(self._elevation, NoElevation):
             return ElevationRefusedError(self._elevation.sentence, self._elevation.hint)
         return None
@@ -131,64 +136,64 @@ class LocalRoot:
             channel = await open_session(self._elevation, foreground)
         except ElevationForbiddenError as error:
             other = await asyncio.to_thread(mismatch)
-            raise self._with_what_to_do(error, other) from error
+            raise self._with_remedy(error, other) from error
         if self._idle_minutes is not None:
             set_ = await channel.set_idle(60 * self._idle_minutes)
             if not set_.ok:
                 await channel.close()
                 raise HelperError(
-                    f"The helper does not take {self._idle_minutes} minutes to give root up after: "
+                    f"The helper refused an idle timeout of {self._idle_minutes} minutes: "
                     f"{clean(set_.message)}",
-                    "Change idle_minutes in the configuration.",
+                    "Change idle_minutes in the configuration file.",
                 )
-        self._to_know = ""
+        self._warning = ""
         return channel
 
-    def _with_what_to_do(
-        self, error: ElevationForbiddenError, other: str
+    def _with_remedy(
+        self, error: ElevationForbiddenError, mismatched: str
     ) -> ElevationForbiddenError:
-        """Return it with what else may be the cause, and what to do now.
+        """Return the error with another possible cause and with what to do next.
 
-        The next way that there is here is taken from now on, unless one was named. A
-        password that was wrong, or was not typed, is no reason for that: it is asked again.
+        Unless a way was given, the next one that could work is used from now on. A wrong
+        or missing password is not handled here: the same way simply asks again.
 
         Args:
-            error: that the user may not have root by this way.
-            other: that the installed helper is not used, in a sentence; empty if it is.
+            error: why this user may not become root this way.
+            mismatched: why the installed helper is not used, as a sentence; empty if it is.
         """
         message, hints = error.message, []
-        if other:
-            message += f" {other} What the rules allow of it they need not allow of this one."
-            hints.append("Have it brought up to date: kmodtui helper install.")
+        if mismatched:
+            message += f" {mismatched} A rule for the installed helper does not cover another one."
+            hints.append("Update it with: kmodtui helper install.")
         following = None if self._named else detect_after(self._elevation.name)
         if following is not None and self._once:
-            hints.append(f"Choose another way: --elevate {following.name}.")
+            hints.append(f"Try another program: --elevate {following.name}.")
         elif following is not None:
             self._elevation = following
             hints.append(
-                f"The next attempt goes by {following.name}; --elevate chooses another way."
+                f"The next attempt uses {following.name}; --elevate selects another program."
             )
         return ElevationForbiddenError(message, " ".join(hints) or error.hint)
 
 
-def _to_know() -> str:
-    """Return what to know of the helper before it is started for the first time."""
-    other, unsafe = mismatch(), caution()
-    if other:
-        return f"{other} kmodtui helper install brings it up to date. {unsafe}".rstrip()
-    return f"{unsafe} kmodtui helper install ends that." if unsafe else ""
+def _helper_warning() -> str:
+    """Return what the user should know before the helper is started for the first time."""
+    mismatched, unsafe = mismatch(), caution()
+    if mismatched:
+        return f"{mismatched} Update it with: kmodtui helper install. {unsafe}".rstrip()
+    return f"{unsafe} kmodtui helper install prevents that." if unsafe else ""
 
 
 def chosen_root(elevate: str, config: Config, *, once: bool = False) -> LocalRoot:
-    """Return root on this machine by the way that was typed, else by the one that is kept.
+    """Return root on this machine as the command line or else the configuration selects it.
 
     Args:
-        elevate: what was typed; empty if nothing was.
-        config: the person's own settings.
+        elevate: the value of --elevate; empty if it was not given.
+        config: the user's configuration.
         once: see `LocalRoot`.
 
     Raises:
-        ElevationRefusedError: that way cannot work.
+        ElevationRefusedError: the selected way cannot work.
     """
     kept = "" if elevate else config.elevate or ""
     return LocalRoot(
@@ -200,11 +205,11 @@ def chosen_root(elevate: str, config: Config, *, once: bool = False) -> LocalRoo
 
 
 class DemoRoot:
-    """Root on the simulated machine, which costs nothing and changes nothing."""
+    """Root in the demo: no password is needed, and only the simulation is changed."""
 
     sentence = held = NOTICE
     denied = None
-    state = LOCKED
+    state = OFF
 
     def __init__(self, demo: Demo) -> None:
         self._demo = demo
@@ -215,19 +220,19 @@ class DemoRoot:
 
 
 class NoRoot:
-    """Looking only: a captured tree, or because the person asked for it."""
+    """No root: a captured tree is observed, or the user asked for read-only operation."""
 
     def __init__(self, reason: str, hint: str = "", *, as_root: bool = False) -> None:
-        """Refuse with a reason and what to do; `as_root` is whether kmodtui itself has root."""
+        """Refuse with a reason and a remedy; `as_root` is whether kmodtui itself runs as root."""
         self.sentence = self.held = reason
-        self.state = f"read-only · {AS_ROOT}" if as_root else "read-only"
+        self.state = f"{READ_ONLY} · {AS_ROOT}" if as_root else READ_ONLY
         self._hint = hint
 
     @property
     def denied(self) -> KmodtuiError:
-        """Why not."""
+        """See `RootAccess.denied`."""
         return ElevationRefusedError(self.sentence, self._hint)
 
     async def open(self, foreground: Foreground) -> HelperChannel:  # noqa: ARG002
-        """Refuse."""
+        """Raise `denied`."""
         raise self.denied

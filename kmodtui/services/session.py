@@ -1,7 +1,7 @@
-"""The session with root: opened for whoever needs it first, and followed until it ends.
+"""The root session: opened when root is first needed, and watched until it ends.
 
-Takes a way to root, gives the session, and tells everybody who looks of its beginning
-and its end. Whatever asks the helper for something gets its session here.
+Every part of kmodtui that sends requests to the helper gets the session here. Subscribers
+of `changes` are notified when it starts and when it ends.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from kmodtui.services.root import RootAccess
 
 
 class RootSession:
-    """The one session with root of a machine, or none."""
+    """The root session of a machine, of which there is at most one at a time."""
 
     def __init__(self, root: RootAccess) -> None:
         self._root = root
         self._channel: HelperChannel | None = None
-        # Two who need it at the same moment are asked for one password.
+        # Two simultaneous callers share one session, and one password prompt.
         self._opening = asyncio.Lock()
-        self._follower: asyncio.Task[None] | None = None
-        self._lookers: set[asyncio.Queue[HelperError | None]] = set()
+        self._watcher: asyncio.Task[None] | None = None
+        self._subscribers: set[asyncio.Queue[HelperError | None]] = set()
         self.ended = ""
-        """Why the last one has ended, in a word: `idle`, or `ended`; empty if D ended it."""
+        """Why the last session ended: `idle` or `helper exited`; empty if the user closed it."""
 
     @property
     def channel(self) -> HelperChannel | None:
-        """The session that stands; None if there is none."""
+        """The open session; None if there is none."""
         channel = self._channel
         return channel if channel is not None and channel.alive else None
 
@@ -38,66 +38,66 @@ class RootSession:
         """Return the session, opening one if there is none.
 
         Args:
-            foreground: gives the terminal to whoever asks for a password.
-            idle_minutes: after how long without a request root is given up; as the helper
-                has it if not told.
+            foreground: hands the terminal over for a password prompt.
+            idle_minutes: minutes without a request until the helper drops root; None for
+                the helper's default.
 
         Raises:
-            KmodtuiError: root was not to be had; the message says why.
+            KmodtuiError: no session could be opened; the message says why.
         """
         async with self._opening:
             if (channel := self.channel) is None:
                 channel = await self._root.open(foreground)
                 self._channel = channel
                 self.ended = ""
-                self._follower = asyncio.create_task(self._follow(channel))
-                self._tell(None)
+                self._watcher = asyncio.create_task(self._watch(channel))
+                self._notify(None)
                 if idle_minutes is not None:
                     await channel.set_idle(60.0 * idle_minutes)
             return channel
 
-    async def _follow(self, channel: HelperChannel) -> None:
-        """Tell of a session's end, by whomever."""
+    async def _watch(self, channel: HelperChannel) -> None:
+        """Wait for the end of a session and notify the subscribers."""
         end = await channel.closed()
         if self._channel is channel:
             self._channel = None
-            self.ended = "idle" if isinstance(end.why, RootGivenUpError) else "ended"
-        self._tell(None if end.told else end.why)
+            self.ended = "idle" if isinstance(end.why, RootGivenUpError) else "helper exited"
+        self._notify(None if end.told else end.why)
         await channel.close()
 
     async def changes(self) -> AsyncIterator[HelperError | None]:
-        """Yield at each beginning and each end from now on; never ends by itself.
+        """Yield once for each start and end of a session from now on; never returns.
 
-        What comes is why it has ended, where nobody has been told of it who was waiting
-        for an answer; else None.
+        Yields the reason if a session ended unexpectedly and no pending request has
+        reported that, else None.
         """
-        news: asyncio.Queue[HelperError | None] = asyncio.Queue()
-        self._lookers.add(news)
+        events: asyncio.Queue[HelperError | None] = asyncio.Queue()
+        self._subscribers.add(events)
         try:
             while True:
-                yield await news.get()
+                yield await events.get()
         finally:
-            self._lookers.discard(news)
+            self._subscribers.discard(events)
 
-    def _tell(self, why: HelperError | None) -> None:
-        for looker in self._lookers:
-            looker.put_nowait(why)
+    def _notify(self, reason: HelperError | None) -> None:
+        for subscriber in self._subscribers:
+            subscriber.put_nowait(reason)
 
     async def give_up(self) -> bool:
-        """End the session; return whether there was one."""
+        """Close the session; return whether there was one."""
         channel, self._channel = self.channel, None
         self.ended = ""
         if channel is None:
-            self._tell(None)
+            self._notify(None)
             return False
         await channel.close()
-        self._tell(None)
+        self._notify(None)
         return True
 
     async def close(self) -> None:
-        """End the session, and follow none any more."""
+        """Close the session and stop watching it."""
         channel, self._channel = self._channel, None
-        if self._follower is not None:
-            self._follower.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
         if channel is not None:
             await channel.close()

@@ -155,9 +155,9 @@ def test_a_module_is_blacklisted_taken_off_and_root_given_up(
         terminal.wait_for(r"\bdummy +\d", timeout=PATIENCE)
         undo(terminal, "blacklisting of dummy", "take off", "Took dummy off the blacklist")
         assert "blacklist dummy\n" not in blacklist()
-        terminal.wait_for("helper: sudo", timeout=PATIENCE)
+        terminal.wait_for(r"root: on \(sudo\)", timeout=PATIENCE)
         terminal.press("D")
-        terminal.wait_for("helper: locked", timeout=PATIENCE)
+        terminal.wait_for("root: off", timeout=PATIENCE)
         gone = "until ! ps -eo args | grep -q '[h]elper.py'; do :; done"
         vm.run("root", gone, check=True, timeout=PATIENCE)
 

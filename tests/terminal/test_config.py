@@ -39,7 +39,7 @@ def test_read_only_refuses_to_load_and_can_be_overruled(open_terminal: Open, con
     terminal.wait_for(r"says read_only = true\.")
     terminal.wait_for("--no-read-only")
     overruled = open_terminal("--demo", "--no-read-only")
-    overruled.wait_for("helper: locked", timeout=30)
+    overruled.wait_for("root: off", timeout=30)
     overruled.press("+")
     overruled.wait_for("Load a module")
 

@@ -64,7 +64,7 @@ class RootThrough:
 
     sentence = "A test lets you through."
     held = "A test holds root."
-    state = "helper: locked"
+    state = "root: off"
     denied = None
 
     def __init__(self, demo: Demo, *, first: str = "") -> None:
@@ -89,7 +89,7 @@ class RootRefused:
 
     sentence = "sudo will ask for your password."
     held = "A test holds root."
-    state = "helper: locked"
+    state = "root: off"
     denied = None
 
     async def open(self, foreground: Foreground) -> HelperChannel:
@@ -101,7 +101,7 @@ class RootBroken:
 
     sentence = "A test breaks."
     held = "A test holds root."
-    state = "helper: locked"
+    state = "root: off"
     denied = None
 
     async def open(self, foreground: Foreground) -> HelperChannel:

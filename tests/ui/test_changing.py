@@ -423,9 +423,9 @@ async def test_root_is_given_up_by_key_and_had_again_by_the_next_change(demo: De
         await planned(stage, "y unload")
         await done(stage, "Unloaded hello")
         await back(stage)
-        await stage.until("helper: a test")
+        await stage.until("root: on (a test)")
         await stage.press("D")
-        await stage.until("helper: locked")
+        await stage.until("root: off")
         await stage.until(
             lambda: "nothing is asked then where your password is still remembered" in stage.toasts
         )

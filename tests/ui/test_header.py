@@ -18,7 +18,7 @@ async def test_it_tells_machine_kernel_totals_taint_and_privilege(demo: Demo) ->
             "Linux 6.1.0-56-amd64 x86_64",
             "10 modules 1.3 MiB",
             "taint OE",
-            "helper: locked",
+            "root: off",
         ):
             assert words in stage.header
 
@@ -26,7 +26,7 @@ async def test_it_tells_machine_kernel_totals_taint_and_privilege(demo: Demo) ->
 async def test_a_narrow_one_leaves_out_whole_pieces_and_never_that_it_is_a_demo(
     demo: Demo,
 ) -> None:
-    pieces = {"DEMO", "debian", "Linux 6.1.0-56-amd64", "taint OE", "helper: locked"}
+    pieces = {"DEMO", "debian", "Linux 6.1.0-56-amd64", "taint OE", "root: off"}
     async with opened(demo) as stage:
         for width in (100, 80, 64, 50, 41):
             await stage.resize(width, 24)

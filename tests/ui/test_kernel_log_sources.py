@@ -49,7 +49,7 @@ async def test_root_is_asked_for_with_the_reason_and_what_to_do_without(demo: De
         assert "root is kept no longer for it" in stage.words
         assert not root.opened
         await stage.press("y")
-        await stage.until("helper: demo", lambda: "following" in state(stage))
+        await stage.until("root: on (demo)", lambda: "following" in state(stage))
         assert root.opened == 1
         # The same helper is not asked for again.
         await stage.press("L", "L")
@@ -191,7 +191,7 @@ async def test_root_given_up_stops_it_and_enter_takes_it_up_again(
         await stage.until(lambda: "Not followed any more: The session" in said(stage))
         assert "Enter reads on." in said(stage)
         assert "heard" in stage.text
-        await stage.until("helper: locked")
+        await stage.until("root: off")
         kernel.printk(6, "unheard")
         await stage.press("enter")
         # Root is asked for anew: it is another session.
@@ -211,12 +211,12 @@ async def test_a_helper_that_is_killed_is_told_with_its_last_words(
     root = RootThrough(demo)
     async with opened(demo, root=root) as stage:
         await open_log(stage)
-        await stage.until("helper: a test")
+        await stage.until("root: on (a test)")
         await root.sessions[0].close()
         await stage.until(lambda: "The privileged helper has ended" in said(stage))
         assert "Enter reads on." in said(stage)
         assert "old" in texts(stage)
-        await stage.until("helper: locked")
+        await stage.until("root: off")
         await stage.press("L", "L")
         await stage.until("y read")
         await stage.press("y")

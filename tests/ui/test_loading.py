@@ -75,7 +75,7 @@ async def test_btrfs_is_loaded_with_keys_and_its_symbols_are_shown(
         await stage.press("enter")
         await stage.until("4 Change 1", "▸ btrfs", "+240")
         assert stage.focused_pane == "symbols"
-        assert "helper: demo" in stage.header
+        assert "root: on (demo)" in stage.header
         if size[0] >= 100:
             assert stage.cursor == "btrfs"
 
@@ -197,7 +197,7 @@ async def test_what_is_loaded_already_or_built_in_cannot_be_confirmed(
             assert isinstance(stage.screen, PlanDialog)
             assert stage.part("#plan-keys") == [" Esc close"]
             assert len(kernel.log) == log
-            assert "helper: locked" in stage.header
+            assert "root: off" in stage.header
             await stage.press("escape")
             await stage.until(lambda: stage.screen is stage.dashboard)
 
@@ -249,7 +249,7 @@ async def nothing_happened(stage: Stage, kernel: SimulatedKernel) -> None:
     assert stage.app.is_running
     assert len(kernel.loaded) == 10
     assert not kernel.log
-    assert "helper: locked" in stage.header
+    assert "root: off" in stage.header
     assert "Waiting for a module" in stage.pane_words("symbols")
 
 

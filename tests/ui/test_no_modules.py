@@ -117,7 +117,7 @@ async def test_hidden_addresses_are_said(demo: Demo, kernel: SimulatedKernel) ->
 
 async def test_its_header_tells_that_root_is_held_for_addresses(demo: Demo) -> None:
     async with opened(demo, ready=False) as stage:
-        await stage.until("405 symbols", lambda: "helper: locked" in stage.header)
+        await stage.until("405 symbols", lambda: "root: off" in stage.header)
         await stage.press("B")
         await stage.until("All symbols of /proc/kallsyms")
         await stage.press("tab", "A")
@@ -125,4 +125,4 @@ async def test_its_header_tells_that_root_is_held_for_addresses(demo: Demo) -> N
         await stage.press("y")
         await stage.until(lambda: stage.app.machine.session.channel)
         await stage.press("q")
-        await stage.until(lambda: "helper: demo" in stage.header)
+        await stage.until(lambda: "root: on (demo)" in stage.header)

@@ -47,8 +47,8 @@ async def test_the_plan_tells_who_else_could_write_to_the_helper(demo: Demo, loc
         await stage.press("minus")
         await stage.until("y unload")
         await stage.until(
-            lambda: "can be written without being root: whoever can do that decides" in stage.words,
-            lambda: "kmodtui helper install ends that." in stage.words,
+            lambda: "is writable without root privileges: whoever can write there" in stage.words,
+            lambda: "kmodtui helper install prevents that." in stage.words,
         )
 
 
@@ -63,8 +63,8 @@ async def test_the_plan_tells_of_an_installed_helper_of_another_version(
         await stage.press("minus")
         await stage.until("y unload")
         await stage.until(
-            lambda: f"is of version 0.0.1, and this kmodtui of {__version__}" in stage.words,
-            lambda: "kmodtui helper install brings it up to date." in stage.words,
+            lambda: f"has version 0.0.1, this kmodtui {__version__}" in stage.words,
+            lambda: "Update it with: kmodtui helper install." in stage.words,
         )
 
 
@@ -80,7 +80,7 @@ async def test_the_header_never_stops_to_say_that_kmodtui_runs_as_root(demo: Dem
         await stage.press("y")
         await stage.until("Unloaded hello")
         await stage.press("enter")
-        await stage.until(lambda: " · running as root · helper: a test" in stage.header)
+        await stage.until(lambda: " · running as root · helper running" in stage.header)
         await stage.press("D")
         await stage.until(lambda: stage.header.rstrip().endswith(" · running as root"))
 
@@ -114,8 +114,12 @@ async def unload(stage: Stage) -> None:
 
 
 ENDS = {
-    "idle": ("Root given up", "nothing was asked of the helper for a while", "locked (idle)"),
-    "": ("privileged helper failed", "has ended though nobody has told it to.", "locked (ended)"),
+    "idle": ("Root given up", "nothing was asked of the helper for a while", "root: off (idle)"),
+    "": (
+        "privileged helper failed",
+        "has ended though nobody has told it to.",
+        "root: off (helper exited)",
+    ),
 }
 
 
@@ -126,7 +130,7 @@ async def test_wherever_root_was_had_its_end_is_told_with_the_reason(
 ) -> None:
     async with opened(demo, root=(root := RootThrough(demo))) as stage:
         await use(stage)
-        await stage.until(lambda: "helper: a test" in stage.header)
+        await stage.until(lambda: "root: on (a test)" in stage.header)
         await stage.press("t")
         await stage.until("Timeline")
         root.sessions[0].end(end)
@@ -138,7 +142,7 @@ async def test_wherever_root_was_had_its_end_is_told_with_the_reason(
         await stage.until(lambda: stage.screen is stage.dashboard)
         assert header in stage.header
         await unload(stage) if use is not unload else await experiment(stage)
-        await stage.until(lambda: "helper: a test" in stage.header)
+        await stage.until(lambda: "root: on (a test)" in stage.header)
         assert len(root.sessions) == 2
 
 
@@ -151,7 +155,7 @@ async def test_what_an_answer_was_waited_for_is_told_once(demo: Demo) -> None:
         await stage.until("The privileged helper failed", "may or may not have happened")
         await stage.press("enter")
         await stage.until(lambda: stage.screen is stage.dashboard)
-        await stage.until(lambda: "helper: locked (ended)" in stage.header)
+        await stage.until(lambda: "root: off (helper exited)" in stage.header)
         assert not stage.toasts
 
 
@@ -165,7 +169,7 @@ async def test_root_had_in_the_browser_is_in_the_header_behind_it(demo: Demo) ->
         await stage.until("All symbols of /proc/kallsyms")
         await stage.press("q")
         await stage.until(lambda: stage.screen is stage.dashboard)
-        await stage.until(lambda: "helper: demo" in stage.header)
+        await stage.until(lambda: "root: on (demo)" in stage.header)
 
 
 async def test_two_who_need_root_at_once_share_one_session(demo: Demo) -> None:
@@ -179,10 +183,10 @@ async def test_two_who_need_root_at_once_share_one_session(demo: Demo) -> None:
 async def test_without_any_way_to_root_everything_is_looked_at_and_nothing_changed(
     demo: Demo, kernel: SimulatedKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(elevation, "_PLACES", ())
+    monkeypatch.setattr(elevation, "_DIRECTORIES", ())
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     async with opened(demo, root=LocalRoot()) as stage:
-        assert "read-only" in stage.header
+        assert "root: denied" in stage.header
         await stage.other_shell(lambda: kernel.load("btrfs"))
         await stage.select("hello")
         await stage.press("minus")

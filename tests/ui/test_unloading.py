@@ -68,7 +68,7 @@ async def test_what_the_kernel_would_refuse_is_refused_in_the_plan(
         assert "Esc close" in stage.part("#plan-keys")[0]
         assert "y unload" not in stage.text
         assert name in kernel.loaded
-        assert "helper: locked" in stage.header
+        assert "root: off" in stage.header
 
 
 async def test_a_module_taken_into_use_after_the_plan_is_explained(

@@ -142,7 +142,10 @@ def test_whoever_starts_it_as_root_is_told_so_for_as_long_as_it_runs(
     machine = launch._machine(typed(*options), Config(path), tree)
     assert machine.privilege_words == words
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert "root" not in launch._machine(typed(*options), Config(path), tree).privilege_words
+    assert (
+        "running as root"
+        not in launch._machine(typed(*options), Config(path), tree).privilege_words
+    )
 
 
 def test_the_way_and_the_time_reach_who_starts_the_helper(
@@ -172,14 +175,14 @@ def test_the_way_and_the_time_reach_who_starts_the_helper(
 def test_a_way_that_is_kept_and_cannot_work_names_its_line(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(elevation, "_PLACES", ())
+    monkeypatch.setattr(elevation, "_DIRECTORIES", ())
     kept = Config(path, elevate="doas")
     with pytest.raises(ElevationRefusedError) as told:
         launch._machine(typed(), kept, None)
     assert str(told.value) == (
-        f'doas is not installed. Install it, or take elevate = "doas" out of {path}.'
+        f'doas is not installed. Install it, or remove elevate = "doas" from {path}.'
     )
-    with pytest.raises(ElevationRefusedError, match=r"run0 is not .*, or leave --elevate out"):
+    with pytest.raises(ElevationRefusedError, match=r"run0 is not .*, or omit --elevate"):
         launch._machine(typed("--elevate", "run0"), kept, None)
 
 

@@ -31,7 +31,7 @@ def test_root_needs_nobody() -> None:
 @pytest.fixture
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The only folder in which a way to root may be."""
-    monkeypatch.setattr(elevation, "_PLACES", (str(tmp_path),))
+    monkeypatch.setattr(elevation, "_DIRECTORIES", (str(tmp_path),))
     return tmp_path
 
 
@@ -87,8 +87,8 @@ def test_pkexec_needs_its_agent_and_the_installed_helper(
     found = detect(root=False)
     assert isinstance(found, NoElevation)
     assert "kmodtui helper install" in found.hint
-    assert "None of this version is installed." in found.sentence
-    other = "The installed helper is of version 0.0.1."
+    assert "No helper of this version is installed." in found.sentence
+    other = "The installed helper has version 0.0.1."
     monkeypatch.setattr(elevation, "mismatch", lambda: other)
     assert other in detect(root=False).sentence
     assert detect(root=False, installing=True).name == "pkexec"
@@ -103,7 +103,7 @@ def test_run0_needs_systemd_and_polkits_agent(
 ) -> None:
     monkeypatch.setattr(elevation, "_SYSTEMD", str(places / "systemd"))
     (places / "run0").write_text("")  # it lives from no setuid bit
-    assert "not started by systemd" in detect(root=False).sentence
+    assert "not booted with systemd" in detect(root=False).sentence
     (places / "systemd").mkdir()
     assert "pkttyagent is not installed" in detect(root=False).sentence
     (places / "pkttyagent").write_text("")
@@ -124,7 +124,7 @@ def test_the_rules_of_doas_may_be_in_a_folder(
     monkeypatch.setattr(elevation, "_DOAS_RULES", (str(places / "doas.conf"), str(folder)))
     setuid(places, "doas")
     folder.mkdir()
-    assert "lets nobody become root" in detect(root=False).sentence
+    assert "permits nobody to become root" in detect(root=False).sentence
     (folder / "wheel.conf").write_text("permit :wheel\n")
     assert detect(root=False).available
 
@@ -145,7 +145,7 @@ def test_where_there_is_no_way_it_is_looked_at_only_and_the_reason_is_kept(
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     root = LocalRoot()
-    assert root.state == "read-only"
+    assert root.state == "root: denied"
     assert str(root.denied) == (
         "You are not root, and none of sudo, doas, run0 and pkexec is installed. "
         "Log in as root, or install sudo and allow yourself to use it."
@@ -192,8 +192,8 @@ async def test_where_a_way_is_not_for_this_user_the_next_one_is_taken(ladder: La
     root = LocalRoot()
     assert root.sentence.startswith("doas starts the helper")
     assert await refused(root) == (
-        "doas does not let this user start the helper: its rules do not allow it. "
-        "The next attempt goes by run0; --elevate chooses another way."
+        "This user may not start the helper with doas: its rules do not allow it. "
+        "The next attempt uses run0; --elevate selects another program."
     )
     assert root.sentence.startswith("run0 starts the helper")
     channel = await root.open(never)
@@ -218,7 +218,7 @@ async def test_the_way_that_was_named_is_kept(ladder: Ladder) -> None:
 
 async def test_what_tries_once_names_the_option_for_the_next_way(ladder: Ladder) -> None:
     ladder.doas_says("Operation not permitted")
-    assert (await refused(LocalRoot(once=True))).endswith("Choose another way: --elevate run0.")
+    assert (await refused(LocalRoot(once=True))).endswith("Try another program: --elevate run0.")
 
 
 async def test_below_the_last_way_there_is_none(ladder: Ladder, places: Path) -> None:

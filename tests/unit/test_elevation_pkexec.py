@@ -67,8 +67,8 @@ REFUSALS: dict[str, tuple[str, str]] = {
         "a\n",
         "ElevationRefusedError: polkit did not accept the password for pkexec",
     ),
-    "Ctrl+C": ("\x03", "ElevationCancelledError: You broke off when pkexec asked"),
-    "Ctrl+D": ("\x04", "ElevationCancelledError: You broke off when pkexec asked"),
+    "Ctrl+C": ("\x03", "ElevationCancelledError: Authentication cancelled"),
+    "Ctrl+D": ("\x04", "ElevationCancelledError: Authentication cancelled"),
 }
 
 
@@ -87,14 +87,14 @@ def test_what_the_rules_do_not_allow_is_told_unasked(world: World) -> None:
     )
     session = world.session("kmt-alice")
     refuses_unasked(
-        session, "ElevationRefusedError: polkit does not let this user start the helper"
+        session, "ElevationRefusedError: polkit does not allow this user to start the helper"
     )
 
 
 def test_without_a_terminal(world: World) -> None:
     session = world.session("kmt-alice", prefix="setsid --wait")
     refuses_unasked(
-        session, "ElevationRefusedError: pkexec needs a password, and there is no terminal"
+        session, "ElevationRefusedError: pkexec needs a password, but there is no terminal"
     )
 
 

@@ -17,8 +17,8 @@ _RUN0 = "Failed to start transient service unit: "
 
 UNASKED: list[tuple[Program, str, type[ElevationError], str]] = [
     (PKEXEC, _ANOTHER + "Not authorized\n\nThis incident has been reported.\n",
-     ElevationRefusedError, "does not let this user start the helper, or did not accept"),
-    (RUN0, _RUN0 + "Access denied\n", ElevationForbiddenError, "does not let this user use run0"),
+     ElevationRefusedError, "does not allow this user to start the helper, or did not accept"),
+    (RUN0, _RUN0 + "Access denied\n", ElevationForbiddenError, "This user may not use run0"),
 ]  # fmt: skip
 
 REFUSALS: list[tuple[Program, str, type[ElevationError], str]] = [
@@ -39,24 +39,24 @@ REFUSALS: list[tuple[Program, str, type[ElevationError], str]] = [
     (SUDO, "Sorry, user bob may not run sudo on vm.\n", ElevationForbiddenError, "sudoers file"),
     (SUDO, "sudo: Authentication required but not attempted\n",
      ElevationCancelledError, "no password"),
-    (SUDO, "", ElevationRefusedError, "sudo refused: it gave no reason."),
+    (SUDO, "", ElevationRefusedError, "sudo refused: no reason given."),
     (SUDO, "author: unauthenticated\n", ElevationRefusedError, "unauthenticated"),
-    (DOAS, "doas: Authentication failed\n", ElevationRefusedError, "a wrong password, or none"),
+    (DOAS, "doas: Authentication failed\n", ElevationRefusedError, "a wrong password or none"),
     (DOAS, "doas: Operation not permitted\n", ElevationForbiddenError, "its rules do not"),
     (DOAS, "doas: syntax error at line 1\n", ElevationRefusedError,
      "doas refused: syntax error at line 1."),
     (PKEXEC, _ANOTHER + "Not authorized\n\nThis incident has been reported.\n",
      ElevationRefusedError, "polkit did not accept the password for pkexec."),
-    (PKEXEC, _ANOTHER + "Request dismissed\n", ElevationCancelledError, "broke off"),
+    (PKEXEC, _ANOTHER + "Request dismissed\n", ElevationCancelledError, "cancelled"),
     (PKEXEC, _ANOTHER + "No authentication agent found.\n", ElevationRefusedError,
      "pkexec refused: No authentication agent found."),
     (RUN0, _RUN0 + "Access denied\n", ElevationRefusedError,
      "polkit did not accept the password for run0."),
     (RUN0, _RUN0 + "Permission denied\n", ElevationRefusedError, "not accept the password"),
     (RUN0, _RUN0 + "Interactive authentication required.\n", ElevationRefusedError,
-     "found nobody to ask"),
+     "has no agent to ask"),
     (RUN0, "Failed to connect to system scope bus via local transport: No such file\n",
-     ElevationRefusedError, "its bus does not answer"),
+     ElevationRefusedError, "the bus does not respond"),
     (RUN0, _RUN0 + "Unit run-1.service was already loaded\n", ElevationRefusedError,
      "run0 refused: Failed to start transient service unit: Unit run-1.service was"),
 ]  # fmt: skip
@@ -83,6 +83,6 @@ def test_what_is_said_without_asking_is_not_about_a_password(
 @pytest.mark.parametrize("program", [SUDO, DOAS, RUN0, PKEXEC])
 def test_who_breaks_off_was_not_refused(program: Program) -> None:
     words = "sudo: a password is required\nAccess denied\n"
-    told = program.refusal(words, asked=True, broken_off=True)
+    told = program.refusal(words, asked=True, cancelled=True)
     assert type(told) is ElevationCancelledError
-    assert told.message == f"You broke off when {program.name} asked."
+    assert told.message == f"Authentication cancelled ({program.name})."

@@ -89,12 +89,12 @@ REFUSALS: dict[str, tuple[str, list[str], str]] = {
     "wrong password three times":
         ("kmt-alice", ["a\n", "b\n", "c\n"],
          r"ElevationRefusedError: sudo did not accept the password"),
-    "Ctrl+C": ("kmt-alice", ["\x03"], r"ElevationCancelledError: You broke off"),
+    "Ctrl+C": ("kmt-alice", ["\x03"], r"ElevationCancelledError: Authentication cancelled"),
     "Ctrl+C at the second try":
-        ("kmt-alice", ["a\n", "\x03"], r"ElevationCancelledError: You broke off"),
+        ("kmt-alice", ["a\n", "\x03"], r"ElevationCancelledError: Authentication cancelled"),
     "Ctrl+D": ("kmt-alice", ["\x04"], r"ElevationCancelledError: sudo was given no password"),
     "not in sudoers":
-        ("kmt-bob", ["secret\n"], r"ElevationForbiddenError: sudo does not let this user"),
+        ("kmt-bob", ["secret\n"], r"ElevationForbiddenError: This user may not start the helper"),
 }  # fmt: skip
 
 
@@ -118,7 +118,7 @@ def test_a_user_who_may_do_something_else_only(world: World) -> None:
     session = world.session("kmt-bob")
     session.expect("assword.*: ")
     session.sendline("secret")
-    session.expect("ElevationForbiddenError: sudo does not let this user")
+    session.expect("ElevationForbiddenError: This user may not start the helper")
     session.close()
 
 
@@ -126,13 +126,13 @@ def test_without_a_terminal(world: World) -> None:
     # setsid leaves the terminal as standard input, and no longer the controlling one.
     session = world.session("kmt-alice", prefix="setsid --wait")
     refuses_unasked(
-        session, "ElevationRefusedError: sudo needs a password, and there is no terminal"
+        session, "ElevationRefusedError: sudo needs a password, but there is no terminal"
     )
 
 
 def test_where_privileges_cannot_be_gained(world: World) -> None:
     session = world.session("kmt-alice", prefix="setpriv --no-new-privs")
-    refuses_unasked(session, "ElevationRefusedError: This session may not gain privileges")
+    refuses_unasked(session, "ElevationRefusedError: This session cannot gain privileges")
 
 
 @pytest.mark.parametrize("defaults", [["use_pty"], ["!use_pty"]], ids=["pty", "no pty"])

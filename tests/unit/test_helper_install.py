@@ -24,10 +24,10 @@ from kmodtui.privileged.install_helper import (
     HELPER,
     SUDOERS,
     Unsafe,
-    being_written,
     install,
     put,
     require_known,
+    temporary_path,
     uninstall,
     writable_part,
 )
@@ -73,7 +73,7 @@ def test_a_copy_that_is_roots_and_runs_by_its_path(root: Path) -> None:
 def test_uninstalling_leaves_nothing(root: Path) -> None:
     before = tree(root)
     list(install(root=str(root)))
-    Path(being_written(f"{root}{HELPER}")).write_text("of an installation that was cut off")
+    Path(temporary_path(f"{root}{HELPER}")).write_text("of an installation that was cut off")
     assert len(list(uninstall(str(root)))) == 3
     assert tree(root) == before
     assert list(uninstall(str(root))) == []
@@ -98,7 +98,7 @@ def test_what_others_could_replace_is_not_installed(root: Path, folder: str, fau
     else:
         path.chmod(0o775 if fault == "group" else 0o757)
     before = tree(root)
-    with pytest.raises(Unsafe, match=f"{folder} can be written by others"):
+    with pytest.raises(Unsafe, match=f"{folder} is missing or writable by users other than root"):
         list(install(root=str(root)))
     assert tree(root) == before
 
@@ -120,7 +120,7 @@ def test_planted_links_are_replaced_and_not_followed(root: Path) -> None:
     installed = Path(f"{root}{HELPER}")
     installed.parent.mkdir()
     installed.symlink_to(victim)
-    Path(being_written(str(installed))).symlink_to(victim)
+    Path(temporary_path(str(installed))).symlink_to(victim)
     list(install(root=str(root)))
     assert not installed.is_symlink()
     assert victim.read_text() == "untouched"
@@ -147,7 +147,7 @@ def test_who_means_something_else_to_sudoers_is_refused(who: str) -> None:
 
 
 def test_who_is_not_here_is_refused() -> None:
-    with pytest.raises(Unsafe, match="no kmodtui-nobody here"):
+    with pytest.raises(Unsafe, match="kmodtui-nobody does not exist on this machine"):
         require_known("kmodtui-nobody")
 
 

@@ -102,7 +102,7 @@ async def test_who_could_abuse_it_is_said_until_it_was_started_once(
     command = HelperCommand((sys.executable, "-I", "-S", "-c", HELPER_OF_A_FEW_LINES))
     monkeypatch.setattr(elevation, "find_helper", lambda: command)
     if os.geteuid() == 0:
-        assert f"{own_helper} can be written without being root" in root.sentence
+        assert f"{own_helper} is writable without root privileges" in root.sentence
         assert "kmodtui helper install" in root.sentence
     channel = await root.open(never)
     assert root.sentence == AlreadyRoot.sentence
@@ -130,7 +130,7 @@ async def test_the_helper_is_told_when_to_give_root_up(
 
     refused = told.replace("'done', 'ok': True", "'invalid', 'ok': False")
     command = HelperCommand((sys.executable, "-I", "-S", "-c", refused))
-    with pytest.raises(HelperError, match="does not take 5 minutes"):
+    with pytest.raises(HelperError, match="refused an idle timeout of 5 minutes"):
         await root.open(never)
 
 
@@ -180,15 +180,13 @@ def older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return installed
 
 
-OTHER = (
-    f"The installed helper is of version 0.0.1, and this kmodtui of {__version__}: it is not used."
-)
+OTHER = f"The installed helper has version 0.0.1, this kmodtui {__version__}: it is not used."
 
 
 def test_an_installed_helper_of_another_version_is_told_with_what_to_do(older: Path) -> None:
-    assert f"{OTHER} kmodtui helper install brings it up to date." in LocalRoot().sentence
+    assert f"{OTHER} Update it with: kmodtui helper install." in LocalRoot().sentence
     older.write_text("no helper at all\n")
-    assert "is of an unknown version" in LocalRoot().sentence
+    assert "has an unknown version" in LocalRoot().sentence
     older.write_text(f'VERSION = "{__version__}"\n')
     assert "version" not in LocalRoot().sentence
     older.unlink()
