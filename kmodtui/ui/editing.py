@@ -1,7 +1,7 @@
-"""Keys that edit a line, obeyed at that key.
+"""Editing keys of an input line, applied immediately.
 
-Textual types a letter at once, but lets a key that edits go through the application
-first: what is typed right behind Backspace or Ctrl+u overtakes it.
+Textual inserts a letter at once but sends an editing key through the application
+first, so letters typed right after Backspace or Ctrl+u would be inserted before it acts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _EDITS = {
 
 
 async def edit_at_once(line: Input, event: events.Key) -> bool:
-    """Obey a key that edits a line; return whether it was one."""
+    """Apply an editing key; return False if `event` is not one."""
     action = _EDITS.get(event.key)
     if action is None:
         return False

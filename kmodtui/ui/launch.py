@@ -1,4 +1,4 @@
-"""From arguments to a running dashboard: the machine, and what comes after."""
+"""Starts the dashboard with the machine that the arguments describe."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from kmodtui.ui.app import KmodtuiApp
 from kmodtui.ui.driver import PatientDriver
 
 INTERVAL = 1.0
-"""Seconds between two readings, unless told otherwise."""
+"""Default number of seconds between two reads of the kernel state."""
 
 _T = TypeVar("_T")
 
 
 def open_dashboard(options: argparse.Namespace, root: str | None, *, demo: bool) -> int:
-    """Run the dashboard until the person leaves; return the exit status.
+    """Run the dashboard until the user quits; return the exit status.
 
     Args:
         options: the parsed arguments.
-        root: the folder of a captured tree; None for this machine.
-        demo: whether to begin with the recorded system.
+        root: the directory of a captured tree; None for this machine.
+        demo: whether to start with the demo.
     """
     config = read_config(config_path(), LADDER)
     log_file = open_log()
@@ -40,20 +40,19 @@ def open_dashboard(options: argparse.Namespace, root: str | None, *, demo: bool)
             theme="kmodtui-light" if _first(options.light, config.light, False) else "kmodtui",
         )
         app.driver_class = PatientDriver
-        following = app.run(mouse=_first(options.mouse, config.mouse, True))
+        result = app.run(mouse=_first(options.mouse, config.mouse, True))
         if app.return_code:
-            where = f" {log_file} has the details." if log_file else ""
-            fault = "kmodtui failed; this is a fault of kmodtui, not of your machine."
-            print(f"{fault}{where}", file=sys.stderr)  # noqa: T201
+            where = f" See {log_file}." if log_file else ""
+            print(f"kmodtui: internal error (a bug in kmodtui).{where}", file=sys.stderr)  # noqa: T201
             return app.return_code
-        if following != "demo":
+        if result != "demo":
             return 0
         demo = True
 
 
-def _first(typed: _T | None, kept: _T | None, usual: _T) -> _T:
-    """Return what was typed, else what stands in the configuration, else what is usual."""
-    return typed if typed is not None else kept if kept is not None else usual
+def _first(option: _T | None, configured: _T | None, default: _T) -> _T:
+    """Return the command line's value if given, else the configuration's, else the default."""
+    return option if option is not None else configured if configured is not None else default
 
 
 def _machine(options: argparse.Namespace, config: Config, root: str | None) -> Machine:
@@ -63,16 +62,16 @@ def _machine(options: argparse.Namespace, config: Config, root: str | None) -> M
     as_root = os.geteuid() == 0
     if root is not None:
         access = NoRoot(
-            "This is a captured tree: there is no kernel that could change.", as_root=as_root
+            "This is a captured tree; there is no running kernel to change.", as_root=as_root
         )
     elif release not in ("", os.uname().release):
         access = NoRoot(
-            f"--kernel {release} looks at the modules of a kernel that is not running.",
-            "Start kmodtui without --kernel to load and unload.",
+            f"--kernel {release} shows the modules of a kernel that is not running.",
+            "To load and unload modules, start kmodtui without --kernel.",
             as_root=as_root,
         )
     else:
-        access = _no_root_wanted(options, config, as_root=as_root) or chosen_root(
+        access = _read_only(options, config, as_root=as_root) or chosen_root(
             options.elevate, config
         )
     machine = Machine(host, access, release=release)
@@ -82,23 +81,23 @@ def _machine(options: argparse.Namespace, config: Config, root: str | None) -> M
 
 def _demo_machine(options: argparse.Namespace, config: Config) -> Machine:
     demo = open_demo()
-    return Machine(demo.host, _no_root_wanted(options, config) or DemoRoot(demo))
+    return Machine(demo.host, _read_only(options, config) or DemoRoot(demo))
 
 
-def _no_root_wanted(
+def _read_only(
     options: argparse.Namespace, config: Config, *, as_root: bool = False
 ) -> NoRoot | None:
-    """Return the refusal of everything that needs root, where the person wants it refused."""
+    """Return the access that denies root if the user asked for read-only; None if not."""
     if options.read_only:
         return NoRoot(
             "kmodtui was started with --read-only.",
-            "Start kmodtui without it to load and unload.",
+            "To load and unload modules, start kmodtui without --read-only.",
             as_root=as_root,
         )
     if config.read_only and options.read_only is None:
         return NoRoot(
-            f"{config.path} says read_only = true.",
-            "Start kmodtui with --no-read-only to load and unload.",
+            f"read_only = true is set in {config.path}.",
+            "To load and unload modules, start kmodtui with --no-read-only.",
             as_root=as_root,
         )
     return None

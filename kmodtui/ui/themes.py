@@ -1,4 +1,4 @@
-"""The colours of kmodtui: a calm dark theme of its own, and a light one."""
+"""The colour themes of kmodtui: a dark one, and a light one for `--light`."""
 
 from __future__ import annotations
 

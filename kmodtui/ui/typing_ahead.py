@@ -1,10 +1,9 @@
-"""Keys count where the focus is when they are handled, not where it was when they came.
+"""Handles keys that are typed faster than the focus can move.
 
-Textual hands a key to the widget that has the focus at that moment; the key
-queues there, and comes back to the application to be looked up as a command.
-Where the machine is slow and the person fast, a key that moves the focus may
-still be waiting in front of it: what is typed right behind `/` would be taken
-for commands, or be lost.
+Textual sends a key to the widget that has the focus when the key arrives. The key is
+queued there and then bubbles up to the application, which looks it up as a command. On
+a slow machine, an earlier key that moves the focus may still be queued at that time:
+letters typed right after `/` would then act as commands or be lost.
 """
 
 from __future__ import annotations
@@ -21,22 +20,22 @@ from textual.widgets import Input
 
 
 class TypingAhead:
-    """Remembers for whom each key was typed, and judges it once it comes back."""
+    """Remembers which widget had the focus when each key arrived, and checks it again later."""
 
     def __init__(self) -> None:
-        self._typed_for: WeakKeyDictionary[events.Key, DOMNode] = WeakKeyDictionary()
+        self._focused_at: WeakKeyDictionary[events.Key, DOMNode] = WeakKeyDictionary()
 
     def note(self, app: App[Any], event: events.Key) -> None:
-        """Remember who has the focus as a key comes in."""
-        self._typed_for[event] = app.focused or app.screen
+        """Remember which widget has the focus when a key arrives."""
+        self._focused_at[event] = app.focused or app.screen
 
     def judge(self, app: App[Any], event: events.Key) -> None:
-        """Send a key again that belongs to a line of text, and drop one that came too early.
+        """Resend a key if an input line has got the focus since; drop it if a dialog opened.
 
-        A dialog that has opened meanwhile never gets a key that was typed before it was
-        seen. What was typed behind the key that closed one is for the screen below.
+        A dialog never gets a key that was typed before the dialog was visible. Keys typed
+        after the key that closed a dialog go to the screen below it.
         """
-        then = self._typed_for.get(event)
+        then = self._focused_at.get(event)
         now = app.focused or app.screen
         if then is None or then is now:
             return
@@ -48,13 +47,13 @@ class TypingAhead:
 
 
 def send_again(app: App[Any], event: events.Key) -> None:
-    """Let a key come in anew."""
+    """Post a key to the application again, as if it had just been typed."""
     event.stop()
     app.post_message(events.Key(event.key, event.character))
 
 
 def pass_on(widget: Widget, event: events.Key) -> bool:
-    """Send a key again if `widget` has lost the focus meanwhile; return whether it was sent."""
+    """Send a key again if `widget` no longer has the focus; return whether it was sent."""
     if widget.app.focused is widget:
         return False
     event.prevent_default()

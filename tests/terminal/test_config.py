@@ -36,7 +36,7 @@ def test_read_only_refuses_to_load_and_can_be_overruled(open_terminal: Open, con
     terminal.wait_for("read-only", timeout=30)
     terminal.press("+")
     terminal.wait_for("Nothing can be changed here")
-    terminal.wait_for(r"says read_only = true\.")
+    terminal.wait_for(r"read_only = true is set in")
     terminal.wait_for("--no-read-only")
     overruled = open_terminal("--demo", "--no-read-only")
     overruled.wait_for("root: off", timeout=30)

@@ -1,4 +1,4 @@
-"""A fault of kmodtui itself: a sentence for the person, the traceback for the log file."""
+"""An internal error: one line on the terminal, the traceback in the log file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ raise SystemExit(run(["--root", {root!r}]))
 """
 
 
-def test_a_fault_leaves_the_terminal_in_order_and_is_in_the_log(tree: str, tmp_path: Path) -> None:
+def test_an_internal_error_restores_the_terminal_and_is_logged(tree: str, tmp_path: Path) -> None:
     command = [sys.executable, "-c", BROKEN.format(root=tree)]
     environment = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
     with Terminal(command, environment=environment, cwd=Path.cwd()) as terminal:
@@ -24,7 +24,7 @@ def test_a_fault_leaves_the_terminal_in_order_and_is_in_the_log(tree: str, tmp_p
         terminal.press("s")
         assert terminal.wait_for_exit() == 1
         assert terminal.is_as_before
-        assert "kmodtui failed; this is a fault of kmodtui, not of your machine." in terminal.text()
+        assert "kmodtui: internal error (a bug in kmodtui). See" in terminal.text()
         assert "on purpose" not in terminal.text()
         (log,) = (tmp_path / "state").rglob("kmodtui.log")
         assert str(log) in terminal.text().replace("\n", "")

@@ -457,7 +457,7 @@ async def test_the_idle_time_is_set_from_the_palette(demo: Demo) -> None:
 async def test_read_only_refuses_and_takes_no_typing_for_commands(
     demo: Demo, kernel: SimulatedKernel, key: str
 ) -> None:
-    hint = "Start kmodtui without it to load and unload."
+    hint = "To load and unload modules, start kmodtui without --read-only."
     async with opened(demo, root=NoRoot("kmodtui was started with --read-only.", hint)) as stage:
         before = stage.pane("modules")
         stage.send(key, *"sz/qbtrfs")

@@ -374,7 +374,7 @@ async def test_what_others_do_meanwhile_is_not_told_as_ones_own(
 async def test_read_only_refuses_to_load_with_its_reason_and_greys_the_keys(demo: Demo) -> None:
     async with opened(demo) as stage:
         assert stage.colour_of("+ Load") == stage.colour_of("s Sort")
-    hint = "Start kmodtui without it to load and unload."
+    hint = "To load and unload modules, start kmodtui without --read-only."
     root = NoRoot("kmodtui was started with --read-only.", hint)
     async with opened(demo, root=root) as stage:
         assert "read-only" in stage.header

@@ -101,10 +101,10 @@ def test_what_cannot_be_read_is_told(path: Path) -> None:
 def test_what_is_typed_wins(path: Path) -> None:
     path.write_text("")
     kept = Config(path, read_only=True, light=True, mouse=False)
-    assert launch._no_root_wanted(typed(), kept) is not None
-    assert launch._no_root_wanted(typed("--no-read-only"), kept) is None
-    assert launch._no_root_wanted(typed("--read-only"), Config(path)) is not None
-    assert launch._no_root_wanted(typed(), Config(path)) is None
+    assert launch._read_only(typed(), kept) is not None
+    assert launch._read_only(typed("--no-read-only"), kept) is None
+    assert launch._read_only(typed("--read-only"), Config(path)) is not None
+    assert launch._read_only(typed(), Config(path)) is None
     assert launch._first(typed("--no-light").light, kept.light, False) is False
     assert launch._first(typed().light, kept.light, False) is True
     assert launch._first(typed("--mouse").mouse, kept.mouse, True) is True
@@ -112,13 +112,14 @@ def test_what_is_typed_wins(path: Path) -> None:
     assert launch._first(typed().interval, None, 1.0) == 1.0
 
 
-def test_whose_word_it_is_that_nothing_is_changed_is_told(path: Path) -> None:
-    by_file = launch._no_root_wanted(typed(), Config(path, read_only=True))
+def test_read_only_names_the_option_or_the_file_that_set_it(path: Path) -> None:
+    by_file = launch._read_only(typed(), Config(path, read_only=True))
     assert isinstance(by_file, NoRoot)
     assert str(by_file.denied) == (
-        f"{path} says read_only = true. Start kmodtui with --no-read-only to load and unload."
+        f"read_only = true is set in {path}. "
+        "To load and unload modules, start kmodtui with --no-read-only."
     )
-    by_option = launch._no_root_wanted(typed("--read-only"), Config(path, read_only=True))
+    by_option = launch._read_only(typed("--read-only"), Config(path, read_only=True))
     assert "started with --read-only" in str(by_option and by_option.denied)
 
 
