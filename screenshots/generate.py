@@ -297,7 +297,7 @@ async def several(stage: Stage) -> None:
 async def help_(stage: Stage) -> None:
     await begin(stage)
     await stage.press("question_mark")
-    await stage.until("keys and letters")
+    await stage.until("keys, columns and flags")
 
 
 async def no_modules(stage: Stage) -> None:

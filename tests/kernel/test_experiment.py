@@ -124,9 +124,9 @@ def test_btrfs_by_keys_shows_the_numbers_of_grep(vm: VM) -> None:
     with open_dashboard(vm, "admin") as terminal:
         await_readings(terminal)
         terminal.press("x")
-        terminal.wait_for("Experiment: load, look", timeout=PATIENCE)
+        terminal.wait_for("Experiment: load, inspect", timeout=PATIENCE)
         terminal.press("btrfs", "Enter")
-        terminal.wait_for("y begin", timeout=PATIENCE)
+        terminal.wait_for("y start", timeout=PATIENCE)
         terminal.press("y")
         give_password(terminal)
         terminal.wait_for("The machine is as it was", timeout=PATIENCE)

@@ -173,9 +173,9 @@ def test_read_only_starts_nothing_that_could_give_root(vm: VM) -> None:
         assert "read-only" in terminal.lines()[0]
         for key in ("-", "+", "R"):
             terminal.press(key)
-            terminal.wait_for("Nothing can be changed here", timeout=PATIENCE)
+            terminal.wait_for("Changes are not possible here", timeout=PATIENCE)
             terminal.wait_for(r"kmodtui was started with\s+--read-only", timeout=PATIENCE)
-            close(terminal, "Nothing can be changed here")
+            close(terminal, "Changes are not possible here")
         assert helpers(vm) == []
         terminal.press("q")
         assert terminal.wait_for_exit(PATIENCE) == 0

@@ -16,7 +16,7 @@ OF_256 = re.compile(rb"[34]8;5;\d+")
 def opened(terminal: Terminal) -> bytes:
     terminal.wait_for("1 Modules", timeout=30)
     terminal.press("?")
-    terminal.wait_for("keys and letters")
+    terminal.wait_for("keys, columns and flags")
     terminal.press("Esc")
     terminal.settle()
     return bytes(terminal.raw)

@@ -35,7 +35,7 @@ def test_read_only_refuses_to_load_and_can_be_overruled(open_terminal: Open, con
     terminal = open_terminal("--demo")
     terminal.wait_for("read-only", timeout=30)
     terminal.press("+")
-    terminal.wait_for("Nothing can be changed here")
+    terminal.wait_for("Changes are not possible here")
     terminal.wait_for(r"read_only = true is set in")
     terminal.wait_for("--no-read-only")
     overruled = open_terminal("--demo", "--no-read-only")

@@ -75,7 +75,9 @@ def test_a_terminal_that_is_too_small_says_so_and_recovers(open_terminal: Open, 
     assert terminal.wait_for_exit() == 0
 
 
-@pytest.mark.parametrize(("keys", "words"), [("?", "keys and letters"), ("+", "Load a module")])
+@pytest.mark.parametrize(
+    ("keys", "words"), [("?", "keys, columns and flags"), ("+", "Load a module")]
+)
 def test_a_dialog_lives_through_a_window_that_shrinks(
     open_terminal: Open, keys: str, words: str
 ) -> None:

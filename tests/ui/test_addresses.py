@@ -67,7 +67,7 @@ async def test_a_reads_them_after_asking(demo: Demo, shown: bytes) -> None:
         assert address
         assert address[1].decode() not in stage.text
         await stage.press("A")
-        await stage.until("Read the addresses", "y read")
+        await stage.until("Read symbol addresses", "y read")
         assert not root.opened
         await stage.press("y")
         await stage.until(address[1].decode())
@@ -79,7 +79,7 @@ async def test_without_agreement_nothing_is_opened(demo: Demo, shown: bytes) -> 
     root = SeeingRoot(demo, lambda: shown)
     async with opened(demo, root=root) as stage:
         await stage.press("A")
-        await stage.until("Read the addresses")
+        await stage.until("Read symbol addresses")
         await stage.press("escape")
         await stage.until(lambda: stage.screen is stage.dashboard)
         await stage.calm()
@@ -89,9 +89,9 @@ async def test_without_agreement_nothing_is_opened(demo: Demo, shown: bytes) -> 
 async def test_where_root_sees_none_either_it_says_so(demo: Demo, shown: bytes) -> None:
     async with opened(demo) as stage:
         await stage.press("A")
-        await stage.until("Read the addresses")
+        await stage.until("Read symbol addresses")
         await stage.press("y")
-        await stage.until(lambda: "The demo's helper has no addresses" in stage.toasts)
+        await stage.until(lambda: "The demo has no addresses" in stage.toasts)
         assert "No addresses" in stage.toasts
         assert "failed" not in stage.toasts
 
@@ -100,14 +100,14 @@ async def test_a_question_that_cannot_be_read_is_not_answered(demo: Demo, shown:
     root = SeeingRoot(demo, lambda: shown)
     async with opened(demo, root=root) as stage:
         await stage.press("A")
-        await stage.until("Read the addresses")
+        await stage.until("Read symbol addresses")
         await stage.resize(39, 10)
         await stage.until(lambda: "too small" in " ".join(stage.text.split()))
         await stage.press("y")
         await stage.calm()
         assert not root.opened
         await stage.resize(120, 40)
-        await stage.until("Read the addresses")
+        await stage.until("Read symbol addresses")
         await stage.press("y")
         await stage.until(lambda: root.opened)
 
@@ -115,7 +115,7 @@ async def test_a_question_that_cannot_be_read_is_not_answered(demo: Demo, shown:
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (b"2\n", "kernel.kptr_restrict=2 hides them. They are shown to root once it is 1."),
+        (b"2\n", "kernel.kptr_restrict is 2, which hides them. To show them to root, set it to 1"),
         (b"0\n", "Root sees no addresses either, and kernel.kptr_restrict is 0."),
     ],
 )
@@ -131,12 +131,12 @@ def test_the_reason_is_the_value_that_the_kernel_has(
 async def test_where_there_is_no_root_the_reason_is_told(demo: Demo, shown: bytes) -> None:
     async with opened(demo, root=NoRoot("This is a captured tree.")) as stage:
         await stage.press("A")
-        await stage.until("Root is not used here", "This is a captured tree.")
+        await stage.until("Root is not available here", "This is a captured tree.")
         await stage.press("enter", "B")
         await stage.until("All symbols of /proc/kallsyms")
         await stage.press("tab")
         stage.send("A", "q")
-        await stage.until("Root is not used here", "This is a captured tree.")
+        await stage.until("Root is not available here", "This is a captured tree.")
         await stage.press("escape")
         await stage.until("All symbols of /proc/kallsyms")
 
@@ -144,7 +144,7 @@ async def test_where_there_is_no_root_the_reason_is_told(demo: Demo, shown: byte
 async def test_what_is_typed_behind_the_key_waits_for_the_question(demo: Demo) -> None:
     async with opened(demo) as stage:
         stage.send("A", "q", "t")
-        await stage.until("Read the addresses")
+        await stage.until("Read symbol addresses")
         await stage.calm()
         assert stage.app.is_running
         await stage.press("escape")
@@ -162,7 +162,7 @@ async def test_in_the_browser_an_address_can_be_looked_up_then(demo: Demo, shown
         await stage.type(inside)
         await stage.until("Addresses are hidden here")
         await stage.press("tab", "A")
-        await stage.until("Read the addresses")
+        await stage.until("Read symbol addresses")
         await stage.press("y")
         await stage.until("crc16_init_0+0x4/0x20")
 

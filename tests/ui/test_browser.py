@@ -8,7 +8,9 @@ import pytest
 
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
+from kmodtui.model.modules import TAINTS
 from kmodtui.ui.screens.browser import BrowserScreen
+from kmodtui.ui.screens.legend import TAINT_FLAGS
 from tests.ui.stage import SIZES, Stage, opened
 
 
@@ -75,7 +77,7 @@ async def test_by_module_by_type_and_by_facet_with_keys(
         await stage.type("=crc16_open_0")
         await stage.until(lambda: names(stage) == ["crc16_open_0"])
         await stage.press("tab", "m")
-        await stage.until("find: =crc16_open_0 m:crc16")
+        await stage.until("search: =crc16_open_0 m:crc16")
         await stage.press("slash", *["backspace"] * 30)
         await stage.type("m:crc16")
         of_module = [row for row in rows(kernel) if row.endswith("[crc16]")]
@@ -164,18 +166,21 @@ async def test_the_cursor_stays_on_its_symbol_when_others_come(
 
 @pytest.mark.parametrize("key", ["a", "f2"])
 async def test_the_legend_answers_what_everybody_asks(demo: Demo, key: str) -> None:
-    async with opened(demo, size=(200, 100)) as stage:
+    async with opened(demo, size=(200, 120)) as stage:
         await stage.press(key)
-        await stage.until("What the letters mean")
+        await stage.until("Legend: types, signs, flags")
         words = stage.words
         for answer in (
-            "functions: the code",
-            "EXPORT_SYMBOL_GPL stays lower case",
+            "function (text: code)",
+            "EXPORT_SYMBOL_GPL stay lower case",
             "kernel: all symbols",
             "kernel.kptr_restrict",
-            "out-of-tree",
+            "↻ reloaded",
+            "± a module: loaded and unloaded again",
+            *(f"{flag} {words_of_flag}" for flag, words_of_flag in TAINT_FLAGS.items()),
         ):
             assert answer in words
+        assert TAINT_FLAGS.keys() == TAINTS.keys()
         await stage.press("escape")
         await stage.until(lambda: stage.screen is stage.dashboard)
 
@@ -199,7 +204,7 @@ async def test_an_idle_browser_writes_nothing(demo: Demo, kernel: SimulatedKerne
     async with opened(demo, interval=0.02) as stage:
         await in_browser(stage)
         await stage.type("alloc")
-        await stage.until("find: alloc")
+        await stage.until("search: alloc")
         await stage.calm(0.5)
         written = stage.terminal.written
         kernel.hold("ext4", 1)
@@ -219,6 +224,6 @@ async def test_the_keys_are_shown_and_it_comes_back(demo: Demo, keys: list[str])
     async with opened(demo) as stage:
         await in_browser(stage)
         await stage.press(*keys)
-        await stage.until("kmodtui: keys and letters")
+        await stage.until("kmodtui: keys, columns and flags")
         await stage.press("escape")
         await stage.until(lambda: isinstance(stage.screen, BrowserScreen))

@@ -442,14 +442,14 @@ async def test_the_idle_time_is_set_from_the_palette(demo: Demo) -> None:
         await stage.type("idle time")
         await stage.until("Set how long the helper may be idle")
         await stage.press("enter")
-        await stage.until("Give root up after")
+        await stage.until("Drop root privileges after")
         await stage.type("x")
         await stage.press("enter")
-        await stage.until("A whole number of minutes from 1 to 480.")
+        await stage.until("Enter a whole number of minutes from 1 to 480.")
         await stage.press("backspace")
         await stage.type("30")
         await stage.press("enter")
-        await stage.until("Root is given up after 30 minutes")
+        await stage.until("Root privileges are dropped after 30 minutes")
         assert stage.dashboard.machine.idle_minutes == 30
 
 
@@ -461,7 +461,7 @@ async def test_read_only_refuses_and_takes_no_typing_for_commands(
     async with opened(demo, root=NoRoot("kmodtui was started with --read-only.", hint)) as stage:
         before = stage.pane("modules")
         stage.send(key, *"sz/qbtrfs")
-        title = "Root is not used here" if key == "A" else "Nothing can be changed here"
+        title = "Root is not available here" if key == "A" else "Changes are not possible here"
         await stage.until(title, "kmodtui was started with --read-only.", hint)
         await stage.calm()
         assert stage.app.is_running

@@ -132,7 +132,7 @@ def test_backspace_and_its_twin_are_nobodys_keys() -> None:
 async def test_every_command_has_a_row_in_the_help(demo: Demo) -> None:
     async with opened(demo, size=(200, 270)) as stage:
         await stage.press("question_mark")
-        await stage.until("kmodtui: keys and letters")
+        await stage.until("kmodtui: keys, columns and flags")
         rows = [" ".join(line.split()) for line in stage.part("#help-dialog")]
         text = "\n".join(rows)
         for command in COMMANDS:
@@ -146,7 +146,7 @@ async def test_every_command_has_a_row_in_the_help(demo: Demo) -> None:
 async def test_the_help_closes_by_key_and_nothing_else_happens(demo: Demo, key: str) -> None:
     async with opened(demo, size=(80, 24)) as stage:
         await stage.press("f1")
-        await stage.until("kmodtui: keys and letters")
+        await stage.until("kmodtui: keys, columns and flags")
         await stage.press("j", "j", "j")
         await stage.press(key)
         await stage.until(lambda: stage.screen is stage.dashboard)

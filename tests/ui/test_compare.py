@@ -121,7 +121,7 @@ async def test_two_snapshots_are_compared_from_the_older_to_the_newer(
         await stage.until("old → new")
         for told in (
             "different kernels, 6.1.0-56-amd64 and 6.1.0-57-amd64",
-            "command line −BOOT_IMAGE=",
+            "kernel command line −BOOT_IMAGE=",
             "+debug",
             "+35 symbols in 1 module",
         ):
@@ -145,7 +145,7 @@ async def test_an_empty_folder_says_what_it_waits_for(
     async with opened(demo, size=size) as stage:
         await comparison(stage)
         if size[0] >= 110:
-            await stage.until(lambda: "There is no snapshot in this folder" in words(stage))
+            await stage.until(lambda: "There are no snapshots in this directory" in words(stage))
         await stage.press("c")
         await stage.until(lambda: "Choose a snapshot" in stage.toasts)
 
@@ -161,7 +161,7 @@ async def test_where_nothing_differs_that_is_all_that_is_said(
         await comparison(stage)
         await stage.press("space", "j", "space", "c")
         await stage.until("one → two", "3.91 s apart")
-        assert "Modules, symbols, command line and taint are the same." in words(stage)
+        assert "Modules, symbols, kernel command line and taint flags are the same." in words(stage)
         assert "no symbols added or removed" not in stage.text
         assert "· 3.91 s" not in stage.text
         await stage.press("escape")

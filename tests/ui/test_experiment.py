@@ -22,11 +22,11 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 async def plan(stage: Stage, name: str) -> None:
     await stage.press("x")
     await stage.until(lambda: isinstance(stage.screen, ExperimentPicker))
-    await stage.until("Experiment: load, look, unload, look again")
+    await stage.until("Experiment: load, inspect, unload, inspect")
     await stage.type(name)
     await stage.until(name)
     await stage.press("enter")
-    await stage.until(lambda: isinstance(stage.screen, ExperimentScreen), "y begin")
+    await stage.until(lambda: isinstance(stage.screen, ExperimentScreen), "y start")
 
 
 async def test_btrfs_is_loaded_looked_at_and_unloaded(demo: Demo, kernel: SimulatedKernel) -> None:
@@ -123,7 +123,7 @@ async def test_a_module_that_is_loaded_already_is_refused(demo: Demo) -> None:
 async def test_it_is_not_begun_where_root_is_not_to_be_had(demo: Demo) -> None:
     async with opened(demo, root=NoRoot("kmodtui was started with --read-only.")) as stage:
         await stage.press("x")
-        await stage.until("Nothing can be changed here", "started with --read-only")
+        await stage.until("Changes are not possible here", "started with --read-only")
         await stage.press("enter")
         await stage.until(lambda: stage.screen is stage.dashboard)
         assert stage.screen is stage.dashboard
@@ -140,7 +140,7 @@ async def test_who_stops_waiting_is_told_what_may_be_left(
         await stage.until("▸ 4", "unloading…")
         await stage.press("escape")
         await stage.until(
-            lambda: "tun may be loaded still. Select it and press - to unload" in stage.toasts
+            lambda: "tun may still be loaded: select it and press - to unload" in stage.toasts
         )
         assert stage.screen is stage.dashboard
         assert "tun" in kernel.loaded
@@ -156,7 +156,7 @@ async def test_a_fault_in_the_middle_is_told_without_its_words(
     async with opened(demo, faults=["an unexpected thing"]) as stage:
         await plan(stage, "dummy")
         await stage.press("y")
-        await stage.until("It could not go on.", "Enter close")
+        await stage.until("Internal error (a bug in kmodtui).", "Enter close")
         assert "✗ 5 After" in stage.words
         assert "unexpected" not in stage.text
         await stage.press("enter")

@@ -18,5 +18,5 @@ async def test_the_number_that_holds_now_is_told(demo: Demo, minutes: int | None
         await stage.type("idle time")
         await stage.until("Set how long the helper may be idle")
         await stage.press("enter")
-        await stage.until("Give root up after")
-        await stage.until(f"Now it is {minutes or round(IDLE / 60)} minutes.")
+        await stage.until("Drop root privileges after")
+        await stage.until(f"Currently {minutes or round(IDLE / 60)} minutes.")

@@ -82,7 +82,7 @@ async def test_a_filter_leaves_what_contains_it_and_is_cleared_before_the_page_c
         await stage.press("slash")
         await stage.type("CRC16")
         await stage.press("enter")
-        await stage.until("/CRC16 · 1 found")
+        await stage.until("/CRC16 · 1 match")
         assert "crc16_write_0" in " ".join(page(stage))
         assert "mbcache" not in " ".join(page(stage))
         await stage.press("escape")

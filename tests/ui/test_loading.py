@@ -382,7 +382,7 @@ async def test_read_only_refuses_to_load_with_its_reason_and_greys_the_keys(demo
         assert stage.colour_of("+ Load") == stage.colour_of("Load") != stage.colour_of("Sort")
         for key in ("plus", "minus"):
             await stage.press(key)
-            await stage.until("Nothing can be changed here")
+            await stage.until("Changes are not possible here")
             assert f"started with --read-only. {hint}" in stage.words
             await stage.press("escape")
             await stage.until(lambda: stage.screen is stage.dashboard)

@@ -84,7 +84,7 @@ async def test_help_and_palette_work_there(demo: Demo) -> None:
     async with opened(demo, ready=False) as stage:
         await stage.until("405 symbols")
         await stage.press("question_mark")
-        await stage.until("kmodtui: keys and letters")
+        await stage.until("kmodtui: keys, columns and flags")
         await stage.press("escape")
         await stage.until(lambda: isinstance(stage.screen, NoModulesScreen))
         await stage.press("ctrl+p")
@@ -121,7 +121,7 @@ async def test_its_header_tells_that_root_is_held_for_addresses(demo: Demo) -> N
         await stage.press("B")
         await stage.until("All symbols of /proc/kallsyms")
         await stage.press("tab", "A")
-        await stage.until("Read the addresses")
+        await stage.until("Read symbol addresses")
         await stage.press("y")
         await stage.until(lambda: stage.app.machine.session.channel)
         await stage.press("q")

@@ -87,16 +87,16 @@ async def test_the_header_never_stops_to_say_that_kmodtui_runs_as_root(demo: Dem
 
 async def read_addresses(stage: Stage) -> None:
     await stage.press("A")
-    await stage.until("Read the addresses")
+    await stage.until("Read symbol addresses")
     await stage.press("y")
 
 
 async def experiment(stage: Stage) -> None:
     await stage.press("x")
-    await stage.until("Experiment: load, look, unload, look again")
+    await stage.until("Experiment: load, inspect, unload, inspect")
     await stage.type("dummy")
     await stage.press("enter")
-    await stage.until("y begin")
+    await stage.until("y start")
     await stage.press("y")
     await stage.until("Enter close")
     await stage.press("enter")
@@ -190,7 +190,7 @@ async def test_without_any_way_to_root_everything_is_looked_at_and_nothing_chang
         await stage.other_shell(lambda: kernel.load("btrfs"))
         await stage.select("hello")
         await stage.press("minus")
-        await stage.until("Nothing can be changed here")
+        await stage.until("Changes are not possible here")
         assert "none of sudo, doas, run0 and pkexec is installed." in stage.words
         assert "Log in as root, or install sudo" in stage.words
         await stage.press("enter")

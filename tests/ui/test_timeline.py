@@ -52,14 +52,14 @@ async def test_the_change_beside_follows_the_cursor(demo: Demo) -> None:
         await stage.press("k")
         await stage.until("loaded dummy", "Change 2")
         await stage.press("g")
-        await stage.until("when kmodtui began to look: 10 modules")
+        await stage.until("when kmodtui started: 10 modules")
         assert "Change 2" not in stage.text
 
 
 async def test_what_happens_meanwhile_is_added_and_followed(demo: Demo) -> None:
     async with opened(demo) as stage:
         await timeline(stage)
-        await stage.until("Whatever is loaded or unloaded from now on")
+        await stage.until("every module loaded or unloaded")
         stage.kernel.load("tun")
         await stage.until("Change 1", "loaded tun")
         await stage.press("g")
@@ -78,7 +78,7 @@ async def test_two_marks_are_compared(demo: Demo) -> None:
         marked = [line.startswith("◆") for line in stage.part("#event-lines")[:4]]
         assert marked == [False, True, False, True]
         await stage.press("c")
-        await stage.until("change 1 and change 3 compared")
+        await stage.until("change 1 compared with change 3")
         await stage.until(
             lambda: "+20 −369 symbols in 7 modules" in stage.pane_words("change-pane")
         )
@@ -92,7 +92,7 @@ async def test_a_mark_is_compared_with_the_cursor(demo: Demo) -> None:
         await with_history(stage)
         await timeline(stage)
         await stage.press("g", "space", "G", "c")
-        await stage.until("start and change 3 compared")
+        await stage.until("start compared with change 3")
         await stage.until(lambda: "+20 symbols in 1 module" in stage.pane_words("change-pane"))
         # btrfs and its dependencies were loaded and unloaded in between.
         await stage.until(
@@ -116,7 +116,7 @@ async def test_nothing_marked_is_said(demo: Demo) -> None:
     async with opened(demo) as stage:
         await timeline(stage)
         await stage.press("c")
-        await stage.until(lambda: "Mark two points with Space" in stage.toasts)
+        await stage.until(lambda: "Set two marks with Space" in stage.toasts)
 
 
 async def test_enter_goes_into_the_change_and_esc_comes_back(demo: Demo) -> None:

@@ -1,4 +1,4 @@
-"""Addresses through the helper: asked for first, because reading them takes root."""
+"""Reads hidden symbol addresses through the helper, after asking: this needs root."""
 
 from __future__ import annotations
 
@@ -21,42 +21,42 @@ from kmodtui.ui.desk import desk
 from kmodtui.ui.screens.refusal import NO_ROOT, may_have_root
 from kmodtui.ui.screens.root_question import RootQuestion
 
-WORDS = """\
-The helper reads /proc/kallsyms as root, once, and shows where each symbol lies. \
-Nothing changes in the kernel.
+QUESTION = """\
+The helper reads /proc/kallsyms once as root, so that the address of each symbol can be \
+shown. Nothing changes in the kernel.
 
-Addresses tell where this kernel was put in memory (KASLR): they are kept on this screen \
-and written nowhere.\
+Addresses reveal where this kernel is in memory (KASLR). They are only shown here and \
+never written to a file.\
 """
 
 
 class AddressesHiddenError(KmodtuiError):
-    """The kernel shows its addresses to nobody, or the simulated one has none."""
+    """The kernel hides its addresses even from root, or it is the demo's, which has none."""
 
     title = "No addresses"
 
 
 def why_hidden(host: Host) -> tuple[str, str]:
-    """Return why root was shown no address either, and what could be done."""
+    """Return why even root sees no addresses, and a remedy (empty if there is none)."""
     if host.badge == "DEMO":
-        return "The demo's helper has no addresses: there is no kernel behind it.", ""
+        return "The demo has no addresses: its kernel is simulated.", ""
     value = read_hiding(host).kptr_restrict
     if value is not None and value >= 2:
         return (
-            f"Root sees no addresses either: kernel.kptr_restrict={value} hides them.",
-            "They are shown to root once it is 1.",
+            f"Root sees no addresses either: kernel.kptr_restrict is {value}, which hides them.",
+            "To show them to root, set it to 1: sysctl kernel.kptr_restrict=1",
         )
-    told = "cannot be read" if value is None else f"is {value}"
-    return f"Root sees no addresses either, and kernel.kptr_restrict {told}.", ""
+    setting = "cannot be read" if value is None else f"is {value}"
+    return f"Root sees no addresses either, and kernel.kptr_restrict {setting}.", ""
 
 
 def ask_for_addresses(
     screen: Screen[Any], machine: Machine, take: Callable[[SymbolTable], None]
 ) -> None:
-    """Ask, and where the person agrees hand over the symbols with their addresses.
+    """Ask whether to read the addresses; if confirmed, pass the symbols with them to `take`.
 
-    The question is there at once: what is typed behind the key is not meant for the
-    screen below. What goes wrong is told on the screen.
+    The question opens immediately, so that keys typed after this one do not reach the
+    screen below. Errors are reported on the screen.
     """
     if not may_have_root(screen, machine, NO_ROOT):
         return
@@ -66,7 +66,7 @@ def ask_for_addresses(
             reading = partial(_read, screen, machine, take)
             _: Worker[None] = screen.run_worker(reading, group="addresses", exclusive=True)
 
-    question = RootQuestion("Read the addresses", WORDS, machine.root_words)
+    question = RootQuestion("Read symbol addresses", QUESTION, machine.root_words)
     screen.app.push_screen(question, answered)
 
 

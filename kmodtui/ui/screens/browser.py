@@ -1,4 +1,4 @@
-"""The browser: every symbol of the kernel and its modules, found as it is typed."""
+"""The symbol browser: search as you type over all symbols of the kernel and its modules."""
 
 from __future__ import annotations
 
@@ -35,28 +35,28 @@ SYNTAX = (
     "name · =exact · re:pattern · m:module · t:type · address",
     "name, address, m:module…",
 )
-"""What can be typed, as the empty line says it, the longest first; see `model.symbol_query`."""
+"""The query syntax as a placeholder, longest form first; see `model.symbol_query`."""
 
-BREATH = 0.2
-"""Seconds until idle moments are used to get ready for a search: first comes the first page."""
+PREPARE_AFTER = 0.2
+"""Seconds after which the search is prepared in idle moments; the first page comes first."""
 
 LIST_KEYS = frozenset(
     f"browser.{name}" for name in ("only_module", "only_type", "facet", "addresses", "legend")
 )
-"""Commands whose keys are letters, which the line takes for itself."""
+"""Commands whose keys are letters: while the search field has the focus they type text."""
 
 
 class SearchInput(Input):
-    """The line; what moves in the list goes there, so that nobody has to leave the line."""
+    """The search field; keys that move in the list work from here, too."""
 
     def __init__(self, browser: SymbolBrowser) -> None:
         super().__init__(id="search-input", compact=True, select_on_focus=False)
-        # One that blinks writes to the terminal for as long as it is there.
+        # A blinking cursor writes to the terminal as long as it is shown.
         self.cursor_blink = False
         self._browser = browser
 
     def on_key(self, event: events.Key) -> None:
-        """Move in the list, open a symbol, or leave the line."""
+        """Move in the list, open a symbol, or go to the list."""
         if pass_on(self, event):
             return
         actions = {
@@ -77,24 +77,24 @@ class SearchInput(Input):
 
 
 class BrowserScreen(Screen[None]):
-    """A line to type into, and what it finds below."""
+    """A search field, with the matching symbols below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("browser")]
     AUTO_FOCUS = "#search-input"
 
     takes_text = True
-    """What is typed before the line has the focus is meant for it all the same."""
+    """Whether keys typed before the input line has the focus are meant for that line."""
 
     def __init__(
         self, machine: Machine, table: SymbolTable | None, hiding: Hiding, search: str = ""
     ) -> None:
-        """Show the symbols of a table; None while it has not been read.
+        """Create the browser.
 
         Args:
-            machine: whose.
-            table: the last reading.
-            hiding: what decides whether addresses are seen.
-            search: what is searched for at first.
+            machine: the machine whose symbols are shown.
+            table: the symbols read last; None if they have not been read yet.
+            hiding: the settings that decide whether addresses are visible.
+            search: the initial query.
         """
         super().__init__()
         self._machine = machine
@@ -109,9 +109,9 @@ class BrowserScreen(Screen[None]):
         self._too_small = TooSmall()
 
     def compose(self) -> ComposeResult:
-        """Line, list, keys."""
+        """Lay out the search field, the list and the keys."""
         with Horizontal(id="search"):
-            yield Label(" find: ", markup=False)
+            yield Label(" search: ", markup=False)
             yield self._input
         with self._frame:
             yield self._browser
@@ -119,23 +119,23 @@ class BrowserScreen(Screen[None]):
         yield self._too_small
 
     def on_mount(self) -> None:
-        """Show what has been read."""
+        """Show the symbols read so far."""
         self._browser.filter_text = self._input.value
         self._show()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Say what can be typed in as many words as fit."""
+        """Show the longest placeholder that fits."""
         self._too_small.measure(event.size)
         fitting = (words for words in SYNTAX if len(words) + 10 <= event.size.width)
         self._input.placeholder = next(fitting, "")
         self._caption()
 
     def on_descendant_focus(self) -> None:
-        """Grey the keys that the line takes for itself."""
+        """Grey out the keys that type text into the search field."""
         self._keys.grey(LIST_KEYS if self._input.has_focus else frozenset())
 
     def show_symbols(self, table: SymbolTable) -> None:
-        """Take over a new reading of the symbol table."""
+        """Show a symbol table that was just read."""
         self._table = table
         self._show()
 
@@ -144,22 +144,22 @@ class BrowserScreen(Screen[None]):
             self._browser.show(SymbolList([]), "Reading /proc/kallsyms…")
         else:
             symbols = SymbolList.of_table(self._table)
-            self._browser.show(symbols, "/proc/kallsyms is empty: the kernel hides it.")
-            self.set_timer(BREATH, self._prepare)
+            self._browser.show(symbols, "/proc/kallsyms is empty: the kernel hides the symbols.")
+            self.set_timer(PREPARE_AFTER, self._prepare)
         self._caption()
 
     def _prepare(self) -> None:
         _: Worker[None] = self.run_worker(self._browser.prepare, group="prepare", exclusive=True)
 
-    # Searching
+    # Search
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Search as it is typed."""
+        """Search while the user types."""
         event.stop()
         self._browser.filter_text = event.value
 
     def on_symbol_browser_counted(self) -> None:
-        """Tell the number of hits."""
+        """Show the number of matches."""
         self._caption()
 
     def _caption(self) -> None:
@@ -178,22 +178,22 @@ class BrowserScreen(Screen[None]):
     # Commands
 
     def action_search(self) -> None:
-        """Go to the line."""
+        """Go to the search field."""
         self.set_focus(self._input)
 
     def action_facet(self) -> None:
-        """Show all symbols, functions only, or only what is exported."""
+        """Switch between all symbols, only functions, and only exported symbols."""
         self._browser.facet = self._browser.facet.next
         self._caption()
 
     def action_only_module(self) -> None:
-        """Keep to the module of the symbol under the cursor, or take that back."""
+        """Show only the module of the symbol under the cursor, or all modules."""
         row = self._browser.row_at(self._browser.cursor)
         if row is not None:
             self._toggle("m:", f"m:{row.owner or KERNEL}")
 
     def action_only_type(self) -> None:
-        """Keep to the type letter of the symbol under the cursor, or take that back."""
+        """Show only the type of the symbol under the cursor, or all types."""
         row = self._browser.row_at(self._browser.cursor)
         if row is not None and row.symbol is not None:
             self._toggle("t:", f"t:{row.symbol.type}")
@@ -205,16 +205,16 @@ class BrowserScreen(Screen[None]):
         self._input.cursor_position = len(self._input.value)
 
     def action_addresses(self) -> None:
-        """Read the addresses through the helper, if the person agrees."""
+        """Read the addresses through the helper, if the user confirms."""
         ask_for_addresses(self, self._machine, self.show_symbols)
 
     def on_line_view_opened(self, event: LineView.Opened) -> None:
-        """Show everything about a symbol that was opened in the list."""
+        """Show the details of a symbol opened in the list."""
         event.stop()
         self.action_details()
 
     def action_details(self) -> None:
-        """Show everything about the symbol under the cursor."""
+        """Show the details of the symbol under the cursor."""
         number = self._browser.number_at(self._browser.cursor)
         if number is not None:
             located = self._browser.located_at(self._browser.cursor)
@@ -223,15 +223,15 @@ class BrowserScreen(Screen[None]):
             )
 
     def action_legend(self) -> None:
-        """Say what the letters mean."""
+        """Open the legend."""
         self.app.push_screen(LegendScreen())
 
     def action_help(self) -> None:
-        """Show every key."""
+        """Open the help."""
         self.app.push_screen(HelpScreen())
 
     def action_back(self) -> None:
-        """Clear what is searched for; with nothing to clear, close."""
+        """Clear the query, then the kind of symbols shown; if both are clear, close."""
         if self._input.value:
             self._input.value = ""
         elif self._browser.facet is not Facet.ALL:

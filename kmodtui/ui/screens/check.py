@@ -1,4 +1,4 @@
-"""The screen that says whether the kernel would take a module file, before root is used."""
+"""The screen that checks whether the kernel would accept a module file; needs no root."""
 
 from __future__ import annotations
 
@@ -21,46 +21,46 @@ from kmodtui.ui.widgets.key_line import KeyLine
 
 
 class CheckScreen(ModalScreen[None]):
-    """A page over whatever was there before; nothing is loaded for it."""
+    """A page over the current screen; nothing is loaded."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("check")]
     AUTO_FOCUS = "#check-lines"
 
     def __init__(self, machine: Machine, path: str) -> None:
-        """Check the file at `path`, of the machine that is looked at."""
+        """Create the check of the file at `path` on `machine`."""
         super().__init__()
         self._machine = machine
         self._path = path
         self._lines = CheckLines()
 
     def compose(self) -> ComposeResult:
-        """Frame the lines and the keys."""
+        """Lay out the results and the keys."""
         with Vertical(classes="dialog page", id="check-dialog") as frame:
             set_title(frame, f"Check of {self._path.rsplit('/', 1)[-1]}")
-            set_subtitle(frame, f"by Linux {self._machine.release}")
+            set_subtitle(frame, f"for Linux {self._machine.release}")
             yield self._lines
             yield KeyLine("check")
 
     def on_mount(self) -> None:
-        """Read and judge."""
+        """Start the check."""
         self.run_worker(self._read(), group="check", exclusive=True, exit_on_error=False)
 
     async def _read(self) -> None:
         try:
-            found = await check(self._machine, self._path)
+            result = await check(self._machine, self._path)
         except KmodtuiError as error:
             self._lines.show_failure(str(error))
             return
-        self._lines.show_check(found)
+        self._lines.show_check(result)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Show the failure of the reading."""
+        """Report an unexpected error of the worker."""
         if event.state is WorkerState.ERROR and event.worker.error is not None:
             desk(self).report(event.worker.error)
-            self._lines.show_failure("The check could not be done: the log file has the details.")
+            self._lines.show_failure("The check failed. See the log file.")
 
     def action_fold(self) -> None:
-        """Unfold or fold what the cursor is in."""
+        """Expand or collapse the result under the cursor."""
         self._lines.action_open_line()
 
     def action_back(self) -> None:

@@ -1,4 +1,4 @@
-"""The check of a file that somebody wants to insert: before the plan, and before root."""
+"""The check of a module file before it is inserted: comes before the plan, needs no root."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from kmodtui.ui.widgets.caption import set_subtitle
 
 
 class CheckFirst(CheckScreen):
-    """A check that ends at the plan, or where the file was chosen.
+    """A check that goes on to the plan, or back to the picker.
 
     Attributes:
-        goes_on: whether it was left for the plan.
+        goes_on: whether the user chose to go on to the plan.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("insert")]
@@ -23,7 +23,7 @@ class CheckFirst(CheckScreen):
     goes_on = False
 
     def on_mount(self) -> None:
-        """Say which key goes on."""
+        """Show the keys."""
         set_subtitle(self.query_one("#check-dialog"), "p: plan to insert it · Esc: back")
 
     def action_plan(self) -> None:

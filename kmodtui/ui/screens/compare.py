@@ -1,4 +1,4 @@
-"""Snapshots compared: two files, or a file and now."""
+"""The comparison of two snapshots, or of a snapshot with the current state."""
 
 from __future__ import annotations
 
@@ -33,41 +33,41 @@ from kmodtui.ui.widgets.line_view import LineView
 from kmodtui.ui.widgets.list_head import ListHead
 
 READING_PAUSE = 0.05
-"""Seconds that the cursor has to rest on a file before it is read."""
+"""Seconds that the cursor has to stay on a file before the file is read."""
 
 NONE_YET = (
-    "There is no snapshot in this folder. Ctrl+s on the dashboard saves one here; "
-    "o opens one that lies elsewhere."
+    "There are no snapshots in this directory. Ctrl+s on the dashboard takes one; "
+    "o opens one from another directory."
 )
 
 
 class CompareScreen(ListAndChange):
-    """The snapshots of a folder on the left, what differs on the right."""
+    """The snapshots of a directory on the left, the comparison on the right."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("compare")]
     AUTO_FOCUS = "#file-lines"
     context = "compare"
 
-    def __init__(self, host: Host, folder: Path, facts: HeaderFacts) -> None:
+    def __init__(self, host: Host, directory: Path, facts: HeaderFacts) -> None:
         self._files = FileLines()
         super().__init__(self._files, facts)
         self._host = host
-        self._folder = folder
+        self._directory = directory
         self._comparison: Comparison | None = None
         self._followed: Choice | None = None
         self._described: dict[Choice, str] = {}
 
     def compose(self) -> ComposeResult:
-        """Header, files, what differs, filter, keys."""
+        """Lay out the header, the files, the comparison, the filter and the keys."""
         yield self.header
         yield from self.panes(ListHead(self._files))
 
     async def on_mount(self) -> None:
-        """Look which files there are; keys that come meanwhile wait for them."""
+        """List the snapshots; keys typed meanwhile wait until that is done."""
         set_title(self.list_pane, "Snapshots")
-        set_subtitle(self.list_pane, clean(str(self._folder)))
-        # A folder on another machine can take long, or never answer.
-        self._files.show(await asyncio.to_thread(choices_in, self._folder))
+        set_subtitle(self.list_pane, clean(str(self._directory)))
+        # A network file system may be slow, or never answer.
+        self._files.show(await asyncio.to_thread(choices_in, self._directory))
         if len(self._files.choices) > 1:
             self._files.move_cursor(1)
         self.follow()
@@ -75,16 +75,16 @@ class CompareScreen(ListAndChange):
     # Showing
 
     def follow(self) -> None:
-        """Show what was compared, or what is known of the file under the cursor."""
+        """Show the comparison, or else the details of the file under the cursor."""
         found = self._comparison
         self._followed = choice = self._files.chosen
         title = f"{_short(found.before)} → {_short(found.after)}" if found else ""
         if found is not None and found.nothing_differs:
-            self.show_words(title, _words(found))
+            self.show_words(title, _summary(found))
         elif found is not None:
-            self.show_change(title, found.change, {}, "", _words(found))
+            self.show_change(title, found.change, {}, "", _summary(found))
         elif choice.path is None:
-            words = "Enter on a snapshot compares it with now."
+            words = "Press Enter on a snapshot to compare it with the current state."
             self.show_words("Now", words if len(self._files.choices) > 1 else NONE_YET)
         else:
             self.show_words(choice.name, self._described.get(choice, "Reading…"))
@@ -102,18 +102,18 @@ class CompareScreen(ListAndChange):
             self._described[choice] = str(error)
         self.follow()
 
-    # Following the keys
+    # Messages from the lists
 
     def on_line_view_cursor_moved(self, message: LineView.CursorMoved) -> None:
-        """Tell what is known of the file."""
+        """Show the details of the file under the cursor."""
         message.stop()
-        # What is compared behind the key that moved the cursor here goes on.
+        # A comparison started after the key that moved the cursor here is not discarded.
         if message.view is self._files and self._files.chosen != self._followed:
             self._comparison = None
             self.follow()
 
     def on_line_view_opened(self, message: LineView.Opened) -> None:
-        """Compare the file with the mark, or with now."""
+        """Compare the file with the marked one, or with the current state."""
         message.stop()
         if message.view is self._files:
             self.action_compare()
@@ -121,11 +121,11 @@ class CompareScreen(ListAndChange):
     # Commands
 
     def leave_comparison(self) -> None:
-        """Go back to the file under the cursor."""
+        """Discard the comparison."""
         self._comparison = None
 
     def action_back(self) -> None:
-        """Leave a comparison that has no change to go into, or do what it does anywhere."""
+        """Leave a comparison that shows only text; otherwise as on the other list screens."""
         only_words = self.has_class("-only-words") and not self.change.filter_text
         if self._comparison is not None and only_words:
             self.leave_comparison()
@@ -135,12 +135,12 @@ class CompareScreen(ListAndChange):
             super().action_back()
 
     def action_mark(self) -> None:
-        """Mark the file under the cursor, or take its mark away."""
+        """Mark or unmark the file under the cursor."""
         self._files.toggle_mark()
 
     def action_open(self) -> None:
-        """Ask for a snapshot that lies elsewhere."""
-        self.app.push_screen(PathDialog("Open a snapshot", self._folder), self._opened)
+        """Ask for a snapshot in another directory."""
+        self.app.push_screen(PathDialog("Open a snapshot", self._directory), self._opened)
 
     def _opened(self, path: Path | None) -> None:
         if path is not None:
@@ -171,9 +171,9 @@ class CompareScreen(ListAndChange):
         if len(chosen) < 2 and chosen[0].path is not None:
             chosen.append(Choice())
         if len(chosen) < 2:
-            self.notify("Choose a snapshot to compare with now.", timeout=4)
+            self.notify("Choose a snapshot to compare with the current state.", timeout=4)
             return
-        # From the older to the newer; now is the newest.
+        # The older one first; the current state is the newest.
         chosen.sort(key=lambda choice: (choice.path is None, choice.when))
         self._followed = self._files.chosen
         self.show_words("Comparing", "Reading…")
@@ -196,25 +196,25 @@ class CompareScreen(ListAndChange):
         return load(choice.path) if choice.path else take(self._host)
 
     def _in_background(self, group: str, work: Callable[[], Coroutine[None, None, None]]) -> None:
-        # Not a coroutine: one that the next call cancels before it has begun is never
-        # awaited, which Python complains of.
+        # A function, because a coroutine that is cancelled before it starts is never awaited,
+        # and Python warns about that.
         _: Worker[None] = self.run_worker(work, group=group, exclusive=True, exit_on_error=False)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Show the failure of work that went on beside the screen."""
+        """Report an unexpected error of a worker."""
         if event.state is WorkerState.ERROR and event.worker.error is not None:
             desk(self).report(event.worker.error)
 
 
-def choices_in(folder: Path) -> list[Choice]:
-    """Return now, and the snapshots of a folder, the newest first."""
+def choices_in(directory: Path) -> list[Choice]:
+    """Return the current state, then the snapshots in a directory, newest first."""
     found = []
     try:
-        paths = list(folder.iterdir())
+        paths = list(directory.iterdir())
     except OSError:
-        paths = []  # a folder that has gone or may not be read holds none for us
+        paths = []  # the directory was removed or cannot be read
     for path in paths:
-        # One that went meanwhile, or that may not be looked at, is none for us either.
+        # Skip a file that was removed meanwhile or cannot be accessed.
         with contextlib.suppress(OSError):
             if path.suffix == SUFFIX and path.is_file():
                 found.append(_choice(path))
@@ -242,7 +242,7 @@ def _about(snapshot: Snapshot) -> str:
         "",
         origin.command_line,
         "",
-        "Enter compares it with now; Space marks it, c compares two marks.",
+        "Enter: compare with the current state. Space: mark. c: compare two marks.",
     ]
     return "\n".join(lines)
 
@@ -252,8 +252,8 @@ def _date(snapshot: Snapshot) -> str:
     return f"{day} {clock(snapshot.origin.taken)}"
 
 
-def _words(found: Comparison) -> str:
-    """Return what differs beside modules and symbols."""
+def _summary(found: Comparison) -> str:
+    """Return the totals of both sides, and the differences other than modules and symbols."""
     lines = [
         f"{letter}  {_date(side)}  {counted(side.totals.modules, 'module')}, "
         f"{counted(side.totals.symbols or 0, 'symbol')}"
@@ -263,7 +263,7 @@ def _words(found: Comparison) -> str:
         lines.append(found.caution)
     words = [f"−{word}" for word in found.words_removed] + [f"+{w}" for w in found.words_added]
     if words:
-        lines.append(f"command line {' '.join(words)}")
+        lines.append(f"kernel command line {' '.join(words)}")
     if found.taints_gained or found.taints_lost:
         before = taint_letters(found.before.origin.tainted) or "none"
         lines.append(f"taint {before} → {taint_letters(found.after.origin.tainted) or 'none'}")
@@ -271,6 +271,6 @@ def _words(found: Comparison) -> str:
         f"{was.name} {human_size(was.size)} → {human_size(now.size)}" for was, now in found.resized
     ]
     if found.nothing_differs:
-        lines.append("Modules, symbols, command line and taint are the same.")
+        lines.append("Modules, symbols, kernel command line and taint flags are the same.")
         lines.append(found.change.took_words)
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The experiment on the screen: its plan, then stage by stage what happens and what it did."""
+"""The experiment screen: the plan, then what each stage does and finds."""
 
 from __future__ import annotations
 
@@ -42,27 +42,27 @@ from kmodtui.ui.widgets.caption import set_title
 
 _TONES = {"good": "success", "bad": "error", "warn": "warning", "dim": "dim", "strong": "strong"}
 
-_GOING_ON = {
-    Stage.CHECK: "looking for symbols of it…",
+_RUNNING = {
+    Stage.CHECK: "checking for its symbols…",
     Stage.LOAD: "loading…",
-    Stage.LOOK: "looking at what came…",
+    Stage.LOOK: "reading what was added…",
     Stage.UNLOAD: "unloading…",
-    Stage.CHECK_AGAIN: "looking again…",
+    Stage.CHECK_AGAIN: "checking what remains…",
 }
 
-_WIDE = 20  # cells that a column keeps at the least before the last one is broken
+_MIN_WIDTH = 20  # cells: no column but the last gets narrower than this
 
 
 class ExperimentPicker(LoadDialog):
-    """The dialog that asks which module to experiment with."""
+    """The picker of the module to experiment with."""
 
     def on_screen_resume(self) -> None:
-        """Say what it is for."""
-        set_title(self.query_one("#load-dialog"), "Experiment: load, look, unload, look again")
+        """Set the title."""
+        set_title(self.query_one("#load-dialog"), "Experiment: load, inspect, unload, inspect")
 
 
 class ExperimentScreen(ModalScreen[bool]):
-    """A page that grows: plan, then report."""
+    """Shows the plan, then the report as it grows; returns whether the experiment finished."""
 
     CSS_PATH = Path(__file__).parent.parent.parent / "styles" / "experiment.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("experiment")]
@@ -73,7 +73,7 @@ class ExperimentScreen(ModalScreen[bool]):
         self._monitor = monitor
         self._report = report
         self._work: Worker[None] | None = None
-        self._seen = False
+        self._displayed = False
         self._failure = ""
         self._noticed = asyncio.Event()
         self._body = Static("", id="experiment-body", markup=False)
@@ -81,7 +81,7 @@ class ExperimentScreen(ModalScreen[bool]):
         self._scroll = VerticalScroll(id="experiment-scroll")
 
     def compose(self) -> ComposeResult:
-        """Frame a page that scrolls, and the keys below it."""
+        """Lay out a scrollable page and the keys below it."""
         with Vertical(classes="dialog", id="experiment-dialog") as frame:
             set_title(frame, f"Experiment with {self._report.name}")
             with self._scroll:
@@ -89,20 +89,20 @@ class ExperimentScreen(ModalScreen[bool]):
             yield self._keys
 
     def on_mount(self) -> None:
-        """Show the plan, and take a confirmation from when it has been painted."""
+        """Show the plan; accept a confirmation only once it has been displayed."""
         self._draw()
-        self.call_after_refresh(self._now_seen)
+        self.call_after_refresh(self._plan_displayed)
 
-    def _now_seen(self) -> None:
-        self._seen = True
+    def _plan_displayed(self) -> None:
+        self._displayed = True
         if self._work is None:
-            self._show_keys(("y", "begin"), ("Esc", "cancel"))
+            self._show_keys(("y", "start"), ("Esc", "cancel"))
 
     @property
-    def _over(self) -> bool:
+    def _finished(self) -> bool:
         return self._report.stage is Stage.OVER or bool(self._failure)
 
-    # What is shown
+    # Display
 
     def _style(self, name: str) -> str:
         return self.app.theme_variables.get(name, "")
@@ -114,10 +114,10 @@ class ExperimentScreen(ModalScreen[bool]):
         report = self._report
         if report.stage is Stage.PLANNED and not self._failure:
             shown: list[RenderableType] = []
-            told = plan_page(report)
-            for part, following in zip(told, (*told[1:], None), strict=True):
+            parts = plan_page(report)
+            for part, following in zip(parts, (*parts[1:], None), strict=True):
                 shown.append(self._part(part))
-                # Command lines stand together.
+                # No blank line between two command lines.
                 if not (isinstance(part, Command) and isinstance(following, Command)):
                     shown.append(Text())
             self._body.update(Group(*shown, self._text(self._machine.root_words, "dim")))
@@ -130,20 +130,20 @@ class ExperimentScreen(ModalScreen[bool]):
         if self._failure:
             shown += [self._text(self._failure, "error")]
         self._body.update(Group(*shown))
-        if self._over:
+        if self._finished:
             self._show_keys(("Enter", "close"), ("j k", "scroll"))
         else:
-            self._show_keys(("Esc", "stop waiting"))
+            self._show_keys(("Esc", "abort"))
 
     def _page(self, page: Page) -> list[RenderableType]:
-        now = page.stage is self._report.stage and not self._over
+        now = page.stage is self._report.stage and not self._finished
         mark, style = ("▸", "accent") if now else ("✓", "success")
         if not now and self._went_wrong(page.stage):
             mark, style = ("!", "warning") if page.stage is Stage.OVER else ("✗", "error")
         head = Text.assemble(
             (f"{mark} ", self._style(style)),
             (f"{int(page.stage)}  {page.title}", f"bold {self._style('primary')}"),
-            (f"   {_GOING_ON[page.stage]}" if now else "", self._style("dim")),
+            (f"   {_RUNNING[page.stage]}" if now else "", self._style("dim")),
         )
         return [head, *(Padding(self._part(part), (0, 0, 0, 5)) for part in page.parts), Text()]
 
@@ -176,14 +176,14 @@ class ExperimentScreen(ModalScreen[bool]):
                 return self._rows(part)
 
     def _rows(self, rows: Rows) -> Table:
-        """Return a table without lines, whose last column breaks where it is too long."""
+        """Return a table without borders whose last column wraps."""
         table = Table.grid(padding=(0, 2, 0, 0))
         last = len(rows.heading) - 1
         for number in range(len(rows.heading)):
             table.add_column(
                 justify="right" if number in rows.right else "left",
                 no_wrap=number != last,
-                max_width=None if number == last else max(_WIDE, self._longest(rows, number)),
+                max_width=None if number == last else max(_MIN_WIDTH, self._longest(rows, number)),
                 overflow="fold" if number == last else "ellipsis",
             )
         for cells in rows.cells:
@@ -206,11 +206,11 @@ class ExperimentScreen(ModalScreen[bool]):
             line.append(f"{label}  ")
         self._keys.update(line)
 
-    # What is done
+    # Running
 
     def action_begin(self) -> None:
-        """Begin, once; a key from before the plan could be read is not meant."""
-        if self._seen and self._work is None:
+        """Start the experiment once; ignore keys typed before the plan was displayed."""
+        if self._displayed and self._work is None:
             self._work = self.run_worker(
                 self._run(), group="experiment", exclusive=True, exit_on_error=False
             )
@@ -220,50 +220,54 @@ class ExperimentScreen(ModalScreen[bool]):
             self._machine,
             self._report,
             desk(self).foreground,
-            self._take,
+            self._update,
             around=self._monitor.one_change,
             noticed=self._noticed.wait,
         )
         self._draw()
 
-    def _take(self, report: Report) -> None:
-        """Show the report as it is now; keep its end in view while it grows."""
+    def _update(self, report: Report) -> None:
+        """Show the updated report, scrolled to its end."""
         self._report = report
         self._draw()
         self.call_after_refresh(self._scroll.scroll_end, animate=False)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """End where it could not go on: what is there now is to be seen in the panes."""
+        """End the experiment after an error, and refer to the modules pane."""
         if event.state is WorkerState.ERROR and event.worker.error is not None:
             error = event.worker.error
             desk(self).report(error)
-            why = str(error) if isinstance(error, KmodtuiError) else "It could not go on."
+            why = (
+                str(error)
+                if isinstance(error, KmodtuiError)
+                else "Internal error (a bug in kmodtui)."
+            )
             self._failure = f"{why} The modules pane shows what is loaded now."
             self._draw()
 
     def show_change(self, change: Change) -> None:
-        """Know that the monitor has seen the load, so that the unload is a change of its own."""
+        """Note that the monitor has seen the load: the unload becomes a change of its own."""
         if change.cause == " ".join(self._report.plan.command):
             self._noticed.set()
 
     def action_accept(self) -> None:
-        """Close once it is over; never begin."""
-        if self._over:
+        """Close if the experiment has finished; never start it."""
+        if self._finished:
             self.dismiss(True)
 
     def action_cancel(self) -> None:
-        """Close; while it goes on, stop waiting, and say what may be left."""
-        if self._work is not None and not self._over:
+        """Close; abort a running experiment and say that the module may still be loaded."""
+        if self._work is not None and not self._finished:
             name = self._report.name
             self.app.notify(
-                f"The experiment was broken off: {name} may be loaded still. "
-                "Select it and press - to unload it.",
+                f"Experiment aborted. {name} may still be loaded: select it and press - "
+                "to unload it.",
                 severity="warning",
                 markup=False,
                 timeout=10,
             )
-        self.dismiss(self._over)
+        self.dismiss(self._finished)
 
     def action_scroll(self, lines: int) -> None:
-        """Scroll a long report; at once, so that of many keys in one go each one counts."""
+        """Scroll immediately, so that each of several keys typed at once counts."""
         self._scroll.scroll_relative(y=lines, animate=False, immediate=True)

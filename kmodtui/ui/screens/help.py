@@ -1,4 +1,4 @@
-"""The help screen: every key, from the registry, and what the letters mean."""
+"""The help screen: all keys, from the registry, and what columns and flags mean."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kmodtui.ui.widgets.caption import set_subtitle, set_title
 
 
 class HelpScreen(ModalScreen[None]):
-    """Two columns of words, to scroll."""
+    """One scrollable page with two columns: a key or sign, and what it does or means."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         ("escape,q,question_mark,f1", "dismiss", "Close"),
@@ -28,14 +28,14 @@ class HelpScreen(ModalScreen[None]):
     ]
 
     def compose(self) -> ComposeResult:
-        """One long page in a frame."""
+        """Lay out the page in a frame."""
         with VerticalScroll(classes="dialog", id="help-dialog") as frame:
-            set_title(frame, "kmodtui: keys and letters")
+            set_title(frame, "kmodtui: keys, columns and flags")
             set_subtitle(frame, "Esc: close")
             yield Static(self._page(), markup=False)
 
     def action_scroll(self, direction: str) -> None:
-        """Scroll a line."""
+        """Scroll by a line."""
         frame = self.query_one("#help-dialog", VerticalScroll)
         frame.scroll_relative(y=1 if direction == "down" else -1, animate=False)
 
@@ -48,64 +48,64 @@ class HelpScreen(ModalScreen[None]):
         page.add_column(no_wrap=True)
         page.add_column(ratio=1)
 
-        def heading(words: str) -> None:
+        def heading(title: str) -> None:
             page.add_row("", "")
-            page.add_row(Text(""), Text(words, head_style))
+            page.add_row(Text(""), Text(title, head_style))
 
-        for context, words in CONTEXTS.items():
-            heading(words)
+        for context, title in CONTEXTS.items():
+            heading(title)
             for command in in_context(context):
                 keys = "  ".join(key_words(key) for key in command.keys)
                 page.add_row(Text(keys, key_style), Text(command.help))
-        heading("The last words of the header")
+        heading("Root privileges, at the end of the header")
         for name, words in _PRIVILEGE:
             page.add_row(Text(name, key_style), Text(words))
-        heading("The columns of the modules pane")
+        heading("Columns and signs of the modules pane")
         for name, words in _COLUMNS:
             page.add_row(Text(name, key_style), Text(words))
-        heading("The lines of the kernel's log")
+        heading("Kernel log")
         for name, words in _LOG:
             page.add_row(Text(name, key_style), Text(words))
-        heading("The type letters of /proc/kallsyms")
+        heading("Symbol types of /proc/kallsyms")
         for letter, words in TYPE_WORDS.items():
             page.add_row(Text(letter, key_style), Text(words))
         page.add_row(
             "",
             Text(
-                "In a module, an upper-case letter marks EXPORT_SYMBOL; a symbol exported "
-                "with EXPORT_SYMBOL_GPL stays lower case. Addresses are zero where the kernel "
-                "hides them (kptr_restrict, perf_event_paranoid); names compare all the same.",
+                "In a module, upper case means EXPORT_SYMBOL; a symbol exported with "
+                "EXPORT_SYMBOL_GPL stays lower case. Addresses are zero if the kernel hides "
+                "them (kptr_restrict, perf_event_paranoid); names are compared nevertheless.",
                 dim,
             ),
         )
-        heading("The taint letters")
+        heading("Taint flags")
         for letter, words in TAINTS.items():
             page.add_row(Text(letter, key_style), Text(words))
         return page
 
 
 _PRIVILEGE = (
-    ("helper: locked", "no root is held: what needs it starts the helper, by sudo or another way"),
-    ("… (idle)", "it has ended, because nothing was asked of it for a while"),
-    ("… (ended)", "it has ended unasked: something killed it, or it failed"),
-    ("helper: sudo", "a helper holds root, had by that way, until D, leaving or a while idle"),
-    ("read-only", "there is no root to be had, or none is wanted: changes are refused"),
-    ("running as root", "kmodtui itself has root, which it never needs; said beside the others"),
+    ("root: off", "no root privileges; a change starts the helper, through sudo or another way"),
+    ("root: on (sudo)", "the helper runs as root, started through sudo; D ends it"),
+    ("root: denied", "root is not available or not wanted (--read-only): no changes"),
+    ("… (idle)", "the helper exited because it was not used for a while"),
+    ("… (helper exited)", "the helper exited unexpectedly: it failed or was killed"),
+    ("running as root", "kmodtui itself runs as root, which it does not need"),
 )
 
 _COLUMNS = (
-    ("size", "memory of the module, as /proc/modules has it"),
-    ("refs", "reference count: the modules that use it, and mounts, files, devices, sockets"),
-    ("state", "Live, Loading (its init runs), Unloading (its exit runs)"),
-    ("taint", "what this module did to the kernel's taint"),
-    ("used by", "modules that hold a reference; +N counts references of other kinds"),
-    ("*", "marked with Space, for a plan of several"),
-    ("●", "has come while you were looking, and was not looked at yet"),
+    ("size", "memory used by the module, from /proc/modules"),
+    ("refs", "reference count: modules that use it, mounts, open files, devices, sockets"),
+    ("state", "Live, Loading (its init function runs), Unloading (its exit function runs)"),
+    ("taint", "taint flags that the module has set"),
+    ("used by", "modules that hold a reference; +N counts other references"),
+    ("*", "marked with Space, for a plan of several modules"),
+    ("●", "loaded while kmodtui was running, and not selected since"),
 )
 
 _LOG = (
-    ("[   91.823344]", "seconds since boot, as dmesg has them"),
+    ("[   91.823344]", "seconds since boot, as in dmesg"),
     ("err", "errors and worse: emerg, alert, crit, err"),
-    ("warn", "warnings; what is milder is notice, info or debug"),
-    ("●", "has come since the drawer was opened"),
+    ("warn", "warnings; the levels below are notice, info and debug"),
+    ("●", "logged after the log was opened"),
 )

@@ -1,4 +1,4 @@
-"""The dialog that asks after how many minutes without a change root is to be given up."""
+"""The dialog for the idle timeout, after which the helper drops root privileges."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from kmodtui.ui.typing_ahead import pass_on
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 
 LIMITS = (1, 8 * 60)
-"""Minutes: the least and the most that the helper takes."""
+"""The shortest and longest idle timeout that the helper accepts, in minutes."""
 
-USUAL = 15
-"""Minutes that the helper waits where nothing else is asked for."""
+DEFAULT = 15
+"""The helper's default idle timeout in minutes."""
 
 
 class MinutesInput(Input):
-    """The line; Enter ends the typing at that key."""
+    """The input line; handles Enter itself."""
 
     async def on_key(self, event: events.Key) -> None:
-        """Obey at once, not when the key has gone its way through the application."""
+        """Handle the key at once, before it bubbles up to the application."""
         if not pass_on(self, event) and event.key == "enter":
             event.stop()
             event.prevent_default()
@@ -38,14 +38,14 @@ class MinutesInput(Input):
 
 
 class IdleDialog(ModalScreen[None]):
-    """A line for a number of minutes."""
+    """Asks for a number of minutes, and sets it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *(b for b in bindings("dialog") if b.id == "dialog.cancel"),
     ]
 
     takes_text = True
-    """What is typed before the line has the focus is meant for it all the same."""
+    """Whether keys typed before the input line has the focus are meant for that line."""
 
     def __init__(self, machine: Machine) -> None:
         super().__init__()
@@ -55,30 +55,30 @@ class IdleDialog(ModalScreen[None]):
         self._words = Static("", id="idle-words", markup=False)
 
     def compose(self) -> ComposeResult:
-        """Frame the line, and what it is for."""
+        """Lay out the input line and the explanation."""
         with Vertical(classes="dialog", id="idle-dialog") as frame:
-            set_title(frame, "Give root up after")
+            set_title(frame, "Drop root privileges after")
             set_subtitle(frame, "Enter: set · Esc: cancel")
             yield self._input
             yield self._words
 
     def on_mount(self) -> None:
-        """Say what it is now."""
+        """Show the current timeout."""
         self.set_focus(self._input)
         minutes = self._machine.idle_minutes
-        now = counted(USUAL if minutes is None else minutes, "minute")
+        now = counted(DEFAULT if minutes is None else minutes, "minute")
         self._words.update(
-            f"Now it is {now}. So many minutes without a change and the helper ends, "
-            f"{LIMITS[0]} to {LIMITS[1]}. A new number holds until you leave; for always, "
-            "set idle_minutes in the configuration file."
+            f"Currently {now}. The helper exits when it gets no request for this long, "
+            f"{LIMITS[0]} to {LIMITS[1]} minutes. Applies until you quit; to keep it, set "
+            "idle_minutes in the configuration file."
         )
 
     async def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Set it, for the session that stands and for those that follow."""
+        """Set the timeout for the current root session and all later ones."""
         text = event.value.strip()
         low, high = LIMITS
         if not (text.isascii() and text.isdigit() and low <= int(text[:6]) <= high):
-            self._words.update(f"A whole number of minutes from {low} to {high}.")
+            self._words.update(f"Enter a whole number of minutes from {low} to {high}.")
             return
         try:
             await self._machine.set_idle(int(text))
@@ -86,9 +86,11 @@ class IdleDialog(ModalScreen[None]):
             desk(self).report(error)
         else:
             minutes = counted(int(text), "minute")
-            self.notify(f"Root is given up after {minutes} without a change.", markup=False)
+            self.notify(
+                f"Root privileges are dropped after {minutes} without a request.", markup=False
+            )
         self.dismiss(None)
 
     def action_cancel(self) -> None:
-        """Close; nothing is changed."""
+        """Close without changing the timeout."""
         self.dismiss(None)

@@ -1,4 +1,4 @@
-"""The legend: what each letter means, and the questions that everybody asks once."""
+"""The legend: symbol types, signs and taint flags, and answers to frequent questions."""
 
 from __future__ import annotations
 
@@ -17,62 +17,99 @@ from kmodtui.model.symbols import TYPE_WORDS
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 
 TYPES = {
-    "t": "functions: the code (text)",
-    "d": "data: variables that begin with a value",
-    "b": "bss: variables that begin as zero, which cost nothing in the file",
-    "r": "read-only data: constants, tables of exports, strings",
-    "w": "weak function: another definition would replace it",
-    "v": "weak object: likewise, for data",
-    "a": "absolute: a number and no address, and per-CPU variables",
-    "u": "undefined: taken from elsewhere; seen only while a module is Loading",
-    "i": "indirect function: chosen by the processor at start",
-    "g": "small data",
-    "s": "small bss",
-    "n": "debug",
-    "c": "common",
+    "t": "function (text: code)",
+    "d": "initialized data: variables with a starting value",
+    "b": "uninitialized data (bss): variables that start as zero and take no space in the file",
+    "r": "read-only data: constants, strings, export tables",
+    "w": "weak function: another definition takes precedence over it",
+    "v": "weak object: the same for data",
+    "a": "absolute: a value rather than an address; also per-CPU variables",
+    "u": "undefined: provided by something else; seen only while a module is Loading",
+    "i": "indirect function: the implementation is chosen at startup",
+    "g": "small initialized data",
+    "s": "small uninitialized data (bss)",
+    "n": "debugging symbol",
+    "c": "common: uninitialized data that several files may define",
     "?": "unknown",
 }
-"""Type letters for somebody who sees them for the first time, the frequent ones first."""
+"""Symbol types in words for a newcomer, the most frequent first; from nm(1)."""
+
+SIGNS = (
+    ("+", "loaded (module), added (symbol)"),
+    ("−", "unloaded (module), removed (symbol)"),
+    ("↻", "reloaded: unloaded and loaded again between two reads"),
+    ("±", "a module: loaded and unloaded again between two reads"),
+    ("±12", "symbols were added and others removed, at most 12 of each"),
+    ("×2", "the same name twice"),
+    ("●", "new since you last looked"),
+    ("* ◆", "marked with Space: a module, an event or a snapshot"),
+    ("▸ ▾", "collapsed, expanded; Enter switches"),
+)
+"""Signs of the lists, in words."""
+
+TAINT_FLAGS = {
+    "P": "a module with a proprietary licence was loaded",
+    "F": "a module was loaded by force (modprobe --force)",
+    "S": "the CPU is used outside its specification",
+    "R": "a module was unloaded by force (rmmod --force)",
+    "M": "the processor reported a machine check exception (hardware error)",
+    "B": "a bad page reference or unexpected page flags were found",
+    "U": "set from user space, on request",
+    "D": "the kernel died: an oops or BUG occurred",
+    "A": "an ACPI table was overridden",
+    "W": "the kernel issued a warning (WARN_ON)",
+    "C": "a driver from the staging tree was loaded",
+    "I": "a bug in the firmware is being worked around",
+    "O": "an out-of-tree module was loaded, one that is not part of the kernel source",
+    "E": "an unsigned module was loaded on a kernel that checks signatures",
+    "L": "a soft lockup occurred: a CPU was stuck for a long time",
+    "K": "the kernel was live patched",
+    "X": "auxiliary: its meaning is defined by the distribution",
+    "T": "the kernel was built with randomised structure layout",
+    "N": "an in-kernel test (KUnit) was run",
+    "J": "a firmware debug operation was used (fwctl)",
+}
+"""Taint flags in words; from Documentation/admin-guide/tainted-kernels.rst of the kernel."""
 
 QUESTIONS = (
     (
         "What kallsyms is",
         "The name stands for “kernel: all symbols”. /proc/kallsyms lists every function and "
-        "variable that the kernel knows by name, its own and those of the modules that are "
-        "loaded: an address, a type letter, a name, and [module]. Loading a module adds its "
-        "symbols, unloading takes them away. The same table names the functions in an oops.",
+        "variable that the kernel knows by name, its own and those of loaded modules: address, "
+        "type, name and [module]. Loading a module adds its symbols, unloading removes them. "
+        "The same table names the functions in an oops.",
     ),
     (
         "Upper and lower case",
-        "In the kernel itself an upper-case letter is a symbol that other files of the kernel "
-        "may use (global), as nm has it. In a module it marks EXPORT_SYMBOL, and nothing else: "
-        "what is exported with EXPORT_SYMBOL_GPL stays lower case, because the kernel looks in "
-        "the table of exports for everyone only. The row __ksymtab_NAME beside it tells that it "
-        "is exported all the same; kmodtui shows both.",
+        "In the kernel itself, upper case means that other files of the kernel may use the "
+        "symbol (global), as in nm. In a module it means EXPORT_SYMBOL and nothing else: "
+        "symbols exported with EXPORT_SYMBOL_GPL stay lower case, because the kernel only looks "
+        "in the table of EXPORT_SYMBOL. The symbol __ksymtab_NAME shows that NAME is exported "
+        "nevertheless; kmodtui reports both.",
     ),
     (
         "Why addresses are zero",
-        "An address would tell where this kernel was put in memory (KASLR), which helps an "
-        "attacker. kernel.kptr_restrict decides: 0 shows addresses to whoever may profile the "
-        "kernel (kernel.perf_event_paranoid at most 1) or has CAP_SYSLOG, 1 to CAP_SYSLOG alone, "
-        "2 to nobody. It is decided when the file is opened. Names always show, so changes are "
-        "exact without addresses. A reads them through the helper.",
+        "An address would reveal where the kernel is in memory (KASLR), which helps an attacker. "
+        "kernel.kptr_restrict decides: 0 shows addresses to users who may profile the kernel "
+        "(kernel.perf_event_paranoid at most 1) or have CAP_SYSLOG, 1 only with CAP_SYSLOG, 2 to "
+        "nobody. This is decided when the file is opened. Names are always shown, so changes "
+        "are exact without addresses. A reads addresses through the helper.",
     ),
     (
-        "Names that are there twice",
+        "Duplicate names",
         "Names need not be unique: __func__.7, _note_10 and static functions of different files "
-        "are there several times. They are counted (×2), never merged.",
+        "occur several times. They are counted (×2), never merged.",
     ),
     (
         "[bpf] and [__builtin__ftrace]",
-        "In brackets like modules, but none: compiled BPF programs and trampolines of tracing. "
-        "They come and go by themselves and belong to no change.",
+        "Written in brackets like modules, but they are not: compiled BPF programs and ftrace "
+        "trampolines. They appear and disappear on their own and are never part of a change.",
     ),
 )
 
 
 class LegendScreen(ModalScreen[None]):
-    """One page to scroll."""
+    """One scrollable page."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         ("escape,q,a,f2", "dismiss", "Close"),
@@ -81,14 +118,14 @@ class LegendScreen(ModalScreen[None]):
     ]
 
     def compose(self) -> ComposeResult:
-        """Letters on top, questions below."""
+        """Lay out the page in a frame."""
         with VerticalScroll(classes="dialog", id="legend-dialog") as frame:
-            set_title(frame, "What the letters mean")
-            set_subtitle(frame, "j k scroll · Esc close")
+            set_title(frame, "Legend: types, signs, flags")
+            set_subtitle(frame, "j k: scroll · Esc: close")
             yield Static(self._page(), markup=False)
 
     def action_scroll(self, lines: int) -> None:
-        """Scroll."""
+        """Scroll by some lines."""
         self.query_one("#legend-dialog", VerticalScroll).scroll_relative(y=lines, animate=False)
 
     def _page(self) -> Table:
@@ -98,17 +135,33 @@ class LegendScreen(ModalScreen[None]):
         page = Table.grid(padding=(0, 2), expand=True)
         page.add_column(no_wrap=True, min_width=3)
         page.add_column(ratio=1)
-        page.add_row("", Text("Type letters of /proc/kallsyms", head_style))
+
+        def heading(title: str) -> None:
+            page.add_row("", Text(title, head_style))
+
+        heading("Symbol types of /proc/kallsyms")
         for letter in (*TYPES, *(TYPE_WORDS.keys() - TYPES.keys())):
             page.add_row(Text(letter, letter_style), Text(TYPES.get(letter, TYPE_WORDS[letter])))
-        for head, words in QUESTIONS:
+        page.add_row("", "")
+        heading("Signs")
+        for sign, words in SIGNS:
+            page.add_row(Text(sign, letter_style), Text(words))
+        for question, answer in QUESTIONS:
             page.add_row("", "")
-            page.add_row("", Text(head, head_style))
-            page.add_row("", Text(words))
+            heading(question)
+            page.add_row("", Text(answer))
         page.add_row("", "")
-        page.add_row("", Text("Taint letters, of modules and of the kernel", head_style))
-        for letter, words in TAINTS.items():
-            page.add_row(Text(letter, letter_style), Text(words))
+        heading("Taint flags of modules and of the kernel")
+        for flag in TAINTS:
+            page.add_row(Text(flag, letter_style), Text(TAINT_FLAGS.get(flag, TAINTS[flag])))
         page.add_row("", "")
-        page.add_row("", Text("They stay until the next boot; + and - mean coming and going."))
+        page.add_row(
+            "",
+            Text(
+                "The header shows the flags of the kernel. A flag stays set until reboot, even "
+                "after the module that caused it was unloaded; a new flag means that one of these "
+                "events has just happened. In /proc/modules, + or - after the flags means that "
+                "the module is being loaded or unloaded."
+            ),
+        )
         return page

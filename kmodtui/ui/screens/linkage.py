@@ -1,4 +1,4 @@
-"""The screen of a module's linkage: which symbols it takes from whom, and gives to whom."""
+"""The linkage view: which symbols a module imports and exports, by provider and importer."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.worker import Worker, WorkerState
 
+from kmodtui.model.text import counted
 from kmodtui.services.linkage import linkage_of
 from kmodtui.services.machine import Machine
 from kmodtui.ui.commands import bindings
@@ -21,13 +22,13 @@ from kmodtui.ui.widgets.linkage_lines import LinkageLines
 
 
 class LinkageScreen(ModalScreen[None]):
-    """A page over the dashboard, to fold, filter and follow."""
+    """A page over the dashboard, with groups of symbols to expand, filter and follow."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("linkage")]
     AUTO_FOCUS = "#linkage-lines"
 
     def __init__(self, machine: Machine, name: str, other: str = "") -> None:
-        """Show the module `name`; what is between it and `other` is unfolded."""
+        """Create the view of module `name`; the symbols shared with `other` are expanded."""
         super().__init__()
         self._machine = machine
         self._module = name
@@ -37,7 +38,7 @@ class LinkageScreen(ModalScreen[None]):
         self._filter = FilterBar(self._show_filter)
 
     def compose(self) -> ComposeResult:
-        """Frame the lines, the filter and the keys."""
+        """Lay out the lines, the filter and the keys."""
         with self._frame:
             set_title(self._frame, f"Linkage of {self._module}")
             yield self._lines
@@ -45,43 +46,44 @@ class LinkageScreen(ModalScreen[None]):
             yield KeyLine("linkage")
 
     def on_mount(self) -> None:
-        """Read the files."""
+        """Start reading the module files."""
         self.run_worker(self._read(), group="linkage", exclusive=True, exit_on_error=False)
 
     async def _read(self) -> None:
-        found = await linkage_of(self._machine, self._module)
-        self._lines.show_linkage(found, self._other)
-        state = "loaded" if found.loaded else "not loaded"
+        linkage = await linkage_of(self._machine, self._module)
+        self._lines.show_linkage(linkage, self._other)
+        state = "loaded" if linkage.loaded else "not loaded"
         set_title(self._frame, f"Linkage of {self._module} ({state})")
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Show the failure of the reading."""
+        """Report an unexpected error of the worker."""
         if event.state is WorkerState.ERROR and event.worker.error is not None:
             desk(self).report(event.worker.error)
-            self._lines.empty_text = "The files could not be read."
+            self._lines.empty_text = "The module files could not be read."
             self._lines.lines_changed()
 
     # Commands
 
     def action_filter(self) -> None:
-        """Open the line to type a filter into."""
+        """Open the filter."""
         self._filter.open("symbols", self._lines.filter_text)
 
     def _show_filter(self, text: str) -> None:
         self._lines.filter_text = text
-        set_subtitle(self._frame, f"/{text} · {self._lines.hits:,} found" if text else "")
+        matches = counted(self._lines.hits, "match", "matches")
+        set_subtitle(self._frame, f"/{text} · {matches}" if text else "")
 
     def action_follow(self) -> None:
-        """Show the linkage of the module that the cursor is at."""
+        """Show the linkage of the module under the cursor."""
         if module := self._lines.module:
             self.app.push_screen(LinkageScreen(self._machine, module, self._module))
 
     def action_fold(self) -> None:
-        """Unfold or fold what the cursor is in."""
+        """Expand or collapse the symbols under the cursor."""
         self._lines.action_open_line()
 
     def action_back(self) -> None:
-        """Clear the filter, or go back to what was shown before."""
+        """Clear the filter, or go back to the previous screen."""
         if self._lines.filter_text:
             self._show_filter("")
         else:

@@ -1,4 +1,4 @@
-"""A screen of two panes: a list to walk through, and beside it what came and went."""
+"""The base of the screens that show a list, and next to it a change."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from kmodtui.ui.widgets.line_view import LineView
 from kmodtui.ui.widgets.too_small import TooSmall
 
 NARROW = 110
-"""Columns below which the list and the change are shown one at a time."""
+"""Below this width in columns, only the list or the change is shown."""
 
 
 class ListAndChange(Screen[None]):
-    """What the timeline and the comparison of snapshots have in common.
+    """What the timeline and the snapshot comparison have in common.
 
-    A subclass gives the lines, says what to show beside them in `follow`, and what
-    its marks mean.
+    A subclass provides the list, shows the change that belongs to it in `follow`, and
+    defines what marks mean.
     """
 
     CSS_PATH = Path(__file__).parent.parent.parent / "styles" / "list-and-change.tcss"
 
     context = ""
-    """The context of the registry whose keys hold here."""
+    """The context in the registry of commands whose keys work on this screen."""
 
     def __init__(self, lines: LineView, facts: HeaderFacts) -> None:
         super().__init__()
@@ -49,20 +49,20 @@ class ListAndChange(Screen[None]):
         self._filter = FilterBar(self._search)
         self._too_small = TooSmall()
 
-    # What a subclass gives
+    # To be implemented by subclasses
 
     def follow(self) -> None:
-        """Show what belongs to the line under the cursor, or what was compared."""
+        """Show the change of the line under the cursor, or the comparison."""
         raise NotImplementedError
 
     def leave_comparison(self) -> None:
-        """Forget what was compared: the cursor counts again."""
+        """Discard the comparison, so that `follow` shows the line under the cursor again."""
         raise NotImplementedError
 
-    # What a subclass calls
+    # For subclasses
 
     def panes(self, *above: Widget) -> Iterator[Widget]:
-        """Yield the screen's parts, with some of the subclass's own above the list's lines."""
+        """Yield the widgets of the screen, with the widgets `above` on top of the list."""
         with Horizontal(id="list-and-change"):
             with self.list_pane:
                 yield from above
@@ -75,7 +75,7 @@ class ListAndChange(Screen[None]):
         yield self._too_small
 
     def show_words(self, title: str, words: str) -> None:
-        """Show words in place of a change."""
+        """Show text instead of a change."""
         self.add_class("-only-words")
         self.words.update(words)
         self._caption(title, "")
@@ -83,7 +83,7 @@ class ListAndChange(Screen[None]):
     def show_change(
         self, title: str, change: Change, stays: Mapping[str, str], subtitle: str, words: str = ""
     ) -> None:
-        """Show a change, with words above it if there are any."""
+        """Show a change, with text above it unless `words` is empty."""
         self.remove_class("-only-words")
         self.set_class(bool(words), "-with-words")
         self.words.update(words)
@@ -98,20 +98,20 @@ class ListAndChange(Screen[None]):
         set_subtitle(self.change_pane, subtitle)
 
     def enter_change(self) -> None:
-        """Go into the change, and where it is narrow bring it into view."""
+        """Focus the change; on a narrow screen, show it instead of the list."""
         self.add_class("-opened")
-        # At once: what is typed right behind the key is meant for the change.
+        # Immediately: the next key may already be meant for the change.
         self.set_focus(self.change)
 
     def return_to_list(self) -> None:
-        """Go back to the lines."""
+        """Focus the list again."""
         self.remove_class("-opened")
         self.set_focus(self.lines)
 
-    # What happens
+    # Events
 
     def on_resize(self, event: events.Resize) -> None:
-        """Choose between one pane and two."""
+        """Show one pane or two, depending on the width."""
         self.set_class(event.size.width < NARROW, "-single")
         self._too_small.measure(event.size)
 
@@ -122,28 +122,28 @@ class ListAndChange(Screen[None]):
     # Commands
 
     def action_switch(self) -> None:
-        """Go from the list to the change, or back."""
+        """Switch between the list and the change."""
         if self.lines.has_focus:
             self.enter_change()
         else:
             self.return_to_list()
 
     def action_filter(self) -> None:
-        """Search in the symbols of the change."""
+        """Open the search in the symbols of the change."""
         if not self.change.has_focus:
             self.enter_change()
         self._filter.open("symbols", self.change.filter_text)
 
     def action_facet(self) -> None:
-        """Show all symbols, functions only, or only what is exported."""
+        """Switch between all symbols, only functions, and only exported symbols."""
         self.change.facet = self.change.facet.next
 
     def action_next_hit(self, step: int) -> None:
-        """Go to the next symbol that is found, or to the one before."""
+        """Go to the next match, or with `step` -1 to the previous one."""
         self.change.next_hit(step)
 
     def action_back(self) -> None:
-        """Clear the search, leave the change, or close: one thing a press."""
+        """Clear the search, leave the change, or close; one of these per key press."""
         if self.change.filter_text:
             self.change.filter_text = ""
             self.follow()
@@ -155,9 +155,9 @@ class ListAndChange(Screen[None]):
             self.dismiss()
 
     def action_help(self) -> None:
-        """Show every key."""
+        """Open the help."""
         self.app.push_screen(HelpScreen())
 
     def action_close(self) -> None:
-        """Close the view."""
+        """Close the screen."""
         self.dismiss()

@@ -1,4 +1,4 @@
-"""What a command that needs root is answered with where there is none to be had."""
+"""The dialog shown for a command that needs root where root is denied."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from kmodtui.services.machine import Machine
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.widgets.caption import set_title
 
-NO_CHANGE = "Nothing can be changed here"
-NO_ROOT = "Root is not used here"  # for what changes nothing
+NO_CHANGE = "Changes are not possible here"
+NO_ROOT = "Root is not available here"  # for commands that only read
 
 
 def may_have_root(screen: Screen[Any], machine: Machine, title: str = NO_CHANGE) -> bool:
-    """Return whether root may be had for a command; where not, say why on the screen.
+    """Return whether a command may use root; if not, show the reason in a dialog.
 
-    In a dialog, not in a note at the edge: what is typed for the command that was
-    refused, such as the name of a module, must not be taken for commands.
+    A notification would not do: what the user goes on to type for the refused command,
+    such as the name of a module, would act as commands.
     """
     denied = machine.root.denied
     if denied is not None:
@@ -34,7 +34,7 @@ def may_have_root(screen: Screen[Any], machine: Machine, title: str = NO_CHANGE)
 
 
 class RefusalDialog(ModalScreen[None]):
-    """The reason, until Esc or Enter; every other key does nothing, here or behind."""
+    """Shows the reason until Esc or Enter; all other keys are ignored."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *(b for b in bindings("dialog") if b.action in ("cancel", "accept")),
@@ -48,14 +48,14 @@ class RefusalDialog(ModalScreen[None]):
         self._keys = Static("", id="plan-keys", markup=False)
 
     def compose(self) -> ComposeResult:
-        """Title, reason, what to do."""
+        """Lay out the reason and the keys."""
         with Vertical(classes="dialog", id="refusal-dialog") as frame:
             set_title(frame, self._title_words)
             yield self._body
             yield self._keys
 
     def on_mount(self) -> None:
-        """Say it."""
+        """Show the reason and the remedy."""
         colours = self.app.theme_variables
         lines = [Text(clean(self._error.message), colours.get("warning", ""))]
         if self._error.hint:

@@ -1,4 +1,4 @@
-"""The question before root is used to read something: what it is, why, and how root is had."""
+"""The dialog that asks before something is read as root."""
 
 from __future__ import annotations
 
@@ -18,43 +18,43 @@ from kmodtui.ui.widgets.too_small import TooSmall
 
 
 class RootQuestion(ModalScreen[bool]):
-    """Asks whether root may be used."""
+    """Asks whether root privileges may be used; returns whether the user confirmed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *(b for b in bindings("dialog") if b.id in ("dialog.confirm", "dialog.cancel")),
     ]
 
     def __init__(self, title: str, words: str, privilege: str) -> None:
-        """Prepare the question.
+        """Create the question.
 
         Args:
             title: what is read.
-            words: what that means; paragraphs with a blank line between.
-            privilege: how root will be had.
+            words: what reading it means, in paragraphs separated by blank lines.
+            privilege: how root privileges will be obtained.
         """
         super().__init__()
-        self._what = title
+        self._title_words = title
         self._words = words
         self._privilege = privilege
         self._too_small = TooSmall()
 
     def compose(self) -> ComposeResult:
-        """Say what is done, and how root is had."""
+        """Show the question, and how root privileges will be obtained."""
         with Vertical(classes="dialog") as frame:
-            set_title(frame, self._what)
+            set_title(frame, self._title_words)
             set_subtitle(frame, "y read · Esc cancel")
             yield Static(f"{self._words}\n\n{clean(self._privilege)}", markup=False)
         yield self._too_small
 
     def on_resize(self, event: events.Resize) -> None:
-        """Ask nothing where the question cannot be read."""
+        """Accept no answer if the screen is too small to show the question."""
         self._too_small.measure(event.size)
 
     def action_confirm(self) -> None:
-        """Go on."""
+        """Confirm."""
         if not self._too_small.display:
             self.dismiss(True)
 
     def action_cancel(self) -> None:
-        """Leave it."""
+        """Decline."""
         self.dismiss(False)

@@ -1,4 +1,4 @@
-"""The timeline: every change since the start, to walk through, and any two points compared."""
+"""The timeline: every change since the start, with a comparison of any two marks."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from kmodtui.ui.widgets.list_head import ListHead
 from kmodtui.ui.widgets.totals_graph import TotalsGraph
 
 TALL = 34
-"""Lines from which the curves are three lines high."""
+"""From this height in lines on, the graph is three lines high."""
 
 
 class TimelineScreen(ListAndChange):
-    """Two curves on top, the events on the left, the change under the cursor on the right."""
+    """The graph on top, the events on the left, the change under the cursor on the right."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("timeline")]
     AUTO_FOCUS = "#event-lines"
@@ -39,17 +39,17 @@ class TimelineScreen(ListAndChange):
         self._graph = TotalsGraph()
 
     def compose(self) -> ComposeResult:
-        """Header, curves, events, change, filter, keys."""
+        """Lay out the header, the graph, the events, the change, the filter and the keys."""
         yield self.header
         yield self._graph
         yield from self.panes(ListHead(self._events))
 
     def on_mount(self) -> None:
-        """Begin at the newest event."""
+        """Show the timeline, with the cursor on the newest event."""
         self.show(self._timeline, self.header.facts)
 
     def show(self, timeline: Timeline, facts: HeaderFacts) -> None:
-        """Take over a timeline with more events."""
+        """Show a timeline that was updated."""
         if self._compared is not None:
             moved = timeline.forgotten - self._timeline.forgotten
             first, second = (point - moved for point in self._compared)
@@ -59,10 +59,10 @@ class TimelineScreen(ListAndChange):
         self._events.show(timeline)
         self.follow()
 
-    # Showing
+    # Display
 
     def follow(self) -> None:
-        """Show the change of the point under the cursor, or the comparison that was asked for."""
+        """Show the change of the event under the cursor, or the comparison."""
         self._followed = point = self._events.cursor
         self._graph.show(self._timeline, point, self._events.marks)
         set_title(self.list_pane, "Timeline")
@@ -70,13 +70,13 @@ class TimelineScreen(ListAndChange):
         if self._compared is not None:
             first, second = self._compared
             title = f"{clock(self._timeline.when(first))} → {clock(self._timeline.when(second))}"
-            words = f"{self._point_words(first)} and {self._point_words(second)} compared"
+            words = f"{self._point_words(first)} compared with {self._point_words(second)}"
             self.show_change(title, self._timeline.between(first, second), {}, words)
         elif point == 0:
             self.show_words("Start", self._start_words())
         else:
             event = self._timeline.events[point - 1]
-            words = "" if event.change.rows_kept else "the symbols are not kept any more"
+            words = "" if event.change.rows_kept else "the symbols are no longer kept"
             self.show_change(f"Change {event.change.number}", event.change, event.stays, words)
 
     def _point_words(self, point: int) -> str:
@@ -86,16 +86,14 @@ class TimelineScreen(ListAndChange):
         marks = len(self._events.marks)
         words = counted(len(self._timeline), "event")
         if self._timeline.bare:
-            words += f", {self._timeline.bare:,} without their symbols"
+            words += f", {self._timeline.bare:,} without symbols"
         return f"{counted(marks, 'mark')} · {words}" if marks else words
 
     def _start_words(self) -> str:
         timeline, totals = self._timeline, self._timeline.totals
         if not timeline.began:
             return "Reading the kernel's modules and symbols…"
-        which = (
-            "where the kept events begin" if timeline.forgotten else "when kmodtui began to look"
-        )
+        which = "before the oldest event kept" if timeline.forgotten else "when kmodtui started"
         symbols = "" if totals.symbols is None else f", {counted(totals.symbols, 'symbol')}"
         words = (
             f"At {clock(timeline.began)}, {which}: "
@@ -103,50 +101,50 @@ class TimelineScreen(ListAndChange):
         )
         if not len(timeline):
             words += (
-                "Whatever is loaded or unloaded from now on, here or by anyone else on this "
-                "machine, becomes a line on the left.\n\n"
+                "From now on, every module loaded or unloaded, here or by anyone else on this "
+                "machine, adds a line on the left.\n\n"
             )
-        return words + "Space marks a point, c compares two of them."
+        return words + "Space sets a mark, c compares two marks."
 
-    # Following the keys
+    # Messages from the lists
 
     def on_line_view_cursor_moved(self, message: LineView.CursorMoved) -> None:
         """Show the change under the cursor."""
         message.stop()
-        # What was compared behind the key that moved the cursor here stays.
+        # A comparison started after the key that moved the cursor here is not discarded.
         if message.view is self._events and self._events.cursor != self._followed:
             self._compared = None
             self.follow()
 
     def on_line_view_opened(self, message: LineView.Opened) -> None:
-        """Go into the change."""
+        """Focus the change."""
         message.stop()
         if message.view is self._events:
             self.enter_change()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Choose how high the curves are."""
+        """Choose the height of the graph."""
         self.set_class(event.size.height >= TALL, "-tall")
 
     # Commands
 
     def leave_comparison(self) -> None:
-        """Go back to the change under the cursor."""
+        """Discard the comparison."""
         self._compared = None
 
     def action_mark(self) -> None:
-        """Mark the point under the cursor, or take its mark away."""
+        """Set or clear a mark on the event under the cursor."""
         if self._events.line_count():
             self._events.toggle_mark(self._events.cursor)
             self.follow()
 
     def action_compare(self) -> None:
-        """Compare two marks, or one mark with the point under the cursor."""
+        """Compare two marks, or one mark with the event under the cursor."""
         points = self._events.marks
         if len(points) == 1:
             points = (*points, self._events.cursor)
         if len(points) < 2 or points[0] == points[1]:
-            self.notify("Mark two points with Space, then press c.", timeout=4)
+            self.notify("Set two marks with Space, then press c.", timeout=4)
             return
         first, second = sorted(points)
         self._compared = (first, second)
