@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import os
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,26 +46,37 @@ class SimulatedUevents:
 
     def __init__(self, subscribe: Subscribe) -> None:
         self._loop = asyncio.get_running_loop()
-        self._heard: list[ModuleUevent] = []
+        self._received: deque[ModuleUevent] = deque()  # its methods are safe between threads
+        self._sequence = 0
         self._something = asyncio.Event()
-        self._unsubscribe = subscribe(self._hear)
+        self._unsubscribe = subscribe(self._receive)
+
+    @property
+    def sequence(self) -> int:
+        """The number of the last uevent that was received."""
+        return self._sequence
+
+    def drain(self) -> tuple[ModuleUevent, ...]:
+        """Return what has been received since the last call, without waiting."""
+        events = []
+        while self._received:
+            events.append(self._received.popleft())
+        return tuple(events)
 
     async def wait(self) -> tuple[ModuleUevent, ...]:
         """Return what has happened since the last call; wait until something has."""
-        await self._something.wait()
-        self._something.clear()
-        heard, self._heard = tuple(self._heard), []
-        return heard
+        while not (events := self.drain()):
+            await self._something.wait()
+            self._something.clear()
+        return events
 
     def close(self) -> None:
-        """Hear nothing any more."""
+        """Receive nothing any more."""
         self._unsubscribe()
 
-    def _hear(self, event: ModuleUevent) -> None:
-        # A loop that has ended has nobody left to tell.
+    def _receive(self, event: ModuleUevent) -> None:
+        self._received.append(event)
+        self._sequence = event.sequence
+        # A loop that has ended has nobody left to wake.
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._note, event)
-
-    def _note(self, event: ModuleUevent) -> None:
-        self._heard.append(event)
-        self._something.set()
+            self._loop.call_soon_threadsafe(self._something.set)

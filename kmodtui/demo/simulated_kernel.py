@@ -25,7 +25,7 @@ from kmodtui.demo.system_folder import SystemFolder
 from kmodtui.kernel.catalog import read_index
 from kmodtui.kernel.kallsyms import parse_symbols
 from kmodtui.kernel.proc_modules import parse_modules
-from kmodtui.kernel.uevents import ModuleUevent
+from kmodtui.kernel.uevents import SEQUENCE, ModuleUevent
 from kmodtui.model.modules import TAINTS, ModuleState
 from kmodtui.model.text import decode
 from kmodtui.privileged.protocol import LogRecord
@@ -89,6 +89,8 @@ class SimulatedKernel:
         self._booted = clock() - (float(uptime[0]) if uptime else 0.0)
         self._listeners: list[Callable[[ModuleUevent], None]] = []
         self._strange: dict[str, bytes] = {}
+        self._uevents = 1000
+        self.folder.write(SEQUENCE, f"{self._uevents}\n".encode())
         self._boot()
 
     # As another shell would
@@ -370,8 +372,10 @@ class SimulatedKernel:
         )
 
     def _announce(self, action: str, name: str) -> None:
+        self._uevents += 1
+        self.folder.write(SEQUENCE, f"{self._uevents}\n".encode())
         for listener in tuple(self._listeners):
-            listener(ModuleUevent(action, name))
+            listener(ModuleUevent(action, name, self._uevents))
 
     @property
     def _is_tainted(self) -> bool:

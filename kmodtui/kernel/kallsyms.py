@@ -71,7 +71,7 @@ def parse_symbols(data: bytes, previous: SymbolTable | None = None) -> SymbolTab
     core_runs = [data[:core_end]]
     modules: dict[str, SymbolRows] = {}
     pseudo: dict[str, SymbolRows] = {}
-    position = core_end
+    position, scattered = core_end, False
     while position < len(data):
         owner = _owner_at(data, position)
         name = clean(decode(owner))
@@ -81,15 +81,17 @@ def parse_symbols(data: bytes, previous: SymbolTable | None = None) -> SymbolTab
         position += len(known.raw)
         if not owner:
             core_runs.append(known.raw)
+            scattered = True
             continue
         rows = pseudo if is_pseudo_owner(name) else modules
         if name in rows:
             known = SymbolRows(rows[name].raw + known.raw)
+            scattered = scattered or rows is modules
         rows[name] = known
     core = SymbolRows(b"".join(core_runs))
     if previous is not None and previous.core.raw == core.raw:
         core = previous.core
-    return SymbolTable(core, modules, pseudo)
+    return SymbolTable(core, modules, pseudo, scattered)
 
 
 def _owner_at(data: bytes, line: int) -> bytes:

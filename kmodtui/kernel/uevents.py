@@ -13,12 +13,18 @@ import asyncio
 import errno
 import socket
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from kmodtui.kernel.host import Host
 
 _NETLINK_KOBJECT_UEVENT = 15
 _KERNEL_GROUP = 1  # udevd's own rebroadcasts go to group 2
 _MAX_MESSAGE = 16 * 1024
 _PREFIX = "/module/"
+
+SEQUENCE = "/sys/kernel/uevent_seqnum"
+"""Where the kernel shows the number of its last uevent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +34,25 @@ class ModuleUevent:
     Attributes:
         action: `add` or `remove`.
         name: the module.
+        sequence: the kernel's number of the uevent; 0 if it said none.
     """
 
     action: str
     name: str
+    sequence: int = 0
 
 
 class UeventSource(Protocol):
-    """Something that can wait until modules come or go."""
+    """Something that can wait until modules are loaded or unloaded."""
+
+    @property
+    def sequence(self) -> int:
+        """The number of the last uevent that was received, of whatever subsystem; 0 if none."""
+        ...
+
+    def drain(self) -> tuple[ModuleUevent, ...]:
+        """Return what has been received since the last call, without waiting."""
+        ...
 
     async def wait(self) -> tuple[ModuleUevent, ...]:
         """Return what has happened since the last call; wait until something has.
@@ -52,6 +69,15 @@ class UeventSource(Protocol):
 class NoUevents:
     """A system that announces nothing: `wait` never returns."""
 
+    @property
+    def sequence(self) -> int:
+        """No uevent is ever received."""
+        return 0
+
+    def drain(self) -> tuple[ModuleUevent, ...]:
+        """Return nothing."""
+        return ()
+
     async def wait(self) -> tuple[ModuleUevent, ...]:
         """Wait for ever; polling does the work."""
         await asyncio.get_running_loop().create_future()
@@ -66,6 +92,7 @@ class NetlinkUevents:
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
+        self._sequence = 0
 
     @classmethod
     def open(cls) -> UeventSource:
@@ -84,6 +111,15 @@ class NetlinkUevents:
             channel.close()
             return NoUevents()
         return cls(channel)
+
+    @property
+    def sequence(self) -> int:
+        """The number of the last uevent that was received."""
+        return self._sequence
+
+    def drain(self) -> tuple[ModuleUevent, ...]:
+        """Return the module uevents that have queued up; none where some were lost."""
+        return tuple(self._drain() or ())
 
     async def wait(self) -> tuple[ModuleUevent, ...]:
         """Return the module uevents that have queued up; see `UeventSource.wait`."""
@@ -125,7 +161,10 @@ class NetlinkUevents:
                     return None
                 raise
             # Any process may send to the group; only the kernel has port 0.
-            if sender == 0 and (event := parse_uevent(data)):
+            if sender != 0:
+                continue
+            self._sequence = max(self._sequence, parse_sequence(data))
+            if event := parse_uevent(data):
                 events.append(event)
 
 
@@ -135,4 +174,22 @@ def parse_uevent(data: bytes) -> ModuleUevent | None:
     name = path.removeprefix(_PREFIX)
     if action not in ("add", "remove") or name == path or "/" in name or not name:
         return None
-    return ModuleUevent(action, name)
+    return ModuleUevent(action, name, parse_sequence(data))
+
+
+def parse_sequence(data: bytes) -> int:
+    """Return the number in a netlink message's `SEQNUM=`; 0 if it has none."""
+    number = data.rpartition(b"\0SEQNUM=")[2].partition(b"\0")[0]
+    return int(number) if number.isdigit() else 0
+
+
+def read_sequence(host: Host) -> int | None:
+    """Return the number of the last uevent that the kernel sent; None if it does not say.
+
+    It counts the uevents of every subsystem and network namespace, those included that
+    this process does not receive (`uevent_seqnum` in lib/kobject_uevent.c).
+    """
+    try:
+        return int(host.read(SEQUENCE, 32))
+    except (OSError, ValueError):
+        return None

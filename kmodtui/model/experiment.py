@@ -10,7 +10,8 @@ from kmodtui.model.explanation import Explanation, Kind
 from kmodtui.model.history import Change, Totals
 from kmodtui.model.modules import LoadedModule, ModuleTable, taint_letters
 from kmodtui.model.plan import Action, Plan, Verb
-from kmodtui.model.symbols import SymbolTable, difference
+from kmodtui.model.reading import Reading
+from kmodtui.model.symbols import SymbolTable
 
 
 class Stage(IntEnum):
@@ -43,35 +44,36 @@ class Look:
     """What one moment shows.
 
     Attributes:
-        table: the modules.
-        symbols: those of the kernel and of the Live modules.
+        reading: modules, symbols and taint.
         things: devices, drivers, file systems and the like.
-        tainted: bits of the kernel's taint.
-        when: seconds since the epoch.
     """
 
-    table: ModuleTable
-    symbols: SymbolTable
+    reading: Reading
     things: frozenset[Thing] = frozenset()
-    tainted: int = 0
-    when: float = 0.0
+
+    @property
+    def table(self) -> ModuleTable:
+        """The modules."""
+        return self.reading.table
+
+    @property
+    def symbols(self) -> SymbolTable:
+        """The symbols of the kernel and of the Live modules."""
+        return self.reading.symbols or SymbolTable()
+
+    @property
+    def tainted(self) -> int:
+        """The kernel's taint bits."""
+        return self.reading.tainted
 
     @property
     def totals(self) -> Totals:
-        """How much there is of everything."""
-        return Totals.of(self.table, self.symbols)
+        """How many modules and symbols there are, and the memory of the modules."""
+        return self.reading.totals
 
     def since(self, earlier: Look) -> Change:
-        """Return what came and went since an earlier moment."""
-        before, now = earlier.table.by_name, self.table.by_name
-        return Change(
-            number=0,
-            when=self.when,
-            came=tuple(module for module in self.table if module.name not in before),
-            went=tuple(module for module in earlier.table if module.name not in now),
-            symbols=difference(earlier.symbols, self.symbols),
-            took=max(0.0, self.when - earlier.when),
-        )
+        """Return what changed since an earlier moment."""
+        return self.reading.since(earlier.reading)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,10 @@ class Change:
         came: modules that are live now and were not before, the kernel's order.
         went: modules that were live before and are not now, the kernel's order.
         reloaded: modules that went and came again between two readings.
-        passing: names of modules that came and went between two readings.
+        passing: names of modules that were loaded and unloaded between two readings.
+        cycles: how often modules were loaded and unloaded between the readings, beside the
+            net change, by name: those of `reloaded` and `passing`, and of others that were
+            loaded or unloaded more than once.
         symbols: what the symbol table gained and lost; empty if it could not be read.
         took: seconds from noticing the change to having the symbols; of two points compared,
             those between them.
@@ -57,6 +60,7 @@ class Change:
     went: tuple[LoadedModule, ...] = ()
     reloaded: tuple[LoadedModule, ...] = ()
     passing: tuple[str, ...] = ()
+    cycles: Mapping[str, int] = field(default_factory=dict)
     symbols: SymbolDelta = field(default_factory=SymbolDelta)
     took: float = 0.0
     symbols_missing: str = ""

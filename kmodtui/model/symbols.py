@@ -109,6 +109,13 @@ class SymbolRows:
     def __iter__(self) -> Iterator[Symbol]:
         return iter(self.symbols)
 
+    def lists_the_same(self, other: SymbolRows) -> bool:
+        """Return whether both have the same types and names in the same order."""
+        if self.raw == other.raw:
+            return True
+        mine, others = (rows.raw.split(b"\n") for rows in (self, other))
+        return [*map(_without_address, mine)] == [*map(_without_address, others)]
+
     @cached_property
     def _lines(self) -> int:
         return self.raw.count(b"\n")
@@ -155,11 +162,14 @@ class SymbolTable:
         core: rows of the kernel itself.
         modules: rows by module, in the kernel's order, newest module first.
         pseudo: rows by owner of what is bracketed like a module and is none: `bpf`, `__builtin__…`.
+        scattered: whether rows of one owner stood in more than one place, as they do only
+            when modules are loaded or unloaded during the read.
     """
 
     core: SymbolRows = NO_ROWS
     modules: Mapping[str, SymbolRows] = field(default_factory=dict)
     pseudo: Mapping[str, SymbolRows] = field(default_factory=dict)
+    scattered: bool = False
 
     def __len__(self) -> int:
         owners = (self.core, *self.modules.values(), *self.pseudo.values())
@@ -192,7 +202,7 @@ class SymbolTable:
         if modules.isdisjoint(self.modules):
             return self
         kept = {name: rows for name, rows in self.modules.items() if name not in modules}
-        return SymbolTable(self.core, kept, self.pseudo)
+        return SymbolTable(self.core, kept, self.pseudo, self.scattered)
 
 
 @dataclass(frozen=True)

@@ -317,10 +317,10 @@ class _Run:
         host = self._machine.host
         things = await asyncio.to_thread(read_inventory, host)
         while True:
-            table, symbols = await asyncio.to_thread(read_both, host)
+            reading = await asyncio.to_thread(read_both, host)
             earlier, things = things, await asyncio.to_thread(read_inventory, host)
             if earlier == things or time.monotonic() > limit:
-                return Look(table, symbols, things, self._machine.tainted(), self._clock())
+                return Look(replace(reading, when=self._clock()), things)
             await asyncio.sleep(_STEP)
 
     async def _reasons(self, before: Look, end: Look) -> dict[str, str]:

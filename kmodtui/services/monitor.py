@@ -1,10 +1,9 @@
-"""The monitor: notices what the kernel's modules do and says so, once, and exactly.
+"""The monitor: reports each load and unload of a module once, with the exact symbols.
 
-It reads /proc/modules when a module uevent arrives, when it is asked to, and
-otherwise once per interval. Equal bytes mean that nothing has happened and
-nothing is said. When the set of live modules changes it waits until the kernel
-has settled, reads /proc/kallsyms between two equal readings of /proc/modules,
-and gives out one `Change`.
+It reads /proc/modules when a module uevent arrives, when asked to, and otherwise once per
+interval. Equal bytes mean that nothing happened, and nothing is reported. When the set of
+Live modules changes, it waits until no module is in Loading or Unloading, reads the
+symbols consistently (see `services.reading`), and reports one `Change`.
 """
 
 from __future__ import annotations
@@ -14,43 +13,44 @@ import itertools
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kmodtui.errors import KmodtuiError, UnreadableError
 from kmodtui.kernel.host import Host
-from kmodtui.kernel.kallsyms import read_symbols
 from kmodtui.kernel.proc_modules import parse_modules, read_raw
 from kmodtui.kernel.sysfs import initsize
 from kmodtui.model.history import Change
 from kmodtui.model.modules import ModuleTable
-from kmodtui.model.symbols import SymbolDelta, SymbolTable, difference
+from kmodtui.model.reading import Reading, count_cycles, same_modules
+from kmodtui.model.symbols import SymbolDelta, SymbolTable
 from kmodtui.services.arrivals import Arrivals
+from kmodtui.services.reading import ATTEMPTS, TOO_FAST, Judge, read_bracketed
 
 SETTLE_STEP = 0.03
-"""Seconds between two looks at a module that is on its way in or out."""
+"""Seconds between two looks at a module in Loading or Unloading."""
 
 QUIET = 0.15
-"""Seconds without another module coming or going before a change is taken to be complete.
+"""Seconds without another load or unload before a change counts as complete.
 
 One modprobe loads a chain of modules, a few milliseconds apart: that is one change.
 """
 
 SETTLE_LIMIT = 3.0
-"""Seconds after which a module that is still Loading or Unloading is taken to hang."""
+"""Seconds after which a module that is still in Loading or Unloading counts as stuck."""
 
-_TORN_LIMIT = 3  # on a machine that never stands still, one reading is as good as another
+_TORN_LIMIT = 3  # readings of /proc/modules that are tried until two are equal
 
 
 @dataclass(frozen=True, slots=True)
 class TableRead:
-    """/proc/modules has other bytes than before: a count, a state, a module."""
+    """/proc/modules differs from the last reading: a reference count, a state, a module."""
 
     table: ModuleTable
 
 
 @dataclass(frozen=True, slots=True)
 class SymbolsRead:
-    """The symbol table to compare with has been read for the first time."""
+    """The symbols were read without a change: for the first time, or again after a failure."""
 
     symbols: SymbolTable
 
@@ -60,7 +60,7 @@ class Changed:
     """The set of live modules changed.
 
     Attributes:
-        change: what came and went.
+        change: what was loaded and unloaded, and its symbols.
         table: the modules after it.
         symbols: the symbol table after it; None where it could not be read, and
             then `change.symbols_missing` says why.
@@ -73,7 +73,7 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class ReadingFailed:
-    """A reading failed; the monitor goes on and tries again at the next turn."""
+    """A reading failed. The monitor continues and tries again at the next turn."""
 
     error: KmodtuiError
 
@@ -95,24 +95,22 @@ class _Cause:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
-    """What was read in one moment.
+class _Outcome:
+    """What a bracketed read ended with.
 
     Attributes:
-        table: the modules.
-        symbols: those of the kernel and of the Live modules; None where they cannot be read.
-        missing: why they cannot be read; empty where they can.
-        both: names of modules that uevents told to have come and gone since the last reading.
+        reading: the modules, and the symbols where they could be read.
+        consistent: whether the next change can be compared with it.
+        sequence: the number of the last uevent that it accounts for; None if unknown.
     """
 
-    table: ModuleTable
-    symbols: SymbolTable | None
-    missing: str
-    both: frozenset[str]
+    reading: Reading
+    consistent: bool
+    sequence: int | None
 
 
 class Monitor:
-    """Watches one host. `watch` is the loop; the other methods steer it."""
+    """Watches one host. `watch` is the loop; the other methods control it."""
 
     def __init__(
         self,
@@ -121,7 +119,7 @@ class Monitor:
         interval: float = 1.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Prepare to watch `host`, reading every `interval` seconds where nothing wakes it."""
+        """Prepare to watch `host`, reading at least every `interval` seconds."""
         self.interval = interval
         self._host = host
         self._clock = clock
@@ -134,7 +132,9 @@ class Monitor:
         self._stuck: frozenset[str] = frozenset()
         self._table: ModuleTable | None = None
         self._settled: ModuleTable | None = None
-        self._symbols: SymbolTable | None = None
+        self._base: Reading | None = None  # the last consistent one
+        self._moved: set[str] = set()  # modules that were loaded or unloaded since then
+        self._behind = False  # the symbols of the last change were not compared
         self._changes = 0
         self._failure = ""
         self._at_rest = False
@@ -176,11 +176,11 @@ class Monitor:
         self._wake.set()
 
     async def watch(self) -> AsyncIterator[MonitorEvent]:
-        """Yield what happens, for ever.
+        """Yield events without end, the table first.
 
-        The first event is the table. Cancel the task, or close the iterator, to end.
+        Cancel the task, or close the iterator, to stop.
         """
-        # Listening begins before the first reading, so that nothing falls between.
+        # Before the first reading, so that nothing is missed in between.
         uevents = Arrivals(self._host.uevents())
         try:
             while True:
@@ -191,7 +191,7 @@ class Monitor:
                             yield event
                     self._failure = ""
                 except KmodtuiError as error:
-                    # Of a failure that lasts, only the first is told.
+                    # A lasting failure is reported once.
                     if error.message != self._failure:
                         self._failure = error.message
                         yield ReadingFailed(error)
@@ -201,7 +201,7 @@ class Monitor:
             await uevents.close()
 
     async def _woken(self, uevents: Arrivals) -> bool:
-        """Wait for a uevent, a wish or a look that finds other bytes; return whether to read."""
+        """Wait for a uevent, a request or a changed /proc/modules; return whether to read."""
         uevents.next.add_done_callback(self._rouse)
         if not self._paused:
             self._set_alarm()
@@ -220,10 +220,10 @@ class Monitor:
         self._alarm = asyncio.get_running_loop().call_later(self.interval, self._look)
 
     def _look(self) -> None:
-        """Wake the task, unless all is as it was.
+        """Wake the task, unless /proc/modules is unchanged.
 
-        This is all that happens on a machine where nothing does: no task wakes and no
-        thread. To read a third of a millisecond's worth in one would cost more than it saves.
+        On a quiet machine this is all that runs: no task and no thread wakes up. The read
+        takes a third of a millisecond; a thread for it would cost more than it saves.
         """
         with suppress(KmodtuiError):
             raw = read_raw(self._host) if self._at_rest else None
@@ -236,100 +236,114 @@ class Monitor:
         self._wake.set()
 
     async def _read_table(self, _uevents: Arrivals) -> list[MonitorEvent]:
-        """Read /proc/modules; say if it is different from the last time."""
+        """Read /proc/modules; report it if it differs from the last time."""
         raw = read_raw(self._host)
         for _ in range(_TORN_LIMIT):
             if self._table is not None and raw == self._table.raw:
                 return []
-            # The kernel hands out a page at a time: what comes or goes between two
-            # pages doubles a line, or hides one.
+            # The kernel returns a page per read: a load or unload between two pages
+            # repeats a line, or skips one.
             before, raw = raw, await asyncio.to_thread(read_raw, self._host)
             if raw == before:
                 break
         return self._show(parse_modules(raw))
 
     def _show(self, table: ModuleTable) -> list[MonitorEvent]:
-        """Take a table for the present one; say so if it is different."""
+        """Make a table the current one; report it if it differs."""
         if self._table is not None and table.raw == self._table.raw:
             return []
         self._table = table
         return [TableRead(table)]
 
     async def _follow(self, uevents: Arrivals) -> list[MonitorEvent]:
-        """Say what has become of the modules since they were settled last."""
+        """Report what changed since the last settled reading."""
         if self._table is None:
             return []
         if self._settled is None:
             return await self._first_symbols(uevents)
         if self._causes:
-            return []  # it is not over yet
-        if self._table.live != self._settled.live or uevents.both:
+            return []  # the command is still running
+        if self._table.live != self._settled.live or uevents.both or self._behind:
             return await self._settle(uevents, self._settled)
-        self._cause = _Cause()  # what is over has changed nothing
+        self._cause = _Cause()  # the command has ended without a change
         self._at_rest = True
         return []
 
     async def _first_symbols(self, uevents: Arrivals) -> list[MonitorEvent]:
         """Read what the first change will be compared with."""
-        reading = await self._bracketed_reading(uevents, before=None)
-        self._settled, self._symbols = reading.table, reading.symbols
+        outcome = await self._bracketed_reading(uevents, before=None)
+        reading = outcome.reading
+        self._settled = reading.table
+        self._base = reading if reading.symbols is not None else None
+        self._behind = not outcome.consistent
+        uevents.forget(outcome.sequence)
         events = self._show(reading.table)
         if reading.symbols is None:
-            return [*events, ReadingFailed(UnreadableError(reading.missing))]
+            return [*events, ReadingFailed(UnreadableError(reading.problem))]
         return [*events, SymbolsRead(reading.symbols)]
 
     async def _settle(self, uevents: Arrivals, before: ModuleTable) -> list[MonitorEvent]:
-        """Wait for quiet, read the symbols and tell the change."""
+        """Wait for quiet, read the symbols and return the change.
+
+        Modules are compared with what was reported last, symbols with the last consistent
+        reading: where one change could not be compared, the next one makes up for it.
+        """
         noticed = asyncio.get_running_loop().time()
         when = self._clock()
-        symbols_before = self._symbols
-        reading = await self._bracketed_reading(uevents, before)
-        table, missing = reading.table, reading.missing
-        if symbols_before is None and not missing:
+        outcome = await self._bracketed_reading(uevents, before)
+        reading = outcome.reading
+        arrived = [(event.action, event.name) for event in uevents.until(outcome.sequence)]
+        cycles = count_cycles(before.live, reading.table.live, arrived)
+        self._moved |= {name for _, name in arrived}
+        uevents.forget(outcome.sequence)
+        change = reading.since(Reading(before), cycles)
+        missing = reading.problem
+        if self._base is None and not missing:
             missing = "There is no earlier reading of the symbols to compare with."
-        came = table.live - before.live
-        went = before.live - table.live
-        stayed = before.live & table.live
-        change = Change(
+        delta = SymbolDelta()
+        if self._base is not None and reading.symbols is not None:
+            delta = reading.since(self._base, dict.fromkeys(self._moved, 1)).symbols
+        change = replace(
+            change,
             number=self._changes + 1,
             when=when,
-            came=tuple(m for m in table if m.name in came),
-            went=tuple(m for m in before if m.name in went),
-            reloaded=tuple(m for m in table if m.name in stayed & reading.both),
-            passing=tuple(sorted(reading.both - before.live - table.live)),
-            symbols=difference(symbols_before, reading.symbols)
-            if symbols_before is not None and reading.symbols is not None
-            else SymbolDelta(),
+            symbols=delta,
             took=asyncio.get_running_loop().time() - noticed,
             symbols_missing=missing,
             cause=self._cause.command,
             origin=self._cause.origin,
         )
         self._cause = _Cause()
-        self._settled, self._symbols = table, reading.symbols
-        events = self._show(table)
-        if change.came or change.went or change.reloaded or change.passing:
+        self._settled = reading.table
+        if outcome.consistent:
+            self._base = reading if reading.symbols is not None else None
+            self._moved.clear()
+        was_behind, self._behind = self._behind, not outcome.consistent
+        events = self._show(reading.table)
+        if change.came or change.went or cycles or change.symbols:
             self._changes += 1
-            events.append(Changed(change, table, reading.symbols))
+            events.append(Changed(change, reading.table, reading.symbols))
+        elif was_behind and reading.symbols is not None:
+            events.append(SymbolsRead(reading.symbols))
         return events
 
-    async def _bracketed_reading(self, uevents: Arrivals, before: ModuleTable | None) -> _Reading:
+    async def _bracketed_reading(self, uevents: Arrivals, before: ModuleTable | None) -> _Outcome:
         """Return the modules and the symbols of one moment, with only Live modules' symbols.
 
-        The kernel gives no snapshot: a load during the reading would skip or
-        double rows. So the reading counts only between two equal readings of
-        /proc/modules, if no uevent tells of something that came and went between
-        them, and if it says of the modules that stayed what it said before.
-        Modules that are new against `before` are waited for until they have let
-        go of their init memory.
+        Waits for quiet first: for modules on their way in or out, and for modules that are
+        new against `before` to drop their init memory. Where there is no quiet within
+        SETTLE_LIMIT, reads all the same; each read is checked, and after some that were
+        inconsistent the modules are returned without symbols.
         """
         loop = asyncio.get_running_loop()
         limit = loop.time() + SETTLE_LIMIT
         table, quiet_since = ModuleTable(), loop.time()
+        judge = Judge(self._base, static=not self._host.live)
+        attempts = 0
         while True:
             previous = table
             table = parse_modules(await asyncio.to_thread(read_raw, self._host))
-            if not _same_lives(previous, table):
+            if uevents.arrived() or not same_modules(previous, table):
                 quiet_since = loop.time()
             new = table.live - before.live if before is not None else frozenset()
             in_time = loop.time() < limit
@@ -337,56 +351,41 @@ class Monitor:
             if in_time and (restless or await asyncio.to_thread(self._in_motion, table, new)):
                 await asyncio.sleep(SETTLE_STEP)
                 continue
+            start = len(uevents.events)
+            known = self._base.symbols if self._base is not None else None
+            read = await asyncio.to_thread(read_bracketed, self._host, known)
             uevents.arrived()
-            symbols, missing = await self._read_symbols()
-            again = parse_modules(await asyncio.to_thread(read_raw, self._host))
-            if uevents.arrived() and in_time:
-                continue
-            if not in_time or (
-                _same_lives(again, table)
-                and (symbols is None or self._plausible(symbols, before, table, uevents.both))
-            ):
+            proven = read.undisturbed
+            if not proven and read.last is not None:
+                proven = await uevents.caught_up(read.last)
+            accepted = judge.accepts(
+                read,
+                proven=proven,
+                disturbed=uevents.during(read.first, read.last, start),
+                moved=self._moved | uevents.moved,
+            )
+            untrimmed = not in_time and any(self._untrimmed(name) for name in new)
+            attempts += not in_time
+            if (accepted and not untrimmed) or attempts >= ATTEMPTS:
                 break
-        # What hangs in its init or exit is not waited for a second time.
+        # A module that is stuck in its init or exit function is not waited for again.
         self._stuck = frozenset(table.by_name) - table.live
-        both = frozenset(uevents.both)
-        uevents.forget()
-        return _Reading(table, symbols and symbols.without(self._stuck), missing, both)
+        if accepted and not untrimmed:
+            reading = await asyncio.to_thread(read.reading, self._host, self._clock())
+            return _Outcome(reading, True, read.last)
+        # Inconsistent: the modules of the moment before the read, and the uevents until then.
+        return _Outcome(Reading(read.before, None, TOO_FAST), False, read.first)
 
-    async def _read_symbols(self) -> tuple[SymbolTable | None, str]:
-        """Return the symbols, or why there are none."""
-        try:
-            return await asyncio.to_thread(read_symbols, self._host, self._symbols), ""
-        except UnreadableError as error:
-            return None, str(error)
+    def _untrimmed(self, name: str) -> bool:
+        """Whether a module holds its init memory still.
 
-    def _plausible(
-        self, symbols: SymbolTable, before: ModuleTable | None, table: ModuleTable, both: set[str]
-    ) -> bool:
-        """Whether the symbols can be of one moment: a Live module's never change."""
-        if before is None or self._symbols is None:
-            return True
-        if symbols.modules.keys() - self._symbols.modules.keys() - table.by_name.keys():
-            return False  # it has gone meanwhile
-        stayed = (before.live & table.live) - both
-        changed = difference(self._symbols, symbols).owners
-        return not any(delta.owner in stayed or not delta.owner for delta in changed)
+        A module is Live a moment before the kernel trims its symbol table to what stays;
+        `initsize` falls to 0 in the same step.
+        """
+        return bool(initsize(self._host, name))
 
     def _in_motion(self, table: ModuleTable, new: frozenset[str]) -> bool:
-        """Whether a module is still coming or going, or a new one holds its init memory.
-
-        A module is Live a moment before the kernel trims its symbol table to
-        what stays; `initsize` falls to 0 in the same step.
-        """
+        """Whether a module is in Loading or Unloading, or a new one holds its init memory."""
         if frozenset(table.by_name) - table.live - self._stuck:
             return True
-        return any(initsize(self._host, name) for name in new)
-
-
-def _same_lives(one: ModuleTable, other: ModuleTable) -> bool:
-    """Whether two readings show the same modules in the same states and sizes.
-
-    Reference counts may differ: they say nothing about symbols, and on a busy
-    machine they never stand still.
-    """
-    return [(m.name, m.state, m.size) for m in one] == [(m.name, m.state, m.size) for m in other]
+        return any(map(self._untrimmed, new))

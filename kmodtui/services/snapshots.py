@@ -67,7 +67,8 @@ def take(
         UnreadableError: it cannot be read, or the kernel hides the addresses.
     """
     facts = read_system(host)
-    table, symbols = read_both(host)
+    reading = read_both(host)
+    symbols = reading.symbols or SymbolTable()
     if addresses and symbols.addresses_hidden:
         by = ", ".join(facts.addresses_hidden_by) or "kptr_restrict"
         raise UnreadableError(
@@ -86,7 +87,7 @@ def take(
         addresses=addresses,
         kmodtui=__version__,
     )
-    return Snapshot(origin, table.modules, symbols)
+    return Snapshot(origin, reading.table.modules, symbols)
 
 
 def _boot_id(host: Host) -> str:

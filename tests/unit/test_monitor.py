@@ -266,6 +266,7 @@ async def test_what_came_and_went_between_two_readings_is_told(kernel: Simulated
         kernel.unload("dummy")
         change = (await watch.next(Changed)).change
         assert change.passing == ("dummy",)
+        assert change.cycles == {"dummy": 1}
         assert change.came == change.went == change.reloaded == ()
         assert not change.symbols
         await watch.turns()
@@ -490,6 +491,68 @@ async def test_what_comes_and_goes_during_the_reading_never_makes_a_wrong_change
         assert change.passing == (("tun",) if with_uevents else ())
 
 
+class Loop:
+    """Another shell that loads and unloads a module during each reading of the symbols."""
+
+    def __init__(self, host: StagedHost, kernel: SimulatedKernel, name: str, times: int) -> None:
+        self.times = times
+        self._host, self._kernel, self._name = host, kernel, name
+        self._tear = 400
+        host.on_open = self._open
+
+    def _open(self, path: str) -> Any:
+        if not self.times:
+            return self._host.inner.open(path)
+        self._tear += 7
+        return Torn(self._host, self._tear, self._turn)
+
+    def _turn(self) -> None:
+        self.times -= 1
+        self._kernel.load(self._name)
+        self._kernel.unload(self._name)
+
+
+async def test_a_loop_of_loads_is_counted_and_changes_no_symbols(
+    kernel: SimulatedKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitor_module, "SETTLE_LIMIT", 0.02)
+    host = StagedHost(kernel)
+    async with watching(kernel, host) as watch:
+        loop = Loop(host, kernel, "dummy", 40)
+        kernel.load("tun")
+        changes = []
+        while loop.times or not changes or changes[-1].symbols_missing:
+            watch.monitor.read_now()
+            changes.append((await watch.next(Changed)).change)
+        assert [change.number for change in changes] == list(range(1, len(changes) + 1))
+        assert "too fast" in changes[0].symbols_missing
+        assert sum(change.cycles.get("dummy", 0) for change in changes) == 40
+        assert [m.name for change in changes for m in change.came] == ["tun"]
+        # What could not be compared at first is made up for, and nothing else ever changed.
+        gained = [pair for change in changes for pair in counts(change.symbols).items()]
+        assert gained == list(symbols_of("tun").items())
+        assert sum(change.symbols.lost for change in changes) == 0
+
+
+async def test_symbols_that_changed_too_fast_at_first_are_shown_once_it_is_quiet(
+    kernel: SimulatedKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitor_module, "SETTLE_LIMIT", 0.02)
+    host = StagedHost(kernel)
+    loop = Loop(host, kernel, "dummy", 1000)
+    async with watching(kernel, host, first=False) as watch:
+        failure = await watch.next(ReadingFailed)
+        assert "too fast" in str(failure.error)
+        loop.times = 0
+        watch.monitor.read_now()
+        told = await watch.next(Changed)  # of the loads and unloads since then
+        assert "no earlier reading" in told.change.symbols_missing
+        assert told.symbols is not None
+        assert list(told.symbols.modules) == list(kernel.loaded)
+        kernel.load("tun")
+        assert counts((await watch.next(Changed)).change.symbols) == symbols_of("tun")
+
+
 async def test_a_page_of_modules_that_was_missed_does_not_make_rows_flicker(
     kernel: SimulatedKernel,
 ) -> None:
@@ -586,6 +649,10 @@ class Announcer:
     def __init__(self) -> None:
         self.queue: asyncio.Queue[tuple[ModuleUevent, ...] | OSError] = asyncio.Queue()
         self.closed = False
+        self.sequence = 0
+
+    def drain(self) -> tuple[ModuleUevent, ...]:
+        return ()
 
     async def wait(self) -> tuple[ModuleUevent, ...]:
         told = await self.queue.get()
@@ -614,12 +681,14 @@ async def test_a_uevent_that_comes_during_the_reading_makes_it_be_read_again(
     host = StagedHost(kernel)
     host.source = announcer = Announcer()
     loop = asyncio.get_running_loop()
-    reload = tuple(ModuleUevent(action, "dummy") for action in ("remove", "add"))
+    reload = (ModuleUevent("remove", "dummy", 2001), ModuleUevent("add", "dummy", 2002))
 
     def reload_behind_the_reading(path: str) -> Any:
         host.on_open = None
         data = host.inner.read(path)
         kernel.folder.write(path, data.replace(b"\t[dummy]", b"_rebuilt\t[dummy]"))
+        kernel.folder.write("/sys/kernel/uevent_seqnum", b"2002\n")
+        announcer.sequence = 2002
         loop.call_soon_threadsafe(announcer.queue.put_nowait, reload)
         return io.BytesIO(data)
 

@@ -6,11 +6,18 @@ import asyncio
 import errno
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from kmodtui.kernel.host import LocalHost
-from kmodtui.kernel.uevents import ModuleUevent, NetlinkUevents, NoUevents, parse_uevent
+from kmodtui.kernel.uevents import (
+    ModuleUevent,
+    NetlinkUevents,
+    NoUevents,
+    parse_uevent,
+    read_sequence,
+)
 
 ADD = b"add@/module/btrfs\0ACTION=add\0DEVPATH=/module/btrfs\0SUBSYSTEM=module\0SEQNUM=660\0"
 
@@ -18,8 +25,9 @@ ADD = b"add@/module/btrfs\0ACTION=add\0DEVPATH=/module/btrfs\0SUBSYSTEM=module\0
 @pytest.mark.parametrize(
     ("message", "event"),
     [
-        (ADD, ModuleUevent("add", "btrfs")),
-        (ADD.replace(b"add", b"remove"), ModuleUevent("remove", "btrfs")),
+        (ADD, ModuleUevent("add", "btrfs", 660)),
+        (ADD.replace(b"add", b"remove"), ModuleUevent("remove", "btrfs", 660)),
+        (ADD.replace(b"660", b"x"), ModuleUevent("add", "btrfs")),
         (b"add@/module/btrfs", ModuleUevent("add", "btrfs")),
         (b"change@/module/btrfs\0", None),
         (b"add@/devices/virtual/net/dummy0\0", None),
@@ -66,8 +74,8 @@ async def test_what_has_queued_up_comes_together(pair: tuple[Channel, socket.soc
     for message in (ADD, b"add@/devices/x\0", ADD.replace(b"add@", b"remove@")):
         kernel.send(message)
     assert await uevents.wait() == (
-        ModuleUevent("add", "btrfs"),
-        ModuleUevent("remove", "btrfs"),
+        ModuleUevent("add", "btrfs", 660),
+        ModuleUevent("remove", "btrfs", 660),
     )
 
 
@@ -77,7 +85,7 @@ async def test_other_subsystems_wake_nobody(pair: tuple[Channel, socket.socket])
     kernel.send(b"add@/devices/x\0")
     await asyncio.sleep(0)
     kernel.send(ADD)
-    assert await waiting == (ModuleUevent("add", "btrfs"),)
+    assert await waiting == (ModuleUevent("add", "btrfs", 660),)
 
 
 async def test_a_message_that_is_not_the_kernels_is_not_believed(
@@ -96,7 +104,26 @@ async def test_a_message_that_is_not_the_kernels_is_not_believed(
             break
     channel.sender = 0
     kernel.send(ADD.replace(b"btrfs", b"xor"))
-    assert await waiting == (ModuleUevent("add", "xor"),)
+    assert await waiting == (ModuleUevent("add", "xor", 660),)
+
+
+async def test_the_number_of_the_last_uevent_counts_every_subsystem(
+    pair: tuple[Channel, socket.socket],
+) -> None:
+    channel, kernel = pair
+    uevents = NetlinkUevents(channel)
+    assert (uevents.drain(), uevents.sequence) == ((), 0)
+    kernel.send(ADD)
+    kernel.send(b"add@/devices/x\0SEQNUM=661\0")
+    assert uevents.drain() == (ModuleUevent("add", "btrfs", 660),)
+    assert uevents.sequence == 661
+
+
+def test_the_kernels_own_number_is_read_where_it_is_shown(tmp_path: Path) -> None:
+    assert read_sequence(LocalHost(tmp_path)) is None
+    (tmp_path / "sys/kernel").mkdir(parents=True)
+    (tmp_path / "sys/kernel/uevent_seqnum").write_text("4711\n")
+    assert read_sequence(LocalHost(tmp_path)) == 4711
 
 
 async def test_lost_messages_are_an_empty_answer(pair: tuple[Channel, socket.socket]) -> None:
