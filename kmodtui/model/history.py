@@ -40,11 +40,9 @@ class Change:
         when: seconds since the epoch, taken when the change was noticed.
         came: modules that are live now and were not before, the kernel's order.
         went: modules that were live before and are not now, the kernel's order.
-        reloaded: modules that went and came again between two readings.
-        passing: names of modules that were loaded and unloaded between two readings.
+        reloaded: modules that were unloaded and loaded again between two readings.
         cycles: how often modules were loaded and unloaded between the readings, beside the
-            net change, by name: those of `reloaded` and `passing`, and of others that were
-            loaded or unloaded more than once.
+            net change, by name: those of `reloaded`, and any others.
         symbols: what the symbol table gained and lost; empty if it could not be read.
         took: seconds from noticing the change to having the symbols; of two points compared,
             those between them.
@@ -59,7 +57,6 @@ class Change:
     came: tuple[LoadedModule, ...] = ()
     went: tuple[LoadedModule, ...] = ()
     reloaded: tuple[LoadedModule, ...] = ()
-    passing: tuple[str, ...] = ()
     cycles: Mapping[str, int] = field(default_factory=dict)
     symbols: SymbolDelta = field(default_factory=SymbolDelta)
     took: float = 0.0
@@ -71,6 +68,17 @@ class Change:
     def memory(self) -> int:
         """Bytes that the modules hold more (or less, negative) than before."""
         return sum(m.size for m in self.came) - sum(m.size for m in self.went)
+
+    @property
+    def cycled(self) -> tuple[str, ...]:
+        """Modules that were loaded and unloaded in between and do not count as reloaded."""
+        reloaded = {module.name for module in self.reloaded}
+        return tuple(sorted(self.cycles.keys() - reloaded))
+
+    def with_times(self, name: str) -> str:
+        """Return a module's name, with `(12 times)` if it was loaded and unloaded repeatedly."""
+        count = self.cycles.get(name, 1)
+        return f"{name} ({count:,} times)" if count > 1 else name
 
     @property
     def took_words(self) -> str:
@@ -221,26 +229,29 @@ class Timeline:
         return modules
 
     def between(self, first: int, second: int) -> Change:
-        """Return what came and went from one point to the other, as one change.
+        """Return what changed from one point to the other, as one change.
 
-        `took` is the time between them. Modules that were there at both and not
-        all the time count as reloaded, those that were there at neither as passing.
+        `took` is the time between them. Modules that were loaded at both points and not all
+        the time count as reloaded, those that were loaded at neither as loaded and unloaded.
         """
         first, second = sorted((first, second))
         before, after = self.modules_at(first), self.modules_at(second)
         changes = [event.change for event in self.events[first:second]]
-        moved: set[str] = set()
+        loads, unloads = Counter[str](), Counter[str]()
         for change in changes:
-            moved.update(change.passing)
-            moved.update(m.name for m in (*change.came, *change.went, *change.reloaded))
+            loads.update(m.name for m in change.came)
+            unloads.update(m.name for m in change.went)
+            loads.update(change.cycles)
+            unloads.update(change.cycles)
+        cycles = dict(sorted((loads & unloads).items()))
         missing = next((change.symbols_missing for change in changes if change.symbols_missing), "")
         return Change(
             number=0,
             when=self.when(second),
             came=tuple(m for name, m in after.items() if name not in before),
             went=tuple(m for name, m in before.items() if name not in after),
-            reloaded=tuple(m for name, m in after.items() if name in before and name in moved),
-            passing=tuple(sorted(moved - before.keys() - after.keys())),
+            reloaded=tuple(m for name, m in after.items() if name in before and name in cycles),
+            cycles=cycles,
             symbols=SymbolDelta() if missing else composed(change.symbols for change in changes),
             took=self.when(second) - self.when(first),
             symbols_missing=missing,

@@ -40,8 +40,7 @@ class Reading:
             earlier: the reading to compare with.
             cycles: how often modules were loaded and unloaded in between, beside the net
                 change, by name; None if nobody watched. Modules that are Live in both
-                readings and have an entry count as reloaded, those that are Live in
-                neither as loaded and unloaded.
+                readings and have an entry count as reloaded.
         """
         before, now = earlier.table.live, self.table.live
         symbols = SymbolDelta()
@@ -56,7 +55,6 @@ class Reading:
             came=tuple(m for m in self.table if m.name in now - before),
             went=tuple(m for m in earlier.table if m.name in before - now),
             reloaded=tuple(m for m in self.table if m.name in (before & now) & cycles.keys()),
-            passing=tuple(sorted(cycles.keys() - before - now)),
             cycles=dict(cycles),
             symbols=symbols,
             took=max(0.0, self.when - earlier.when),

@@ -46,8 +46,8 @@ def summary(change: Change, stays: Mapping[str, str] | None = None, width: int =
     for label, style, names in (
         ("loaded", "good", [m.name for m in change.came]),
         ("unloaded", "bad", [m.name for m in change.went]),
-        ("reloaded", "accent", [m.name for m in change.reloaded]),
-        ("loaded and unloaded", "accent", list(change.passing)),
+        ("reloaded", "accent", [change.with_times(m.name) for m in change.reloaded]),
+        ("loaded and unloaded", "accent", [change.with_times(name) for name in change.cycled]),
     ):
         if names:
             lines += _labelled(label, style, " ".join(names), width)

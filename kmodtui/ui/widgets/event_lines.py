@@ -109,8 +109,8 @@ def _what(change: Change, width: int) -> tuple[Part, ...]:
         for sign, style, names in (
             ("+", "good", [module.name for module in change.came]),
             ("−", "bad", [module.name for module in change.went]),
-            ("↻", "accent", [module.name for module in change.reloaded]),
-            ("±", "accent", list(change.passing)),
+            ("↻", "accent", [change.with_times(module.name) for module in change.reloaded]),
+            ("±", "accent", [change.with_times(name) for name in change.cycled]),
         )
         if names
     ]
