@@ -29,12 +29,12 @@ from kmodtui.kernel.host import LocalHost
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.privileged.protocol import Result
+from kmodtui.services import live
 from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import Changed, Monitor, MonitorEvent
 from kmodtui.services.root import DemoRoot, RootAccess
 from kmodtui.ui import app as application
 from kmodtui.ui.app import KmodtuiApp
-from kmodtui.ui.screens import remembering
 from kmodtui.ui.widgets.modules_pane import FLASH_SECONDS
 from tests.support.picture import png
 
@@ -375,7 +375,7 @@ def main(arguments: list[str]) -> None:
     os.environ["TZ"] = "UTC"
     time.tzset()
     application.Monitor = StillMonitor  # type: ignore[misc]
-    remembering.time = SimpleNamespace(time=lambda: NOW - 90)  # type: ignore[assignment]
+    live.time = SimpleNamespace(time=lambda: NOW - 90)  # type: ignore[assignment]
     folder = Path(arguments[0]) if arguments else HERE
     wanted = dict.fromkeys(arguments[1:] or SCENES, SIZES) if arguments else KEPT
     folder.mkdir(exist_ok=True)

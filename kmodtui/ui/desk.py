@@ -1,4 +1,4 @@
-"""What screens ask of the application, without knowing which application it is."""
+"""What screens need of the application, as a protocol, so that they do not import it."""
 
 from __future__ import annotations
 
@@ -9,22 +9,14 @@ from textual.dom import DOMNode
 
 
 class Desk(Protocol):
-    """Where failures go, and who gives the terminal away."""
+    """Reports failures and suspends the terminal."""
 
     def report(self, error: BaseException) -> None:
-        """Tell a person what went wrong."""
-        ...
-
-    def log_failure(self, error: BaseException) -> None:
-        """Write a failure to the log file with its traceback."""
-        ...
-
-    def note_malformed(self, line: str) -> None:
-        """Tell once of a line of /proc/modules that makes no sense."""
+        """Show what went wrong in a sentence, and write the details to the log file."""
         ...
 
     def foreground(self) -> AbstractContextManager[None]:
-        """Give the terminal to whoever asks for a password, and take it back afterwards."""
+        """Suspend the screen while another program asks for a password in the terminal."""
         ...
 
 

@@ -16,7 +16,7 @@ from textual.drivers.headless_driver import HeadlessDriver
 
 from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.kallsyms import PATH, parse_symbols, read_symbols
-from kmodtui.model.history import Change
+from kmodtui.model.history import Change, Event, Totals
 from kmodtui.model.symbol_list import SymbolList
 from kmodtui.model.symbol_query import parse_query
 from kmodtui.model.symbol_search import Hits, find_all
@@ -153,11 +153,11 @@ async def _painted(machine: RecordedMachine, rounds: int) -> list[Comparison]:
         async with app.run_test(headless=False, size=(120, 40)) as pilot:
             screen = app.screen
             assert isinstance(screen, DashboardScreen)
-            pane = screen._change_and_symbols
-            while pane.table is None:
+            pane, live = screen._symbols, app.live
+            while live.symbols is None:
                 await pilot.pause(0.05)
             await pilot.pause(0.5)
-            table = pane.table
+            table = live.symbols
             changes = _large_changes(table)
             first = table.core.symbols[PAGE // 2].name
 
@@ -174,10 +174,10 @@ async def _painted(machine: RecordedMachine, rounds: int) -> list[Comparison]:
                 return await painted(lambda: app.refresh(layout=True))
 
             async def change() -> float:
-                return await painted(partial(pane.show_change, next(changes), {}))
+                return await painted(partial(pane._show_change, next(changes)))
 
             async def browser() -> float:
-                opened = BrowserScreen(app.machine, table, pane.hiding)
+                opened = BrowserScreen(live)
                 driver: Any = app._driver
                 driver.words, driver.seen = first, 0.0
                 begin = time.perf_counter()
@@ -207,14 +207,14 @@ async def _painted(machine: RecordedMachine, rounds: int) -> list[Comparison]:
         file.write_bytes(recorded)
 
 
-def _large_changes(table: SymbolTable) -> Iterator[Change]:
-    """Yield changes in which every module comes, or goes; nothing is kept from one to the next."""
+def _large_changes(table: SymbolTable) -> Iterator[Event]:
+    """Yield events in which every module comes, or goes; nothing is kept from one to the next."""
     number = 0
     while True:
         number += 1
         fresh = parse_symbols(b"".join(rows.raw for rows in table.modules.values()))
         delta = difference(SymbolTable(), fresh) if number % 2 else difference(fresh, SymbolTable())
-        yield Change(number, 0.0, symbols=delta)
+        yield Event(Change(number, 0.0, symbols=delta), Totals())
 
 
 async def _in_turns(

@@ -252,7 +252,7 @@ class Stage:
     @property
     def changes(self) -> int:
         """The number in the title of the change view."""
-        change = self.dashboard._change_and_symbols._change.change
+        change = self.dashboard._symbols._change.change
         return change.number if change else 0
 
 
@@ -286,7 +286,7 @@ async def opened(
         async with app.run_test(headless=False, size=size, notifications=True) as pilot:
             stage = Stage(app, pilot, demo)
             if ready:
-                await stage.until(lambda: stage.dashboard._change_and_symbols._table)
+                await stage.until(lambda: app.live.symbols)
                 await stage.until(lambda: machine.index_if_read or machine.index_problem)
                 await stage.handled()
             yield stage

@@ -64,7 +64,7 @@ async def test_the_name_of_what_was_saved_stands_on_a_line_of_its_own(
     monkeypatch.chdir(folder)
     async with opened(demo, size=size) as stage:
         await stage.press("ctrl+s")
-        await stage.until(lambda: "C compares it" in stage.toasts)
+        await stage.until(lambda: "Press C to compare it" in stage.toasts)
         (path,) = folder.iterdir()
         (toast,) = stage.screen.query("Toast").results()
         rows = [

@@ -51,8 +51,8 @@ async def test_btrfs_is_loaded_looked_at_and_unloaded(demo: Demo, kernel: Simula
         await stage.press("enter")
         await stage.until(lambda: stage.screen is stage.dashboard)
         # Whoever watches has seen two changes, each with its cause.
-        await stage.until(lambda: len(stage.dashboard.timeline) == 2)
-        causes = [event.change.cause for event in stage.dashboard.timeline.events]
+        await stage.until(lambda: len(stage.app.live.timeline) == 2)
+        causes = [event.change.cause for event in stage.app.live.timeline.events]
         assert causes == ["modprobe -- btrfs", "modprobe -r -- btrfs"]
 
 
@@ -84,7 +84,7 @@ async def test_nothing_runs_without_a_yes(demo: Demo, kernel: SimulatedKernel) -
         await stage.press("escape")
         await stage.until(lambda: stage.screen is stage.dashboard)
         assert kernel.loaded == before
-        assert len(stage.dashboard.timeline) == 0
+        assert len(stage.app.live.timeline) == 0
 
 
 async def test_what_stays_is_told_with_its_reason(demo: Demo, kernel: SimulatedKernel) -> None:

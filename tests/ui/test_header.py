@@ -52,7 +52,7 @@ async def test_a_fault_in_watching_is_told(demo: Demo, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(Monitor, "_follow", broken)
     async with opened(demo, ready=False, faults=["this is a fault"]) as stage:
-        await stage.until("This is a fault of kmodtui.")
+        await stage.until("Internal error (a bug in kmodtui).")
         # What is on the screen is not followed any more, and must not look as if it were.
         await stage.until(lambda: "STOPPED" in stage.header)
         assert stage.app.is_running

@@ -341,7 +341,7 @@ async def test_a_fault_on_the_way_is_told_and_does_not_leave_the_dialog_running(
     async with opened(demo, root=RootBroken(), faults=["this is a fault"]) as stage:
         await plan(stage, "tun")
         await stage.press("y")
-        await stage.until("This is a fault of kmodtui", "It is not known what came of it")
+        await stage.until("Internal error (a bug in kmodtui)", "It is not known what came of it")
         await stage.until_gone("Loading tun…")
 
 

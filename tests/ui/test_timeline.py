@@ -140,7 +140,7 @@ async def test_enter_goes_into_the_change_and_esc_comes_back(demo: Demo) -> None
 async def test_where_it_is_narrow_one_pane_is_shown_at_a_time(demo: Demo) -> None:
     async with opened(demo, size=(80, 24)) as stage:
         stage.kernel.load("dummy")
-        await stage.until(lambda: len(stage.dashboard.timeline) == 1)
+        await stage.until(lambda: len(stage.app.live.timeline) == 1)
         await timeline(stage)
         await stage.until("+ dummy")
         assert "loaded dummy" not in stage.text
@@ -157,7 +157,7 @@ async def test_a_module_that_came_and_went_unseen_is_an_event(
     async with opened(demo, interval=60) as stage:
         kernel.load("tun")
         kernel.unload("tun")
-        await stage.until(lambda: len(stage.dashboard.timeline) == 1)
+        await stage.until(lambda: len(stage.app.live.timeline) == 1)
         await timeline(stage)
         await stage.until("± tun", "loaded and unloaded tun")
 
@@ -167,7 +167,7 @@ async def test_symbols_that_cannot_be_read_do_not_keep_events_away(
 ) -> None:
     kernel.folder.remove("/proc/kallsyms")
     async with opened(demo, ready=False) as stage:
-        await stage.until(lambda: stage.dashboard.timeline.began)
+        await stage.until(lambda: stage.app.live.timeline.began)
         await timeline(stage)
         assert "10 modules" in stage.text
 
@@ -184,8 +184,8 @@ async def test_the_columns_have_their_heading_from_the_start(demo: Demo) -> None
 async def test_the_curves_tell_the_totals_at_the_cursor(demo: Demo, size: tuple[int, int]) -> None:
     async with opened(demo, size=size) as stage:
         stage.kernel.load("btrfs")
-        await stage.until(lambda: len(stage.dashboard.timeline) == 1)
-        before, after = (stage.dashboard.timeline.totals_at(point).symbols for point in (0, 1))
+        await stage.until(lambda: len(stage.app.live.timeline) == 1)
+        before, after = (stage.app.live.timeline.totals_at(point).symbols for point in (0, 1))
         await timeline(stage)
         await stage.until(lambda: f"{after:,}" in "\n".join(stage.part("TotalsGraph")))
         assert "█" in "\n".join(stage.part("TotalsGraph"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -14,9 +13,8 @@ from kmodtui.errors import HelperError, KmodtuiError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.kallsyms import parse_symbols
 from kmodtui.kernel.kptr import read_hiding
-from kmodtui.model.symbols import SymbolTable
 from kmodtui.model.text import clean
-from kmodtui.services.machine import Machine
+from kmodtui.services.live import LiveSystem
 from kmodtui.ui.desk import desk
 from kmodtui.ui.screens.refusal import NO_ROOT, may_have_root
 from kmodtui.ui.screens.root_question import RootQuestion
@@ -50,36 +48,35 @@ def why_hidden(host: Host) -> tuple[str, str]:
     return f"Root sees no addresses either, and kernel.kptr_restrict {setting}.", ""
 
 
-def ask_for_addresses(
-    screen: Screen[Any], machine: Machine, take: Callable[[SymbolTable], None]
-) -> None:
-    """Ask whether to read the addresses; if confirmed, pass the symbols with them to `take`.
+def ask_for_addresses(screen: Screen[Any], live: LiveSystem) -> None:
+    """Ask whether to read the addresses; if confirmed, read the symbols with them.
 
     The question opens immediately, so that keys typed after this one do not reach the
     screen below. Errors are reported on the screen.
     """
+    machine = live.machine
     if not may_have_root(screen, machine, NO_ROOT):
         return
 
     def answered(agreed: bool | None) -> None:
         if agreed:
-            reading = partial(_read, screen, machine, take)
+            reading = partial(_read, screen, live)
             _: Worker[None] = screen.run_worker(reading, group="addresses", exclusive=True)
 
     question = RootQuestion("Read symbol addresses", QUESTION, machine.root_words)
     screen.app.push_screen(question, answered)
 
 
-async def _read(screen: Screen[Any], machine: Machine, take: Callable[[SymbolTable], None]) -> None:
+async def _read(screen: Screen[Any], live: LiveSystem) -> None:
     try:
-        channel = await machine.channel(desk(screen).foreground)
+        channel = await live.machine.channel(desk(screen).foreground)
         result = await channel.kallsyms()
         if not result.ok:
             raise HelperError(f"The helper could not read /proc/kallsyms: {clean(result.message)}")
         table = await asyncio.to_thread(parse_symbols, result.data)
         if table.addresses_hidden:
-            raise AddressesHiddenError(*why_hidden(machine.host))
+            raise AddressesHiddenError(*why_hidden(live.machine.host))
     except KmodtuiError as error:
         desk(screen).report(error)
     else:
-        take(table)
+        live.take_addresses(table)

@@ -12,17 +12,17 @@ from textual.screen import Screen
 from textual.widgets import Input, Label
 from textual.worker import Worker
 
-from kmodtui.model.symbol_address import Hiding
 from kmodtui.model.symbol_list import SymbolList
 from kmodtui.model.symbol_query import KERNEL, Facet
 from kmodtui.model.symbols import SymbolTable
 from kmodtui.model.text import counted
-from kmodtui.services.machine import Machine
+from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.screens.addresses import ask_for_addresses
 from kmodtui.ui.screens.help import HelpScreen
 from kmodtui.ui.screens.legend import LegendScreen
 from kmodtui.ui.screens.symbol import SymbolDialog
+from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.typing_ahead import pass_on
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.key_line import KeyLine
@@ -85,21 +85,16 @@ class BrowserScreen(Screen[None]):
     takes_text = True
     """Whether keys typed before the input line has the focus are meant for that line."""
 
-    def __init__(
-        self, machine: Machine, table: SymbolTable | None, hiding: Hiding, search: str = ""
-    ) -> None:
+    def __init__(self, live: LiveSystem, search: str = "") -> None:
         """Create the browser.
 
         Args:
-            machine: the machine whose symbols are shown.
-            table: the symbols read last; None if they have not been read yet.
-            hiding: the settings that decide whether addresses are visible.
+            live: the system whose symbols are shown.
             search: the initial query.
         """
         super().__init__()
-        self._machine = machine
-        self._table = table
-        self._hiding = hiding
+        self._live = live
+        live.read_hiding()
         self._browser = SymbolBrowser(id="all-symbols")
         self._browser.show_idle_cursor = True
         self._input = SearchInput(self._browser)
@@ -120,8 +115,10 @@ class BrowserScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Show the symbols read so far."""
+        subscribe(self._live.symbols_read, self._show)
+        subscribe(self._live.failed, self._show_failure)
         self._browser.filter_text = self._input.value
-        self._show()
+        self._show(self._live.symbols)
 
     def on_resize(self, event: events.Resize) -> None:
         """Show the longest placeholder that fits."""
@@ -134,16 +131,17 @@ class BrowserScreen(Screen[None]):
         """Grey out the keys that type text into the search field."""
         self._keys.grey(LIST_KEYS if self._input.has_focus else frozenset())
 
-    def show_symbols(self, table: SymbolTable) -> None:
-        """Show a symbol table that was just read."""
-        self._table = table
-        self._show()
+    def _show_failure(self, _error: BaseException) -> None:
+        """Show why there are no symbols, for as long as there are none."""
+        if self._live.symbols is None:
+            self._show(None)
 
-    def _show(self) -> None:
-        if self._table is None:
-            self._browser.show(SymbolList([]), "Reading /proc/kallsyms…")
+    def _show(self, table: SymbolTable | None) -> None:
+        if table is None:
+            words = self._live.symbols_problem or "Reading /proc/kallsyms…"
+            self._browser.show(SymbolList([]), words)
         else:
-            symbols = SymbolList.of_table(self._table)
+            symbols = SymbolList.of_table(table)
             self._browser.show(symbols, "/proc/kallsyms is empty: the kernel hides the symbols.")
             self.set_timer(PREPARE_AFTER, self._prepare)
         self._caption()
@@ -169,8 +167,8 @@ class BrowserScreen(Screen[None]):
         words = f"{view.line_count():,}{'+' if view.counting else ''} of {total}"
         facet = "" if view.facet is Facet.ALL else f"only {view.facet} · "
         hidden = ""
-        if self._table is not None and self._table.addresses_hidden:
-            hidden = f" · addresses {self._hiding.reason}"
+        if self._live.symbols is not None and self._live.symbols.addresses_hidden:
+            hidden = f" · addresses {self._live.hiding.reason}"
             if len(hidden) + len(words) + len(facet) > self.size.width - 8:
                 hidden = " · addresses hidden"
         set_subtitle(self._frame, facet + (words if view.filtered else total) + hidden)
@@ -206,7 +204,7 @@ class BrowserScreen(Screen[None]):
 
     def action_addresses(self) -> None:
         """Read the addresses through the helper, if the user confirms."""
-        ask_for_addresses(self, self._machine, self.show_symbols)
+        ask_for_addresses(self, self._live)
 
     def on_line_view_opened(self, event: LineView.Opened) -> None:
         """Show the details of a symbol opened in the list."""
@@ -219,7 +217,13 @@ class BrowserScreen(Screen[None]):
         if number is not None:
             located = self._browser.located_at(self._browser.cursor)
             self.app.push_screen(
-                SymbolDialog(self._machine, self._browser.symbols, number, self._hiding, located)
+                SymbolDialog(
+                    self._live.machine,
+                    self._browser.symbols,
+                    number,
+                    self._live.hiding,
+                    located,
+                )
             )
 
     def action_legend(self) -> None:

@@ -10,16 +10,18 @@ from typing import Any
 from textual.screen import Screen
 from textual.worker import Worker
 
-from kmodtui.errors import KmodtuiError, PlanError
+from kmodtui.errors import KmodtuiError, PlanError, UsageError
 from kmodtui.model.intent import Intent
 from kmodtui.model.modprobe_rules import RuleKind
 from kmodtui.model.plan import BLACKLIST_FILE, Verb
 from kmodtui.model.undo import Done
+from kmodtui.services.experiment import planned
+from kmodtui.services.live import LiveSystem
 from kmodtui.services.machine import Machine
-from kmodtui.services.monitor import Monitor
 from kmodtui.services.parameters import read_form
 from kmodtui.services.planning import once_free, plan_for, still_to_do
 from kmodtui.ui.desk import desk
+from kmodtui.ui.screens.experiment import ExperimentPicker, ExperimentScreen
 from kmodtui.ui.screens.idle import IdleDialog
 from kmodtui.ui.screens.load import LoadDialog, LoadRequest
 from kmodtui.ui.screens.parameters import ParameterForm
@@ -32,7 +34,7 @@ class Changing(Screen[None]):
     """What a screen with a selected module can do to the kernel."""
 
     machine: Machine
-    monitor: Monitor
+    live: LiveSystem
 
     # What the screen tells and is told
 
@@ -52,10 +54,6 @@ class Changing(Screen[None]):
 
     def show_module(self, name: str) -> None:
         """Go to a module that has just changed, and to what it did to the symbols."""
-        raise NotImplementedError
-
-    def show_header(self) -> None:
-        """Tell anew how things stand with root."""
         raise NotImplementedError
 
     @property
@@ -188,6 +186,32 @@ class Changing(Screen[None]):
         if self._may_change():
             self.app.push_screen(IdleDialog(self.machine))
 
+    def action_experiment(self) -> None:
+        """Ask which module to load, look at and unload again."""
+        if self._may_change():
+            self.app.push_screen(ExperimentPicker(self.machine), self._plan_experiment)
+
+    def _plan_experiment(self, request: LoadRequest | None) -> None:
+        if request is not None:
+            self._work(self._planned_experiment(request))
+
+    async def _planned_experiment(self, request: LoadRequest) -> None:
+        try:
+            if "/" in request.name:
+                raise UsageError(
+                    "An experiment takes the name of a module, not a file.",
+                    "modprobe has to find the module, to unload it in the right order.",
+                )
+            report = await planned(self.machine, request.name, request.parameters)
+        except KmodtuiError as error:
+            desk(self).report(error)
+            return
+
+        def closed(_: bool | None) -> None:
+            self.live.read_now()
+
+        await self.app.push_screen(ExperimentScreen(self.live, report), closed)
+
     # From a wish to a plan
 
     def _work(self, work: Coroutine[Any, Any, None], *, group: str = "plan") -> None:
@@ -209,16 +233,13 @@ class Changing(Screen[None]):
             return
 
         def closed(done: bool | None) -> None:
-            self.show_header()
-            self.monitor.read_now()
+            self.live.read_now()
             if done:
                 self.clear_marks()
                 if plan.verb not in (Verb.SET, Verb.BLACKLIST, Verb.UNBLACKLIST):
                     self.show_module(plan.target)
 
         await self.app.push_screen(
-            PlanDialog(
-                self.machine, self.monitor, plan, undoes=undoes, once_free=free, checked=checked
-            ),
+            PlanDialog(self.live, plan, undoes=undoes, once_free=free, checked=checked),
             closed,
         )

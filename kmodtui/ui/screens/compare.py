@@ -16,10 +16,10 @@ from textual.binding import BindingType
 from textual.worker import Worker, WorkerState
 
 from kmodtui.errors import KmodtuiError, UnreadableError
-from kmodtui.kernel.host import Host
 from kmodtui.model.modules import taint_letters
 from kmodtui.model.snapshot import Comparison, Snapshot, compare
 from kmodtui.model.text import clean, counted, human_size
+from kmodtui.services.live import LiveSystem
 from kmodtui.services.snapshots import SUFFIX, load, take
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.desk import desk
@@ -28,7 +28,6 @@ from kmodtui.ui.screens.path_dialog import PathDialog
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.event_lines import clock
 from kmodtui.ui.widgets.file_lines import Choice, FileLines
-from kmodtui.ui.widgets.header_line import HeaderFacts
 from kmodtui.ui.widgets.line_view import LineView
 from kmodtui.ui.widgets.list_head import ListHead
 
@@ -48,10 +47,10 @@ class CompareScreen(ListAndChange):
     AUTO_FOCUS = "#file-lines"
     context = "compare"
 
-    def __init__(self, host: Host, directory: Path, facts: HeaderFacts) -> None:
+    def __init__(self, live: LiveSystem, directory: Path) -> None:
         self._files = FileLines()
-        super().__init__(self._files, facts)
-        self._host = host
+        super().__init__(self._files, live)
+        self._host = live.machine.host
         self._directory = directory
         self._comparison: Comparison | None = None
         self._followed: Choice | None = None

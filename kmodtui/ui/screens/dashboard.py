@@ -1,8 +1,8 @@
-"""The dashboard: four panes over one reading of the kernel, and the keys that move among them."""
+"""The dashboard: the panes of one system, and the keys that are valid in all of them."""
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 from typing import ClassVar
 
 from textual import events
@@ -13,33 +13,24 @@ from textual.widget import Widget
 from textual.worker import Worker, WorkerState
 
 from kmodtui.errors import KmodtuiError
-from kmodtui.kernel.kptr import read_hiding
-from kmodtui.model.history import Change
-from kmodtui.model.modules import ModuleTable, taint_letters
-from kmodtui.model.plan_unload import left_behind
-from kmodtui.model.text import counted, human_size
-from kmodtui.services.details import read_details
-from kmodtui.services.index_watch import index_changes
-from kmodtui.services.machine import Machine
-from kmodtui.services.monitor import (
-    Changed,
-    Monitor,
-    MonitorEvent,
-    ReadingFailed,
-    SymbolsRead,
-    TableRead,
-)
-from kmodtui.services.neighbours import Neighbours
+from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import COMMANDS, bindings
 from kmodtui.ui.desk import desk
+from kmodtui.ui.screens.addresses import ask_for_addresses
 from kmodtui.ui.screens.arranging import PANES
+from kmodtui.ui.screens.browser import BrowserScreen
 from kmodtui.ui.screens.changing import Changing
+from kmodtui.ui.screens.compare import CompareScreen
+from kmodtui.ui.screens.help import HelpScreen
+from kmodtui.ui.screens.legend import LegendScreen
+from kmodtui.ui.screens.linkage import LinkageScreen
 from kmodtui.ui.screens.listening import Listening
-from kmodtui.ui.screens.looking import Looking
-from kmodtui.ui.screens.plan import PlanDialog
-from kmodtui.ui.screens.remembering import Remembering
+from kmodtui.ui.screens.load import LoadDialog
+from kmodtui.ui.screens.timeline import TimelineScreen
+from kmodtui.ui.snapshot import current_directory, save_snapshot
+from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.filter_bar import FilterBar
-from kmodtui.ui.widgets.header_line import HeaderFacts, HeaderLine
+from kmodtui.ui.widgets.header_line import HeaderLine
 from kmodtui.ui.widgets.info_pane import InfoPane
 from kmodtui.ui.widgets.key_line import KeyLine
 from kmodtui.ui.widgets.line_view import LineView
@@ -49,41 +40,34 @@ from kmodtui.ui.widgets.symbols_pane import SymbolsPane
 from kmodtui.ui.widgets.too_small import TooSmall
 from kmodtui.ui.widgets.tree_pane import ModuleTree, TreePane
 
-READING_PAUSE = 0.05
-"""Seconds that the cursor has to rest on a module before its file is read."""
 
-
-class DashboardScreen(Changing, Looking, Remembering, Listening):
-    """Everything about the modules of one machine, live."""
+class DashboardScreen(Changing, Listening):
+    """Everything about the modules of one system, live."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("dashboard")]
     AUTO_FOCUS = "#module-lines"
 
-    def __init__(self, machine: Machine, monitor: Monitor) -> None:
+    def __init__(self, live: LiveSystem) -> None:
         super().__init__()
-        self.machine = machine
-        self.monitor = monitor
-        self._table = ModuleTable()
-        self._stopped = False
-        self._detailed: str | None = None
-        self._header = HeaderLine()
+        self.live = live
+        self.machine = live.machine
         self._keys = KeyLine("dashboard")
         self._filter = FilterBar(self._apply_filter)
         self._too_small = TooSmall()
-        self._modules = ModulesPane()
-        self._tree = TreePane()
-        self._info = InfoPane()
-        self._change_and_symbols = SymbolsPane()
+        self._modules = ModulesPane(live)
+        self._tree = TreePane(live)
+        self._info = InfoPane(live)
+        self._symbols = SymbolsPane(live)
         self.log_pane = LogPane()
 
     def compose(self) -> ComposeResult:
         """Header, panes, filter, keys."""
-        yield self._header
+        yield HeaderLine(self.live)
         yield self.tabs_line
         with Container(id="panes"):
             yield self._modules
             yield self._info
-            yield self._change_and_symbols
+            yield self._symbols
             yield self._tree
             yield self.log_pane
         yield self._filter
@@ -91,150 +75,27 @@ class DashboardScreen(Changing, Looking, Remembering, Listening):
         yield self._too_small
 
     def on_mount(self) -> None:
-        """Begin to watch the kernel."""
+        """Show which pane has the focus, and which commands are available."""
+        subscribe(self.live.status_changed, self._show_available)
+        self._show_available(None)
         self.show_front()
-        self.show_header()
-        self._change_and_symbols.hiding = read_hiding(self.machine.host)
-        self.run_worker(self._watch(), group="monitor", exclusive=True, exit_on_error=False)
 
-    async def _watch(self) -> None:
-        async for event in self.monitor.watch():
-            try:
-                await self._show(event)
-            except Exception as error:
-                # What cannot be shown once must not end the watching.
-                desk(self).report(error)
-
-    async def _show(self, event: MonitorEvent) -> None:
-        match event:
-            case TableRead(table):
-                self._show_table(table)
-            case SymbolsRead(symbols):
-                self._change_and_symbols.show_symbols(symbols)
-                self.begin_timeline(self._table, symbols)
-                self._read_index()
-            case Changed(change, table, symbols):
-                self._table = table
-                if symbols is not None:
-                    self._change_and_symbols.show_symbols(symbols)
-                stays = await self._show_change(change)
-                self.add_to_timeline(change, table, symbols, stays)
-            case ReadingFailed(error):
-                desk(self).report(error)
-                self._change_and_symbols.show_failure(str(error))
-                self.begin_timeline(self._table, None)
-                self._read_index()
-
-    def _read_index(self) -> None:
-        self.run_worker(self._load_index(), group="index", exclusive=True, exit_on_error=False)
-
-    async def _load_index(self) -> None:
-        """Read the release's index, and again whenever depmod has written it.
-
-        The tree shows from it what is not loaded.
-        """
-        await self.machine.index()
-        self._show_edges()
-        async for _ in index_changes(self.machine.host, f"/lib/modules/{self.machine.release}"):
-            self.machine.forget_index()
-            await self.machine.index()
-            self._show_edges()
-            self._read_details()
+    def _show_available(self, _status: object) -> None:
+        """Grey the commands that need root where it cannot be had."""
+        denied = self.live.status.root_denied
+        self._keys.grey(frozenset(c.id for c in COMMANDS if c.needs_root and denied))
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Show the failure of work that went on beside the screen; nothing is swallowed."""
+        """Report a failure of work in the background."""
         if event.state is WorkerState.ERROR and event.worker.error is not None:
             desk(self).report(event.worker.error)
-            if event.worker.group == "monitor":
-                self._stopped = True
-                self.show_header()
 
-    # Showing
-
-    def _show_table(self, table: ModuleTable) -> None:
-        self._table = table
-        self._modules.show_table(table)
-        self._show_edges()
-        self.show_header()
-        self._read_details()
-        for line in table.malformed:
-            desk(self).note_malformed(line)
-
-    async def _show_change(self, change: Change) -> dict[str, str]:
-        """Show a change; return what stays loaded although its user went, with the reason."""
-        went = tuple(module.name for module in change.went)
-        remaining = frozenset(self._table.by_name)
-        stays: dict[str, str] = {}
-        try:
-            if went and await self.machine.index() is not None:
-                lookup = await asyncio.to_thread(self.machine.lookup)
-                stays = left_behind(went, remaining, lookup, self._table)
-        except KmodtuiError as error:
-            desk(self).report(error)
-        self._change_and_symbols.show_change(change, stays)
-        if isinstance(dialog := self.app.screen, PlanDialog):
-            dialog.show_change(change, stays)
-        self._modules.mark_new({module.name for module in (*change.came, *change.reloaded)})
-        self._show_edges()
-        return stays
-
-    def _show_edges(self) -> None:
-        neighbours = Neighbours(self._table, self.machine.index_if_read)
-        self._tree.show_edges(self._table, neighbours.needs, neighbours.users)
-
-    @property
-    def header_facts(self) -> HeaderFacts:
-        """What the header tells now."""
-        return self._header.facts
-
-    def show_header(self) -> None:
-        """Tell which machine this is and how things stand."""
-        facts = self.machine.facts
-        totals = ""
-        if self._table.raw or len(self._table):
-            totals = f"{counted(len(self._table), 'module')} {human_size(self._table.total_size)}"
-        self._header.facts = HeaderFacts(
-            badge=self.machine.host.badge,
-            host=facts.hostname or "",
-            kernel=self.machine.kernel_words,
-            totals=totals,
-            taint=taint_letters(self.machine.tainted()),
-            privilege=self.machine.privilege_words,
-            halt="STOPPED" if self._stopped else "PAUSED" if self.monitor.paused else "",
-        )
-        self._keys.grey(
-            frozenset(c.id for c in COMMANDS if c.needs_root)
-            if self.machine.root.denied
-            else frozenset()
-        )
-
-    # Following the selected module
+    # The selected module
 
     def on_modules_pane_selected(self, message: ModulesPane.Selected) -> None:
         """Let the other panes follow."""
-        self._tree.show_module(message.name)
-        self._change_and_symbols.show_module(message.name)
-        self.log_pane.show_module(message.name)
-        self._read_details()
-
-    def _read_details(self) -> None:
-        # Not a coroutine of it: one that the next call cancels before it has begun is
-        # never awaited, which Python complains of.
-        _: Worker[None] = self.run_worker(
-            self._details, group="details", exclusive=True, exit_on_error=False
-        )
-
-    async def _details(self) -> None:
-        name = self._modules.selected
-        if name is None:
-            self._info.show_details(None)
-            return
-        if name != self._detailed:
-            # Whoever holds a key down passes many modules, and wants to read none of them.
-            await asyncio.sleep(READING_PAUSE)
-            self._detailed = name
-        details = await read_details(self.machine, self._table.by_name.get(name), name)
-        self._info.show_details(details)
+        for pane in (self._tree, self._info, self._symbols, self.log_pane):
+            pane.show_module(message.name)
 
     def on_tree_pane_chosen(self, message: TreePane.Chosen) -> None:
         """Go to a module that was chosen in the tree."""
@@ -252,11 +113,11 @@ class DashboardScreen(Changing, Looking, Remembering, Listening):
 
     @property
     def marked_modules(self) -> tuple[str, ...]:
-        """The modules that were marked, for commands that take several."""
-        return self._modules.marked
+        """The marked modules in the kernel's order, for commands that take several."""
+        return tuple(m.name for m in self.live.table if m.name in self.live.marked)
 
     def clear_marks(self) -> bool:
-        """Let no module be marked any more; return whether one was."""
+        """Unmark all modules; return whether one was marked."""
         return self._modules.clear_marks()
 
     def show_module(self, name: str) -> None:
@@ -269,7 +130,7 @@ class DashboardScreen(Changing, Looking, Remembering, Listening):
     def focus_target(self, name: str) -> Widget:
         """Return what gets the keys in a pane."""
         if name == "symbols":
-            return self._change_and_symbols.view
+            return self._symbols.view
         if name == "tree":
             return self.query_one(ModuleTree)
         return self.query_one(f"#{name}").query_one(LineView)
@@ -292,7 +153,7 @@ class DashboardScreen(Changing, Looking, Remembering, Listening):
         if self.front == "info":
             return self._info
         if self.front == "symbols":
-            return self._change_and_symbols
+            return self._symbols
         return self._modules
 
     def action_filter(self) -> None:
@@ -321,7 +182,7 @@ class DashboardScreen(Changing, Looking, Remembering, Listening):
     def action_sort_next(self) -> None:
         """Sort by the next column; in the symbols pane, its symbols."""
         if self.front == "symbols":
-            self._change_and_symbols.sort_next()
+            self._symbols.sort_next()
         else:
             self._modules.sort_next()
 
@@ -335,20 +196,67 @@ class DashboardScreen(Changing, Looking, Remembering, Listening):
 
     def action_symbol_view(self) -> None:
         """Show the other view of the symbols pane."""
-        self._change_and_symbols.toggle()
+        self._symbols.toggle()
 
     def action_pause(self) -> None:
-        """Stop reading the kernel, or go on."""
-        self.monitor.paused = not self.monitor.paused
-        self.show_header()
+        """Stop reading the kernel, or continue."""
+        self.live.paused = not self.live.paused
 
     def action_refresh_now(self) -> None:
-        """Read the kernel at once."""
-        self.monitor.read_now()
-        # What equal bytes of /proc/modules do not tell: values of parameters, and the taint.
-        self._read_details()
-        self.show_header()
+        """Read the kernel now."""
+        self.live.read_now()
 
     def action_quit(self) -> None:
-        """Leave."""
+        """Quit."""
         self.app.exit()
+
+    # Other screens
+
+    def action_browser(self) -> None:
+        """Browse all symbols."""
+        self.app.push_screen(BrowserScreen(self.live))
+
+    def action_addresses(self) -> None:
+        """Read hidden addresses through the helper, if the person agrees."""
+        ask_for_addresses(self, self.live)
+
+    def action_catalog(self) -> None:
+        """Browse all modules of the release, loaded or not."""
+        self.app.push_screen(LoadDialog(self.machine, looking=True))
+
+    def action_linkage(self) -> None:
+        """Show the symbols of the module; in the tree, those between the cursor's two modules."""
+        tree = self._tree
+        user, provider = tree.edge if tree.has_focus_within else (self.selected_module, "")
+        if user is not None:
+            self.app.push_screen(LinkageScreen(self.machine, user, provider))
+
+    def action_timeline(self) -> None:
+        """Show every change since the start."""
+        self.app.push_screen(TimelineScreen(self.live))
+
+    def action_snapshot(self) -> None:
+        """Save modules and symbols of now to a file in the current directory."""
+        saving = partial(save_snapshot, self, self.machine.host)
+        _: Worker[None] = self.run_worker(
+            saving, group="snapshot", exclusive=True, exit_on_error=False
+        )
+
+    def action_compare(self) -> None:
+        """Compare snapshots with each other, or with now."""
+        try:
+            self.app.push_screen(CompareScreen(self.live, current_directory()))
+        except KmodtuiError as error:
+            desk(self).report(error)
+
+    def action_legend(self) -> None:
+        """Explain symbol types and taint flags."""
+        self.app.push_screen(LegendScreen())
+
+    def action_help(self) -> None:
+        """Show every key."""
+        self.app.push_screen(HelpScreen())
+
+    def action_palette(self) -> None:
+        """Open the command palette."""
+        self.app.action_command_palette()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
@@ -30,14 +32,14 @@ from kmodtui.model.experiment_pages import (
     pages,
     plan_page,
 )
-from kmodtui.model.history import Change
+from kmodtui.model.history import Event
 from kmodtui.model.text import clean
 from kmodtui.services.experiment import run
-from kmodtui.services.machine import Machine
-from kmodtui.services.monitor import Monitor
+from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.desk import desk
 from kmodtui.ui.screens.load import LoadDialog
+from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_title
 
 _TONES = {"good": "success", "bad": "error", "warn": "warning", "dim": "dim", "strong": "strong"}
@@ -67,10 +69,11 @@ class ExperimentScreen(ModalScreen[bool]):
     CSS_PATH = Path(__file__).parent.parent.parent / "styles" / "experiment.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("experiment")]
 
-    def __init__(self, machine: Machine, monitor: Monitor, report: Report) -> None:
+    def __init__(self, live: LiveSystem, report: Report) -> None:
         super().__init__()
-        self._machine = machine
-        self._monitor = monitor
+        self._live = live
+        self._machine = live.machine
+        self._origins: list[int] = []  # of the commands that were run, the load first
         self._report = report
         self._work: Worker[None] | None = None
         self._displayed = False
@@ -90,6 +93,7 @@ class ExperimentScreen(ModalScreen[bool]):
 
     def on_mount(self) -> None:
         """Show the plan; accept a confirmation only once it has been displayed."""
+        subscribe(self._live.changed, self._notice)
         self._draw()
         self.call_after_refresh(self._plan_displayed)
 
@@ -221,7 +225,7 @@ class ExperimentScreen(ModalScreen[bool]):
             self._report,
             desk(self).foreground,
             self._update,
-            around=self._monitor.one_change,
+            around=self._one_change,
             noticed=self._noticed.wait,
         )
         self._draw()
@@ -245,9 +249,15 @@ class ExperimentScreen(ModalScreen[bool]):
             self._failure = f"{why} The modules pane shows what is loaded now."
             self._draw()
 
-    def show_change(self, change: Change) -> None:
-        """Note that the monitor has seen the load: the unload becomes a change of its own."""
-        if change.cause == " ".join(self._report.plan.command):
+    @contextmanager
+    def _one_change(self, command: str) -> Iterator[None]:
+        with self._live.one_change(command) as origin:
+            self._origins.append(origin)
+            yield
+
+    def _notice(self, event: Event) -> None:
+        """Note that the load has been seen, so that the unload becomes a change of its own."""
+        if event.change.origin in self._origins[:1]:
             self._noticed.set()
 
     def action_accept(self) -> None:

@@ -12,11 +12,12 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from kmodtui.model.history import Change
+from kmodtui.services.live import LiveSystem
 from kmodtui.ui.screens.help import HelpScreen
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.change_view import ChangeLines
 from kmodtui.ui.widgets.filter_bar import FilterBar
-from kmodtui.ui.widgets.header_line import HeaderFacts, HeaderLine
+from kmodtui.ui.widgets.header_line import HeaderLine
 from kmodtui.ui.widgets.key_line import KeyLine
 from kmodtui.ui.widgets.line_view import LineView
 from kmodtui.ui.widgets.too_small import TooSmall
@@ -37,15 +38,14 @@ class ListAndChange(Screen[None]):
     context = ""
     """The context in the registry of commands whose keys work on this screen."""
 
-    def __init__(self, lines: LineView, facts: HeaderFacts) -> None:
+    def __init__(self, lines: LineView, live: LiveSystem) -> None:
         super().__init__()
         self.lines = lines
         self.change = ChangeLines()
         self.words = Static(id="beside-words", markup=False)
         self.list_pane = Vertical(id="list-pane", classes="pane")
         self.change_pane = Vertical(id="change-pane", classes="pane")
-        self.header = HeaderLine()
-        self.header.facts = facts
+        self.header = HeaderLine(live)
         self._filter = FilterBar(self._search)
         self._too_small = TooSmall()
 

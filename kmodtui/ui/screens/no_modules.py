@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import ClassVar
 
 from textual import events
@@ -12,19 +11,17 @@ from textual.containers import Vertical
 from textual.screen import Screen
 from textual.widgets import Static
 
-from kmodtui.errors import KmodtuiError
-from kmodtui.kernel.kallsyms import read_symbols
-from kmodtui.kernel.kptr import read_hiding
 from kmodtui.model.symbols import NO_ROWS, SymbolTable
 from kmodtui.model.text import counted
-from kmodtui.services.machine import Machine
+from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.screens.browser import BrowserScreen
 from kmodtui.ui.screens.help import HelpScreen
 from kmodtui.ui.screens.legend import LegendScreen
+from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.filter_bar import FilterBar
-from kmodtui.ui.widgets.header_line import HeaderFacts, HeaderLine
+from kmodtui.ui.widgets.header_line import HeaderLine
 from kmodtui.ui.widgets.key_line import KeyLine
 from kmodtui.ui.widgets.symbol_browser import SymbolBrowser
 from kmodtui.ui.widgets.too_small import TooSmall
@@ -47,18 +44,17 @@ class NoModulesScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("barren")]
     AUTO_FOCUS = "#symbol-browser"
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, live: LiveSystem) -> None:
         super().__init__()
-        self._machine = machine
+        self._live = live
         self._browser = SymbolBrowser()
         self._frame = Vertical(classes="pane", id="symbols")
         self._filter = FilterBar(self._apply_filter)
         self._too_small = TooSmall()
-        self._table: SymbolTable | None = None
 
     def compose(self) -> ComposeResult:
         """Header, words, symbols, keys."""
-        yield HeaderLine()
+        yield HeaderLine(self._live)
         yield Static(WHY, id="why", markup=False)
         with self._frame:
             yield self._browser
@@ -68,14 +64,7 @@ class NoModulesScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Say where we are, and read the symbols."""
-        facts = self._machine.facts
-        self.query_one(HeaderLine).facts = HeaderFacts(
-            badge=self._machine.host.badge,
-            host=facts.hostname or "",
-            kernel=self._machine.kernel_words,
-            totals="no modules",
-            privilege=self._machine.privilege_words,
-        )
+        subscribe(self._live.symbols_read, self._show)
         set_title(self._frame, "Symbols of the kernel")
         self._browser.show_rows(NO_ROWS, "Reading /proc/kallsyms…")
         self.run_worker(self._read(), group="symbols", exclusive=True, exit_on_error=False)
@@ -85,12 +74,11 @@ class NoModulesScreen(Screen[None]):
         self._too_small.measure(event.size)
 
     async def _read(self) -> None:
-        try:
-            table = await asyncio.to_thread(read_symbols, self._machine.host)
-        except KmodtuiError as error:
-            self._browser.show_rows(NO_ROWS, str(error))
-            return
-        self._table = table
+        await self._live.read_symbols()
+        if self._live.symbols is None:
+            self._browser.show_rows(NO_ROWS, self._live.symbols_problem)
+
+    def _show(self, table: SymbolTable) -> None:
         self._browser.show_rows(table.core, "/proc/kallsyms is empty: the kernel hides it.")
         self._caption()
 
@@ -98,7 +86,8 @@ class NoModulesScreen(Screen[None]):
         words = counted(self._browser.total, "symbol")
         if self._browser.filter_text:
             words = f"/{self._browser.filter_text} · {self._browser.line_count():,} of {words}"
-        hidden = self._table is not None and self._table.addresses_hidden
+        symbols = self._live.symbols
+        hidden = symbols is not None and symbols.addresses_hidden
         set_subtitle(self._frame, words + (", addresses hidden" if hidden else ""))
 
     def action_filter(self) -> None:
@@ -115,8 +104,7 @@ class NoModulesScreen(Screen[None]):
 
     def action_browser(self) -> None:
         """Look through all symbols."""
-        hiding = read_hiding(self._machine.host)
-        self.app.push_screen(BrowserScreen(self._machine, self._table, hiding))
+        self.app.push_screen(BrowserScreen(self._live))
 
     def action_legend(self) -> None:
         """Say what the letters mean."""

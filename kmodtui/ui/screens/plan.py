@@ -19,17 +19,17 @@ from textual.worker import Worker, WorkerState
 from kmodtui.errors import KmodtuiError
 from kmodtui.model.explain import Explanation
 from kmodtui.model.explanation import Kind
-from kmodtui.model.history import Change
+from kmodtui.model.history import Change, Event
 from kmodtui.model.plan import Plan, Verb
 from kmodtui.model.text import clean
 from kmodtui.model.undo import Done
 from kmodtui.privileged.protocol import LogRecord
 from kmodtui.services.actions import perform
 from kmodtui.services.files import digest_of, ownership_of
-from kmodtui.services.machine import Machine
-from kmodtui.services.monitor import Monitor
+from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.desk import desk
+from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_title
 from kmodtui.ui.widgets.change_summary import summary
 from kmodtui.ui.widgets.line_view import Line
@@ -74,8 +74,7 @@ class PlanDialog(ModalScreen[bool]):
 
     def __init__(
         self,
-        machine: Machine,
-        monitor: Monitor,
+        live: LiveSystem,
         plan: Plan,
         *,
         undoes: Done | None = None,
@@ -85,8 +84,7 @@ class PlanDialog(ModalScreen[bool]):
         """Show a plan.
 
         Args:
-            machine: whose kernel it is for.
-            monitor: sees what comes of it.
+            live: the system whose kernel it is for.
             plan: what is to be done.
             undoes: the change that it takes back, if it does that.
             once_free: what could be done if nothing held the modules, where something does.
@@ -100,8 +98,9 @@ class PlanDialog(ModalScreen[bool]):
         self._reading = False  # the file that would be inserted
         self._once_free = once_free
         self._wait = 0.0
-        self._monitor = monitor
-        self._machine = machine
+        self._live = live
+        self._machine = live.machine
+        self._origin = -1  # of the change that this dialog makes; none yet
         self._plan = plan
         self._outcome: Explanation | None = None
         self._work: Worker[None] | None = None
@@ -147,6 +146,7 @@ class PlanDialog(ModalScreen[bool]):
 
     def on_mount(self) -> None:
         """Show the plan, and take a confirmation from when it has been painted."""
+        subscribe(self._live.changed, self._take_change)
         self._reading = self._plan.verb is Verb.INSERT and self._can_be_done
         self._show_plan()
         if self._reading:
@@ -269,18 +269,13 @@ class PlanDialog(ModalScreen[bool]):
             *((clean(text), self._style(names.get(style, style))) for text, style in line)
         )
 
-    def show_change(self, change: Change, stays: Mapping[str, str]) -> None:
+    def _take_change(self, event: Event) -> None:
         """Tell what the kernel's symbols did, once the monitor has seen it; not what others did."""
-        if change.cause != self._cause:
-            return
-        self._change, self._stays = change, stays
-        self._show_outcome()
+        if event.change.origin == self._origin:
+            self._change, self._stays = event.change, event.stays
+            self._show_outcome()
 
     # What is done
-
-    @property
-    def _cause(self) -> str:
-        return "; ".join(self._plan.command_lines)
 
     def action_confirm(self) -> None:
         """Do what the plan says, once; a key from before it could be read is not meant."""
@@ -311,7 +306,7 @@ class PlanDialog(ModalScreen[bool]):
         self._show_running()
         ticking = self.set_interval(TICK, self._tick)
         try:
-            with self._monitor.one_change(self._cause):
+            with self._live.one_change("; ".join(self._plan.command_lines)) as self._origin:
                 self._outcome = await perform(
                     self._machine,
                     self._plan,

@@ -10,11 +10,12 @@ from textual.binding import BindingType
 
 from kmodtui.model.history import Timeline
 from kmodtui.model.text import counted, human_size
+from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.screens.list_and_change import ListAndChange
+from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.event_lines import EventLines, clock
-from kmodtui.ui.widgets.header_line import HeaderFacts
 from kmodtui.ui.widgets.line_view import LineView
 from kmodtui.ui.widgets.list_head import ListHead
 from kmodtui.ui.widgets.totals_graph import TotalsGraph
@@ -30,10 +31,11 @@ class TimelineScreen(ListAndChange):
     AUTO_FOCUS = "#event-lines"
     context = "timeline"
 
-    def __init__(self, timeline: Timeline, facts: HeaderFacts) -> None:
+    def __init__(self, live: LiveSystem) -> None:
         self._events = EventLines()
-        super().__init__(self._events, facts)
-        self._timeline = timeline
+        super().__init__(self._events, live)
+        self._live = live
+        self._timeline = live.timeline
         self._compared: tuple[int, int] | None = None
         self._followed = -1
         self._graph = TotalsGraph()
@@ -46,16 +48,16 @@ class TimelineScreen(ListAndChange):
 
     def on_mount(self) -> None:
         """Show the timeline, with the cursor on the newest event."""
-        self.show(self._timeline, self.header.facts)
+        subscribe(self._live.timeline_changed, self._show)
+        self._show(self._live.timeline)
 
-    def show(self, timeline: Timeline, facts: HeaderFacts) -> None:
+    def _show(self, timeline: Timeline) -> None:
         """Show a timeline that was updated."""
         if self._compared is not None:
             moved = timeline.forgotten - self._timeline.forgotten
             first, second = (point - moved for point in self._compared)
             self._compared = (first, second) if first >= 0 and second >= 0 else None
         self._timeline = timeline
-        self.header.facts = facts
         self._events.show(timeline)
         self.follow()
 

@@ -1,42 +1,20 @@
-"""The first line of the screen: which machine, which kernel, what is loaded, what is allowed."""
+"""The first line of the screen: the machine, its kernel, what is loaded, and the root session."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.text import Text
 from textual.widget import Widget
 
-from kmodtui.model.text import clean
-
-
-@dataclass(frozen=True, slots=True)
-class HeaderFacts:
-    """What the header says.
-
-    Attributes:
-        badge: DEMO, or the folder of a captured tree; empty for this machine.
-        host: the machine's name.
-        kernel: `Linux 6.1.0-56-amd64 x86_64`.
-        totals: `87 modules 14.2 MiB`.
-        taint: the kernel's taint letters; empty for none.
-        privilege: `read-only`, `helper: locked`, `helper: sudo`…
-        halt: `PAUSED` or `STOPPED` where the kernel is not read; empty where it is.
-    """
-
-    badge: str = ""
-    host: str = ""
-    kernel: str = ""
-    totals: str = ""
-    taint: str = ""
-    privilege: str = ""
-    halt: str = ""
+from kmodtui.model.text import clean, counted, human_size
+from kmodtui.services.live import LiveSystem
+from kmodtui.ui.subscription import subscribe
 
 
 class HeaderLine(Widget):
-    """One line; what matters least is left out first where it is narrow."""
+    """One line; where it is narrow, the least important parts are left out first."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "header--badge",
@@ -45,43 +23,45 @@ class HeaderLine(Widget):
         "header--warn",
     }
 
-    def __init__(self) -> None:
+    def __init__(self, live: LiveSystem) -> None:
         super().__init__(id="header")
-        self._facts = HeaderFacts()
+        self._live = live
+
+    def on_mount(self) -> None:
+        """Follow the status of the system."""
+        subscribe(self._live.status_changed, self._show_status)
+
+    def _show_status(self, _status: object) -> None:
+        self.refresh()
 
     @property
-    def facts(self) -> HeaderFacts:
-        """What is shown."""
-        return self._facts
-
-    @facts.setter
-    def facts(self, facts: HeaderFacts) -> None:
-        if facts != self._facts:
-            self._facts = facts
-            self.refresh()
-
-    def show_privilege(self, words: str) -> None:
-        """Tell how things stand with root now; all else stays as it was told last."""
-        self.facts = replace(self._facts, privilege=words)
+    def _totals(self) -> str:
+        status = self._live.status
+        if not self._live.has_modules:
+            return "no modules"
+        if status.modules is None:
+            return ""
+        return f"{counted(status.modules, 'module')} {human_size(status.memory)}"
 
     def render(self) -> Text:
         """Return the line as it fits the width."""
-        facts = self._facts
+        machine, status = self._live.machine, self._live.status
         strong, dim, warn = (
             self.get_component_rich_style(f"header--{name}") for name in ("strong", "dim", "warn")
         )
         badge = self.get_component_rich_style("header--badge")
-        kernel = facts.kernel
+        kernel = machine.kernel_words
         short_kernel = " ".join(kernel.split(" ")[:2])
-        # Pieces with their importance: the least important goes first.
+        halt = "STOPPED" if status.stopped else "PAUSED" if status.paused else ""
+        # Pieces with their importance: the least important is left out first.
         pieces = [
-            (9, facts.badge and f" {facts.badge} ", badge),
-            (9, facts.halt, warn),
-            (4, facts.host, strong),
+            (9, machine.host.badge and f" {machine.host.badge} ", badge),
+            (9, halt, warn),
+            (4, machine.facts.hostname or "", strong),
             (6, kernel, dim),
-            (7, facts.totals, strong),
-            (5, f"taint {facts.taint}" if facts.taint else "untainted", dim),
-            (8, facts.privilege, dim),
+            (7, self._totals, strong),
+            (5, f"taint {status.taint}" if status.taint else "untainted", dim),
+            (8, status.root, dim),
         ]
         kept = [(importance, clean(text), style) for importance, text, style in pieces if text]
         width = self.size.width - 2

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.worker import Worker, WorkerState
 
 from kmodtui.model.text import counted
-from kmodtui.services.details import ModuleDetails, ShownParameter
+from kmodtui.services.details import ModuleDetails, ShownParameter, read_details
+from kmodtui.services.live import LiveSystem
+from kmodtui.ui.desk import desk
+from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.line_view import Line, LineView, fit, wrapped
 
 COLLAPSE_ABOVE = 3
 """A field with more values than this is collapsed into one line at first."""
+
+READING_PAUSE = 0.05
+"""Seconds that the cursor has to stay on a module before its file is read."""
 
 _LABEL = 13
 
@@ -176,8 +184,11 @@ def _chopped(text: str, width: int) -> list[str]:
 class InfoPane(Vertical):
     """The lines with a frame."""
 
-    def __init__(self) -> None:
+    def __init__(self, live: LiveSystem) -> None:
         super().__init__(id="info", classes="pane")
+        self._live = live
+        self._module: str | None = None
+        self._paused_on: str | None = None
         self._lines = InfoLines()
 
     def compose(self) -> ComposeResult:
@@ -185,8 +196,11 @@ class InfoPane(Vertical):
         yield self._lines
 
     def on_mount(self) -> None:
-        """Set the title."""
+        """Name the pane, and follow what its contents depend on."""
         set_title(self, "3 Info")
+        subscribe(self._live.table_read, self._read)
+        subscribe(self._live.index_read, self._read)
+        subscribe(self._live.refreshed, self._read)
 
     @property
     def filter_text(self) -> str:
@@ -198,7 +212,31 @@ class InfoPane(Vertical):
         self._lines.filter_text = text
         set_subtitle(self, f"/{text}" if text else "")
 
-    def show_details(self, details: ModuleDetails | None) -> None:
-        """Show the details of a module; None if no module is selected."""
+    def show_module(self, name: str | None) -> None:
+        """Follow the selected module."""
+        self._module = name
+        self._read()
+
+    def _read(self, _published: object = None) -> None:
+        # Not a coroutine object: one that the next call cancels before it has begun is
+        # never awaited, and Python warns of that.
+        _: Worker[None] = self.run_worker(
+            self._show_details, group="details", exclusive=True, exit_on_error=False
+        )
+
+    async def _show_details(self) -> None:
+        name, details = self._module, None
+        if name is not None:
+            if name != self._paused_on:
+                # While a key is held down, the cursor passes many modules: none is read then.
+                await asyncio.sleep(READING_PAUSE)
+                self._paused_on = name
+            module = self._live.table.by_name.get(name)
+            details = await read_details(self._live.machine, module, name)
         self._lines.show_details(details)
         set_title(self, f"3 Info: {details.name}" if details else "3 Info")
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Report a failure of the reading."""
+        if event.state is WorkerState.ERROR and event.worker.error is not None:
+            desk(self).report(event.worker.error)

@@ -12,9 +12,12 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Static
 
+from kmodtui.model.history import Event
 from kmodtui.model.modules import LoadedModule, ModuleState, ModuleTable
 from kmodtui.model.text import human_size
+from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import bindings
+from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.line_view import Line, LineView, Part, fit
 
@@ -58,12 +61,11 @@ class ModuleLines(LineView):
 
     show_idle_cursor = True
 
-    def __init__(self) -> None:
+    def __init__(self, live: LiveSystem) -> None:
         super().__init__(id="module-lines")
         self.rows: list[LoadedModule] = []
-        self.fresh: set[str] = set()
         self.flashing: set[str] = set()
-        self.marked: set[str] = set()
+        self._live = live
         self.empty_text = "Reading /proc/modules…"
         self.longest = 0
 
@@ -75,8 +77,8 @@ class ModuleLines(LineView):
         """Return a module's row."""
         module = self.rows[index]
         widths = column_widths(width, self.longest)
-        mark: Part = ("● ", "good") if module.name in self.fresh else ("  ", "")
-        if module.name in self.marked:
+        mark: Part = ("● ", "good") if module.name in self._live.new else ("  ", "")
+        if module.name in self._live.marked:
             mark = ("* ", "accent")
         refs = "-" if module.refcount is None else str(module.refcount)
         state = "" if module.state is ModuleState.LIVE else "warn"
@@ -94,7 +96,7 @@ class ModuleLines(LineView):
     def action_mark(self) -> None:
         """Mark or unmark the module under the cursor, and move to the next one."""
         if self.rows:
-            self.marked ^= {self.rows[self.cursor].name}
+            self._live.marked ^= {self.rows[self.cursor].name}
             self.refresh_line(self.cursor)
             self.post_message(self.Marked())
             self.move_cursor(self.cursor + 1)
@@ -141,15 +143,14 @@ class ModulesPane(Vertical):
             super().__init__()
             self.name = name
 
-    def __init__(self) -> None:
+    def __init__(self, live: LiveSystem) -> None:
         super().__init__(id="modules", classes="pane")
-        self._table = ModuleTable()
-        self._read = False
+        self._live = live
         self._column = 0
         self._reversed = False
         self._filter = ""
         self._reported: str | None = None  # the name in the last `Selected`
-        self._lines = ModuleLines()
+        self._lines = ModuleLines(live)
         self._head = Static(id="module-head", markup=False)
 
     def compose(self) -> ComposeResult:
@@ -158,8 +159,10 @@ class ModulesPane(Vertical):
         yield self._lines
 
     def on_mount(self) -> None:
-        """Show the captions of an empty table."""
-        self._caption()
+        """Show the modules, and follow them."""
+        subscribe(self._live.table_read, self._show_table)
+        subscribe(self._live.changed, self._show_new)
+        self._show_table(self._live.table)
 
     @property
     def selected(self) -> str | None:
@@ -167,19 +170,14 @@ class ModulesPane(Vertical):
         rows = self._lines.rows
         return rows[self._lines.cursor].name if rows else None
 
-    @property
-    def marked(self) -> tuple[str, ...]:
-        """The marked modules in the order of /proc/modules, including those hidden by a filter."""
-        return tuple(m.name for m in self._table if m.name in self._lines.marked)
-
     def clear_marks(self) -> bool:
-        """Unmark all modules; return whether any was marked."""
-        had_marks = bool(self._lines.marked)
-        self._lines.marked.clear()
-        if had_marks:
-            self._lines.refresh()
-            self._caption()
-        return had_marks
+        """Unmark all modules; return whether one was marked."""
+        if not self._live.marked:
+            return False
+        self._live.marked.clear()
+        self._lines.refresh()
+        self._caption()
+        return True
 
     def on_module_lines_marked(self) -> None:
         """Update the number of marked modules."""
@@ -195,19 +193,15 @@ class ModulesPane(Vertical):
         self._filter = text
         self._arrange()
 
-    def show_table(self, table: ModuleTable) -> None:
+    def _show_table(self, table: ModuleTable) -> None:
         """Show the loaded modules; the cursor stays on its module even if the row moves."""
-        self._table = table
-        self._read = True
         self._lines.longest = max((len(module.name) for module in table), default=0)
-        self._lines.fresh &= set(table.by_name)
-        self._lines.marked &= set(table.by_name)
         self._arrange()
 
-    def mark_new(self, names: set[str]) -> None:
-        """Highlight new modules for a moment, and give each a dot until the cursor was on it."""
-        self._lines.fresh |= names
-        self._lines.flashing |= names
+    def _show_new(self, event: Event) -> None:
+        """Highlight the modules that were just loaded."""
+        change = event.change
+        self._lines.flashing |= {module.name for module in (*change.came, *change.reloaded)}
         self._lines.refresh()
         self.set_timer(FLASH_SECONDS, self._stop_flashing)
 
@@ -238,7 +232,7 @@ class ModulesPane(Vertical):
     def _arrange(self) -> None:
         column = COLUMNS[self._column]
         needle = self._filter.casefold().replace("-", "_")
-        rows = [module for module in self._table if needle in module.name.casefold()]
+        rows = [module for module in self._live.table if needle in module.name.casefold()]
         rows.sort(key=column.key, reverse=column.descending)
         if self._reversed:
             rows.reverse()
@@ -268,14 +262,14 @@ class ModulesPane(Vertical):
         parts = [f"{column.title} {'▾' if descending else '▴'}"]
         if self._column == 0:
             parts = ["oldest first" if self._reversed else "newest first"]
-        if self._lines.marked:
-            parts.insert(0, f"{len(self._lines.marked)} marked")
+        if self._live.marked:
+            parts.insert(0, f"{len(self._live.marked)} marked")
         if self._filter:
-            parts.insert(0, f"/{self._filter} · {len(self._lines.rows)} of {len(self._table)}")
+            parts.insert(0, f"/{self._filter} · {len(self._lines.rows)} of {len(self._live.table)}")
         set_subtitle(self, " · ".join(parts))
         if self._filter:
             self._lines.empty_text = f"No loaded module matches “{self._filter}”. Esc clears."
-        elif self._read:
+        elif self._live.status.modules is not None:
             self._lines.empty_text = "No modules are loaded. Press + to load one."
         self._update_head()
 
@@ -305,8 +299,8 @@ class ModulesPane(Vertical):
 
     def _follow_cursor(self) -> None:
         name = self.selected
-        if name in self._lines.fresh and self._lines.has_focus:
-            self._lines.fresh.discard(name)
+        if name in self._live.new and self._lines.has_focus:
+            self._live.new.discard(name)
             self._lines.refresh_line(self._lines.cursor)
         if name != self._reported:
             self._reported = name

@@ -1,24 +1,28 @@
-"""The pane of symbols: the last change, or the symbols of the selected module."""
+"""The symbols pane: the last change, or the symbols of the selected module."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
-from textual.message import Message
 from textual.widgets import ContentSwitcher
+from textual.worker import Worker, WorkerState
 
-from kmodtui.model.history import Change
-from kmodtui.model.symbol_address import Hiding
-from kmodtui.model.symbol_list import SymbolList
+from kmodtui.errors import KmodtuiError
+from kmodtui.kernel.module_sizes import read_sizes
+from kmodtui.model.history import Event
 from kmodtui.model.symbol_order import Order
 from kmodtui.model.symbol_query import Facet
 from kmodtui.model.symbols import NO_ROWS, SymbolTable
 from kmodtui.model.text import counted
+from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import bindings
+from kmodtui.ui.desk import desk
+from kmodtui.ui.screens.symbol import SymbolDialog
+from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.change_view import ChangeLines
 from kmodtui.ui.widgets.line_view import LineView, no_hit
@@ -30,66 +34,40 @@ class SymbolsPane(Vertical):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("symbols")]
 
-    class TableTaken(Message):
-        """There is another reading of the symbol table, or one with addresses."""
-
-        def __init__(self, table: SymbolTable) -> None:
-            super().__init__()
-            self.table = table
-
-    class SymbolOpened(Message):
-        """A symbol of the selected module was opened.
-
-        Attributes:
-            symbols: those of the module.
-            number: which of them.
-        """
-
-        def __init__(self, symbols: SymbolList, number: int) -> None:
-            super().__init__()
-            self.symbols = symbols
-            self.number = number
-
-    def __init__(self) -> None:
+    def __init__(self, live: LiveSystem) -> None:
         super().__init__(id="symbols", classes="pane")
-        self.hiding = Hiding()
-        """What decides whether addresses are seen, for the words about it."""
+        self._live = live
         self._change = ChangeLines()
         self._browser = SymbolBrowser()
-        self._table: SymbolTable | None = None
-        self._addressed: SymbolTable | None = None
         self._module: str | None = None
-        self._without_table = "Reading /proc/kallsyms…"
         self._switcher = ContentSwitcher(initial="change-lines")
 
     def compose(self) -> ComposeResult:
-        """Both views, one shown."""
+        """Both views, one of them shown."""
         with self._switcher:
             yield self._change
             yield self._browser
 
     def on_mount(self) -> None:
-        """Begin with the words of an empty pane."""
+        """Follow the symbols and their changes."""
+        subscribe(self._live.symbols_read, self._show_symbols)
+        subscribe(self._live.changed, self._show_change)
+        subscribe(self._live.failed, self._show_failure)
         self._caption()
 
     @property
     def shows_change(self) -> bool:
-        """Whether the last change is in view rather than a module's symbols."""
+        """Whether the last change is shown rather than the symbols of a module."""
         return self._switcher.current == "change-lines"
 
     @property
     def view(self) -> ChangeLines | SymbolBrowser:
-        """The view that is seen."""
+        """The view that is shown."""
         return self._change if self.shows_change else self._browser
 
     @property
-    def table(self) -> SymbolTable | None:
-        """The last reading of the symbol table, with addresses if they were read; None before."""
-        return self._addressed or self._table
-
-    @property
     def filter_text(self) -> str:
-        """The filter of the view that is seen."""
+        """The filter of the view that is shown."""
         return self.view.filter_text
 
     @filter_text.setter
@@ -107,44 +85,30 @@ class SymbolsPane(Vertical):
             self.screen.set_focus(self.view)
         self._caption()
 
-    def show_change(self, change: Change, stays: Mapping[str, str]) -> None:
-        """Show a change, and bring it into view."""
-        self._change.show_change(change, stays)
+    def _show_change(self, event: Event) -> None:
+        """Show a change, and switch to the view of it."""
+        self._change.show_change(event.change, event.stays)
         if not self.shows_change:
             self.toggle()
         self._caption()
 
-    def show_symbols(self, table: SymbolTable) -> None:
-        """Take over a new reading of the symbol table."""
-        self._table = table
-        self._addressed = None
-        hidden = table.addresses_hidden
-        self._change.note = (
-            f"{self.hiding.sentence} A reads them through the helper." if hidden else ""
-        )
+    def _show_symbols(self, table: SymbolTable) -> None:
+        """Use another reading of the symbol table, or one with addresses."""
+        live = self._live
+        if live.addresses_read:
+            self._change.note = ""
+            self._change.show_addresses(table)
+        elif table.addresses_hidden:
+            self._change.note = f"{live.hiding.sentence} A reads them through the helper."
+        else:
+            self._change.note = ""
         if not self.shows_change:
             self._show_module()
         self._caption()
-        self.post_message(self.TableTaken(table))
 
-    def show_addresses(self, table: SymbolTable) -> None:
-        """Take over a reading of the same symbols that has their addresses."""
-        self._addressed = table
-        self._change.note = ""
-        self._change.show_addresses(table)
-        if not self.shows_change:
-            self._show_module()
-        self._caption()
-        self.post_message(self.TableTaken(table))
-
-    def show_sizes(self, module: str, sizes: Mapping[bytes, int]) -> None:
-        """Take the sizes of a module's symbols from its file, for where addresses are hidden."""
-        self._change.show_sizes(module, sizes)
-
-    def show_failure(self, words: str) -> None:
-        """Say why there is no reading of the symbol table, as long as there is none."""
-        self._without_table = words
-        if not self.shows_change:
+    def _show_failure(self, _error: BaseException) -> None:
+        """Show why there are no symbols, for as long as there are none."""
+        if self._live.symbols is None and not self.shows_change:
             self._show_module()
 
     def show_module(self, name: str | None) -> None:
@@ -157,12 +121,12 @@ class SymbolsPane(Vertical):
         self._caption()
 
     def _show_module(self) -> None:
-        if self.table is None:
-            self._browser.show_rows(NO_ROWS, self._without_table)
+        live, name = self._live, self._module
+        if live.symbols is None:
+            self._browser.show_rows(NO_ROWS, live.symbols_problem or "Reading /proc/kallsyms…")
             return
-        name = self._module
         self._browser.show_rows(
-            self.table.of(name or ""),
+            live.symbols.of(name or ""),
             f"{name} has no symbols in /proc/kallsyms." if name else "No module is selected.",
             owner=name or "",
         )
@@ -170,49 +134,79 @@ class SymbolsPane(Vertical):
     # Commands
 
     def action_facet(self) -> None:
-        """Show all symbols, functions only, or only what is exported."""
+        """Show all symbols, only functions, or only exported symbols."""
         self.view.facet = self.view.facet.next
         self._caption()
 
     def sort_next(self) -> None:
-        """Sort the symbols of the change by what comes next."""
+        """Sort the symbols of the change by the next column."""
         if not self.shows_change:
-            self.notify("A module's symbols stand in the kernel's order.", timeout=4)
+            self.notify("The symbols of a module are always in the kernel's order.", timeout=4)
         elif self._hidden and self._change.sizes_known:
             by_size = self._change.order is Order.SIZE
             self._change.order = Order.NAME if by_size else Order.SIZE
             self._caption()
         elif self._hidden:
-            words = f"Sorted by name: addresses and sizes are {self.hiding.reason}."
+            words = f"Sorted by name: addresses and sizes are {self._live.hiding.reason}."
             self.notify(words, markup=False, timeout=6)
         else:
             self._change.order = self._change.order.next
             self._caption()
 
     def action_next_hit(self, step: int) -> None:
-        """Go to the next symbol that is found, or to the one before."""
+        """Go to the next matching symbol, or to the previous one."""
         if not self.shows_change:
             self._browser.move_cursor(self._browser.cursor + step)
         elif not self._change.next_hit(step):
             searched = self._change.filtered
-            words = no_hit(step) if searched else "Nothing is searched for. / begins."
+            words = no_hit(step) if searched else "There is no filter. Press / to enter one."
             self.notify(words, timeout=3)
+
+    def on_line_view_opened(self, event: LineView.Opened) -> None:
+        """Show everything about a symbol of the module; a group of a change folds by itself."""
+        browser = self._browser
+        number = browser.number_at(browser.cursor)
+        if event.view is browser and number is not None:
+            self._live.read_hiding()
+            self.app.push_screen(
+                SymbolDialog(self._live.machine, browser.symbols, number, self._live.hiding)
+            )
+
+    # Sizes
+
+    def on_change_lines_sizes_wanted(self, message: ChangeLines.SizesWanted) -> None:
+        """Read the sizes of a module's symbols from its file: addresses do not show them."""
+        message.stop()
+        _: Worker[None] = self.run_worker(
+            self._read_sizes(message.module), group="sizes", exit_on_error=False
+        )
+
+    async def _read_sizes(self, module: str) -> None:
+        machine = self._live.machine
+        index = await machine.index()
+        path = index.path_of(module) if index is not None else None
+        if path is None:
+            return
+        try:
+            sizes = await asyncio.to_thread(read_sizes, machine.host, path)
+        except KmodtuiError:
+            return  # without the file there is no column of sizes
+        self._change.show_sizes(module, sizes)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Report a failure of the reading."""
+        if event.state is WorkerState.ERROR and event.worker.error is not None:
+            desk(self).report(event.worker.error)
 
     # The frame
 
+    def on_symbol_browser_counted(self) -> None:
+        """Show the number of matches."""
+        self._caption()
+
     @property
     def _hidden(self) -> bool:
-        return self.table is not None and self.table.addresses_hidden
-
-    def on_line_view_opened(self, event: LineView.Opened) -> None:
-        """Ask for everything about a symbol; a group of the change folds by itself."""
-        number = self._browser.number_at(self._browser.cursor)
-        if event.view is self._browser and number is not None:
-            self.post_message(self.SymbolOpened(self._browser.symbols, number))
-
-    def on_symbol_browser_counted(self) -> None:
-        """Tell the number of hits."""
-        self._caption()
+        return self._live.symbols is not None and self._live.symbols.addresses_hidden
 
     def _caption(self) -> None:
         if self.shows_change:
@@ -221,9 +215,9 @@ class SymbolsPane(Vertical):
         set_title(self, f"4 Symbols of {self._module}" if self._module else "4 Symbols")
         view = self._browser
         more = "+" if view.counting else ""
-        hits = f"{view.line_count():,}{more} of " if view.filtered else ""
+        matches = f"{view.line_count():,}{more} of " if view.filtered else ""
         hidden = ", addresses hidden" if self._hidden else ""
-        self._subtitle(view, f"{hits}{counted(view.total, 'symbol')}{hidden}", "v: change")
+        self._subtitle(view, f"{matches}{counted(view.total, 'symbol')}{hidden}", "v: change")
 
     def _caption_of_change(self) -> None:
         view = self._change

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import ClassVar
 
 from rich.text import Text
@@ -13,11 +12,11 @@ from textual.message import Message
 from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
-from kmodtui.model.modules import ModuleTable
+from kmodtui.services.live import LiveSystem
+from kmodtui.services.neighbours import Neighbours
 from kmodtui.ui.commands import bindings
+from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
-
-Neighbours = Callable[[str], tuple[str, ...]]
 
 
 class ModuleTree(Tree[str]):
@@ -38,15 +37,14 @@ class TreePane(Vertical):
             super().__init__()
             self.name = name
 
-    def __init__(self) -> None:
+    def __init__(self, live: LiveSystem) -> None:
         super().__init__(id="tree", classes="pane")
+        self._live = live
         self._tree: ModuleTree = ModuleTree("", id="module-tree")
         self._tree.show_root = True
         self._tree.guide_depth = 3
         self._tree.auto_expand = False
-        self._dependencies: Neighbours = lambda _name: ()
-        self._dependents: Neighbours = lambda _name: ()
-        self._table = ModuleTable()
+        self._edges = Neighbours(live.table, None)
         self._module: str | None = None
         self._shown: tuple[object, ...] = ()
         self.downwards = True
@@ -56,14 +54,14 @@ class TreePane(Vertical):
         yield self._tree
 
     def on_mount(self) -> None:
-        """Show the empty tree."""
-        self._build()
+        """Follow the modules and the index."""
+        subscribe(self._live.table_read, self._show_edges)
+        subscribe(self._live.index_read, self._show_edges)
+        self._show_edges(None)
 
-    def show_edges(
-        self, table: ModuleTable, dependencies: Neighbours, dependents: Neighbours
-    ) -> None:
-        """Take new dependencies; the tree is rebuilt only if they differ for its module."""
-        self._table, self._dependencies, self._dependents = table, dependencies, dependents
+    def _show_edges(self, _read: object) -> None:
+        """Use the dependencies of now; the tree is rebuilt only where its part of them differs."""
+        self._edges = Neighbours(self._live.table, self._live.machine.index_if_read)
         self._build()
 
     def show_module(self, name: str | None) -> None:
@@ -86,7 +84,7 @@ class TreePane(Vertical):
         return (outer, inner) if self.downwards else (inner, outer)
 
     def _neighbours(self, name: str) -> tuple[str, ...]:
-        return (self._dependencies if self.downwards else self._dependents)(name)
+        return (self._edges.needs if self.downwards else self._edges.users)(name)
 
     def _build(self) -> None:
         titles = ("Dependencies", "Dependents")
@@ -130,11 +128,11 @@ class TreePane(Vertical):
                 if neighbour not in seen:
                     seen[neighbour] = self._neighbours(neighbour)
                     queue.append(neighbour)
-        loaded = self._table.by_name
+        loaded = self._live.table.by_name
         return tuple((module, seen[module], module in loaded) for module in seen)
 
     def _label(self, name: str) -> Text:
-        module = self._table.by_name.get(name)
+        module = self._live.table.by_name.get(name)
         label = Text(name, no_wrap=True)
         if module is None:
             label.append("  not loaded", "dim")

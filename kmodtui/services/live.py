@@ -1,0 +1,279 @@
+"""The live system: the one place for what is known of a running system at this moment.
+
+Screens and panes show it and never ask each other. Each part that changes has a
+`Topic`: whoever shows that part subscribes to it, in one line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from kmodtui.errors import KmodtuiError
+from kmodtui.kernel.kallsyms import read_symbols
+from kmodtui.kernel.kptr import read_hiding
+from kmodtui.kernel.proc_modules import has_module_support
+from kmodtui.model.history import Change, Event, Timeline, Totals
+from kmodtui.model.modules import ModuleTable, taint_letters
+from kmodtui.model.plan_unload import left_behind
+from kmodtui.model.symbol_address import Hiding
+from kmodtui.model.symbols import SymbolTable
+from kmodtui.services.index_watch import index_changes
+from kmodtui.services.machine import Machine
+from kmodtui.services.monitor import (
+    Changed,
+    Monitor,
+    MonitorEvent,
+    ReadingFailed,
+    SymbolsRead,
+    TableRead,
+)
+from kmodtui.services.topic import Topic
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the header shows of a system.
+
+    Attributes:
+        modules: how many are loaded; None before the first reading.
+        memory: bytes of all of them.
+        taint: the kernel's taint flags; empty for none.
+        root: the state of the root session, in words.
+        root_denied: whether root cannot be had at all.
+        paused: whether reading is suspended.
+        stopped: whether reading has ended because of an internal error.
+    """
+
+    modules: int | None = None
+    memory: int = 0
+    taint: str = ""
+    root: str = ""
+    root_denied: bool = False
+    paused: bool = False
+    stopped: bool = False
+
+
+class LiveSystem:
+    """Modules, symbols, timeline and status of one system, kept up to date by `run`.
+
+    Attributes:
+        machine: the system.
+        has_modules: whether its kernel supports loadable modules.
+        table: the last reading of /proc/modules.
+        symbols: the last reading of /proc/kallsyms, with addresses if they were read as root;
+            None before the first.
+        addresses_read: whether `symbols` has addresses that the kernel hides from this process.
+        symbols_problem: why there are no symbols, as a sentence; empty if there are.
+        hiding: the settings that decide whether this process sees addresses.
+        timeline: every change since the start.
+        new: modules that were loaded while kmodtui runs and were not selected since.
+        marked: modules that were marked for the next command.
+        status: what the header shows.
+        table_read: published when /proc/modules has other contents.
+        symbols_read: published when there are other symbols, or addresses of them.
+        changed: published when the set of live modules has changed.
+        timeline_changed: published when the timeline has begun or has one more event.
+        index_read: published when the release's index has been read, also again after depmod.
+        status_changed: published when the status differs.
+        refreshed: published when a person asked to read everything now.
+        failed: published with every failure, expected or not.
+    """
+
+    def __init__(self, machine: Machine, monitor: Monitor) -> None:
+        self.machine = machine
+        self.has_modules = has_module_support(machine.host)
+        self.table = ModuleTable()
+        self.symbols: SymbolTable | None = None
+        self.addresses_read = False
+        self.symbols_problem = ""
+        self.hiding: Hiding = read_hiding(machine.host)
+        self.timeline = Timeline()
+        self.new: set[str] = set()
+        self.marked: set[str] = set()
+        self.status = Status()
+        self.table_read: Topic[ModuleTable] = Topic()
+        self.symbols_read: Topic[SymbolTable] = Topic()
+        self.changed: Topic[Event] = Topic()
+        self.timeline_changed: Topic[Timeline] = Topic()
+        self.index_read: Topic[None] = Topic()
+        self.status_changed: Topic[Status] = Topic()
+        self.refreshed: Topic[None] = Topic()
+        self.failed: Topic[BaseException] = Topic()
+        self._monitor = monitor
+        self._table_was_read = False
+        self._stopped = False
+        self._tasks: asyncio.TaskGroup | None = None
+        self._following_index = False
+        self.read_status()
+
+    # Following the system
+
+    async def run(self) -> None:
+        """Follow the system until cancelled. Failures are published and end nothing else."""
+        async with asyncio.TaskGroup() as self._tasks:
+            self._tasks.create_task(self._follow_root())
+            if self.has_modules:
+                self._tasks.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        try:
+            async for event in self._monitor.watch():
+                try:
+                    await self._take(event)
+                except Exception as error:
+                    # What cannot be shown once must not end the watching.
+                    self.failed.publish(error)
+        except Exception as error:
+            self._stopped = True
+            self.read_status()
+            self.failed.publish(error)
+
+    async def _take(self, event: MonitorEvent) -> None:
+        match event:
+            case TableRead(table):
+                self._take_table(table)
+            case SymbolsRead(symbols):
+                self._take_symbols(symbols)
+                self._begin_timeline()
+                self._begin_following_index()
+            case Changed(change, table, symbols):
+                self.table = table
+                if symbols is not None:
+                    self._take_symbols(symbols)
+                await self._take_change(change, symbols)
+            case ReadingFailed(error):
+                self.symbols_problem = str(error)
+                self.failed.publish(error)
+                self._begin_timeline()
+                self._begin_following_index()
+
+    def _take_table(self, table: ModuleTable) -> None:
+        self.table = table
+        self._table_was_read = True
+        self.new.intersection_update(table.by_name)
+        self.marked.intersection_update(table.by_name)
+        self.read_status()
+        self.table_read.publish(table)
+
+    def _take_symbols(self, symbols: SymbolTable) -> None:
+        self.symbols = symbols
+        self.addresses_read = False
+        self.symbols_problem = ""
+        self.symbols_read.publish(symbols)
+
+    def take_addresses(self, symbols: SymbolTable) -> None:
+        """Use a reading of the same symbols that has their addresses."""
+        self.symbols = symbols
+        self.addresses_read = True
+        self.symbols_read.publish(symbols)
+
+    async def _take_change(self, change: Change, symbols: SymbolTable | None) -> None:
+        try:
+            stays = await self._left_behind(change)
+        except KmodtuiError as error:
+            self.failed.publish(error)
+            stays = {}
+        self.new |= {module.name for module in (*change.came, *change.reloaded)}
+        self.timeline = self.timeline.with_event(change, self.table, symbols, stays)
+        self.changed.publish(Event(change, Totals.of(self.table, symbols), stays))
+        self.timeline_changed.publish(self.timeline)
+
+    async def _left_behind(self, change: Change) -> dict[str, str]:
+        """Return what stays loaded although the module that brought it is gone, with the reason."""
+        unloaded = tuple(module.name for module in change.went)
+        remaining = frozenset(self.table.by_name)
+        if not unloaded or await self.machine.index() is None:
+            return {}
+        lookup = await asyncio.to_thread(self.machine.lookup)
+        return left_behind(unloaded, remaining, lookup, self.table)
+
+    def _begin_timeline(self) -> None:
+        if not self.timeline.began:
+            self.timeline = Timeline.begin(time.time(), self.table, self.symbols)
+            self.timeline_changed.publish(self.timeline)
+
+    def _begin_following_index(self) -> None:
+        # Only now: modules and symbols come first on the screen.
+        if self._tasks is not None and not self._following_index:
+            self._following_index = True
+            self._tasks.create_task(self._follow_index())
+
+    async def _follow_index(self) -> None:
+        """Read the release's index, and again whenever depmod has written it."""
+        try:
+            await self.machine.index()
+            self.index_read.publish(None)
+            async for _ in index_changes(self.machine.host, f"/lib/modules/{self.machine.release}"):
+                self.machine.forget_index()
+                await self.machine.index()
+                self.index_read.publish(None)
+        except Exception as error:
+            self._following_index = False
+            self.failed.publish(error)
+
+    async def _follow_root(self) -> None:
+        """Keep the status of root up to date, whoever begins or ends the session."""
+        async for reason in self.machine.session.changes():
+            try:
+                self.read_status()
+                if reason is not None:
+                    self.failed.publish(reason)
+            except Exception as error:
+                self.failed.publish(error)
+
+    # What a person asks for
+
+    async def read_symbols(self) -> None:
+        """Read the symbols of a kernel without modules, which is not watched."""
+        try:
+            symbols = await asyncio.to_thread(read_symbols, self.machine.host)
+        except KmodtuiError as error:
+            self.symbols_problem = str(error)
+        else:
+            self._take_symbols(symbols)
+
+    def read_status(self) -> None:
+        """Find out anew what the header shows."""
+        status = Status(
+            modules=len(self.table) if self._table_was_read else None,
+            memory=self.table.total_size,
+            taint=taint_letters(self.machine.tainted()),
+            root=self.machine.privilege_words,
+            root_denied=self.machine.root.denied is not None,
+            paused=self._monitor.paused,
+            stopped=self._stopped,
+        )
+        if status != self.status:
+            self.status = status
+            self.status_changed.publish(status)
+
+    def read_hiding(self) -> None:
+        """Find out anew whether addresses are hidden, and by which setting."""
+        self.hiding = read_hiding(self.machine.host)
+
+    def read_now(self) -> None:
+        """Read everything at once, also while paused."""
+        self._monitor.read_now()
+        # Equal bytes of /proc/modules say nothing about taint, root and parameters.
+        self.read_status()
+        self.refreshed.publish(None)
+
+    @property
+    def paused(self) -> bool:
+        """Whether reading is suspended."""
+        return self._monitor.paused
+
+    @paused.setter
+    def paused(self, paused: bool) -> None:
+        self._monitor.paused = paused
+        self.read_status()
+
+    def one_change(self, command: str) -> AbstractContextManager[int]:
+        """Report everything that happens within the context as one change.
+
+        The context gives the number that the change has as its `origin`.
+        """
+        return self._monitor.one_change(command)
