@@ -156,7 +156,7 @@ async def test_an_empty_table_has_nothing_to_unload(demo: Demo, kernel: Simulate
         await stage.press("slash")
         await stage.type("xyz")
         await stage.press("enter")
-        await stage.until("No loaded module has “xyz”")
+        await stage.until("No loaded module matches “xyz”")
         await stage.press("minus")
         await stage.calm()
         assert stage.screen is stage.dashboard
