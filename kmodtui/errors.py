@@ -1,21 +1,22 @@
-"""Everything that can go wrong, as one tree: a title, a message and a hint for a person.
+"""The tree of errors: each has a title, a message, a hint and an exit code.
 
 Every error that kmodtui raises on purpose derives from `KmodtuiError`. The
-command line prints it on standard error and leaves with `exit_code`; the
-dashboard shows it in a pane or a dialog and goes on. Nothing else of kmodtui
-is imported here, so every layer can raise and catch these.
+command line prints it on standard error and exits with `exit_code`; the
+dashboard shows it in a pane or a dialog and keeps running. This module imports
+nothing else of kmodtui, so every layer can raise and catch these errors.
 """
 
 from __future__ import annotations
 
 
 class KmodtuiError(Exception):
-    """Something went wrong, told so that a person knows what to do.
+    """An error, described so that the user knows what to do about it.
 
     Attributes:
-        title: what happened in a few words.
-        message: what happened in a sentence, with the names it is about.
-        hint: what to do now; empty when there is nothing to do.
+        title: the kind of error, in a few words.
+        message: what happened and to what, in a sentence.
+        hint: what to do about it; empty when there is nothing to do.
+        exit_code: exit status of the command line.
     """
 
     title = "Something went wrong"
@@ -31,28 +32,28 @@ class KmodtuiError(Exception):
 
 
 class UsageError(KmodtuiError):
-    """The arguments make no sense together."""
+    """An argument is invalid, or arguments contradict each other."""
 
-    title = "Wrong arguments"
+    title = "Invalid arguments"
     exit_code = 2
 
 
 class ConfigError(KmodtuiError):
-    """The person's own configuration file cannot be obeyed to the letter."""
+    """The user's configuration file has an invalid setting."""
 
-    title = "Wrong configuration"
+    title = "Invalid configuration"
     exit_code = 2
 
 
 class UnfitTerminalError(KmodtuiError):
-    """There is no terminal, or one that cannot show a dashboard."""
+    """There is no terminal, or one that cannot show the dashboard."""
 
-    title = "No fitting terminal"
+    title = "No suitable terminal"
     exit_code = 2
 
 
 class NoModuleSupportError(KmodtuiError):
-    """The observed kernel shows no loadable modules at all."""
+    """The observed kernel has no support for loadable modules, or does not show it."""
 
     title = "No loadable modules"
 
@@ -64,68 +65,68 @@ class UnknownModuleError(KmodtuiError):
 
 
 class UnreadableError(KmodtuiError):
-    """A file of the observed system is there but cannot be read."""
+    """A file of the observed system exists but cannot be read."""
 
     title = "Cannot read"
 
 
 class ModuleFileError(KmodtuiError):
-    """A .ko file is not what it should be: empty, truncated, not ELF."""
+    """A .ko file is invalid: empty, truncated, or not ELF."""
 
     title = "Not a kernel module"
 
 
 class SnapshotError(KmodtuiError):
-    """A file is no snapshot, or none that can be trusted: foreign, damaged, too new."""
+    """A snapshot file is invalid: damaged, of a newer format, or something else."""
 
-    title = "Not a snapshot"
+    title = "Invalid snapshot"
 
 
 class TooLargeFileError(ModuleFileError):
-    """A packed file unpacks to more than any module has."""
+    """A compressed file is larger than any module when it is decompressed."""
 
-    title = "Too large"
+    title = "File too large"
 
 
 class PlanError(KmodtuiError):
-    """What was asked for cannot be done in any order of steps."""
+    """There is no sequence of steps that would make the requested change."""
 
-    title = "Cannot be done"
+    title = "Not possible"
 
 
 class ElevationError(KmodtuiError):
-    """Root was not to be had."""
+    """Root privileges could not be obtained."""
 
-    title = "No privilege"
+    title = "No root privileges"
 
 
 class ElevationRefusedError(ElevationError):
-    """The system refused: wrong password, or not allowed at all."""
+    """The system refused: the password was wrong, or the user is not allowed to become root."""
 
 
 class ElevationForbiddenError(ElevationRefusedError):
-    """The system's own rules do not let this user have root by this way."""
+    """The system's policy does not allow this user to become root with this program."""
 
 
 class ElevationCancelledError(ElevationError):
-    """The person broke off at the password prompt."""
+    """The user cancelled the password prompt."""
 
 
 class HelperError(KmodtuiError):
-    """The privileged helper did not do what the protocol promises."""
+    """The privileged helper failed, or broke the protocol."""
 
     title = "The privileged helper failed"
 
 
 class HelperDiedError(HelperError):
-    """The helper ended, or its pipe broke, before it answered."""
+    """The helper exited, or its pipe broke, before it answered."""
 
 
 class RootGivenUpError(HelperDiedError):
-    """The helper ended because nothing was asked of it for as long as it was to wait."""
+    """The helper exited because it received no request within its idle timeout."""
 
-    title = "Root given up"
+    title = "Root session ended"
 
 
 class HelperVersionError(HelperError):
-    """The helper speaks another version of the protocol."""
+    """The helper uses another version of the protocol."""

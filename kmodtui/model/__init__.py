@@ -1,1 +1,1 @@
-"""What things are: frozen dataclasses and pure functions. No I/O, no clock."""
+"""The data model: frozen dataclasses and pure functions. No I/O, no clock."""

@@ -1,4 +1,4 @@
-"""A module of a kernel release as the catalog has it: what it is, whether it is loaded or not."""
+"""The catalog: every module of a kernel release, loaded or not, with or without a file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kmodtui.model.text import clean, decode
 
 
 class Standing(StrEnum):
-    """How things stand with a module, in the word that is shown."""
+    """Whether a module is loaded; the value is the word that is shown."""
 
     LOADED = "loaded"
     AVAILABLE = "available"
@@ -22,23 +22,23 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:
-    """One module of a release. All text is safe for a screen.
+    """One module of a release. All text is safe to show on a terminal.
 
     Attributes:
-        name: as the kernel has it, with `_`.
-        path: its file below the release's folder, or absolute; for a built-in module
-            the one that it would have. Empty where nothing tells.
+        name: as the kernel spells it, with `_`.
+        path: its file, relative to the release's directory or absolute; for a built-in
+            module the path from modules.builtin. Empty if unknown.
         builtin: whether it is compiled into the kernel.
-        aliases: other names of it, without those that are patterns for hardware.
-        read: whether its file, or the kernel's notes on it, has been read yet.
-        problem: why its file tells nothing, in a sentence; empty if it does.
-        description: in its author's words; empty where there are none.
-        license: that decides about GPL-only symbols.
-        version: the author's; most have none.
-        intree: whether it was built from the kernel's own sources.
-        signer: whose key it is signed with; empty if it is not signed.
-        firmware: files that it may ask for.
-        parameters: that it takes.
+        aliases: its alternative names, without the hardware patterns.
+        read: whether its file (for a built-in module: modules.builtin.modinfo) has been read.
+        problem: why its file could not be read, in a sentence; empty if it could.
+        description: MODULE_DESCRIPTION; empty if there is none.
+        license: MODULE_LICENSE, which decides whether it may use GPL-only symbols.
+        version: MODULE_VERSION; most modules have none.
+        intree: whether it was built from the kernel's own source tree.
+        signer: name of the key it is signed with; empty if it is not signed.
+        firmware: firmware files that it may request.
+        parameters: the parameters it accepts.
     """
 
     name: str
@@ -57,27 +57,27 @@ class CatalogEntry:
 
     @property
     def file(self) -> str:
-        """Name of its file; empty if it has none of its own."""
+        """Name of its file without directories; empty for a built-in module."""
         return "" if self.builtin else self.path.rpartition("/")[2]
 
     @property
     def other_name(self) -> str:
-        """Name of its file where that is no plain `NAME.ko`: `crc32c-intel.ko`; else empty."""
+        """Its file name if that is spelled differently, such as `crc32c-intel.ko`; else empty."""
         file = self.file
         return "" if file.split(".", 1)[0] == self.name else file
 
     @property
     def external(self) -> bool:
-        """Whether it is no part of the kernel's own package."""
+        """Whether it does not belong to the kernel's own package."""
         return is_external(self.path)
 
     @property
     def category(self) -> str:
-        """What kind of thing it is, in a few words; empty if nothing tells."""
+        """Its category, such as `file system`; empty if unknown."""
         return category(self.path)
 
     def standing(self, loaded: Iterable[str]) -> Standing:
-        """Return how things stand, if `loaded` are the modules that are loaded."""
+        """Return its standing, given the names of the loaded modules."""
         if self.builtin:
             return Standing.BUILTIN
         return Standing.LOADED if self.name in loaded else Standing.AVAILABLE
@@ -86,7 +86,13 @@ class CatalogEntry:
 def described(
     entry: CatalogEntry, info: ModuleInfo | None = None, problem: str = ""
 ) -> CatalogEntry:
-    """Return an entry with what its file says of it, or why that could not be read."""
+    """Return the entry completed from its modinfo, or with the problem that prevented reading it.
+
+    Args:
+        entry: name, path and aliases, as the index has them.
+        info: what its file, or the kernel's record of a built-in module, contains.
+        problem: why there is no `info`, in a sentence.
+    """
     if info is None:
         return CatalogEntry(
             entry.name, entry.path, entry.builtin, entry.aliases, True, clean(problem)
@@ -95,10 +101,10 @@ def described(
     with_parameters = False
     for field in info.fields:
         key = field.raw_key
-        if key in _TOLD:
-            # Line ends and rows of blanks in a description mean nothing.
+        if key in _KEYS:
+            # Line ends and repeated blanks in a description carry no meaning.
             value = clean(" ".join(decode(field.raw).split()))
-            fields.setdefault(_TOLD[key], []).append(value)
+            fields.setdefault(_KEYS[key], []).append(value)
         elif key in (b"parm", b"parmtype"):
             with_parameters = True
     return CatalogEntry(
@@ -117,7 +123,7 @@ def described(
     )
 
 
-_TOLD = {key.encode(): key for key in ("description", "license", "version", "intree", "firmware")}
+_KEYS = {key.encode(): key for key in ("description", "license", "version", "intree", "firmware")}
 
 
 def _first(fields: dict[str, list[str]], key: str) -> str:
@@ -129,8 +135,8 @@ class Catalog:
     """Every module of a kernel release, sorted by name.
 
     Attributes:
-        release: of the kernel.
-        entries: one for each module, whether it has a file or is compiled in.
+        release: kernel release, such as `6.1.0-18-amd64`.
+        entries: one for each module, whether it has a file or is built in.
     """
 
     release: str
@@ -138,15 +144,15 @@ class Catalog:
 
     @cached_property
     def by_name(self) -> dict[str, CatalogEntry]:
-        """The same by name."""
+        """The entries by module name."""
         return {entry.name: entry for entry in self.entries}
 
     @cached_property
     def complete(self) -> bool:
-        """Whether everything that the files say has been read."""
+        """Whether all files have been read."""
         return all(entry.read for entry in self.entries)
 
     @cached_property
     def with_file(self) -> int:
-        """How many modules have a file; the others are built in."""
+        """Number of modules that have a file; the others are built in."""
         return sum(not entry.builtin for entry in self.entries)

@@ -1,11 +1,11 @@
-"""What kind of thing a module is, told by the folder of the kernel's sources that it lies in."""
+"""The category of a module, derived from its directory in the kernel's source tree."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
 TREE = "kernel/"
-"""Folder of a release that holds what was built with the kernel; everything else came later."""
+"""Directory of a release for the modules built with the kernel; all others are external."""
 
 _WORDS = {
     "arch": "processor support",
@@ -21,14 +21,14 @@ _WORDS = {
     "drivers/block": "block device",
     "drivers/bluetooth": "Bluetooth driver",
     "drivers/char": "character device",
-    "drivers/char/hw_random": "random numbers",
+    "drivers/char/hw_random": "hardware random",
     "drivers/char/ipmi": "server management",
-    "drivers/char/tpm": "security chip",
-    "drivers/comedi": "measuring card",
-    "drivers/cpufreq": "processor frequency",
-    "drivers/crypto": "cryptography chip",
+    "drivers/char/tpm": "TPM security chip",
+    "drivers/comedi": "data acquisition",
+    "drivers/cpufreq": "CPU frequency",
+    "drivers/crypto": "crypto accelerator",
     "drivers/dma": "DMA driver",
-    "drivers/edac": "memory error report",
+    "drivers/edac": "memory errors (EDAC)",
     "drivers/firewire": "FireWire driver",
     "drivers/firmware": "firmware interface",
     "drivers/gpio": "GPIO driver",
@@ -48,7 +48,7 @@ _WORDS = {
     "drivers/iommu": "IOMMU driver",
     "drivers/isdn": "ISDN driver",
     "drivers/leds": "LED driver",
-    "drivers/md": "RAID and volumes",
+    "drivers/md": "RAID and LVM",
     "drivers/media": "TV, radio or camera",
     "drivers/media/cec": "remote control",
     "drivers/media/radio": "radio receiver",
@@ -63,8 +63,8 @@ _WORDS = {
     "drivers/net": "network driver",
     "drivers/net/can": "CAN bus driver",
     "drivers/net/ethernet": "Ethernet driver",
-    "drivers/net/phy": "network transceiver",
-    "drivers/net/ppp": "modem connection",
+    "drivers/net/phy": "Ethernet PHY",
+    "drivers/net/ppp": "PPP",
     "drivers/net/usb": "USB network driver",
     "drivers/net/wireless": "wireless driver",
     "drivers/net/wwan": "mobile network driver",
@@ -76,13 +76,13 @@ _WORDS = {
     "drivers/pci": "PCI bus driver",
     "drivers/pcmcia": "PC card driver",
     "drivers/pinctrl": "pin control",
-    "drivers/platform": "machine's own driver",
+    "drivers/platform": "platform driver",
     "drivers/power": "power supply",
     "drivers/powercap": "power limit",
-    "drivers/pps": "clock",
-    "drivers/ptp": "clock",
+    "drivers/pps": "pulse per second",
+    "drivers/ptp": "PTP clock",
     "drivers/pwm": "PWM driver",
-    "drivers/rtc": "clock",
+    "drivers/rtc": "real-time clock",
     "drivers/scsi": "SCSI driver",
     "drivers/spi": "SPI bus driver",
     "drivers/staging": "staging driver",
@@ -91,7 +91,7 @@ _WORDS = {
     "drivers/thunderbolt": "Thunderbolt driver",
     "drivers/tty": "serial port",
     "drivers/ufs": "flash storage driver",
-    "drivers/uio": "driver in user space",
+    "drivers/uio": "userspace I/O",
     "drivers/usb": "USB driver",
     "drivers/usb/gadget": "USB gadget",
     "drivers/usb/host": "USB controller",
@@ -109,7 +109,7 @@ _WORDS = {
     "fs": "file system",
     "fs/fscache": "file cache",
     "fs/nls": "character set",
-    "fs/pstore": "crash storage",
+    "fs/pstore": "persistent storage",
     "fs/unicode": "character set",
     "init": "kernel core",
     "ipc": "kernel core",
@@ -135,32 +135,32 @@ _WORDS = {
     "sound/usb": "USB sound",
     "virt": "virtual machines",
 }
-"""By folder of the kernel's sources; the longest that fits counts, `*` is any one folder."""
+"""Category by source directory: the longest matching path wins; `*` is any one directory."""
 
 
 def is_external(path: str) -> bool:
-    """Return whether a module came from elsewhere than from the kernel's own package.
+    """Return whether a module does not belong to the kernel's own package.
 
     Args:
-        path: its file below the release's folder, as modules.dep has it: those of
-            the kernel lie in `kernel/`; `updates/`, `extra/`, `weak-updates/`,
-            `updates/dkms/` and files outside of the folder are somebody else's.
+        path: its file relative to the release's directory, as in modules.dep. The kernel's
+            own modules are in `kernel/`; those in `updates/`, `updates/dkms/`, `extra/`,
+            `weak-updates/` or outside of the directory were installed separately.
     """
     return bool(path) and not path.startswith(TREE)
 
 
 def category(path: str) -> str:
-    """Return in a few words what kind of thing a module is; empty if nothing tells.
+    """Return the category of a module in a few words; empty if unknown.
 
     Args:
-        path: its file below the release's folder, such as `kernel/fs/btrfs/btrfs.ko`.
+        path: its file relative to the release's directory, such as `kernel/fs/btrfs/btrfs.ko`.
     """
-    return "external" if is_external(path) else _of_folder(path.rpartition("/")[0])
+    return "external" if is_external(path) else _of_directory(path.rpartition("/")[0])
 
 
 @lru_cache(maxsize=2048)
-def _of_folder(folder: str) -> str:
-    parts = folder.removeprefix(TREE.rstrip("/")).strip("/").split("/")
+def _of_directory(directory: str) -> str:
+    parts = directory.removeprefix(TREE.rstrip("/")).strip("/").split("/")
     if parts[0] == "arch" and len(parts) > 1:
         parts[1] = "*"
     for length in range(len(parts), 0, -1):

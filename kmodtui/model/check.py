@@ -1,8 +1,8 @@
-"""Whether the kernel would take a module file: facts in, findings and a verdict out.
+"""Would the kernel load a module file? Facts about both go in, findings and a verdict come out.
 
-The questions are those of `load_module` in `kernel/module/main.c`, in its order, so
-that the first thing found wrong is what the kernel would complain of. Nothing is
-loaded for it, and nothing but the kernel itself can verify a signature.
+The checks are those of `load_module` in `kernel/module/main.c`, in its order, so
+that the first failing one is the error that the kernel would report. Nothing is
+loaded to find out, and only the kernel itself can verify a signature.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ GPL_LICENSES = (
 
 
 KERNEL = "kernel"
-"""What stands for the kernel itself where a giver of symbols is named."""
+"""Provider of the symbols that the kernel itself exports."""
 
-NOT_KNOWN = "not known"
-"""What stands there where it is the kernel or nobody, and that cannot be told."""
+NOT_KNOWN = "unknown"
+"""Provider of a symbol where it is unknown whether the kernel itself exports it."""
 
 
 class Verdict(StrEnum):
-    """The answer."""
+    """The result of a check."""
 
     LOADS = "will load"
     REFUSED = "will not load"
-    UNKNOWN = "cannot tell"
+    UNKNOWN = "unknown"
 
 
 class Mark(StrEnum):
-    """How a finding counts."""
+    """What a finding means for the verdict."""
 
     FINE = "fine"
     NOTE = "note"
@@ -53,13 +53,14 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """The end of a file as the kernel looks at it before it looks for a key.
+    """The signature block at the end of a file, as the kernel parses it before it looks for a key.
 
     Attributes:
-        content: bytes before the signature: what the kernel takes for the module.
-        marked: whether the file ends like a signed one.
-        fault: why the kernel refuses it as damaged (EBADMSG); empty if it does not.
-        supported: whether it is of the kind that kernels since 4.3 know; others count as none.
+        content: number of bytes before the signature: the module itself.
+        marked: whether the file ends with the marker `~Module signature appended~`.
+        fault: why the kernel rejects the signature block as malformed (EBADMSG); empty if
+            it is well-formed.
+        supported: whether it is PKCS#7; kernels since 4.3 treat any other type as unsigned.
     """
 
     content: int
@@ -70,19 +71,19 @@ class Seal:
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What a module file holds, as far as the kernel asks.
+    """What the kernel checks of a module file.
 
     Attributes:
-        path: as it was asked for.
-        info: its .modinfo, signature and machine; None where the file could not be read so far.
-        packing: `xz`, `gzip`, `zstd`, or empty for a plain file.
+        path: as given by the user.
+        info: its .modinfo, signature and machine; None if they could not be read.
+        packing: `xz`, `gzip`, `zstd`, or empty for an uncompressed file.
         bits: 32 or 64.
         little_endian: its byte order.
-        seal: its end.
-        struct_size: bytes of its `struct module`; None without one.
-        symbols: what it takes and gives; None where it was stripped or is damaged.
-        damage: why the kernel refuses its form (ENOEXEC), a sentence each.
-        not_read: why it was not read to the end though it may be well; empty if it was.
+        seal: its signature block.
+        struct_size: size of its `struct module` in bytes; None if it has none.
+        symbols: its imports and exports; None if its symbol table is stripped or damaged.
+        damage: why the kernel rejects its ELF structure (ENOEXEC), a sentence each.
+        not_read: why it could not be read completely although it may be valid; else empty.
     """
 
     path: str
@@ -99,19 +100,19 @@ class FileFacts:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A module that the kernel has taken, or was built with it: what others have to agree with.
+    """A module known to fit the kernel, loaded or built with it: others are compared with it.
 
     Attributes:
-        name: of the module.
-        loaded: whether it is loaded, so that it is known to agree.
+        name: module name.
+        loaded: whether it is loaded, which proves that it fits.
         vermagic: its version magic.
-        machine: of its ELF header.
+        machine: machine of its ELF header.
         bits: 32 or 64.
         little_endian: its byte order.
-        struct_size: bytes of its `struct module`.
+        struct_size: size of its `struct module` in bytes.
         layout: its checksum of `module_layout`; None without CONFIG_MODVERSIONS.
-        signer: who signed it; empty if nobody did.
-        key: with which key; empty if it is not signed.
+        signer: who signed it; empty if it is not signed.
+        key: id of the signing key; empty if it is not signed.
     """
 
     name: str
@@ -128,15 +129,15 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Who would give a symbol to the module.
+    """An export that would resolve a symbol of the module.
 
     Attributes:
-        module: the module; empty for the kernel itself.
-        loaded: whether it is there now.
-        gpl_only: None if that cannot be told.
-        namespace: that has to be imported; None if that cannot be told.
-        crc: the checksum that has to agree; None if that cannot be told.
-        source: where the checksum stands, in a few words.
+        module: the provider; empty for the kernel itself.
+        loaded: whether the provider is loaded now.
+        gpl_only: whether only GPL-compatible modules may use it; None if unknown.
+        namespace: the symbol namespace that has to be imported; None if unknown.
+        crc: the checksum that has to match; None if unknown.
+        source: where the checksum was found, in a few words.
     """
 
     module: str
@@ -149,29 +150,29 @@ class Offer:
 
 @dataclass(frozen=True)
 class KernelFacts:
-    """What the kernel is like that would have to take the file.
+    """The kernel that the file is checked against.
 
     Attributes:
-        release: such as `6.1.0-56-amd64`.
-        running: whether it is the kernel that runs here; of another one switches and
-            loaded modules are not known.
-        reference: a module of this kernel; None if there is none to be read.
-        options: of its build configuration, `CONFIG_` left out; None if that is not known.
-        lockdown: `none`, `integrity`, `confidentiality`; None if it does not say.
-        sig_enforce: whether unsigned modules are refused; None if it does not say.
-        modules_disabled: whether nothing can be loaded until it is rebooted.
-        has_modules: whether it shows any sign of being able to load modules.
-        loaded: modules that are loaded.
-        present: whether /sys/module has the module, as loaded or as built in.
-        forbidden: whether the kernel's command line refuses the module.
-        rules: what modprobe.d says of it, a rule each, with the place.
-        offers: by symbol, who would give it.
-        knows_all: whether a symbol without an offer is one that nobody gives.
-        duplicates: of the symbols that the module exports, those that are there already,
-            with who exports them.
-        packings: kinds of compression that this system's own modules have.
-        signature_fits: whether the file's signature was made over what it holds, with a key
-            that the kernel brings; None where that cannot be told.
+        release: such as `6.1.0-18-amd64`.
+        running: whether it is the running kernel; the switches and loaded modules of any
+            other kernel are unknown.
+        reference: a module that fits this kernel; None if none could be read.
+        options: its build configuration, without the prefix `CONFIG_`; None if unknown.
+        lockdown: `none`, `integrity`, `confidentiality`; None if unknown.
+        sig_enforce: whether unsigned modules are refused; None if unknown.
+        modules_disabled: whether no module can be loaded or unloaded until the next boot.
+        has_modules: whether /proc/modules or anything else shows support for modules.
+        loaded: names of the loaded modules.
+        present: whether /sys/module has an entry of that name, for a loaded or built-in module.
+        forbidden: whether the module is listed in `module_blacklist=` on the kernel command line.
+        rules: the rules of modprobe.d for the module, each with file and line.
+        offers: the export that would resolve a symbol, by symbol.
+        knows_all: whether `offers` is complete, so that a symbol without one is unresolved.
+        duplicates: the module's exports that are exported already, with the module that
+            exports them.
+        packings: the compression formats of this system's own modules.
+        signature_fits: whether the signature matches the content and a key built into the
+            kernel; None if unknown.
     """
 
     release: str = ""
@@ -195,15 +196,15 @@ class KernelFacts:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One answer to one question.
+    """The result of one of the kernel's checks.
 
     Attributes:
-        topic: a word for what was asked: `vermagic`, `symbols`.
-        mark: how it counts.
-        text: a sentence.
-        errno: what the kernel would answer, such as `ENOEXEC`; empty unless it refuses.
-        remedy: what can be done; empty if nothing has to be or can be.
-        lines: what it is about, such as symbols, one each.
+        topic: what was checked, in a word: `vermagic`, `symbols`.
+        mark: what it means for the verdict.
+        text: the result in a sentence.
+        errno: the kernel's error, such as `ENOEXEC`; empty unless it would refuse the module.
+        remedy: what to do about it; empty if there is nothing to do.
+        lines: details, such as the symbols concerned, one each.
     """
 
     topic: str
@@ -216,14 +217,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class CheckedSymbol:
-    """A symbol that the module takes, as it was judged.
+    """A symbol that the module imports, with the result of checking it.
 
     Attributes:
-        name: the symbol.
-        giver: `kernel`, the name of a module, `not known`, or empty for nobody.
-        mark: how it counts.
+        name: symbol name.
+        giver: its provider: `kernel`, a module name, `unknown`, or empty if unresolved.
+        mark: what it means for the verdict.
         words: what is wrong with it; empty if nothing is.
-        weak: whether the module can do without it.
+        weak: whether the module loads without it.
     """
 
     name: str
@@ -235,16 +236,16 @@ class CheckedSymbol:
 
 @dataclass(frozen=True)
 class Check:
-    """What was found, and the verdict.
+    """The findings of a check, and the verdict.
 
     Attributes:
         path: the file.
-        name: the name that the kernel would give the module.
-        release: of the kernel that was asked about.
-        findings: in the order in which the kernel asks.
-        symbols: that it takes, sorted by name.
-        vermagic: the two version magics; None where one of them is not known.
-        first: modules that have to be loaded before it, which are not.
+        name: the name that the module would have in the kernel.
+        release: release of the kernel that it was checked against.
+        findings: in the order of the kernel's checks.
+        symbols: its imports, sorted by name.
+        vermagic: both version magics compared; None if one of them is unknown.
+        first: modules that have to be loaded before it and are not loaded.
     """
 
     path: str
@@ -257,7 +258,7 @@ class Check:
 
     @cached_property
     def givers(self) -> dict[str, tuple[CheckedSymbol, ...]]:
-        """What it takes by giver: `kernel`, then modules, sorted, then none."""
+        """Its imports by provider: `kernel`, then modules by name, then unknown and unresolved."""
         found: dict[str, list[CheckedSymbol]] = {}
         for symbol in self.symbols:
             found.setdefault(symbol.giver, []).append(symbol)
@@ -266,7 +267,7 @@ class Check:
 
     @property
     def verdict(self) -> Verdict:
-        """The answer: refused if one finding refuses, else not known if one is not known."""
+        """Refused if any finding refuses; otherwise unknown if any finding is unknown."""
         marks = {finding.mark for finding in self.findings}
         if Mark.REFUSES in marks:
             return Verdict.REFUSED
@@ -274,23 +275,24 @@ class Check:
 
     @property
     def because(self) -> tuple[Finding, ...]:
-        """The findings that make the verdict; empty where it will load."""
+        """The findings that decide the verdict; empty if the module will load."""
         wanted = {Verdict.REFUSED: Mark.REFUSES, Verdict.UNKNOWN: Mark.UNKNOWN}.get(self.verdict)
         return tuple(finding for finding in self.findings if finding.mark is wanted)
 
     @property
     def errno(self) -> str:
-        """What the kernel would answer first, such as `ENOEXEC`; empty if it would load."""
+        """The first error that the kernel would return, such as `ENOEXEC`; empty if none."""
         return next((finding.errno for finding in self.because if finding.errno), "")
 
     @property
     def sentence(self) -> str:
-        """The verdict in a sentence, with the first reason for it."""
+        """The verdict in a sentence, with its first reason."""
         if self.verdict is Verdict.LOADS:
             if not self.first:
                 return "It will load."
             *most, last = self.first
             names = f"{', '.join(most)} and {last}" if most else last
             return f"It will load once {names} {'are' if most else 'is'} loaded."
-        said = "It will not load" if self.verdict is Verdict.REFUSED else "It cannot be told"
-        return f"{said}: {self.because[0].text}"
+        refused = self.verdict is Verdict.REFUSED
+        verdict = "It will not load" if refused else "Whether it will load is unknown"
+        return f"{verdict}: {self.because[0].text}"

@@ -1,4 +1,4 @@
-"""The questions of a check, each after a function of the kernel, and their order."""
+"""The checks, in the kernel's order; each mirrors the kernel function that it names."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from kmodtui.model.modules import canonical
 from kmodtui.model.text import counted
 from kmodtui.model.vermagic import VermagicComparison, compare_vermagic, compares_checksums
 
-_REINSTALL = "Install the package that it belongs to again."
-_REBUILD = "Build it for this kernel, against its headers."
+_REINSTALL = "Reinstall the package that it belongs to."
+_REBUILD = "Rebuild it against the headers of this kernel."
 _PACKED_BY = {"gzip": "zlib", "xz": "liblzma", "zstd": "libzstd"}
 
 
 def check_module(file: FileFacts, kernel: KernelFacts) -> Check:
-    """Return what the kernel would make of a module file, and why."""
+    """Return whether the kernel would load a module file, and why not."""
     info = file.info
     name = canonical(info.text("name") or info.name) if info else canonical(file.path)
     findings = [*_switches(kernel), *_packing(file, kernel), *_seal(file, kernel), *_form(file)]
@@ -54,28 +54,28 @@ def check_module(file: FileFacts, kernel: KernelFacts) -> Check:
 
 
 def _switches(kernel: KernelFacts) -> Iterator[Finding]:
-    """After `may_init_module`."""
+    """Mirror `may_init_module`."""
     if kernel.options is not None and kernel.options.get("MODULES") != "y":
         yield Finding(
             "switches",
             Mark.REFUSES,
-            "This kernel loads no modules at all: it was built without CONFIG_MODULES.",
+            "This kernel cannot load modules: it was built without CONFIG_MODULES.",
             "ENOSYS",
         )
     elif not kernel.has_modules:
         yield Finding(
             "switches",
             Mark.UNKNOWN,
-            "This kernel shows no loadable modules: /proc/modules is not there.",
-            remedy="In a container, check on the machine itself.",
+            "This kernel may not support loadable modules: there is no /proc/modules.",
+            remedy="If this is a container, check on its host.",
         )
     if kernel.modules_disabled:
         yield Finding(
             "switches",
             Mark.REFUSES,
-            "This kernel loads no more modules: kernel.modules_disabled is 1.",
+            "This kernel refuses to load any more modules: kernel.modules_disabled is 1.",
             "EPERM",
-            "Only a reboot takes that back.",
+            "It cannot be set back to 0 before the next boot.",
         )
 
 
@@ -85,33 +85,33 @@ def _packing(file: FileFacts, kernel: KernelFacts) -> Iterator[Finding]:
     if file.not_read or not file.packing:
         return
     if file.packing in kernel.packings:
-        told = f"It is packed with {file.packing}, as this system's own modules are."
-        yield Finding("packing", Mark.FINE, told)
+        text = f"It is compressed with {file.packing}, like this system's own modules."
+        yield Finding("packing", Mark.FINE, text)
         return
     library = _PACKED_BY[file.packing]
     yield Finding(
         "packing",
         Mark.UNKNOWN,
-        f"It is packed with {file.packing}, which no module of this system is: whether modprobe "
-        f"can unpack it depends on whether kmod was built with {library}.",
-        remedy="kmod --version tells, or unpack it first.",
+        f"It is compressed with {file.packing}, unlike this system's own modules: modprobe can "
+        f"only load it if kmod was built with {library}.",
+        remedy="See kmod --version, or decompress the file first.",
     )
 
 
 def _seal(file: FileFacts, kernel: KernelFacts) -> Iterator[Finding]:
-    """After `module_sig_check`, which looks at the end of the file before all else."""
+    """Mirror `module_sig_check`, which runs before anything else of the file is parsed."""
     if (kernel.options or {}).get("MODULE_SIG", "y") != "y":
-        yield Finding("signature", Mark.FINE, "This kernel does not look at signatures.")
+        yield Finding("signature", Mark.FINE, "This kernel does not check signatures.")
         return
     seal = file.seal
     if file.damage and file.info is None and not seal.content:
-        return  # it is no ELF file: nobody has looked at its end, and it does not matter
+        return  # not an ELF file: its signature was not read and does not matter
     if seal.fault:
         yield Finding(
             "signature",
             Mark.REFUSES,
-            f"Its signature is damaged: {seal.fault}. That is refused even where unsigned "
-            "modules are not.",
+            f"Its signature is damaged: {seal.fault}. The kernel refuses it even if it allows "
+            "unsigned modules.",
             "EBADMSG",
             _REINSTALL,
         )
@@ -121,7 +121,7 @@ def _seal(file: FileFacts, kernel: KernelFacts) -> Iterator[Finding]:
         return
     what = "It is not signed"
     if seal.marked:
-        what = "It is signed in a way that kernels since Linux 4.3 do not know"
+        what = "Its signature type is not supported by kernels since Linux 4.3"
     yield _unsigned(what, kernel)
 
 
@@ -129,41 +129,41 @@ def _signed(file: FileFacts, kernel: KernelFacts) -> Finding:
     signature = file.info.signature if file.info else None
     if signature is None or not signature.readable:
         return Finding(
-            "signature", Mark.UNKNOWN, "It is signed, in a form that is not understood here."
+            "signature", Mark.UNKNOWN, "It is signed, but kmodtui cannot parse the signature."
         )
-    signer = signature.signer_name or "somebody without a name"
+    signer = signature.signer_name or "an unnamed key"
     if kernel.signature_fits is False:
         return Finding(
             "signature",
             Mark.REFUSES,
-            f"It was changed after {signer} signed it: the signature does not fit. That is refused "
-            "even where unsigned modules are not.",
+            f"It was modified after {signer} signed it: the signature does not match. The kernel "
+            "refuses it even if it allows unsigned modules.",
             "EKEYREJECTED",
             _REINSTALL,
         )
     if kernel.signature_fits:
-        told = f"It is signed by {signer}, with a key that the kernel brings, and unchanged since."
-        return Finding("signature", Mark.FINE, told)
+        text = f"It is signed by {signer} with a key built into this kernel, and unmodified."
+        return Finding("signature", Mark.FINE, text)
     reference = kernel.reference
     if reference is not None and reference.key == signature.key_id:
         return Finding(
             "signature",
             Mark.FINE,
-            f"It is signed by {signer}, as the kernel's own modules are. Whether the signature "
-            "fits the file, only the kernel can tell.",
+            f"It is signed by {signer}, like the kernel's own modules. Only the kernel can verify "
+            "that the signature matches the file.",
         )
-    told = f"It is signed by {signer}, with another key than the kernel's own modules"
+    text = f"It is signed by {signer}, not with the key of the kernel's own modules"
     if _enforced(kernel):
         return Finding(
             "signature",
             Mark.UNKNOWN,
-            f"{told}: it loads only if the kernel knows the key, and {_enforced(kernel)}.",
-            remedy="As root, /proc/keys lists the keys of .machine and .secondary_trusted_keys.",
+            f"{text}: it loads only if the kernel trusts that key, because {_enforced(kernel)}.",
+            remedy="As root, see the keyrings .secondary_trusted_keys and .machine in /proc/keys.",
         )
     return Finding(
         "signature",
         Mark.NOTE,
-        f"{told}. If the kernel does not know the key, that taints it (E), no more.",
+        f"{text}. If the kernel does not trust that key, it loads the module and sets taint E.",
     )
 
 
@@ -175,17 +175,19 @@ def _unsigned(what: str, kernel: KernelFacts) -> Finding:
             Mark.REFUSES,
             f"{what}, and {why}.",
             "EKEYREJECTED" if enforced else "EPERM",
-            "Sign it, and let the kernel know the key (mokutil --import).",
+            "Sign it with a key that the kernel trusts (enrol one with mokutil --import).",
         )
     if kernel.running and kernel.sig_enforce is None and kernel.options is None:
         return Finding(
-            "signature", Mark.UNKNOWN, f"{what}, and whether this kernel minds is not known."
+            "signature",
+            Mark.UNKNOWN,
+            f"{what}, and whether this kernel requires signatures is unknown.",
         )
-    return Finding("signature", Mark.NOTE, f"{what}. That taints the kernel (E), no more.")
+    return Finding("signature", Mark.NOTE, f"{what}. The kernel loads it and sets taint E.")
 
 
 def _enforced(kernel: KernelFacts) -> str:
-    """Return what makes this kernel refuse unsigned modules; empty if nothing does."""
+    """Return why this kernel refuses unsigned modules; empty if it does not."""
     if kernel.sig_enforce:
         return "this kernel refuses unsigned modules (module.sig_enforce)"
     if kernel.sig_enforce is None and (kernel.options or {}).get("MODULE_SIG_FORCE") == "y":
@@ -196,7 +198,7 @@ def _enforced(kernel: KernelFacts) -> str:
 
 
 def _form(file: FileFacts) -> Iterator[Finding]:
-    """After `elf_validity_check` and `setup_load_info`."""
+    """Mirror `elf_validity_check` and `setup_load_info`."""
     for sentence in file.damage:
         yield Finding("file", Mark.REFUSES, sentence, "ENOEXEC")
 
@@ -204,45 +206,45 @@ def _form(file: FileFacts) -> Iterator[Finding]:
 def _machine(file: FileFacts, info: ModuleInfo, reference: Reference | None) -> Iterator[Finding]:
     words = f"{info.machine}, {file.bits} bit, {'little' if file.little_endian else 'big'}-endian"
     if reference is None:
-        told = f"It is for {words}; what this kernel is for is not known."
-        yield Finding("machine", Mark.UNKNOWN, told)
+        text = f"It is built for {words}; what this kernel is built for is unknown."
+        yield Finding("machine", Mark.UNKNOWN, text)
         return
     kernel = (reference.machine, reference.bits, reference.little_endian)
     if (info.machine, file.bits, file.little_endian) == kernel:
-        yield Finding("machine", Mark.FINE, f"It is for this machine: {words}.")
+        yield Finding("machine", Mark.FINE, f"It is built for this architecture: {words}.")
         return
     end = "little" if reference.little_endian else "big"
     theirs = f"{reference.machine}, {reference.bits} bit, {end}-endian"
     yield Finding(
         "machine",
         Mark.REFUSES,
-        f"It is for another machine: {words}. This kernel is for {theirs}.",
+        f"It is built for another architecture: {words}. This kernel is built for {theirs}.",
         "ENOEXEC",
-        "Find or build the one for this machine.",
+        "Install or build the module for this architecture.",
     )
 
 
 def _blacklists(name: str, kernel: KernelFacts) -> Iterator[Finding]:
-    """After `blacklisted`; a blacklist of modprobe.d stops aliases and nothing else."""
+    """Mirror `blacklisted`; `blacklist` in modprobe.d only disables aliases, not loading a file."""
     if kernel.forbidden:
         yield Finding(
             "blacklist",
             Mark.REFUSES,
-            f"The kernel was started with module_blacklist= for {name}.",
+            f"{name} is blocked by module_blacklist= on the kernel command line.",
             "EPERM",
-            "Take it from the boot line, and reboot.",
+            "Remove it from the kernel command line and reboot.",
         )
     if kernel.rules:
         yield Finding(
             "blacklist",
             Mark.NOTE,
-            f"modprobe.d has rules for {name}; loading the file with insmod passes them by.",
+            f"modprobe.d has rules for {name}; insmod ignores them.",
             lines=kernel.rules,
         )
 
 
 def _layout(file: FileFacts, kernel: KernelFacts) -> Iterator[Finding]:
-    """After `check_modstruct_version`, and the size of `struct module` since Linux 6.4."""
+    """Mirror `check_modstruct_version`, and since Linux 6.4 the size of `struct module`."""
     reference = kernel.reference
     if reference is None:
         return
@@ -250,13 +252,13 @@ def _layout(file: FileFacts, kernel: KernelFacts) -> Iterator[Finding]:
     ours = file.symbols.versions.get("module_layout") if file.symbols else None
     if compares_checksums(reference.vermagic) and file.symbols is not None:
         if not has:
-            yield _forced("It has no checksums of symbols, which this kernel compares", kernel)
+            yield _forced("It has no symbol checksums, which this kernel requires", kernel)
         elif ours is not None and reference.layout is not None and ours != reference.layout:
             yield Finding(
                 "layout",
                 Mark.REFUSES,
-                "It was built for other structures in memory: another configuration or compiler "
-                f"(module_layout is 0x{ours:08x}, this kernel's 0x{reference.layout:08x}).",
+                "It was built for other structure layouts: another configuration or compiler "
+                f"(its module_layout is 0x{ours:08x}, this kernel's 0x{reference.layout:08x}).",
                 "ENOEXEC",
                 _REBUILD,
             )
@@ -265,7 +267,7 @@ def _layout(file: FileFacts, kernel: KernelFacts) -> Iterator[Finding]:
         yield Finding(
             "layout",
             Mark.REFUSES if ours is None else Mark.UNKNOWN,
-            f"Its struct module has {file.struct_size:,} bytes, this kernel's "
+            f"Its struct module has {file.struct_size:,} bytes, this kernel's has "
             f"{reference.struct_size:,}: it was built for another configuration.",
             "ENOEXEC" if ours is None else "",
             _REBUILD,
@@ -273,13 +275,13 @@ def _layout(file: FileFacts, kernel: KernelFacts) -> Iterator[Finding]:
 
 
 def _forced(what: str, kernel: KernelFacts) -> Finding:
-    """After `try_to_force_load`: some kernels take what lacks a proof, and say so."""
+    """Mirror `try_to_force_load`: with CONFIG_MODULE_FORCE_LOAD the kernel loads and taints."""
     if kernel.options is None:
-        told = f"{what}. Whether it takes the module all the same is not known."
-        return Finding("vermagic", Mark.UNKNOWN, told, remedy=_REBUILD)
+        text = f"{what}. Whether it loads the module anyway is unknown."
+        return Finding("vermagic", Mark.UNKNOWN, text, remedy=_REBUILD)
     if kernel.options.get("MODULE_FORCE_LOAD") == "y":
-        told = f"{what}. It takes the module all the same, and taints itself (F)."
-        return Finding("vermagic", Mark.NOTE, told, remedy=_REBUILD)
+        text = f"{what}. It loads the module anyway and sets taint F."
+        return Finding("vermagic", Mark.NOTE, text, remedy=_REBUILD)
     return Finding("vermagic", Mark.REFUSES, f"{what}.", "ENOEXEC", _REBUILD)
 
 
@@ -295,24 +297,24 @@ def _compared(
 def _vermagic(
     info: ModuleInfo, kernel: KernelFacts, compared: VermagicComparison | None
 ) -> Iterator[Finding]:
-    """After `check_modinfo`."""
+    """Mirror `check_modinfo`."""
     if kernel.reference is None:
         yield Finding(
             "vermagic",
             Mark.UNKNOWN,
-            "This kernel's version magic is not known: no module of it can be read"
+            "This kernel's version magic is unknown: none of its modules can be read"
             + (f" in /lib/modules/{kernel.release}." if kernel.release else "."),
         )
     elif compared is None:
-        yield _forced("It has no version magic", kernel)
+        yield _forced("It has no version magic, which this kernel requires", kernel)
     elif not compared.accepted:
         ours = " ".join(word.text for word in compared.module if word.differs)
         theirs = " ".join(word.text for word in compared.kernel if word.differs)
-        what = f"{ours or 'nothing'} where this kernel has {theirs or 'nothing'}"
+        what = f"its version magic has {ours or 'nothing'} where this kernel has"
         yield Finding(
             "vermagic",
             Mark.REFUSES,
-            f"It was built for another kernel: {what}.",
+            f"It was built for another kernel: {what} {theirs or 'nothing'}.",
             "ENOEXEC",
             _REBUILD,
             (info.vermagic, kernel.reference.vermagic),
@@ -321,8 +323,8 @@ def _vermagic(
         yield Finding(
             "vermagic",
             Mark.NOTE,
-            f"It was built for {compared.module[0].text}: this kernel compares the checksums of "
-            "symbols in place of the release.",
+            f"It was built for {compared.module[0].text}; this kernel compares symbol checksums "
+            "instead of the release.",
             lines=(info.vermagic, kernel.reference.vermagic),
         )
     else:
@@ -330,42 +332,41 @@ def _vermagic(
 
 
 def _presence(name: str, kernel: KernelFacts) -> Iterator[Finding]:
-    """After `add_unformed_module` and `mod_sysfs_init`."""
+    """Mirror `add_unformed_module` and `mod_sysfs_init`."""
     if name in kernel.loaded:
         yield Finding(
             "presence",
             Mark.REFUSES,
-            f"{name} is loaded already.",
+            f"{name} is already loaded.",
             "EEXIST",
             f"Unload {name} first, or reload it.",
         )
     elif kernel.present:
         yield Finding(
-            "presence", Mark.REFUSES, f"{name} is built into this kernel already.", "EINVAL"
+            "presence", Mark.REFUSES, f"{name} is already built into this kernel.", "EINVAL"
         )
 
 
 def _licence(info: ModuleInfo) -> Iterator[Finding]:
     if info.license not in GPL_LICENSES:
-        licence = info.license or "no licence"
+        licence = info.license or "missing"
         yield Finding(
             "licence",
             Mark.NOTE,
-            f"Its licence is {licence}: that taints the kernel (P) and keeps GPL-only symbols "
-            "from it.",
+            f"Its licence is {licence}: it sets taint P and may not use GPL-only symbols.",
         )
 
 
 def _duplicates(kernel: KernelFacts) -> Iterator[Finding]:
-    """After `verify_exported_symbols`."""
+    """Mirror `verify_exported_symbols`."""
     if kernel.duplicates:
         count = counted(len(kernel.duplicates), "symbol")
         yield Finding(
             "duplicates",
             Mark.REFUSES,
-            f"It exports {count} that {'is' if len(kernel.duplicates) == 1 else 'are'} there "
-            "already.",
+            f"It exports {count} that {'is' if len(kernel.duplicates) == 1 else 'are'} already "
+            "exported by others.",
             "ENOEXEC",
-            "The same code is loaded or built in under another name.",
+            "Check whether the same code is loaded or built in under another name.",
             tuple(f"{symbol}: {owner}" for symbol, owner in sorted(kernel.duplicates.items())),
         )

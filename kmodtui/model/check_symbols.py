@@ -1,6 +1,6 @@
-"""What a module takes, symbol by symbol: who gives it, and whether it may have it.
+"""Whether a module's imports resolve: provider, licence, namespace and checksum of each symbol.
 
-After `simplify_symbols`, `resolve_symbol`, `check_version` and
+Mirrors `simplify_symbols`, `resolve_symbol`, `check_version` and
 `verify_namespace_is_imported` in `kernel/module`.
 """
 
@@ -28,19 +28,19 @@ from kmodtui.model.text import counted
 from kmodtui.model.vermagic import compares_checksums
 
 _FOR_MODULES = "module:"
-"""What the namespace of EXPORT_SYMBOL_FOR_MODULES begins with; names and patterns follow."""
+"""Prefix of the namespace of EXPORT_SYMBOL_FOR_MODULES; module names and patterns follow."""
 
 _NAMED = 2
-"""Symbols that a sentence names; of more it tells their number."""
+"""A sentence names up to so many symbols; of more it gives only the number."""
 
 
 class CheckedSymbols(NamedTuple):
-    """All of them.
+    """All imports of a module, checked.
 
     Attributes:
         symbols: in the file's order.
-        findings: about them together.
-        first: modules that give some of them and are not loaded.
+        findings: one for each kind of problem, or a summary if there is none.
+        first: modules that provide some of them and are not loaded.
     """
 
     symbols: tuple[CheckedSymbol, ...] = ()
@@ -50,14 +50,14 @@ class CheckedSymbols(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """What can be wrong with a symbol, and what is told where some have it.
+    """A kind of problem with symbols, and the finding about all symbols that have it.
 
     Attributes:
-        topic: of the finding.
-        mark: how it counts.
-        errno: what the kernel answers.
-        text: a sentence; `{}` is which they are, or how many.
-        remedy: what can be done.
+        topic: topic of the finding.
+        mark: what it means for the verdict.
+        errno: the kernel's error; empty if it does not refuse the module.
+        text: a sentence; `{}` stands for the symbols, or their number.
+        remedy: what to do about it.
     """
 
     topic: str
@@ -67,61 +67,62 @@ class _Case:
     remedy: str = ""
 
 
-_NOBODY = _Case(
+_UNRESOLVED = _Case(
     "symbols",
     Mark.REFUSES,
     "ENOENT",
-    "Nobody exports {}.",
-    "It was built for another kernel, or needs a module that is not installed.",
+    "Neither the kernel nor any module exports {}.",
+    "The module was built for another kernel, or depends on a module that is not installed.",
 )
 _GPL_ONLY = _Case(
     "licence",
     Mark.REFUSES,
     "ENOENT",
-    "Without a GPL-compatible licence it does not get {}.",
-    "Only a module under a GPL-compatible licence may use them.",
+    "Its licence is not GPL-compatible, so it may not use {}.",
+    "Only modules with a GPL-compatible licence may use GPL-only symbols.",
 )
 _CHECKSUM = _Case(
     "checksums",
     Mark.REFUSES,
     "EINVAL",
     "It was built against another version of {}: the checksums differ.",
-    "Build it for this kernel, against its headers.",
+    "Rebuild it against the headers of this kernel.",
 )
 _NAMESPACE = _Case(
     "namespaces",
     Mark.REFUSES,
     "EINVAL",
     "It does not import the namespace of {}.",
-    "Its source needs MODULE_IMPORT_NS().",
+    "Add MODULE_IMPORT_NS() to its source.",
 )
 _NAMESPACE_ALLOWED = _Case(
     "namespaces",
     Mark.NOTE,
     "",
-    "It does not import the namespace of {}; this kernel only warns.",
+    "It does not import the namespace of {}; this kernel only logs a warning.",
 )
 _NOT_KNOWN = _Case(
     "symbols",
     Mark.UNKNOWN,
     "",
-    "Whether anybody exports {} is not known: this kernel does not show it.",
+    "Whether {} can be resolved is unknown: this kernel does not show its own exports.",
 )
 _NOT_COMPARED = _Case(
     "checksums",
     Mark.NOTE,
     "",
-    "There is nothing to compare the checksum of {} with.",
+    "The checksum of {} was not compared: the kernel's own is unknown.",
 )
 _DOUBTFUL = _Case(
     "checksums",
     Mark.UNKNOWN,
     "",
-    "There is nothing to compare the checksum of {} with, nor a sign that the builds agree.",
-    "Module.symvers of this kernel would tell: install its headers.",
+    "The checksum of {} was not compared: the kernel's own is unknown, and so is whether the "
+    "module was built for this kernel.",
+    "Install this kernel's headers: their Module.symvers has the checksums.",
 )
 _CASES = (
-    _NOBODY,
+    _UNRESOLVED,
     _GPL_ONLY,
     _CHECKSUM,
     _NAMESPACE,
@@ -133,7 +134,7 @@ _CASES = (
 
 
 def check_symbols(file: FileFacts, info: ModuleInfo, kernel: KernelFacts) -> CheckedSymbols:
-    """Return every symbol that a module takes, judged, and what is to be said of them."""
+    """Return the result for each symbol that a module imports, and the findings about them."""
     if file.symbols is None:
         return CheckedSymbols()
     symbols: list[CheckedSymbol] = []
@@ -146,11 +147,11 @@ def check_symbols(file: FileFacts, info: ModuleInfo, kernel: KernelFacts) -> Che
             found.setdefault(case, {})[wanted.name] = words
         if offer is not None and not offer.loaded and not wanted.weak:
             first[offer.module] = None
-        giver = "" if kernel.knows_all else NOT_KNOWN
+        provider = "" if kernel.knows_all else NOT_KNOWN
         if offer is not None:
-            giver = offer.module or KERNEL
+            provider = offer.module or KERNEL
         mark = case.mark if case else Mark.FINE
-        symbols.append(CheckedSymbol(wanted.name, giver, mark, words, wanted.weak))
+        symbols.append(CheckedSymbol(wanted.name, provider, mark, words, wanted.weak))
     findings = [_finding(case, found[case]) for case in _CASES if case in found]
     if not any(finding.topic == "symbols" or finding.mark is Mark.REFUSES for finding in findings):
         findings.insert(0, _summary(symbols, tuple(first)))
@@ -160,21 +161,21 @@ def check_symbols(file: FileFacts, info: ModuleInfo, kernel: KernelFacts) -> Che
 def _judge(
     wanted: Import, offer: Offer | None, file: FileFacts, info: ModuleInfo, kernel: KernelFacts
 ) -> tuple[_Case | None, str]:
-    """Return what is wrong with a symbol, and that in a few words."""
+    """Return what is wrong with a symbol (None if nothing is), and details in a few words."""
     if offer is None:
         if wanted.weak:
             return None, ""
-        return (_NOBODY if kernel.knows_all else _NOT_KNOWN), ""
-    giver = offer.module or "the kernel"
+        return (_UNRESOLVED if kernel.knows_all else _NOT_KNOWN), ""
+    provider = offer.module or "the kernel"
     if offer.gpl_only and info.license not in GPL_LICENSES:
-        # The kernel looks for it as if it were not there.
-        return (None, "GPL only") if wanted.weak else (_GPL_ONLY, f"GPL only, from {giver}")
+        # `find_symbol` skips GPL-only exports then, so the symbol counts as missing.
+        return (None, "GPL only") if wanted.weak else (_GPL_ONLY, f"GPL only, from {provider}")
     if wanted.crc is not None and offer.crc is not None and wanted.crc != offer.crc:
         theirs = f"0x{offer.crc:08x} in {offer.source}"
         return _CHECKSUM, f"0x{wanted.crc:08x}, but {theirs}"
     if offer.namespace and not _imports(info, offer.namespace):
         allowed = (kernel.options or {}).get("MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS") == "y"
-        words = f"namespace {offer.namespace}, from {giver}"
+        words = f"namespace {offer.namespace}, from {provider}"
         return (_NAMESPACE_ALLOWED if allowed else _NAMESPACE), words
     if wanted.crc is not None and offer.crc is None:
         return (_NOT_COMPARED if _same_build(file, kernel) else _DOUBTFUL), ""
@@ -190,7 +191,7 @@ def _imports(info: ModuleInfo, namespace: str) -> bool:
 
 
 def _same_build(file: FileFacts, kernel: KernelFacts) -> bool:
-    """Return whether the structures of the kernel are those that the module was built for."""
+    """Return whether the module was built for the structure layouts of this kernel."""
     reference = kernel.reference
     if reference is None or file.symbols is None:
         return False
@@ -202,7 +203,7 @@ def _same_build(file: FileFacts, kernel: KernelFacts) -> bool:
 
 def _finding(case: _Case, symbols: Mapping[str, str]) -> Finding:
     lines = (f"{name}: {words}" if words else name for name, words in symbols.items())
-    which = f"{len(symbols):,} of the symbols it takes"
+    which = f"{len(symbols):,} of its imports"
     if len(symbols) <= _NAMED:
         which = " and ".join(symbols)
     return Finding(
@@ -212,10 +213,10 @@ def _finding(case: _Case, symbols: Mapping[str, str]) -> Finding:
 
 def _summary(symbols: Sequence[CheckedSymbol], first: tuple[str, ...]) -> Finding:
     if not symbols:
-        return Finding("symbols", Mark.FINE, "It takes no symbol from anybody.")
+        return Finding("symbols", Mark.FINE, "It imports no symbols.")
     total = counted(len(symbols), "symbol")
     if first:
-        text = f"It takes {total}, some from modules that are not loaded: {', '.join(first)}."
-        remedy = "modprobe loads them first, if it finds the module in the index; insmod does not."
+        text = f"It imports {total}, some from modules that are not loaded: {', '.join(first)}."
+        remedy = "modprobe loads them first if the module is in modules.dep; insmod does not."
         return Finding("symbols", Mark.NOTE, text, remedy=remedy)
-    return Finding("symbols", Mark.FINE, f"It takes {total}, and there is a giver for each.")
+    return Finding("symbols", Mark.FINE, f"It imports {total}; all of them resolve.")

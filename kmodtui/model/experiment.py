@@ -1,4 +1,4 @@
-"""The experiment: a module is loaded, looked at and unloaded again, and what stayed is told."""
+"""An experiment: load a module, record what changed, unload it, and report what still differs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kmodtui.model.symbols import SymbolTable
 
 
 class Stage(IntEnum):
-    """What is going on."""
+    """The stages of an experiment, in order."""
 
     PLANNED = 0
     CHECK = 1
@@ -28,11 +28,11 @@ class Stage(IntEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Thing:
-    """Something that a module can bring, beside its symbols.
+    """Something that a module can register besides symbols.
 
     Attributes:
-        kind: `filesystem`, `network interface`, `device`, `driver`…
-        name: as the kernel has it.
+        kind: `file system`, `network interface`, `device`, `driver`…
+        name: its name in the kernel.
     """
 
     kind: str
@@ -41,7 +41,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Look:
-    """What one moment shows.
+    """The state of the system at one moment.
 
     Attributes:
         reading: modules, symbols and taint.
@@ -78,11 +78,11 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """One thing that was done with root, and what came of it.
+    """One load or unload, and its outcome.
 
     Attributes:
         plan: what was to be done.
-        told: what came of it; the plan's own refusal where nothing was tried.
+        told: the outcome, or why the plan could not be carried out.
     """
 
     plan: Plan
@@ -90,17 +90,17 @@ class Deed:
 
     @property
     def failed(self) -> bool:
-        """Whether it did not happen."""
+        """Whether it failed."""
         return self.told.kind is Kind.FAILURE
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A difference between the machine before and after.
+    """One difference between the machine before and after the experiment.
 
     Attributes:
-        what: a few words: `module xor`, `taint E`.
-        why: the reason, and the remedy where there is one.
+        what: the difference in a few words: `module xor`, `taint E`.
+        why: the reason, and the remedy if there is one.
     """
 
     what: str
@@ -109,22 +109,23 @@ class Left:
 
 @dataclass(frozen=True)
 class Report:
-    """How an experiment stands: grows from stage to stage, and is whole when it is over.
+    """The report of an experiment; each stage adds to it until the experiment is over.
 
     Attributes:
-        plan: of the load; shown and confirmed before anything runs.
-        stage: what is going on now.
-        hostname: of the machine.
-        release: of its kernel.
-        before: what there was.
-        loaded: the load.
-        after: what there was once it was loaded; None if it was not.
-        log: records of the kernel log during the load.
-        deeds: the unloads, in order; and loads of what went with them and was there before.
-        unload_log: records of the kernel log since then.
-        end: what there is at the end.
-        reasons: why a module stays, by its name.
-        problem: why what came could not be looked at, in a sentence; empty if it could.
+        plan: the plan for loading the module, which the user confirms first.
+        stage: the current stage.
+        hostname: host name of the machine.
+        release: release of its kernel.
+        before: the state before the load.
+        loaded: the load and its outcome.
+        after: the state after the load; None if the module was not loaded.
+        log: kernel log records of the load.
+        deeds: the unloads, in order, then the loads that restore modules which were loaded
+            before and which modprobe -r unloaded as well.
+        unload_log: kernel log records after the load.
+        end: the state at the end.
+        reasons: why a module is still loaded, by module name.
+        problem: why the state after the load could not be read, in a sentence; else empty.
     """
 
     plan: Plan
@@ -143,45 +144,45 @@ class Report:
 
     @property
     def name(self) -> str:
-        """The module that it is about."""
+        """The module to experiment with."""
         return self.plan.target
 
     @property
     def planned(self) -> frozenset[str]:
-        """The modules that the plan inserts: those that are unloaded again."""
+        """The modules that the plan loads, and that are unloaded again."""
         return frozenset(s.module for s in self.plan.steps if s.action is Action.INSMOD)
 
     @property
     def came(self) -> Change | None:
-        """What the load brought."""
+        """The change made by the load; None until both states are known."""
         return self.after.since(self.before) if self.after and self.before else None
 
     @property
     def went(self) -> Change | None:
-        """What went again."""
+        """The change made by the unload; None until both states are known."""
         return self.end.since(self.after) if self.end and self.after else None
 
     @property
     def came_unplanned(self) -> tuple[LoadedModule, ...]:
-        """Modules that came during the load and are not in its plan."""
+        """Modules that were loaded meanwhile and are not in the plan."""
         came = self.came
         return tuple(m for m in came.came if m.name not in self.planned) if came else ()
 
     @property
     def things_came(self) -> tuple[Thing, ...]:
-        """Devices and the like that came."""
+        """Devices, drivers and the like that appeared with the load, sorted."""
         if self.after is None or self.before is None:
             return ()
         return tuple(sorted(self.after.things - self.before.things))
 
     @property
     def succeeded(self) -> bool:
-        """Whether the module was loaded and the machine is as it was before."""
+        """Whether the module was loaded, and the machine is in its previous state again."""
         return self.after is not None and self.end is not None and not self.left
 
     @property
     def left(self) -> tuple[Left, ...]:
-        """Everything in which the machine differs from before; empty until it is over."""
+        """All differences between the machine before and after; empty until it is over."""
         if self.before is None or self.end is None:
             return ()
         change = self.end.since(self.before)
@@ -189,7 +190,7 @@ class Report:
         left = [self._stayed(module) for module in change.came]
         left += [self._gone(module) for module in change.went]
         left += [
-            Left(f"module {name} was loaded anew", "modprobe -r had taken it along")
+            Left(f"module {name} was reloaded", "modprobe -r had unloaded it as well")
             for name in self._loaded_again
             if name not in moved
         ]
@@ -197,24 +198,25 @@ class Report:
             if owner.owner not in moved:
                 numbers = f"+{len(owner.gained):,} −{len(owner.lost):,}"
                 whose = f"of {owner.owner}" if owner.owner else "of the kernel itself"
-                left.append(Left(f"{numbers} symbols {whose}", "not of this experiment"))
+                why = "not caused by this experiment"
+                left.append(Left(f"{numbers} symbols {whose}", why))
         left += [
-            Left(f"{thing.kind} {thing.name}", "it came meanwhile and is still there")
+            Left(f"{thing.kind} {thing.name}", "it appeared meanwhile and still exists")
             for thing in sorted(self.end.things - self.before.things)
         ]
         left += [
-            Left(f"{thing.kind} {thing.name} is gone", "it was there before")
+            Left(f"{thing.kind} {thing.name} is gone", "it existed before")
             for thing in sorted(self.before.things - self.end.things)
         ]
         if letters := taint_letters(self.end.tainted & ~self.before.tainted):
-            left.append(Left(f"taint {letters}", "a kernel stays tainted until the next boot"))
+            left.append(Left(f"taint {letters}", "the kernel stays tainted until the next boot"))
         return tuple(left)
 
     def _gone(self, module: LoadedModule) -> Left:
-        why = "it was there before; somebody else unloaded it"
+        why = "it was loaded before; another program unloaded it"
         for deed in self.deeds:
             if deed.plan.verb is Verb.LOAD and deed.plan.target == module.name and deed.failed:
-                why = f"modprobe -r took it along, and it was not loaded again: {deed.told.cause}"
+                why = f"modprobe -r unloaded it, and loading it again failed: {deed.told.cause}"
         return Left(f"module {module.name} is gone", why)
 
     @property
@@ -222,21 +224,22 @@ class Report:
         return [deed.plan.target for deed in self.deeds if deed.plan.verb == "load"]
 
     def _stayed(self, module: LoadedModule) -> Left:
-        remedy = f"modprobe -r {module.name} takes it away"
+        remedy = f"unload it with modprobe -r {module.name}"
         if module.permanent:
-            why, remedy = "it is permanent: it has no way out", "it stays until the next boot"
+            why = "it cannot be unloaded: it has no exit function ([permanent])"
+            remedy = "it stays loaded until the next boot"
         elif why := self.reasons.get(module.name, ""):
             pass
         elif module.users:
             why = f"used by {', '.join(module.users)}"
         elif module.other_references:
-            why = "in use by something other than modules"
+            why = "in use, but not by a module"
         elif module.name not in self.planned:
-            why = "it came meanwhile and is not in the plan, so it is left alone"
+            why = "it was loaded meanwhile and is not in the plan, so it was not unloaded"
         else:
             why = "it was not unloaded"
         return Left(f"module {module.name}", f"{why}; {remedy}")
 
     def symbols_of_it(self, look: Look | None) -> int:
-        """Return how many symbols of the module a moment shows."""
+        """Return the number of symbols that the module has in a state; 0 if there is none."""
         return len(look.symbols.of(self.name)) if look else 0

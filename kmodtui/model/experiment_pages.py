@@ -1,4 +1,4 @@
-"""An experiment's report, stage by stage, for the screen, for a terminal, for a page."""
+"""An experiment's report, stage by stage: for the dashboard, and as text, Markdown and JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kmodtui.model.text import clean, counted, human_size
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """Words. `tone` is `good`, `bad`, `warn`, `dim`, `strong` or empty."""
+    """A sentence. `tone` is `good`, `bad`, `warn`, `dim`, `strong` or empty."""
 
     words: str
     tone: str = ""
@@ -25,14 +25,14 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command line, as a person would type it as root."""
+    """A command line as it would be typed in a root shell."""
 
     words: str
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A small table; the columns in `right` are numbers."""
+    """A small table; the columns listed in `right` are aligned to the right."""
 
     heading: tuple[str, ...]
     cells: tuple[tuple[str, ...], ...]
@@ -41,7 +41,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Lines of the kernel's log."""
+    """Lines of the kernel log."""
 
     lines: tuple[str, ...]
 
@@ -51,12 +51,12 @@ Part = Sentence | Command | Rows | Quote
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One stage.
+    """One stage of the report.
 
     Attributes:
-        stage: which.
-        title: in a few words.
-        parts: what is known of it.
+        stage: the stage.
+        title: its title.
+        parts: its contents; empty before the stage begins.
     """
 
     stage: Stage
@@ -67,16 +67,16 @@ class Page:
 TITLES = {
     Stage.CHECK: "Before",
     Stage.LOAD: "Load",
-    Stage.LOOK: "What came",
+    Stage.LOOK: "Added",
     Stage.UNLOAD: "Unload",
     Stage.CHECK_AGAIN: "After",
-    Stage.OVER: "What stayed",
+    Stage.OVER: "Differences",
 }
-"""The stages that are told of, in order, with their titles."""
+"""Titles of the stages that appear in a report, in order."""
 
 
 def pages(report: Report) -> tuple[Page, ...]:
-    """Return the stages with what is known of each by now."""
+    """Return all stages with their contents so far."""
     made = {
         Stage.CHECK: _before,
         Stage.LOAD: _load,
@@ -105,7 +105,7 @@ def _came(report: Report) -> Iterator[Part]:
     change = report.came
     if change is None:
         if report.stage > Stage.LOOK and not report.problem:
-            yield Sentence("Nothing to look at: it was not loaded.", "dim")
+            yield Sentence("Nothing: the module was not loaded.", "dim")
         return
     symbols, modules = change.symbols, len(change.came)
     yield Sentence(
@@ -115,15 +115,15 @@ def _came(report: Report) -> Iterator[Part]:
     )
     yield _modules_of(change)
     for module in report.came_unplanned:
-        yield Sentence(f"{module.name} is not in the plan: something else asked for it.", "warn")
+        yield Sentence(f"{module.name} is not in the plan: something else loaded it.", "warn")
     if report.things_came:
         named: dict[str, list[str]] = {}
         for thing in report.things_came:
             named.setdefault(thing.kind, []).append(thing.name)
         cells = tuple((kind, ", ".join(names)) for kind, names in named.items())
-        yield Rows(("it also brought", ""), cells)
+        yield Rows(("also added", ""), cells)
     else:
-        yield Sentence("No device, driver, file system or algorithm came with it.", "dim")
+        yield Sentence("No device, driver, file system or algorithm was added.", "dim")
     if report.log:
         yield Quote(report.log)
     else:
@@ -134,7 +134,7 @@ def _unload(report: Report) -> Iterator[Part]:
     for deed in report.deeds:
         yield from _deed(deed)
     if report.stage > Stage.UNLOAD and not report.deeds:
-        yield Sentence("Nothing is there to be unloaded.", "dim")
+        yield Sentence("There is nothing to unload.", "dim")
     if report.unload_log:
         yield Quote(report.unload_log)
 
@@ -151,7 +151,7 @@ def _after(report: Report) -> Iterator[Part]:
             "bad",
         )
     elif went is not None:
-        yield Sentence("No module went.", "warn")
+        yield Sentence("No module was unloaded.", "warn")
     yield Sentence(_totals(report.end), "dim")
 
 
@@ -161,11 +161,11 @@ def _stayed(report: Report) -> Iterator[Part]:
     left = report.left
     if not left:
         yield Sentence(
-            "Nothing. The machine is as it was: the same modules, symbols, devices and taint.",
+            "None. Modules, symbols, devices and taint flags are the same as before.",
             "good",
         )
         return
-    yield Sentence(f"The machine differs in {counted(len(left), 'point')}:", "warn")
+    yield Sentence(f"{counted(len(left), 'difference')} from the state before:", "warn")
     yield Rows(("what", "why"), tuple((one.what, one.why) for one in left))
 
 
@@ -201,7 +201,7 @@ def _modules_of(change: Change) -> Rows:
     named = [(o.owner or "the kernel itself", o) for o in change.symbols.owners if o.gained]
     cells = [(n, f"+{len(o.gained):,}", sizes.pop(n, ""), _types(o)) for n, o in named]
     cells += [(name, "+0", size, "") for name, size in sizes.items()]
-    return Rows(("module", "symbols", "memory", "of which"), tuple(cells), frozenset((1, 2)))
+    return Rows(("module", "symbols", "memory", "types"), tuple(cells), frozenset((1, 2)))
 
 
 def _types(owner: OwnerDelta) -> str:
@@ -209,7 +209,7 @@ def _types(owner: OwnerDelta) -> str:
 
 
 def plan_page(report: Report) -> tuple[Part, ...]:
-    """Return what will be done, to be read and confirmed first."""
+    """Return the plan, for the user to confirm."""
     plan = report.plan
     inserted = [step.module for step in plan.steps if step.action is Action.INSMOD]
     cells = tuple(
@@ -217,14 +217,16 @@ def plan_page(report: Report) -> tuple[Part, ...]:
         for step in plan.steps
         if step.action is not Action.SKIP
     )
-    others = "Nothing else is touched."
+    others = "All other modules stay as they are."
     if len(inserted) > 1:
-        these = f"these {len(inserted)} modules"
-        others = f"What modprobe -r leaves of {these} is unloaded as well. {others}"
+        others = (
+            f"Any of these {len(inserted)} modules that modprobe -r leaves loaded is unloaded, "
+            f"too. {others}"
+        )
     return (
         Sentence(
-            f"{plan.target} is loaded, looked at and unloaded again. "
-            "What it does to the kernel is told step by step."
+            f"Loads {plan.target}, records what it changes in the kernel, unloads it again, "
+            "and reports the remaining differences."
         ),
         Rows(("step", "module", "why"), cells),
         Command(_shell(plan)),
@@ -234,11 +236,11 @@ def plan_page(report: Report) -> tuple[Part, ...]:
     )
 
 
-# As text
+# Text
 
 
 def as_text(report: Report) -> Iterator[str]:
-    """Yield the report as lines for a terminal."""
+    """Yield the report as lines of text for a terminal."""
     yield _headline(report)
     for page in pages(report):
         yield ""
@@ -275,11 +277,11 @@ def _headline(report: Report) -> str:
     return f"Experiment with {clean(report.name)} on {clean(where)}"
 
 
-# As a page
+# Markdown
 
 
 def as_markdown(report: Report) -> Iterator[str]:
-    """Yield the report as lines of Markdown, to be handed in."""
+    """Yield the report as lines of Markdown."""
     yield f"# {_escaped(_headline(report))}"
     for page in pages(report):
         yield ""
@@ -309,15 +311,15 @@ def _markdown_row(cells: Sequence[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Return text in which nothing is markup."""
+    """Return the text with all Markdown characters escaped."""
     return "".join(f"\\{char}" if char in "\\`*_[]<>|#" else char for char in clean(text))
 
 
-# For a program
+# JSON
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """Return the report for a program."""
+    """Return the report as JSON data."""
     came, went = report.came, report.went
     return {
         "module": report.name,

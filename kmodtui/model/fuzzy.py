@@ -1,7 +1,7 @@
-"""Search for modules by what a person remembers of them: a part of a name, an alias, a word.
+"""Fuzzy search for modules by part of a name, alias, or word of the description.
 
-All functions are pure. A few thousand modules are searched within a few
-milliseconds: once for every key that is typed.
+All functions are pure. Searching a few thousand modules takes a few
+milliseconds, because it is done after every key that is typed.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from typing import NamedTuple
 from kmodtui.model.catalog_entry import CatalogEntry
 
 _MAX_QUERY = 100
-"""Characters that are looked at; no name has as many."""
+"""The rest of a longer query is ignored; no module name is that long."""
 
 _SPAN = 2
-"""How many times its own length letters may be strewn over and still be a match."""
+"""A subsequence match may be at most so many times as long as the query."""
 
 _MAX_SAME = 8
-"""Modules at the most whose names differ in capitals alone."""
+"""At most so many modules have names that differ only in case."""
 
 _NOT_WORD = re.compile(r"\W+")
 
 
 class Rank(IntEnum):
-    """How a module was found, best first."""
+    """What of a module matched, best first."""
 
     NAME = 0
     ALIAS = 1
@@ -40,11 +40,11 @@ class Rank(IntEnum):
 
 
 class Hit(NamedTuple):
-    """A module that was found.
+    """A matching module.
 
     Attributes:
-        place: among the entries of the haystack.
-        rank: how it was found; of several words the one that was found worst.
+        place: its index in the entries of the haystack.
+        rank: what matched; for a query of several words, the worst of their ranks.
     """
 
     place: int
@@ -52,7 +52,7 @@ class Hit(NamedTuple):
 
 
 class Haystack:
-    """Modules made ready to be searched.
+    """Modules, prepared for searching.
 
     Attributes:
         entries: the modules, sorted by name.
@@ -74,9 +74,10 @@ class Haystack:
             self._places[index] = place
 
     def search(self, query: str) -> list[Hit]:
-        """Return the modules that fit all words of a query, best first; all of them if it is empty.
+        """Return the modules that match all words of a query, best first.
 
-        Those that fit equally well stand by length of the name, then by the name.
+        Equally good matches are sorted by length of the name, then by name. An empty
+        query matches every module.
         """
         words = folded(query[:_MAX_QUERY]).split()
         if not words:
@@ -89,14 +90,17 @@ class Haystack:
             }
         places, many = self._places, len(self._places)
         ordered = sorted(found, key=lambda index: found[index] * many + places[index])
-        # xt_DSCP and xt_dscp are two modules: of these the one that was typed comes first.
+        # xt_DSCP and xt_dscp are two modules: the spelling that was typed comes first.
         same = sum(found[index] is Rank.NAME for index in ordered[:_MAX_SAME])
         typed = query.strip().replace("-", "_")
         ordered[:same] = sorted(ordered[:same], key=lambda i: self.entries[i].name != typed)
         return [Hit(index, found[index]) for index in ordered]
 
     def near(self, text: str, most: int = 3) -> tuple[str, ...]:
-        """Return the names that lie nearest to a text, up to `most`; none if none lies near."""
+        """Return up to `most` names with the smallest edit distance to a text, for “did you mean”.
+
+        Names that differ too much are not returned.
+        """
         needle = folded(text[:_MAX_QUERY])
         allowed = 1 if len(needle) < 4 else 2 if len(needle) < 9 else 3
         letters = _letters(needle)
@@ -104,8 +108,8 @@ class Haystack:
         for index, name in enumerate(self._names):
             if abs(len(name) - len(needle)) > allowed:
                 continue
-            # Each letter that one has and the other has not takes a change; a change
-            # of one letter into another takes care of two.
+            # A lower bound of the distance: a substitution accounts for at most two
+            # letters that occur in only one of the words.
             if (self._letters[index] ^ letters).bit_count() > 2 * allowed:
                 continue
             changes = distance(needle, name, allowed)
@@ -116,19 +120,20 @@ class Haystack:
         return tuple(self.entries[row[-1]].name for row in found[:most] if row[0] == found[0][0])
 
     def _find(self, needle: str) -> dict[int, Rank]:
-        """Return the places of all modules that fit one word."""
+        """Return the rank of each module that matches one word, by index."""
         found: dict[int, Rank] = {}
         if plain := _words(needle).rstrip():
             for index, text in enumerate(self._descriptions):
                 if plain in text:
                     found[index] = Rank.DESCRIPTION
-        strewn = _strewn(needle)
+        subsequence = _subsequence(needle)
         longest = _SPAN * len(needle)
         for index, name in enumerate(self._names):
             if needle in name:
                 found[index] = _rank_in_name(needle, name)
-            elif (match := strewn.search(name)) and match.end() - match.start("run") <= longest:
-                found[index] = Rank.SUBSEQUENCE
+            elif match := subsequence.search(name):
+                if match.end() - match.start("run") <= longest:
+                    found[index] = Rank.SUBSEQUENCE
         whole = f"\n{needle}\n"
         for index, text in self._aliases:
             if needle in text:
@@ -138,14 +143,14 @@ class Haystack:
 
 
 def marked(query: str, name: str) -> tuple[bool, ...]:
-    """Return for each character of a name whether it is one of those that were searched for."""
+    """Return for each character of a name whether it belongs to the match, to highlight it."""
     marks = [False] * len(name)
     text = folded(name)
     for word in folded(query[:_MAX_QUERY]).split():
         if word in text:
             start = _best_start(word, text)
             marks[start : start + len(word)] = [True] * len(word)
-        elif match := _strewn(word).search(text):
+        elif match := _subsequence(word).search(text):
             at = match.start("run")
             for letter in word:
                 at = text.index(letter, at)
@@ -155,14 +160,14 @@ def marked(query: str, name: str) -> tuple[bool, ...]:
 
 
 def folded(text: str) -> str:
-    """Return a text as it is compared: lower case, `_` for `-`, as kmod takes names."""
+    """Return a text in the form that is compared: lower case, and `_` for `-` as in kmod."""
     return text.lower().replace("-", "_")
 
 
 def distance(one: str, other: str, most: int) -> int:
-    """Return how many slips of the hand lie between two words; `most` + 1 if there are more.
+    """Return the edit distance between two words; `most` + 1 if it is greater than `most`.
 
-    A slip is a letter too many, too few, a wrong one, or two that changed places.
+    An edit inserts, deletes or replaces a letter, or swaps two adjacent ones.
     """
     before: Sequence[int] = ()
     row = list(range(len(other) + 1))
@@ -186,7 +191,7 @@ def _rank_in_name(needle: str, name: str) -> Rank:
 
 
 def _best_start(word: str, text: str) -> int:
-    """Return where a word stands in a name, rather where a part of the name begins."""
+    """Return the position of a word in a name, preferably one at the start of a part."""
     if text.startswith(word):
         return 0
     at = text.find(f"_{word}")
@@ -194,26 +199,26 @@ def _best_start(word: str, text: str) -> int:
 
 
 @lru_cache(maxsize=64)
-def _strewn(needle: str) -> re.Pattern[str]:
-    """Return what finds the letters in their order, the first where a part of a name begins."""
+def _subsequence(needle: str) -> re.Pattern[str]:
+    """Return a pattern for the letters in order with gaps, from the start of a part of a name."""
     return re.compile(f"(?:^|_)(?P<run>{'.*?'.join(map(re.escape, needle))})")
 
 
 def _words(text: str) -> str:
-    """Return the words of a text, each behind a blank: ` raid6 q syndrome calculations`."""
+    """Return the words of a text, each preceded by a blank: ` raid6 q syndrome calculations`."""
     words = _NOT_WORD.sub(" ", text.lower()).strip()
     return f" {words}" if words else ""
 
 
 @lru_cache(maxsize=128)
 def _bit(letter: str) -> int:
-    # One each for letters and digits; whatever else there is shares one.
+    # One bit for each letter, digit and `_`; all other characters share one.
     place = "abcdefghijklmnopqrstuvwxyz0123456789_".find(letter)
     return 1 << (place if place >= 0 else 37)
 
 
 def _letters(name: str) -> int:
-    """Return the set of a name's letters as bits."""
+    """Return the set of a name's characters as a bit mask."""
     bits = 0
     for letter in set(name):
         bits |= _bit(letter)

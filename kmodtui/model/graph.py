@@ -1,4 +1,4 @@
-"""Who needs whom: dependencies in both directions, as a list and as a tree."""
+"""Dependencies between modules, in both directions, as a list and as a tree."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from kmodtui.model.modules import ModuleTable
 
 Neighbours = Callable[[str], tuple[str, ...]]
-"""Gives the direct neighbours of a module in one direction, in a stable order."""
+"""Returns the direct dependencies of a module, or its direct dependents, in a stable order."""
 
 
 @dataclass(frozen=True, slots=True)
 class TreeNode:
-    """A module in a dependency tree, as a walk comes by it.
+    """A node of a dependency tree.
 
     Attributes:
         name: the module.
         depth: 0 for the root.
-        last: for each level down to this one, whether the branch there is the last.
-        repeated: it has been shown with its branches before and is not opened again.
+        last: for each level down to this one, whether it is the last branch of its parent.
+        repeated: whether its branches are left out because an earlier node has them.
     """
 
     name: str
@@ -29,9 +29,9 @@ class TreeNode:
 
 
 def loaded_needs(table: ModuleTable) -> dict[str, tuple[str, ...]]:
-    """Return for each loaded module the loaded modules it holds a reference to.
+    """Return the dependencies of each loaded module, among the loaded modules.
 
-    /proc/modules names the users of a module; this is the same, turned round.
+    /proc/modules lists the users of each module; this is the inverse relation.
     """
     needs: dict[str, list[str]] = {module.name: [] for module in table}
     for module in table:
@@ -41,19 +41,19 @@ def loaded_needs(table: ModuleTable) -> dict[str, tuple[str, ...]]:
 
 
 def direct(dependencies: Neighbours, name: str) -> tuple[str, ...]:
-    """Return the direct dependencies in a transitive index such as modules.dep.
+    """Return the direct dependencies of a module, given all dependencies of each module.
 
-    modules.dep lists everything that a module needs, near and far. What another
-    listed module needs as well counts as far: the result is the least set from
-    which all the others follow.
+    modules.dep lists direct and indirect dependencies alike. A dependency of another
+    listed module counts as indirect, so the result is the smallest set from which all
+    dependencies follow.
     """
     every = dependencies(name)
-    far = {further for near in every for further in dependencies(near) if further != near}
-    return tuple(sorted(near for near in every if near not in far))
+    indirect = {other for name in every for other in dependencies(name) if other != name}
+    return tuple(sorted(name for name in every if name not in indirect))
 
 
 def walk(neighbours: Neighbours, root: str) -> Iterator[TreeNode]:
-    """Yield the tree below `root`, depth first; a module's branches are opened once."""
+    """Yield the tree from `root`, depth first; only the first node of a module has branches."""
     opened: set[str] = set()
     ahead: list[tuple[str, tuple[bool, ...]]] = [(root, ())]
     while ahead:
@@ -67,7 +67,7 @@ def walk(neighbours: Neighbours, root: str) -> Iterator[TreeNode]:
 
 
 def branch_prefix(last: tuple[bool, ...]) -> str:
-    """Return the line art in front of a tree node: `│  └─ `."""
+    """Return the lines drawn before a tree node: `│  └─ `."""
     if not last:
         return ""
     return "".join("   " if done else "│  " for done in last[:-1]) + ("└─ " if last[-1] else "├─ ")

@@ -1,4 +1,4 @@
-"""Records of the kernel's log, and which of them a person wants to see."""
+"""Records of the kernel log, and the filter that selects some of them."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from enum import StrEnum
 from functools import lru_cache
 
 LEVELS = ("emerg", "alert", "crit", "err", "warn", "notice", "info", "debug")
-"""Words of the levels 0 to 7, as `dmesg --level` has them."""
+"""Names of the log levels 0 to 7, as in `dmesg --level`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    r"""One record.
+    r"""One record of the kernel log; see `Documentation/ABI/testing/dev-kmsg`.
 
     Attributes:
-        seq: its number since boot; the kernel leaves none out.
+        seq: its sequence number; the kernel counts every record since boot.
         usec: microseconds since boot.
         level: 0 to 7, see `LEVELS`.
-        text: as the kernel has it, with what is no printable ASCII written `\\xNN`.
+        text: its text, with all bytes but printable ASCII written as `\\xNN`.
     """
 
     seq: int
@@ -29,17 +29,17 @@ class Record:
 
     @property
     def stamp(self) -> str:
-        """When it was, as dmesg writes it: `[   91.823344]`."""
+        """Its time as dmesg prints it: `[   91.823344]`."""
         return f"[{self.usec // 1_000_000:5d}.{self.usec % 1_000_000:06d}]"
 
     @property
     def level_word(self) -> str:
-        """Its level in a word."""
+        """Name of its level."""
         return LEVELS[self.level & 7]
 
 
 class Severity(StrEnum):
-    """Which levels are shown at all."""
+    """The levels to show; the value is how that is written on the screen."""
 
     ALL = "all"
     WARNINGS = "warnings and worse"
@@ -47,24 +47,24 @@ class Severity(StrEnum):
 
     @property
     def next(self) -> Severity:
-        """The one that follows, all again after the last."""
+        """The next choice; the first one follows the last."""
         severities = list(Severity)
         return severities[(severities.index(self) + 1) % len(severities)]
 
     @property
     def mildest(self) -> int:
-        """The highest level number that is shown."""
+        """The highest level number, that is the least severe level, to show."""
         return {Severity.ALL: 7, Severity.WARNINGS: 4, Severity.ERRORS: 3}[self]
 
 
 @dataclass(frozen=True, slots=True)
 class LogQuery:
-    """What is asked of a record; all of it has to hold.
+    """A filter for records; a record has to match all of it.
 
     Attributes:
-        text: what its text has to contain, in capitals or not.
-        severity: how bad it has to be.
-        module: the module that it has to name; empty for any record.
+        text: a part of the text, in upper or lower case; empty for any text.
+        severity: the levels to show.
+        module: a module name that the text has to mention; empty for any.
     """
 
     text: str = ""
@@ -73,11 +73,11 @@ class LogQuery:
 
     @property
     def asks_nothing(self) -> bool:
-        """Whether every record is taken."""
+        """Whether it matches every record."""
         return self == LogQuery()
 
     def takes(self, level: int, text: str) -> bool:
-        """Return whether a record is wanted."""
+        """Return whether a record of this level and text matches."""
         return (
             level <= self.severity.mildest
             and (not self.text or self.text.casefold() in text.casefold())
@@ -86,10 +86,10 @@ class LogQuery:
 
     @property
     def words(self) -> str:
-        """What is asked, to follow the word `line`: `that names btrfs and contains “x”`."""
+        """The filter in words that follow `line`: ` that mentions btrfs and contains “x”`."""
         asked = []
         if self.module:
-            asked.append(f"names {self.module}")
+            asked.append(f"mentions {self.module}")
         if self.text:
             asked.append(f"contains “{self.text}”")
         words = f" that {' and '.join(asked)}" if asked else ""
@@ -97,9 +97,9 @@ class LogQuery:
 
 
 def names_module(text: str, module: str) -> bool:
-    """Return whether a text has the name of a module as a word of its own.
+    """Return whether a text contains the name of a module as a separate word.
 
-    Its authors write it as they like: `Btrfs loaded`, `snd-hda-intel 0000:00:1b.0`.
+    Messages spell it in different ways: `Btrfs loaded`, `snd-hda-intel 0000:00:1b.0`.
     """
     return _name_pattern(module).search(text) is not None
 

@@ -1,4 +1,4 @@
-"""Which symbols a module takes from whom, and which it gives to whom."""
+"""Imports and exports of modules: which symbols, from which provider, used by which importer."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from kmodtui.model.text import clean, decode
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A symbol that a module offers to others.
+    """A symbol that a module or the kernel exports.
 
     Attributes:
-        name: the symbol.
-        gpl_only: whether only GPL-compatible modules may use it; None if that cannot be told.
-        namespace: that users have to import; empty if none.
-        crc: the checksum of its type, which users have to agree with; None without
+        name: symbol name.
+        gpl_only: whether only GPL-compatible modules may use it; None if unknown.
+        namespace: the symbol namespace that importers have to import; empty if none.
+        crc: the checksum of its type, which importers have to match; None without
             CONFIG_MODVERSIONS.
-        section: where it lies, such as `.text`; empty if that cannot be told.
-        size: in bytes; 0 if that cannot be told.
+        section: its ELF section, such as `.text`; empty if unknown.
+        size: its size in bytes; 0 if unknown.
     """
 
     name: str
@@ -37,25 +37,25 @@ class Export:
 
     @property
     def macro(self) -> str:
-        """How the source exports it, such as EXPORT_SYMBOL_GPL; without _GPL if not known."""
+        """The macro that exports it, such as EXPORT_SYMBOL_GPL; without _GPL if unknown."""
         middle = "_NS" if self.namespace else ""
         return f"EXPORT_SYMBOL{middle}{'_GPL' if self.gpl_only else ''}"
 
     @property
     def words(self) -> str:
-        """The same for a screen, with the namespace and with what is not known."""
-        words = self.macro if self.gpl_only is not None else "exported, for whom is not known"
+        """The macro and the namespace for the screen, or that the macro is unknown."""
+        words = self.macro if self.gpl_only is not None else "exported (GPL-only or not: unknown)"
         return f"{words}, namespace {self.namespace}" if self.namespace else words
 
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """A symbol that a module needs from the kernel or from another module.
+    """A symbol that a module imports from the kernel or from another module.
 
     Attributes:
-        name: the symbol.
-        weak: whether the module can do without it.
-        crc: the checksum that it was built against; None if the file tells none.
+        name: symbol name.
+        weak: whether the module loads even if the symbol is unresolved.
+        crc: the checksum that it was built against; None if the file has none.
     """
 
     name: str
@@ -65,13 +65,13 @@ class Import:
 
 @dataclass(frozen=True)
 class ModuleSymbols:
-    """What a module file takes and gives.
+    """Imports and exports of a module file.
 
     Attributes:
         exports: sorted by name.
         imports: sorted by name.
-        versions: the checksums that it was built against, by symbol; `module_layout`, which
-            is no symbol that it imports, stands for the layout of the kernel's structures.
+        versions: the checksums that it was built against, by symbol. `module_layout` is not an
+            import; its checksum stands for the layout of the kernel's structures.
     """
 
     exports: tuple[Export, ...] = ()
@@ -91,12 +91,12 @@ class ModuleSymbols:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a symbol of a module file lies; a name can have several.
+    """Where a symbol is defined in a module file; several symbols can have the same name.
 
     Attributes:
         section: such as `.text` or `.bss`; empty for a symbol without one.
-        offset: in the section, in bytes.
-        size: in bytes; 0 if the file tells none.
+        offset: bytes from the start of the section.
+        size: its size in bytes; 0 if the file does not record it.
         weak: whether another definition overrides it.
     """
 
@@ -107,7 +107,7 @@ class Place:
 
 
 class Giver(StrEnum):
-    """Who gives a symbol that a module takes."""
+    """Kind of provider of a symbol that a module imports."""
 
     KERNEL = "kernel"
     MODULE = "module"
@@ -117,13 +117,13 @@ class Giver(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A symbol that a module takes, and from whom.
+    """A symbol that a module imports, and its provider.
 
     Attributes:
-        wanted: the symbol.
-        giver: the kernel itself, a module, nobody, or not to be told.
-        module: the module that gives it; empty if it is no module.
-        export: how it is exported there; None if that cannot be told.
+        wanted: the import.
+        giver: the provider: the kernel itself, a module, none (unresolved), or unknown.
+        module: name of the providing module; empty if it is not a module.
+        export: how the provider exports it; None if unknown.
     """
 
     wanted: Import
@@ -134,11 +134,11 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A symbol that a module exports, and who uses it.
+    """A symbol that a module exports, and its importers.
 
     Attributes:
         export: the symbol.
-        users: the loaded modules that take it, sorted.
+        users: the loaded modules that import it, sorted.
     """
 
     export: Export
@@ -147,15 +147,15 @@ class Given:
 
 @dataclass(frozen=True)
 class ModuleLinkage:
-    """Everything that a module takes, and everything that it gives.
+    """All imports and exports of a module, with their providers and importers.
 
     Attributes:
         name: the module.
         loaded: whether it is loaded.
         path: its file; empty if there is none.
-        takes: sorted by name; empty where there is no file.
-        gives: sorted by name.
-        problems: what cannot be told and why, each a sentence.
+        takes: its imports, sorted by name; empty if there is no file.
+        gives: its exports, sorted by name.
+        problems: what is unknown and why, a sentence each.
     """
 
     name: str
@@ -167,7 +167,7 @@ class ModuleLinkage:
 
     @cached_property
     def givers(self) -> dict[str, tuple[Taken, ...]]:
-        """What it takes by module, the modules sorted."""
+        """Its imports from other modules, by provider; the modules sorted."""
         found: dict[str, list[Taken]] = {}
         for taken in self.takes:
             if taken.module:
@@ -175,25 +175,25 @@ class ModuleLinkage:
         return {module: tuple(found[module]) for module in sorted(found)}
 
     def taken_from(self, giver: Giver) -> tuple[Taken, ...]:
-        """Return what it takes from the kernel, from nobody, or from nobody knows whom."""
+        """Return its imports from one kind of provider."""
         return tuple(taken for taken in self.takes if taken.giver is giver)
 
     @cached_property
     def users(self) -> dict[str, int]:
-        """How many of its symbols each loaded module takes, the modules sorted."""
+        """Number of its symbols that each loaded module imports, the modules sorted."""
         counts = Counter(user for given in self.gives for user in given.users)
         return dict(sorted(counts.items()))
 
 
 @dataclass(frozen=True)
 class Edge:
-    """Which symbols one module takes from another.
+    """The symbols that one module imports from another.
 
     Attributes:
-        user: the module that takes.
-        giver: the module that gives.
+        user: the importer.
+        giver: the provider.
         symbols: sorted by name.
-        problems: what cannot be told and why, each a sentence.
+        problems: what is unknown and why, a sentence each.
     """
 
     user: str
@@ -204,14 +204,14 @@ class Edge:
 
 @dataclass(frozen=True)
 class KernelExports:
-    """What the kernel itself exports, as far as its symbol table tells.
+    """What the kernel itself exports, as far as its symbol table shows.
 
     Attributes:
-        names: of every symbol that is exported.
-        gpl_only: those of them that are for GPL-compatible modules.
-        complete: whether `names` holds them all: False for a kernel without
-            CONFIG_KALLSYMS_ALL, whose table has functions only and does not say what is exported.
-        knows_licences: whether `gpl_only` means anything.
+        names: names of the exported symbols.
+        gpl_only: those that only GPL-compatible modules may use.
+        complete: whether `names` is exactly the exports. False for a kernel without
+            CONFIG_KALLSYMS_ALL: its table has only functions and does not show exports.
+        knows_licences: whether `gpl_only` is known.
     """
 
     names: frozenset[str] = frozenset()
@@ -220,7 +220,7 @@ class KernelExports:
     knows_licences: bool = False
 
     def find(self, name: str) -> Export | None:
-        """Return how a symbol is exported; None if it is not, or that cannot be told."""
+        """Return how a symbol is exported; None if it is not exported or that is unknown."""
         if not self.complete or name not in self.names:
             return None
         return Export(name, name in self.gpl_only if self.knows_licences else None)
@@ -228,15 +228,15 @@ class KernelExports:
 
 @dataclass(frozen=True)
 class SymbolDetails:
-    """What files and kernel tell of one symbol.
+    """What the kernel and the module files show of one symbol.
 
     Attributes:
-        module: its module; empty for the kernel itself.
-        name: the symbol.
-        export: how it is exported; None if it is not, or that cannot be told.
-        places: where it lies in the module's file; a name can be there several times.
-        importers: the loaded modules that take it, sorted.
-        problems: what cannot be told and why, each a sentence.
+        module: the module that it belongs to; empty for the kernel itself.
+        name: symbol name.
+        export: how it is exported; None if it is not exported or that is unknown.
+        places: where the module's file defines it; the file can have the name several times.
+        importers: the loaded modules that import it, sorted.
+        problems: what is unknown and why, a sentence each.
     """
 
     module: str
@@ -251,14 +251,14 @@ _ENTRY = re.compile(rb" [A-Za-z?] __ksymtab_([^\t\n]+)")
 
 
 def kernel_exports(rows: SymbolRows) -> KernelExports:
-    """Return what the kernel's own rows of /proc/kallsyms say of its exports.
+    """Return the kernel's exports, derived from its own rows of /proc/kallsyms.
 
-    With CONFIG_KALLSYMS_ALL there is a row `__ksymtab_NAME` for each. Rows stand in
-    the order of their addresses, also where addresses are hidden, and the linker
-    puts the entries for everyone before those for GPL-compatible modules, each
-    table behind a `__start_` row. Of rows with one address that of the linker is the
-    last (`compare_symbols` in `scripts/kallsyms.c`), so the first entry of
-    a table stands before the row that says that it begins.
+    With CONFIG_KALLSYMS_ALL each export has a row `__ksymtab_NAME`. The rows are in
+    order of address, even if addresses are hidden. The linker puts the table
+    `__ksymtab` before `__ksymtab_gpl`, and marks the start of each with a symbol
+    `__start_…`. Among symbols with the same address those of the linker come last
+    (`compare_symbols` in `scripts/kallsyms.c`), so the first entry of a table comes
+    before the `__start_…` row of that table.
     """
     raw = rows.raw
     start = raw.find(b" __start___ksymtab\n")
@@ -278,10 +278,10 @@ def kernel_exports(rows: SymbolRows) -> KernelExports:
 
 
 def exports_in_kallsyms(rows: SymbolRows) -> tuple[Export, ...]:
-    """Return what a loaded module's rows of /proc/kallsyms say of its exports, sorted by name.
+    """Return a loaded module's exports, derived from its rows of /proc/kallsyms, by name.
 
-    An exported symbol has a row `__ksymtab_NAME`, and an upper-case letter unless it is
-    for GPL-compatible modules only.
+    An exported symbol has a row `__ksymtab_NAME`. Its type is an upper-case letter
+    unless the export is GPL-only.
     """
     names = {_text(name) for name in _ENTRY.findall(rows.raw)}
     for_all = {symbol.name for symbol in rows if symbol.type.isupper()}

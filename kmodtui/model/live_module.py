@@ -1,4 +1,4 @@
-"""What /sys/module shows of one module in the running kernel."""
+"""A module of the running kernel, as /sys/module shows it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ParameterValue:
-    """A parameter of a module that is in the kernel.
+    """A parameter of a loaded or built-in module.
 
     Attributes:
-        name: of the parameter.
-        value: as the kernel shows it, safe for a screen; None where it shows none.
-        why_hidden: why there is no value; empty where there is one.
-        writable: whether root may change it while the module stays.
+        name: parameter name.
+        value: its value as the kernel shows it, safe to show; None if the kernel hides it.
+        why_hidden: why there is no value; empty if there is one.
+        writable: whether root may change it while the module is loaded.
     """
 
     name: str
@@ -24,21 +24,21 @@ class ParameterValue:
 
 @dataclass(frozen=True, slots=True)
 class LiveModule:
-    """One folder of /sys/module. What the kernel does not show is None or empty.
+    """One directory of /sys/module. What the kernel does not show is None or empty.
 
     Attributes:
-        name: of the module.
-        loadable: whether it was loaded; built-in ones have a folder, too.
-        coresize: bytes that it keeps.
-        initsize: bytes that go when its init function is done; 0 afterwards.
-        initstate: `live`, `coming` or `going`; empty for a built-in one.
-        refcount: users and other references; None where the kernel cannot unload.
-        taint: letters.
-        version: its author's version.
-        srcversion: checksum of its sources.
+        name: module name.
+        loadable: whether it is a loaded module; built-in modules have a directory, too.
+        coresize: memory in bytes, without its init section.
+        initsize: size of its init section in bytes; 0 once init has returned.
+        initstate: `live`, `coming` or `going`; empty for a built-in module.
+        refcount: references in all; None if the kernel cannot unload modules.
+        taint: its taint flags.
+        version: MODULE_VERSION.
+        srcversion: checksum of its source files.
         holders: modules that use it.
         drivers: `BUS:DRIVER` of each driver that it registered under its name.
-        parameters: by name.
+        parameters: sorted by name.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The line that asks for a module: its name, and parameters behind it."""
+"""Parsing the input line of the load dialog: a module, followed by parameters."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _PARAMETERS = re.compile(r"\s+(?=[^\s=]+=)")
 
 @dataclass(frozen=True, slots=True)
 class LoadRequest:
-    """What is to be loaded.
+    """What to load.
 
     Attributes:
-        name: a module or alias; the path of a file if that is to be inserted.
-        parameters: `key=value`.
+        name: a module name or alias, or the path of a file to insert.
+        parameters: `key=value` each.
         verb: `load`, or `insert` for a file.
-        digest: SHA-256 of the file that was checked; empty for a module.
+        digest: SHA-256 of the file that was checked; empty for a module name.
     """
 
     name: str
@@ -27,15 +27,15 @@ class LoadRequest:
 
 
 def query_of(line: str) -> str:
-    """Return what a line asks for, without the parameters behind it."""
+    """Return the line without its parameters: a module name, alias, path or search text."""
     return _PARAMETERS.split(line.strip(), maxsplit=1)[0]
 
 
 def split_line(line: str) -> tuple[str, tuple[str, ...]]:
-    """Return what a line asks for, and its parameters.
+    """Return the module name, alias or path in a line, and its parameters.
 
     Raises:
-        ValueError: it makes no sense; the text says why.
+        ValueError: quotes do not match, or a word is not `key=value`.
     """
     query, *rest = _PARAMETERS.split(line.strip(), maxsplit=1)
     try:
@@ -43,8 +43,8 @@ def split_line(line: str) -> tuple[str, tuple[str, ...]]:
         if not rest:
             shlex.split(query)
     except ValueError as error:
-        raise ValueError(f"The quotes do not match: {error}.") from None
+        raise ValueError(f"Unbalanced quotes: {error}.") from None
     bad = next((word for word in words if "=" not in word), None)
     if bad is not None:
-        raise ValueError(f"“{bad}” is no parameter: they are written key=value.")
+        raise ValueError(f"“{bad}” is not a parameter: write parameters as key=value.")
     return query, tuple(words)

@@ -1,4 +1,4 @@
-"""The newest part of the kernel's log: bounded, each record once, in order."""
+"""The newest records of the kernel log: a bounded number, each once, in order."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from kmodtui.model.kernel_log import Record
 from kmodtui.model.text import clean, counted
 
 KEPT = 10_000
-"""Records that are kept at least; the oldest are let go beyond."""
+"""At least so many of the newest records are kept; older ones are dropped."""
 
-_SLACK = 4  # a quarter more before some are let go: not at every record
+_SLACK = 4  # drop only once there is a quarter too many, not at every record
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A record, or words of kmodtui's that stand between records.
+    """A record, or a note of kmodtui between records.
 
     Attributes:
-        number: grows from entry to entry.
-        text: safe to be shown.
-        record: the record; None for words of kmodtui's.
+        number: increases by 1 from entry to entry.
+        text: its text, safe to show.
+        record: the record; None for a note.
     """
 
     number: int
@@ -30,11 +30,11 @@ class Entry:
 
 
 class LogTail:
-    """Takes records as they come, and keeps the newest.
+    """Collects records and keeps the newest.
 
     Attributes:
-        entries: what is kept, the oldest first; not to be changed.
-        let_go: how many records were taken and are not kept any more.
+        entries: the entries that are kept, oldest first; must not be modified by others.
+        let_go: number of records that have been dropped.
     """
 
     def __init__(self, kept: int = KEPT) -> None:
@@ -47,38 +47,38 @@ class LogTail:
 
     @property
     def last_number(self) -> int:
-        """The number of the newest entry; 0 before the first."""
+        """Number of the newest entry; 0 if there was none yet."""
         return self._numbers
 
     @property
     def head_words(self) -> str:
-        """What is to be said above the oldest entry; empty where nothing was let go."""
+        """The note above the oldest entry; empty if nothing was dropped."""
         if not self.let_go:
             return ""
-        return f"{counted(self.let_go, 'older record')} let go: only the newest are kept here."
+        return f"{counted(self.let_go, 'older record')} dropped: only the newest are kept."
 
     def take(self, records: Iterable[Record]) -> tuple[list[Entry], bool]:
-        """Take records in their order; those that were taken before are passed over.
+        """Add records, given in order; those that were added before are skipped.
 
         Returns:
-            The new entries, and whether older ones were let go.
+            The new entries, and whether older ones were dropped.
         """
         added: list[Entry] = []
         for record in records:
             if self._seq is not None and record.seq <= self._seq:
                 continue
             if self._seq is not None and (lost := record.seq - self._seq - 1):
-                added.append(Entry(self._next(), _lost_words(lost)))
+                added.append(Entry(self._next(), _lost_note(lost)))
             self._seq = record.seq
             added.append(Entry(self._next(), clean(record.text), record))
         self.entries += added
-        return added, self._let_go()
+        return added, self._drop()
 
     def _next(self) -> int:
         self._numbers += 1
         return self._numbers
 
-    def _let_go(self) -> bool:
+    def _drop(self) -> bool:
         over = len(self.entries) - self._kept
         if over <= self._kept // _SLACK:
             return False
@@ -87,7 +87,6 @@ class LogTail:
         return True
 
 
-def _lost_words(lost: int) -> str:
-    # The kernel numbers every record: what is missing was overwritten (EPIPE).
-    cause = "the kernel's log has gone round before it was read to its end"
-    return f"{counted(lost, 'record')} lost here: {cause}."
+def _lost_note(lost: int) -> str:
+    # The kernel numbers every record: missing ones were overwritten before they were read (EPIPE).
+    return f"{counted(lost, 'record')} lost: overwritten in the log buffer before being read."

@@ -1,6 +1,6 @@
-"""Rules of modprobe.d and of the boot line, each with the place where it stands.
+"""Rules of modprobe.d and of the kernel command line, each with its source.
 
-Meaning of each: `man 5 modprobe.d`.
+Their meaning: `man 5 modprobe.d`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from kmodtui.model.plan import BOOT_LINE
 
 
 class RuleKind(StrEnum):
-    """The word that a rule begins with."""
+    """The keyword of a rule."""
 
     ALIAS = "alias"
     BLACKLIST = "blacklist"
@@ -29,11 +29,11 @@ class Rule:
     """One rule.
 
     Attributes:
-        kind: what it does.
-        name: the module or the pattern that it is for, with `_` for `-`.
-        value: what follows: options, a shell command, names; empty for a blacklist.
-        file: where it stands; empty for the boot line.
-        line: of that file, the first if the rule takes several.
+        kind: its keyword.
+        name: the module or pattern that it applies to, with `_` for `-`.
+        value: the rest: options, a shell command, names; empty for `blacklist`.
+        file: the file that contains it; empty for the kernel command line.
+        line: its line number in the file, the first if it is continued over several.
     """
 
     kind: RuleKind
@@ -44,38 +44,38 @@ class Rule:
 
     @property
     def source(self) -> str:
-        """Where it stands, in one word: `/etc/modprobe.d/a.conf:3` or `boot line`."""
+        """Its source: `/etc/modprobe.d/a.conf:3`, or `BOOT_LINE` for the kernel command line."""
         return f"{self.file}:{self.line}" if self.file else BOOT_LINE
 
     def __str__(self) -> str:
-        """Return it with its place, for a person: `/etc/modprobe.d/a.conf:3: blacklist pcspkr`."""
+        """Return the rule with its source: `/etc/modprobe.d/a.conf:3: blacklist pcspkr`."""
         return f"{self.source}: {self.kind} {self.name} {self.value}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something in modprobe's configuration that does not do what its author may have meant.
+    """A mistake in modprobe's configuration.
 
     Attributes:
-        source: where: `/etc/modprobe.d/a.conf:3`, or a file.
-        text: what is wrong with it, in a sentence.
+        source: its source: `/etc/modprobe.d/a.conf:3`, or a file.
+        text: what is wrong, in a sentence.
     """
 
     source: str
     text: str
 
     def __str__(self) -> str:
-        """Return both, for a person."""
+        """Return source and text for the screen."""
         return f"{self.source}: {self.text}"
 
 
 class Softdep(NamedTuple):
-    """What is tried before and after a module.
+    """The soft dependencies of a module: optional modules that are loaded with it.
 
     Attributes:
-        pre: names or aliases, loaded before it.
-        post: names or aliases, loaded after it.
-        source: where the rule stands; empty if it is the module's own wish.
+        pre: names or aliases to load before it.
+        post: names or aliases to load after it.
+        source: source of the rule; empty if the module itself declares them.
     """
 
     pre: tuple[str, ...] = ()
@@ -85,14 +85,14 @@ class Softdep(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A module that a name or an alias stands for.
+    """A module that a name or an alias resolves to.
 
     Attributes:
-        name: of the module; nothing promises that there is such a one.
-        alias: as which it was found; empty if by its own name. Options that are set for
-            the alias are given to it, and blacklisting it counts.
-        source: where the rule stands that says so; empty if it is the modules' own.
-        builtin: whether the index of built-in modules named it.
+        name: module name; such a module need not exist.
+        alias: the alias it was found by; empty if by its own name. Options set for the
+            alias apply to it, and so does `blacklist`.
+        source: source of the rule that defines the alias; empty if the module itself does.
+        builtin: whether it was found in the index of built-in modules.
     """
 
     name: str
@@ -102,7 +102,7 @@ class Found:
 
 
 def option_words(text: str) -> tuple[str, ...]:
-    """Return options one by one; blanks within double quotes part nothing, as in the kernel."""
+    """Return the options of a line; as in the kernel, blanks within double quotes do not split."""
     words = [""]
     quoted = False
     for char in text:

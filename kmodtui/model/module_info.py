@@ -1,8 +1,8 @@
-"""What a kernel module says of itself: its .modinfo strings and its signature.
+"""A kernel module's description of itself: its .modinfo strings and its signature.
 
-The bytes are kept as they stand in the file, because `modinfo` of kmod prints
-them so; everything that is meant for a screen is made safe on the way out.
-Source of the layout: `tools/modinfo.c` and `kmod_module_get_info` in kmod.
+The raw bytes of the file are kept, because kmod's `modinfo` prints them unchanged.
+Whatever is shown on the screen is made safe when it is read from here.
+Layout: `tools/modinfo.c` and `kmod_module_get_info` in kmod.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import cached_property
 from kmodtui.model.text import clean, decode
 
 BUILTIN = "(builtin)"
-"""What stands in place of a file name for a module that is compiled into the kernel."""
+"""Takes the place of the file name for a module that is built into the kernel."""
 
 _HEX_PER_LINE = 20
 _LABEL_WIDTH = 15
@@ -27,7 +27,7 @@ class Field:
 
     Attributes:
         raw_key: the bytes before the first `=`.
-        raw: the bytes after it; empty where there is no `=`.
+        raw: the bytes after it; empty if there is no `=`.
     """
 
     raw_key: bytes
@@ -35,23 +35,23 @@ class Field:
 
     @property
     def key(self) -> str:
-        """The key, safe for a screen."""
+        """The key, safe to show."""
         return clean(decode(self.raw_key))
 
     @property
     def value(self) -> str:
-        """The value, safe for a screen."""
+        """The value, safe to show."""
         return clean(decode(self.raw))
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter that a module takes, as `parm` and `parmtype` tell it.
+    """A parameter of a module, from its `parm` and `parmtype` strings.
 
     Attributes:
-        name: as it is given to modprobe.
-        type: such as `int`, `charp`, `array of int`; empty if not told.
-        description: empty if not told.
+        name: its name, as passed to modprobe.
+        type: such as `int`, `charp`, `array of int`; empty if unknown.
+        description: MODULE_PARM_DESC; empty if there is none.
     """
 
     name: str
@@ -61,15 +61,15 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The signature at the end of a module file, read and not verified.
+    """The signature at the end of a module file, parsed but not verified.
 
     Attributes:
         id_type: `PKCS#7`, `X509` or `PGP`.
-        signer: common name of the key's issuer, as it stands in the signature.
+        signer: common name of the key's issuer, as in the signature.
         key_id: serial number of the key, or its identifier in old formats.
-        hash_algorithm: such as `sha256`; `unknown` where it cannot be read.
-        value: the signature itself; empty where it cannot be read.
-        attributes: whether attributes are signed in place of the contents.
+        hash_algorithm: such as `sha256`; `unknown` if it cannot be parsed.
+        value: the signature itself; empty if it cannot be parsed.
+        attributes: whether the signature covers signed attributes instead of the content.
     """
 
     id_type: str
@@ -81,27 +81,28 @@ class Signature:
 
     @property
     def readable(self) -> bool:
-        """Whether the signature has the form that it claims; damaged ones have not."""
+        """Whether the signature could be parsed."""
         return bool(self.value)
 
     @property
     def signer_name(self) -> str:
-        """The signer, safe for a screen."""
+        """The signer, safe to show."""
         return clean(decode(self.signer))
 
 
 @dataclass(frozen=True)
 class ModuleInfo:
-    """A module file's, or a built-in module's, description of itself.
+    """The metadata of a module file or of a built-in module.
 
     Attributes:
-        name: after the file's name, with `_`, as kmod derives it.
-        filename: path of the file as it was asked for, or `(builtin)`. Bytes that are
-            no UTF-8 stand as surrogates, as in every path of Python.
-        modinfo: the NUL-separated strings, as they stand in the file.
-        signature: None where the file ends without one.
-        machine: of the ELF header, such as `x86_64` or `aarch64`; empty for built-ins.
-        build_id: the linker's note, in hexadecimal; empty where there is none.
+        name: derived from the file name as kmod does, with `_`.
+        filename: path of the file as requested, or `(builtin)`. Bytes that are not UTF-8
+            are surrogates, as in any Python path.
+        modinfo: the NUL-separated strings of section .modinfo, unchanged.
+        signature: None if the file is not signed.
+        machine: machine of the ELF header, such as `x86_64` or `aarch64`; empty for a
+            built-in module.
+        build_id: the linker's build id, in hexadecimal; empty if there is none.
     """
 
     name: str
@@ -113,46 +114,46 @@ class ModuleInfo:
 
     @property
     def builtin(self) -> bool:
-        """Whether the module is compiled into the kernel."""
+        """Whether the module is built into the kernel."""
         return self.filename == BUILTIN
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
-        """The strings of .modinfo in their order, `parm` and `parmtype` among them."""
+        """All strings of .modinfo, including `parm` and `parmtype`, in order."""
         strings = (string.partition(b"=") for string in self.modinfo.split(b"\0") if string)
         return tuple(Field(key, value) for key, _, value in strings)
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
-        """The parameters, each once, in the order of modinfo."""
+        """The parameters, each once, in the order that modinfo prints them."""
         return tuple(
             Parameter(clean(decode(name)), clean(decode(kind or b"")), clean(decode(text or b"")))
             for name, text, kind in parameter_strings(self.fields)
         )
 
     def texts(self, key: str) -> tuple[str, ...]:
-        """Return every value of `key`, safe for a screen, in order."""
+        """Return all values of `key`, safe to show, in order."""
         wanted = key.encode()
         return tuple(field.value for field in self.fields if field.raw_key == wanted)
 
     def text(self, key: str) -> str:
-        """Return the first value of `key`, the one that the kernel looks at; empty if none."""
+        """Return the first value of `key`, the one that the kernel uses; empty if none."""
         wanted = key.encode()
         return next((field.value for field in self.fields if field.raw_key == wanted), "")
 
     @property
     def description(self) -> str:
-        """What the module is, in its author's words."""
+        """MODULE_DESCRIPTION."""
         return self.text("description")
 
     @property
     def license(self) -> str:
-        """The licence that decides about GPL-only symbols and the taint P."""
+        """MODULE_LICENSE, which decides about GPL-only symbols and taint P."""
         return self.text("license")
 
     @property
     def version(self) -> str:
-        """The author's version; most modules have none."""
+        """MODULE_VERSION; most modules have none."""
         return self.text("version")
 
     @property
@@ -162,32 +163,32 @@ class ModuleInfo:
 
     @property
     def vermagic(self) -> str:
-        """The kernel that it was built for: release and options that must agree."""
+        """The version magic: the release it was built for, and the options that must match."""
         return self.text("vermagic").strip()
 
     @property
     def authors(self) -> tuple[str, ...]:
-        """Everyone who is named as an author."""
+        """MODULE_AUTHOR of each author."""
         return self.texts("author")
 
     @property
     def aliases(self) -> tuple[str, ...]:
-        """Names and hardware patterns by which the module can be asked for."""
+        """Alternative names and hardware patterns (modaliases)."""
         return self.texts("alias")
 
     @property
     def firmware(self) -> tuple[str, ...]:
-        """Firmware files that it may ask for."""
+        """Firmware files that it may request."""
         return self.texts("firmware")
 
     @property
     def depends(self) -> tuple[str, ...]:
-        """Modules whose symbols it uses, with `_`."""
+        """Modules whose symbols it imports, with `_`."""
         return tuple(name.replace("-", "_") for name in self.text("depends").split(",") if name)
 
     @property
     def softdeps(self) -> tuple[str, ...]:
-        """Soft dependencies as the module states them, such as `pre: crc32c`."""
+        """Soft dependencies that it declares, such as `pre: crc32c`."""
         return self.texts("softdep")
 
     @property
@@ -197,7 +198,7 @@ class ModuleInfo:
 
     @property
     def intree(self) -> bool:
-        """Whether it was built from the kernel's own sources."""
+        """Whether it was built from the kernel's own source tree."""
         return self.builtin or self.text("intree") == "Y"
 
 
@@ -206,11 +207,12 @@ def modinfo_lines(info: ModuleInfo, root: str = "") -> list[bytes]:
 
     Args:
         info: the module.
-        root: a folder to put before the file name, as `modinfo --basedir` does.
+        root: a directory to put before the file name, as `modinfo --basedir` does.
     """
     lines = []
     for key, values in _rows(info, root):
-        # A negative width of printf counts as its absolute value, to the left.
+        # modinfo passes 15 - len(key) to printf as a field width: if negative, its absolute
+        # value counts.
         padding = b" " * abs(_LABEL_WIDTH - len(key))
         lines.append(key + b":" + padding + values[0])
         lines.extend(b"\t\t" + value for value in values[1:])
@@ -218,7 +220,7 @@ def modinfo_lines(info: ModuleInfo, root: str = "") -> list[bytes]:
 
 
 def modinfo_text(info: ModuleInfo, root: str = "") -> list[str]:
-    r"""Return the same lines for a terminal: what it could obey is written out as `\x1b`."""
+    r"""Return the same lines for a terminal, with control characters written as `\x1b`."""
     lines = []
     for key, values in _rows(info, root):
         padding = " " * abs(_LABEL_WIDTH - len(key))
@@ -229,7 +231,7 @@ def modinfo_text(info: ModuleInfo, root: str = "") -> list[str]:
 
 
 def _rows(info: ModuleInfo, root: str) -> Iterator[tuple[bytes, list[bytes]]]:
-    """Yield label and value of each row; a value has one or more lines."""
+    """Yield the label and the value of each row; a value has one or more lines."""
     if info.builtin:
         yield b"name", [os.fsencode(info.name)]
         yield b"filename", [BUILTIN.encode()]
@@ -254,17 +256,17 @@ def _rows(info: ModuleInfo, root: str) -> Iterator[tuple[bytes, list[bytes]]]:
 
 
 def _hex(data: bytes) -> list[bytes]:
-    """Return `01:AB:…` in lines of 20 bytes, a colon at the end of all but the last."""
+    """Return `01:AB:…` in lines of 20 bytes; every line but the last ends with a colon."""
     text = data.hex(":").upper().encode()
     width = 3 * _HEX_PER_LINE
     return [text[start : start + width] for start in range(0, len(text), width)] or [b""]
 
 
 def parameter_strings(fields: tuple[Field, ...]) -> list[tuple[bytes, bytes | None, bytes | None]]:
-    """Return name, description and type of each parameter, in modinfo's order, as they stand.
+    """Return name, description and type of each parameter, as raw bytes, in modinfo's order.
 
-    modinfo puts each new name before those that it has, so the order is that of
-    first appearance, backwards. A string without `:` is none.
+    modinfo inserts each new name before those it already has, so its order is the
+    reverse of first appearance. Strings without a `:` are skipped.
     """
     found: dict[bytes, tuple[bytes | None, bytes | None]] = {}
     for field in fields:

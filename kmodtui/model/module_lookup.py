@@ -1,4 +1,4 @@
-"""What a plan has to know of a kernel release's modules and of the rules for them."""
+"""What planning needs to know about a kernel release's modules and the rules for them."""
 
 from __future__ import annotations
 
@@ -10,61 +10,61 @@ from kmodtui.model.plan import Option
 
 
 class ModuleLookup(Protocol):
-    """The index that depmod wrote, under the rules of modprobe.d; see `kernel.configured_index`."""
+    """depmod's index combined with the rules of modprobe.d; see `kernel.configured_index`."""
 
     @property
     def release(self) -> str:
-        """The kernel release whose modules these are."""
+        """The kernel release that the modules belong to."""
         ...
 
     def find(self, text: str) -> tuple[Found, ...]:
-        """Return the modules that a name or alias stands for; none if it stands for nothing."""
+        """Return the modules that a name or alias resolves to; none if it is unknown."""
         ...
 
     def unknown(self, text: str) -> UnknownModuleError:
-        """Return the error that says that there is no such module, with near names."""
+        """Return the error for a module that does not exist, with similar names as a hint."""
         ...
 
     def path_of(self, name: str) -> str | None:
-        """Return the module's file as the index has it, None if it names none."""
+        """Return the path of the module's file from the index; None if it has none."""
         ...
 
     def has_file(self, name: str) -> bool:
-        """Return whether that file is there."""
+        """Return whether that file exists."""
         ...
 
     def is_builtin(self, name: str) -> bool:
-        """Return whether the module is compiled into the kernel."""
+        """Return whether the module is built into the kernel."""
         ...
 
     def dependencies(self, name: str) -> tuple[str, ...]:
-        """Return everything it needs, in load order."""
+        """Return all its dependencies, direct and indirect, in load order."""
         ...
 
     def softdep(self, name: str) -> Softdep:
-        """Return names or aliases of what is tried before and after it."""
+        """Return its soft dependencies."""
         ...
 
     def weakdeps(self, name: str) -> tuple[str, ...]:
-        """Return names or aliases of what it may load by itself later."""
+        """Return names or aliases of modules that it may request later."""
         ...
 
     def options(self, name: str, alias: str = "") -> tuple[Option, ...]:
-        """Return what the rules give to it at each load, and to it as this alias."""
+        """Return the options that rules set for it, and for the alias that it is loaded by."""
         ...
 
     def install(self, name: str) -> Rule | None:
-        """Return the rule whose command runs in place of loading it."""
+        """Return the rule whose command runs instead of loading it."""
         ...
 
     def remove(self, name: str) -> Rule | None:
-        """Return the rule whose command runs in place of unloading it."""
+        """Return the rule whose command runs instead of unloading it."""
         ...
 
     def blacklisted(self, name: str) -> Rule | None:
-        """Return the rule that keeps it from being loaded by an alias."""
+        """Return the `blacklist` rule that prevents loading it by an alias."""
         ...
 
     def is_forbidden(self, name: str) -> bool:
-        """Return whether the kernel itself refuses it (`module_blacklist=`)."""
+        """Return whether `module_blacklist=` on the kernel command line blocks it."""
         ...

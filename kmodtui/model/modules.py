@@ -1,7 +1,7 @@
-"""A loaded module as /proc/modules shows it, and what its letters mean.
+"""The loaded modules as /proc/modules shows them, and the taint flags.
 
-Source of the format: `m_show` in `kernel/module/procfs.c`, taint letters from
-`taint_flags` in `kernel/panic.c`.
+Format: `m_show` in `kernel/module/procfs.c`; taint flags: `taint_flags` in
+`kernel/panic.c`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import cached_property
 
 MAX_NAME = 55
-"""Characters a module name can have: MODULE_NAME_LEN on 64 bit, less the NUL."""
+"""Maximum length of a module name: MODULE_NAME_LEN on 64-bit kernels, less the NUL."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,54}")
 
@@ -24,7 +24,7 @@ TAINTS = {
     "R": "force-unloaded",
     "M": "machine check",
     "B": "bad page",
-    "U": "asked for by a user",
+    "U": "set by user space",
     "D": "kernel died (oops or BUG)",
     "A": "ACPI table overridden",
     "W": "warning issued",
@@ -35,15 +35,18 @@ TAINTS = {
     "L": "soft lockup",
     "K": "live patch",
     "X": "auxiliary, set by the distribution",
-    "T": "structure layout randomised",
+    "T": "struct layout randomized",
     "N": "in-kernel test",
     "J": "fwctl debugging",
 }
-"""Taint letters by bit number of /proc/sys/kernel/tainted, in words."""
+"""Meaning of each taint flag, in the order of the bits of /proc/sys/kernel/tainted.
+
+See `Documentation/admin-guide/tainted-kernels.rst`.
+"""
 
 
 def taint_letters(bits: int) -> str:
-    """Return the letters of the kernel-wide taint mask; `?` for a bit without one."""
+    """Return the taint flags for a mask such as /proc/sys/kernel/tainted; `?` if unknown."""
     letters = list(TAINTS)
     return "".join(
         letters[bit] if bit < len(letters) else "?"
@@ -53,27 +56,26 @@ def taint_letters(bits: int) -> str:
 
 
 def taint_words(letters: str) -> tuple[str, ...]:
-    """Return what each letter means; an unknown letter is told as that."""
+    """Return the meaning of each taint flag."""
     return tuple(TAINTS.get(letter, f"unknown taint {letter}") for letter in letters)
 
 
 def canonical(name: str) -> str:
-    """Return the name that the kernel uses: `-` and `_` are one, `_` is stored.
+    """Return the module name as the kernel spells it, with `_` for `-`.
 
-    A file name loses its folder and everything from the first dot on, as
-    `modname_normalize` in kmod does.
+    A path is reduced to its file name, up to the first dot, as in kmod's `modname_normalize`.
     """
     base = name.rsplit("/", 1)[-1].split(".", 1)[0]
     return base.replace("-", "_")
 
 
 def is_module_name(name: str) -> bool:
-    """Return whether `name` could be the name of a module, and is safe to pass on."""
+    """Return whether `name` is a valid module name, and so is safe as an argument."""
     return _NAME.fullmatch(name) is not None
 
 
 class ModuleState(StrEnum):
-    """What /proc/modules says of a module's life."""
+    """State of a module, as written in /proc/modules."""
 
     LIVE = "Live"
     LOADING = "Loading"
@@ -85,15 +87,15 @@ class LoadedModule:
     """One line of /proc/modules.
 
     Attributes:
-        name: as the kernel has it, with `_`.
-        size: bytes, init memory included while Loading.
-        refcount: users plus other references; -1 while Unloading; None where
-            the kernel cannot unload (CONFIG_MODULE_UNLOAD=n).
+        name: as the kernel spells it, with `_`.
+        size: memory in bytes, including the init section while Loading.
+        refcount: references of users and others; -1 while Unloading; None if the kernel
+            cannot unload modules (CONFIG_MODULE_UNLOAD=n).
         users: modules that hold a reference, in the kernel's order.
         state: Live, Loading or Unloading.
-        taints: letters without the `+` and `-` that stand for coming and going.
-        permanent: it has an init and no exit: stays until reboot.
-        address: of its text, 0 where the kernel hides addresses.
+        taints: taint flags, without the `+` or `-` that marks Loading or Unloading.
+        permanent: it has an init function but no exit function: it cannot be unloaded.
+        address: address of its text; 0 if the kernel hides addresses.
     """
 
     name: str
@@ -107,7 +109,7 @@ class LoadedModule:
 
     @property
     def other_references(self) -> int:
-        """References that no module holds: mounts, open files, devices, sockets."""
+        """References not held by modules: mounts, open files, devices, sockets."""
         if self.refcount is None or self.refcount < 0:
             return 0
         return max(0, self.refcount - len(self.users))
@@ -118,9 +120,9 @@ class ModuleTable:
     """One reading of /proc/modules, newest module first, as the kernel lists them.
 
     Attributes:
-        modules: the lines that could be read.
-        raw: the bytes they were read from: equal bytes mean that nothing changed.
-        malformed: lines that make no sense, made safe for showing. Never lost.
+        modules: the modules.
+        raw: the bytes of the file; if they are equal, nothing has changed.
+        malformed: lines that could not be parsed, made safe to show.
     """
 
     modules: tuple[LoadedModule, ...] = ()
@@ -129,7 +131,7 @@ class ModuleTable:
 
     @cached_property
     def by_name(self) -> dict[str, LoadedModule]:
-        """The same modules by name."""
+        """The modules by name."""
         return {module.name: module for module in self.modules}
 
     @cached_property
@@ -139,12 +141,12 @@ class ModuleTable:
 
     @property
     def settled(self) -> bool:
-        """Whether no module is on its way in or out."""
+        """Whether no module is Loading or Unloading."""
         return len(self.live) == len(self.modules)
 
     @property
     def total_size(self) -> int:
-        """Bytes of all modules together."""
+        """Memory of all modules in bytes."""
         return sum(module.size for module in self.modules)
 
     def __len__(self) -> int:

@@ -1,8 +1,8 @@
-"""Whether a value fits a module's parameter, told before the kernel is asked.
+"""Validating values of module parameters before they are passed to the kernel.
 
-The types are those of `parmtype`; what each takes is after `kernel/params.c`
-(STANDARD_PARAM_DEF, param_set_bool, param_array) and `lib/kstrtox.c`. A type that
-is not known here is the driver's own, and its values are the driver's concern.
+The types are those of `parmtype`; what each accepts follows `kernel/params.c`
+(STANDARD_PARAM_DEF, param_set_bool, param_array) and `lib/kstrtox.c`. Any other
+type is defined by the driver itself, and its values are not checked here.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ INTEGERS = {
     "llong": (-(2**63), 2**63 - 1),
     "ullong": (0, 2**64 - 1),
 }
-"""Lowest and highest value of each type of number; `long` as 64-bit kernels have it."""
+"""Lowest and highest value of each integer type; `long` as on 64-bit kernels."""
 
 TRUTHS = ("bool", "invbool", "bint")
-"""Types that are on or off."""
+"""The boolean types."""
 
 ALWAYS_TAKEN = ("dyndbg", "async_probe")
-"""What the kernel takes for every module, whether it declares it or not."""
+"""Parameters that the kernel accepts for every module, declared or not."""
 
 MAX_STRING = 1024
-"""Characters of a `charp` at the most; the kernel answers ENOSPC to more."""
+"""Maximum length of a `charp` value; the kernel refuses a longer one with ENOSPC."""
 
 MAX_PARAMETER = 1024
-"""Characters of one `key=value` that the helper takes at the most."""
+"""Maximum length of one `key=value` that the helper accepts."""
 
 _ARRAY = "array of "
 _NUMBER = re.compile(r"([+-]?)(0[xX][0-9a-fA-F]+|[0-9]+)", re.ASCII)
@@ -44,7 +44,7 @@ _KEY = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
 _TRUTH = re.compile(r"[yn10tf].*|on.*|of.*", re.IGNORECASE | re.DOTALL)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
-# Words by which authors tell a default: `(default: 64)`, `def=0`, `Default is 20.`,
+# How descriptions mention a default: `(default: 64)`, `def=0`, `Default is 20.`,
 # `0 for off, 1 for on (default)`, `0=off, 1=on [default]`.
 _DEFAULT = re.compile(
     r"\bdef(?:ault)?(?: value)?\s*(?:=|:|\bis\b)\s*\"?(?P<behind>-?[\w.,/+-]*\w)\"?"
@@ -57,11 +57,11 @@ _DEFAULT_NUMBER = re.compile(r"-?(?:0[xX][0-9a-fA-F]+|\d[\d,]*)")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A value that the configuration gives a parameter.
+    """A value that the configuration sets for a parameter.
 
     Attributes:
-        value: what stands behind the `=`.
-        where: `FILE:LINE` of the rule, or the kernel's command line.
+        value: the text after the `=`.
+        where: `FILE:LINE` of the rule, or the kernel command line.
     """
 
     value: str
@@ -70,17 +70,17 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class FormParameter:
-    """Everything that is known of one parameter of a module.
+    """Everything known about one parameter of a module.
 
     Attributes:
-        name: as it is given to modprobe.
-        type: such as `int` or `array of charp`; empty where it is not told.
-        description: in the author's words; empty where there are none.
-        default: as the description tells it; empty where it does not.
-        settings: what modprobe.d and the kernel's command line set, the last one counts.
-        value: what it is now in the kernel; None where the module is not loaded or hides it.
-        why_no_value: why there is no value, in a few words; empty where there is one.
-        writable: whether it can be changed while the module stays.
+        name: its name, as passed to modprobe.
+        type: such as `int` or `array of charp`; empty if unknown.
+        description: MODULE_PARM_DESC; empty if there is none.
+        default: the default value that the description mentions; empty if none.
+        settings: the values set by modprobe.d and the kernel command line; the last one wins.
+        value: its value in the kernel; None if the module is not loaded or the value is hidden.
+        why_no_value: why there is no value, in a few words; empty if there is one.
+        writable: whether it can be changed while the module is loaded.
     """
 
     name: str
@@ -94,45 +94,45 @@ class FormParameter:
 
     @property
     def starting_value(self) -> str:
-        """What it gets where nothing is typed: the last setting, else the default if known."""
+        """Its value if none is given: the last setting, else the default; empty if unknown."""
         return self.settings[-1].value if self.settings else self.default
 
 
 def told_default(description: str, kind: str = "") -> str:
-    """Return the default that a parameter's description tells; empty if it tells none.
+    """Return the default that a parameter's description mentions; empty if it mentions none.
 
-    Descriptions are prose: what does not fit the parameter's type is not believed.
+    Descriptions are prose, so whatever is not a valid value of the type is ignored.
     """
     found = _DEFAULT.search(description)
-    told = next(filter(None, found.groups()), "") if found else ""
+    default = next(filter(None, found.groups()), "") if found else ""
     element = kind.removeprefix(_ARRAY)
     if element in INTEGERS:
-        number = _DEFAULT_NUMBER.match(told)
-        told = number[0].replace(",", "") if number else ""
+        number = _DEFAULT_NUMBER.match(default)
+        default = number[0].replace(",", "") if number else ""
     elif element in TRUTHS:
-        told = told.partition("/")[0]
-    return told if told and not problem(element, told) else ""
+        default = default.partition("/")[0]
+    return default if default and not problem(element, default) else ""
 
 
 def problem(kind: str, value: str) -> str:
-    """Return why the kernel would not take a value, in a sentence; empty if it would.
+    """Return why the kernel would refuse a value, in a sentence; empty if it would accept it.
 
     Args:
-        kind: the parameter's type as in `parmtype`; empty or unknown ones take anything.
-        value: the text behind the `=`.
+        kind: the parameter's type as in `parmtype`; if empty or unknown, any value is valid.
+        value: the text after the `=`.
     """
     if _CONTROL.search(value):
-        return "A value is one line without control characters."
+        return "A value must be one line without control characters."
     if '"' in value:
-        return "The kernel takes a quotation mark for its own: a value cannot hold one."
+        return "A value cannot contain a quotation mark: the kernel uses it to quote values."
     if kind.startswith(_ARRAY):
         return _array_problem(kind.removeprefix(_ARRAY), value)
     if kind in INTEGERS:
         return _number_problem(kind, value)
     if kind in TRUTHS:
-        return "" if _TRUTH.fullmatch(value) else f"{_shown(value)} is none of y, n, 1, 0, on, off."
+        return "" if _TRUTH.fullmatch(value) else f"{_shown(value)} is not y, n, 1, 0, on or off."
     if kind == "charp" and len(value) > MAX_STRING:
-        return f"A text has at most {MAX_STRING:,} characters, this has {len(value):,}."
+        return f"A string has at most {MAX_STRING:,} characters; this one has {len(value):,}."
     return ""
 
 
@@ -147,90 +147,90 @@ def _number_problem(kind: str, value: str) -> str:
     low, high = INTEGERS[kind]
     match = _NUMBER.fullmatch(value)
     if match is None:
-        return f"{_shown(value)} is no whole number, as 12, 0x0c or 014 is."
+        return f"{_shown(value)} is not an integer such as 12, 0x0c or 014."
     digits = match[2]
     base = 16 if digits[:2].lower() == "0x" else 8 if digits.startswith("0") else 10
     if base == 8 and not set(digits) <= set("01234567"):
-        return f"{value} begins with 0, so it is octal, which has no digit above 7."
-    # 64 bits have 22 octal digits: whatever is longer is too large, and need not be read.
+        return f"{value} is octal because it begins with 0: its digits must be 0 to 7."
+    # 64 bits have at most 22 octal digits: anything longer is too large, whatever it is.
     number = int(digits, base) if len(digits.lstrip("0xX")) <= 22 else 2**64
     if match[1] == "-":
         if low == 0:
-            return f"{kind} is never negative."
+            return f"{kind} cannot be negative."
         number = -number
     if not low <= number <= high:
-        return f"{kind} goes from {low:,} to {high:,}."
+        return f"{kind} is limited to {low:,} … {high:,}."
     return ""
 
 
 def _shown(value: str) -> str:
-    return f"“{value}”" if value else "Nothing"
+    return f"“{value}”" if value else "An empty value"
 
 
 def type_words(kind: str) -> str:
-    """Return what a type takes, for a person about to type a value."""
+    """Return which values a type accepts, as a hint for the input line."""
     if kind.startswith(_ARRAY):
-        return f"{type_words(kind.removeprefix(_ARRAY))}; several with commas"
+        return f"{type_words(kind.removeprefix(_ARRAY))}; separate several with commas"
     if kind in TRUTHS:
-        return "y or n" + (", turned round inside" if kind == "invbool" else "")
+        return "y or n" + (", stored inverted" if kind == "invbool" else "")
     if kind in INTEGERS:
         low, high = INTEGERS[kind]
         words = f"{low:,} … {high:,}"
         if high < 2**16:
             return words
-        return "a number, never negative" if low == 0 else "a number"
+        return "an integer, not negative" if low == 0 else "an integer"
     if kind in ("charp", "string"):
-        return "a text"
-    return "what the driver makes of it"
+        return "a string"
+    return "a value defined by the driver"
 
 
 def key_of(name: str) -> str:
-    """Return a parameter's name as the kernel compares it: `-` and `_` are one."""
+    """Return a parameter's name as the kernel compares it, with `_` for `-`."""
     return name.replace("-", "_")
 
 
 def unknown_name(module: str, name: str, known: Collection[str]) -> str:
-    """Return why a module takes no parameter of a name, with the nearest; empty if it does."""
+    """Return that a module has no such parameter, with a similar one; empty if it has it."""
     if not _KEY.fullmatch(key_of(name)):
-        return f"“{name}” is no name of a parameter: letters, digits and _ only."
+        return f"“{name}” is not a parameter name: use only letters, digits, _ and -."
     keys = {key_of(one): one for one in known}
     if key_of(name) in (*keys, *ALWAYS_TAKEN):
         return ""
     close = get_close_matches(key_of(name), list(keys), n=1, cutoff=0.6)
     near = f" Did you mean {keys[close[0]]}?" if close else ""
     if not known:
-        return f"{module} takes no parameters, and so no {name}."
+        return f"{module} has no parameters."
     return f"{module} has no parameter {name}.{near}"
 
 
 def split_assignment(text: str) -> tuple[str, str] | None:
-    """Return name and value of `name=value`; None where there is no `=`."""
+    """Return the name and value of `name=value`; None if there is no `=`."""
     name, equals, value = text.partition("=")
     return (name, value) if equals else None
 
 
 def assignments(values: Mapping[str, str]) -> tuple[str, ...]:
-    """Return `name=value` for each parameter that was given a value."""
+    """Return `name=value` for each parameter."""
     return tuple(f"{name}={value}" for name, value in values.items())
 
 
 def problems(
     module: str, parameters: Iterable[str], types: Mapping[str, str], *, complete: bool = True
 ) -> tuple[str, ...]:
-    """Return what is wrong with `key=value` words that are to be given to a module.
+    """Return what is wrong with the parameters given to a module, a sentence each.
 
     Args:
-        module: for the sentences.
-        parameters: the words.
-        types: type by name of the module's parameters.
-        complete: whether `types` names all that there are; without it, unknown ones pass.
+        module: the module's name, for the messages.
+        parameters: `key=value` each.
+        types: the types of the module's parameters, by name.
+        complete: whether `types` has all parameters; if not, unknown ones are accepted.
     """
     found = []
     by_key = {key_of(name): kind for name, kind in types.items()}
     for text in parameters:
         assignment = split_assignment(text)
         if assignment is None:
-            found.append(f"“{text}” is no parameter: they are written key=value.")
+            found.append(f"“{text}” is not a parameter: write parameters as key=value.")
             continue
         name, value = assignment
         if (complete or not _KEY.fullmatch(key_of(name))) and (
@@ -240,12 +240,12 @@ def problems(
         elif why := problem(by_key.get(key_of(name), ""), value):
             found.append(f"{name}: {why}")
         elif len(text) > MAX_PARAMETER:
-            found.append(f"{name}: key and value have at most {MAX_PARAMETER:,} characters.")
+            found.append(f"{name}: {name}=VALUE has at most {MAX_PARAMETER:,} characters.")
     return tuple(found)
 
 
 def same_value(kind: str, one: str, other: str) -> bool:
-    """Return whether two values of a type mean the same: `0x10` and `16`, `on` and `Y`."""
+    """Return whether two values of a type are equal, such as `0x10` and `16`, or `on` and `Y`."""
     if kind.startswith(_ARRAY):
         element = kind.removeprefix(_ARRAY)
         ours, theirs = one.split(","), other.split(",")
@@ -273,14 +273,14 @@ def _integer(value: str) -> int:
 
 
 def kept_values(parameters: Iterable[FormParameter], given: Iterable[str] = ()) -> dict[str, str]:
-    """Return what a module has to be given so that its parameters are as they are now.
+    """Return the values to load a module with so that its parameters stay as they are now.
 
-    That is what was given to it, as far as that is known, and every value that the kernel
-    shows, unless it would come by itself or would not be taken back.
+    That is whatever it was loaded with, as far as known, and every value that the kernel
+    shows, except those that would be set anyway or that the kernel would not accept.
 
     Args:
-        parameters: of a loaded module.
-        given: `key=value` words that it was loaded with, if that is known.
+        parameters: the parameters of a loaded module.
+        given: the `key=value` words that it was loaded with, if known.
     """
     kept = {}
     words = dict(filter(None, map(split_assignment, given)))
@@ -296,12 +296,12 @@ def kept_values(parameters: Iterable[FormParameter], given: Iterable[str] = ()) 
 
 
 def _is_plain(kind: str) -> bool:
-    """Return whether a type shows what it takes; a driver's own may show something else."""
+    """Return whether a type shows values in the form it accepts; a driver's own type may not."""
     return kind.removeprefix(_ARRAY) in (*INTEGERS, *TRUTHS, "charp", "string")
 
 
 def _worth_keeping(parameter: FormParameter, value: str) -> bool:
-    """Return whether a value that the kernel shows would be taken back, and changes anything."""
+    """Return whether the kernel would accept a value it shows, and it would change anything."""
     if not _is_plain(parameter.type):
         return False
     if value in ("", "(null)") or problem(parameter.type, value):

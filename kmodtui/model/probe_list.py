@@ -1,7 +1,7 @@
-"""What modprobe goes through to load one module, in its order.
+"""The probe list: the modules that modprobe loads for one module, in order.
 
-After `kmod_module_get_probe_list` in kmod's `libkmod/libkmod-module.c`: a module's
-dependencies, each with its softdeps around it, then the module with its own.
+Follows `kmod_module_get_probe_list` in kmod's `libkmod/libkmod-module.c`: the
+dependencies, each between its pre and post softdeps, then the module between its own.
 """
 
 from __future__ import annotations
@@ -15,21 +15,22 @@ from kmodtui.model.module_lookup import ModuleLookup
 from kmodtui.model.plan import Option
 
 MAX_DEPTH = 150
-"""Softdeps within softdeps: more can be nothing but a mistake."""
+"""Maximum depth of softdeps of softdeps: deeper nesting can only be a mistake."""
 
 
 @dataclass(slots=True)
 class Probe:
-    """A module in the list. One that several others need stands there several times.
+    """A module in the probe list. A dependency of several modules is listed several times.
 
     Attributes:
-        found: the module; as another alias it is another one, as kmod has it.
-        reason: why it is there, in a few words.
-        source: where the softdep stands that brings it; empty for a dependency.
-        required: the target or what it needs: where it fails, modprobe ends.
-        plain: softdeps stand around it, so no install rule is followed.
-        builtin: whether it is compiled into the kernel; None where the index is to be asked.
-        lacking: of what it needs, what has no file. kmod then loads none of it.
+        found: the module; found by another alias it counts as another one, as in kmod.
+        reason: why it is in the list, in a few words.
+        source: source of the softdep rule that adds it; empty for a dependency.
+        required: whether it is the target or a dependency of it: modprobe stops if it fails.
+        plain: whether it has softdeps, in which case kmod ignores its install rule.
+        builtin: whether it is built into the kernel; None to look it up in the index.
+        lacking: its dependencies that have no file; if there are any, kmod loads none.
+        visited: whether it has been added to the list, or is being added.
     """
 
     found: Found
@@ -47,31 +48,31 @@ class Probe:
         return self.found.name
 
     def is_builtin(self, lookup: ModuleLookup) -> bool:
-        """Return whether kmod takes it for a part of the kernel's image."""
+        """Return whether kmod considers it built into the kernel."""
         return lookup.is_builtin(self.name) if self.builtin is None else self.builtin
 
     def install(self, lookup: ModuleLookup) -> Rule | None:
-        """Return the rule whose command runs in place of loading it."""
+        """Return the rule whose command runs instead of loading it."""
         return None if self.plain else lookup.install(self.name)
 
     def options(self, lookup: ModuleLookup) -> tuple[Option, ...]:
-        """Return what the rules give to it."""
+        """Return the options that the rules set for it."""
         return lookup.options(self.name, self.found.alias)
 
     def words(self, lookup: ModuleLookup, given: Sequence[str] = ()) -> str:
-        """Return all that it is given as kmod hands it on, in one line.
+        """Return the parameters that kmod passes to it, from rules and then `given`, in one line.
 
-        What comes from rules ends with a blank, whether anything follows or not.
+        As in kmod, each option from a rule is followed by a blank, even at the end.
         """
         options = (f"{option.text} " for option in self.options(lookup))
         return "".join((*options, " ".join(map(quoted, given))))
 
 
 def probe_list(target: Found, lookup: ModuleLookup, reason: str = "asked for") -> list[Probe]:
-    """Return what modprobe goes through to load `target`, loaded or not.
+    """Return the modules that modprobe tries to load for `target`, including loaded ones.
 
     Raises:
-        PlanError: softdeps lie within softdeps without an end.
+        PlanError: softdeps are nested too deeply.
     """
     walk = _Walk(lookup)
     probe = walk.probe(target)
@@ -80,7 +81,10 @@ def probe_list(target: Found, lookup: ModuleLookup, reason: str = "asked for") -
 
 
 def show_depends(text: str, given: tuple[str, ...], lookup: ModuleLookup) -> list[str]:
-    """Return the lines that `modprobe --show-depends TEXT GIVEN…` prints; none if unknown."""
+    """Return the lines that `modprobe --show-depends TEXT GIVEN…` prints.
+
+    There are none if `text` is neither a module nor an alias.
+    """
     lines = []
     for target in lookup.find(text):
         if target.alias and lookup.blacklisted(target.name):
@@ -97,7 +101,7 @@ def show_depends(text: str, given: tuple[str, ...], lookup: ModuleLookup) -> lis
 
 
 def quoted(parameter: str) -> str:
-    """Return `name=a b` as modprobe hands it on: `name="a b"`."""
+    """Return `name=a b` as modprobe passes it to the kernel: `name="a b"`."""
     name, equals, value = parameter.partition("=")
     if " " in value and value[0] not in "\"'":
         return f'{name}{equals}"{value}"'
@@ -105,7 +109,7 @@ def quoted(parameter: str) -> str:
 
 
 class _Walk:
-    """One walk, with the modules that it has met."""
+    """Builds a probe list, and remembers the modules that have been visited."""
 
     def __init__(self, lookup: ModuleLookup) -> None:
         self.order: list[Probe] = []
@@ -113,7 +117,7 @@ class _Walk:
         self._met: dict[tuple[str, str], Probe] = {}
 
     def probe(self, found: Found) -> Probe:
-        """Return the one entry of a module."""
+        """Return the entry of a module, always the same one."""
         probe = self._met.get((found.name, found.alias))
         if probe is None:
             probe = self._met[found.name, found.alias] = Probe(found)
@@ -128,40 +132,40 @@ class _Walk:
             return
         if depth > MAX_DEPTH:
             raise PlanError(
-                f"Softdeps lie within softdeps, more than {MAX_DEPTH} deep, at {probe.name}.",
-                "Look at the softdep lines in modprobe.d.",
+                f"Softdeps are nested more than {MAX_DEPTH} deep at {probe.name}.",
+                "Check the softdep lines in modprobe.d.",
             )
         probe.visited = True
-        needed = self._needed(probe)
+        dependencies = self._dependencies(probe)
         if required:
             probe.required = True
-            for each in needed:
+            for each in dependencies:
                 each.required = True
-        for each in needed:
+        for each in dependencies:
             self._with_softdeps(each, f"needed by {probe.name}", "", depth)
         self._with_softdeps(probe, reason, source, depth)
 
-    def _needed(self, probe: Probe) -> list[Probe]:
+    def _dependencies(self, probe: Probe) -> list[Probe]:
         names = self._lookup.dependencies(probe.name)
         probe.lacking = tuple(name for name in names if not self._lookup.has_file(name))
         if probe.lacking:
             return []
-        needed = [self.probe(Found(name)) for name in names]
-        for each in needed:
-            each.builtin = False  # it has a file, whatever its name
-        return needed
+        dependencies = [self.probe(Found(name)) for name in names]
+        for each in dependencies:
+            each.builtin = False  # modules.dep lists it, so kmod loads its file
+        return dependencies
 
     def _with_softdeps(self, probe: Probe, reason: str, source: str, depth: int) -> None:
         softdep = self._lookup.softdep(probe.name)
         before, after = self._probes(softdep.pre), self._probes(softdep.post)
         for each in before:
-            self.visit(each, f"softdep of {probe.name}, before it", softdep.source, depth=depth + 1)
+            self.visit(each, f"pre softdep of {probe.name}", softdep.source, depth=depth + 1)
         if not probe.reason:
             probe.reason, probe.source = reason, source
         probe.plain = bool(before or after)
         self.order.append(probe)
         for each in after:
-            self.visit(each, f"softdep of {probe.name}, after it", softdep.source, depth=depth + 1)
+            self.visit(each, f"post softdep of {probe.name}", softdep.source, depth=depth + 1)
 
     def _probes(self, texts: tuple[str, ...]) -> list[Probe]:
         return [self.probe(found) for text in texts for found in self._lookup.find(text)]

@@ -185,7 +185,7 @@ def test_a_softdep_without_a_file_is_skipped(tmp_path: Path) -> None:
     machine.index = machine.kernel.modprobe.index = read_index(machine.kernel.host, RELEASE)
     plan = machine.load_plan("main")
     assert [(step.action, step.module, step.reason) for step in plan.steps] == [
-        (Action.SKIP, "ghost", "softdep of main, before it; it has no file"),
+        (Action.SKIP, "ghost", "pre softdep of main; it has no file"),
         (Action.INSMOD, "main", "asked for"),
     ]
     assert machine.load("main") == changes(plan)
@@ -195,7 +195,7 @@ def test_reasons_say_why_each_module_is_in_the_plan(machine: Machine) -> None:
     reasons = {step.module: step.reason for step in machine.load_plan("btrfs").steps}
     assert reasons["btrfs"] == "asked for"
     assert reasons["xor"] == "needed by btrfs"
-    assert reasons["blake2b_generic"] == "softdep of btrfs, before it"
+    assert reasons["blake2b_generic"] == "pre softdep of btrfs"
     assert "already loaded" in reasons["crc32c_generic"]
 
 

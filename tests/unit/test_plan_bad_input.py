@@ -147,7 +147,7 @@ def test_a_softdep_whose_dependency_is_gone_is_skipped(tree: Tree) -> None:
     (tree.folder / "modules.softdep").write_text("softdep a pre: b\n")
     plan = tree.plan("a")
     assert told(plan) == ["skip b", "insmod a"]
-    assert plan.steps[0].reason == "softdep of a, before it; c, which it needs, has no file"
+    assert plan.steps[0].reason == "pre softdep of a; c, which it needs, has no file"
     assert not plan.refused
 
 
