@@ -186,16 +186,16 @@ class Report:
         if self.before is None or self.end is None:
             return ()
         change = self.end.since(self.before)
-        moved = {module.name for module in (*change.came, *change.went)}
-        left = [self._stayed(module) for module in change.came]
-        left += [self._gone(module) for module in change.went]
+        changed = {module.name for module in (*change.came, *change.went)}
+        left = [self._still_loaded(module) for module in change.came]
+        left += [self._unloaded(module) for module in change.went]
         left += [
             Left(f"module {name} was reloaded", "modprobe -r had unloaded it as well")
-            for name in self._loaded_again
-            if name not in moved
+            for name in self._reloaded
+            if name not in changed
         ]
         for owner in change.symbols.owners:
-            if owner.owner not in moved:
+            if owner.owner not in changed:
                 numbers = f"+{len(owner.gained):,} −{len(owner.lost):,}"
                 whose = f"of {owner.owner}" if owner.owner else "of the kernel itself"
                 why = "not caused by this experiment"
@@ -212,7 +212,7 @@ class Report:
             left.append(Left(f"taint {letters}", "the kernel stays tainted until the next boot"))
         return tuple(left)
 
-    def _gone(self, module: LoadedModule) -> Left:
+    def _unloaded(self, module: LoadedModule) -> Left:
         why = "it was loaded before; another program unloaded it"
         for deed in self.deeds:
             if deed.plan.verb is Verb.LOAD and deed.plan.target == module.name and deed.failed:
@@ -220,10 +220,10 @@ class Report:
         return Left(f"module {module.name} is gone", why)
 
     @property
-    def _loaded_again(self) -> list[str]:
+    def _reloaded(self) -> list[str]:
         return [deed.plan.target for deed in self.deeds if deed.plan.verb == "load"]
 
-    def _stayed(self, module: LoadedModule) -> Left:
+    def _still_loaded(self, module: LoadedModule) -> Left:
         remedy = f"unload it with modprobe -r {module.name}"
         if module.permanent:
             why = "it cannot be unloaded: it has no exit function ([permanent])"

@@ -80,10 +80,10 @@ def pages(report: Report) -> tuple[Page, ...]:
     made = {
         Stage.CHECK: _before,
         Stage.LOAD: _load,
-        Stage.LOOK: _came,
+        Stage.LOOK: _added,
         Stage.UNLOAD: _unload,
         Stage.CHECK_AGAIN: _after,
-        Stage.OVER: _stayed,
+        Stage.OVER: _differences,
     }
     return tuple(Page(stage, title, tuple(made[stage](report))) for stage, title in TITLES.items())
 
@@ -99,7 +99,7 @@ def _load(report: Report) -> Iterator[Part]:
         yield from _deed(report.loaded)
 
 
-def _came(report: Report) -> Iterator[Part]:
+def _added(report: Report) -> Iterator[Part]:
     if report.problem:
         yield Sentence(report.problem, "warn")
     change = report.came
@@ -155,7 +155,7 @@ def _after(report: Report) -> Iterator[Part]:
     yield Sentence(_totals(report.end), "dim")
 
 
-def _stayed(report: Report) -> Iterator[Part]:
+def _differences(report: Report) -> Iterator[Part]:
     if report.stage is not Stage.OVER:
         return
     left = report.left
@@ -186,10 +186,10 @@ def _totals(look: Look) -> str:
 def _deed(deed: Deed) -> Iterator[Part]:
     if deed.plan.command:
         yield Command(_shell(deed.plan))
-    told = deed.told
-    yield Sentence(f"{told.title}. {told.cause}".strip(), "bad" if deed.failed else "good")
-    if told.remedy:
-        yield Sentence(told.remedy)
+    outcome = deed.told
+    yield Sentence(f"{outcome.title}. {outcome.cause}".strip(), "bad" if deed.failed else "good")
+    if outcome.remedy:
+        yield Sentence(outcome.remedy)
 
 
 def _shell(plan: Plan) -> str:
@@ -356,14 +356,14 @@ def _look_json(report: Report, look: Look | None) -> dict[str, Any] | None:
 
 
 def _deed_json(deed: Deed) -> dict[str, Any]:
-    told = deed.told
+    outcome = deed.told
     return {
         "command": _shell(deed.plan) or None,
         "succeeded": not deed.failed,
-        "title": told.title,
-        "cause": told.cause or None,
-        "remedy": told.remedy or None,
-        "evidence": list(told.evidence),
+        "title": outcome.title,
+        "cause": outcome.cause or None,
+        "remedy": outcome.remedy or None,
+        "evidence": list(outcome.evidence),
     }
 
 

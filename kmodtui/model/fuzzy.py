@@ -131,9 +131,8 @@ class Haystack:
         for index, name in enumerate(self._names):
             if needle in name:
                 found[index] = _rank_in_name(needle, name)
-            elif match := subsequence.search(name):
-                if match.end() - match.start("run") <= longest:
-                    found[index] = Rank.SUBSEQUENCE
+            elif (run := subsequence.search(name)) and run.end() - run.start("run") <= longest:
+                found[index] = Rank.SUBSEQUENCE
         whole = f"\n{needle}\n"
         for index, text in self._aliases:
             if needle in text:

@@ -1,8 +1,7 @@
-"""A snapshot: what one moment of a machine shows of its modules and symbols, and two compared.
+"""Snapshots: the modules and symbols of a machine at one moment, and the comparison of two.
 
-Two snapshots of one machine compare like two readings. Those of different
-kernels compare by names: what is called the same counts as the same, wherever
-it lies and whatever it does.
+Two snapshots of one boot compare like two readings. Modules and symbols of
+different kernels are compared by name only, whatever their address or contents.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from kmodtui.model.symbols import SymbolDelta, SymbolTable, difference
 from kmodtui.model.text import clean
 
 MAX_MODULES = 20_000
-"""Modules that a snapshot can hold; distributions ship some thousands, systems load hundreds."""
+"""Maximum number of modules in a snapshot; distributions ship thousands, systems load hundreds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +29,14 @@ class Origin:
 
     Attributes:
         taken: seconds since the epoch.
-        hostname: of the machine.
-        release: of the kernel, as `uname -r` prints it.
-        machine: as `uname -m` prints it.
-        version: the line of /proc/version.
-        command_line: with which the kernel was started.
-        boot: id of the boot, from /proc/sys/kernel/random/boot_id.
-        tainted: bits of the kernel's taint.
-        addresses: whether addresses are in it, for whoever takes it to have asked for them.
+        hostname: host name of the machine.
+        release: kernel release, as printed by `uname -r`.
+        machine: architecture, as printed by `uname -m`.
+        version: contents of /proc/version.
+        command_line: kernel command line, from /proc/cmdline.
+        boot: boot id, from /proc/sys/kernel/random/boot_id.
+        tainted: the kernel's taint mask.
+        addresses: whether it contains addresses; only if the user asked for them.
         kmodtui: version of kmodtui that took it.
     """
 
@@ -55,13 +54,13 @@ class Origin:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What one moment of a machine shows.
+    """The modules and symbols of a machine at one moment.
 
     Attributes:
-        origin: where and when.
-        modules: those in /proc/modules, newest first.
+        origin: where and when it was taken.
+        modules: the modules in /proc/modules, newest first.
         symbols: all of /proc/kallsyms; addresses are 0 unless `origin.addresses`.
-        name: what it is called for a person: a file, or `now`.
+        name: the name that is shown: its file, or `now`.
     """
 
     origin: Origin
@@ -71,19 +70,19 @@ class Snapshot:
 
     @property
     def totals(self) -> Totals:
-        """How much there is of everything."""
+        """Number of modules and symbols, and the memory of the modules."""
         table = ModuleTable(self.modules)
         return Totals.of(table, self.symbols)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two snapshots side by side.
+    """The differences between two snapshots.
 
     Attributes:
-        before: the one.
-        after: the other.
-        symbols: what the other has more and less.
+        before: the first snapshot.
+        after: the second snapshot.
+        symbols: the symbols that only one of them has.
     """
 
     before: Snapshot
@@ -109,7 +108,7 @@ class Comparison:
 
     @property
     def memory(self) -> int:
-        """Bytes that the second's modules take more than the first's."""
+        """Difference in module memory, second minus first, in bytes."""
         return self.after.totals.memory - self.before.totals.memory
 
     @property
@@ -124,34 +123,34 @@ class Comparison:
 
     @property
     def taints_gained(self) -> str:
-        """Letters of the kernel's taint that only the second has."""
+        """Taint flags of the kernel that only the second has."""
         return taint_letters(self.after.origin.tainted & ~self.before.origin.tainted)
 
     @property
     def taints_lost(self) -> str:
-        """Letters of the kernel's taint that only the first has: it was started anew."""
+        """Taint flags of the kernel that only the first has; only a reboot clears them."""
         return taint_letters(self.before.origin.tainted & ~self.after.origin.tainted)
 
     @property
     def caution(self) -> str:
-        """What a person has to know to read the comparison rightly; empty for nothing."""
+        """A warning about how the snapshots differ in origin; empty if there is none."""
         one, other = self.before.origin, self.after.origin
         if one.release != other.release:
             return (
-                f"These are different kernels, {one.release or 'unknown'} and "
-                f"{other.release or 'unknown'}: symbols are compared by their names."
+                f"Different kernels, {one.release or 'unknown'} and "
+                f"{other.release or 'unknown'}: symbols are compared by name."
             )
         if one.machine != other.machine:
-            return f"These are different machines, {one.machine} and {other.machine}."
+            return f"Different architectures: {one.machine} and {other.machine}."
         if one.hostname != other.hostname:
-            return f"These are two computers, {one.hostname} and {other.hostname}."
+            return f"Different machines: {one.hostname} and {other.hostname}."
         if one.boot and other.boot and one.boot != other.boot:
-            return "The machine was started anew between them."
+            return "The machine was rebooted between them."
         return ""
 
     @property
     def nothing_differs(self) -> bool:
-        """Whether modules, symbols, command line and taint are the same."""
+        """Whether modules, symbols, kernel command line and taint are the same."""
         return not (
             self.came
             or self.went
@@ -164,7 +163,7 @@ class Comparison:
 
     @property
     def change(self) -> Change:
-        """The same as a change, for whatever shows one; `took` is the time between."""
+        """The differences as a change, for widgets that show one; `took` is the time between."""
         return _Between(
             number=0,
             when=self.after.origin.taken,
@@ -176,16 +175,16 @@ class Comparison:
 
 
 class _Between(Change):
-    """A change that is told from two snapshots: it did not take the time, they are apart by it."""
+    """The difference of two snapshots as a change; its duration is the time between them."""
 
     @property
     def took_words(self) -> str:
-        """How far apart they are, for a person: `3.91 s apart`."""
+        """The time between them for the screen: `3.91 s apart`."""
         return f"{super().took_words} apart"
 
 
 def compare(before: Snapshot, after: Snapshot) -> Comparison:
-    """Return what one snapshot has that the other has not."""
+    """Return the differences between two snapshots."""
     return Comparison(before, after, difference(before.symbols, after.symbols))
 
 
@@ -199,11 +198,11 @@ def _more_words(one: Snapshot, other: Snapshot) -> tuple[str, ...]:
     return tuple((words - Counter(other.origin.command_line.split())).elements())
 
 
-# In a file
+# File format
 
 
 def head_line(origin: Origin, modules: tuple[LoadedModule, ...]) -> bytes:
-    """Return all but the symbols as one line of JSON; addresses only if the origin says so."""
+    """Return everything but the symbols as one line of JSON, addresses if the origin has them."""
     head: dict[str, Any] = {key: getattr(origin, name) for key, (name, _) in _ORIGIN_KEYS.items()}
     head["modules"] = [_module_json(module, addresses=origin.addresses) for module in modules]
     return json.dumps(head, separators=(",", ":")).encode("ascii")
@@ -223,10 +222,10 @@ def _module_json(module: LoadedModule, *, addresses: bool) -> dict[str, Any]:
 
 
 def read_head(line: bytes) -> tuple[Origin, tuple[LoadedModule, ...]]:
-    """Return what `head_line` wrote. Every text is safe to show.
+    """Return the origin and the modules from a line written by `head_line`, safe to show.
 
     Raises:
-        SnapshotError: it makes no sense.
+        SnapshotError: the line is malformed.
     """
     try:
         head = json.loads(line)
@@ -238,7 +237,7 @@ def read_head(line: bytes) -> tuple[Origin, tuple[LoadedModule, ...]]:
             raise TypeError
         return origin, tuple(map(_module, listed))
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
-        raise SnapshotError("What it says of its machine makes no sense.") from None
+        raise SnapshotError("Its description of the machine is malformed.") from None
 
 
 _ORIGIN_KEYS: dict[str, tuple[str, type]] = {

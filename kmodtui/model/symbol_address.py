@@ -1,8 +1,8 @@
-"""Addresses of symbols: which symbol contains one, how large symbols are, and what hides them.
+"""Addresses of symbols: which symbol contains one, how large it is, and why they are hidden.
 
-The kernel tells where a symbol begins, not where it ends. So a size here is the
-distance to the next symbol, alignment included, as `kallsyms_lookup_size_offset`
-in `kernel/kallsyms.c` has it and an oops prints it.
+The kernel shows where a symbol begins but not where it ends. The size of a symbol
+is therefore the distance to the next one, including alignment, as computed by
+`kallsyms_lookup_size_offset` in `kernel/kallsyms.c` and printed in an oops.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from kmodtui.model.symbols import SymbolRows
 from kmodtui.model.text import counted
 
 _FAR = 16 * 1024 * 1024
-"""Bytes behind the last symbol of an owner from which on an address is in nobody's memory."""
+"""An address is in no symbol if it is so many bytes after the start of its owner's last one."""
 
 _SHORT = re.compile(r"(?:0x)?[0-9a-f]{1,16}", re.IGNORECASE | re.ASCII)
 
 
 class NoSymbolError(KmodtuiError):
-    """No symbol contains a place."""
+    """There is no symbol of that name or at that address."""
 
-    title = "No symbol there"
+    title = "Symbol not found"
     exit_code = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A symbol that contains a place.
+    """A symbol that contains an address.
 
     Attributes:
         row: its number in the list.
-        offset: bytes of the place behind its beginning.
-        size: bytes to the next symbol of the same owner; None where there is none behind it.
-        doubt: why it may not be the one, in a sentence; empty where there is no doubt.
+        offset: bytes from its start to the address.
+        size: bytes to the next symbol of the same owner; None if it is the last one.
+        doubt: why it may be the wrong symbol, in a sentence; empty if there is no doubt.
     """
 
     row: int
@@ -51,9 +51,9 @@ class Located:
 
 @dataclass(frozen=True, slots=True)
 class Hiding:
-    """What decides whether this process sees addresses; None where it cannot be read.
+    """What decides whether this process sees addresses; a value is None if it cannot be read.
 
-    Source: `kallsyms_show_value` in `kernel/kallsyms.c`, which looks at open().
+    See `kallsyms_show_value` in `kernel/kallsyms.c`, which is evaluated at open().
 
     Attributes:
         kptr_restrict: /proc/sys/kernel/kptr_restrict.
@@ -67,12 +67,12 @@ class Hiding:
 
     @property
     def reason(self) -> str:
-        """Which setting hides the addresses, without a full stop."""
+        """Which setting hides the addresses, for the middle of a sentence."""
         if self.kptr_restrict is None:
             return "hidden by the kernel (see kernel.kptr_restrict)"
         if self.kptr_restrict >= 2:
-            return f"hidden from everybody by kernel.kptr_restrict={self.kptr_restrict}"
-        without = "" if self.syslog else " from whoever lacks CAP_SYSLOG"
+            return f"hidden from all users by kernel.kptr_restrict={self.kptr_restrict}"
+        without = "" if self.syslog else " from processes without CAP_SYSLOG"
         if self.kptr_restrict == 1:
             return f"hidden by kernel.kptr_restrict=1{without}"
         paranoid = self.perf_event_paranoid
@@ -81,19 +81,19 @@ class Hiding:
                 f"hidden by kernel.kptr_restrict=0 with kernel.perf_event_paranoid={paranoid}"
                 f"{without}"
             )
-        return f"hidden{without} although kernel.kptr_restrict is 0"
+        return f"hidden{without}, although kernel.kptr_restrict is 0"
 
     @property
     def sentence(self) -> str:
-        """The same for a person who compares, with what that means."""
-        return f"Addresses are {self.reason}; names compare all the same."
+        """The reason in a sentence, with what that means for comparing symbols."""
+        return f"Addresses are {self.reason}; symbols are compared by name."
 
 
 def locate(symbols: SymbolList, place: Place) -> list[Located]:
-    """Return the symbols that contain a place: several where they share an address or a name.
+    """Return the symbols that contain a place; several can have the same address or name.
 
     Raises:
-        NoSymbolError: there is none, or addresses are hidden and one was asked for.
+        NoSymbolError: there is none, or `place` is an address and addresses are hidden.
     """
     if place.address is not None:
         return _at(symbols, place.address)
@@ -103,7 +103,8 @@ def locate(symbols: SymbolList, place: Place) -> list[Located]:
 def _at(symbols: SymbolList, address: int) -> list[Located]:
     digits = _digits(symbols)
     wanted = b"%0*x" % (digits, address)
-    # Rows begin with their addresses, all of one length: they compare as the addresses do.
+    # Rows begin with the address, always with the same number of digits, so that comparing
+    # rows compares addresses.
     behind = wanted + b"~"
     best, above = b"", b""
     owner = next_owner = ""
@@ -120,25 +121,27 @@ def _at(symbols: SymbolList, address: int) -> list[Located]:
         if any(_address(block.lines()[-1]) for block in symbols.blocks[:1]):
             raise NoSymbolError(f"No symbol begins at or below {address:#x}.")
         raise NoSymbolError(
-            "Addresses are hidden here, so that none can be looked up.",
-            "A place such as name+0x1f/0x40 can: an oops tells it beside the address.",
+            "Addresses are hidden, so symbols cannot be looked up by address.",
+            "Use the form name+0x1f/0x40, which an oops shows beside the address.",
         )
     offset = address - start
     size = _address(above) - start if above and owner == next_owner else None
     if offset >= _FAR and size is None:
         name = best.split(b"\t", 1)[0].split(b" ", 2)[-1].decode(errors="replace")
         raise NoSymbolError(
-            f"{address:#x} is in no symbol: the nearest below it, {name}, begins "
-            f"{counted(offset >> 20, 'megabyte')} before."
+            f"{address:#x} is not in a symbol: the nearest one below it, {name}, begins "
+            f"{counted(offset >> 20, 'MiB', 'MiB')} before it."
         )
-    doubt = "" if size is not None else "It is the last one there, and nothing tells where it ends."
+    doubt = ""
+    if size is None:
+        doubt = "It is the last symbol of its module or of the kernel, so its end is unknown."
     return [
         Located(row, offset, size, doubt) for row in _rows_at(symbols, best[: digits + 1], owner)
     ]
 
 
 def _rows_at(symbols: SymbolList, start: bytes, owner: str) -> list[int]:
-    """Return the rows of an owner that begin with these bytes."""
+    """Return the numbers of an owner's rows that begin with these bytes."""
     return [
         symbols.first(place) + number
         for place, block in enumerate(symbols.blocks)
@@ -155,7 +158,7 @@ def _named(symbols: SymbolList, place: Place) -> list[Located]:
         where = f" of {place.owner}" if place.owner else ""
         raise NoSymbolError(
             f"There is no symbol {place.name}{where} in this kernel.",
-            "It may be another kernel's oops, or its module is not loaded.",
+            "The oops may be of another kernel, or the module is not loaded.",
         )
     found = []
     for number in numbers:
@@ -163,16 +166,16 @@ def _named(symbols: SymbolList, place: Place) -> list[Located]:
         doubt = ""
         if place.size and size is not None and size != place.size:
             doubt = (
-                f"Here it has {size:#x} bytes, in the oops {place.size:#x}: another build of it."
+                f"Its size is {size:#x} here and {place.size:#x} in the oops: a different build."
             )
         elif place.offset >= (place.size or size or place.offset + 1):
-            doubt = "The offset lies behind its end."
+            doubt = "The offset is beyond its end."
         found.append(Located(number, place.offset, size if size is not None else None, doubt))
     return found
 
 
 def size_of(symbols: SymbolList, number: int) -> int | None:
-    """Return the bytes from a row's symbol to the next one of the same owner; None if unknown."""
+    """Return the size of a row's symbol in bytes; None if it is the last one or hidden."""
     row = symbols.row(number)
     start = _address(row.line)
     if not start:
@@ -196,7 +199,7 @@ def _lines_above(block: Block, above: bytes) -> list[bytes]:
 
 
 def sizes(rows: SymbolRows) -> Sequence[int | None]:
-    """Return the size of each row of one owner; None for the last ones and where it is hidden."""
+    """Return the size in bytes of each row of one owner; None for the last one or if hidden."""
     addresses = [_address(line) for line in rows.raw.split(b"\n")[:-1]]
     edges = sorted({address for address in addresses if address})
     found: list[int | None] = []
@@ -207,20 +210,20 @@ def sizes(rows: SymbolRows) -> Sequence[int | None]:
 
 
 def look_up(symbols: SymbolList, text: str) -> list[Located]:
-    """Return the symbols that contain what was typed as an address or a place.
+    """Return the symbols that contain an address, or a place such as `name+0x1f/0x40`.
 
     Raises:
-        NoSymbolError: there is none.
-        QueryError: what was typed is neither.
+        NoSymbolError: there is none, or the text is neither.
+        QueryError: the text is too long.
     """
     place = parse_query(text).place
     if place is None and _SHORT.fullmatch(text.strip()):
-        # A search takes few digits for a part of a name; here an address was asked for.
+        # A search takes a short hexadecimal number for part of a name; here it is an address.
         place = Place(address=int(text, 16))
     if place is None:
         raise NoSymbolError(
-            f"{text} is no address and no place.",
-            "An address has up to 16 hexadecimal digits, a place is name+0x1f/0x40.",
+            f"{text} is not an address.",
+            "Use up to 16 hexadecimal digits, or the form name+0x1f/0x40.",
         )
     return locate(symbols, place)
 

@@ -1,8 +1,8 @@
-"""All rows of a symbol table under one number each, in blocks that are looked into when asked.
+"""All rows of a symbol table, numbered, in blocks that are parsed only when needed.
 
-A table of 250,000 rows is 12 MB of bytes and stays that: a block knows where its
-rows lie, and splits them into columns the first time somebody searches it or
-looks at one of its rows. So a view opens at once, however long the table is.
+A table of 250,000 rows is 12 MB of bytes, and they are kept as they are: a block is a
+range of them, which is split into columns when it is first searched or one of its rows
+is shown. So a view opens at once, however long the table is.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from itertools import accumulate
 
 from kmodtui.model.symbols import Symbol, SymbolRows, SymbolTable, parse_row
 
-_BLOCK = 48 * 1024  # bytes: some 1,000 rows, split in a tenth of a millisecond
+_BLOCK = 48 * 1024  # bytes: about 1,000 rows, parsed in 0.1 ms
 
 _EXPORT = b"__ksymtab_"
 
 
 @dataclass(frozen=True)
 class Block:
-    """Some rows of one owner that follow each other.
+    """Consecutive rows of one owner.
 
     Attributes:
-        owner: a module's name, `bpf` and the like; empty for the kernel itself.
-        raw: the bytes that the rows are a part of.
-        start: where the first row begins in them.
-        end: behind the newline of the last row.
+        owner: a module's name, or `bpf` and the like; empty for the kernel itself.
+        raw: the bytes that contain the rows.
+        start: offset of the first row.
+        end: offset after the newline of the last row.
     """
 
     owner: str
@@ -39,17 +39,17 @@ class Block:
 
     @cached_property
     def count(self) -> int:
-        """How many rows there are."""
+        """Number of rows."""
         return self.raw.count(b"\n", self.start, self.end)
 
     @property
     def names(self) -> bytes:
-        """The names as the kernel printed them, each with a newline behind it."""
+        """The names as the kernel printed them, each followed by a newline."""
         return self._columns[0]
 
     @property
     def types(self) -> bytes:
-        """The type letters, one byte a row; `?` for a row that makes no sense."""
+        """The symbol types, one byte a row; `?` for a malformed row."""
         return self._columns[1]
 
     def lines(self) -> list[bytes]:
@@ -61,16 +61,16 @@ class Block:
         _, _, ends = self._columns
         if not ends:
             return self.lines()[row]
-        # Of rows of the usual shape all but the names is equally long.
+        # In well-formed rows everything but the name has the same length.
         others = (self.end - self.start - ends[-1]) // len(ends)
         start = self.start + row * others + (ends[row - 1] if row else 0)
         return self.raw[start : self.raw.index(b"\n", start)]
 
     @cached_property
     def _columns(self) -> tuple[bytes, bytes, array[int]]:
-        """Names, types, and the length of each name together with all before it.
+        """Names, types, and for each row the total length of the names up to it.
 
-        There are no lengths where a row is not of the usual shape.
+        The lengths are empty if any row is not well-formed.
         """
         words = self.raw[self.start : self.end].split()
         count, width = self.count, 4 if self.owner else 3
@@ -82,14 +82,14 @@ class Block:
                 len(types) == count
                 and set(map(len, words[::width])) == {digits}
                 and (not owner or words[3::4].count(words[3]) == count)
-                # Nothing else was between the words than what belongs there.
+                # There is nothing else between the words than single separators.
                 and len(names) + count * (digits + 3 + owner) == self.end - self.start
             ):
                 return names, types, array("I", accumulate(map(len, words[2::width])))
         return self._odd_columns()
 
     def _odd_columns(self) -> tuple[bytes, bytes, array[int]]:
-        """Return the same where a row is not of the usual shape, such as a name with a blank."""
+        """Return the columns if some row is not well-formed, for example a name with a blank."""
         names, types = [], []
         for line in self.lines():
             fields = line.split(b"\t", 1)[0].split(b" ", 2)
@@ -101,11 +101,11 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row and whose it is.
+    """One row and its owner.
 
     Attributes:
         owner: as in `Block`.
-        line: the row as the kernel printed it, without its newline.
+        line: the row as the kernel printed it, without the newline.
     """
 
     owner: str
@@ -113,12 +113,12 @@ class Row:
 
     @property
     def symbol(self) -> Symbol | None:
-        """The row's columns; None if it makes no sense."""
+        """The parsed row; None if it is malformed."""
         return parse_row(self.line)
 
 
 class SymbolList:
-    """The rows of some owners, numbered from 0 in the kernel's order. Never changes."""
+    """The rows of some owners, numbered from 0 in the kernel's order. Immutable."""
 
     def __init__(self, owners: list[tuple[str, SymbolRows]]) -> None:
         self.blocks: tuple[Block, ...] = tuple(
@@ -128,14 +128,18 @@ class SymbolList:
 
     @classmethod
     def of_table(cls, table: SymbolTable) -> SymbolList:
-        """Return every row: the kernel's own, then each module's, then what is no module."""
+        """Return all rows: the kernel's own, then each module's, then those of `bpf` etc."""
         return cls([("", table.core), *table.modules.items(), *table.pseudo.items()])
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
     def row(self, number: int) -> Row:
-        """Return a row by its number; IndexError if there is none."""
+        """Return a row by its number.
+
+        Raises:
+            IndexError: there is none.
+        """
         if not 0 <= number < len(self):
             raise IndexError(number)
         place = bisect_right(self._ends, number)
@@ -143,7 +147,7 @@ class SymbolList:
         return Row(block.owner, block.line(number - self.first(place)))
 
     def number_of(self, row: Row) -> int | None:
-        """Return the number of the first row that is the same; None if there is none."""
+        """Return the number of the first identical row; None if there is none."""
         for place, block in enumerate(self.blocks):
             if block.owner != row.owner:
                 continue
@@ -161,20 +165,20 @@ class SymbolList:
 
     @cached_property
     def owners(self) -> tuple[str, ...]:
-        """Whose rows these are, in the kernel's order."""
+        """The owners of the rows, in the kernel's order."""
         return tuple(dict.fromkeys(block.owner for block in self.blocks))
 
     def prepare(self) -> Iterator[None]:
-        """Split a block into its columns at each step, for whoever has time to spare."""
+        """Parse one block at each step, so that idle time can be used for it."""
         for block in self.blocks:
-            block.names  # noqa: B018  it is kept
+            block.names  # noqa: B018 - cached
             yield
 
     @cached_property
     def exports(self) -> dict[str, frozenset[bytes]]:
-        """Names that each owner exports, told by the row `__ksymtab_NAME` beside each.
+        """The exported names by owner, from the rows `__ksymtab_NAME`.
 
-        An owner of whom the kernel shows no such row is not in it.
+        An owner without such rows is not in it.
         """
         found: dict[str, set[bytes]] = {}
         for block in self.blocks:

@@ -1,4 +1,4 @@
-"""In which order symbols of one owner are shown, and how often each of them is there."""
+"""Sorting the symbols of one owner for display; identical rows become one with a count."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOTHING: Mapping[bytes, int] = MappingProxyType({})
 
 
 class Order(StrEnum):
-    """What symbols are sorted by."""
+    """Sort key of symbols."""
 
     NAME = "name"
     ADDRESS = "address"
@@ -24,19 +24,19 @@ class Order(StrEnum):
 
     @property
     def next(self) -> Order:
-        """The one that follows, name again after the last."""
+        """The next choice; the first one follows the last."""
         orders = list(Order)
         return orders[(orders.index(self) + 1) % len(orders)]
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One line of a view.
+    """One line of the display.
 
     Attributes:
         line: the row as the kernel printed it.
-        times: how many rows are the same, the address included.
-        size: bytes to the next symbol; None where that is not known.
+        times: number of identical rows, including the address.
+        size: its size in bytes; None if unknown.
     """
 
     line: bytes
@@ -51,14 +51,15 @@ def ordered(
     order: Order,
     by_name: Mapping[bytes, int] = NOTHING,
 ) -> tuple[Shown, ...]:
-    """Return the hits in an order; rows that are the same stand there once, counted.
+    """Return the matching rows, sorted; identical rows are merged and counted.
 
     Args:
         symbols: the rows of one owner.
-        hits: numbers in them.
-        rows: the same rows, whose addresses tell the sizes.
-        order: largest first by size; by name where the other is hidden or equal.
-        by_name: sizes that the module's file tells, for where addresses do not.
+        hits: numbers of the matching rows.
+        rows: the same rows, to compute sizes from their addresses.
+        order: the sort key; by size the largest come first. Rows with equal or hidden
+            keys are sorted by name.
+        by_name: sizes from the module's file, for symbols whose addresses are hidden.
     """
     lines = [symbols.row(number).line for number in hits]
     times = Counter(lines)
@@ -85,7 +86,7 @@ def _by_name(shown: Shown) -> list[bytes]:
 
 def _sizes(rows: SymbolRows) -> dict[bytes, int | None]:
     lines = rows.raw.split(b"\n")[:-1]
-    # Where addresses are hidden, they are zero from the first row to the last.
+    # If addresses are hidden, all of them are zero.
     if not any(_shows_address(line) for line in (*lines[:1], *lines[-1:])):
         return {}
     return dict(zip(lines, sizes(rows), strict=True))

@@ -1,12 +1,12 @@
-"""What a person types to find symbols, understood or refused with a sentence.
+"""The query language for symbols.
 
-- ioctl                 the name contains it; several words must all be in it
-- =kfree                the name is exactly this
-- re:^btrfs_.*ioctl$    a regular expression finds something in the name
-- m:btrfs               of this module, or of those with it in their name; m:kernel
-- t:dD                  with one of these type letters, as they stand
-- ffffffffc0442010      the symbol that contains this address; also with 0x before it
-- xor_blocks+0x1f/0x40  a place as an oops tells it; [xor] may stand behind it
+- ioctl                 names that contain the text; several words must all match
+- =kfree                exactly this name
+- re:^btrfs_.*ioctl$    names that match a regular expression
+- m:btrfs               symbols of this module, or of modules whose name contains it; m:kernel
+- t:dD                  symbols of one of these types; case matters
+- ffffffffc0442010      the symbol that contains this address, with or without 0x
+- xor_blocks+0x1f/0x40  a place as printed in an oops, optionally followed by [xor]
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from kmodtui.errors import KmodtuiError
 from kmodtui.model.text import clean
 
 KERNEL = "kernel"
-"""What is typed for the kernel itself where a module's name is expected."""
+"""Stands for the kernel itself in place of a module name."""
 
 MAX_LENGTH = 512
-"""Characters that are taken: as long as the longest name."""
+"""Maximum length of a query: that of the longest symbol name (KSYM_NAME_LEN)."""
 
 _PLACE = re.compile(
     r"(?P<name>[A-Za-z_.$][\w.$]*)\+(?:0x)?(?P<offset>[0-9a-f]{1,16})"
@@ -33,14 +33,14 @@ _ADDRESS = re.compile(r"\[?<?(?:0x[0-9a-f]{4,16}|[0-9a-f]{8,16})>?\]?", re.IGNOR
 
 
 class QueryError(KmodtuiError):
-    """What was typed to find symbols makes no sense."""
+    """A query for symbols is invalid."""
 
-    title = "Cannot search for that"
+    title = "Invalid search"
     exit_code = 2
 
 
 class Facet(StrEnum):
-    """Which symbols are shown at all."""
+    """Which kinds of symbols to show."""
 
     ALL = "all"
     FUNCTIONS = "functions"
@@ -48,21 +48,21 @@ class Facet(StrEnum):
 
     @property
     def next(self) -> Facet:
-        """The one that follows, all again after the last."""
+        """The next choice; the first one follows the last."""
         facets = list(Facet)
         return facets[(facets.index(self) + 1) % len(facets)]
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in the kernel's memory.
+    """A place in the kernel's memory, given as an address or as symbol and offset.
 
     Attributes:
-        address: where it is; None if it was told by a name.
-        name: the symbol that it lies in; empty if it was told by an address.
-        offset: bytes behind the beginning of that symbol.
-        size: bytes of that symbol as the oops has it; 0 if it was not told.
-        owner: the module it is said to be in; empty if none was said.
+        address: its address; None if it is given as symbol and offset.
+        name: the symbol that contains it; empty if it is given as an address.
+        offset: bytes from the start of that symbol.
+        size: size of that symbol in bytes, as in the oops; 0 if not given.
+        owner: the module that contains it; empty if not given.
     """
 
     address: int | None = None
@@ -74,16 +74,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a row has to be like to be shown: everything of this at once.
+    """A query for symbols; a symbol has to meet all conditions.
 
     Attributes:
-        words: parts that its name has to contain.
-        exact: its whole name; empty for any.
-        pattern: has to find something in its name.
-        owner: part of its owner's name, or all of it; `kernel` for the kernel itself.
-        types: type letters of which it has to have one; empty for any.
-        facet: what is shown at all.
-        place: a place it has to contain, and then nothing else matters.
+        words: texts that the name has to contain.
+        exact: the whole name; empty for any.
+        pattern: a regular expression that has to match somewhere in the name.
+        owner: all or part of the owner's name; `kernel` for the kernel itself; empty for any.
+        types: the symbol types, one of which it has to have; empty for any.
+        facet: the kinds of symbols to show.
+        place: a place that it has to contain; if given, the other conditions do not apply.
     """
 
     words: tuple[bytes, ...] = ()
@@ -96,23 +96,23 @@ class Query:
 
     @property
     def asks_nothing(self) -> bool:
-        """Whether every row is shown."""
+        """Whether it matches every symbol."""
         return self == Query()
 
 
 def parse_query(text: str, facet: Facet = Facet.ALL, *, places: bool = True) -> Query:
-    """Return what was typed as a query.
+    """Return the query that a text stands for.
 
     Args:
-        text: as it was typed.
-        facet: which symbols are shown at all.
-        places: whether what looks like an address is one.
+        text: as typed.
+        facet: the kinds of symbols to show.
+        places: whether to look up what looks like an address, instead of searching for it.
 
     Raises:
-        QueryError: it is too long, or its regular expression is none.
+        QueryError: it is too long, or its regular expression is invalid.
     """
     if len(text) > MAX_LENGTH:
-        raise QueryError(f"That is longer than any name: {MAX_LENGTH} characters are taken.")
+        raise QueryError(f"The search text is too long: at most {MAX_LENGTH} characters.")
     place = _place(text) if places else None
     if place is not None:
         return Query(place=place)
@@ -154,16 +154,16 @@ def _compiled(pattern: str) -> re.Pattern[bytes] | None:
         return None
     try:
         with warnings.catch_warnings():
-            # Python would print its doubts about `[[` onto the screen.
+            # Python would print a FutureWarning about `[[` onto the screen.
             warnings.simplefilter("ignore")
             return re.compile(_bytes(pattern))
     except (re.error, OverflowError, RecursionError) as error:
         raise QueryError(
-            f"{clean(pattern)} is no regular expression: {clean(str(error))}.",
-            "Without re: it is searched for as it stands.",
+            f"{clean(pattern)} is not a valid regular expression: {clean(str(error))}.",
+            "Leave out re: to search for it literally.",
         ) from None
 
 
 def _bytes(text: str) -> bytes:
-    # An argument of the command line can hold bytes that are no text.
+    # A command line argument can contain bytes that are not UTF-8.
     return text.encode(errors="surrogateescape")

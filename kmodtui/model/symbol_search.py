@@ -1,7 +1,7 @@
-"""The rows of a symbol list that a query finds, block by block, on the raw bytes.
+"""Searching a symbol list for the rows that match a query, block by block, on the raw bytes.
 
-Counting a block and naming its rows are two things: the count of all hits is
-wanted after every keystroke, the rows only of what is on the screen.
+Counting the matches of a block is separate from listing them: the total is needed
+after every keystroke, but the rows only for what is on the screen.
 """
 
 from __future__ import annotations
@@ -16,40 +16,40 @@ from kmodtui.model.symbol_query import KERNEL, Facet, Query
 from kmodtui.model.text import clean, decode
 
 FUNCTIONS = b"tTwWiI"
-"""Type letters of code. A weak symbol that is an object has a `v`."""
+"""Symbol types of code. A weak object has type `v`, not `w`."""
 
 _NEWLINE = 10
 
-_OFTEN = 8  # fewer rows than this for each hit, and looking at every row is faster than leaping
+_OFTEN = 8  # with fewer rows per match, checking every row is faster than bytes.find
 
 
 class Hits(Sequence[int]):
-    """Numbers of the rows that a query finds; it grows by a block with each `advance`.
+    """Numbers of the rows that match a query, found so far; `advance` searches another block.
 
-    A query with a pattern can take as long as a person's pattern pleases:
-    whoever calls `advance` limits its time.
+    A regular expression can take arbitrarily long, so the caller of `advance` has to
+    limit the time.
     """
 
     def __init__(self, symbols: SymbolList, query: Query) -> None:
         self.symbols = symbols
         self.query = query
         self._blocks = _blocks_of(symbols, query)
-        self._found: list[int] = []  # hits up to and with each block
+        self._found: list[int] = []  # number of matches up to and including each block
         self._rows = lru_cache(maxsize=8)(self._rows_of)
 
     @property
     def done(self) -> bool:
-        """Whether every block has been looked through."""
+        """Whether all blocks have been searched."""
         return len(self._found) == len(self._blocks)
 
     def advance(self) -> None:
-        """Look through the next block."""
+        """Search the next block."""
         if not self.done:
             block = self.symbols.blocks[self._blocks[len(self._found)]]
             self._found.append(len(self) + _count(block, self.query, self._exported(block)))
 
     def until(self, number: int) -> None:
-        """Look through blocks until there are so many hits, or no more blocks."""
+        """Search blocks until there are `number` matches or no more blocks."""
         while not self.done and len(self) < number:
             self.advance()
 
@@ -65,11 +65,11 @@ class Hits(Sequence[int]):
         return self.symbols.first(place) + self._rows(place)[within]
 
     def row(self, index: int) -> Row:
-        """Return a hit's row."""
+        """Return the row of a match."""
         return self.symbols.row(self[index])
 
     def types(self) -> dict[str, int]:
-        """Return how many hits so far there are of each type letter."""
+        """Return the number of matches so far of each symbol type."""
         counts: Counter[int] = Counter()
         for place in self._blocks[: len(self._found)]:
             types = self.symbols.blocks[place].types
@@ -77,7 +77,7 @@ class Hits(Sequence[int]):
         return {clean(decode(bytes([letter]))): count for letter, count in counts.items()}
 
     def at_or_behind(self, number: int) -> int:
-        """Return the index of the first hit that is row `number` or behind it."""
+        """Return the index of the first match at or after row `number`."""
         low, high = 0, len(self)
         while low < high:
             middle = (low + high) // 2
@@ -98,7 +98,7 @@ class Hits(Sequence[int]):
 
 
 def find_all(symbols: SymbolList, query: Query) -> Hits:
-    """Return every hit of a query, found in one go."""
+    """Return all matches of a query, with all blocks searched."""
     hits = Hits(symbols, query)
     while not hits.done:
         hits.advance()
@@ -106,7 +106,7 @@ def find_all(symbols: SymbolList, query: Query) -> Hits:
 
 
 def _blocks_of(symbols: SymbolList, query: Query) -> list[int]:
-    """Return the places of the blocks whose owner the query asks for."""
+    """Return the indexes of the blocks whose owner matches the query."""
     wanted: Callable[[str], bool]
     if not query.owner:
         return list(range(len(symbols.blocks)))
@@ -129,13 +129,13 @@ def _count(block: Block, query: Query, exported: frozenset[bytes] | None) -> int
 
 
 def _count_containing(block: Block, needle: bytes) -> int:
-    """Return how many names contain `needle`; a name that has it twice counts once."""
+    """Return how many names contain `needle`, each counted once."""
     names = block.names
     if needle not in names:
         return 0
     if len(needle) == 1 and names.count(needle) * _OFTEN > block.count:
         return names.translate(None, _ALL_BUT[needle[0]]).count(needle + b"\n")
-    # What stands between two of them has a newline in it, or they are in one name.
+    # Two occurrences without a newline between them are in the same name.
     between = names.split(needle)
     return len(between) - 1 - sum(b"\n" not in part for part in between[1:-1])
 
@@ -146,19 +146,19 @@ _ALL_BUT = [
 
 
 def _rows(block: Block, query: Query, exported: frozenset[bytes] | None) -> Sequence[int]:
-    """Return the rows of a block that the query finds, numbered within the block."""
+    """Return the matching rows of a block, numbered within the block."""
     names = block.names
     if any(word not in names for word in (*query.words, query.exact)):
         return ()
     rows: Sequence[int] = range(block.count)
     split: list[bytes] = []
     if query.exact:
-        rows = _leap(names, query.exact, whole=True)
+        rows = _find_rows(names, query.exact, whole=True)
         if query.words:
             split = names.split(b"\n")
             rows = [row for row in rows if all(word in split[row] for word in query.words)]
     elif len(query.words) == 1 and names.count(query.words[0]) * _OFTEN < block.count:
-        rows = _leap(names, query.words[0])
+        rows = _find_rows(names, query.words[0])
     elif query.words:
         split = names.split(b"\n")
         for word in query.words:
@@ -186,13 +186,13 @@ def _exported_rows(
         return [row for row in rows if names[row] in exported]
     if not block.owner:
         return []
-    # Without its export table the letters tell at least of EXPORT_SYMBOL.
+    # Without rows `__ksymtab_NAME`, upper-case types show at least the EXPORT_SYMBOL exports.
     types = block.types
     return [row for row in rows if types[row : row + 1].isupper()]
 
 
-def _leap(names: bytes, needle: bytes, *, whole: bool = False) -> list[int]:
-    """Return the rows whose names contain `needle`, or are it, from one to the next."""
+def _find_rows(names: bytes, needle: bytes, *, whole: bool = False) -> list[int]:
+    """Return the rows whose names contain `needle`, or equal it, by searching the bytes."""
     rows = []
     row = counted = 0
     position = names.find(needle)
@@ -204,6 +204,5 @@ def _leap(names: bytes, needle: bytes, *, whole: bool = False) -> list[int]:
             row += names.count(b"\n", counted, position)
             rows.append(row)
             counted = position
-        # A name can hold another one's whole in its middle and again at its end.
-        position = names.find(needle, position + 1 if whole else end)
+        position = names.find(needle, end)
     return rows

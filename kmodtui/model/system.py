@@ -1,4 +1,4 @@
-"""What is true of a whole system and of this process: names, switches, rights."""
+"""Facts about the observed system and about this process: names, switches, privileges."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from dataclasses import dataclass
 from kmodtui.model.modules import taint_letters
 
 CAP_SYS_MODULE = 16
-"""Number of the capability that loading and unloading need."""
+"""Number of the capability that is required to load and unload modules."""
 CAP_SYSLOG = 34
-"""Number of the capability that shows kernel addresses and the kernel log."""
+"""Number of the capability that gives access to kernel addresses and the kernel log."""
 
 _ALL_IDS = (0, 0, 4294967295)
 
 
 @dataclass(frozen=True, slots=True)
 class SystemFacts:
-    """One system's names and the switches that decide about modules.
+    """The names of a system, and the kernel settings that concern modules.
 
-    Whatever the system does not show is None.
+    A value is None if the system does not show it.
 
     Attributes:
-        hostname: of the machine.
-        release: of the kernel, as `uname -r` prints it.
-        machine: as `uname -m` prints it.
-        version: the line of /proc/version.
-        cmdline: with which the kernel was started.
-        tainted: bits of /proc/sys/kernel/tainted.
+        hostname: host name of the machine.
+        release: kernel release, as printed by `uname -r`.
+        machine: architecture, as printed by `uname -m`.
+        version: contents of /proc/version.
+        cmdline: kernel command line.
+        tainted: the taint mask, from /proc/sys/kernel/tainted.
         lockdown: `none`, `integrity` or `confidentiality`.
         kptr_restrict: 0 shows addresses, 1 only with CAP_SYSLOG, 2 never.
-        perf_event_paranoid: addresses are also hidden when this is above 1.
-        dmesg_restrict: 1 where the kernel log needs CAP_SYSLOG.
-        modules_disabled: 1 when nothing can be loaded or unloaded until reboot.
+        perf_event_paranoid: above 1, addresses are hidden even if kptr_restrict is 0.
+        dmesg_restrict: 1 if reading the kernel log requires CAP_SYSLOG.
+        modules_disabled: 1 if no module can be loaded or unloaded until the next boot.
         sig_enforce: whether unsigned modules are refused.
     """
 
@@ -50,14 +50,14 @@ class SystemFacts:
 
     @property
     def taints(self) -> str:
-        """Letters of the kernel's taint; empty if it has none or shows none."""
+        """Taint flags of the kernel; empty if it is not tainted or that is unknown."""
         return taint_letters(self.tainted or 0)
 
     @property
     def addresses_hidden_by(self) -> tuple[str, ...]:
-        """The switches, as `name=value`, that hide addresses from who lacks CAP_SYSLOG.
+        """The settings, as `name=value`, that hide addresses from processes without CAP_SYSLOG.
 
-        Empty when everyone sees them. `kptr_restrict=2` hides them from all.
+        Empty if all processes see them. `kptr_restrict=2` hides them even with CAP_SYSLOG.
         """
         if self.kptr_restrict:
             return (f"kptr_restrict={self.kptr_restrict}",)
@@ -68,13 +68,13 @@ class SystemFacts:
 
 @dataclass(frozen=True, slots=True)
 class ProcessFacts:
-    """The rights of this process.
+    """The privileges of this process.
 
     Attributes:
         uid: effective user id.
-        capabilities: bits of the effective set; None where /proc does not tell.
-        initial_user_namespace: False inside a container that maps user ids, where
-            even its root may not load modules; None where /proc does not tell.
+        capabilities: the effective set as a mask; None if unknown.
+        initial_user_namespace: False in a container that maps user ids, where not even
+            root may load modules; None if unknown.
     """
 
     uid: int
@@ -82,7 +82,7 @@ class ProcessFacts:
     initial_user_namespace: bool | None = None
 
     def has(self, capability: int) -> bool:
-        """Return whether a capability is effective, and counts for the whole machine."""
+        """Return whether it has a capability, in the initial user namespace."""
         return (
             self.capabilities is not None
             and bool(self.capabilities >> capability & 1)
@@ -91,11 +91,11 @@ class ProcessFacts:
 
     @property
     def may_load(self) -> bool:
-        """Whether this process itself may load and unload modules."""
+        """Whether this process may load and unload modules without a helper."""
         return self.has(CAP_SYS_MODULE)
 
 
 def is_initial_id_map(text: str) -> bool:
-    """Return whether the text of /proc/self/uid_map maps every id to itself."""
+    """Return whether a text from /proc/self/uid_map maps every id to itself."""
     words = text.split()
     return all(word.isdigit() for word in words) and tuple(map(int, words)) == _ALL_IDS

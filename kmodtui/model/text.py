@@ -1,30 +1,30 @@
-"""Text from the kernel and from files is data: made safe here before it is shown.
+"""Text functions: text from the kernel and from files is data, made safe here before it is shown.
 
-A modinfo string can hold escape sequences, `[markup]`, bytes that are no
-UTF-8. Nothing of that may reach a terminal or a markup parser.
+A modinfo string can contain escape sequences, `[markup]`, and bytes that are not
+UTF-8. None of that may reach a terminal or a markup parser.
 """
 
 from __future__ import annotations
 
 import unicodedata
 
-# Cc control, Cf format (bidirectional overrides, zero-width), Cs surrogates,
-# Co private use, Cn unassigned: none has a shape that a person should trust.
+# Cc control, Cf format (bidirectional overrides, zero-width), Cs surrogates, Co private use,
+# Cn unassigned, Zl and Zp line and paragraph separators: all invisible or misleading.
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def decode(data: bytes) -> str:
-    r"""Return `data` as text; bytes that are no UTF-8 become `\\xNN`."""
+    r"""Return `data` as text; bytes that are not UTF-8 become `\\xNN`."""
     return data.decode("utf-8", "backslashreplace")
 
 
 def clean(text: str) -> str:
-    r"""Return `text` with every character that a terminal could obey written out.
+    r"""Return `text` with all characters escaped that are invisible or control a terminal.
 
     Control, format and unassigned characters become `\xNN`, `\uNNNN` or
-    `\UNNNNNNNN`; a newline becomes `\n` and a tab `\t`, so that a value
-    always stays on its line. Everything else stands as it is: `[` and `]` are
-    the concern of the widget, which must not parse markup in the first place.
+    `\UNNNNNNNN`; a newline becomes `\n` and a tab `\t`, so that the result is
+    always a single line. `[` and `]` are not changed: widgets must not parse
+    text as markup.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -46,18 +46,18 @@ def _escaped(char: str) -> str:
 
 
 def human_size(size: int) -> str:
-    """Return `size` bytes for a person: `504 B`, `20.0 KiB`, `1.7 MiB`."""
+    """Return a size in bytes with a unit: `504 B`, `20.0 KiB`, `1.7 MiB`."""
     if size < 1024:
         return f"{size} B"
     value = float(size)
     for unit in ("KiB", "MiB", "GiB"):
         value /= 1024
-        # What would be rounded to 1,024.0 is 1.0 of the next.
+        # What would round to 1,024.0 is written as 1.0 of the next unit.
         if value < 1023.95 or unit == "GiB":
             return f"{value:,.1f} {unit}"
     raise AssertionError  # the loop always returns
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
-    """Return `1 module`, `2 modules`, `4,474 symbols`."""
+    """Return a number with its noun: `1 module`, `2 modules`, `4,474 symbols`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

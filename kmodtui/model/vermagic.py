@@ -1,8 +1,8 @@
-"""The version magic of a module beside the kernel's, word by word.
+"""Comparing the version magic of a module with that of the kernel, word by word.
 
 Source: `same_magic` in `kernel/module/version.c` and `VERMAGIC_STRING` in
-`include/linux/vermagic.h`: the release, then a word for each option that makes
-modules incompatible.
+`include/linux/vermagic.h`: the release, then a word for each kernel option that
+makes modules incompatible.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Word:
 
     Attributes:
         text: the word.
-        differs: whether the other one has it not, or has another in its place.
+        differs: whether the other version magic lacks it or has another word instead.
     """
 
     text: str
@@ -28,14 +28,14 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class VermagicComparison:
-    """Two version magics, and what the kernel makes of them.
+    """Two version magics, and whether the kernel accepts the module.
 
     Attributes:
         module: the module's words.
-        kernel: the running kernel's words.
-        accepted: whether the kernel takes the one for the other.
-        release_ignored: whether the releases differ and that does not count, because checksums
-            of symbols are compared in place of it.
+        kernel: the kernel's words.
+        accepted: whether the kernel accepts the module's version magic.
+        release_ignored: whether they differ only in the release and it is accepted because
+            the kernel compares symbol checksums instead.
     """
 
     module: tuple[Word, ...]
@@ -45,11 +45,11 @@ class VermagicComparison:
 
 
 def compare_vermagic(module: str, kernel: str, *, has_checksums: bool) -> VermagicComparison:
-    """Return two version magics compared as the kernel does it.
+    """Compare two version magics as the kernel does.
 
     Args:
-        module: the module's.
-        kernel: the running kernel's.
+        module: the module's version magic.
+        kernel: the kernel's version magic.
         has_checksums: whether the module has a section `__versions`.
     """
     ours, theirs = module.split(), kernel.split()

@@ -191,7 +191,7 @@ def test_a_file_of_ones_own_is_checked_planned_and_inserted(vm: VM) -> None:
         terminal.wait_for("p: plan to insert it", timeout=PATIENCE)
         terminal.press("p")
         terminal.wait_for(r"\by insert", timeout=PATIENCE)
-        terminal.wait_for("can be written by a group", timeout=PATIENCE)
+        terminal.wait_for("writable by a group", timeout=PATIENCE)
         assert "dummy" not in loaded(vm)
         terminal.press("y")
         give_password(terminal)

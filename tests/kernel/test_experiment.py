@@ -112,7 +112,7 @@ def test_the_verb_asks_on_the_terminal_and_prints_stage_by_stage(vm: VM) -> None
         terminal.wait_for(r"Continue\? \[y/N\]", timeout=PATIENCE)
         terminal.press("y", "Enter")
         give_password(terminal)
-        terminal.wait_for(r"The machine is as it was", timeout=PATIENCE)
+        terminal.wait_for(r"None. Modules, symbols, devices", timeout=PATIENCE)
         assert re.search(r"dummy +\+\d+", terminal.text())
         assert terminal.wait_for_exit(PATIENCE) == 0
     assert loaded(vm) == modules
@@ -129,7 +129,7 @@ def test_btrfs_by_keys_shows_the_numbers_of_grep(vm: VM) -> None:
         terminal.wait_for("y start", timeout=PATIENCE)
         terminal.press("y")
         give_password(terminal)
-        terminal.wait_for("The machine is as it was", timeout=PATIENCE)
+        terminal.wait_for("None. Modules, symbols, devices", timeout=PATIENCE)
         terminal.wait_for("Enter close", timeout=PATIENCE)
         terminal.press("k" * 60)
         terminal.wait_for(

@@ -101,14 +101,16 @@ SPOILED: Mapping[str, Spoiled] = {
         "preemp! where this kernel has preempt",
     ),
     "other machine": Spoiled(
-        _plain(lambda m: with_header(m, _MACHINE, AARCH64)), "ENOEXEC", "another machine: aarch64"
+        _plain(lambda m: with_header(m, _MACHINE, AARCH64)),
+        "ENOEXEC",
+        "another architecture: aarch64",
     ),
     "truncated": Spoiled(lambda m: m[: len(m) // 2], "ENOEXEC", "cut off"),
     "stripped": Spoiled(_plain(without_symbols), "ENOEXEC", "stripped"),
     "missing symbol": Spoiled(
         _plain(lambda m: replaced(m, ".strtab", b"\0ether_setup\0", b"\0ether_setuq\0")),
         "ENOENT",
-        "Nobody exports ether_setuq",
+        "any module exports ether_setuq",
     ),
     "wrong checksum": Spoiled(
         _plain(lambda m: other_checksum(m, "register_netdevice")),
@@ -116,17 +118,17 @@ SPOILED: Mapping[str, Spoiled] = {
         "another version of register_netdevice",
     ),
     "other layout": Spoiled(
-        _plain(lambda m: other_checksum(m, "module_layout")), "ENOEXEC", "other structures"
+        _plain(lambda m: other_checksum(m, "module_layout")), "ENOEXEC", "other structure layouts"
     ),
     "GPL only": Spoiled(
         _plain(lambda m: replaced(m, ".modinfo", b"license=GPL\0", b"license=MIT\0")),
         "ENOENT",
-        "does not get 8 of the symbols",
+        "may not use 8 of its imports",
     ),
     "changed after signing": Spoiled(
         lambda m: replaced(m, ".modinfo", b"rtnl-link-dummy", b"rtnl-link-dummX"),
         "EKEYREJECTED",
-        "changed after",
+        "modified after",
     ),
     "cut signature": Spoiled(cut_inside_signature, "EBADMSG", "signature is damaged"),
     "compressed wrongly": Spoiled(
@@ -145,7 +147,7 @@ SPOILED: Mapping[str, Spoiled] = {
 """Made of Debian's dummy.ko."""
 
 TAKEN_ALL_THE_SAME: Mapping[str, Spoiled] = {
-    "untouched": Spoiled(lambda m: m, "", "unchanged since"),
+    "untouched": Spoiled(lambda m: m, "", "unmodified"),
     "unsigned": Spoiled(unsigned, "", "not signed"),
     "end of the signature missing": Spoiled(lambda m: m[:-5], "", "not signed"),
     "other release": Spoiled(

@@ -160,7 +160,7 @@ async def test_in_the_browser_an_address_can_be_looked_up_then(demo: Demo, shown
         await stage.press("B")
         await stage.until("All symbols of /proc/kallsyms")
         await stage.type(inside)
-        await stage.until("Addresses are hidden here")
+        await stage.until("Addresses are hidden")
         await stage.press("tab", "A")
         await stage.until("Read symbol addresses")
         await stage.press("y")

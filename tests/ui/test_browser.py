@@ -119,7 +119,7 @@ async def test_a_pattern_that_is_none_and_one_that_never_ends_are_told(
     async with opened(demo) as stage:
         await in_browser(stage)
         await stage.type("re:[")
-        await stage.until("[ is no regular expression")
+        await stage.until("[ is not a valid regular expression")
         await stage.press("escape")
         await stage.type("re:(a+)+$")
         await stage.until("took too long and was cancelled")

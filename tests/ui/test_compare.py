@@ -120,7 +120,7 @@ async def test_two_snapshots_are_compared_from_the_older_to_the_newer(
         await stage.press("space", "j", "space", "c")
         await stage.until("old → new")
         for told in (
-            "different kernels, 6.1.0-56-amd64 and 6.1.0-57-amd64",
+            "Different kernels, 6.1.0-56-amd64 and 6.1.0-57-amd64",
             "kernel command line −BOOT_IMAGE=",
             "+debug",
             "+35 symbols in 1 module",

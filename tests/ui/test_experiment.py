@@ -38,9 +38,9 @@ async def test_btrfs_is_loaded_looked_at_and_unloaded(demo: Demo, kernel: Simula
         assert "nothing on your machine is changed" in stage.words
         assert kernel.loaded == before
         await stage.press("y")
-        await stage.until("Nothing. The machine is as it was", "Enter close")
+        await stage.until("None. Modules, symbols, devices", "Enter close")
         for number, title in enumerate(
-            ("Before", "Load", "What came", "Unload", "After", "What stayed"), 1
+            ("Before", "Load", "Added", "Unload", "After", "Differences"), 1
         ):
             assert f"✓ {number} {title}" in stage.words
         assert "+6 modules · +369 symbols" in stage.words
@@ -71,7 +71,7 @@ async def test_the_verdict_is_in_view_where_the_report_is_longer_than_the_screen
     async with opened(demo, size=(80, 24)) as stage:
         await plan(stage, "btrfs")
         await stage.press("y")
-        await stage.until("Nothing. The machine is as it was", "Enter close")
+        await stage.until("None. Modules, symbols, devices", "Enter close")
 
 
 async def test_nothing_runs_without_a_yes(demo: Demo, kernel: SimulatedKernel) -> None:
@@ -91,10 +91,10 @@ async def test_what_stays_is_told_with_its_reason(demo: Demo, kernel: SimulatedK
     async with opened(demo) as stage:
         await plan(stage, "binder_linux")
         await stage.press("y")
-        await stage.until("The machine differs in 1 point", "Enter close")
+        await stage.until("1 difference from the state before", "Enter close")
         assert "✗ 4 Unload" in stage.words
-        assert "! 6 What stayed" in stage.words
-        assert "module binder_linux it is permanent: it has no way out" in stage.words
+        assert "! 6 Differences" in stage.words
+        assert "module binder_linux it cannot be unloaded: it has no exit function" in stage.words
 
 
 async def test_a_load_that_fails_is_explained_and_leaves_nothing(
@@ -104,7 +104,7 @@ async def test_a_load_that_fails_is_explained_and_leaves_nothing(
     async with opened(demo) as stage:
         await plan(stage, "nbd max_part=100000")
         await stage.press("y")
-        await stage.until("Nothing. The machine is as it was", "Enter close")
+        await stage.until("None. Modules, symbols, devices", "Enter close")
         assert "✗ 2 Load" in stage.words
         assert "nbd refused to start" in stage.words
         assert kernel.loaded == before

@@ -186,7 +186,7 @@ async def test_m_shows_the_lines_that_name_the_selected_module(
         await stage.until("L Kernel log: tun")
         assert texts(stage) == ["tun: Universal TUN/TAP device driver, 1.6"]
         await stage.select("hello")
-        await stage.until(lambda: "No line that names hello" in stage.pane_words("log"))
+        await stage.until(lambda: "No line that mentions hello" in stage.pane_words("log"))
         await stage.press("L", "L", "m")
         await stage.until("Btrfs loaded", "TUN/TAP")
 
@@ -229,12 +229,12 @@ async def test_only_the_newest_are_kept_and_it_says_so(demo: Demo, kernel: Simul
         await open_log(stage)
         await stage.until("line 499", "100 lines")
         await stage.press("g")
-        await stage.until("400 older records let go")
+        await stage.until("400 older records dropped")
         await stage.press("j", "j")
         await stage.until(lambda: "line 401" in stage.highlighted("#log-lines"))
         # Who reads an old line keeps it in view until it is let go itself.
         say(kernel, 60, "later")
-        await stage.until("460 older records let go", lambda: "held" in state(stage))
+        await stage.until("460 older records dropped", lambda: "held" in state(stage))
 
 
 async def test_thousands_of_lines_at_once_are_shown(demo: Demo, kernel: SimulatedKernel) -> None:

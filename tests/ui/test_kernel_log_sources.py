@@ -117,7 +117,7 @@ async def test_records_that_the_kernel_overwrote_are_told(demo: Demo, log: OpenL
         await stage.until("before")
         log.next += 41
         await log.printk("after")
-        await stage.until("after", "41 records lost here")
+        await stage.until("after", "41 records lost")
 
 
 async def test_thousands_at_once_are_read_in_pieces(demo: Demo, log: OpenLog) -> None:

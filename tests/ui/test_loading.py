@@ -164,7 +164,7 @@ async def test_a_word_that_is_no_parameter_is_told_before_anything(demo: Demo) -
         await stage.press(*["backspace"] * 5)
         await stage.type('"')
         await stage.press("enter")
-        await stage.until("The quotes do not match")
+        await stage.until("Unbalanced quotes")
 
 
 async def test_a_name_that_is_nearly_right_is_answered_with_the_right_one(demo: Demo) -> None:
@@ -331,7 +331,7 @@ async def test_being_refused_root_is_told_and_nothing_happens(
         await plan(stage, "tun")
         assert "sudo will ask for your password." in stage.words
         await stage.press("y")
-        await stage.until("No privilege", "sudo did not let you through.", "Enter close")
+        await stage.until("No root privileges", "sudo did not let you through.", "Enter close")
         assert "tun" not in kernel.loaded
 
 

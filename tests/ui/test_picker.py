@@ -304,8 +304,8 @@ async def test_who_could_change_the_file_is_told_before_it_is_inserted_and_after
         await stage.until("p: plan to insert it")
         await stage.press("p")
         await stage.until("y insert")
-        writable = "/home/me/build can be written by everybody"
-        owned = "/home/me, build and dummy.ko belong to user 54321"
+        writable = "/home/me/build is writable by everyone"
+        owned = "/home/me, build and dummy.ko are owned by user 54321"
         told = [writable, owned] if os.geteuid() == 0 else [writable]
         assert all(words in stage.words for words in told)
         await stage.press("y")

@@ -207,7 +207,7 @@ async def test_a_search_that_makes_no_sense_is_told_and_nothing_breaks(demo: Dem
         await stage.other_shell(lambda: demo.kernel.load("vfat"))
         await stage.press("4", "slash")
         await stage.type("re:(")
-        await stage.until("( is no regular expression")
+        await stage.until("( is not a valid regular expression")
         await stage.type("vfat)_r")
         await stage.until("+ t vfat_read_0")
 
@@ -230,8 +230,8 @@ async def test_hidden_addresses_are_told_with_the_setting_that_hides_them(
     kernel.folder.write("/proc/self/status", b"CapEff:\t0000000000000000\n")
     async with opened(demo, size=(200, 50)) as stage:
         await stage.other_shell(unload)
-        await stage.until("Addresses are hidden by kernel.kptr_restrict=1 from whoever lacks")
-        assert "names compare all the same" in stage.pane_words("symbols")
+        await stage.until("Addresses are hidden by kernel.kptr_restrict=1 from processes")
+        assert "symbols are compared by name" in stage.pane_words("symbols")
         await stage.press("4", "s")
         await stage.until(lambda: "Sorted by name" in stage.toasts)
 

@@ -82,10 +82,10 @@ def test_records_that_were_overwritten_are_told_in_their_place() -> None:
     tail.take(records(8, 20))
     texts = [entry.text for entry in tail.entries]
     assert texts[:2] == ["line 7", "line 8"]
-    assert texts[2].startswith("11 records lost here")
+    assert texts[2].startswith("11 records lost:")
     assert texts[3] == "line 20"
     tail.take(records(22))
-    assert tail.entries[-2].text.startswith("1 record lost here")
+    assert tail.entries[-2].text.startswith("1 record lost:")
 
 
 def test_the_newest_are_kept_and_it_is_told_how_many_are_not() -> None:
@@ -95,7 +95,7 @@ def test_the_newest_are_kept_and_it_is_told_how_many_are_not() -> None:
     _, let_go = tail.take(records(*range(105, 1111)))
     assert let_go
     assert [entry.text for entry in tail.entries] == [f"line {n}" for n in range(1011, 1111)]
-    assert tail.head_words.startswith("1,011 older records let go")
+    assert tail.head_words.startswith("1,011 older records dropped")
 
 
 def test_no_text_can_steer_a_terminal() -> None:

@@ -53,25 +53,25 @@ def test_what_the_kernel_takes_is_no_problem(kind: str, value: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "value", "words"),
     [
-        ("bool", "maybe", "“maybe” is none of y, n, 1, 0, on, off."),
-        ("bool", "2", "none of"),
-        ("bool", "o", "none of"),
-        ("bool", "", "Nothing is none of"),
-        ("byte", "256", "byte goes from 0 to 255."),
-        ("byte", "-1", "byte is never negative."),
-        ("short", "32768", "short goes from -32,768 to 32,767."),
-        ("int", "2147483648", "int goes from -2,147,483,648 to 2,147,483,647."),
-        ("int", "many", "“many” is no whole number, as 12, 0x0c or 014 is."),
-        ("int", "1.5", "no whole number"),
-        ("int", " 1", "no whole number"),
-        ("int", "٣", "no whole number"),
-        ("int", "089", "089 begins with 0, so it is octal"),
-        ("int", "9" * 5000, "int goes from"),
-        ("ulong", "18446744073709551616", "ulong goes from"),
-        ("array of int", "1,x,3", "Value 2: “x” is no whole number"),
-        ("array of int", "1,,3", "Value 2: Nothing is no whole number"),
-        ("array of byte", "256", "byte goes from 0 to 255."),
-        ("charp", "x" * 1025, "at most 1,024 characters, this has 1,025."),
+        ("bool", "maybe", "“maybe” is not y, n, 1, 0, on or off."),
+        ("bool", "2", "is not y"),
+        ("bool", "o", "is not y"),
+        ("bool", "", "An empty value is not y"),
+        ("byte", "256", "byte is limited to 0 … 255."),
+        ("byte", "-1", "byte cannot be negative."),
+        ("short", "32768", "short is limited to -32,768 … 32,767."),
+        ("int", "2147483648", "int is limited to -2,147,483,648 … 2,147,483,647."),
+        ("int", "many", "“many” is not an integer such as 12, 0x0c or 014."),
+        ("int", "1.5", "is not an integer"),
+        ("int", " 1", "is not an integer"),
+        ("int", "٣", "is not an integer"),
+        ("int", "089", "089 is octal because it begins with 0"),
+        ("int", "9" * 5000, "int is limited to"),
+        ("ulong", "18446744073709551616", "ulong is limited to"),
+        ("array of int", "1,x,3", "Value 2: “x” is not an integer"),
+        ("array of int", "1,,3", "Value 2: An empty value is not an integer"),
+        ("array of byte", "256", "byte is limited to 0 … 255."),
+        ("charp", "x" * 1025, "at most 1,024 characters; this one has 1,025."),
         ("charp", 'a"b', "quotation mark"),
         ("charp", "a\x1b[2J", "control characters"),
         ("", "a\nb", "one line"),
@@ -108,8 +108,8 @@ def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:
     words = "dummy has no parameter numdumies. Did you mean numdummies?"
     assert unknown_name("dummy", "numdumies", known) == words
     assert unknown_name("dummy", "zebra", known) == "dummy has no parameter zebra."
-    assert unknown_name("dummy", "x", ()) == "dummy takes no parameters, and so no x."
-    assert "no name of a parameter" in unknown_name("dummy", "a;b", known)
+    assert unknown_name("dummy", "x", ()) == "dummy has no parameters."
+    assert "is not a parameter name" in unknown_name("dummy", "a;b", known)
 
 
 def test_dashes_and_what_the_kernel_takes_for_every_module_are_known() -> None:
@@ -122,8 +122,8 @@ def test_everything_that_is_wrong_with_a_line_is_told() -> None:
     types = {"numdummies": "int", "mode": "charp"}
     given_words = ("numdummies=x", "three", "numdumies=1", "mode=a", "num-dummies=2")
     assert problems("dummy", given_words, {**types, "num_dummies": "int"}) == (
-        "numdummies: “x” is no whole number, as 12, 0x0c or 014 is.",
-        "“three” is no parameter: they are written key=value.",
+        "numdummies: “x” is not an integer such as 12, 0x0c or 014.",
+        "“three” is not a parameter: write parameters as key=value.",
         "dummy has no parameter numdumies. Did you mean numdummies?",
     )
     assert problems("dummy", ("unheard=1",), {}, complete=False) == ()
@@ -176,9 +176,9 @@ def test_the_default_that_an_author_tells_in_prose(
 def test_types_are_told_in_words() -> None:
     assert type_words("bool") == "y or n"
     assert type_words("byte") == "0 … 255"
-    assert type_words("array of int") == "a number; several with commas"
-    assert type_words("ulong") == "a number, never negative"
-    assert type_words("proto_abbrev") == "what the driver makes of it"
+    assert type_words("array of int") == "an integer; separate several with commas"
+    assert type_words("ulong") == "an integer, not negative"
+    assert type_words("proto_abbrev") == "a value defined by the driver"
 
 
 def test_values_become_words_of_a_command_line() -> None:

@@ -276,7 +276,7 @@ def test_a_line_is_a_name_and_parameters(
 
 @pytest.mark.parametrize(
     ("line", "why"),
-    [("dummy a=1 three", "“three” is no parameter"), ('dummy a="1', "quotes do not match")],
+    [("dummy a=1 three", "“three” is not a parameter"), ('dummy a="1', "Unbalanced quotes")],
 )
 def test_a_line_that_makes_no_sense_is_told(line: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):

@@ -54,7 +54,7 @@ def test_a_load_is_told_step_by_step(kernel: SimulatedKernel, capsys: Output) ->
         "  2  insmod   vfat  asked for",
         f"                    {FOLDER}/fs/fat/vfat.ko",
         "                    iocharset=utf8  (given)",
-        "  !  vfat takes no parameters, and so no iocharset.",
+        "  !  vfat has no parameters.",
         "  #  modprobe -- vfat iocharset=utf8",
     ]
 
@@ -63,7 +63,7 @@ def test_a_load_is_told_step_by_step(kernel: SimulatedKernel, capsys: Output) ->
     ("word", "told"),
     [
         ("nbd_max=4", "  !  nbd has no parameter nbd_max. Did you mean nbds_max?"),
-        ("max_part=x", "  !  max_part: “x” is no whole number, as 12, 0x0c or 014 is."),
+        ("max_part=x", "  !  max_part: “x” is not an integer such as 12, 0x0c or 014."),
         ("max_part=4", None),
     ],
 )

@@ -62,7 +62,7 @@ async def test_a_value_that_the_kernel_would_not_take_is_warned_of(machine: Mach
     words = ("numdummies=many", "numdumies=1")
     plan = await plan_for(machine, [Intent(Verb.LOAD, ("dummy",), words)])
     assert plan.warnings[:2] == (
-        "numdummies: “many” is no whole number, as 12, 0x0c or 014 is.",
+        "numdummies: “many” is not an integer such as 12, 0x0c or 014.",
         "dummy has no parameter numdumies. Did you mean numdummies?",
     )
 

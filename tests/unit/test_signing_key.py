@@ -120,16 +120,16 @@ def test_an_image_without_it_gives_no_key(host: LocalHost, image: bytes) -> None
 def test_a_file_as_it_was_signed_and_one_that_was_changed(host: LocalHost) -> None:
     check = check_file(host, write(host, "/tmp/fresh.ko", signed(MODULE)))
     assert check.verdict is Verdict.LOADS, check.because
-    assert "unchanged since" in check.findings[0].text
+    assert "and unmodified" in check.findings[0].text
     changed = signed(MODULE).replace(b"license=GPL", b"license=gpl")
     check = check_file(host, write(host, "/tmp/fresh.ko", changed))
     assert (check.verdict, check.errno) == (Verdict.REFUSED, "EKEYREJECTED")
-    assert "It was changed after Build key signed it" in check.sentence
+    assert "It was modified after Build key signed it" in check.sentence
 
 
 def test_a_packed_file_is_held_against_what_it_unpacks_to(host: LocalHost) -> None:
     path = write(host, "/tmp/fresh.ko.xz", lzma.compress(signed(MODULE)))
-    assert "unchanged since" in check_file(host, path).findings[1].text
+    assert "and unmodified" in check_file(host, path).findings[1].text
 
 
 def test_without_the_image_only_the_kernel_can_tell(host: LocalHost) -> None:

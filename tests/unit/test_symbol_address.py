@@ -69,14 +69,14 @@ def test_the_symbol_that_contains_it(
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("0xffffffffbfffffff", "is in no symbol: the nearest below it, _end"),
-        ("0xfffffffff0000000", "is in no symbol: the nearest below it, tun_data"),
+        ("0xffffffffbfffffff", "is not in a symbol: the nearest one below it, _end"),
+        ("0xfffffffff0000000", "is not in a symbol: the nearest one below it, tun_data"),
         ("0x10", "No symbol begins at or below 0x10"),
         ("1f", "No symbol begins at or below 0x1f"),
         ("0x1234", "No symbol begins at or below 0x1234"),
         ("nothing+0x1/0x2", "There is no symbol nothing in this kernel"),
         ("kfree+0x1/0x2 [tun]", "There is no symbol kfree of tun"),
-        ("kfree", "kfree is no address"),
+        ("kfree", "kfree is not an address"),
     ],
 )
 def test_where_there_is_none_it_says_so(text: str, words: str) -> None:
@@ -86,9 +86,9 @@ def test_where_there_is_none_it_says_so(text: str, words: str) -> None:
 
 def test_doubts_are_told() -> None:
     symbols = listed()
-    assert "another build" in look_up(symbols, "kfree+0x1/0x99")[0].doubt
-    assert "behind its end" in look_up(symbols, "kfree+0x40/0x40")[0].doubt
-    assert "where it ends" in look_up(symbols, "ffffffffc0000084")[0].doubt
+    assert "a different build" in look_up(symbols, "kfree+0x1/0x99")[0].doubt
+    assert "beyond its end" in look_up(symbols, "kfree+0x40/0x40")[0].doubt
+    assert "its end is unknown" in look_up(symbols, "ffffffffc0000084")[0].doubt
     assert not look_up(symbols, "kfree+0x3f/0x40")[0].doubt
 
 
@@ -145,13 +145,13 @@ def test_sizes_are_the_distances_to_the_next() -> None:
     ("hiding", "words"),
     [
         (Hiding(0, 3, False), "kernel.kptr_restrict=0 with kernel.perf_event_paranoid=3"),
-        (Hiding(0, 3, False), "whoever lacks CAP_SYSLOG"),
-        (Hiding(1, 0, False), "kernel.kptr_restrict=1 from whoever lacks CAP_SYSLOG"),
-        (Hiding(2, 0, True), "from everybody by kernel.kptr_restrict=2"),
+        (Hiding(0, 3, False), "processes without CAP_SYSLOG"),
+        (Hiding(1, 0, False), "kernel.kptr_restrict=1 from processes without CAP_SYSLOG"),
+        (Hiding(2, 0, True), "from all users by kernel.kptr_restrict=2"),
         (Hiding(), "see kernel.kptr_restrict"),
         (Hiding(0, 1, False), "although kernel.kptr_restrict is 0"),
     ],
 )
 def test_what_hides_addresses(hiding: Hiding, words: str) -> None:
     assert words in hiding.sentence
-    assert "names compare all the same" in hiding.sentence
+    assert "symbols are compared by name" in hiding.sentence

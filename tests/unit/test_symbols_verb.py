@@ -81,7 +81,7 @@ def test_as_json(root: Path, capsys: Output) -> None:
         ("ffffffff8100021f", "kfree+0x1f/0x40"),
         ("0xffffffffc0000041", "xor_blocks+0x1/0x40 [xor]"),
         ("kfree+0x1f/0x40", "kfree+0x1f/0x40"),
-        ("copy+0x4/0x40", "copy+0x4/0x100  (Here it has 0x100 bytes, in the oops 0x40:"),
+        ("copy+0x4/0x40", "copy+0x4/0x100  (Its size is 0x100 here and 0x40 in the oops:"),
         ("copy+0x4/0x40 [xor]", "copy+0x4/0x40 [xor]"),
     ],
 )
@@ -104,13 +104,13 @@ def test_where_addresses_are_hidden_the_setting_is_told(root: Path, capsys: Outp
     (root / "proc/sys/kernel").mkdir(parents=True)
     (root / "proc/sys/kernel/kptr_restrict").write_text("2\n")
     assert symbols(root, "--address", "ffffffff8100021f") == 1
-    assert "from everybody by kernel.kptr_restrict=2" in capsys.readouterr().err
+    assert "from all users by kernel.kptr_restrict=2" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["--match", "re:("], "( is no regular expression"),
+        (["--match", "re:("], "( is not a valid regular expression"),
         (["copy", "--counts"], "cannot be combined"),
         (["copy", "--match", "x"], "cannot be combined"),
     ],
@@ -124,7 +124,7 @@ def test_what_makes_no_sense_is_refused(
 
 def test_what_is_no_address_is_told(root: Path, capsys: Output) -> None:
     assert symbols(root, "--address", "kfree") == 1
-    assert "kfree is no address" in capsys.readouterr().err
+    assert "kfree is not an address" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
