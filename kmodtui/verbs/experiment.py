@@ -36,7 +36,7 @@ _NEEDS_ROOT = "and an experiment needs root"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print JSON (see docs/json.md)")
+    form.add_argument("--json", action="store_true", help="print JSON")
     form.add_argument("--markdown", action="store_true", help="print Markdown")
     parser.add_argument("-y", "--yes", action="store_true", help="run without confirmation")
     parser.add_argument("name", metavar="NAME", help="a module that is not loaded")

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: you)",
     )
     status = verbs.add_parser("status", help="show what is installed and who can write to it")
-    status.add_argument("--json", action="store_true", help="print JSON (see docs/json.md)")
+    status.add_argument("--json", action="store_true", help="print JSON")
     verbs.add_parser("uninstall", help="remove all of it (asks for root)")
 
 

@@ -13,7 +13,7 @@ from kmodtui.model.text import clean
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add `--json`."""
-    parser.add_argument("--json", action="store_true", help="print JSON (see docs/json.md)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def print_json(schema: int, fields: dict[str, Any]) -> None:

@@ -180,7 +180,7 @@ def test_the_sdist_has_what_it_takes_to_test_it(sdist: Path) -> None:
     with tarfile.open(sdist) as tar:
         names = {name.partition("/")[2] for name in tar.getnames()}
     wanted = {"Makefile", "constraints.txt", "pyproject.toml", "LICENSE", "README.md", ".ci/run"}
-    wanted |= {"kmodtui/styles/app.tcss", "tests/unit/test_packaging.py"}
+    wanted |= {"kmodtui/styles/app.tcss", "tests/unit/test_packaging.py", "docs/json.md"}
     assert wanted <= names
     assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
 
