@@ -1,6 +1,6 @@
-"""A recorded Debian system and a simulated kernel that changes it as modules come and go.
+"""The demo: a recorded Debian system, and a simulated kernel that loads and unloads its modules.
 
-`open_demo` is the one way in for everything above.
+Other packages use it through `open_demo`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from kmodtui.demo.workplace import new_workplace, no_room
 from kmodtui.privileged.client import HelperChannel, HelperClient
 
 VIA = "demo"
-"""What stands in a session for the way root was had."""
+"""Takes the place of the elevation program (such as `sudo`) in a root session."""
 
 NOTICE = "This is a recorded system with a simulated kernel: nothing on your machine is changed."
-"""What the demo says where a real machine would ask for root."""
+"""Shown in the demo where a real machine would show how it becomes root."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Demo:
     """A running demo.
 
     Attributes:
-        host: the machine, for every reader.
-        kernel: what runs in it; `kernel.load` is another shell's modprobe.
-        pace: 1 for a kernel that takes its time, 0 for one that takes none.
+        host: the simulated machine, for the readers in `kernel/`.
+        kernel: its kernel; `kernel.load` acts like modprobe in another shell.
+        pace: factor for the duration of loads and unloads: 1 is realistic, 0 is instant.
     """
 
     host: SimulatedHost
@@ -39,7 +39,7 @@ class Demo:
     pace: float = 1.0
 
     async def start_channel(self) -> HelperChannel:
-        """Return a session with the demo's helper, which asks for no password."""
+        """Return a session with the simulated helper; it asks for no password."""
         return await HelperClient.connect(SimulatedHelper(self.kernel, pace=self.pace), VIA)
 
 
@@ -48,10 +48,10 @@ def open_demo(*, pace: float = 1.0, clock: Callable[[], float] = time.monotonic)
 
     Args:
         pace: see `Demo`.
-        clock: seconds, for the times of its log.
+        clock: returns seconds, for the timestamps of the kernel log.
 
     Raises:
-        UnreadableError: the recording is missing or damaged, or there is no room for it.
+        UnreadableError: the recording is missing or damaged, or there is no space for it.
     """
     recording = packaged_recording()
     folder = new_workplace()

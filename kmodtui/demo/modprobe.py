@@ -1,8 +1,8 @@
-"""What modprobe makes of the two system calls: what it says, and how it exits.
+"""A simulated modprobe: it makes the two system calls, prints messages and exits like the real one.
 
-After kmod's `tools/modprobe.c`, version 30. What it goes through and in which order is
-worked out as for a plan, see `model.probe_list` and `model.removal`: whether that is
-right is shown against the real one. Commands of install and remove rules are not run.
+Follows kmod's `tools/modprobe.c`, version 30. Which modules it loads or unloads, and in
+which order, is computed as for a plan, see `model.probe_list` and `model.removal`; the
+tests compare that with the real modprobe. Commands of install and remove rules are not run.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ PATH = "/sbin/modprobe"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run of modprobe ended.
+    """The result of running modprobe.
 
     Attributes:
-        command: what was run.
-        exit: its exit status; 0 does not prove that anything happened.
-        errno: what the refused system call answered, or would have; None if none was refused.
+        command: the command line.
+        exit: its exit status; 0 does not prove that anything was done.
+        errno: the error of the system call that failed, or of an equivalent check of modprobe;
+            None if there was none.
         output: what it printed.
-        log: what the kernel logged meanwhile.
+        log: the kernel log records of that time.
     """
 
     command: tuple[str, ...] = ()
@@ -46,11 +47,11 @@ class Outcome:
 
 
 Run = Generator[Moment, None, Outcome]
-"""modprobe under way."""
+"""A running modprobe."""
 
 
 class SystemCalls(Protocol):
-    """What modprobe needs of a kernel."""
+    """The part of a kernel that modprobe uses."""
 
     log: list[LogRecord]
 
@@ -63,17 +64,22 @@ class SystemCalls(Protocol):
         ...
 
     def state(self, name: str) -> ModuleState | None:
-        """Return a module's state, None if it is not loaded."""
+        """Return a module's state; None if it is not loaded."""
         ...
 
     def refcount(self, name: str) -> int:
-        """Return how often a loaded module is referred to."""
+        """Return the reference count of a loaded module."""
         ...
 
 
 @dataclass
 class Modprobe:
-    """modprobe on one simulated machine."""
+    """The modprobe of one simulated machine.
+
+    Attributes:
+        kernel: the kernel that it calls.
+        index: depmod's index.
+    """
 
     kernel: SystemCalls
     index: ModuleIndex
@@ -88,7 +94,7 @@ class Modprobe:
 
     def run(self, command: Sequence[str]) -> Run:
         """Run a command line: options, `--`, then a module and its parameters, or modules."""
-        said = _Said()
+        output = _Output()
         began = len(self.kernel.log)
         separator = command.index("--")
         words = command[separator + 1 :]
@@ -96,17 +102,17 @@ class Modprobe:
         try:
             if "-r" in command[:separator]:
                 for name in words:
-                    failure = (yield from self._unload(name, said)) or failure
+                    failure = (yield from self._unload(name, output)) or failure
             else:
-                failure = yield from self._load(words[0], words[1:], said)
+                failure = yield from self._load(words[0], words[1:], output)
         except _FatalError as fatal:
-            said.lines.append(f"modprobe: FATAL: {fatal}")
+            output.lines.append(f"modprobe: FATAL: {fatal}")
             failure = fatal.errno
         return Outcome(
             command=tuple(command),
             exit=1 if failure else 0,
             errno=failure or None,
-            output="".join(f"{line}\n" for line in (*said.lines, *said.buffered)),
+            output="".join(f"{line}\n" for line in (*output.lines, *output.buffered)),
             log=tuple(self.kernel.log[began:]),
         )
 
@@ -115,7 +121,7 @@ class Modprobe:
         lines = show_depends(module, (), configured(self.index))
         return "".join(f"{line}\n" for line in lines)
 
-    def _load(self, name: str, parameters: Sequence[str], said: _Said) -> Call:
+    def _load(self, name: str, parameters: Sequence[str], output: _Output) -> Call:
         lookup = configured(self.index)
         found = lookup.find(name)
         if not found:
@@ -124,16 +130,16 @@ class Modprobe:
             )
         failure = 0
         for target in found:
-            failure = yield from self._load_with_needs(target, parameters, lookup, said)
+            failure = yield from self._load_with_dependencies(target, parameters, lookup, output)
             if failure == errno.ENOENT:
                 reason = "Unknown symbol in module, or unknown parameter (see dmesg)"
-                said.error(f"could not insert '{target.name}': {reason}")
+                output.error(f"could not insert '{target.name}': {reason}")
             elif failure:
-                said.error(f"could not insert '{target.name}': {os.strerror(failure)}")
+                output.error(f"could not insert '{target.name}': {os.strerror(failure)}")
         return failure
 
-    def _load_with_needs(
-        self, target: Found, parameters: Sequence[str], lookup: ConfiguredIndex, said: _Said
+    def _load_with_dependencies(
+        self, target: Found, parameters: Sequence[str], lookup: ConfiguredIndex, output: _Output
     ) -> Call:
         if self._is_live(target.name) or target.builtin or lookup.is_builtin(target.name):
             return 0
@@ -144,19 +150,19 @@ class Modprobe:
                 continue
             words = probe.words(lookup, parameters if probe.found is target else ())
             if rule := probe.install(lookup):
-                said.buffered.append(f"install {rule.value} {words}")
-                failure = self._command("install", probe.name, rule.value, said)
+                output.buffered.append(f"install {rule.value} {words}")
+                failure = self._command("install", probe.name, rule.value, output)
             elif path := lookup.path_of(probe.name):
-                said.buffered.append(f"insmod {path} {words}")
-                taken = [_unquoted(word) for word in option_words(words)]
-                failure = yield from self.kernel.insert(probe.name, taken)
+                output.buffered.append(f"insmod {path} {words}")
+                unquoted = [_unquoted(word) for word in option_words(words)]
+                failure = yield from self.kernel.insert(probe.name, unquoted)
             else:
                 failure = errno.ENOENT
             if failure and failure != errno.EEXIST and probe.required:
                 return failure
         return 0
 
-    def _unload(self, name: str, said: _Said) -> Call:
+    def _unload(self, name: str, output: _Output) -> Call:
         lookup = configured(self.index)
         found = lookup.find(name)
         if not found:
@@ -164,43 +170,43 @@ class Modprobe:
         for target in found:
             if target.builtin or lookup.is_builtin(target.name):
                 raise _FatalError(errno.ENOENT, f"Module {target.name} is builtin.")
-            if failure := (yield from self._remove(target.name, lookup, said)):
+            if failure := (yield from self._remove(target.name, lookup, output)):
                 return failure
         return 0
 
-    def _remove(self, module: str, lookup: ConfiguredIndex, said: _Said) -> Call:
+    def _remove(self, module: str, lookup: ConfiguredIndex, output: _Output) -> Call:
         steps = removal(module, lookup, self)
         answer: int | None = None
         try:
             while True:
                 step = next(steps) if answer is None else steps.send(answer)
                 if step.action is Action.REMOVE:
-                    said.lines.append(f"remove {step.command}")
-                    answer = self._command("remove", step.module, step.command, said)
+                    output.lines.append(f"remove {step.command}")
+                    answer = self._command("remove", step.module, step.command, output)
                 else:
-                    answer = yield from self._rmmod(step.module, said)
+                    answer = yield from self._rmmod(step.module, output)
         except StopIteration as end:
             return int(end.value)
         except InUseError as error:
             raise _FatalError(errno.EAGAIN, f"Module {error.name} is in use.") from None
 
-    def _command(self, kind: str, module: str, command: str, said: _Said) -> int:
-        """Return how a rule's command ends: `false` fails, the others are taken to do nothing."""
+    def _command(self, kind: str, module: str, command: str, output: _Output) -> int:
+        """Return the result of a rule's command: `false` fails, others succeed and do nothing."""
         if os.path.basename(command.split()[0]) != "false":
             return 0
-        said.error(f"Error running {kind} command '{command}' for module {module}: retcode 1")
+        output.error(f"Error running {kind} command '{command}' for module {module}: retcode 1")
         return errno.EINVAL
 
-    def _rmmod(self, module: str, said: _Said) -> Call:
-        said.lines.append(f"rmmod {module}")
+    def _rmmod(self, module: str, output: _Output) -> Call:
+        output.lines.append(f"rmmod {module}")
         failure = yield from self.kernel.delete(module)
         if failure:
             where = "../libkmod/libkmod-module.c:856 kmod_module_remove_module()"
-            said.error(f"{where} could not remove '{module}': {os.strerror(failure)}")
+            output.error(f"{where} could not remove '{module}': {os.strerror(failure)}")
         return failure
 
     def refcount(self, name: str) -> int | None:
-        """Return how often a module is referred to; None if it is not loaded."""
+        """Return a module's reference count; None if it is not loaded."""
         return None if self.kernel.state(name) is None else self.kernel.refcount(name)
 
     def _is_live(self, module: str) -> bool:
@@ -208,7 +214,7 @@ class Modprobe:
 
 
 def _unquoted(word: str) -> str:
-    """Return `name="a b"` or `"name=a b"` as the kernel takes it: `name=a b`; see `next_arg`."""
+    """Return `name="a b"` or `"name=a b"` as the kernel parses it: `name=a b`; see `next_arg`."""
     if word.startswith('"'):
         word = word[1:].removesuffix('"')
     name, equals, value = word.partition("=")
@@ -218,10 +224,10 @@ def _unquoted(word: str) -> str:
 
 
 class _FatalError(Exception):
-    """modprobe ends at once with this message, whatever it had still to do.
+    """modprobe prints this message and exits at once.
 
     Attributes:
-        errno: what the system call would have answered.
+        errno: the error that the system call would have returned.
     """
 
     def __init__(self, number: int, message: str) -> None:
@@ -230,12 +236,12 @@ class _FatalError(Exception):
 
 
 @dataclass
-class _Said:
+class _Output:
     """What modprobe has printed.
 
     Attributes:
-        lines: what appears at once.
-        buffered: what appears when it ends: the standard output of a load, which is no terminal.
+        lines: what is printed immediately.
+        buffered: standard output of a load: it is not a terminal, so it is flushed at exit.
     """
 
     lines: list[str] = field(default_factory=list)

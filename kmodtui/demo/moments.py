@@ -1,8 +1,8 @@
-"""The points at which another process can look at a simulated kernel at work.
+"""The moments at which other processes can observe a load or unload in progress.
 
-A simulated system call is a generator that yields a `Moment` at each of them,
-so that the demo can take its time, a test can stop in the middle, and everyone
-else runs it through at once.
+A simulated system call is a generator that yields a `Moment` at each of them. So
+the demo can spend realistic time there, a test can stop in the middle, and all
+others run it to the end at once.
 """
 
 from __future__ import annotations
@@ -13,33 +13,33 @@ from typing import NamedTuple, TypeVar
 
 
 class Point(StrEnum):
-    """Where a module is on its way in or out."""
+    """How far a load or unload of a module has come."""
 
-    AWAITED = "awaited"  # somebody else loads it, and this call waits for that
-    LOADING = "loading"  # in /proc/modules, nothing below /sys
-    COMING = "coming"  # /sys/module/NAME is there, init runs
-    LIVE = "live"  # init has succeeded, init memory is still held
-    TRIMMED = "trimmed"  # settled
-    UNLOADING = "unloading"  # exit runs
-    TORN_DOWN = "torn down"  # /sys/module/NAME is gone, the /proc line is not
+    AWAITED = "awaited"  # another process is loading it, and this call waits for that
+    LOADING = "loading"  # in /proc/modules, but not in /sys/module
+    COMING = "coming"  # in /sys/module, and init is running
+    LIVE = "live"  # init has succeeded, but the init section is not freed yet
+    TRIMMED = "trimmed"  # the init section is freed: the load is complete
+    UNLOADING = "unloading"  # exit is running
+    TORN_DOWN = "torn down"  # removed from /sys/module, but not from /proc/modules
     GONE = "gone"
 
 
 class Moment(NamedTuple):
-    """Module `name` has reached `point`, and everyone can see it."""
+    """Module `name` has reached `point`, visible to all processes."""
 
     name: str
     point: Point
 
 
 Call = Generator[Moment, None, int]
-"""A system call under way; returns 0 or the errno."""
+"""A running system call; returns 0 or an errno."""
 
 T = TypeVar("T")
 
 
 def at_once(steps: Generator[Moment, None, T]) -> T:
-    """Return what comes out when nothing is waited for."""
+    """Run to the end without waiting, and return the result."""
     while True:
         try:
             next(steps)

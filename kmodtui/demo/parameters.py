@@ -1,6 +1,6 @@
-"""What the kernel makes of a parameter's value: accepted and shown so, or refused.
+"""Parsing of module parameters as the kernel does it: a value is accepted or refused.
 
-After `kernel/params.c` (STANDARD_PARAM_DEF, param_set_bool, param_array) and
+Follows `kernel/params.c` (STANDARD_PARAM_DEF, param_set_bool, param_array) and
 `lib/kstrtox.c`.
 """
 
@@ -28,10 +28,10 @@ _MAX_STRING = 1024
 
 
 class RefusedValueError(Exception):
-    """The value does not fit the parameter's type.
+    """A value is not valid for the parameter's type.
 
     Attributes:
-        errno: EINVAL, ERANGE or ENOSPC, as the kernel answers.
+        errno: the kernel's error: EINVAL, ERANGE or ENOSPC.
     """
 
     def __init__(self, number: int) -> None:
@@ -39,22 +39,22 @@ class RefusedValueError(Exception):
         self.errno = number
 
 
-def taken_parameters(
+def parsed_parameters(
     module: str,
     types: Mapping[str, str],
     parameters: Iterable[str],
     printk: Callable[[int, str], object],
 ) -> dict[str, str]:
-    """Return what each parameter that was given shows from now on.
+    """Return the value that /sys/module shows of each given parameter.
 
     Args:
-        module: whose they are.
-        types: its parameters' types; one that is not among them is only complained about.
-        parameters: each `key=value` or `key`.
-        printk: takes level and text for the kernel log.
+        module: the module's name.
+        types: the types of its parameters; others are ignored with a warning in the log.
+        parameters: `key=value` or `key` each.
+        printk: adds a level and a text to the kernel log.
 
     Raises:
-        RefusedValueError: the kernel refuses a value, and has said so in its log.
+        RefusedValueError: the kernel refuses a value; the reason is in the log.
     """
     values: dict[str, str] = {}
     for parameter in parameters:
@@ -74,12 +74,12 @@ def taken_parameters(
 
 
 def shown_value(kind: str, value: str | None) -> str:
-    """Return what /sys/module/NAME/parameters/P shows after `value` was given.
+    """Return what /sys/module/NAME/parameters/P shows after it was set to `value`.
 
     Args:
-        kind: the parameter's type as in `parmtype`; one that is not known takes any text,
-            because it is the driver's own.
-        value: the text behind `=`; None where there was no `=`.
+        kind: the parameter's type as in `parmtype`. An unknown type is defined by the driver
+            itself and accepts any text.
+        value: the text after the `=`; None if there was no `=`.
 
     Raises:
         RefusedValueError: the kernel refuses the value.
@@ -121,7 +121,7 @@ def _integer(kind: str, value: str) -> int:
 
 
 def _truth(value: str) -> bool:
-    """Return what `kstrtobool` makes of it: it looks at no more than two characters."""
+    """Parse a boolean like `kstrtobool`, which looks at no more than two characters."""
     word = value[:2].lower()
     if word[:1] in ("y", "1", "t") or word == "on":
         return True

@@ -1,18 +1,19 @@
-"""What a recording holds of one module: enough to make it come and go as it did there.
+"""What a recording contains of one module: enough to simulate loading and unloading it.
 
-`modules/NAME` holds
+`modules/NAME` contains
 
-- `proc_line`: its line of /proc/modules while it was loaded and settled
-- `kallsyms`: its rows of /proc/kallsyms then
-- `kallsyms.loading`: its rows while it was Loading, init and undefined symbols
-  included; where that was not recorded, `kallsyms` stands for it
-- `init_size`: bytes of init memory, in decimal; where absent it counts as one page
-- `sys/`: what came below /sys with it, `sys/module/NAME` above all
-- `load.log`, `unload.log`: kernel-log records, each `LEVEL TEXT`
-- `references`: what it holds beside the users' lists, `OTHER COUNT`; mostly absent
+- `proc_line`: its line of /proc/modules after it was loaded
+- `kallsyms`: its rows of /proc/kallsyms after it was loaded
+- `kallsyms.loading`: its rows while it was Loading, including init and undefined
+  symbols; if missing, those of `kallsyms` are used
+- `init_size`: size of its init section in bytes, in decimal; if missing, one page
+- `sys/`: what appeared in /sys with it, mainly `sys/module/NAME`
+- `load.log`, `unload.log`: kernel log records, each `LEVEL TEXT`
+- `references`: references that it takes besides those shown as users, each
+  `MODULE COUNT`; most modules have none
 
-Whom a module takes symbols from (`depends=`) and its parameters (`parm=`, `parmtype=`)
-stand in the `.modinfo` section of its .ko file.
+Its dependencies (`depends=`) and parameters (`parm=`, `parmtype=`) are in the `.modinfo`
+section of its .ko file.
 """
 
 from __future__ import annotations
@@ -36,12 +37,12 @@ _DEFAULT_LEVEL = 6
 
 @dataclass(frozen=True)
 class RecordedModule:
-    """One module of a recording, read when it is asked for.
+    """One module of a recording; its properties are read when they are first used.
 
     Attributes:
-        name: as the kernel has it, with `_`.
-        files: `modules/NAME` of the recording.
-        file: its .ko, which need not exist: a module can be recorded without.
+        name: as the kernel spells it, with `_`.
+        files: the contents of `modules/NAME`.
+        file: its .ko file; None if it was recorded without one.
     """
 
     name: str
@@ -50,34 +51,35 @@ class RecordedModule:
 
     @cached_property
     def settled(self) -> LoadedModule:
-        """Its line of /proc/modules once it is Live.
+        """The module as /proc/modules shows it once it is loaded.
 
         Raises:
             ValueError: the recording is damaged.
         """
         table = parse_modules(self._read("proc_line"))
         if not table.modules:
-            raise ValueError(f"modules/{self.name}/proc_line is no line of /proc/modules")
+            raise ValueError(f"modules/{self.name}/proc_line is not a line of /proc/modules")
         return table.modules[0]
 
     @cached_property
     def init_size(self) -> int:
-        """Bytes that it holds more while it is Loading."""
+        """Size of its init section in bytes, which it has only while it is Loading."""
         text = self._read("init_size").strip()
         return int(text) if text.isdigit() else _PAGE
 
     @cached_property
     def references(self) -> dict[str, int]:
-        """References that it takes, beside those for symbols, by module; itself among them.
+        """References that it takes besides those for imports, by module, including itself.
 
-        libcrc32c holds the module that computes for it, sctp itself with its sockets.
+        For example libcrc32c holds the module that computes its checksums, and sctp
+        holds itself by its sockets.
         """
         fields = (line.split() for line in decode(self._read("references")).splitlines())
         return {name: int(number) for name, number in fields}
 
     @cached_property
     def rows(self) -> bytes:
-        """Its rows of /proc/kallsyms once it is Live."""
+        """Its rows of /proc/kallsyms once it is loaded."""
         return self._read("kallsyms")
 
     @cached_property
@@ -87,7 +89,7 @@ class RecordedModule:
 
     @property
     def sysfs(self) -> Files:
-        """What came in /sys/module/NAME with it; the holders are those of that moment."""
+        """The contents of /sys/module/NAME; the holders are those when it was recorded."""
         above = f"sys/module/{self.name}/"
         return {
             path.removeprefix(above): file
@@ -97,25 +99,25 @@ class RecordedModule:
 
     @cached_property
     def load_log(self) -> tuple[tuple[int, str], ...]:
-        """Level and text of what was logged while it was loaded."""
+        """Level and text of each record logged by loading it."""
         return self._log("load.log")
 
     @cached_property
     def unload_log(self) -> tuple[tuple[int, str], ...]:
-        """Level and text of what was logged while it was unloaded."""
+        """Level and text of each record logged by unloading it."""
         return self._log("unload.log")
 
     @cached_property
     def depends(self) -> tuple[str, ...]:
-        """Modules that it takes symbols from, directly: those that it will hold a reference to."""
+        """Modules that it imports symbols from, and so holds a reference to."""
         return self._info.depends if self._info else ()
 
     @cached_property
     def parameter_types(self) -> dict[str, str]:
-        """Type by parameter, in the words of `parmtype`: `int`, `charp`, `array of uint`.
+        """Types of its parameters as in `parmtype`: `int`, `charp`, `array of uint`.
 
-        Empty for one that has a reader of its own in the module, such as max_loop of loop:
-        the kernel knows it, and there is a `parm` for it and no `parmtype`.
+        The type is empty if the module parses the value itself, such as max_loop of loop:
+        then there is a `parm` string but no `parmtype`.
         """
         parameters = self._info.parameters if self._info else ()
         return {parameter.name: parameter.type for parameter in parameters}

@@ -1,8 +1,8 @@
-"""A recording: a machine as it was after boot, and every module that can come and go there.
+"""A recording: the files of a machine after boot, and all modules that can be loaded there.
 
-`recording.tar.xz` beside this file is made by `tests/kernel/record.py` on a
-real kernel; that script's docstring tells its format. Its `root/` becomes a
-folder, for readers to read; its `modules/` stay in memory until they are loaded.
+`recording.tar.xz` beside this file was made by `tests/kernel/record.py` on a real
+kernel; see there for the format. Its `root/` is unpacked into a directory for the
+readers in `kernel/`; its `modules/` are kept in memory.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class RecordedFile(NamedTuple):
 
     Attributes:
         data: its contents.
-        mode: its permissions.
-        target: where it points; empty if it is no link.
+        mode: its permission bits.
+        target: target of the symbolic link; empty for a regular file.
     """
 
     data: bytes = b""
@@ -37,7 +37,7 @@ class RecordedFile(NamedTuple):
 
 
 Files = dict[str, RecordedFile]
-"""Files by their path, relative, with `/`."""
+"""Files by relative path, with `/` as separator."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Recording:
     """A machine and its modules.
 
     Attributes:
-        root: the machine after boot: `proc/modules`, `sys/module/ext4/refcnt`.
-        modules: by name, what was recorded of each; see `recorded_module`.
+        root: the machine's files after boot: `proc/modules`, `sys/module/ext4/refcnt`…
+        modules: the files recorded of each module, by name; see `recorded_module`.
     """
 
     root: Files = field(default_factory=dict)
@@ -63,21 +63,21 @@ def packaged_recording() -> Recording:
         return read_recording(files(__package__).joinpath(_NAME).read_bytes())
     except FileNotFoundError:
         raise UnreadableError(
-            "The recorded system of the demo is not there.",
-            f"This installation has no kmodtui/demo/{_NAME}; install kmodtui again.",
+            "The demo's recording is missing.",
+            f"This installation has no kmodtui/demo/{_NAME}; reinstall kmodtui.",
         ) from None
     except (tarfile.TarError, lzma.LZMAError, EOFError) as error:
         raise UnreadableError(
-            f"The recorded system of the demo is damaged: {error}.", "Install kmodtui again."
+            f"The demo's recording is damaged: {error}.", "Reinstall kmodtui."
         ) from error
 
 
 def read_recording(archive: bytes) -> Recording:
-    """Return what is in a .tar.xz.
+    """Return the recording in a .tar.xz archive.
 
     Raises:
-        tarfile.TarError, lzma.LZMAError, EOFError: it is damaged, holds what is no file,
-            folder or link, or something that lies or leads outside of it.
+        tarfile.TarError, lzma.LZMAError, EOFError: it is damaged, or contains a special file,
+            or a path or link that leads outside of it.
     """
     recording = Recording()
     with tarfile.open(fileobj=io.BytesIO(lzma.decompress(archive))) as tar:
@@ -91,7 +91,7 @@ def read_recording(archive: bytes) -> Recording:
             elif member.isdir():
                 continue
             else:
-                raise tarfile.ExtractError(f"{member.name} is no file, folder or link")
+                raise tarfile.ExtractError(f"{member.name} is not a file, directory or link")
             top, _, rest = path.partition("/")
             if top == "root":
                 recording.root[rest] = file
@@ -102,7 +102,7 @@ def read_recording(archive: bytes) -> Recording:
 
 
 def _inside(path: PurePosixPath) -> str:
-    """Return a member's path without `.` and `..`, which must not lead out."""
+    """Return a member's path without `.` and `..`; raise ExtractError if it leads outside."""
     if ".." not in path.parts and not path.is_absolute():
         return str(path)
     parts: list[str] = []
@@ -110,7 +110,7 @@ def _inside(path: PurePosixPath) -> str:
         if part == ".." and parts:
             parts.pop()
         elif part in ("..", "/"):
-            raise tarfile.ExtractError(f"{path} leads out of the recording")
+            raise tarfile.ExtractError(f"{path} leads outside of the recording")
         else:
             parts.append(part)
     return "/".join(parts)
@@ -119,14 +119,14 @@ def _inside(path: PurePosixPath) -> str:
 def write_files(
     folder: Path, content: Mapping[str, RecordedFile], empty: Iterable[str] = ()
 ) -> None:
-    """Write files and links, with their folders, into a folder that need not exist.
+    """Write files and symbolic links into a directory, which is created if necessary.
 
     Args:
-        folder: where; it holds none of them yet.
-        content: what to write.
-        empty: folders that are there even if they hold nothing.
+        folder: the directory; it must not contain any of the files yet.
+        content: the files.
+        empty: directories to create even if there is no file in them.
     """
-    # The system is asked for each folder once: a recording has a thousand files.
+    # Each directory is created only once: a recording has about a thousand files.
     there = str(folder)
     made = {os.path.dirname(f"{there}/{path}") for path in content}
     for path in (there, *sorted(made), *(f"{there}/{path}" for path in empty)):
@@ -139,6 +139,6 @@ def write_files(
         descriptor = os.open(f"{there}/{path}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, file.mode)
         with open(descriptor, "wb", buffering=0) as out:
             out.write(file.data)
-    # Last, so that nothing is ever written through one.
+    # Links come last, so that no file is written through one.
     for target, path in links:
         os.symlink(target, path)

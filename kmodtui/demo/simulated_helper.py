@@ -1,8 +1,8 @@
-"""The privileged helper of the demo: the real one's checks and answers, on a simulated kernel.
+"""The demo's helper: the checks and answers of the real one, on a simulated kernel.
 
-It takes and gives the same lines as `privileged/helper.py` and runs that
-file's own operations, so everything but modprobe itself is what happens on a
-real machine. It needs no root and changes nothing but the simulation.
+It speaks the protocol of `privileged/helper.py` and runs that module's own
+operations, so everything but modprobe itself is as on a real machine. It needs no
+root privileges and changes nothing but the simulation.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ DURATION = {
     Point.TORN_DOWN: 0.016,
     Point.GONE: 0.01,
 }
-"""Seconds that a module spends at each point, at pace 1: about what a real machine takes."""
+"""Seconds that a module spends at each point at pace 1, about as on a real machine."""
 
-_GLANCE = 0.1  # seconds between looks at what is waited for
+_POLL = 0.1  # seconds between checks for new log records and stopped requests
 _NAME_IN_FILE = re.compile(rb"\0name=([A-Za-z0-9_]+)\0")
 
 
 class SimulatedMachine(helper.Machine):
-    """The simulated machine as the helper sees it."""
+    """The simulated machine, as the helper's operations use it."""
 
     def __init__(self, kernel: SimulatedKernel) -> None:
         super().__init__(str(kernel.folder.root), kernel.release)
@@ -51,11 +51,11 @@ class SimulatedMachine(helper.Machine):
             os.makedirs(self.root + folder, exist_ok=True)
 
     def modprobe(self) -> str:
-        """Return where modprobe would be; it is simulated as well."""
+        """Return the path of modprobe; it is simulated, too."""
         return PATH
 
     def write_parameter(self, asked: helper.Request) -> helper.Outcome:
-        """Write what the kernel would show of the value; refuse where it would refuse."""
+        """Write the value as the kernel would show it; fail if the kernel would refuse it."""
         (name,), key = asked["names"], asked["parameter"]
         path = f"{self.root}/sys/module/{name}/parameters/{key}"
         recorded = self._kernel.recording(name)
@@ -71,7 +71,7 @@ class SimulatedMachine(helper.Machine):
         return super().write_parameter({**asked, "value": f"{value}\n"})
 
     def init_module(self, image: bytes, parameters: bytes) -> None:
-        """Insert the module that a recorded file is of; the kernel knows no others."""
+        """Insert a recorded module from its file; others are refused with ENOEXEC."""
         found = _NAME_IN_FILE.search(image)
         name = found[1].decode("ascii") if found else ""
         if self._kernel.recording(name) is None:
@@ -81,25 +81,25 @@ class SimulatedMachine(helper.Machine):
             raise OSError(number, os.strerror(number))
 
     def check_trusted(self, *paths: str) -> None:
-        """Trust the recording, which belongs to whoever runs the demo."""
+        """Accept any path: the recording is owned by the user who runs the demo."""
 
 
 class SimulatedHelper:
-    """A `privileged.client.Transport` with a simulated helper at its other end."""
+    """A `privileged.client.Transport` to a simulated helper."""
 
     def __init__(self, kernel: SimulatedKernel, *, pace: float = 1.0) -> None:
-        """Begin a session, which says hello first.
+        """Start a session; the helper sends its hello first.
 
         Args:
-            kernel: what it loads into.
-            pace: factor for `DURATION`; 0 takes no time at all.
+            kernel: the kernel that it loads modules into.
+            pace: factor for `DURATION`; 0 is instant.
         """
         self._kernel = kernel
         self._machine = SimulatedMachine(kernel)
         self._pace = pace
         self._lines: asyncio.Queue[bytes] = asyncio.Queue()
         self._jobs: set[asyncio.Task[Any]] = set()
-        self._turn = asyncio.Lock()  # one change after the other
+        self._turn = asyncio.Lock()  # one change at a time
         self._stopped: set[int] = set()
         self._open = True
         hello = {
@@ -109,10 +109,10 @@ class SimulatedHelper:
             "uid": 0,
             "operations": sorted(helper.OPERATIONS),
         }
-        self._say({"hello": hello})
+        self._reply({"hello": hello})
 
     async def send(self, line: bytes) -> None:
-        """Take a request; see `Transport.send`."""
+        """Receive a request; see `Transport.send`."""
         if not self._open:
             raise BrokenPipeError
         job = asyncio.create_task(self._serve(line), name="simulated helper")
@@ -120,11 +120,11 @@ class SimulatedHelper:
         job.add_done_callback(self._jobs.discard)
 
     async def receive(self) -> bytes:
-        """Return the next line of the helper; see `Transport.receive`."""
+        """Return the next line from the helper; see `Transport.receive`."""
         return await self._lines.get()
 
     async def close(self) -> None:
-        """End the session. What is under way ends as well, at once."""
+        """End the session. Requests in progress are cancelled."""
         self._open = False
         for job in self._jobs:
             job.cancel()
@@ -133,70 +133,70 @@ class SimulatedHelper:
 
     @property
     def last_words(self) -> str:
-        """Nothing: it does not die."""
+        """Empty: the simulated helper has no standard error."""
         return ""
 
-    def _say(self, message: dict[str, Any]) -> None:
+    def _reply(self, message: dict[str, Any]) -> None:
         self._lines.put_nowait(json.dumps(message).encode("ascii") + b"\n")
 
     async def _serve(self, line: bytes) -> None:
         number: int | None = None
-        told: dict[str, Any] = {}
+        details: dict[str, Any] = {}
         began = time.monotonic()
         try:
             request = helper.parse(line)
             number = request["id"]
             asked = helper.checked(request)
-            outcome = await self._operate(asked, told)
+            outcome = await self._operate(asked, details)
         except helper.FAILURES as error:
             outcome = helper.outcome_of(error)
         took = round(time.monotonic() - began, 3)
-        self._say({"id": number, "result": {**told, "took": took, **outcome.fields()}})
+        self._reply({"id": number, "result": {**details, "took": took, **outcome.fields()}})
 
-    async def _operate(self, asked: helper.Request, told: dict[str, Any]) -> helper.Outcome:
-        """Do what was asked as the helper would, noting down in `told` what was run."""
+    async def _operate(self, asked: helper.Request, details: dict[str, Any]) -> helper.Outcome:
+        """Carry out a request like the real helper; fill `details` with what was run."""
         operation = asked["op"]
-        log = _Log(self._kernel, self._telling(asked), whole=operation == "log")
+        log = _Log(self._kernel, self._sender(asked), whole=operation == "log")
         match operation:
             case "log":
-                await self._goes_on(asked, math.inf if asked["follow"] else 0.0, log)
+                await self._wait(asked, math.inf if asked["follow"] else 0.0, log)
             case "stop":
                 self._stopped.add(asked["request"])
             case "idle":
                 pass
             case _:
                 async with self._turn:
-                    told.update(before=self._machine.states(asked["names"]), output="")
+                    details.update(before=self._machine.states(asked["names"]), output="")
                     try:
-                        return await self._follow(asked, told, log)
+                        return await self._follow(asked, details, log)
                     finally:
-                        told["after"] = self._machine.states(asked["names"])
+                        details["after"] = self._machine.states(asked["names"])
         return helper.Outcome("done")
 
     async def _follow(
-        self, asked: helper.Request, told: dict[str, Any], log: _Log
+        self, asked: helper.Request, details: dict[str, Any], log: _Log
     ) -> helper.Outcome:
-        """Take the steps of an operation; as helper.Session.follow, but on the event loop."""
+        """Carry out the steps of an operation, like helper.Session.follow on the event loop."""
         steps = helper.OPERATIONS[asked["op"]][0](self._machine, asked)
         sent: helper.Ended | helper.Outcome | None = None
         pause = 0.0
-        while await self._goes_on(asked, pause, log):
+        while await self._wait(asked, pause, log):
             try:
                 step = steps.send(sent)
             except StopIteration as end:
-                log.tell()
+                log.send_new()
                 outcome: helper.Outcome = end.value
                 return outcome
             sent, pause = None, 0.0
             if isinstance(step, float):
                 pause = step
             elif isinstance(step, bytes):
-                self._telling(asked)({"data": base64.b64encode(step).decode("ascii")})
+                self._sender(asked)({"data": base64.b64encode(step).decode("ascii")})
             elif isinstance(step, list):
-                told.update(subject=step[step.index("--") + 1], command=step)
+                details.update(subject=step[step.index("--") + 1], command=step)
                 sent = await self._run(step, asked, log)
                 if "-v" in step:
-                    told.update(exit=sent.exit, output=told["output"] + sent.output)
+                    details.update(exit=sent.exit, output=details["output"] + sent.output)
             else:
                 try:
                     sent = step()
@@ -205,9 +205,9 @@ class SimulatedHelper:
         return helper.STOPPED
 
     async def _run(self, command: list[str], asked: helper.Request, log: _Log) -> helper.Ended:
-        """Run the simulated modprobe, whose plans have no install rules to follow.
+        """Run the simulated modprobe.
 
-        What runs when the request is stopped goes on, with nobody waiting for it.
+        If the request is stopped, modprobe continues in the background.
         """
         if "--show-depends" in command:
             return helper.Ended(0, self._kernel.modprobe.show_depends(command[-1]))
@@ -215,30 +215,30 @@ class SimulatedHelper:
         self._jobs.add(running)
         running.add_done_callback(self._jobs.discard)
         while not running.done():
-            await asyncio.wait({running}, timeout=_GLANCE)
-            log.tell()
+            await asyncio.wait({running}, timeout=_POLL)
+            log.send_new()
             if asked["id"] in self._stopped:
                 raise helper.STOPPED
         ran = running.result()
         return helper.Ended(ran.exit, ran.output)
 
-    def _telling(self, asked: helper.Request) -> Callable[[dict[str, Any]], None]:
-        """Return what tells something of a request that is under way."""
-        return lambda more: self._say({"id": asked["id"], **more})
+    def _sender(self, asked: helper.Request) -> Callable[[dict[str, Any]], None]:
+        """Return a function that sends part of the answer to a request in progress."""
+        return lambda more: self._reply({"id": asked["id"], **more})
 
-    async def _goes_on(self, asked: helper.Request, seconds: float, log: _Log) -> bool:
-        """Wait, telling what the kernel logs meanwhile; return whether no request stopped it."""
+    async def _wait(self, asked: helper.Request, seconds: float, log: _Log) -> bool:
+        """Wait, and send new log records meanwhile; return False if the request was stopped."""
         until = time.monotonic() + seconds
         while asked["id"] not in self._stopped:
-            log.tell()
+            log.send_new()
             left = until - time.monotonic()
             if left <= 0:
                 return True
-            await asyncio.sleep(min(_GLANCE, left))
+            await asyncio.sleep(min(_POLL, left))
         return False
 
     async def _in_time(self, run: Run) -> Outcome:
-        """Let modprobe take its time."""
+        """Run modprobe at the configured pace."""
         while True:
             try:
                 moment = next(run)
@@ -248,24 +248,24 @@ class SimulatedHelper:
             try:
                 await asyncio.sleep(self._pace * DURATION[moment.point])
             except asyncio.CancelledError:
-                # Nobody waits any more, which does not stop a kernel.
+                # The session has ended, but the kernel still completes the load or unload.
                 at_once(run)
                 raise
 
 
 class _Log:
-    """The simulated kernel's log for one request: all of it, or from now on."""
+    """Sends the simulated kernel's log for one request: all of it, or only new records."""
 
     def __init__(
-        self, kernel: SimulatedKernel, tell: Callable[[dict[str, Any]], None], *, whole: bool
+        self, kernel: SimulatedKernel, send: Callable[[dict[str, Any]], None], *, whole: bool
     ) -> None:
         self._kernel = kernel
-        self._tell = tell
-        self._told = 0 if whole else len(kernel.log)
+        self._send = send
+        self._sent = 0 if whole else len(kernel.log)
 
-    def tell(self) -> None:
-        """Tell the records that have come."""
-        for record in self._kernel.log[self._told :]:
+    def send_new(self) -> None:
+        """Send the records that have been logged since the last call."""
+        for record in self._kernel.log[self._sent :]:
             fields = {name: getattr(record, name) for name in ("seq", "usec", "level", "text")}
-            self._tell({"log": fields})
-        self._told = len(self._kernel.log)
+            self._send({"log": fields})
+        self._sent = len(self._kernel.log)

@@ -1,4 +1,4 @@
-"""The simulated machine as the readers see it: a folder that changes and announces it."""
+"""The host of the simulated machine: a directory that changes, and uevents that announce it."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from kmodtui.kernel.kmsg import KernelLog
 from kmodtui.kernel.uevents import ModuleUevent, UeventSource
 
 Subscribe = Callable[[Callable[[ModuleUevent], None]], Callable[[], None]]
-"""Takes a listener for uevents; returns what ends its listening."""
+"""Adds a listener for uevents; returns a function that removes it."""
 
 
 class SimulatedHost(LocalHost):
-    """A simulated machine: reads like any folder, lives like a kernel."""
+    """A simulated machine: its files are in a directory, its uevents are simulated."""
 
     def __init__(self, root: Path, subscribe: Subscribe, *, badge: str = "DEMO") -> None:
-        """Read the machine below `root`, hearing its uevents through `subscribe`."""
+        """Read the machine's files below `root`, and receive its uevents from `subscribe`."""
         super().__init__(root, badge=badge)
         self._subscribe = subscribe
 
     @property
     def live(self) -> bool:
-        """It changes by itself."""
+        """True: it changes while it is observed."""
         return True
 
     def uevents(self) -> UeventSource:
-        """Return a source of the simulated kernel's module uevents, from now on."""
+        """Return a source of the simulated kernel's module uevents, starting now."""
         return SimulatedUevents(self._subscribe)
 
     def kernel_log(self) -> KernelLog:
-        """Refuse, as Debian's kernel does to everyone but root: the helper reads the log."""
+        """Raise PermissionError, as on Debian without root privileges: the helper reads the log."""
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), KMSG)
 
 
@@ -46,32 +46,32 @@ class SimulatedUevents:
 
     def __init__(self, subscribe: Subscribe) -> None:
         self._loop = asyncio.get_running_loop()
-        self._received: deque[ModuleUevent] = deque()  # its methods are safe between threads
+        self._received: deque[ModuleUevent] = deque()  # its methods are thread-safe
         self._sequence = 0
-        self._something = asyncio.Event()
+        self._available = asyncio.Event()
         self._unsubscribe = subscribe(self._receive)
 
     @property
     def sequence(self) -> int:
-        """The number of the last uevent that was received."""
+        """Sequence number of the last uevent that was received."""
         return self._sequence
 
     def drain(self) -> tuple[ModuleUevent, ...]:
-        """Return what has been received since the last call, without waiting."""
+        """Return the uevents since the last call, without waiting."""
         events = []
         while self._received:
             events.append(self._received.popleft())
         return tuple(events)
 
     async def wait(self) -> tuple[ModuleUevent, ...]:
-        """Return what has happened since the last call; wait until something has."""
+        """Return the uevents since the last call; wait if there are none."""
         while not (events := self.drain()):
-            await self._something.wait()
-            self._something.clear()
+            await self._available.wait()
+            self._available.clear()
         return events
 
     def close(self) -> None:
-        """Receive nothing any more."""
+        """Stop receiving uevents."""
         self._unsubscribe()
 
     def _receive(self, event: ModuleUevent) -> None:
@@ -79,4 +79,4 @@ class SimulatedUevents:
         self._sequence = event.sequence
         # A loop that has ended has nobody left to wake.
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._something.set)
+            self._loop.call_soon_threadsafe(self._available.set)

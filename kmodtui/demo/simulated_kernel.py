@@ -1,10 +1,9 @@
-"""A simulated kernel: modules come and go in a folder the way they do in Linux.
+"""A simulated kernel: it loads and unloads modules in a directory the way Linux does.
 
-It boots a recording: a folder that looks like the machine (/proc, /sys,
-/lib/modules), and what each module is like (see `recorded_module`). `insert` and
-`delete` are `init_module(2)` and `delete_module(2)` after
-`kernel/module/main.c`; `load` and `unload` are what modprobe makes of them.
-Where this and a real kernel differ, this is wrong.
+It boots a recording: the files of a machine (/proc, /sys, /lib/modules), and what is
+recorded of each module (see `recorded_module`). `insert` and `delete` implement
+`init_module(2)` and `delete_module(2)` following `kernel/module/main.c`; `load` and
+`unload` run the simulated modprobe. Where it differs from a real kernel, it is wrong.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from kmodtui.demo.modprobe import Modprobe, Outcome
 from kmodtui.demo.moments import Call, Moment, Point, at_once
-from kmodtui.demo.parameters import KERN_ERR, KERN_WARNING, RefusedValueError, taken_parameters
+from kmodtui.demo.parameters import KERN_ERR, KERN_WARNING, RefusedValueError, parsed_parameters
 from kmodtui.demo.recorded_module import RecordedModule
 from kmodtui.demo.recording import Recording, write_files
 from kmodtui.demo.simulated_host import SimulatedHost
@@ -31,29 +30,30 @@ from kmodtui.model.text import decode
 from kmodtui.privileged.protocol import LogRecord
 
 InitError = Callable[[Mapping[str, str]], int]
-"""Given a module's parameters as they are shown, what its init returns: 0 or the errno."""
+"""A module's init function: takes its parameters as shown in /sys, returns 0 or an errno."""
 
-# How often a second load of a module looks whether the first has come to an end.
-_PATIENCE = 1500
-# The kernel says these once per boot, whichever module is the first.
-_SAID_ONCE = ("taints kernel", "tainting kernel")
+# How many times a second load of a module checks whether the first one has finished.
+_RETRIES = 1500
+# The kernel logs these messages only for the first tainting module since boot.
+_LOGGED_ONCE = ("taints kernel", "tainting kernel")
 
 
 def _nbd_init(parameters: Mapping[str, str]) -> int:
-    # DISK_MAX_PARTS is 256, the disk itself being one of them.
+    # DISK_MAX_PARTS is 256, including the disk itself.
     return 0 if 0 <= int(parameters.get("max_part", "0")) <= 255 else errno.EINVAL
 
 
 class SimulatedKernel:
-    """The modules of one simulated machine. To be used from one thread.
+    """The kernel of one simulated machine. Not thread-safe.
 
     Attributes:
-        folder: the machine's files, to be written at will: `folder.write(PATH, DATA)`.
-        host: the machine as the readers see it.
-        index: its modules.dep and what belongs to it.
-        modprobe: the tool, for whoever wants its steps one by one.
-        log: the kernel log since the simulation began.
-        init_errors: by module, what decides whether its init fails; add your own.
+        folder: the machine's files; tests may change them: `folder.write(PATH, DATA)`.
+        host: the machine, for the readers in `kernel/`.
+        release: its kernel release.
+        index: modules.dep and depmod's other files.
+        modprobe: the simulated modprobe, to run it step by step.
+        log: the kernel log since the simulation was started.
+        init_errors: init functions that can fail, by module; tests may add some.
     """
 
     def __init__(
@@ -66,12 +66,12 @@ class SimulatedKernel:
         """Boot a recorded machine.
 
         Args:
-            recording: what the machine and its modules are like.
-            folder: an empty one; the machine's `/` becomes `root` in it.
-            clock: seconds, for the times of log records.
+            recording: the machine and its modules.
+            folder: an empty directory; `root` in it becomes the machine's `/`.
+            clock: returns seconds, for the timestamps of the kernel log.
 
         Raises:
-            OSError: the machine cannot be written there.
+            OSError: the files cannot be written.
         """
         loaded = parse_modules(recording.root["proc/modules"].data)
         holders = [f"sys/module/{module.name}/holders" for module in loaded]
@@ -88,27 +88,30 @@ class SimulatedKernel:
         self._clock = clock
         self._booted = clock() - (float(uptime[0]) if uptime else 0.0)
         self._listeners: list[Callable[[ModuleUevent], None]] = []
-        self._strange: dict[str, bytes] = {}
+        self._appended: dict[str, bytes] = {}
         self._uevents = 1000
         self.folder.write(SEQUENCE, f"{self._uevents}\n".encode())
         self._boot()
 
-    # As another shell would
+    # What another shell can do
 
     def load(self, name: str, *parameters: str) -> Outcome:
-        """Run `modprobe NAME KEY=VALUE…` to its end."""
+        """Run `modprobe NAME KEY=VALUE…`."""
         return at_once(self.modprobe.load(name, parameters))
 
     def unload(self, *names: str) -> Outcome:
-        """Run `modprobe -r NAME…` to its end."""
+        """Run `modprobe -r NAME…`."""
         return at_once(self.modprobe.unload(names))
 
     def hold(self, name: str, count: int = 1) -> None:
-        """Take references that no module holds, as a mount or an open file does.
+        """Take references to a module, as a mount or an open file does.
 
         Args:
-            name: a loaded module; KeyError if it is not.
-            count: how many; negative gives them back.
+            name: a loaded module.
+            count: how many; a negative number releases them.
+
+        Raises:
+            KeyError: the module is not loaded.
         """
         module = self._loaded(name)
         module.references = max(0, module.references + count)
@@ -122,19 +125,19 @@ class SimulatedKernel:
         return self.log[-1]
 
     def append(self, path: str, data: bytes) -> None:
-        """Let /proc/modules or /proc/kallsyms end with `data` from now on, whatever is loaded.
+        """Append `data` to /proc/modules or /proc/kallsyms, now and whenever it is rewritten.
 
-        For what no well-behaved kernel writes. Other files stay as they are written.
+        This is for tests of malformed lines, which no real kernel writes.
         """
-        self._strange[path] = self._strange.get(path, b"") + data
+        self._appended[path] = self._appended.get(path, b"") + data
         self._publish(symbols=path == "/proc/kallsyms")
 
     def on_uevent(self, listener: Callable[[ModuleUevent], None]) -> Callable[[], None]:
-        """Call `listener` at each module uevent; return what ends that."""
+        """Call `listener` at each module uevent; return a function that removes it."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
-    # What there is
+    # Its state
 
     @property
     def loaded(self) -> tuple[str, ...]:
@@ -143,68 +146,72 @@ class SimulatedKernel:
 
     @property
     def recorded(self) -> tuple[str, ...]:
-        """The modules that can be loaded or are, by name."""
+        """The names of all recorded modules, sorted."""
         return tuple(sorted(self._recorded))
 
     def recording(self, name: str) -> RecordedModule | None:
-        """Return what was recorded of a module, None if nothing was."""
+        """Return the recording of a module; None if there is none."""
         files = self._recorded.get(name)
         path = self.index.path_of(name)
         file = self.folder.locate(path) if path else None
         return RecordedModule(name, files, file) if files else None
 
     def state(self, name: str) -> ModuleState | None:
-        """Return a module's state, None if it is not loaded."""
+        """Return a module's state; None if it is not loaded."""
         module = self._find(name)
         return module.state if module else None
 
     def refcount(self, name: str) -> int:
-        """Return how often a loaded module is referred to; KeyError if it is not loaded."""
+        """Return the reference count of a module.
+
+        Raises:
+            KeyError: the module is not loaded.
+        """
         return self._loaded(name).refcount
 
     # The two system calls
 
     def insert(self, name: str, parameters: Sequence[str] = ()) -> Call:
-        """Load one module whose dependencies are there: `init_module(2)`.
+        """Load one module, without its dependencies: `init_module(2)`.
 
         Returns:
-            0; EEXIST or EBUSY (it is there, or was loading and failed), ENOENT (a symbol is
-            missing, or the recording does not hold the module), EINVAL, ERANGE or ENOSPC (a
-            parameter), or what its init says.
+            0, or an errno: EEXIST (already loaded), EBUSY (another load of it failed
+            meanwhile), ENOENT (unresolved symbol, or the module is not recorded), EINVAL,
+            ERANGE or ENOSPC (invalid parameter), or the error of its init function.
         """
         if self.state(name) is not None:
-            for _ in range(_PATIENCE):
+            for _ in range(_RETRIES):
                 if self.state(name) is not ModuleState.LOADING:
                     break
                 yield Moment(name, Point.AWAITED)
             return errno.EEXIST if self.state(name) is ModuleState.LIVE else errno.EBUSY
         recorded = self.recording(name)
         if recorded is None:
-            self.printk(KERN_ERR, f"{name}: the recording of this demo does not hold this module")
+            self.printk(KERN_ERR, f"{name}: this module is not in the demo's recording")
             return errno.ENOENT
-        for needed in recorded.depends:
-            if self.state(needed) is not ModuleState.LIVE:
+        for dependency in recorded.depends:
+            if self.state(dependency) is not ModuleState.LIVE:
                 self.printk(
-                    KERN_WARNING, f"{name}: Unknown symbol {self._symbol_of(needed)} (err -2)"
+                    KERN_WARNING, f"{name}: Unknown symbol {self._symbol_of(dependency)} (err -2)"
                 )
                 return errno.ENOENT
         module = self._enter(recorded)
         yield Moment(name, Point.LOADING)
         try:
-            values = taken_parameters(name, recorded.parameter_types, parameters, self.printk)
+            values = parsed_parameters(name, recorded.parameter_types, parameters, self.printk)
         except RefusedValueError as refusal:
-            yield from self._give_up(module)
+            yield from self._discard(module)
             return refusal.errno
         self._make_sysfs(module, recorded, values)
         yield Moment(name, Point.COMING)
         init_error = self.init_errors.get(name)
         if init_error is not None and (failure := init_error(values)):
-            yield from self._give_up(module)
+            yield from self._discard(module)
             return failure
         module.holds = recorded.references
-        self._refer(module.holds, 1)
+        self._add_references(module.holds, 1)
         for level, text in recorded.load_log:
-            if not (self._is_tainted and any(words in text for words in _SAID_ONCE)):
+            if not (self._is_tainted and any(words in text for words in _LOGGED_ONCE)):
                 self.printk(level, text)
         self._taint(module.taints)
         module.state = ModuleState.LIVE
@@ -212,7 +219,7 @@ class SimulatedKernel:
         self._announce("add", name)
         yield Moment(name, Point.LIVE)
         module.init_size = 0
-        module.references -= 1  # the kernel's own, while init ran
+        module.references -= 1  # the kernel holds one while init runs
         module.rows = recorded.rows
         self._show(module, symbols=True)
         yield Moment(name, Point.TRIMMED)
@@ -222,7 +229,8 @@ class SimulatedKernel:
         """Unload one module: `delete_module(2)` with O_NONBLOCK.
 
         Returns:
-            0; ENOENT (not loaded), EAGAIN (in use), EBUSY (permanent, or not Live).
+            0, or an errno: ENOENT (not loaded), EAGAIN (in use), EBUSY (permanent, or not
+            Live).
         """
         module = self._find(name)
         if module is None:
@@ -239,7 +247,7 @@ class SimulatedKernel:
         recorded = self.recording(name)
         for level, text in recorded.unload_log if recorded else ():
             self.printk(level, text)
-        self._refer(module.holds, -1)
+        self._add_references(module.holds, -1)
         self._remove_sysfs(module)
         self._announce("remove", name)
         yield Moment(name, Point.TORN_DOWN)
@@ -247,7 +255,7 @@ class SimulatedKernel:
         yield Moment(name, Point.GONE)
         return 0
 
-    # How it is done
+    # Implementation
 
     def _boot(self) -> None:
         table = parse_modules(self.folder.read("/proc/modules"))
@@ -297,28 +305,28 @@ class SimulatedKernel:
             rows=recorded.loading_rows,
         )
         self._modules.insert(0, module)
-        for needed in map(self._loaded, module.depends):
-            needed.users.insert(0, module.name)
-            self._show_attributes(needed)
+        for dependency in map(self._loaded, module.depends):
+            dependency.users.insert(0, module.name)
+            self._show_attributes(dependency)
         self._publish(symbols=True)
         return module
 
     def _drop(self, module: SimulatedModule) -> None:
         self._modules.remove(module)
-        for needed in map(self._loaded, module.depends):
-            needed.users.remove(module.name)
-            self._show_attributes(needed)
+        for dependency in map(self._loaded, module.depends):
+            dependency.users.remove(module.name)
+            self._show_attributes(dependency)
         self._publish(symbols=True)
 
-    def _give_up(self, module: SimulatedModule) -> Generator[Moment, None, None]:
-        """Take a module away whose load has failed: no uevent, and its init memory to the end."""
+    def _discard(self, module: SimulatedModule) -> Generator[Moment, None, None]:
+        """Remove a module whose load has failed: without a uevent or freeing its init section."""
         module.state = ModuleState.UNLOADING
         self._show(module)
         yield Moment(module.name, Point.UNLOADING)
         self._remove_sysfs(module)
         self._drop(module)
 
-    def _refer(self, references: Mapping[str, int], sign: int) -> None:
+    def _add_references(self, references: Mapping[str, int], sign: int) -> None:
         for name, count in references.items():
             if self.state(name) is not None:
                 self.hold(name, sign * count)
@@ -333,16 +341,16 @@ class SimulatedKernel:
             f"parameters/{name}": f"{value}\n".encode() for name, value in values.items()
         }
         for path, data in shown.items():
-            # A parameter with permissions 0 is taken and never shown.
+            # A parameter with permissions 0 is accepted but has no file.
             if path in files:
                 files[path] = files[path]._replace(data=data)
         self.folder.install(f"/sys/module/{module.name}", files, empty=("holders",))
-        for needed in module.depends:
-            self.folder.link(f"/sys/module/{needed}/holders/{module.name}", f"../../{module.name}")
+        for name in module.depends:
+            self.folder.link(f"/sys/module/{name}/holders/{module.name}", f"../../{module.name}")
 
     def _remove_sysfs(self, module: SimulatedModule) -> None:
-        for needed in module.depends:
-            self.folder.remove(f"/sys/module/{needed}/holders/{module.name}")
+        for name in module.depends:
+            self.folder.remove(f"/sys/module/{name}/holders/{module.name}")
         self.folder.remove(f"/sys/module/{module.name}")
 
     def _show(self, module: SimulatedModule, *, symbols: bool = False) -> None:
@@ -356,19 +364,19 @@ class SimulatedKernel:
                 self.folder.write(path, value)
 
     def _publish(self, *, symbols: bool = False) -> None:
-        """Rewrite /proc/kallsyms, if that changed, and /proc/modules."""
+        """Rewrite /proc/modules, and /proc/kallsyms if `symbols` have changed."""
         if symbols:
             self.folder.write(
                 "/proc/kallsyms",
                 self._core,
                 *(module.rows for module in self._modules),
                 self._pseudo,
-                self._strange.get("/proc/kallsyms", b""),
+                self._appended.get("/proc/kallsyms", b""),
             )
         self.folder.write(
             "/proc/modules",
             *(module.proc_line.encode() for module in self._modules),
-            self._strange.get("/proc/modules", b""),
+            self._appended.get("/proc/modules", b""),
         )
 
     def _announce(self, action: str, name: str) -> None:
@@ -381,18 +389,18 @@ class SimulatedKernel:
     def _is_tainted(self) -> bool:
         return decode(self.folder.read("/proc/sys/kernel/tainted")).strip() not in ("", "0")
 
-    def _taint(self, letters: str) -> None:
-        """Taint the kernel as its module is; it stays so when the module goes."""
+    def _taint(self, flags: str) -> None:
+        """Add a module's taint flags to those of the kernel, where they stay until reboot."""
         bits = int(self.folder.read("/proc/sys/kernel/tainted").strip() or b"0")
         order = list(TAINTS)
-        for letter in letters:
-            if letter in order:
-                bits |= 1 << order.index(letter)
-        if letters:
+        for flag in flags:
+            if flag in order:
+                bits |= 1 << order.index(flag)
+        if flags:
             self.folder.write("/proc/sys/kernel/tainted", f"{bits}\n".encode())
 
     def _symbol_of(self, module: str) -> str:
-        """Return the name of a function that `module` would bring."""
+        """Return the name of a symbol of `module`."""
         recorded = self.recording(module)
         rows = decode(recorded.rows).splitlines() if recorded else []
         names = (row.split("\t")[0].split(" ", 2)[2] for row in rows if row.count(" ") >= 2)

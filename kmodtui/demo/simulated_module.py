@@ -1,4 +1,4 @@
-"""A module in the simulated kernel: what Linux keeps in `struct module`, as far as it shows."""
+"""A module of the simulated kernel: the visible part of Linux's `struct module`."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ class SimulatedModule:
     """One loaded module.
 
     Attributes:
-        name: as the kernel has it.
-        size: bytes without init memory.
-        init_size: bytes of init memory that it holds at the moment.
-        permanent: has an init and no exit.
-        taints: letters.
-        address: of its text; 0 where the recording hides addresses.
-        references: held by what is no module: mounts, open files, its own init; -1 while it
-            is unloaded, when the kernel has taken its own one away.
-        users: modules that hold a reference, the newest first.
-        depends: modules that it holds a reference to.
-        holds: references that it has taken otherwise, by module; itself among them.
+        name: as the kernel spells it, with `_`.
+        size: memory in bytes, without its init section.
+        init_size: memory of its init section in bytes; 0 once that is freed.
+        permanent: whether it has an init function but no exit function.
+        taints: its taint flags.
+        address: address of its text; 0 if the recording has no addresses.
+        state: Live, Loading or Unloading.
+        references: references not held by users: mounts, open files, its running init; -1
+            while it is Unloading, because the kernel has dropped its own one.
+        users: modules that hold a reference, newest first.
+        depends: its direct dependencies, to which it holds a reference.
+        holds: other references that it holds, by module, including itself.
         rows: its rows of /proc/kallsyms.
     """
 
@@ -48,7 +49,7 @@ class SimulatedModule:
 
     @property
     def refcount(self) -> int:
-        """References in all."""
+        """Number of all references."""
         return len(self.users) + self.references
 
     @property

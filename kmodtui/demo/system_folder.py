@@ -1,8 +1,7 @@
-"""A folder that looks like a machine, written so that a reader never sees half of a file.
+"""The files of a simulated machine, written so that readers never see an incomplete file.
 
-What is new is made in a scratch folder beside it and renamed into its place;
-what goes is renamed away first and deleted there. Paths are absolute as the
-machine sees them (`/proc/modules`).
+New files are written in a scratch directory and renamed into place; removed ones are
+renamed into it and deleted there. Paths are absolute on the machine (`/proc/modules`).
 """
 
 from __future__ import annotations
@@ -21,29 +20,29 @@ class SystemFolder:
     """The files of one simulated machine.
 
     Attributes:
-        root: where the machine's `/` is on this one.
+        root: directory on the real machine that is `/` on the simulated one.
     """
 
     def __init__(self, root: Path, scratch: Path) -> None:
-        """Write below `root`, making new things in `scratch`, on the same file system."""
+        """Manage the files below `root`; `scratch` has to be on the same file system."""
         self.root = root
         self._scratch = scratch
         self._scratch.mkdir(exist_ok=True)
         self._numbers = count()
 
     def locate(self, path: str) -> Path:
-        """Return the path on this machine."""
+        """Return the path on the real machine."""
         return self.root / path.lstrip("/")
 
     def read(self, path: str) -> bytes:
-        """Return a file's bytes; none if there is no such file."""
+        """Return the contents of a file; empty if it does not exist."""
         try:
             return self.locate(path).read_bytes()
         except FileNotFoundError:
             return b""
 
     def write(self, path: str, *data: bytes) -> None:
-        """Put a file there, or another in its place, with its folders; keep its mode."""
+        """Create or replace a file, with its directories; an existing mode is kept."""
         there = self.locate(path)
         made = self._new()
         with open(made, "wb") as file:
@@ -56,12 +55,12 @@ class SystemFolder:
         os.replace(made, there)
 
     def install(self, path: str, files: Files, *, empty: Iterable[str] = ()) -> None:
-        """Put a folder there, with all its files at once, in place of whatever was.
+        """Create or replace a directory with all its files, atomically.
 
         Args:
-            path: where.
-            files: what it holds.
-            empty: folders in it that hold nothing.
+            path: the directory.
+            files: its files.
+            empty: directories to create in it even if there is no file in them.
         """
         made = self._new()
         write_files(made, files, empty)
@@ -71,7 +70,7 @@ class SystemFolder:
         made.rename(there)
 
     def link(self, path: str, target: str) -> None:
-        """Put a symbolic link there, in place of whatever was."""
+        """Create or replace a symbolic link."""
         there = self.locate(path)
         there.parent.mkdir(parents=True, exist_ok=True)
         made = self._new()
@@ -79,7 +78,7 @@ class SystemFolder:
         os.replace(made, there)
 
     def remove(self, path: str) -> None:
-        """Remove a file, a link or a folder; nothing happens if there is none."""
+        """Remove a file, link or directory, if it exists."""
         gone = self._new()
         with contextlib.suppress(FileNotFoundError):
             os.rename(self.locate(path), gone)
@@ -89,7 +88,7 @@ class SystemFolder:
                 gone.unlink()
 
     def exists(self, path: str) -> bool:
-        """Return whether there is something."""
+        """Return whether there is a file or directory."""
         return self.locate(path).exists()
 
     def _new(self) -> Path:

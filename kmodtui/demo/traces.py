@@ -1,8 +1,8 @@
-"""What recorded modules bring beside symbols: it appears in the simulated machine with them.
+"""Devices, drivers, file systems and algorithms that appear in the demo with a module.
 
-`traces.json` was taken from Debian 12's kernel 6.1, by loading each module and looking at
-/sys/class, /sys/bus, /proc/filesystems, /proc/devices and /proc/crypto before and after:
-`base` is what is there after boot, `modules` what each module brings, both as pairs of
+`traces.json` was recorded on Debian 12's kernel 6.1, by comparing /sys/class, /sys/bus,
+/proc/filesystems, /proc/devices and /proc/crypto before and after loading each module.
+`base` lists what exists after boot, `modules` what each module adds, both as pairs of
 kind and name (see `kernel.inventory`).
 """
 
@@ -21,7 +21,7 @@ _MAJORS = {"character major": "Character devices:", "block major": "Block device
 
 
 def leave_traces(kernel: SimulatedKernel) -> None:
-    """Let a simulated machine show devices, drivers, file systems and algorithms from now on."""
+    """Show devices, drivers, file systems and algorithms, and follow the modules from now on."""
     text = resources.files(__package__).joinpath("traces.json").read_text(encoding="utf-8")
     recorded: dict[str, Any] = json.loads(text)
     traces = _Traces(kernel.folder)
@@ -40,7 +40,7 @@ def leave_traces(kernel: SimulatedKernel) -> None:
 
 
 def log_boot(kernel: SimulatedKernel) -> None:
-    """Let the log hold what the modules that are loaded said when they came, as recorded."""
+    """Add the recorded messages of the modules that were loaded at boot to the kernel log."""
     for name in reversed(kernel.loaded):
         recorded = kernel.recording(name)
         for level, text in recorded.load_log if recorded else ():
@@ -48,7 +48,7 @@ def log_boot(kernel: SimulatedKernel) -> None:
 
 
 class _Traces:
-    """The files that tell of them."""
+    """The files in /proc and /sys that show them."""
 
     def __init__(self, folder: SystemFolder) -> None:
         self._folder = folder
@@ -57,14 +57,14 @@ class _Traces:
         }
 
     def show(self, kind: str, name: str) -> None:
-        """Let something appear; in lists once they are published."""
+        """Add a thing; those in a list of /proc appear with `publish`."""
         if kind in self._lists:
             self._lists[kind].append(name)
         elif not self._folder.exists(path := _path(kind, name)):
             self._folder.install(path, {})
 
     def hide(self, kind: str, name: str) -> None:
-        """Let something disappear again."""
+        """Remove a thing; those in a list of /proc disappear with `publish`."""
         if kind not in self._lists:
             self._folder.remove(_path(kind, name))
         elif name in self._lists[kind]:
@@ -88,7 +88,7 @@ class _Traces:
 
 
 def _path(kind: str, name: str) -> str:
-    """Return the folder in /sys that stands for something."""
+    """Return the directory in /sys that shows a thing."""
     match kind:
         case "driver":
             bus, _, driver = name.partition("/")

@@ -1,4 +1,4 @@
-"""A temporary folder for the simulated machine: gone when the program ends, however it ends."""
+"""A temporary directory for the simulated machine, removed when the program ends."""
 
 from __future__ import annotations
 
@@ -16,25 +16,27 @@ from kmodtui.errors import UnreadableError
 _PREFIX = "kmodtui-demo-"
 _MEMORY = "/dev/shm"  # noqa: S108 - names below it come from mkdtemp
 _ROOM = 64 * 1024 * 1024
-_JUST_NOW = 10.0  # seconds in which another program may have made a folder and not locked it
+_UNLOCKED = (
+    10.0  # seconds for which another program may have created its directory but not locked it
+)
 
 
 def new_workplace() -> Path:
-    """Return an empty folder that goes when the program ends, or when the next demo begins.
+    """Return an empty directory that is removed when the program ends.
 
-    It is in memory where the system has a place for that, unless TMPDIR says where to
-    put it: /proc/kallsyms is 5 MB and written anew with every change.
+    It is in memory (/dev/shm) if possible and TMPDIR is not set, because /proc/kallsyms
+    is 5 MB and rewritten at every change.
 
-    A program that is killed cleans nothing up. Its lock ends with it, though, and that is
-    how the next one knows.
+    A killed program cannot remove its directory. But its lock on it ends, and so the next
+    demo recognizes and removes it.
 
     Raises:
-        UnreadableError: no folder can be made.
+        UnreadableError: the directory cannot be created.
     """
     place = _place()
     for left in place.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime < _JUST_NOW:
+            if time.time() - left.stat().st_mtime < _UNLOCKED:
                 continue
             lock = _lock(left)
             shutil.rmtree(left, ignore_errors=True)
@@ -49,10 +51,10 @@ def new_workplace() -> Path:
 
 
 def no_room(error: OSError) -> UnreadableError:
-    """Return what to say when the machine cannot be written."""
+    """Return the error for a recording that cannot be unpacked."""
     return UnreadableError(
-        f"The recorded system of the demo cannot be unpacked: {error.strerror or error}.",
-        f"It needs about 20 MiB in {_place()}; set TMPDIR to use another folder.",
+        f"The demo's recording cannot be unpacked: {error.strerror or error}.",
+        f"It needs about 20 MiB in {_place()}; set TMPDIR to use another directory.",
     )
 
 
@@ -66,7 +68,11 @@ def _place() -> Path:
 
 
 def _lock(folder: Path) -> int:
-    """Return a descriptor that holds a lock on a folder of this user; OSError if another does."""
+    """Lock a directory of this user and return the descriptor that holds the lock.
+
+    Raises:
+        OSError: another process has locked it, or it belongs to another user.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         if os.fstat(descriptor).st_uid != os.geteuid():

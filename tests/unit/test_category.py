@@ -1,4 +1,4 @@
-"""What kind of thing a module is, by its folder."""
+"""The category of a module, by its directory."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from kmodtui.model.category import category, is_external
         ("", ""),
     ],
 )
-def test_the_folder_tells(path: str, words: str) -> None:
+def test_category_by_directory(path: str, words: str) -> None:
     assert category(path) == words
 
 
 @pytest.mark.parametrize("path", ["updates/a.ko", "weak-updates/a.ko", "misc/vmmon.ko", "/x/a.ko"])
-def test_what_lies_outside_of_the_kernels_own_folder_is_external(path: str) -> None:
+def test_modules_outside_of_the_kernels_own_directory_are_external(path: str) -> None:
     assert is_external(path)
     assert not is_external("kernel/" + path)
 
 
-def test_a_module_without_a_file_is_nobodys() -> None:
+def test_a_module_without_a_file_has_no_category() -> None:
     assert not is_external("")

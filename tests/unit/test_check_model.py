@@ -1,4 +1,4 @@
-"""The questions of a check, one fact changed at a time, and the verdict that comes of it."""
+"""The checks of a module file: one fact is changed at a time, and decides the verdict."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def asked(file: FileFacts = FILE, kernel: KernelFacts = KERNEL) -> Check:
     return check_module(file, kernel)
 
 
-def test_a_module_that_fits_will_load() -> None:
+def test_a_module_of_this_kernel_will_load() -> None:
     check = asked()
     assert check.verdict is Verdict.LOADS
     assert check.sentence == "It will load."
@@ -176,7 +176,7 @@ def test_refused(file: FileFacts, kernel: KernelFacts, errno: str, says: str) ->
         (replace(FILE, packing="xz"), replace(KERNEL, packings={"xz"}), "compressed with xz"),
     ],
 )
-def test_taken_with_a_word(file: FileFacts, kernel: KernelFacts, says: str) -> None:
+def test_loads_with_a_note(file: FileFacts, kernel: KernelFacts, says: str) -> None:
     check = asked(file, kernel)
     assert check.verdict is Verdict.LOADS, check.sentence
     assert any(says in finding.text for finding in check.findings), check.findings
@@ -209,13 +209,13 @@ def test_taken_with_a_word(file: FileFacts, kernel: KernelFacts, says: str) -> N
         (replace(FILE, info=None, not_read="It is too large."), KERNEL, "It is too large."),
     ],
 )
-def test_not_to_be_told(file: FileFacts, kernel: KernelFacts, says: str) -> None:
+def test_unknown(file: FileFacts, kernel: KernelFacts, says: str) -> None:
     check = asked(file, kernel)
     assert check.verdict is Verdict.UNKNOWN, check.sentence
     assert any(says in finding.text for finding in check.because), check.because
 
 
-def test_what_is_refused_is_not_doubted_as_well() -> None:
+def test_refused_wins_over_unknown() -> None:
     check = asked(replace(FILE, packing="gzip"), replace(KERNEL, offers={}))
     assert check.verdict is Verdict.REFUSED
     assert [finding.topic for finding in check.because] == ["symbols"]
@@ -231,7 +231,7 @@ def test_weak_symbols_may_be_missing() -> None:
     ]
 
 
-def test_a_giver_that_is_not_loaded_has_to_be_loaded_first() -> None:
+def test_a_provider_that_is_not_loaded_has_to_be_loaded_first() -> None:
     file = replace(
         FILE, symbols=symbols(Import("a", False), Import("b", False), Import("c", False))
     )
@@ -246,12 +246,12 @@ def test_a_giver_that_is_not_loaded_has_to_be_loaded_first() -> None:
     ("namespace", "imported"),
     [("DMA_BUF", "DMA_BUF"), ("module:hel*", ""), ("module:kvm,hello", "")],
 )
-def test_namespaces_that_are_open_to_it(namespace: str, imported: str) -> None:
+def test_namespaces_that_it_may_use(namespace: str, imported: str) -> None:
     file = replace(FILE, info=info(import_ns=imported))
     assert asked(file, offering(namespace=namespace)).verdict is Verdict.LOADS
 
 
-def test_all_symbols_that_are_wrong_are_listed_with_the_reason() -> None:
+def test_all_symbols_with_a_problem_are_listed_with_the_reason() -> None:
     wanted = [Import(f"s{number}", False, 1) for number in range(5)]
     offers = {each.name: Offer("", True, crc=2, source="the file of ext4") for each in wanted}
     check = asked(replace(FILE, symbols=symbols(*wanted)), replace(KERNEL, offers=offers))

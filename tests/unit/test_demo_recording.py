@@ -1,4 +1,4 @@
-"""The demo's archive is unpacked as it was packed, and nothing in it reaches out of its folder."""
+"""The demo's recording is unpacked as it was packed, and only inside of its directory."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfil
     return info
 
 
-def test_a_packed_recording_is_read_as_it_was(tmp_path: Path) -> None:
+def test_a_packed_recording_is_read_back_unchanged(tmp_path: Path) -> None:
     made = small_recording()
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:xz") as tar:
@@ -73,19 +73,19 @@ def test_a_packed_recording_is_read_as_it_was(tmp_path: Path) -> None:
     ],
     ids=lambda info: f"{info.name} {info.linkname}",
 )
-def test_nothing_reaches_out(bad: tarfile.TarInfo) -> None:
+def test_paths_that_lead_outside_are_refused(bad: tarfile.TarInfo) -> None:
     with pytest.raises(tarfile.TarError):
         read_recording(archive(bad, data=b"x"))
 
 
-def test_a_cut_archive_is_an_error() -> None:
+def test_a_truncated_archive_is_an_error() -> None:
     whole = archive(member("root/file"), data=bytes(100_000))
     for part in (whole[: len(whole) // 2], b"", b"nothing of the kind"):
         with pytest.raises((tarfile.TarError, lzma.LZMAError, EOFError)):
             read_recording(part)
 
 
-def test_what_a_killed_demo_has_left_is_removed(
+def test_the_directory_of_a_killed_demo_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = (

@@ -1,4 +1,4 @@
-"""The demo's own recording: every module of it comes as it was recorded, and goes without trace."""
+"""The demo's recording: each module is loaded as recorded, and unloading it leaves no trace."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.unit.test_simulated_kernel import state_of_the_machine
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Callable[[], SimulatedKernel]:
-    """Boots the recorded machine, with few symbols of the kernel itself, so that it is fast."""
+    """Boots the recorded machine, with few symbols of the kernel itself to make it faster."""
     recording = packaged_recording()
     data = recording.root["proc/kallsyms"].data
     core = parse_symbols(data).core.raw
@@ -32,7 +32,7 @@ def machine(tmp_path: Path) -> Callable[[], SimulatedKernel]:
     return lambda: SimulatedKernel(recording, tmp_path / str(next(numbers)))
 
 
-def test_each_module_comes_as_recorded_and_goes_without_trace(
+def test_each_module_is_loaded_as_recorded_and_unloaded_without_trace(
     machine: Callable[[], SimulatedKernel],
 ) -> None:
     kernel = machine()
@@ -53,10 +53,10 @@ def test_each_module_comes_as_recorded_and_goes_without_trace(
         kernel.unload(name)
         gone = [module for module in loaded if module not in kernel.loaded]
         if name not in needed and "removed" in part.files:
-            # What others need was recorded while those were there.
+            # Dependencies were recorded while their dependents were loaded.
             assert sorted(gone) == sorted(part.files["removed"].data.decode().split()), name
         if set(gone) & set(before):
-            # A softdep that was there before goes as well: modprobe keeps no account.
+            # A softdep that was loaded before is unloaded as well: modprobe does not remember.
             kernel = machine()
             continue
         while left := [module for module in kernel.loaded if module not in before]:
@@ -86,7 +86,7 @@ def check_as_recorded(kernel: SimulatedKernel, name: str) -> None:
     assert len(read_symbols(kernel.host).of(name)) > 0
 
 
-def test_the_exercise_of_the_readme() -> None:
+def test_the_example_of_the_readme() -> None:
     demo = open_demo(pace=0)
     boot = demo.host.read("/proc/modules"), demo.host.read("/proc/kallsyms")
     assert demo.kernel.load("btrfs").exit == 0
@@ -102,7 +102,7 @@ def test_the_exercise_of_the_readme() -> None:
     assert (demo.host.read("/proc/modules"), demo.host.read("/proc/kallsyms")) == boot
 
 
-def test_a_reader_that_has_seen_enough_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_pager_that_quits_leaves_nothing_behind(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "kmodtui", "--demo", "symbols"],
         env={"TMPDIR": str(tmp_path)},
@@ -118,7 +118,7 @@ def test_a_reader_that_has_seen_enough_leaves_nothing_behind(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_is_left_on_the_disk(tmp_path: Path) -> None:
+def test_the_directory_is_removed_at_exit(tmp_path: Path) -> None:
     code = "from kmodtui.demo import open_demo; print(open_demo().kernel.folder.root)"
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -1,4 +1,4 @@
-"""In the demo too a module brings devices, drivers, file systems and algorithms, and takes them."""
+"""In the demo, devices, drivers, file systems and algorithms appear and disappear with a module."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def demo() -> Iterator[Demo]:
         ("loop", Thing("block major", "7 loop")),
     ],
 )
-def test_what_a_module_brings_comes_and_goes_with_it(demo: Demo, module: str, thing: Thing) -> None:
+def test_things_appear_and_disappear_with_their_module(
+    demo: Demo, module: str, thing: Thing
+) -> None:
     before = read_inventory(demo.host)
     assert demo.kernel.load(module).exit == 0
     assert thing in read_inventory(demo.host) - before
@@ -36,7 +38,7 @@ def test_what_a_module_brings_comes_and_goes_with_it(demo: Demo, module: str, th
     assert thing not in read_inventory(demo.host)
 
 
-def test_no_module_leaves_a_trace(demo: Demo) -> None:
+def test_no_module_leaves_anything_behind(demo: Demo) -> None:
     text = resources.files("kmodtui.demo").joinpath("traces.json").read_text()
     before, loaded = read_inventory(demo.host), demo.kernel.loaded
     for module in json.loads(text)["modules"]:

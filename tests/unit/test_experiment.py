@@ -52,7 +52,7 @@ def machine(demo: Demo) -> Machine:
 
 
 async def tried(machine: Machine, name: str, *parameters: str) -> Report:
-    """The whole report of an experiment."""
+    """Carry out an experiment and return its report."""
     told: list[Report] = []
     report = await run(
         machine, await planned(machine, name, parameters), nullcontext, told.append, clock=lambda: 1
@@ -67,7 +67,7 @@ def left(report: Report) -> list[str]:
     return [one.what for one in report.left]
 
 
-async def test_btrfs_comes_and_goes_and_the_machine_is_as_before(
+async def test_btrfs_is_loaded_and_unloaded_and_nothing_differs(
     machine: Machine, kernel: SimulatedKernel
 ) -> None:
     before = {
@@ -98,7 +98,7 @@ async def test_btrfs_comes_and_goes_and_the_machine_is_as_before(
     assert report.succeeded
 
 
-async def test_a_softdep_that_modprobe_leaves_is_unloaded_as_well(tmp_path: Path) -> None:
+async def test_a_softdep_that_modprobe_leaves_loaded_is_unloaded(tmp_path: Path) -> None:
     parts = {**PARTS, "crc32c_generic": replace(PARTS["crc32c_generic"], boot=False)}
     demo = make_demo(tmp_path, parts=parts)
     before = demo.kernel.loaded
@@ -110,7 +110,7 @@ async def test_a_softdep_that_modprobe_leaves_is_unloaded_as_well(tmp_path: Path
     assert report.succeeded
 
 
-async def test_what_was_loaded_before_and_is_taken_along_is_loaded_again(
+async def test_a_module_that_was_loaded_before_is_loaded_again(
     machine: Machine, kernel: SimulatedKernel
 ) -> None:
     kernel.load("xor")
@@ -123,7 +123,7 @@ async def test_what_was_loaded_before_and_is_taken_along_is_loaded_again(
     assert set(report.end.table.live) == set(report.before.table.live)
 
 
-async def test_what_is_loaded_again_has_the_parameters_that_it_had(tmp_path: Path) -> None:
+async def test_a_module_that_is_loaded_again_keeps_its_parameters(tmp_path: Path) -> None:
     xor = replace(PARTS["xor"], parameters={"speed": Parameter("int", "Which one to take")})
     demo = make_demo(tmp_path, parts={**PARTS, "xor": xor})
     demo.kernel.load("xor", "speed=3")
@@ -132,7 +132,7 @@ async def test_what_is_loaded_again_has_the_parameters_that_it_had(tmp_path: Pat
     assert demo.host.read("/sys/module/xor/parameters/speed") == b"3\n"
 
 
-async def test_what_cannot_be_loaded_again_is_told_at_the_end(
+async def test_a_module_that_cannot_be_loaded_again_is_reported(
     machine: Machine, kernel: SimulatedKernel
 ) -> None:
     def lose_index(report: Report) -> None:
@@ -165,7 +165,7 @@ async def test_a_load_that_fails_leaves_none_of_its_dependencies(
     assert "Nothing: the module was not loaded." in "\n".join(as_text(report))
 
 
-async def test_a_permanent_module_is_told_to_stay(
+async def test_a_permanent_module_is_reported_as_still_loaded(
     machine: Machine, kernel: SimulatedKernel
 ) -> None:
     report = await tried(machine, "binder_linux")
@@ -179,7 +179,7 @@ async def test_a_permanent_module_is_told_to_stay(
     assert report.symbols_of_it(report.end) == 45
 
 
-async def test_a_module_that_something_holds_is_told_with_the_reason(
+async def test_a_module_in_use_is_reported_with_the_reason(
     machine: Machine, kernel: SimulatedKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def opened(report: Report) -> None:
@@ -194,7 +194,7 @@ async def test_a_module_that_something_holds_is_told_with_the_reason(
     assert one.why.endswith("unload it with modprobe -r tun")
 
 
-async def test_a_module_that_is_held_for_a_moment_is_waited_for(
+async def test_a_module_that_is_briefly_in_use_is_waited_for(
     machine: Machine, kernel: SimulatedKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waited = 0
@@ -218,7 +218,7 @@ async def test_a_module_that_is_held_for_a_moment_is_waited_for(
     assert report.succeeded
 
 
-async def test_what_comes_meanwhile_by_somebody_else_is_left_alone_and_told(
+async def test_modules_loaded_meanwhile_by_others_are_left_loaded_and_reported(
     machine: Machine, kernel: SimulatedKernel
 ) -> None:
     def meanwhile(report: Report) -> None:
@@ -234,9 +234,7 @@ async def test_what_comes_meanwhile_by_somebody_else_is_left_alone_and_told(
     assert "not in the plan" in report.left[0].why
 
 
-async def test_devices_and_taint_are_compared_as_well(
-    machine: Machine, kernel: SimulatedKernel
-) -> None:
+async def test_devices_and_taint_are_compared(machine: Machine, kernel: SimulatedKernel) -> None:
     kernel.folder.write("/proc/filesystems", b"nodev\tsysfs\n\text4\n")
     kernel.folder.write("/proc/sys/kernel/tainted", b"0\n")
 
@@ -257,7 +255,7 @@ async def test_devices_and_taint_are_compared_as_well(
     assert report.left[-1].what == "taint E"
 
 
-async def test_what_cannot_be_looked_at_is_unloaded_all_the_same(
+async def test_the_module_is_unloaded_even_if_the_system_cannot_be_read(
     machine: Machine, kernel: SimulatedKernel
 ) -> None:
     rows = b""
@@ -281,7 +279,7 @@ async def test_what_cannot_be_looked_at_is_unloaded_all_the_same(
     ("name", "words"),
     [("ext4", "ext4 is loaded already"), ("virtio", "compiled into this kernel")],
 )
-async def test_it_refuses_where_there_is_nothing_to_load(
+async def test_a_loaded_or_built_in_module_is_refused(
     machine: Machine, name: str, words: str
 ) -> None:
     with pytest.raises(PlanError, match=words) as refused:
@@ -289,12 +287,12 @@ async def test_it_refuses_where_there_is_nothing_to_load(
     assert "can be loaded and is not" in refused.value.hint
 
 
-async def test_a_module_that_nobody_knows_is_named(machine: Machine) -> None:
+async def test_an_unknown_module_is_refused(machine: Machine) -> None:
     with pytest.raises(UnknownModuleError):
         await planned(machine, "btrsf")
 
 
-async def test_a_module_that_is_loaded_between_plan_and_start_is_not_touched(
+async def test_a_module_loaded_between_plan_and_start_is_not_touched(
     machine: Machine, kernel: SimulatedKernel
 ) -> None:
     plan = await planned(machine, "dummy")
@@ -304,7 +302,7 @@ async def test_a_module_that_is_loaded_between_plan_and_start_is_not_touched(
     assert "dummy" in kernel.loaded
 
 
-async def test_a_module_that_is_loaded_while_the_password_is_typed_is_not_touched(
+async def test_a_module_loaded_while_the_password_is_typed_is_not_touched(
     demo: Demo, kernel: SimulatedKernel
 ) -> None:
     class Slow(DemoRoot):
@@ -319,7 +317,7 @@ async def test_a_module_that_is_loaded_while_the_password_is_typed_is_not_touche
     assert {"btrfs", "xor"} <= set(kernel.loaded)
 
 
-async def test_a_module_that_somebody_loads_just_before_the_load_is_not_touched(
+async def test_a_module_loaded_by_others_just_before_is_not_touched(
     machine: Machine, kernel: SimulatedKernel
 ) -> None:
     def meanwhile(report: Report) -> None:
@@ -333,9 +331,7 @@ async def test_a_module_that_somebody_loads_just_before_the_load_is_not_touched(
     assert "module btrfs" in left(report)
 
 
-async def test_nothing_is_unloaded_where_root_is_refused(
-    demo: Demo, kernel: SimulatedKernel
-) -> None:
+async def test_nothing_is_unloaded_if_root_is_refused(demo: Demo, kernel: SimulatedKernel) -> None:
     class Refusing(DemoRoot):
         async def open(self, foreground: Foreground) -> HelperChannel:
             kernel.load("xor")
@@ -347,7 +343,7 @@ async def test_nothing_is_unloaded_where_root_is_refused(
     assert "xor" in kernel.loaded
 
 
-async def test_many_records_of_the_log_are_told_of_together(
+async def test_many_log_records_are_reported_together(
     machine: Machine, kernel: SimulatedKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def chatter(_: object) -> int:
@@ -366,7 +362,7 @@ async def test_many_records_of_the_log_are_told_of_together(
     assert len(told) < 20
 
 
-async def test_the_log_is_told_while_a_load_takes_its_time(
+async def test_the_log_is_reported_during_the_load(
     machine: Machine, kernel: SimulatedKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(experiment, "_TICK", 0)
@@ -376,7 +372,7 @@ async def test_the_log_is_told_while_a_load_takes_its_time(
     assert any(one.stage is Stage.LOAD and one.log and one.loaded is None for one in told)
 
 
-async def test_each_command_is_one_change_for_whoever_watches(machine: Machine) -> None:
+async def test_each_command_is_one_change_for_the_monitor(machine: Machine) -> None:
     commands = []
 
     @contextmanager
@@ -389,7 +385,7 @@ async def test_each_command_is_one_change_for_whoever_watches(machine: Machine) 
     assert commands == ["modprobe -- vfat", "modprobe -r -- vfat"]
 
 
-async def test_where_all_is_as_before_there_is_nothing_to_take_back(machine: Machine) -> None:
+async def test_without_differences_there_is_nothing_to_undo(machine: Machine) -> None:
     await tried(machine, "vfat")
     assert machine.done.last is None
     await tried(machine, "binder_linux")
@@ -397,7 +393,7 @@ async def test_where_all_is_as_before_there_is_nothing_to_take_back(machine: Mac
     assert "binder_linux" in machine.done.last.words
 
 
-async def test_what_was_done_before_can_still_be_taken_back(
+async def test_earlier_changes_can_still_be_undone(
     machine: Machine, kernel: SimulatedKernel
 ) -> None:
     plan = await machine.plan("load", "dummy")
@@ -413,7 +409,7 @@ async def test_what_was_done_before_can_still_be_taken_back(
     assert words == ["load of vfat", "load of dummy"]
 
 
-def test_the_inventory_is_what_the_files_say(kernel: SimulatedKernel) -> None:
+def test_the_inventory_is_read_from_proc_and_sys(kernel: SimulatedKernel) -> None:
     kernel.folder.write(
         "/proc/devices", b"Character devices:\n  1 mem\n\nBlock devices:\n  7 loop\n253 virtblk\n"
     )
@@ -432,7 +428,7 @@ def test_the_inventory_is_what_the_files_say(kernel: SimulatedKernel) -> None:
     }
 
 
-# As text
+# Text and Markdown
 
 
 @pytest.mark.parametrize(
@@ -442,12 +438,14 @@ def test_the_inventory_is_what_the_files_say(kernel: SimulatedKernel) -> None:
         ("dummy", "All other modules stay as they are."),
     ],
 )
-async def test_the_plan_says_what_else_is_unloaded(machine: Machine, name: str, words: str) -> None:
+async def test_the_plan_says_which_modules_are_unloaded(
+    machine: Machine, name: str, words: str
+) -> None:
     last = list(text_of(plan_page(await planned(machine, name))))[-1]
     assert last.strip().startswith(words)
 
 
-async def test_a_report_reads_from_the_top(machine: Machine) -> None:
+async def test_a_report_has_its_parts_in_order(machine: Machine) -> None:
     text = "\n".join(as_text(await tried(machine, "btrfs")))
     order = [
         "Experiment with btrfs on debian, Linux 6.1.0-56-amd64",
@@ -463,7 +461,7 @@ async def test_a_report_reads_from_the_top(machine: Machine) -> None:
     assert places == sorted(places)
 
 
-async def test_nothing_of_the_kernel_is_markup_in_a_page(
+async def test_text_of_the_kernel_is_never_markup_in_markdown(
     machine: Machine, kernel: SimulatedKernel
 ) -> None:
     def evil(report: Report) -> None:
@@ -502,7 +500,7 @@ def test_the_verb_as_json(capsys: Output) -> None:
     assert {m["name"]: m["symbol_count"] for m in loaded["modules"]}["btrfs"] == 4474
 
 
-def test_the_verb_fails_where_the_machine_differs(capsys: Output) -> None:
+def test_the_verb_fails_if_differences_remain(capsys: Output) -> None:
     assert run_cli(["experiment", "binder_linux", "--demo", "--yes", "--markdown"]) == 1
     assert "| module binder\\_linux | it cannot be unloaded" in capsys.readouterr().out
 
@@ -516,7 +514,7 @@ def test_the_verb_fails_where_the_machine_differs(capsys: Output) -> None:
         (["dummy", "--yes", "--root", "/"], 1, "captured tree"),
     ],
 )
-def test_the_verb_refuses_with_a_sentence(
+def test_the_verb_refuses_with_a_message(
     arguments: list[str], status: int, words: str, capsys: Output
 ) -> None:
     assert run_cli(["experiment", *arguments]) == status
@@ -525,12 +523,12 @@ def test_the_verb_refuses_with_a_sentence(
     assert captured.out == ""
 
 
-def test_read_only_is_kept(capsys: Output) -> None:
+def test_read_only_refuses_an_experiment(capsys: Output) -> None:
     assert run_cli(["--read-only", "--demo", "experiment", "dummy", "--yes"]) == 1
     assert "--read-only" in capsys.readouterr().err
 
 
-def test_a_configuration_that_forbids_root_is_kept(
+def test_read_only_in_the_configuration_refuses_an_experiment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
@@ -541,7 +539,7 @@ def test_a_configuration_that_forbids_root_is_kept(
     assert run_cli(["--no-read-only", "--demo", "experiment", "dummy", "--yes"]) == 0
 
 
-def test_another_release_cannot_be_tried_on(capsys: Output) -> None:
+def test_another_release_is_refused(capsys: Output) -> None:
     assert run_cli(["--kernel", "6.1.0-1-amd64", "experiment", "dummy", "--yes"]) == 1
     assert "is not the running kernel" in capsys.readouterr().err
 

@@ -1,4 +1,4 @@
-"""Searching for modules by what a person remembers of them."""
+"""Fuzzy search for modules, and “did you mean”."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def found(hay: Haystack, query: str) -> list[str]:
     return [hay.entries[hit.place].name for hit in hay.search(query)]
 
 
-def test_the_ways_of_finding_stand_in_their_order() -> None:
+def test_better_matches_come_first() -> None:
     hay = Haystack(
         [
             CatalogEntry("other", description="A thing for net users"),
@@ -45,7 +45,7 @@ def test_the_ways_of_finding_stand_in_their_order() -> None:
     ]
 
 
-def test_the_best_way_to_find_a_module_counts() -> None:
+def test_the_best_match_of_a_module_counts() -> None:
     hay = Haystack([CatalogEntry("net", aliases=("net-pf-1",), description="A net")])
     assert [hit.rank for hit in hay.search("net")] == [Rank.NAME]
 
@@ -60,20 +60,20 @@ def test_shorter_names_come_first_among_equals_and_then_the_alphabet() -> None:
 
 
 @pytest.mark.parametrize("query", ["crc32c_intel", "crc32c-intel", "CRC32C-Intel"])
-def test_dashes_and_capitals_make_no_difference(query: str) -> None:
+def test_dashes_and_case_make_no_difference(query: str) -> None:
     hay = haystack("crc32c_intel", "crc32c_intel_more")
     assert found(hay, query) == ["crc32c_intel", "crc32c_intel_more"]
     assert hay.search(query)[0].rank is Rank.NAME
 
 
-def test_two_names_that_differ_in_capitals_alone_are_told_apart() -> None:
+def test_of_names_that_differ_in_case_the_typed_one_comes_first() -> None:
     hay = haystack("xt_DSCP", "xt_dscp", "xt_dscp_more")
     assert found(hay, "xt_dscp")[0] == "xt_dscp"
     assert found(hay, "xt-DSCP")[0] == "xt_DSCP"
     assert set(found(hay, "xt_Dscp")[:2]) == {"xt_DSCP", "xt_dscp"}
 
 
-def test_all_words_of_a_query_have_to_fit_wherever_they_do() -> None:
+def test_all_words_of_a_query_have_to_match_anywhere() -> None:
     hay = haystack(
         "wireless_core",
         e1000="Intel Ethernet driver",
@@ -86,30 +86,30 @@ def test_all_words_of_a_query_have_to_fit_wherever_they_do() -> None:
     assert found(hay, "wireless") == ["wireless_core", "ath9k", "iwlwifi"]
 
 
-def test_letters_are_found_in_their_order_from_where_a_part_of_the_name_begins() -> None:
+def test_a_subsequence_matches_from_the_start_of_a_part_of_the_name() -> None:
     hay = haystack("nf_conntrack", "btrfs", "snd_hda_intel", "a_name_that_is_far_too_long_for_b")
     assert found(hay, "nfct") == ["nf_conntrack"]
     assert found(hay, "bfs") == ["btrfs"]
     assert found(hay, "hdai") == ["snd_hda_intel"]
-    assert found(hay, "sfb") == []  # in this order nowhere
-    assert found(hay, "trs") == []  # not from the beginning of a part
-    assert found(hay, "ab") == []  # strewn too far
+    assert found(hay, "sfb") == []  # not in this order
+    assert found(hay, "trs") == []  # not from the start of a part
+    assert found(hay, "ab") == []  # too far apart
 
 
-def test_words_of_a_description_count_from_their_beginning() -> None:
+def test_words_of_a_description_match_from_their_start() -> None:
     hay = haystack(can_raw="CAN (raw) protocol", scan="Scans interfaces")
     assert found(hay, "raw") == ["can_raw"]
     assert found(hay, "interf") == ["scan"]
     assert found(hay, "faces") == []
 
 
-def test_an_empty_query_has_everything_by_name() -> None:
+def test_an_empty_query_matches_all_modules_by_name() -> None:
     assert found(haystack("b", "c", "a"), " ") == ["a", "b", "c"]
     assert Haystack(()).search("a") == []
 
 
 @pytest.mark.parametrize("query", ["(", "[a", "\\", "*", "?", ".", "\n", "\x00", "a" * 5000, "İ"])
-def test_signs_of_patterns_are_letters_like_others(query: str) -> None:
+def test_regex_characters_have_no_special_meaning(query: str) -> None:
     assert found(haystack("btrfs", "xfs"), query) in ([], ["btrfs", "xfs"])
     assert found(haystack("btrfs", "xfs"), ".") == []
 
@@ -125,18 +125,18 @@ def test_signs_of_patterns_are_letters_like_others(query: str) -> None:
         ("snd_hda_intle", "snd_hda_intel"),
     ],
 )
-def test_a_slip_of_the_hand_is_answered_with_what_was_meant(typed: str, meant: str) -> None:
+def test_did_you_mean_for_a_typing_mistake(typed: str, meant: str) -> None:
     hay = haystack("xfs", "ext4", "btrfs", "virtio_net", "snd_hda_intel", "snd_hda_codec")
     assert hay.near(typed)[0] == meant
 
 
-def test_nothing_near_is_nothing_and_never_more_than_three() -> None:
+def test_did_you_mean_has_at_most_three_names_or_none() -> None:
     assert haystack("btrfs").near("nvidia") == ()
     assert haystack("btrfs").near("") == ()
     assert len(haystack("ext2", "ext3", "ext4", "ext5", "ext6").near("extx")) == 3
 
 
-def test_what_was_found_in_a_name_is_marked() -> None:
+def test_the_match_in_a_name_is_highlighted() -> None:
     def shown(query: str, name: str) -> str:
         marks = marked(query, name)
         return "".join(c.upper() if on else c for c, on in zip(name, marks, strict=True))
@@ -153,9 +153,7 @@ names = st.text("abcx_", min_size=1, max_size=9)
 
 
 @given(st.lists(names, max_size=12), st.text("abcx-", min_size=1, max_size=5))
-def test_whatever_contains_the_query_is_found_and_nothing_twice(
-    some: list[str], query: str
-) -> None:
+def test_every_name_that_contains_the_query_is_found_once(some: list[str], query: str) -> None:
     hay = haystack(*some)
     hits = hay.search(query)
     indexes = [hit.place for hit in hits]
@@ -169,7 +167,7 @@ def test_whatever_contains_the_query_is_found_and_nothing_twice(
 
 
 @given(names, names)
-def test_the_distance_is_the_same_from_both_ends(one: str, other: str) -> None:
+def test_the_distance_is_symmetric(one: str, other: str) -> None:
     assert distance(one, other, 20) == distance(other, one, 20)
     assert distance(one, other, 2) == min(distance(one, other, 20), 3)
     assert (distance(one, other, 20) == 0) == (one == other)
@@ -177,7 +175,7 @@ def test_the_distance_is_the_same_from_both_ends(one: str, other: str) -> None:
 
 
 @given(names, names)
-def test_marks_are_as_many_as_the_letters(query: str, name: str) -> None:
+def test_there_is_one_mark_for_each_character(query: str, name: str) -> None:
     marks = marked(query, name)
     assert len(marks) == len(name)
     assert not any(marks) or sum(marks) == len(query)

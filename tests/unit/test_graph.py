@@ -1,4 +1,4 @@
-"""Who needs whom, in both directions, near and far, also where an index is broken."""
+"""Dependencies in both directions, direct and indirect, also in a broken index."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ TABLE = parse_modules(
 )
 
 
-def test_needs_are_the_users_turned_round() -> None:
+def test_dependencies_are_the_inverse_of_the_users() -> None:
     needs = loaded_needs(TABLE)
     assert needs["btrfs"] == ("raid6_pq", "xor")
     assert needs["raid456"] == ("raid6_pq",)
     assert needs["xor"] == ()
-    # A user that has gone between two lines of the reading.
+    # A user that was unloaded while the file was read.
     assert needs["ghost"] == ("binder",)
 
 
@@ -40,13 +40,13 @@ INDEX = {
 }
 
 
-def test_direct_dependencies_are_those_from_which_the_others_follow() -> None:
+def test_direct_dependencies_are_those_that_imply_the_others() -> None:
     assert direct(INDEX.__getitem__, "top") == ("left", "right")
     assert direct(INDEX.__getitem__, "left") == ("base",)
     assert direct(INDEX.__getitem__, "base") == ()
 
 
-def test_a_module_that_an_index_lets_need_itself_does_not_vanish() -> None:
+def test_a_module_that_depends_on_itself_is_kept() -> None:
     index = {"a": ("b",), "b": ("b",)}
     assert direct(index.__getitem__, "a") == ("b",)
 
@@ -70,12 +70,12 @@ def test_a_tree_is_drawn_with_its_branches() -> None:
     ]
 
 
-def test_branches_are_opened_once() -> None:
+def test_the_branches_of_a_module_are_shown_once() -> None:
     edges = {"a": ("b", "c"), "b": ("d",), "c": ("b", "d"), "d": ()}
     assert drawing(edges, "a") == ["a", "├─ b", "│  └─ d", "└─ c", "   ├─ b …", "   └─ d"]
 
 
-def test_a_cycle_ends_where_it_closes() -> None:
+def test_a_cycle_ends() -> None:
     edges = {"a": ("b",), "b": ("a",)}
     assert list(walk(edges.__getitem__, "a")) == [
         TreeNode("a", 0, ()),
@@ -84,12 +84,12 @@ def test_a_cycle_ends_where_it_closes() -> None:
     ]
 
 
-def test_a_chain_may_be_longer_than_python_can_call() -> None:
+def test_a_chain_may_be_longer_than_the_recursion_limit() -> None:
     nodes = list(walk(lambda name: (str(int(name) + 1),) if name != "3000" else (), "0"))
     assert (nodes[-1].name, nodes[-1].depth) == ("3000", 3000)
 
 
-def test_a_module_alone_is_a_tree() -> None:
+def test_a_module_without_dependencies_is_a_tree() -> None:
     assert list(walk(lambda _: (), "a")) == [TreeNode("a", 0, ())]
 
 
@@ -100,7 +100,7 @@ _edges = st.dictionaries(
 
 
 @given(_edges, st.sampled_from("abcdefgh"))
-def test_a_walk_through_any_graph_ends_and_comes_by_everything(
+def test_a_walk_through_any_graph_ends_and_visits_everything(
     edges: dict[str, tuple[str, ...]], root: str
 ) -> None:
     def neighbours(name: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Which records a person is shown, and how many are kept."""
+"""The filter for kernel log records, and how many are kept."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def test_a_time_is_written_as_dmesg_does(usec: int, stamp: str) -> None:
         ("a.b: loaded", "a+b", False),
     ],
 )
-def test_a_line_names_a_module_as_a_word(text: str, module: str, named: bool) -> None:
+def test_a_module_is_mentioned_as_a_separate_word(text: str, module: str, named: bool) -> None:
     assert names_module(text, module) is named
 
 
-def test_severities_go_round_and_take_what_is_as_bad_or_worse() -> None:
+def test_a_severity_includes_the_worse_ones() -> None:
     assert Severity.ALL.next is Severity.WARNINGS
     assert Severity.WARNINGS.next is Severity.ERRORS
     assert Severity.ERRORS.next is Severity.ALL
@@ -57,7 +57,7 @@ def test_severities_go_round_and_take_what_is_as_bad_or_worse() -> None:
     assert taken[Severity.ERRORS] == [0, 1, 2, 3]
 
 
-def test_everything_that_is_asked_has_to_hold() -> None:
+def test_all_conditions_have_to_match() -> None:
     query = LogQuery("FAILED", Severity.ERRORS, "nbd")
     assert query.takes(3, "nbd: init failed")
     assert not query.takes(4, "nbd: init failed")
@@ -76,9 +76,9 @@ def test_each_record_is_kept_once_and_in_order() -> None:
     assert numbers == sorted(set(numbers))
 
 
-def test_records_that_were_overwritten_are_told_in_their_place() -> None:
+def test_lost_records_are_noted_in_their_place() -> None:
     tail = LogTail()
-    tail.take(records(7))  # what was before the first is nobody's loss
+    tail.take(records(7))  # records before the first one do not count as lost
     tail.take(records(8, 20))
     texts = [entry.text for entry in tail.entries]
     assert texts[:2] == ["line 7", "line 8"]
@@ -88,7 +88,7 @@ def test_records_that_were_overwritten_are_told_in_their_place() -> None:
     assert tail.entries[-2].text.startswith("1 record lost:")
 
 
-def test_the_newest_are_kept_and_it_is_told_how_many_are_not() -> None:
+def test_the_newest_are_kept_and_dropped_ones_are_counted() -> None:
     tail = LogTail(kept=100)
     tail.take(records(*range(105)))
     assert (len(tail.entries), tail.head_words) == (105, "")
@@ -98,7 +98,7 @@ def test_the_newest_are_kept_and_it_is_told_how_many_are_not() -> None:
     assert tail.head_words.startswith("1,011 older records dropped")
 
 
-def test_no_text_can_steer_a_terminal() -> None:
+def test_control_characters_are_escaped() -> None:
     tail = LogTail()
     tail.take([Record(1, 0, 6, "\x1b[31mred\u202e\n[bold]x[/]")])
     assert tail.entries[0].text == "\\x1b[31mred\\u202e\\n[bold]x[/]"

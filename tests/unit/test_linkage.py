@@ -1,4 +1,4 @@
-"""Who gives which symbols to whom: from files, the index, and the kernel's own table."""
+"""Imports and exports: from module files, the index, and the kernel's symbol table."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def look(host: LocalHost, *, running: bool = True) -> Linkage:
     return Linkage(host, read_index(host, RELEASE), running=running)
 
 
-def test_each_symbol_that_is_taken_has_its_giver(tmp_path: Path) -> None:
+def test_each_import_has_its_provider(tmp_path: Path) -> None:
     found = look(system(tmp_path)).of("taker")
     assert {t.wanted.name: (t.giver, t.module) for t in found.takes} == {
         "core_gpl": (Giver.KERNEL, ""),
@@ -92,7 +92,7 @@ def test_each_symbol_that_is_taken_has_its_giver(tmp_path: Path) -> None:
     assert found.problems == ()
 
 
-def test_what_is_given_is_told_with_who_uses_it(tmp_path: Path) -> None:
+def test_each_export_has_its_importers(tmp_path: Path) -> None:
     found = look(system(tmp_path)).of("giver")
     assert {g.export.name: g.users for g in found.gives} == {
         "give": ("taker",),
@@ -102,14 +102,14 @@ def test_what_is_given_is_told_with_who_uses_it(tmp_path: Path) -> None:
     assert found.users == {"taker": 2}
 
 
-def test_the_edge_between_two_modules(tmp_path: Path) -> None:
+def test_the_imports_of_one_module_from_another(tmp_path: Path) -> None:
     linkage = look(system(tmp_path))
     edge = linkage.edge("taker", "giver")
     assert [taken.wanted.name for taken in edge.symbols] == ["give", "give_gpl"]
     assert linkage.edge("giver", "taker").symbols == ()
 
 
-def test_a_file_that_is_gone_is_told_and_the_kernel_still_tells_exports(tmp_path: Path) -> None:
+def test_if_the_file_is_missing_the_kernel_still_shows_exports(tmp_path: Path) -> None:
     host = system(tmp_path)
     os.unlink(host.locate(f"/lib/modules/{RELEASE}/kernel/giver.ko"))
     linkage = look(host)
@@ -122,13 +122,13 @@ def test_a_file_that_is_gone_is_told_and_the_kernel_still_tells_exports(tmp_path
     assert (edge.symbols, len(edge.problems)) == ((), 1)
 
 
-def test_a_module_that_is_in_no_index_tells_what_the_kernel_shows(tmp_path: Path) -> None:
+def test_a_module_not_in_the_index_has_what_the_kernel_shows(tmp_path: Path) -> None:
     found = look(system(tmp_path)).of("stray")
     assert [g.export.name for g in found.gives] == ["stray_gives"]
     assert "The file of stray is not known" in found.problems[0]
 
 
-def test_a_file_that_is_not_what_is_loaded_is_doubted(tmp_path: Path) -> None:
+def test_a_file_that_differs_from_the_loaded_module_is_reported(tmp_path: Path) -> None:
     host = system(tmp_path)
     write(host, "/sys/module/taker/srcversion", "AAAA\n")
     file = make_module(modinfo("taker", b"srcversion=BBBB"), imports=["give"])
@@ -138,7 +138,7 @@ def test_a_file_that_is_not_what_is_loaded_is_doubted(tmp_path: Path) -> None:
     assert look(host).of("taker").problems == ()
 
 
-def test_of_another_release_only_what_files_tell_is_told(tmp_path: Path) -> None:
+def test_for_another_release_only_files_are_used(tmp_path: Path) -> None:
     linkage = look(system(tmp_path), running=False)
     found = linkage.of("taker")
     assert not found.loaded
@@ -146,7 +146,7 @@ def test_of_another_release_only_what_files_tell_is_told(tmp_path: Path) -> None
     assert linkage.of("giver").users == {}
 
 
-def test_a_kernel_without_all_symbols_does_not_say_what_is_exported(tmp_path: Path) -> None:
+def test_without_kallsyms_all_the_kernels_exports_are_unknown(tmp_path: Path) -> None:
     bare = "".join(f"{row}\n" for row in KALLSYMS.split("\n") if row and "__ksymtab" not in row)
     found = look(system(tmp_path, bare)).of("taker")
     givers = {t.wanted.name: t.giver for t in found.takes}
@@ -154,7 +154,7 @@ def test_a_kernel_without_all_symbols_does_not_say_what_is_exported(tmp_path: Pa
     assert next(t for t in found.takes if t.wanted.name == "printk").export is None
 
 
-def test_what_another_shell_loads_is_seen_at_the_next_look(tmp_path: Path) -> None:
+def test_modules_loaded_by_others_appear_in_the_next_result(tmp_path: Path) -> None:
     host = system(tmp_path)
     linkage = look(host)
     assert linkage.of("taker").givers.keys() == {"giver", "stray"}
@@ -186,7 +186,7 @@ def test_exports_of_the_kernel_itself(tmp_path: Path) -> None:
     assert exports == {"aaa": False, "printk": False, "core_gpl": True, "other_gpl": True}
 
 
-def test_few_files_are_kept_however_many_are_asked_for(tmp_path: Path) -> None:
+def test_the_file_cache_is_bounded(tmp_path: Path) -> None:
     names = [f"m{number}" for number in range(KEPT * 2)]
     host = tiny_system(tmp_path, {name: make_module(modinfo(name)) for name in names})
     linkage = look(host)
@@ -207,7 +207,7 @@ class CountingHost(LocalHost):
         return super().open(path)
 
 
-def test_each_file_is_read_once_however_many_give_symbols_in_turn(tmp_path: Path) -> None:
+def test_each_file_is_read_once(tmp_path: Path) -> None:
     names = [f"giver{number}" for number in range(KEPT * 2)]
     given = {f"{letter}_{name}": name for letter in "abc" for name in names}
     modules = {

@@ -1,4 +1,4 @@
-"""What modinfo prints, and what a screen may show of it."""
+"""The output of modinfo, byte for byte and safe to show."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_builtin_modules_show_their_name_first() -> None:
     assert unix.intree
 
 
-def test_root_stands_before_the_file_name_and_not_before_builtin() -> None:
+def test_root_is_put_before_the_file_name_but_not_before_builtin() -> None:
     assert modinfo_lines(info(), "/tree/")[0] == b"filename:       /tree/m/hello.ko"
     assert modinfo_lines(ModuleInfo("x", BUILTIN, b""), "/tree")[1] == b"filename:       (builtin)"
 
@@ -100,7 +100,7 @@ def test_an_exact_multiple_of_20_bytes_leaves_no_empty_line() -> None:
     assert lines[3] == b"sig_key:        "
 
 
-def test_what_a_terminal_could_obey_is_written_out() -> None:
+def test_control_characters_are_escaped() -> None:
     evil = info(b"description=\x1b]0;owned\x07 [red]caf\xc3\xa9[/] \xff\nnext", b"\x1b[2J=x")
     assert evil.description == r"\x1b]0;owned\x07 [red]café[/] \xff\nnext"
     assert modinfo_lines(evil)[1].startswith(b"description:    \x1b]0;owned")
@@ -109,13 +109,13 @@ def test_what_a_terminal_could_obey_is_written_out() -> None:
     assert all(line.isprintable() for line in text)
 
 
-def test_text_equals_the_bytes_where_these_are_harmless() -> None:
+def test_text_equals_the_bytes_if_these_are_safe() -> None:
     signature = Signature("PKCS#7", b"Key", b"\1", "sha256", bytes(30))
     hello = info(b"license=GPL", b"parm=a:b", b"k" * 20 + b"=v", signature=signature)
     assert [line.encode() for line in modinfo_text(hello)] == modinfo_lines(hello)
 
 
-def test_a_file_name_that_is_no_utf8_is_printed_as_it_is() -> None:
+def test_a_file_name_that_is_not_utf8_is_printed_unchanged() -> None:
     odd = ModuleInfo("x", "/m/\udcff.ko", b"")
     assert modinfo_lines(odd) == [b"filename:       /m/\xff.ko"]
     assert modinfo_text(odd) == [r"filename:       /m/\xff.ko"]
@@ -146,7 +146,7 @@ def test_properties_take_the_first_value_as_the_kernel_does() -> None:
     assert hello.vermagic == "6.1 SMP"
 
 
-def test_what_is_not_told_is_empty() -> None:
+def test_missing_fields_are_empty() -> None:
     silent = info(b"depends=")
     assert silent.description == silent.version == silent.srcversion == ""
     assert silent.depends == silent.parameters == ()

@@ -1,4 +1,4 @@
-"""Who besides root could have changed a file, in words."""
+"""Who besides root could modify a file."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def told(*parts: tuple[str, int, int]) -> tuple[str, ...]:
         ([], ()),
     ],
 )
-def test_what_is_not_roots_alone_is_told(
+def test_owners_and_write_permissions_besides_root(
     parts: list[tuple[str, int, int]], lines: tuple[str, ...]
 ) -> None:
     assert told(*parts) == lines

@@ -1,4 +1,4 @@
-"""Values of parameters are judged as the kernel judges them, before it is asked."""
+"""Values of parameters are validated as the kernel does, before it is asked."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ FITS = [
 @pytest.mark.parametrize(
     ("kind", "value"), [(kind, value) for kind, values in FITS for value in values.split(" ")]
 )
-def test_what_the_kernel_takes_is_no_problem(kind: str, value: str) -> None:
+def test_valid_values_are_accepted(kind: str, value: str) -> None:
     assert problem(kind, value) == ""
 
 
@@ -77,9 +77,7 @@ def test_what_the_kernel_takes_is_no_problem(kind: str, value: str) -> None:
         ("", "a\nb", "one line"),
     ],
 )
-def test_what_the_kernel_would_refuse_is_told_with_the_reason(
-    kind: str, value: str, words: str
-) -> None:
+def test_invalid_values_are_refused_with_the_reason(kind: str, value: str, words: str) -> None:
     assert words in problem(kind, value)
 
 
@@ -93,7 +91,7 @@ def test_what_the_kernel_would_refuse_is_told_with_the_reason(
     ),
 )
 def test_the_form_and_the_simulated_kernel_agree(kind: str, value: str) -> None:
-    if kind == "llong":  # of which the simulated kernel knows nothing
+    if kind == "llong":  # not implemented by the simulated kernel
         return
     try:
         shown_value(kind, value)
@@ -103,7 +101,7 @@ def test_the_form_and_the_simulated_kernel_agree(kind: str, value: str) -> None:
         assert problem(kind, value) == ""
 
 
-def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:
+def test_an_unknown_name_is_refused_with_a_similar_one() -> None:
     known = ("numdummies", "debug")
     words = "dummy has no parameter numdumies. Did you mean numdummies?"
     assert unknown_name("dummy", "numdumies", known) == words
@@ -112,13 +110,13 @@ def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:
     assert "is not a parameter name" in unknown_name("dummy", "a;b", known)
 
 
-def test_dashes_and_what_the_kernel_takes_for_every_module_are_known() -> None:
+def test_dashes_and_parameters_of_every_module_are_accepted() -> None:
     assert unknown_name("snd", "pcm-devs", ("pcm_devs",)) == ""
     assert unknown_name("snd", "dyndbg", ()) == ""
     assert unknown_name("snd", "async_probe", ()) == ""
 
 
-def test_everything_that_is_wrong_with_a_line_is_told() -> None:
+def test_all_problems_of_a_line_are_reported() -> None:
     types = {"numdummies": "int", "mode": "charp"}
     given_words = ("numdummies=x", "three", "numdumies=1", "mode=a", "num-dummies=2")
     assert problems("dummy", given_words, {**types, "num_dummies": "int"}) == (
@@ -145,7 +143,7 @@ def test_everything_that_is_wrong_with_a_line_is_told() -> None:
         ("int", "x", "x", True),
     ],
 )
-def test_values_that_mean_the_same(kind: str, one: str, other: str, same: bool) -> None:
+def test_equal_values(kind: str, one: str, other: str, same: bool) -> None:
     assert same_value(kind, one, other) is same
 
 
@@ -167,13 +165,11 @@ def test_values_that_mean_the_same(kind: str, one: str, other: str, same: bool) 
         ("int", "", ""),
     ],
 )
-def test_the_default_that_an_author_tells_in_prose(
-    kind: str, description: str, default: str
-) -> None:
+def test_the_default_mentioned_in_a_description(kind: str, description: str, default: str) -> None:
     assert told_default(description, kind) == default
 
 
-def test_types_are_told_in_words() -> None:
+def test_hints_for_types() -> None:
     assert type_words("bool") == "y or n"
     assert type_words("byte") == "0 … 255"
     assert type_words("array of int") == "an integer; separate several with commas"
@@ -181,11 +177,11 @@ def test_types_are_told_in_words() -> None:
     assert type_words("proto_abbrev") == "a value defined by the driver"
 
 
-def test_values_become_words_of_a_command_line() -> None:
+def test_assignments() -> None:
     assert assignments({"a": "1", "b": "x y"}) == ("a=1", "b=x y")
 
 
-def test_what_a_module_has_to_be_given_again_to_be_as_it_is() -> None:
+def test_the_values_that_keep_a_module_as_it_is() -> None:
     rows = (
         FormParameter("a", "int", value="5", default="5"),
         FormParameter("b", "int", value="6", default="5"),

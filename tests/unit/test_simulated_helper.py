@@ -1,4 +1,4 @@
-"""The demo's helper: the client's requests reach the simulated kernel, answers are as real ones."""
+"""The demo's helper: requests reach the simulated kernel, and answers are like real ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from kmodtui.demo import Demo
 from kmodtui.demo.simulated_helper import SimulatedHelper
 from kmodtui.errors import HelperDiedError
 from kmodtui.kernel.proc_modules import read_modules
-from kmodtui.kernel.uevents import ModuleUevent
 from kmodtui.model.modules import ModuleState
 from kmodtui.privileged.client import HelperChannel, HelperClient
 from kmodtui.privileged.protocol import LogRecord, ResultCode
@@ -34,13 +33,13 @@ async def channel(demo: Demo) -> AsyncIterator[HelperChannel]:
     await session.close()
 
 
-async def turns_up(demo: Demo, name: str) -> None:
-    """Return at the moment at which a module stands in /proc/modules for the first time."""
-    while demo.kernel.state(name) is None:  # noqa: ASYNC110 - nothing announces this one
+async def appears(demo: Demo, name: str) -> None:
+    """Return as soon as a module is in /proc/modules."""
+    while demo.kernel.state(name) is None:  # noqa: ASYNC110 - nothing announces this
         await asyncio.sleep(0)
 
 
-async def test_says_who_it_is(channel: HelperChannel) -> None:
+async def test_sends_a_hello(channel: HelperChannel) -> None:
     assert channel.hello.uid == 0
     assert channel.hello.version == __version__
     assert set(channel.hello.operations) >= {"load", "unload"}
@@ -65,7 +64,7 @@ async def test_loads_and_unloads(demo: Demo, channel: HelperChannel) -> None:
     assert "btrfs" not in read_modules(demo.host).by_name
 
 
-async def test_parameters_arrive(demo: Demo, channel: HelperChannel) -> None:
+async def test_parameters_are_passed(demo: Demo, channel: HelperChannel) -> None:
     assert (await channel.load("dummy", ["numdummies=3"])).ok
     assert demo.host.read("/sys/module/dummy/parameters/numdummies") == b"3\n"
 
@@ -115,13 +114,14 @@ async def test_refusals_have_the_kernels_errno(demo: Demo, channel: HelperChanne
     assert result.exit is None, "nothing was run"
 
 
-async def test_takes_its_time_and_shows_the_states(demo: Demo, tmp_path: Path) -> None:
+async def test_takes_time_and_shows_the_states(demo: Demo, tmp_path: Path) -> None:
     session = await HelperClient.connect(SimulatedHelper(demo.kernel, pace=0.01), "demo")
     uevents = demo.host.uevents()
     loading = asyncio.create_task(session.load("dummy"))
-    await turns_up(demo, "dummy")
+    await appears(demo, "dummy")
     assert read_modules(demo.host).by_name["dummy"].state is ModuleState.LOADING
-    assert await uevents.wait() == (ModuleUevent("add", "dummy"),)
+    (event,) = await uevents.wait()
+    assert (event.action, event.name) == ("add", "dummy")
     assert (await loading).ok
     uevents.close()
     await session.close()
@@ -130,7 +130,7 @@ async def test_takes_its_time_and_shows_the_states(demo: Demo, tmp_path: Path) -
 async def test_closing_does_not_stop_the_kernel_half_way(demo: Demo) -> None:
     session = await HelperClient.connect(SimulatedHelper(demo.kernel, pace=1000), "demo")
     loading = asyncio.create_task(session.load("btrfs"))
-    await turns_up(demo, "libcrc32c")
+    await appears(demo, "libcrc32c")
     await session.close()
     with pytest.raises(HelperDiedError):
         await loading
@@ -156,7 +156,7 @@ async def test_inserts_the_file_of_a_recorded_module(demo: Demo, channel: Helper
     assert (unknown.code, unknown.errno) == (ResultCode.FAILED, errno.ENOEXEC)
 
 
-async def test_blacklists_and_takes_back(demo: Demo, channel: HelperChannel) -> None:
+async def test_blacklists_and_removes_the_blacklist(demo: Demo, channel: HelperChannel) -> None:
     path = "/etc/modprobe.d/kmodtui-blacklist.conf"
     assert (await channel.blacklist(["dummy"])).after == {"dummy": "blacklisted"}
     assert b"\nblacklist dummy\n" in demo.host.read(path)
@@ -177,7 +177,7 @@ async def test_symbols_and_the_log(demo: Demo, channel: HelperChannel) -> None:
     assert (await channel.set_idle(60)).ok
 
 
-async def test_waits_for_references_to_go(demo: Demo, channel: HelperChannel) -> None:
+async def test_waits_until_unused(demo: Demo, channel: HelperChannel) -> None:
     await channel.load("dummy")
     demo.kernel.hold("dummy")
     unloading = asyncio.create_task(channel.unload(["dummy"], wait=60))
@@ -204,5 +204,5 @@ async def test_uevents_of_another_shell(demo: Demo) -> None:
     heard = await uevents.wait()
     while len(heard) < 2:
         heard += await uevents.wait()
-    assert heard == (ModuleUevent("add", "fat"), ModuleUevent("add", "vfat"))
+    assert [(event.action, event.name) for event in heard] == [("add", "fat"), ("add", "vfat")]
     uevents.close()

@@ -1,4 +1,4 @@
-"""The simulated kernel does what Linux does: order, counts, states, refusals, words."""
+"""The simulated kernel behaves like Linux: order, counts, states, errors, messages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def proc_modules(kernel: SimulatedKernel) -> list[str]:
 
 
 def state_of_the_machine(kernel: SimulatedKernel) -> dict[str, bytes | str]:
-    """Everything below /proc and /sys, links as where they point."""
+    """The contents of all files below /proc and /sys, and the targets of links."""
 
     def content(path: Path) -> bytes | str:
         if path.is_symlink():
@@ -41,7 +41,7 @@ def state_of_the_machine(kernel: SimulatedKernel) -> dict[str, bytes | str]:
     }
 
 
-def test_loads_what_is_needed_first_and_lists_it_newest_first(kernel: SimulatedKernel) -> None:
+def test_loads_dependencies_first_and_lists_the_newest_first(kernel: SimulatedKernel) -> None:
     boot = proc_modules(kernel)
     outcome = kernel.load("btrfs")
     assert outcome.exit == 0
@@ -84,7 +84,7 @@ def test_unloading_leaves_no_trace(kernel: SimulatedKernel) -> None:
     assert state_of_the_machine(kernel) == before
 
 
-def test_states_that_others_see_on_the_way(kernel: SimulatedKernel) -> None:
+def test_states_during_load_and_unload(kernel: SimulatedKernel) -> None:
     def line() -> str:
         return next((line for line in proc_modules(kernel) if line.startswith("fat ")), "")
 
@@ -116,7 +116,7 @@ def test_states_that_others_see_on_the_way(kernel: SimulatedKernel) -> None:
     assert heard[0].sequence < heard[1].sequence
 
 
-def test_counts_follow_the_users(kernel: SimulatedKernel) -> None:
+def test_reference_counts_follow_the_users(kernel: SimulatedKernel) -> None:
     kernel.load("vfat")
     fat = read_modules(kernel.host).by_name["fat"]
     assert (fat.refcount, fat.users) == (1, ("vfat",))
@@ -130,7 +130,7 @@ def test_counts_follow_the_users(kernel: SimulatedKernel) -> None:
     assert kernel.host.listdir("/sys/module/fat/holders") == []
 
 
-def test_what_a_module_holds_without_its_symbols(kernel: SimulatedKernel) -> None:
+def test_references_other_than_imports(kernel: SimulatedKernel) -> None:
     kernel.load("libcrc32c")
     assert "crc32c_generic 16384 2 - Live" in kernel.folder.read("/proc/modules").decode()
     at_once(kernel.delete("libcrc32c"))
@@ -159,7 +159,7 @@ def test_refuses_to_unload(kernel: SimulatedKernel, name: str, number: int, word
 def test_a_refusal_in_the_middle_ends_modprobe(kernel: SimulatedKernel) -> None:
     kernel.load("libcrc32c")
     kernel.load("dummy")
-    # libcrc32c has gone when its softdep turns out to be in use, and dummy's turn never comes.
+    # libcrc32c is unloaded before its softdep turns out to be in use; dummy is not reached.
     outcome = kernel.unload("libcrc32c", "dummy")
     assert outcome.output == "rmmod libcrc32c\nmodprobe: FATAL: Module crc32c_generic is in use.\n"
     assert (outcome.exit, outcome.errno) == (1, errno.EAGAIN)
@@ -168,7 +168,7 @@ def test_a_refusal_in_the_middle_ends_modprobe(kernel: SimulatedKernel) -> None:
 
 
 @pytest.mark.parametrize("name", ["dummy", "vfat"])
-def test_unloading_what_is_not_loaded_succeeds_without_doing_anything(
+def test_unloading_a_module_that_is_not_loaded_does_nothing(
     kernel: SimulatedKernel, name: str
 ) -> None:
     assert kernel.unload(name).exit == 0
@@ -179,7 +179,7 @@ def test_permanent_is_shown_among_the_users(kernel: SimulatedKernel) -> None:
     assert " 0 [permanent], Live " in proc_modules(kernel)[0]
 
 
-def test_parameters_are_taken_and_shown(kernel: SimulatedKernel) -> None:
+def test_parameters_are_set_and_shown(kernel: SimulatedKernel) -> None:
     kernel.load("binder_linux", "debug-mask=0x10", 'devices="a,b"')
     assert kernel.host.read("/sys/module/binder_linux/parameters/debug_mask") == b"16\n"
     assert kernel.host.read("/sys/module/binder_linux/parameters/devices") == b"a,b\n"
@@ -229,7 +229,7 @@ def test_a_failed_load_is_seen_unloading(kernel: SimulatedKernel, parameter: str
     assert kernel.state("nbd") is None
 
 
-def test_what_is_there_already_or_built_in_loads_without_a_word(kernel: SimulatedKernel) -> None:
+def test_loading_a_loaded_or_built_in_module_does_nothing(kernel: SimulatedKernel) -> None:
     before = proc_modules(kernel)
     for name in ("ext4", "fs-ext4", "virtio"):
         outcome = kernel.load(name)
@@ -251,7 +251,7 @@ def test_a_missing_dependency_is_an_unknown_symbol(kernel: SimulatedKernel) -> N
     assert kernel.log[-1].text == "vfat: Unknown symbol fat_init_0 (err -2)"
 
 
-def test_symbols_stand_where_the_kernel_puts_them(kernel: SimulatedKernel) -> None:
+def test_symbols_are_in_the_kernels_order(kernel: SimulatedKernel) -> None:
     kernel.load("vfat")
     table = read_symbols(kernel.host)
     assert list(table.modules)[:3] == ["vfat", "fat", "hello"]
@@ -261,7 +261,7 @@ def test_symbols_stand_where_the_kernel_puts_them(kernel: SimulatedKernel) -> No
     assert data.endswith(b"[bpf]\n")
 
 
-def test_a_module_taints_the_kernel_for_good(tmp_path: Path) -> None:
+def test_a_module_taints_the_kernel_until_reboot(tmp_path: Path) -> None:
     kernel = make_simulated(tmp_path)
     kernel.folder.write("/proc/sys/kernel/tainted", b"0\n")
     kernel.unload("hello")
@@ -287,7 +287,7 @@ def test_the_log_has_numbers_and_times(tmp_path: Path) -> None:
     assert all(record.usec > 5_025_000_000 for record in kernel.log)
 
 
-def test_strange_lines_stay(kernel: SimulatedKernel) -> None:
+def test_appended_lines_are_kept(kernel: SimulatedKernel) -> None:
     kernel.append("/proc/modules", b"\xff\x1b[31mnonsense\n")
     kernel.load("dummy")
     assert len(read_modules(kernel.host).malformed) == 1
@@ -302,7 +302,7 @@ def test_steps_can_be_taken_one_by_one(kernel: SimulatedKernel) -> None:
     assert kernel.state("vfat") is None
 
 
-def test_two_shells_load_what_needs_the_same(kernel: SimulatedKernel) -> None:
+def test_two_shells_load_modules_with_the_same_dependency(kernel: SimulatedKernel) -> None:
     one, other = kernel.modprobe.load("vfat"), kernel.modprobe.load("fat")
     assert next(one) == Moment("fat", Point.LOADING)
     assert next(other) == Moment("fat", Point.AWAITED)
@@ -312,14 +312,14 @@ def test_two_shells_load_what_needs_the_same(kernel: SimulatedKernel) -> None:
     assert kernel.loaded[:3] == ("vfat", "fat", "hello")
 
 
-def test_a_load_that_hangs_is_not_waited_for_for_ever(kernel: SimulatedKernel) -> None:
+def test_waiting_for_a_load_that_hangs_ends(kernel: SimulatedKernel) -> None:
     next(kernel.modprobe.load("dummy"))
     outcome = kernel.load("dummy")
     assert (outcome.exit, outcome.errno) == (1, errno.EBUSY)
     assert "could not insert 'dummy': Device or resource busy" in outcome.output
 
 
-def test_options_of_modprobe_d_and_quoted_values_are_taken(kernel: SimulatedKernel) -> None:
+def test_options_of_modprobe_d_and_quoted_values_are_passed(kernel: SimulatedKernel) -> None:
     kernel.unload("hello")
     rules = b'options hello greeting="from a rule"\n'
     kernel.folder.write("/etc/modprobe.d/a.conf", rules)

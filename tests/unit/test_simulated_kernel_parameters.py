@@ -1,4 +1,4 @@
-"""A parameter's value is accepted, shown and refused as `kernel/params.c` does it."""
+"""Parameter values are accepted, shown and refused as in `kernel/params.c`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kmodtui.demo.parameters import RefusedValueError, shown_value, taken_parameters
+from kmodtui.demo.parameters import RefusedValueError, parsed_parameters, shown_value
 from kmodtui.demo.recorded_module import RecordedModule
 from tests.support.elf import make_module
 
@@ -65,7 +65,7 @@ def test_refused(kind: str, given: str | None, number: int) -> None:
     assert refused.value.errno == number
 
 
-def test_a_parameter_that_the_file_gives_no_type_is_known_all_the_same(tmp_path: Path) -> None:
+def test_a_parameter_without_a_type_is_known(tmp_path: Path) -> None:
     file = tmp_path / "loop.ko"
     file.write_bytes(
         make_module((b"parm=max_loop:Maximum number", b"parmtype=max_part:int", b"depends=a-b,c"))
@@ -73,7 +73,7 @@ def test_a_parameter_that_the_file_gives_no_type_is_known_all_the_same(tmp_path:
     loop = RecordedModule("loop", {}, file)
     said: list[str] = []
     given = ("max_loop=8", "max_part=0x10", "typo=1")
-    values = taken_parameters(
+    values = parsed_parameters(
         "loop", loop.parameter_types, given, lambda _, text: said.append(text)
     )
     assert values == {"max_loop": "8", "max_part": "16"}

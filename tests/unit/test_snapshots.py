@@ -1,4 +1,4 @@
-"""A snapshot comes back from its file as it was; a file that is none is refused with a sentence."""
+"""Snapshots: written, read back unchanged, compared; invalid files are refused."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def unpacked(path: Path) -> bytes:
     return zstd.decompress(path.read_bytes().split(b"\n", 1)[1])
 
 
-# What is in it
+# Contents
 
 
-def test_a_snapshot_comes_back_as_it_was(kernel: SimulatedKernel, path: Path) -> None:
+def test_a_snapshot_is_read_back_unchanged(kernel: SimulatedKernel, path: Path) -> None:
     taken = take(kernel.host, clock=lambda: 1_764_504_000.0)
     size = save(taken, path)
     assert size == path.stat().st_size
@@ -71,7 +71,7 @@ def test_a_snapshot_comes_back_as_it_was(kernel: SimulatedKernel, path: Path) ->
     assert compare(back, taken).nothing_differs
 
 
-def test_no_address_is_in_the_file_unless_asked_for(kernel: SimulatedKernel, path: Path) -> None:
+def test_addresses_are_not_saved_by_default(kernel: SimulatedKernel, path: Path) -> None:
     rows = kernel.host.read("/proc/kallsyms")
     assert b"ffffffff81000000 T _stext" in rows
     save(take(kernel.host), path)
@@ -82,7 +82,7 @@ def test_no_address_is_in_the_file_unless_asked_for(kernel: SimulatedKernel, pat
     assert load(path).symbols.addresses_hidden
 
 
-def test_addresses_that_were_asked_for_are_kept(kernel: SimulatedKernel, path: Path) -> None:
+def test_addresses_are_saved_on_request(kernel: SimulatedKernel, path: Path) -> None:
     save(take(kernel.host, addresses=True), path)
     back = load(path)
     assert back.origin.addresses
@@ -90,7 +90,7 @@ def test_addresses_that_were_asked_for_are_kept(kernel: SimulatedKernel, path: P
     assert compare(back, take(kernel.host)).nothing_differs
 
 
-def test_addresses_that_the_kernel_hides_cannot_be_had(kernel: SimulatedKernel) -> None:
+def test_hidden_addresses_are_refused(kernel: SimulatedKernel) -> None:
     rows = kernel.host.read("/proc/kallsyms").splitlines(keepends=True)
     hidden = (b"0" * 16 + row[16:] for row in rows)
     kernel.folder.write("/proc/kallsyms", b"".join(hidden))
@@ -119,7 +119,7 @@ def test_a_module_that_is_loading_is_waited_for(kernel: SimulatedKernel) -> None
     assert len(taken.symbols.of("fat")) == 50
 
 
-def test_a_module_that_is_live_and_not_trimmed_yet_is_waited_for(
+def test_a_live_module_with_its_init_section_is_waited_for(
     kernel: SimulatedKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps = kernel.modprobe.load("dummy")
@@ -135,9 +135,7 @@ def test_a_module_that_is_live_and_not_trimmed_yet_is_waited_for(
     assert len(take(kernel.host).symbols.of("dummy")) == 20 < len(rows)
 
 
-def test_a_kernel_without_modules_has_symbols_all_the_same(
-    kernel: SimulatedKernel, path: Path
-) -> None:
+def test_a_kernel_without_modules_has_symbols(kernel: SimulatedKernel, path: Path) -> None:
     kernel.folder.remove("/proc/modules")
     save(take(kernel.host), path)
     assert load(path).modules == ()
@@ -147,7 +145,7 @@ def test_a_kernel_without_modules_has_symbols_all_the_same(
 # The file
 
 
-def test_the_file_is_its_owners_alone_and_leaves_nothing_beside_it(
+def test_only_the_owner_may_read_the_file_and_no_temporary_file_is_left(
     kernel: SimulatedKernel, path: Path
 ) -> None:
     old = os.umask(0)
@@ -159,7 +157,7 @@ def test_the_file_is_its_owners_alone_and_leaves_nothing_beside_it(
     assert [file.name for file in path.parent.iterdir() if file.is_file()] == [path.name]
 
 
-def test_a_file_that_is_there_stays_unless_forced(kernel: SimulatedKernel, path: Path) -> None:
+def test_an_existing_file_is_kept_unless_forced(kernel: SimulatedKernel, path: Path) -> None:
     path.write_text("mine")
     with pytest.raises(KmodtuiError, match="is there already") as refused:
         save(take(kernel.host), path)
@@ -169,7 +167,7 @@ def test_a_file_that_is_there_stays_unless_forced(kernel: SimulatedKernel, path:
     assert load(path).modules
 
 
-def test_a_file_that_appears_at_the_last_moment_stays(
+def test_a_file_created_meanwhile_is_kept(
     kernel: SimulatedKernel, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os.path, "lexists", lambda _: False)
@@ -180,7 +178,7 @@ def test_a_file_that_appears_at_the_last_moment_stays(
     assert [file.name for file in path.parent.iterdir() if file.is_file()] == [path.name]
 
 
-def test_where_there_are_no_hard_links_it_is_written_all_the_same(
+def test_it_is_written_without_hard_links(
     kernel: SimulatedKernel, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_links(*_: object) -> None:
@@ -194,12 +192,12 @@ def test_where_there_are_no_hard_links_it_is_written_all_the_same(
         save(take(kernel.host), path)
 
 
-def test_a_folder_that_is_not_there_is_named(kernel: SimulatedKernel, tmp_path: Path) -> None:
+def test_a_missing_directory_is_named(kernel: SimulatedKernel, tmp_path: Path) -> None:
     with pytest.raises(KmodtuiError, match="No such file or directory"):
         save(take(kernel.host), tmp_path / "nowhere" / "one.kmodtui")
 
 
-def test_the_default_name_tells_host_and_time_and_is_free(
+def test_the_default_name_has_host_and_time_and_is_unused(
     kernel: SimulatedKernel, tmp_path: Path
 ) -> None:
     taken = take(kernel.host, clock=lambda: 1_764_504_000.0)
@@ -213,7 +211,7 @@ def test_the_default_name_tells_host_and_time_and_is_free(
     assert default_path(odd, tmp_path).name.startswith("etc-x-y-")
 
 
-# What is refused
+# Invalid files
 
 
 def head(**changes: Any) -> bytes:
@@ -275,7 +273,7 @@ MODULE = {
         (packed(b"0" * (snapshots.UNPACKED_LIMIT + 1)), "unpacks to more than 64.0 MiB"),
     ],
 )
-def test_a_file_that_is_no_snapshot_is_refused(path: Path, data: bytes, words: str) -> None:
+def test_an_invalid_file_is_refused(path: Path, data: bytes, words: str) -> None:
     path.write_bytes(data)
     with pytest.raises(SnapshotError, match=words) as refused:
         load(path)
@@ -300,7 +298,7 @@ def test_one_wrong_bit_is_noticed(kernel: SimulatedKernel, path: Path) -> None:
         data[place] ^= 4
         path.write_bytes(data)
         try:
-            # Some bits of zstd mean nothing; a file that is read all the same is the same.
+            # Some bits of zstd have no meaning; a file that is accepted must be equal.
             assert load(path) == whole
         except SnapshotError:
             noticed += 1
@@ -309,7 +307,7 @@ def test_one_wrong_bit_is_noticed(kernel: SimulatedKernel, path: Path) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_no_file_does_more_than_be_refused(data: bytes) -> None:
+def test_any_other_bytes_are_refused(data: bytes) -> None:
     for body in (data, MAGIC + data, packed(data), packed(head() + b"\n" + data)):
         with NamedTemporaryFile() as file, suppress(SnapshotError):
             file.write(body)
@@ -317,13 +315,13 @@ def test_no_file_does_more_than_be_refused(data: bytes) -> None:
             load(Path(file.name))
 
 
-def test_a_pipe_is_not_waited_for(path: Path) -> None:
+def test_a_pipe_is_refused_without_waiting(path: Path) -> None:
     os.mkfifo(path)
     with pytest.raises(SnapshotError, match="no regular file"):
         load(path)
 
 
-def test_a_folder_and_a_file_that_is_too_large_are_refused(path: Path, tmp_path: Path) -> None:
+def test_a_directory_and_a_too_large_file_are_refused(path: Path, tmp_path: Path) -> None:
     with pytest.raises(SnapshotError, match="no regular file"):
         load(tmp_path)
     with path.open("wb") as file:
@@ -332,14 +330,14 @@ def test_a_folder_and_a_file_that_is_too_large_are_refused(path: Path, tmp_path:
         load(path)
 
 
-def test_owners_that_alternate_take_no_more_time_than_others(path: Path) -> None:
-    # A reader that leaps from run to run would look at the whole for each of these rows.
+def test_alternating_owners_are_read_in_linear_time(path: Path) -> None:
+    # A reader that searches for the end of each run would scan the whole file for each row.
     rows = b"t x\t[a]\nt x\t[b]\n" * 100_000
     path.write_bytes(packed(head() + b"\n" + rows))
     assert len(load(path).symbols.of("a")) == 100_000
 
 
-def test_nothing_in_a_file_is_obeyed_by_a_terminal(path: Path) -> None:
+def test_text_of_a_file_is_safe_to_show(path: Path) -> None:
     evil = "\x1b[2J"
     body = head(hostname=evil, modules=[MODULE | {"name": evil, "holders": [evil]}])
     path.write_bytes(packed(body + f"\nt {evil}\t[{evil}]\n".encode()))
@@ -349,7 +347,7 @@ def test_nothing_in_a_file_is_obeyed_by_a_terminal(path: Path) -> None:
     assert [symbol.name for symbol in back.symbols.of("\\x1b[2J")] == ["\\x1b[2J"]
 
 
-# Compared
+# Comparison
 
 
 def machine(**origin: Any) -> Snapshot:
@@ -370,7 +368,7 @@ NO_SYMBOLS = snapshots.SymbolTable()
         ({"boot": "a"}, {"boot": ""}, ""),
     ],
 )
-def test_what_makes_two_snapshots_hard_to_compare_is_said(
+def test_different_origins_are_pointed_out(
     one: dict[str, str], other: dict[str, str], words: str
 ) -> None:
     caution = compare(machine(**one), machine(**other)).caution
@@ -409,9 +407,7 @@ def taken(root: str, path: Path, capsys: Output) -> str:
     return str(path)
 
 
-def test_the_verb_takes_a_snapshot_and_tells_what_is_in_it(
-    root: str, path: Path, capsys: Output
-) -> None:
+def test_the_verb_takes_a_snapshot_and_summarizes_it(root: str, path: Path, capsys: Output) -> None:
     told = printed(capsys, "snapshot", "--root", root, "-o", str(path))
     rows = (Path(root) / "proc/kallsyms").read_text().splitlines()
     symbols = [row for row in rows if not row.endswith(("[bpf]", "[__builtin__ftrace]"))]
@@ -423,7 +419,7 @@ def test_the_verb_takes_a_snapshot_and_tells_what_is_in_it(
     assert "defeat KASLR" in told
 
 
-def test_the_verb_chooses_a_name_in_the_current_folder(
+def test_the_verb_chooses_a_name_in_the_current_directory(
     root: str, tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -432,7 +428,7 @@ def test_the_verb_chooses_a_name_in_the_current_folder(
     assert (answer["module_count"], answer["addresses"]) == (16, False)
 
 
-def test_diff_tells_what_came_and_went_since(
+def test_diff_shows_modules_loaded_and_unloaded_since(
     kernel: SimulatedKernel, root: str, taken: str, capsys: Output
 ) -> None:
     assert "are the same" in printed(capsys, "diff", taken, "--root", root)
@@ -474,7 +470,7 @@ def test_diff_of_two_files_as_json(
         (lambda path: path.unlink(), "There is no file"),
     ],
 )
-def test_diff_refuses_with_a_sentence(
+def test_diff_refuses_with_a_message(
     root: str, taken: str, capsys: Output, spoil: Callable[[Path], object], words: str
 ) -> None:
     spoil(Path(taken))

@@ -1,4 +1,4 @@
-"""An address finds the symbol that contains it, and what hides addresses is told."""
+"""Looking up addresses, sizes of symbols, and why addresses are hidden."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def found(text: str, symbols: SymbolList | None = None) -> list[tuple[str, str, 
     [
         ("ffffffff81000100", [("", "do_one_initcall", 0, 0x100)]),
         ("ffffffff810001ff", [("", "do_one_initcall", 0xFF, 0x100)]),
-        # Two symbols begin there: both contain it.
+        # Two symbols begin at the same address: both contain it.
         ("ffffffff81000010", [("", "_stext", 0x10, 0x100), ("", "_text", 0x10, 0x100)]),
-        # A module's rows do not stand in the order of their addresses.
+        # A module's rows are not sorted by address.
         ("0xffffffffc0000005", [("xor", "xor_sse_2", 5, 0x40)]),
         ("0xffffffffc0000041", [("xor", "xor_blocks", 1, 0x40)]),
-        # The last one: nothing tells where it ends.
+        # The last symbol: its end is unknown.
         ("ffffffffc0000084", [("xor", "copy", 4, None)]),
         ("ffffffffc0100104", [("tun", "tun_data", 4, None)]),
         ("xor_blocks+0x1f/0x40", [("xor", "xor_blocks", 0x1F, 0x40)]),
@@ -79,12 +79,12 @@ def test_the_symbol_that_contains_it(
         ("kfree", "kfree is not an address"),
     ],
 )
-def test_where_there_is_none_it_says_so(text: str, words: str) -> None:
+def test_no_symbol_contains_it(text: str, words: str) -> None:
     with pytest.raises(NoSymbolError, match=words.replace("+", r"\+")):
         look_up(listed(), text)
 
 
-def test_doubts_are_told() -> None:
+def test_doubtful_results_say_why() -> None:
     symbols = listed()
     assert "a different build" in look_up(symbols, "kfree+0x1/0x99")[0].doubt
     assert "beyond its end" in look_up(symbols, "kfree+0x40/0x40")[0].doubt
@@ -92,7 +92,7 @@ def test_doubts_are_told() -> None:
     assert not look_up(symbols, "kfree+0x3f/0x40")[0].doubt
 
 
-def test_with_hidden_addresses_only_a_place_can_be_found() -> None:
+def test_with_hidden_addresses_only_symbol_and_offset_can_be_looked_up() -> None:
     hidden = "".join("0" * 16 + line[16:] + "\n" for line in (CORE + MODULES).splitlines())
     symbols = listed(hidden)
     with pytest.raises(NoSymbolError, match="Addresses are hidden"):
@@ -111,7 +111,7 @@ _addresses = st.lists(st.integers(1, 4000), min_size=1, max_size=60)
 
 
 @given(st.dictionaries(st.sampled_from(["", "m", "n"]), _addresses), st.integers(0, 5000))
-def test_it_is_the_nearest_below(owners: dict[str, list[int]], address: int) -> None:
+def test_it_is_the_nearest_symbol_below(owners: dict[str, list[int]], address: int) -> None:
     text = "".join(
         f"{begin:016x} t s{number}" + (f"\t[{owner}]\n" if owner else "\n")
         for owner, begins in sorted(owners.items())
@@ -136,7 +136,7 @@ def test_it_is_the_nearest_below(owners: dict[str, list[int]], address: int) -> 
             assert below[-1] + located.size == follower == other
 
 
-def test_sizes_are_the_distances_to_the_next() -> None:
+def test_sizes_are_distances_to_the_next_symbol() -> None:
     rows = SymbolRows(b"40 t b\t[m]\n10 t a\t[m]\n10 t alias\t[m]\n0 u none\t[m]\nzz t odd\t[m]\n")
     assert sizes(rows) == [None, 0x30, 0x30, None, None]
 

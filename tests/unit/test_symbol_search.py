@@ -1,4 +1,4 @@
-"""What is typed finds exactly the rows that a plain look at every row would find."""
+"""Searching symbols finds the same rows as checking every row would."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_every_row_has_its_number_in_the_kernels_order() -> None:
             symbols.row(outside)
 
 
-def test_a_row_of_another_shape_is_found_by_its_whole_name() -> None:
+def test_a_malformed_row_is_found_by_its_whole_line() -> None:
     data = b"10 t one\r\n20 t two \t[m]\n30 t three  four\n40  five\n"
     symbols = listed(data)
     lines = {symbols.row(number).line for number in range(len(symbols))}
@@ -81,16 +81,16 @@ def test_a_row_of_another_shape_is_found_by_its_whole_name() -> None:
         ("m:nobody", []),
         ("t:DW", ["arch_init", "jiffies"]),
         ("zzz", []),
-        # Neither address, type nor owner are part of the name.
+        # Address, type and owner are not part of the name.
         ("raid6_pq", []),
         ("A", []),
     ],
 )
-def test_what_is_typed_and_what_it_finds(text: str, expected: list[str]) -> None:
+def test_queries_and_their_matches(text: str, expected: list[str]) -> None:
     assert names(text) == expected
 
 
-def test_facets_show_functions_and_what_is_exported() -> None:
+def test_facets_select_functions_and_exports() -> None:
     assert names("", Facet.FUNCTIONS) == [
         "_stext",
         "do_one_initcall",
@@ -103,34 +103,34 @@ def test_facets_show_functions_and_what_is_exported() -> None:
         "raid6_gpl",
         "bpf_prog_1",
     ]
-    # Also what is exported for GPL modules only, whose letter is lower case.
+    # Including GPL-only exports, whose type is lower case.
     assert names("", Facet.EXPORTED) == ["kfree", "xor_blocks", "raid6_gpl"]
     assert [Facet.ALL.next, Facet.EXPORTED.next] == [Facet.FUNCTIONS, Facet.ALL]
 
 
-def test_without_an_export_table_the_letters_of_a_module_tell() -> None:
+def test_without_an_export_table_the_symbol_types_decide() -> None:
     data = b"10 T core\n20 T shown\t[m]\n30 t hidden\t[m]\n"
     assert names("", Facet.EXPORTED, data) == ["shown"]
 
 
 @pytest.mark.parametrize("pattern", ["(", "[a", "*", "a{99999999999}", "(?P<x>a)(?P<x>b)", "\\"])
-def test_an_invalid_pattern_is_told_in_a_sentence(pattern: str) -> None:
+def test_an_invalid_pattern_is_refused(pattern: str) -> None:
     with pytest.raises(QueryError, match="is not a valid regular expression: ") as caught:
         parse_query(f"re:{pattern}")
     assert caught.value.hint
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_pattern_that_python_has_doubts_about_prints_nothing() -> None:
+def test_a_pattern_that_python_warns_about_prints_nothing() -> None:
     assert parse_query("re:[[a]").pattern is not None
 
 
-def test_what_is_longer_than_any_name_is_refused() -> None:
+def test_a_too_long_query_is_refused() -> None:
     with pytest.raises(QueryError, match="search text is too long"):
         parse_query("x" * 513)
 
 
-def test_bytes_that_are_no_text_are_searched_for_as_they_are() -> None:
+def test_bytes_that_are_not_utf8_can_be_searched_for() -> None:
     assert names("\udcff", data=b"10 t odd\xffname\n20 t other\n") == ["odd\\xffname"]
 
 
@@ -146,7 +146,7 @@ def test_bytes_that_are_no_text_are_searched_for_as_they_are() -> None:
         (" ? kfree+0x5", None, "kfree", 5, 0, ""),
     ],
 )
-def test_an_address_or_a_place_of_an_oops_is_known(
+def test_an_address_or_a_place_of_an_oops_is_recognized(
     text: str, address: int | None, name: str, offset: int, size: int, owner: str
 ) -> None:
     place = parse_query(text).place
@@ -156,11 +156,11 @@ def test_an_address_or_a_place_of_an_oops_is_known(
 
 
 @pytest.mark.parametrize("text", ["ffffffffg", "deadbeef_", "0x1", "abcdef", "re:a+0", "=a+0x1"])
-def test_what_only_looks_like_an_address_is_a_name(text: str) -> None:
+def test_texts_that_only_resemble_an_address_are_names(text: str) -> None:
     assert parse_query(text).place is None
 
 
-# Against a look at every row
+# Compared with checking every row
 
 _name = st.sampled_from(
     [
@@ -216,7 +216,7 @@ def _printed(runs: list[tuple[str, list[tuple[int, str, str]]]]) -> bytes:
 
 
 def plainly(symbols: SymbolList, text: str, facet: Facet) -> list[int]:
-    """The same search without a thought for speed."""
+    """The same search, simple and slow."""
     found = []
     rows = [symbols.row(number) for number in range(len(symbols))]
     exported = {
@@ -271,7 +271,7 @@ def plainly(symbols: SymbolList, text: str, facet: Facet) -> list[int]:
     st.sampled_from(Facet),
     st.integers(20, 400),
 )
-def test_every_query_finds_what_a_look_at_every_row_finds(
+def test_every_query_finds_what_checking_every_row_finds(
     runs: list[tuple[str, list[tuple[int, str, str]]]], words: list[str], facet: Facet, block: int
 ) -> None:
     symbol_list._BLOCK, usual = block, symbol_list._BLOCK
@@ -296,7 +296,7 @@ def test_every_query_finds_what_a_look_at_every_row_finds(
         assert hits.at_or_behind(number) == sum(hit < number for hit in seen)
 
 
-def test_a_query_that_asks_nothing_splits_no_row() -> None:
+def test_an_empty_query_parses_no_row() -> None:
     symbols = listed()
     hits = find_all(symbols, Query())
     assert len(hits) == len(symbols)

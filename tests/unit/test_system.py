@@ -1,4 +1,4 @@
-"""What is true of a system and of this process."""
+"""Facts about the system and this process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_an_empty_tree_shows_nothing(tmp_path: Path) -> None:
     assert read_system(LocalHost(tmp_path)) == SystemFacts()
 
 
-def test_everything_that_a_system_shows(tmp_path: Path) -> None:
+def test_all_facts_of_a_system(tmp_path: Path) -> None:
     host = write(
         tmp_path,
         {
@@ -66,7 +66,7 @@ def test_the_release_is_also_in_the_version(tmp_path: Path) -> None:
     assert read_system(write(tmp_path, {"proc/version": "Linux\n"})).release is None
 
 
-def test_values_that_make_no_sense_are_none(tmp_path: Path) -> None:
+def test_malformed_values_are_none(tmp_path: Path) -> None:
     host = write(
         tmp_path,
         {
@@ -79,7 +79,7 @@ def test_values_that_make_no_sense_are_none(tmp_path: Path) -> None:
     assert facts.tainted is facts.lockdown is facts.sig_enforce is None
 
 
-def test_which_switch_hides_addresses() -> None:
+def test_the_setting_that_hides_addresses() -> None:
     assert SystemFacts(kptr_restrict=2).addresses_hidden_by == ("kptr_restrict=2",)
     assert SystemFacts(kptr_restrict=0, perf_event_paranoid=1).addresses_hidden_by == ()
     assert SystemFacts().addresses_hidden_by == ()

@@ -1,4 +1,4 @@
-"""Text from the kernel and from files is made safe, and readable text stays as it is."""
+"""Text is made safe to show, and readable text is not changed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kmodtui.model.text import clean, counted, decode, human_size
 
 
-def test_bytes_that_are_no_utf8_are_written_out() -> None:
+def test_bytes_that_are_not_utf8_are_escaped() -> None:
     assert decode(b"J\xc3\xb6rg \xff\xc3") == "Jörg \\xff\\xc3"
 
 
@@ -35,12 +35,12 @@ def test_bytes_that_are_no_utf8_are_written_out() -> None:
         ("\U000e0041", "\\U000e0041"),
     ],
 )
-def test_what_a_terminal_could_obey_is_written_out(text: str, shown: str) -> None:
+def test_control_characters_are_escaped(text: str, shown: str) -> None:
     assert clean(text) == shown
 
 
 @given(st.text())
-def test_cleaned_text_has_nothing_unsafe_and_cleaning_it_again_changes_nothing(text: str) -> None:
+def test_cleaned_text_is_safe_and_cleaning_is_idempotent(text: str) -> None:
     cleaned = clean(text)
     assert not {unicodedata.category(char) for char in cleaned} & {"Cc", "Cf", "Cs", "Co", "Cn"}
     assert "\n" not in cleaned
@@ -64,11 +64,11 @@ def test_any_bytes_can_be_shown_and_encoded_again(data: bytes) -> None:
         (5000 * 1024**3, "5,000.0 GiB"),
     ],
 )
-def test_sizes_for_a_person(size: int, shown: str) -> None:
+def test_human_sizes(size: int, shown: str) -> None:
     assert human_size(size) == shown
 
 
-def test_a_size_just_below_a_unit_does_not_come_to_1024_of_the_one_before() -> None:
+def test_a_size_just_below_a_unit_is_rounded_up_to_it() -> None:
     assert human_size(1024 * 1024 - 1) == "1.0 MiB"
 
 
