@@ -8,7 +8,6 @@ takes their indexes for files of modprobe.d, see `modprobe_config`.
 
 from __future__ import annotations
 
-import difflib
 import os
 from functools import cached_property
 
@@ -17,6 +16,7 @@ from kmodtui.kernel.alias_index import AliasIndex, has_wildcard, normalised
 from kmodtui.kernel.compression import unreadable
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.module_file import read_module_file
+from kmodtui.model.did_you_mean import did_you_mean, near
 from kmodtui.model.module_info import BUILTIN, ModuleInfo
 from kmodtui.model.modules import canonical
 from kmodtui.model.text import clean, decode
@@ -145,17 +145,12 @@ class ModuleIndex:
                 f"Run depmod {clean(self.release)} as root.",
             ) from None
 
-    def near(self, text: str) -> tuple[str, ...]:
-        """Return up to three names that `text` may have been meant to be, best first."""
-        everything = [*self.names, *self.builtin_names]
-        return tuple(difflib.get_close_matches(canonical(text), everything, 3, 0.7))
-
     def unknown(self, text: str) -> UnknownModuleError:
         """Return the error for a name that nothing stands for, with names that are near."""
-        near = self.near(text)
+        names = near(text, (*self.names, *self.builtin_names))
         return UnknownModuleError(
             f"Kernel {clean(self.release)} has no module or alias {clean(text)}.",
-            f"Did you mean {_either(near)}?" if near else "",
+            did_you_mean(names),
         )
 
     @cached_property
@@ -306,8 +301,3 @@ def _no_index(folder: str, release: str) -> UnreadableError:
         f"{clean(folder)} has no modules.dep, the index of modules.",
         f"Run depmod {clean(release)} as root.",
     )
-
-
-def _either(names: tuple[str, ...]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} or {last}" if most else last

@@ -7,12 +7,13 @@ milliseconds, because it is done after every key that is typed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from enum import IntEnum
 from functools import lru_cache
 from typing import NamedTuple
 
 from kmodtui.model.catalog_entry import CatalogEntry
+from kmodtui.model.did_you_mean import near
 
 _MAX_QUERY = 100
 """The rest of a longer query is ignored; no module name is that long."""
@@ -67,7 +68,6 @@ class Haystack:
             if entry.aliases
         ]
         self._descriptions = [_words(entry.description) for entry in self.entries]
-        self._letters = [_letters(name) for name in self._names]
         self._places = [0] * len(self.entries)
         by_length = sorted(range(len(self.entries)), key=lambda i: (len(self._names[i]), i))
         for place, index in enumerate(by_length):
@@ -97,27 +97,8 @@ class Haystack:
         return [Hit(index, found[index]) for index in ordered]
 
     def near(self, text: str, most: int = 3) -> tuple[str, ...]:
-        """Return up to `most` names with the smallest edit distance to a text, for “did you mean”.
-
-        Names that differ too much are not returned.
-        """
-        needle = folded(text[:_MAX_QUERY])
-        allowed = 1 if len(needle) < 4 else 2 if len(needle) < 9 else 3
-        letters = _letters(needle)
-        found = []
-        for index, name in enumerate(self._names):
-            if abs(len(name) - len(needle)) > allowed:
-                continue
-            # A lower bound of the distance: a substitution accounts for at most two
-            # letters that occur in only one of the words.
-            if (self._letters[index] ^ letters).bit_count() > 2 * allowed:
-                continue
-            changes = distance(needle, name, allowed)
-            if changes <= allowed:
-                other_start = name[:1] != needle[:1]
-                found.append((changes, other_start, abs(len(name) - len(needle)), name, index))
-        found.sort()
-        return tuple(self.entries[row[-1]].name for row in found[:most] if row[0] == found[0][0])
+        """Return the names with the smallest edit distance to a text; see `did_you_mean.near`."""
+        return near(text, (entry.name for entry in self.entries), most)
 
     def _find(self, needle: str) -> dict[int, Rank]:
         """Return the rank of each module that matches one word, by index."""
@@ -163,26 +144,6 @@ def folded(text: str) -> str:
     return text.lower().replace("-", "_")
 
 
-def distance(one: str, other: str, most: int) -> int:
-    """Return the edit distance between two words; `most` + 1 if it is greater than `most`.
-
-    An edit inserts, deletes or replaces a letter, or swaps two adjacent ones.
-    """
-    before: Sequence[int] = ()
-    row = list(range(len(other) + 1))
-    for i, letter in enumerate(one):
-        above, row = row, [i + 1]
-        for j, wanted in enumerate(other):
-            cost = min(above[j + 1] + 1, row[j] + 1, above[j] + (letter != wanted))
-            if before and j and letter == other[j - 1] and one[i - 1] == wanted:
-                cost = min(cost, before[j - 1] + 1)
-            row.append(cost)
-        if min(row) > most and min(above) > most:
-            return most + 1
-        before = above
-    return min(row[-1], most + 1)
-
-
 def _rank_in_name(needle: str, name: str) -> Rank:
     if name.startswith(needle):
         return Rank.NAME if len(name) == len(needle) else Rank.PREFIX
@@ -207,18 +168,3 @@ def _words(text: str) -> str:
     """Return the words of a text, each preceded by a blank: ` raid6 q syndrome calculations`."""
     words = _NOT_WORD.sub(" ", text.lower()).strip()
     return f" {words}" if words else ""
-
-
-@lru_cache(maxsize=128)
-def _bit(letter: str) -> int:
-    # One bit for each letter, digit and `_`; all other characters share one.
-    place = "abcdefghijklmnopqrstuvwxyz0123456789_".find(letter)
-    return 1 << (place if place >= 0 else 37)
-
-
-def _letters(name: str) -> int:
-    """Return the set of a name's characters as a bit mask."""
-    bits = 0
-    for letter in set(name):
-        bits |= _bit(letter)
-    return bits

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
+
+from kmodtui.model.did_you_mean import did_you_mean, near
 
 INTEGERS = {
     "byte": (0, 2**8 - 1),
@@ -196,11 +197,10 @@ def unknown_name(module: str, name: str, known: Collection[str]) -> str:
     keys = {key_of(one): one for one in known}
     if key_of(name) in (*keys, *ALWAYS_TAKEN):
         return ""
-    close = get_close_matches(key_of(name), list(keys), n=1, cutoff=0.6)
-    near = f" Did you mean {keys[close[0]]}?" if close else ""
+    question = did_you_mean(near(name, known, 1))
     if not known:
         return f"{module} has no parameters."
-    return f"{module} has no parameter {name}.{near}"
+    return f"{module} has no parameter {name}. {question}".rstrip()
 
 
 def split_assignment(text: str) -> tuple[str, str] | None:

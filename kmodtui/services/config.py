@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from kmodtui.errors import ConfigError
+from kmodtui.model.did_you_mean import did_you_mean, near
 
 INTERVALS = (0.2, 60.0)
 """Seconds between two readings: the least and the most that may be asked for."""
@@ -68,7 +69,6 @@ def read_config(path: Path, ways: Sequence[str]) -> Config:
     Raises:
         ConfigError: it cannot be read or obeyed; the message names the file and the key.
     """
-    import difflib
     import tomllib
 
     try:
@@ -90,10 +90,10 @@ def read_config(path: Path, ways: Sequence[str]) -> Config:
     wanted = _wanted(ways)
     for key, value in found.items():
         if key not in wanted:
-            near = difflib.get_close_matches(key, wanted, n=1)
+            question = did_you_mean(near(key, wanted, 1))
             raise ConfigError(
                 f"{path}: there is no setting “{key}”.",
-                f"Did you mean {near[0]}?" if near else f"There are {', '.join(sorted(wanted))}.",
+                question or f"There are {', '.join(sorted(wanted))}.",
             )
         fits, told = wanted[key]
         if not fits(value):

@@ -17,6 +17,7 @@ from kmodtui.kernel.catalog import EXTENSIONS, ModuleIndex
 from kmodtui.kernel.device_alias import names_device, read_device
 from kmodtui.kernel.host import Host
 from kmodtui.model.catalog_entry import CatalogEntry
+from kmodtui.model.did_you_mean import did_you_mean
 from kmodtui.model.fuzzy import Haystack, Rank
 from kmodtui.model.modules import canonical
 from kmodtui.model.text import clean, counted
@@ -193,11 +194,5 @@ def _without_extension(text: str) -> str:
 def nothing_fits(answer: Answer) -> str:
     """Return the sentence for a text that fits no module, with names that are near."""
     if answer.near:
-        return f"Nothing fits “{answer.text}”. Did you mean {either(answer.near)}?"
+        return f"Nothing fits “{answer.text}”. {did_you_mean(answer.near)}"
     return f"Nothing fits “{answer.text}”: no name, no alias, no description."
-
-
-def either(names: tuple[str, ...]) -> str:
-    """Return names as alternatives: `a, b or c`."""
-    *most, last = names
-    return f"{', '.join(most)} or {last}" if most else last

@@ -11,6 +11,7 @@ from kmodtui.kernel.host import Host
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.system import read_system
 from kmodtui.model.catalog_entry import Catalog, CatalogEntry, Standing
+from kmodtui.model.did_you_mean import did_you_mean
 from kmodtui.model.fuzzy import Haystack
 from kmodtui.model.text import clean
 from kmodtui.services.catalog import read_catalog
@@ -134,8 +135,7 @@ def _json(entry: CatalogEntry, loaded: frozenset[str]) -> dict[str, Any]:
 def _no_match(release: str, text: str, answer: Answer) -> UnknownModuleError:
     if answer.words:
         return UnknownModuleError(f"{answer.words.rstrip('.')}.")
-    near = ", ".join(answer.near)
     return UnknownModuleError(
         f"Kernel {clean(release)} has no module that matches {clean(text)}.",
-        f"Did you mean {near}?" if near else "",
+        did_you_mean(answer.near),
     )

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kmodtui.model.catalog_entry import CatalogEntry
-from kmodtui.model.fuzzy import Haystack, Rank, distance, folded, marked
+from kmodtui.model.did_you_mean import distance
+from kmodtui.model.fuzzy import Haystack, Rank, folded, marked
 
 
 def haystack(*names: str, **descriptions: str) -> Haystack:

@@ -10,6 +10,7 @@ from textual.worker import Worker
 from kmodtui.errors import KmodtuiError, UnknownModuleError
 from kmodtui.kernel.catalog import EXTENSIONS, ModuleIndex
 from kmodtui.model.catalog_entry import CatalogEntry
+from kmodtui.model.did_you_mean import did_you_mean
 from kmodtui.model.fuzzy import Rank
 from kmodtui.model.load_line import LoadRequest, split_line
 from kmodtui.model.modules import canonical
@@ -19,7 +20,6 @@ from kmodtui.services.picking import (
     Answer,
     Kind,
     PathChoice,
-    either,
     full_path,
     kind_of,
     nothing_fits,
@@ -133,8 +133,7 @@ class Taking(ModalScreen[LoadRequest | None]):
             self._warned = query
             self.say(f"No module is called “{query}”. Enter once more takes {top}, ↓ another one.")
         elif problem is not None:
-            near = f" Did you mean {either(answer.near)}?" if answer.near else ""
-            self.say(f"{problem.message}{near}")
+            self.say(f"{problem.message} {did_you_mean(answer.near)}".rstrip())
         else:
             self.say(nothing_fits(answer))
 
