@@ -26,9 +26,9 @@ from textual.pilot import Pilot
 
 from kmodtui.demo import Demo, open_demo
 from kmodtui.kernel.host import LocalHost
+from kmodtui.model.result import Result
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
-from kmodtui.privileged.protocol import Result
 from kmodtui.services import live
 from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import Changed, Monitor, MonitorEvent

@@ -25,9 +25,9 @@ from kmodtui.kernel.catalog import read_index
 from kmodtui.kernel.kallsyms import parse_symbols
 from kmodtui.kernel.proc_modules import parse_modules
 from kmodtui.kernel.uevents import SEQUENCE, ModuleUevent
+from kmodtui.model.log_record import LogRecord
 from kmodtui.model.modules import TAINTS, ModuleState
 from kmodtui.model.text import decode
-from kmodtui.privileged.protocol import LogRecord
 
 InitError = Callable[[Mapping[str, str]], int]
 """A module's init function: takes its parameters as shown in /sys, returns 0 or an errno."""

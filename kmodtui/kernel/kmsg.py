@@ -14,7 +14,7 @@ import re
 from io import FileIO
 from typing import Protocol
 
-from kmodtui.model.kernel_log import Record
+from kmodtui.model.log_record import LogRecord
 
 PATH = "/dev/kmsg"
 
@@ -25,7 +25,7 @@ _HEAD = re.compile(rb"([0-9]+),([0-9]+),([0-9]+),")
 class KernelLog(Protocol):
     """A log that can be read, and waited for."""
 
-    def read(self, most: int) -> list[Record]:
+    def read(self, most: int) -> list[LogRecord]:
         """Return the records that have come, at most so many; none where there is no other.
 
         Raises:
@@ -59,9 +59,9 @@ class Kmsg:
         """
         return cls(FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)))
 
-    def read(self, most: int) -> list[Record]:
+    def read(self, most: int) -> list[LogRecord]:
         """Return the records that have come; see `KernelLog.read`."""
-        records: list[Record] = []
+        records: list[LogRecord] = []
         while len(records) < most:
             try:
                 data = self._file.read(_MAX_RECORD)
@@ -99,7 +99,7 @@ class Kmsg:
         self._file.close()
 
 
-def parse_record(data: bytes) -> Record | None:
+def parse_record(data: bytes) -> LogRecord | None:
     """Return the record that one read gave, None for what is none."""
     head, _, body = data.partition(b";")
     found = _HEAD.match(head)
@@ -108,4 +108,4 @@ def parse_record(data: bytes) -> Record | None:
     priority, sequence, usec = (int(number) for number in found.groups())
     # What follows the first line is about the device, and no part of the message.
     text = body.partition(b"\n")[0].decode("ascii", "backslashreplace")
-    return Record(sequence, usec, priority & 7, text)
+    return LogRecord(sequence, usec, priority & 7, text)

@@ -9,9 +9,10 @@ from enum import IntEnum
 from kmodtui.model.explanation import Explanation, Kind
 from kmodtui.model.history import Change, Totals
 from kmodtui.model.modules import LoadedModule, ModuleTable, taint_letters
-from kmodtui.model.plan import Action, Plan, Verb
+from kmodtui.model.plan import Action, Plan
 from kmodtui.model.reading import Reading
 from kmodtui.model.symbols import SymbolTable
+from kmodtui.model.verb import Verb
 
 
 class Stage(IntEnum):

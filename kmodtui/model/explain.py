@@ -1,8 +1,8 @@
 """Why a change of the kernel's modules ended as it did: cause, evidence and remedy, in sentences.
 
-The judgement rests on the errno, the kernel's own log lines and the state of
-the modules, never on a tool's English. The kernel's log is looked at first,
-because one errno has a dozen causes; then the state; then the errno.
+The cause is found from the errno, the kernel's own log records and the state of the
+modules, never from the English of another program. The kernel log comes first, because
+one errno has a dozen causes; then the state; then the errno.
 """
 
 from __future__ import annotations
@@ -19,51 +19,46 @@ from kmodtui.model.explain_state import by_state
 from kmodtui.model.explanation import (
     LOADS,
     NO_FACTS,
-    PAST,
-    Answer,
     Case,
     Explanation,
     Facts,
     Kind,
-    LogLine,
-    Operation,
     speaker,
 )
 from kmodtui.model.modules import canonical
+from kmodtui.model.result import Result
 from kmodtui.model.text import clean
+from kmodtui.model.verb import Verb
 
 __all__ = [
     "NO_FACTS",
-    "Answer",
     "Explanation",
     "Facts",
     "Kind",
-    "LogLine",
-    "Operation",
     "explain",
     "explain_error",
 ]
 
 
 def explain(
-    operation: Operation, names: Sequence[str], answer: Answer, facts: Facts = NO_FACTS
+    verb: Verb, names: Sequence[str], result: Result, facts: Facts = NO_FACTS
 ) -> Explanation:
-    """Return why the helper's answer to a change of the modules `names` is what it is.
+    """Return why a change of the modules `names` had this result.
 
     For parameters and blacklists see `explain_change`.
     """
-    half = operation
-    if operation == "reload":
-        # Whether the module is there tells which half of it has failed.
-        there = all(canonical(name) in facts.loaded for name in names)
-        half = "unload" if there else "load"
-    case = Case(half, tuple(map(canonical, names)), answer, facts)
-    if answer.ok:
-        return _done(case, operation)
+    half = verb
+    if verb is Verb.RELOAD:
+        # Whether the module is loaded tells which half of the reload has failed.
+        loaded = all(canonical(name) in facts.loaded for name in names)
+        half = Verb.UNLOAD if loaded else Verb.LOAD
+    case = Case(half, tuple(map(canonical, names)), result, facts)
+    if result.ok:
+        return _done(case, verb)
     found = (
         by_code(case)
         or (explain_log(case) if half in LOADS else None)
-        or (by_state(case) if half == "unload" else None)
+        or (by_state(case) if half is Verb.UNLOAD else None)
         or by_lock(case)
         or (by_errno(case) if half in LOADS else None)
         or unknown(case)
@@ -72,18 +67,18 @@ def explain(
         log = case.evidence
         found = replace(found, evidence=log, output=() if log else case.last_output)
     cause = found.cause
-    if operation == "reload" and half == "load" and not answer.after.get(case.names[0]):
-        cause += f" {case.names[0]} was unloaded for it, and is not loaded now."
+    if verb is Verb.RELOAD and half is Verb.LOAD and not result.after.get(case.names[0]):
+        cause += f" The reload had unloaded {case.names[0]}; it is not loaded now."
     return replace(found, title=clean(found.title), cause=clean(cause), remedy=clean(found.remedy))
 
 
-def explain_error(operation: Operation, names: Sequence[str], error: KmodtuiError) -> Explanation:
-    """Return what an error of the helper or of getting root means for a change."""
-    whom = ", ".join(names)
+def explain_error(verb: Verb, names: Sequence[str], error: KmodtuiError) -> Explanation:
+    """Return what an error of the helper, or of becoming root, means for a change."""
+    modules = ", ".join(names)
     if isinstance(error, ElevationError):
-        outcome = f"{whom} was not {PAST[operation]}."  # nobody has touched the kernel
+        outcome = f"{modules} was not {verb.past}."  # no request has reached the kernel
     else:
-        outcome = f"{whom} was to be {PAST[operation]}."
+        outcome = f"Requested: {verb.infinitive(modules)}."
     return Explanation(
         error.title,
         clean(f"{error.message} {outcome}"),
@@ -92,31 +87,35 @@ def explain_error(operation: Operation, names: Sequence[str], error: KmodtuiErro
     )
 
 
-# --- it worked ----------------------------------------------------------------------------
+# --- success ------------------------------------------------------------------------------
 
 _IGNORED = re.compile(r"^[^:]+: unknown parameter '([^']*)' ignored")
 
 
-def _done(case: Case, operation: Operation) -> Explanation:
-    took = f"{case.answer.took:.2f} s"
-    title = f"{PAST[operation].capitalize()} {', '.join(case.names)}"
+def _done(case: Case, verb: Verb) -> Explanation:
+    took = f"{case.result.took:.2f} s"
+    title = f"{verb.past.capitalize()} {', '.join(case.names)}"
     inserted = case.asked.union(case.tried)
-    # Others load modules at the same moment: what the kernel said of theirs is left out.
+    # Others may load modules at the same moment: records about theirs are left out.
     ours = [text for text in case.texts if speaker(text) in inserted.union(("",))]
     ignored = [(speaker(text), found[1], text) for text in ours if (found := _IGNORED.match(text))]
     if not ignored:
         taints = tuple(clean(text) for text in ours if re.search(r"taint", text))
         return Explanation(
-            clean(title), f"The kernel shows it. It took {took}.", taints, "", Kind.DONE
+            clean(title), f"Confirmed in /proc/modules. It took {took}.", taints, "", Kind.DONE
         )
     named = ", ".join(parameter for _, parameter, _ in ignored)
     causes = [f"{module} has no parameter {parameter}" for module, parameter, _ in ignored]
     own = [parameter for module, parameter, _ in ignored if module in case.asked]
     hints = "".join(case.near(parameter, case.facts.parameters) for parameter in own)
+    one = len(ignored) == 1
     return Explanation(
-        clean(f"{title}, but {named} did nothing"),
-        clean(f"{', '.join(causes)}; the kernel passes over such a one, and only its log says so."),
+        clean(f"{title}, but {named} {'was' if one else 'were'} ignored"),
+        clean(
+            f"{', '.join(causes)}. The kernel ignored the unknown "
+            f"{'parameter' if one else 'parameters'} and only logged a warning."
+        ),
         tuple(clean(text) for _, _, text in ignored),
-        clean(f"Look at the module's parameters.{hints} Reload it to set them."),
+        clean(f"Check the module's parameters.{hints} Reload it to set them."),
         Kind.WARNING,
     )

@@ -1,4 +1,4 @@
-"""What came of a parameter that was set, or a blacklist that was written."""
+"""Why setting a parameter, or writing the blacklist, ended as it did."""
 
 from __future__ import annotations
 
@@ -8,105 +8,110 @@ from dataclasses import replace
 
 from kmodtui.model.explain_code import by_code
 from kmodtui.model.explain_errno import unknown
-from kmodtui.model.explanation import NO_FACTS, Answer, Case, Explanation, Facts, Kind, Operation
+from kmodtui.model.explanation import NO_FACTS, Case, Explanation, Facts, Kind
 from kmodtui.model.modules import canonical
 from kmodtui.model.parameters import same_value
 from kmodtui.model.plan import BLACKLIST_FILE
+from kmodtui.model.result import Result
 from kmodtui.model.text import clean
+from kmodtui.model.verb import Verb
 
 
 def explain_parameter(
-    module: str, word: str, answer: Answer, facts: Facts = NO_FACTS
+    module: str, word: str, result: Result, facts: Facts = NO_FACTS
 ) -> Explanation:
-    """Return why the answer to writing a parameter is what it is.
+    """Return why writing a parameter had this result.
 
     Args:
-        module: whose parameter it is.
-        word: `name=value` as it was to be.
-        answer: of the helper.
+        module: the parameter's module.
+        word: `name=value` as requested.
+        result: of the helper.
         facts: of the system.
     """
     key, _, value = word.partition("=")
     path = f"/sys/module/{module}/parameters/{key}"
-    now = answer.after.get(key)
+    now = result.after.get(key)
     shown = (f"{path}: {now}",) if now is not None else ()
     kind = facts.parameters.get(key, "")
-    if answer.ok:
-        was = answer.before.get(key)
+    if result.ok:
+        was = result.before.get(key)
         before = f" It was {was}." if was is not None else ""
         if now is not None and kind and not same_value(kind, now, value):
             found = Explanation(
                 f"{key} of {module} is {now}",
-                f"The kernel took {value} and made {now} of it.{before}",
+                f"The kernel accepted {value} but shows {now}.{before}",
                 shown=shown,
                 kind=Kind.WARNING,
             )
         else:
-            cause = "The kernel shows it." if now is not None else "The kernel took it."
+            cause = "Confirmed in /sys." if now is not None else "The kernel accepted it."
             if now not in (None, value) and not kind:
-                cause = f"The kernel took it and shows {now}."
+                cause = f"The kernel accepted it and shows {now}."
             found = Explanation(
                 f"Set {key} of {module} to {value}", cause + before, shown=shown, kind=Kind.DONE
             )
         return _clean(found)
-    case = Case("set", (canonical(module),), answer, facts)
+    case = Case(Verb.SET, (canonical(module),), result, facts)
     return _clean(by_code(case) or _refused(case, key, value, kind, path) or unknown(case))
 
 
 def _refused(case: Case, key: str, value: str, kind: str, path: str) -> Explanation | None:
     name = case.name
-    match case.answer.errno:
+    match case.result.errno:
         case e.EINVAL | e.ERANGE | e.ENOSPC | e.EOVERFLOW:
             wanted = f", which is of type {kind}" if kind else ""
             return Explanation(
                 f"Wrong value for {key}",
-                f"{name} does not take {value!r} for its parameter {key}{wanted}.",
-                remedy=f"Give {key} another value; it is what it was.",
+                f"{name} does not accept {value!r} for its parameter {key}{wanted}.",
+                remedy=f"Give {key} another value. It has not changed.",
                 evidence=case.evidence,
             )
         case e.EACCES | e.EPERM | e.EROFS:
             return Explanation(
                 f"{key} cannot be changed now",
-                f"{path} may not be written: {name} takes {key} only when it is loaded, or the "
+                f"{path} is read-only: {name} only reads {key} when it is loaded, or the "
                 "kernel is locked down.",
                 remedy=f"Reload {name} with the new value.",
             )
         case e.ENOENT | e.ENODEV:
             return Explanation(
-                f"{name} shows no parameter {key}",
-                f"There is no {path}: {name} was unloaded meanwhile, or hides this parameter.",
+                f"{name} has no parameter {key} in /sys",
+                f"There is no {path}: {name} was unloaded in the meantime, or does not show this "
+                "parameter.",
                 remedy=f"Reload {name} with the new value, if it is loaded.",
             )
     return None
 
 
 def explain_blacklist(
-    names: Sequence[str], answer: Answer, facts: Facts = NO_FACTS, *, back: bool = False
+    names: Sequence[str], result: Result, facts: Facts = NO_FACTS, *, back: bool = False
 ) -> Explanation:
-    """Return why the answer to writing the blacklist is what it is.
+    """Return why writing the blacklist had this result.
 
     Args:
         names: the modules.
-        answer: of the helper.
+        result: of the helper.
         facts: of the system; `blacklisted_by` as it is now.
-        back: whether they were to be taken off it.
+        back: whether they were to be removed from it.
     """
-    operation: Operation = "unblacklist" if back else "blacklist"
-    case = Case(operation, tuple(map(canonical, names)), answer, facts)
-    whom = ", ".join(case.names)
-    if not answer.ok:
+    verb = Verb.UNBLACKLIST if back else Verb.BLACKLIST
+    case = Case(verb, tuple(map(canonical, names)), result, facts)
+    modules = ", ".join(case.names)
+    if not result.ok:
         found = by_code(case) or unknown(case)
         return _clean(replace(found, shown=found.shown or (BLACKLIST_FILE,)))
     if not back:
         loaded = [name for name in case.names if name in facts.loaded]
-        stays = f" {', '.join(loaded)} stays loaded until it is unloaded." if loaded else ""
+        stay = "stays" if len(loaded) == 1 else "stay"
+        until = "it is" if len(loaded) == 1 else "they are"
+        stays = f" {', '.join(loaded)} {stay} loaded until {until} unloaded." if loaded else ""
         return _clean(
             Explanation(
-                f"Blacklisted {whom}",
-                f"It is no longer loaded by itself when its hardware is found.{stays}",
+                f"Blacklisted {modules}",
+                f"It is no longer loaded automatically when its hardware is found.{stays}",
                 shown=tuple(f"{BLACKLIST_FILE}: blacklist {name}" for name in case.names),
-                remedy="It can still be loaded by its name, by a module that needs it, and from "
-                "the initramfs until that is made anew.",
+                remedy="It can still be loaded by its name, as a dependency of another module, "
+                "and from the initramfs until that is rebuilt.",
                 kind=Kind.DONE,
             )
         )
@@ -114,17 +119,17 @@ def explain_blacklist(
     if left:
         return _clean(
             Explanation(
-                f"{whom} is still blacklisted elsewhere",
-                f"{BLACKLIST_FILE} does not name it any more, but other rules do.",
+                f"{modules} is still blacklisted elsewhere",
+                f"{BLACKLIST_FILE} no longer names it, but other rules do.",
                 shown=tuple(left),
-                remedy="kmodtui changes no file but its own: edit that one as root.",
+                remedy="kmodtui only changes its own file: edit that one as root.",
                 kind=Kind.WARNING,
             )
         )
     return _clean(
         Explanation(
-            f"Took {whom} off the blacklist",
-            "It may be loaded by itself again when its hardware is found.",
+            f"Removed {modules} from the blacklist",
+            "It may again be loaded automatically when its hardware is found.",
             kind=Kind.DONE,
         )
     )

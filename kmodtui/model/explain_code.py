@@ -1,76 +1,95 @@
-"""What the helper's own codes mean: it ran nothing, or waits no longer, or sees no change."""
+"""What the helper's result codes mean: nothing was run, the time was up, nothing changed."""
 
 from __future__ import annotations
 
 import errno as e
+from typing import assert_never
 
 from kmodtui.model.explanation import LOADS, Case, Explanation
+from kmodtui.model.result import ResultCode
 from kmodtui.model.text import clean
-
-# Codes whose cause the helper itself tells: title and remedy.
-_TOLD = {
-    "no-modules": (
-        "The kernel's modules cannot be found",
-        "Install the package of the running kernel, or reboot into the installed one.",
-    ),
-    "no-modprobe": (
-        "There is no usable modprobe",
-        "Install kmod; BusyBox's modprobe has other options.",
-    ),
-    "untrusted": (
-        "The helper does not trust what it finds",
-        "Whoever can write there could have modules of their own loaded. Give it back to root, "
-        "as its package had it: chown root, chmod go-w.",
-    ),
-    "busy": ("Too much at once", "Wait until something that is under way has ended."),
-    "invalid": ("The helper refused the request", "Check the name and the parameters."),
-    "stopped": ("The waiting was stopped", "Nothing was unloaded while it waited."),
-    "changed-file": (
-        "The file is not the one that was confirmed",
-        "Somebody has written it since: look at it again, and plan anew.",
-    ),
-    "compressed": (
-        "This kernel cannot decompress the file",
-        "Decompress it first, with xz -d, zstd -d or gzip -d, and insert that.",
-    ),
-}
+from kmodtui.model.verb import Verb
 
 
 def by_code(case: Case) -> Explanation | None:
-    """Return what the code of the answer tells by itself; None if it tells that it failed."""
-    facts, name, answer = case.facts, case.name, case.answer
-    match answer.code:
-        case "already-loaded":
+    """Return what the code of the result means by itself; None if it only means a failure."""
+    facts, name, result = case.facts, case.name, case.result
+    match result.code:
+        case ResultCode.DONE | ResultCode.FAILED:
+            return None
+        case ResultCode.ALREADY_LOADED:
             state = f" and is {case.module.state}" if case.module else ""
             return Explanation(
-                f"{name} is loaded already",
+                f"{name} is already loaded",
                 f"{name} is in the kernel{state}; loading it again changes nothing.",
-                remedy="Reload it if it is to get other parameters.",
+                remedy="Reload it to change its parameters.",
             )
-        case "built-in":
+        case ResultCode.BUILT_IN:
             return Explanation(
                 f"{name} is built in",
-                f"{name} is part of the kernel's image: it cannot be loaded, nor unloaded.",
-                remedy=f"Its parameters are set on the boot line only: {name}.parameter=value.",
+                f"{name} is compiled into the kernel: it can be neither loaded nor unloaded.",
+                remedy="Set its parameters on the kernel command line only: "
+                f"{name}.parameter=value.",
             )
-        case "not-loaded":
+        case ResultCode.NOT_LOADED:
             return Explanation(
                 f"{name} is not loaded",
-                f"{name} is not in the kernel: somebody else may have unloaded it meanwhile.",
-                remedy="Nothing is to be done." + case.near(name, facts.loaded),
+                f"{name} is not in the kernel. It may have been unloaded in the meantime.",
+                remedy="There is nothing to do." + case.near(name, facts.loaded),
             )
-        case "unknown-module":
+        case ResultCode.UNKNOWN_MODULE:
             return _unknown_module(case)
-        case code if code in _TOLD:
-            if code == "no-modules" and answer.errno == e.EPERM:
-                code = "untrusted"  # they are there, and whoever can write there is not root
-            title, remedy = _TOLD[code]
-            return Explanation(title, answer.message or "The helper gave no reason.", remedy=remedy)
-        case "timeout":
+        case ResultCode.TIMEOUT:
             return _timeout(case)
-        case "not-done":
+        case ResultCode.NOT_DONE:
             return _not_done(case)
-    return None
+        case ResultCode.NO_MODULES if result.errno == e.EPERM:  # found, and not owned by root
+            return _refused(
+                case,
+                "The helper does not trust /lib/modules",
+                "Whoever can write there could have their own modules loaded. Restore the "
+                "package's ownership and permissions: chown root, chmod go-w.",
+            )
+        case ResultCode.NO_MODULES:
+            return _refused(
+                case,
+                "The kernel's modules cannot be found",
+                "Install the package of the running kernel, or reboot into the installed one.",
+            )
+        case ResultCode.NO_MODPROBE:
+            return _refused(
+                case,
+                "There is no usable modprobe",
+                "Install kmod. BusyBox's modprobe has other options.",
+            )
+        case ResultCode.BUSY:
+            return _refused(case, "Too many requests", "Wait until a running request has ended.")
+        case ResultCode.INVALID:
+            return _refused(
+                case, "The helper refused the request", "Check the name and the parameters."
+            )
+        case ResultCode.STOPPED:
+            return _refused(case, "Waiting was cancelled", "Nothing was unloaded in the meantime.")
+        case ResultCode.CHANGED_FILE:
+            return _refused(
+                case,
+                "The file has changed since it was confirmed",
+                "Check the file, then make a new plan.",
+            )
+        case ResultCode.COMPRESSED:
+            return _refused(
+                case,
+                "This kernel cannot decompress the file",
+                "Decompress it with xz -d, zstd -d or gzip -d, then insert the result.",
+            )
+        case _:
+            assert_never(result.code)
+
+
+def _refused(case: Case, title: str, remedy: str) -> Explanation:
+    """Return a refusal whose cause the helper itself has put into words."""
+    cause = case.result.message or "The helper gave no reason."
+    return Explanation(title, cause, remedy=remedy)
 
 
 def _unknown_module(case: Case) -> Explanation:
@@ -78,8 +97,8 @@ def _unknown_module(case: Case) -> Explanation:
     if not facts.index_found:
         return Explanation(
             f"No modules of kernel {facts.release}",
-            f"The folder /lib/modules/{facts.release} of the running kernel is gone: the kernel "
-            "was upgraded, and its modules were removed with it.",
+            f"The directory /lib/modules/{facts.release} of the running kernel is gone: the "
+            "kernel was upgraded, and its modules were removed with it.",
             remedy="Reboot into the installed kernel.",
         )
     return Explanation(
@@ -88,38 +107,44 @@ def _unknown_module(case: Case) -> Explanation:
         f"{name}.",
         remedy=(
             case.near(name, facts.available).strip()
-            or "It may be in another package of the kernel, or its name is another one."
+            or "Check the name. The module may be in another package of the kernel."
         ),
     )
 
 
 def _timeout(case: Case) -> Explanation:
     name = case.name
-    state = case.answer.after.get(name) or (case.module.state if case.module else None)
-    init = "init" if case.operation in LOADS else "exit"
+    state = case.result.after.get(name) or (case.module.state if case.module else None)
+    init = "init" if case.verb in LOADS else "exit"
     return Explanation(
-        f"{name} hangs",
-        f"After {case.answer.took:.0f} s {name} is still "
-        + (f"{state}: its {init} function does not return." if state else "not there."),
-        remedy="It was left to itself and cannot be broken off. The dashboard will show when it "
-        "ends; if it never does, only a reboot helps.",
+        f"{name} timed out",
+        f"After {case.result.took:.0f} s {name} is still "
+        + (f"{state}: its {init} function does not return." if state else "not loaded."),
+        remedy="It continues in the background and cannot be cancelled. The modules pane shows "
+        "when it ends; if it never does, only a reboot helps.",
     )
 
 
-def _not_done(case: Case) -> Explanation:
+def _not_done(case: Case) -> Explanation | None:
     name = case.name
     rule = case.facts.install_rules.get(name)
-    if case.operation in LOADS:
-        return Explanation(
-            f"{name} is not loaded after all",
-            f"modprobe reported success, but the kernel does not show {name}."
-            + (" An install rule replaces loading it." if rule else ""),
-            remedy="Look at the rules for it in modprobe.d.",
-            shown=(clean(rule),) if rule else (),
-        )
-    return Explanation(
-        f"{name} is still loaded",
-        f"modprobe reported success, but the kernel still shows {name}: a remove rule replaces "
-        "unloading it, or something loaded it again at once.",
-        remedy="Look at the rules for it in modprobe.d, and at udev's.",
-    )
+    match case.verb:
+        case Verb.LOAD | Verb.INSERT | Verb.RELOAD:
+            return Explanation(
+                f"{name} is still not loaded",
+                f"modprobe reported success, but the kernel does not show {name}."
+                + (" An install rule replaces loading it." if rule else ""),
+                remedy="Check modprobe.d for rules about it.",
+                shown=(clean(rule),) if rule else (),
+            )
+        case Verb.UNLOAD:
+            return Explanation(
+                f"{name} is still loaded",
+                f"modprobe reported success, but the kernel still shows {name}: a remove rule "
+                "replaces unloading it, or it was loaded again at once.",
+                remedy="Check modprobe.d and the udev rules for it.",
+            )
+        case Verb.SET | Verb.BLACKLIST | Verb.UNBLACKLIST:
+            return None
+        case _:
+            assert_never(case.verb)

@@ -6,40 +6,41 @@ import errno as e
 import os
 import re
 
-from kmodtui.model.explanation import LOADS, PAST, Case, Explanation
+from kmodtui.model.explanation import LOADS, Case, Explanation
 from kmodtui.model.modules import canonical
 from kmodtui.model.text import clean
 
 
 def by_lock(case: Case) -> Explanation | None:
-    """Return what forbids it even to root; None if nothing is forbidden."""
-    if case.answer.errno != e.EPERM:
+    """Return what forbids it even to root; None if nothing does."""
+    if case.result.errno != e.EPERM:
         return None
-    facts, verb = case.facts, f"{case.operation}ing"
+    facts = case.facts
+    verb = case.verb.gerund("modules")
     if facts.modules_disabled:
         return Explanation(
             "Modules are locked until reboot",
-            f"kernel.modules_disabled is set: nobody, root included, may {case.operation} any.",
+            f"kernel.modules_disabled is 1: not even root may {case.verb.infinitive('modules')}.",
             shown=("/proc/sys/kernel/modules_disabled: 1",),
-            remedy="It cannot be taken back; reboot, and find what sets it (sysctl.d).",
+            remedy="It cannot be reset. Reboot, and find what sets it (sysctl.d).",
         )
     for word in facts.command_line.split():
         key, _, value = word.partition("=")
         if key == "module_blacklist" and case.name in map(canonical, value.split(",")):
             return Explanation(
-                f"The boot line forbids {case.name}",
+                f"The kernel command line forbids {case.name}",
                 f"The kernel was booted with module_blacklist= for {case.name}.",
                 shown=(f"/proc/cmdline: {clean(word)}",),
-                remedy="Take it from the boot line and reboot.",
+                remedy="Remove it from the kernel command line and reboot.",
             )
     if facts.in_user_namespace:
         return Explanation(
-            "Root of this container is not root of the kernel",
-            f"{verb.capitalize()} modules needs CAP_SYS_MODULE on the host.",
+            "Root in this container is not root on the host",
+            f"{_capitalized(verb)} requires CAP_SYS_MODULE on the host.",
             remedy="Do it on the host.",
         )
-    # Lockdown asks for signatures of what is loaded; unloading is no concern of it.
-    if case.operation in LOADS and facts.lockdown not in ("", "none"):
+    # Lockdown wants signatures of what is loaded; it does not concern unloading.
+    if case.verb in LOADS and facts.lockdown not in ("", "none"):
         return Explanation(
             "The kernel is locked down",
             f"Lockdown is {facts.lockdown}: unsigned modules are refused.",
@@ -48,46 +49,50 @@ def by_lock(case: Case) -> Explanation | None:
         )
     return Explanation(
         "The kernel does not permit it",
-        f"{verb.capitalize()} was refused although the helper is root: it lacks CAP_SYS_MODULE, or "
-        "a security module forbids it.",
-        remedy="In a container do it on the host; else look for denials in the audit log.",
+        f"{_capitalized(verb)} was refused although the helper is root: it lacks "
+        "CAP_SYS_MODULE, or a security module forbids it.",
+        remedy="In a container, do it on the host. Otherwise look for denials in the audit log.",
     )
+
+
+def _capitalized(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def by_errno(case: Case) -> Explanation | None:
     """Return what the errno of a failed load means; None where it means nothing by itself."""
     name = case.name
     rule = case.facts.install_rules.get(name)
-    if rule or re.search(r"^install ", case.answer.output, re.MULTILINE):
-        run = [line for line in case.answer.output.splitlines() if line.startswith("install ")]
+    if rule or re.search(r"^install ", case.result.output, re.MULTILINE):
+        run = [line for line in case.result.output.splitlines() if line.startswith("install ")]
         return Explanation(
-            f"An install rule stands in for {name}",
+            f"An install rule replaces loading {name}",
             f"modprobe.d has a command that is run instead of loading {name}, and it failed.",
             remedy="Change or remove the rule, if you know why it is there.",
             output=tuple(map(clean, run)),
             shown=(clean(rule),) if rule else (),
         )
-    match case.answer.errno:
+    match case.result.errno:
         case e.ENODEV | e.ENXIO:
             wanted = ", ".join(case.facts.wanted_devices[:4])
             return Explanation(
                 f"{name} found no device",
-                f"The init of {name} found no hardware that it drives."
-                + (f" It looks for {wanted}." if wanted else ""),
+                f"The init function of {name} found no hardware that it supports."
+                + (f" It matches {wanted}." if wanted else ""),
                 remedy="Nothing is wrong if this machine has no such device.",
             )
         case e.EEXIST:
             return Explanation(
-                f"{name} is there already",
-                f"{name}, or something that it registers under the same name, exists already.",
-                remedy="Look whether it is loaded or built in.",
+                f"{name} already exists",
+                f"{name}, or something that it registers under the same name, already exists.",
+                remedy="Check whether it is already loaded or built in.",
             )
         case e.EKEYREJECTED | e.ENOKEY | e.EBADMSG:
             why = {
                 e.EKEYREJECTED: "its signature is not valid, or its key is not trusted",
                 e.ENOKEY: "it is not signed with a key that this kernel knows",
                 e.EBADMSG: "its signature is damaged",
-            }[case.answer.errno]
+            }[case.result.errno]
             return Explanation(
                 f"The kernel rejects the signature of {name}",
                 f"{name} was refused because {why}.",
@@ -95,34 +100,34 @@ def by_errno(case: Case) -> Explanation | None:
             )
         case e.ENOEXEC:
             return Explanation(
-                f"The file of {name} is no module for this kernel",
+                f"The file of {name} is not a module for this kernel",
                 f"The kernel cannot use the file of {name}: it is damaged, or built for another "
                 "kernel or architecture.",
                 remedy="Install it again, or rebuild it for the running kernel.",
             )
         case e.ENOENT:
             return Explanation(
-                f"{name} needs a symbol that is not there",
-                f"{name} uses a symbol that no loaded module exports.",
-                remedy="Load the module that exports it; the kernel log names it.",
+                f"{name} has an unresolved symbol",
+                f"{name} imports a symbol that no loaded module exports.",
+                remedy="Load the module that exports it; the kernel log names the symbol.",
             )
         case e.EBUSY:
             return Explanation(
-                f"{name} is being loaded, or what it needs is taken",
-                f"Another load of {name} is under way, or a resource that it wants is in use.",
+                f"{name} is being loaded, or a resource is taken",
+                f"{name} is already being loaded, or a resource that it needs is in use.",
                 remedy="Try again in a moment.",
             )
         case e.EINVAL:
             return Explanation(
                 f"{name} refused to start",
-                f"The kernel or the init of {name} found an argument invalid: most often a "
-                "parameter.",
+                f"The kernel or the init function of {name} reported an invalid argument: most "
+                "often a parameter.",
                 remedy="Check the parameters, also those in modprobe.d.",
             )
         case e.ENOMEM:
             return Explanation(
-                f"No memory for {name}",
-                f"The kernel had no memory for {name}, or for what its parameters ask.",
+                f"Not enough memory for {name}",
+                f"The kernel had no memory for {name}, or for what its parameters ask for.",
                 remedy="Free memory, or ask for less.",
             )
     return None
@@ -130,14 +135,14 @@ def by_errno(case: Case) -> Explanation | None:
 
 def unknown(case: Case) -> Explanation:
     """Return what can be said where no cause is known."""
-    answer = case.answer
+    result = case.result
     reason = ""
-    if answer.errno is not None:
-        reason = f": {os.strerror(answer.errno)} ({e.errorcode.get(answer.errno, answer.errno)})"
-    elif answer.exit is not None:
-        reason = f": modprobe ended with status {answer.exit} and the kernel gave no reason"
+    if result.errno is not None:
+        reason = f": {os.strerror(result.errno)} ({e.errorcode.get(result.errno, result.errno)})"
+    elif result.exit is not None:
+        reason = f": modprobe exited with status {result.exit} and the kernel gave no reason"
     return Explanation(
-        f"Could not {case.operation} {case.name}",
-        f"{case.name} was not {PAST[case.operation]}{reason}.",
-        remedy="The kernel log around that time may tell more.",
+        f"Could not {case.verb.infinitive(case.name)}",
+        f"{case.name} was not {case.verb.past}{reason}.",
+        remedy="Check the kernel log around that time.",
     )

@@ -1,6 +1,6 @@
-"""What the kernel's log lines of a failed load mean.
+"""What the kernel's log lines about a failed load mean.
 
-One errno has a dozen causes; the log line tells which. Source of the lines:
+One errno has a dozen causes; the log line names the one. Source of the lines:
 `kernel/module/main.c`, `kernel/module/version.c`, `kernel/module/signing.c`,
 `kernel/params.c`, `security/lockdown/lockdown.c`.
 """
@@ -23,7 +23,7 @@ def _bad_value(case: Case, found: Found) -> Explanation:
     wanted = case.facts.parameters.get(parameter, "")
     return Explanation(
         f"Wrong value for {parameter}",
-        f"{case.name} does not take {value!r} for its parameter {parameter}"
+        f"{case.name} does not accept {value!r} for its parameter {parameter}"
         + (f", which is of type {wanted}." if wanted else "."),
         remedy=f"Give {parameter} another value" + (f" of type {wanted}." if wanted else "."),
     )
@@ -35,14 +35,14 @@ def _no_symbol(case: Case, found: Found) -> Explanation:
     if provider and provider not in case.facts.loaded:
         return Explanation(
             f"{case.name} needs {provider}",
-            f"{case.name} uses the symbol {symbol}, which comes from {provider}, and that is not "
-            "loaded.",
+            f"{case.name} imports the symbol {symbol}, which {provider} exports, and {provider} is "
+            "not loaded.",
             remedy=f"Load {provider} first.",
         )
     return Explanation(
         f"Unknown symbol {symbol}",
-        f"{case.name} uses the symbol {symbol}, which nothing in this kernel gives it: its "
-        "provider is not loaded, or the symbol is for GPL modules only.",
+        f"{case.name} imports the symbol {symbol}, which nothing in this kernel provides to it: "
+        "its provider is not loaded, or the symbol is for GPL modules only.",
         remedy="Load the module that exports it, or rebuild against this kernel.",
     )
 
@@ -82,8 +82,8 @@ def _duplicate(case: Case, found: Found) -> Explanation:
     built_in = found["owner"] == "kernel"
     owner = "the kernel itself" if built_in else found["owner"]
     return Explanation(
-        f"{owner} has the same code already",
-        f"{case.name} exports {found['symbol']}, which {owner} exports already.",
+        f"{owner} already contains this code",
+        f"{case.name} exports {found['symbol']}, which {owner} already exports.",
         remedy="It is built in: there is nothing to load."
         if built_in
         else f"Unload {owner} first.",
@@ -92,8 +92,8 @@ def _duplicate(case: Case, found: Found) -> Explanation:
 
 def _rejected(case: Case, found: Found) -> Explanation:
     return Explanation(
-        "The kernel wants a valid signature",
-        f"{case.name} is refused: {found['what']}. This kernel loads signed modules only.",
+        "The kernel requires a valid signature",
+        f"{case.name} was refused: {found['what']}. This kernel only loads signed modules.",
         remedy="Sign it, and enrol the key (mokutil), or install the distribution's package.",
     )
 
@@ -110,8 +110,8 @@ def _locked_down(case: Case, found: Found) -> Explanation:
 
 def _not_elf(case: Case, found: Found) -> Explanation:
     return Explanation(
-        f"The file of {case.name} is no module for this kernel",
-        f"The kernel cannot take it as a module: {found['what']}.",
+        f"The file of {case.name} is not a module for this kernel",
+        f"The kernel does not accept it as a module: {found['what']}.",
         remedy="It may be damaged, compressed, or for another architecture: install it again.",
     )
 
@@ -119,9 +119,9 @@ def _not_elf(case: Case, found: Found) -> Explanation:
 def _waited(case: Case, found: Found) -> Explanation:
     other = found["owner"]
     return Explanation(
-        f"{other} hangs in its init",
-        f"{case.name} needs {other}, which has been loading for too long.",
-        remedy=f"Find out what {other} waits for; a reboot ends it.",
+        f"{other} hangs in its init function",
+        f"{case.name} depends on {other}, which has been loading for too long.",
+        remedy=f"Find out what {other} waits for. A reboot ends it.",
     )
 
 
@@ -154,14 +154,14 @@ _RULES: tuple[tuple[re.Pattern[str], Rule], ...] = (
 )
 
 
-# Whom a line names in the place of a module while the kernel speaks for itself.
+# What stands in place of a module's name where the kernel logs about itself.
 _NO_MODULE = ("", "Lockdown")
 
 
 def explain_log(case: Case) -> Explanation | None:
-    """Return what the kernel itself said was wrong; None if it said nothing that is known.
+    """Return what the kernel itself logged as the cause; None if it logged nothing known.
 
-    Others load modules at the same moment: what it said of theirs is left out.
+    Others may load modules at the same moment: records about theirs are left out.
     """
     ours = [text for text in case.texts if speaker(text) in case.asked.union(_NO_MODULE)]
     for pattern, rule in _RULES:

@@ -2,71 +2,74 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from kmodtui.model.explanation import Case, Explanation, Kind
-from kmodtui.model.modules import ModuleState
+from kmodtui.model.modules import LoadedModule, ModuleState
 from kmodtui.model.text import clean, counted
+from kmodtui.model.usage import held_by
 
 
 def by_state(case: Case) -> Explanation | None:
-    """Return what the module's own state says against unloading it; None if nothing."""
+    """Return what in the module's own state prevents unloading it; None if nothing does."""
     module, name = case.module, case.name
     if module is None:
-        if case.answer.after.get(name, "") is not None:
+        if case.result.after.get(name, "") is not None:
             return None
         return Explanation(
-            f"{name} is not loaded any more",
-            f"Somebody else unloaded {name} at the same moment.",
+            f"{name} is no longer loaded",
+            f"{name} was unloaded by something else at the same moment.",
             kind=Kind.WARNING,
         )
     if module.permanent:
         return Explanation(
             f"{name} is permanent",
-            f"{name} has no exit function: it stays in the kernel until the next boot.",
+            f"{name} cannot be unloaded: it has no exit function ([permanent]).",
             shown=(f"/proc/modules: {name} [permanent]",),
+            remedy="It stays until the next boot.",
         )
-    if module.state is ModuleState.LOADING:
-        return Explanation(
-            f"{name} is still loading",
-            f"{name} has not finished its init function yet.",
-            shown=(f"/proc/modules: {name} Loading",),
-            remedy="Try again when it is Live.",
-        )
-    if module.state is ModuleState.UNLOADING:
-        return Explanation(
-            f"{name} is already unloading",
-            f"{name} is on its way out; if it stays so, its exit function hangs.",
-            shown=(f"/proc/modules: {name} Unloading",),
-            remedy="Wait; if it never goes, only a reboot helps.",
-        )
+    match module.state:
+        case ModuleState.LOADING:
+            return Explanation(
+                f"{name} is still loading",
+                f"{name} has not finished its init function yet.",
+                shown=(f"/proc/modules: {name} Loading",),
+                remedy="Try again when it is Live.",
+            )
+        case ModuleState.UNLOADING:
+            return Explanation(
+                f"{name} is already unloading",
+                f"{name} is running its exit function. If that does not end, it hangs.",
+                shown=(f"/proc/modules: {name} Unloading",),
+                remedy="Wait. If it never ends, only a reboot helps.",
+            )
+        case ModuleState.LIVE:
+            return _in_use(module, case)
+        case _:
+            assert_never(module.state)
+
+
+def _in_use(module: LoadedModule, case: Case) -> Explanation | None:
+    name = module.name
     if module.users:
         users = ", ".join(module.users)
+        depend = "depends" if len(module.users) == 1 else "depend"
         return Explanation(
             f"{name} is in use by {users}",
-            f"{counted(len(module.users), 'module')} of this kernel cannot do without it.",
+            f"{counted(len(module.users), 'loaded module')} {depend} on it.",
             shown=(f"/proc/modules: {name} {module.refcount} {','.join(module.users)}",),
             remedy=f"Unload {users} first.",
         )
     if module.other_references:
-        count = counted(module.other_references, "reference")
+        usage = case.facts.usage
         return Explanation(
             f"{name} is in use",
-            " ".join(
-                filter(
-                    None,
-                    (
-                        f"{count} to it, and no module's: "
-                        "a mount, an open file, a device or a socket.",
-                        case.facts.holder_words or "The kernel keeps no list of whose they are.",
-                        case.facts.unseen,
-                    ),
-                )
-            ),
+            held_by(usage, name, module.other_references),
             shown=(
                 f"/proc/modules: {name} {module.refcount} -",
-                *map(clean, case.facts.other_holders),
+                *(clean(use.evidence) for use in usage.holders(name)),
             ),
-            remedy="Find and close what uses it: unmount, stop the program, take the interface "
-            "down.",
+            remedy="Stop what uses it: unmount it, end the program, or bring the interface down.",
         )
     if module.refcount is None:
         return Explanation(

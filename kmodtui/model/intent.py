@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kmodtui.model.plan import Verb
+from kmodtui.model.verb import Verb
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,36 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
-LEVELS = ("emerg", "alert", "crit", "err", "warn", "notice", "info", "debug")
-"""Names of the log levels 0 to 7, as in `dmesg --level`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    r"""One record of the kernel log; see `Documentation/ABI/testing/dev-kmsg`.
-
-    Attributes:
-        seq: its sequence number; the kernel counts every record since boot.
-        usec: microseconds since boot.
-        level: 0 to 7, see `LEVELS`.
-        text: its text, with all bytes but printable ASCII written as `\\xNN`.
-    """
-
-    seq: int
-    usec: int
-    level: int
-    text: str
-
-    @property
-    def stamp(self) -> str:
-        """Its time as dmesg prints it: `[   91.823344]`."""
-        return f"[{self.usec // 1_000_000:5d}.{self.usec % 1_000_000:06d}]"
-
-    @property
-    def level_word(self) -> str:
-        """Name of its level."""
-        return LEVELS[self.level & 7]
-
 
 class Severity(StrEnum):
     """The levels to show; the value is how that is written on the screen."""

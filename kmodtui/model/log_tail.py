@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kmodtui.model.kernel_log import Record
+from kmodtui.model.log_record import LogRecord
 from kmodtui.model.text import clean, counted
 
 KEPT = 10_000
@@ -26,7 +26,7 @@ class Entry:
 
     number: int
     text: str
-    record: Record | None = None
+    record: LogRecord | None = None
 
 
 class LogTail:
@@ -57,7 +57,7 @@ class LogTail:
             return ""
         return f"{counted(self.let_go, 'older record')} dropped: only the newest are kept."
 
-    def take(self, records: Iterable[Record]) -> tuple[list[Entry], bool]:
+    def take(self, records: Iterable[LogRecord]) -> tuple[list[Entry], bool]:
         """Add records, given in order; those that were added before are skipped.
 
         Returns:

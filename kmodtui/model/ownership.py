@@ -4,25 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
-from typing import Protocol
 
+from kmodtui.model.result import FilePart
 from kmodtui.model.text import clean
 
 _GROUP, _EVERYBODY, _STICKY = 0o020, 0o002, 0o1000
 
 
-class Part(Protocol):
-    """A file, or a directory above it; `privileged.protocol.FilePart` is one."""
-
-    @property
-    def path(self) -> str: ...  # noqa: D102 - absolute
-    @property
-    def uid(self) -> int: ...  # noqa: D102 - owner
-    @property
-    def mode(self) -> int: ...  # noqa: D102 - permission bits
-
-
-def ownership(parts: Sequence[Part], name_of: Callable[[int], str]) -> tuple[str, ...]:
+def ownership(parts: Sequence[FilePart], name_of: Callable[[int], str]) -> tuple[str, ...]:
     """Return a line for each owner other than root, and for each group or world write permission.
 
     The result is empty if only root can modify the file. Write permission on a sticky
@@ -47,7 +36,7 @@ def ownership(parts: Sequence[Part], name_of: Callable[[int], str]) -> tuple[str
     return tuple(clean(line) for line in lines)
 
 
-def _also_written_by(part: Part) -> str:
+def _also_written_by(part: FilePart) -> str:
     if part.mode & _STICKY:
         return ""
     if part.mode & _EVERYBODY:
@@ -55,7 +44,7 @@ def _also_written_by(part: Part) -> str:
     return "a group" if part.mode & _GROUP else ""
 
 
-def _listed(parts: Sequence[Part]) -> str:
+def _listed(parts: Sequence[FilePart]) -> str:
     """Return `/home/me, build and mine.ko`: only the first part has its full path."""
     first, *others = (part.path for part in parts)
     names = [first, *(path.rsplit("/", 1)[-1] for path in others)]

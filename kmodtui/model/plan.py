@@ -9,6 +9,9 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import assert_never
+
+from kmodtui.model.verb import Verb
 
 BLACKLIST_FILE = "/etc/modprobe.d/kmodtui-blacklist.conf"
 """The one file of modprobe.d that kmodtui writes to."""
@@ -18,18 +21,6 @@ GIVEN = "given"
 
 BOOT_LINE = "boot line"
 """The source of a rule that stands in /proc/cmdline."""
-
-
-class Verb(StrEnum):
-    """What is asked for."""
-
-    LOAD = "load"
-    UNLOAD = "unload"
-    RELOAD = "reload"
-    INSERT = "insert"
-    SET = "set"
-    BLACKLIST = "blacklist"
-    UNBLACKLIST = "unblacklist"
 
 
 class Action(StrEnum):
@@ -122,8 +113,12 @@ class Command:
                 return ("echo", value, ">", f"/sys/module/{self.names[0]}/parameters/{key}")
             case Verb.BLACKLIST:
                 return ("echo", "blacklist", *self.names, ">>", BLACKLIST_FILE)
-            case _:
+            case Verb.UNBLACKLIST:
                 return ("sed", "-i", f"/^blacklist {self.names[0]}$/d", BLACKLIST_FILE)
+            case Verb.RELOAD:
+                raise ValueError("a reload is two commands, an unload and a load")
+            case _:
+                assert_never(self.verb)
 
     @property
     def line(self) -> str:

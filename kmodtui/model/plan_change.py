@@ -8,9 +8,10 @@ from dataclasses import replace
 from kmodtui.model.modprobe_rules import Rule
 from kmodtui.model.module_lookup import ModuleLookup
 from kmodtui.model.modules import ModuleTable
-from kmodtui.model.plan import BLACKLIST_FILE, Action, Command, Option, Plan, Step, Verb
+from kmodtui.model.plan import BLACKLIST_FILE, Action, Command, Option, Plan, Step
 from kmodtui.model.plan_load import SizeOf, plan_load
 from kmodtui.model.probe_list import quoted
+from kmodtui.model.verb import Verb
 
 
 def plan_insert(

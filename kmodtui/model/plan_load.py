@@ -9,8 +9,9 @@ from kmodtui.errors import PlanError
 from kmodtui.model.modprobe_rules import Found, Rule, option_words
 from kmodtui.model.module_lookup import ModuleLookup
 from kmodtui.model.modules import ModuleState, ModuleTable, canonical
-from kmodtui.model.plan import Action, Command, Option, Plan, Step, Verb
+from kmodtui.model.plan import Action, Command, Option, Plan, Step
 from kmodtui.model.probe_list import Probe, probe_list, quoted
+from kmodtui.model.verb import Verb
 
 SizeOf = Callable[[str], "int | None"]
 """Gives the bytes that a module will take, about; None if that is not known."""

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from kmodtui.errors import PlanError
 from kmodtui.model.module_lookup import ModuleLookup
 from kmodtui.model.modules import ModuleTable
-from kmodtui.model.plan import Action, Plan, Step, Verb
+from kmodtui.model.plan import Action, Plan, Step
 from kmodtui.model.plan_load import SizeOf, plan_load
 from kmodtui.model.plan_unload import plan_unload, users_first
+from kmodtui.model.verb import Verb
 
 
 def plan_reload(

@@ -10,9 +10,10 @@ from dataclasses import replace
 from kmodtui.errors import PlanError
 from kmodtui.model.module_lookup import ModuleLookup
 from kmodtui.model.modules import LoadedModule, ModuleState, ModuleTable, canonical
-from kmodtui.model.plan import Action, Command, Plan, Step, Verb
+from kmodtui.model.plan import Action, Command, Plan, Step
 from kmodtui.model.removal import InUseError, removal
 from kmodtui.model.text import counted
+from kmodtui.model.verb import Verb
 
 
 def plan_unload(asked: Sequence[str], table: ModuleTable, lookup: ModuleLookup) -> Plan:

@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kmodtui.model.intent import Intent
-from kmodtui.model.plan import Action, Plan, Step, Verb
+from kmodtui.model.plan import Action, Plan, Step
 from kmodtui.model.text import clean
+from kmodtui.model.verb import Verb
 
 _NO_UTF8 = re.compile(r"\\x[89a-f][0-9a-f]")
 """How a byte is told that is no UTF-8."""
@@ -111,22 +112,12 @@ def blacklisted(words: str, names: Iterable[str], *, back: bool = False) -> Done
     return Done(words, tuple(Intent(verb, (name,)) for name in names))
 
 
-_NOUNS = {
-    Verb.LOAD: "load",
-    Verb.UNLOAD: "unload",
-    Verb.RELOAD: "reload",
-    Verb.INSERT: "insertion",
-    Verb.BLACKLIST: "blacklisting",
-    Verb.UNBLACKLIST: "taking off the blacklist",
-}
-
-
 def words_of(plan: Plan) -> str:
-    """Return what a plan is, for the list of what can be taken back."""
+    """Return what a plan does, as a noun for the undo list: `load of btrfs`."""
     if plan.verb is Verb.SET:
         keys = (word.partition("=")[0] for word in plan.parameters)
-        return f"change of {', '.join(keys)} of {plan.subject}"
-    return f"{_NOUNS[plan.verb]} of {plan.subject}"
+        return plan.verb.of(f"{', '.join(keys)} of {plan.subject}")
+    return plan.verb.of(plan.subject)
 
 
 def merged(plans: Sequence[Plan]) -> Plan:

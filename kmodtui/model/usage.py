@@ -1,25 +1,47 @@
-"""Who uses a module beside other modules, as far as the system tells, and what goes with it."""
+"""What uses a module beside other modules, as far as the system shows it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import assert_never
 
 from kmodtui.model.text import counted
 
 _NAMED = 3
+"""Uses that are named in a sentence; of the others only the number is given."""
 
 
 class UseKind(StrEnum):
-    """What sort of thing uses a module."""
+    """What uses a module."""
 
     MOUNT = "mount"
     INTERFACE = "network interface"
+    DEVICE = "device"
     BLOCK_DEVICE = "block device"
     OPEN_FILE = "open file"
     SOCKET = "socket"
     ALGORITHM = "algorithm"
+
+    @property
+    def remedy(self) -> str:
+        """How such a use is ended, as an order; empty where it does not prevent an unload."""
+        match self:
+            case UseKind.MOUNT:
+                return "Unmount it first."
+            case UseKind.BLOCK_DEVICE:
+                return "Stop using the block device first."
+            case UseKind.OPEN_FILE:
+                return "End the program first."
+            case UseKind.SOCKET:
+                return "Close the sockets first."
+            case UseKind.ALGORITHM:
+                return "Stop what uses the algorithm first."
+            case UseKind.INTERFACE | UseKind.DEVICE:
+                return ""
+            case _:
+                assert_never(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,81 +49,131 @@ class Use:
     """One thing that uses a module.
 
     Attributes:
-        kind: of thing.
-        what: in a few words that name it: `/mnt/data (btrfs)`, `eth0, up`.
-        evidence: a line that proves it, behind the name of the file that it stands in.
-        connection: from where one is connected through it; empty if one is not.
+        kind: what it is.
+        what: its name and state in a few words: `/mnt/data (btrfs)`, `eth0, up`.
+        evidence: the line that proves it, after the name of the file it stands in.
+        connection: the address of the client that is connected through it; empty if none is.
+        references: how many of the module's references it accounts for.
     """
 
     kind: UseKind
     what: str
     evidence: str
     connection: str = ""
+    references: int = 1
 
     @property
     def holds(self) -> bool:
-        """Whether the kernel counts it as a reference, so that the module cannot be unloaded.
+        """Whether it prevents the unload.
 
-        A network interface is not counted: it goes with its driver, in use or not.
+        The kernel does not count a network interface, or a device that a driver is bound
+        to: they disappear with the driver, in use or not.
         """
-        return self.kind is not UseKind.INTERFACE
+        return self.kind not in (UseKind.INTERFACE, UseKind.DEVICE)
+
+    def __str__(self) -> str:
+        """Return it for a sentence: `mount /mnt/data (btrfs)`."""
+        return f"{self.kind} {self.what}"
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What was found at one look.
+    """What was found in one reading.
 
     Attributes:
-        by_module: the uses of each module that was asked for; those without are left out.
-        unseen: how many processes may not be looked into, being another user's.
+        by_module: the uses of each module; modules without any are left out.
+        unseen: number of processes that could not be inspected, because they are another
+            user's.
     """
 
     by_module: Mapping[str, tuple[Use, ...]] = field(default_factory=dict)
     unseen: int = 0
 
     def holders(self, module: str) -> tuple[Use, ...]:
-        """Return what keeps a module from being unloaded."""
+        """Return what prevents a module from being unloaded."""
         return tuple(use for use in self.by_module.get(module, ()) if use.holds)
 
 
 NO_USAGE = Usage()
 
 
-def holder_words(usage: Usage, module: str) -> str:
-    """Return who holds a module in a sentence; empty where nobody was found."""
-    found = usage.holders(module)
-    if not found:
-        return ""
-    named = "; ".join(f"{use.kind} {use.what}" for use in found[:_NAMED])
-    more = f"; and {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
-    return f"Found: {named}{more}."
+def used_by(usage: Usage, module: str) -> str:
+    """Return what uses a module beside other modules, in a few words; empty if nothing is known.
+
+    `mount / (ext4); network interface eth0, up; and 2 more`
+    """
+    return _listed(usage.by_module.get(module, ()))
+
+
+def held_by(usage: Usage, module: str, references: int) -> str:
+    """Return what holds a module beside other modules, in sentences.
+
+    Args:
+        usage: what was found.
+        module: its name.
+        references: how many references are not held by modules.
+    """
+    held = counted(references, "reference")
+    holders = usage.holders(module)
+    found = sum(use.references for use in holders)
+    if holders and found >= references:
+        return f"Held by {_listed(holders)}."
+    if found:
+        sentence = f"Found {found} of {held} that no module holds: {_listed(holders)}."
+    elif holders:
+        sentence = f"Probably held by {_listed(holders)}."
+    else:
+        are, whose = ("is", "its holder was") if references == 1 else ("are", "the holders were")
+        sentence = f"{held} to it {are} not held by modules, and {whose} not found."
+        if not usage.unseen:
+            sentence += " It may be a mount, an open file, a device or a socket."
+    return " ".join(filter(None, (sentence, unseen_words(usage))))
+
+
+def release_remedy(holders: Sequence[Use]) -> str:
+    """Return how to make the holders of a module release it; empty if there are none."""
+    return " ".join(dict.fromkeys(use.kind.remedy for use in holders if use.kind.remedy))
 
 
 def unseen_words(usage: Usage) -> str:
-    """Return what could not be looked into, in a sentence; empty if nothing."""
+    """Return that processes could not be inspected, in a sentence; empty if all could."""
     if not usage.unseen:
         return ""
     processes = counted(usage.unseen, "process", "processes")
-    return f"{processes} of other users cannot be looked into without root."
+    return f"{processes} of other users cannot be inspected without root."
 
 
 def unload_warnings(usage: Usage, modules: Iterable[str]) -> tuple[str, ...]:
-    """Return a sentence for each thing that goes away, or is cut off, with modules."""
-    interfaces = [
-        (module, use)
-        for module in modules
-        for use in usage.by_module.get(module, ())
-        if not use.holds
-    ]
-    cut = [
-        f"You are connected through {use.what.partition(',')[0]}, from {use.connection}: unloading "
-        f"{module} cuts this connection, and perhaps the way back in."
-        for module, use in interfaces
-        if use.connection
-    ]
-    gone = [
-        f"The network interface {use.what} goes away with {module}."
-        for module, use in interfaces
-        if not use.connection
-    ]
-    return (*cut, *gone)
+    """Return a sentence for each thing that disappears, or is cut off, with modules."""
+    cut, interfaces, devices = [], [], []
+    for module in modules:
+        uses = [use for use in usage.by_module.get(module, ()) if not use.holds]
+        cut += [
+            f"You are connected through {use.what.partition(',')[0]}, from {use.connection}: "
+            f"unloading {module} cuts this connection, and you may not be able to reconnect."
+            for use in uses
+            if use.connection
+        ]
+        interfaces += [
+            f"The network interface {use.what}, disappears with {module}."
+            for use in uses
+            if use.kind is UseKind.INTERFACE and not use.connection
+        ]
+        bound = [use for use in uses if use.kind is UseKind.DEVICE]
+        if bound:
+            lose = "loses its driver" if len(bound) == 1 else "lose their driver"
+            noun = "device" if len(bound) == 1 else "devices"
+            names = _names(use.what for use in bound)
+            devices.append(f"The {noun} {names} {lose} with {module}.")
+    return (*cut, *interfaces, *devices)
+
+
+def _listed(uses: Sequence[Use]) -> str:
+    return _names(uses, "; ")
+
+
+def _names(things: Iterable[object], between: str = ", ") -> str:
+    """Return the first few things, and how many more there are."""
+    words = [str(thing) for thing in things]
+    more = [f"and {len(words) - _NAMED:,} more"] if len(words) > _NAMED else []
+    return between.join((*words[:_NAMED], *more))

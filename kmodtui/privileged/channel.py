@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kmodtui.errors import HelperError
-from kmodtui.privileged.protocol import Hello, LogRecord, Result
+from kmodtui.model.log_record import LogRecord
+from kmodtui.model.result import Result
+from kmodtui.privileged.protocol import Hello
 
 LogSink = Callable[[LogRecord], None]
 """Called on the event loop with each kernel-log record as it comes."""

@@ -23,6 +23,8 @@ from kmodtui.errors import (
     HelperVersionError,
     RootGivenUpError,
 )
+from kmodtui.model.log_record import LogRecord
+from kmodtui.model.result import Result, ResultCode
 from kmodtui.model.text import clean
 from kmodtui.privileged.channel import Ended, HelperChannel, LogSink
 from kmodtui.privileged.protocol import (
@@ -31,10 +33,7 @@ from kmodtui.privileged.protocol import (
     Bye,
     Finished,
     Hello,
-    LogRecord,
     Progress,
-    Result,
-    ResultCode,
     decode_answer,
     encode_request,
 )

@@ -62,11 +62,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from typing import Any
 
 from kmodtui.errors import HelperError
+from kmodtui.model.log_record import LogRecord
+from kmodtui.model.result import FilePart, Result, ResultCode
 
 PROTOCOL = 3
 """Version of this protocol: it changes when an old helper would misunderstand."""
@@ -78,26 +79,6 @@ MAX_REQUEST = 64 * 1024
 """Bytes of one line of a request at the most; the helper refuses longer ones."""
 
 
-class ResultCode(StrEnum):
-    """Why a request ended as it did; for words see `model.explain`."""
-
-    DONE = "done"
-    INVALID = "invalid"  # the request itself was refused, nothing was run
-    UNKNOWN_MODULE = "unknown-module"  # not in the running kernel's index, nothing was run
-    BUILT_IN = "built-in"  # in the kernel's image, nothing was run
-    ALREADY_LOADED = "already-loaded"  # before the request, nothing was run
-    NOT_LOADED = "not-loaded"  # before the request to unload it, nothing was run
-    NO_MODULES = "no-modules"  # no /proc/modules, or no index of the running kernel
-    BUSY = "busy"  # too many requests wait, or what was left to itself goes on
-    FAILED = "failed"  # it ran and the kernel or modprobe said no
-    NOT_DONE = "not-done"  # exit status 0, and yet the kernel does not show it
-    TIMEOUT = "timeout"  # still running when the time was up, and left running
-    NO_MODPROBE = "no-modprobe"  # no usable modprobe where it should be (BusyBox's is none)
-    STOPPED = "stopped"  # by a request to stop
-    CHANGED_FILE = "changed-file"  # not the SHA-256 that was confirmed, nothing was run
-    COMPRESSED = "compressed"  # a file this kernel cannot decompress itself, nothing was run
-
-
 @dataclass(frozen=True, slots=True)
 class Hello:
     """The helper's first line."""
@@ -107,61 +88,6 @@ class Hello:
     pid: int
     uid: int
     operations: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LogRecord:
-    r"""A record of the kernel log.
-
-    Attributes:
-        seq: its number since boot.
-        usec: microseconds since boot.
-        level: 0 emergency to 7 debug.
-        text: as the kernel has it, bytes outside printable ASCII written `\\xNN` by the kernel.
-    """
-
-    seq: int
-    usec: int
-    level: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class FilePart:
-    """A file that was inserted, or a folder above it, as the helper found it.
-
-    Attributes:
-        path: absolute.
-        uid: whose it is.
-        mode: permission bits; 0o022 of them let others write.
-    """
-
-    path: str
-    uid: int
-    mode: int
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """How a request ended. See the module's docstring for the fields.
-
-    `log` and `data` are what came before the result; of a log that was followed, nothing.
-    """
-
-    ok: bool
-    code: ResultCode
-    message: str = ""
-    errno: int | None = None
-    subject: str = ""
-    command: tuple[str, ...] = ()
-    exit: int | None = None
-    output: str = ""
-    before: dict[str, str | None] = field(default_factory=dict)
-    after: dict[str, str | None] = field(default_factory=dict)
-    took: float = 0.0
-    file: tuple[FilePart, ...] = ()
-    log: tuple[LogRecord, ...] = ()
-    data: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,22 +7,24 @@ import logging
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, assert_never
 
 from kmodtui.errors import HelperDiedError, KmodtuiError
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.sysfs import read_parameters
-from kmodtui.model.explain import Explanation, Kind, Operation, explain, explain_error
+from kmodtui.model.explain import Explanation, Kind, explain, explain_error
 from kmodtui.model.explain_change import explain_blacklist, explain_parameter
+from kmodtui.model.log_record import LogRecord
 from kmodtui.model.modprobe_rules import RuleKind
 from kmodtui.model.modules import ModuleState, canonical
 from kmodtui.model.ownership import ownership
-from kmodtui.model.plan import BLACKLIST_FILE, Command, Plan, Verb
+from kmodtui.model.plan import BLACKLIST_FILE, Command, Plan
+from kmodtui.model.result import Result, ResultCode
 from kmodtui.model.text import counted
 from kmodtui.model.undo import Done
+from kmodtui.model.verb import Verb
 from kmodtui.privileged.channel import HelperChannel, LogSink
 from kmodtui.privileged.elevation import Foreground
-from kmodtui.privileged.protocol import LogRecord, Result, ResultCode
 from kmodtui.services.facts import read_facts
 from kmodtui.services.files import user_name
 from kmodtui.services.machine import Machine
@@ -70,7 +72,7 @@ async def perform(
         return await asyncio.to_thread(_after_death, machine, plan, error)
     except KmodtuiError as error:
         log.info("%s: %s", error.title, error)
-        return explain_error(plan.verb.value, plan.targets, error)
+        return explain_error(plan.verb, plan.targets, error)
     course = _Course(machine, plan, before, undoes, on_log)
     try:
         for request in requests(plan):
@@ -83,7 +85,7 @@ async def perform(
     except KmodtuiError as error:
         log.info("%s: %s", error.title, error)
         if not course.answered:
-            return explain_error(plan.verb.value, plan.targets, error)
+            return explain_error(plan.verb, plan.targets, error)
         course.died = HelperDiedError(error.message, error.hint)
     except asyncio.CancelledError:
         course.leave(stops=wait > 0)
@@ -219,8 +221,10 @@ async def _ask(
             return await channel.write_parameter(names[0], key, value)
         case Verb.BLACKLIST:
             return await channel.blacklist(names)
-        case _:
+        case Verb.UNBLACKLIST:
             return await channel.unblacklist(names)
+        case _:
+            assert_never(request.verb)
 
 
 # --- what the kernel shows ----------------------------------------------------------------
@@ -241,10 +245,12 @@ def _judged(machine: Machine, request: Command, result: Result) -> Result:
         case Verb.UNLOAD:
             table = read_modules(machine.host).by_name
             happened = not any(canonical(name) in table for name in request.names)
-        case _:
+        case Verb.LOAD | Verb.INSERT | Verb.RELOAD:
             table = read_modules(machine.host).by_name
             module = table.get(canonical(result.subject or request.names[0]))
             happened = module is not None and module.state is ModuleState.LIVE
+        case _:
+            assert_never(request.verb)
     return result if happened else replace(result, ok=False, code=ResultCode.NOT_DONE)
 
 
@@ -258,7 +264,7 @@ def _reread(machine: Machine, request: Command, result: Result) -> Result:
 
 def _after_death(machine: Machine, plan: Plan, error: HelperDiedError) -> Explanation:
     """Say what the kernel shows now: the helper is gone, what it began may have happened."""
-    told = explain_error(plan.verb.value, plan.targets, error)
+    told = explain_error(plan.verb, plan.targets, error)
     table = read_modules(machine.host).by_name
     now = "".join(
         f" {name} is {'loaded' if name in table else 'not loaded'} now." for name in plan.targets
@@ -286,7 +292,7 @@ def _told(machine: Machine, plan: Plan, answered: Answered) -> Explanation:
     if plan.verb in (Verb.BLACKLIST, Verb.UNBLACKLIST):
         back = plan.verb is Verb.UNBLACKLIST
         return explain_blacklist(request.names, result, facts, back=back)
-    operation = cast("Operation", plan.verb.value)
+    verb = plan.verb
     if result.ok:
         whole = replace(
             result,
@@ -294,11 +300,11 @@ def _told(machine: Machine, plan: Plan, answered: Answered) -> Explanation:
             output="".join(each.output for _, each in answered),
             took=sum(each.took for _, each in answered),
         )
-        return explain(operation, plan.targets, whole, facts)
+        return explain(verb, plan.targets, whole, facts)
     names = (plan.target,) if request.verb is Verb.INSERT else request.names
     if plan.verb is Verb.INSERT and request.verb is Verb.LOAD:
-        operation = "load"  # something that the file needs
-    told = explain(operation, names, result, facts)
+        verb = Verb.LOAD  # of a module that the file depends on
+    told = explain(verb, names, result, facts)
     done = [name for command, each in answered if each.ok for name in command.names]
     if done and plan.verb is Verb.UNLOAD:
         told = replace(told, cause=f"{told.cause} Before that, {', '.join(done)} was unloaded.")

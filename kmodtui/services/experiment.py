@@ -19,14 +19,15 @@ from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.model.experiment import Deed, Look, Report, Stage
 from kmodtui.model.explain import explain_error
 from kmodtui.model.explanation import Explanation
+from kmodtui.model.log_record import LogRecord
 from kmodtui.model.modules import LoadedModule, ModuleState
-from kmodtui.model.plan import Action, Plan, Verb
+from kmodtui.model.plan import Action, Plan
 from kmodtui.model.plan_unload import left_behind
 from kmodtui.model.text import clean
 from kmodtui.model.undo import Done
+from kmodtui.model.verb import Verb
 from kmodtui.privileged.client import HelperChannel
 from kmodtui.privileged.elevation import Foreground
-from kmodtui.privileged.protocol import LogRecord
 from kmodtui.services.actions import perform
 from kmodtui.services.machine import Machine
 from kmodtui.services.parameters import kept_now
@@ -105,7 +106,7 @@ async def run(
 
 def _unplanned(verb: Verb, name: str, error: KmodtuiError) -> Deed:
     """Return what was not even tried, because it could not be planned."""
-    return Deed(Plan(verb, (name,), ()), explain_error(verb.value, (name,), error))
+    return Deed(Plan(verb, (name,), ()), explain_error(verb, (name,), error))
 
 
 class _Run:

@@ -11,9 +11,10 @@ from kmodtui.kernel.system import read_process, read_system
 from kmodtui.model.explain import Facts
 from kmodtui.model.modprobe_rules import RuleKind
 from kmodtui.model.modules import LoadedModule
-from kmodtui.model.plan import Plan, Verb
-from kmodtui.model.usage import NO_USAGE, Usage, holder_words, unseen_words
-from kmodtui.privileged.protocol import Result
+from kmodtui.model.plan import Plan
+from kmodtui.model.result import Result
+from kmodtui.model.usage import NO_USAGE, Usage
+from kmodtui.model.verb import Verb
 from kmodtui.services.machine import Machine
 from kmodtui.services.planning import usage_of
 
@@ -45,9 +46,7 @@ def read_facts(machine: Machine, plan: Plan, name: str, results: Sequence[Result
         lockdown=system.lockdown or "",
         command_line=system.cmdline or "",
         in_user_namespace=read_process().initial_user_namespace is False,
-        other_holders=[use.evidence for use in usage.holders(name)],
-        holder_words=holder_words(usage, name),
-        unseen=unseen_words(usage),
+        usage=usage,
         blacklisted_by=_blacklists(machine),
     )
 

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from kmodtui.errors import UnreadableError
 from kmodtui.kernel.host import Host
 from kmodtui.model.ownership import ownership
+from kmodtui.model.result import FilePart
 from kmodtui.model.text import human_size
-from kmodtui.privileged.protocol import FilePart
 from kmodtui.services.machine import Machine
 
 _PIECE = 1024 * 1024

@@ -12,10 +12,9 @@ from kmodtui.errors import HelperError, KmodtuiError, UnreadableError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.kmsg import KernelLog
 from kmodtui.kernel.system import read_process, read_system
-from kmodtui.model.kernel_log import Record
+from kmodtui.model.log_record import LogRecord
 from kmodtui.model.text import clean
 from kmodtui.privileged.channel import HelperChannel
-from kmodtui.privileged.protocol import LogRecord
 
 AT_ONCE = 1000
 """Records that are handed over at most in one turn of the event loop."""
@@ -33,7 +32,7 @@ class Batch:
         fresh: whether they have come since the reading began; else the log held them.
     """
 
-    records: tuple[Record, ...]
+    records: tuple[LogRecord, ...]
     fresh: bool
 
 
@@ -138,14 +137,14 @@ async def through_helper(channel: HelperChannel) -> AsyncGenerator[Batch, None]:
     held = await channel.read_log()
     if not held.ok:
         raise HelperError(f"The helper could not read the kernel's log: {clean(held.message)}")
-    yield Batch(tuple(map(_record, held.log)), fresh=False)
+    yield Batch(held.log, fresh=False)
     last = held.log[-1].seq if held.log else -1
-    come: list[Record] = []
+    come: list[LogRecord] = []
     woken = asyncio.Event()
 
     def take(record: LogRecord) -> None:
         if record.seq > last:  # it begins with what the log holds
-            come.append(_record(record))
+            come.append(record)
             woken.set()
 
     following = asyncio.create_task(channel.follow_log(take), name="kernel log")
@@ -164,7 +163,3 @@ async def through_helper(channel: HelperChannel) -> AsyncGenerator[Batch, None]:
         await asyncio.wait({following})
     ended = following.result()
     raise HelperError(f"The helper does not follow the log any more: {clean(ended.message)}")
-
-
-def _record(record: LogRecord) -> Record:
-    return Record(record.seq, record.usec, record.level, record.text)

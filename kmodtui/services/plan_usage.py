@@ -9,8 +9,9 @@ from dataclasses import replace
 from kmodtui.kernel.catalog import ModuleIndex
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.usage import read_usage
-from kmodtui.model.plan import Action, Plan, Verb
-from kmodtui.model.usage import Usage, holder_words, unload_warnings
+from kmodtui.model.plan import Action, Plan
+from kmodtui.model.usage import Usage, held_by, unload_warnings
+from kmodtui.model.verb import Verb
 
 
 def usage_here(host: Host, index: ModuleIndex | None, modules: Sequence[str]) -> Usage:
@@ -32,6 +33,9 @@ def with_usage(plan: Plan, host: Host, index: ModuleIndex | None) -> Plan:
     warnings = (*unload_warnings(usage, gone), *plan.warnings)
     refused = plan.refused
     if refused:
-        held = (holder_words(usage, name) for name in (*plan.targets, *plan.blocked_by))
+        held = (
+            held_by(usage, name, 1) if usage.holders(name) else ""
+            for name in (*plan.targets, *plan.blocked_by)
+        )
         refused = " ".join((refused, *filter(None, held)))
     return replace(plan, warnings=warnings, refused=refused)

@@ -17,10 +17,11 @@ from kmodtui.model.intent import Intent
 from kmodtui.model.modprobe_rules import RuleKind
 from kmodtui.model.modules import ModuleState, canonical
 from kmodtui.model.parameters import key_of, problems
-from kmodtui.model.plan import BLACKLIST_FILE, Action, Command, Option, Plan, Step, Verb
+from kmodtui.model.plan import BLACKLIST_FILE, Action, Command, Option, Plan, Step
 from kmodtui.model.plan_change import plan_blacklist, plan_insert, plan_set, plan_unblacklist
 from kmodtui.model.undo import merged
 from kmodtui.model.usage import Usage
+from kmodtui.model.verb import Verb
 from kmodtui.services.files import resolved
 from kmodtui.services.machine import Machine
 from kmodtui.services.parameters import kept_now, not_kept, read_form_now

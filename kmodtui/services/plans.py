@@ -14,10 +14,11 @@ from kmodtui.kernel.module_size import read_module_size
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.system import read_system
 from kmodtui.model.modules import ModuleTable
-from kmodtui.model.plan import Action, Plan, Verb
+from kmodtui.model.plan import Action, Plan
 from kmodtui.model.plan_load import plan_load
 from kmodtui.model.plan_reload import plan_reload
 from kmodtui.model.plan_unload import plan_unload
+from kmodtui.model.verb import Verb
 from kmodtui.services.plan_usage import with_usage
 
 VERBS = (Verb.LOAD, Verb.UNLOAD, Verb.RELOAD)

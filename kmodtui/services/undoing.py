@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.model.modules import ModuleTable, canonical
-from kmodtui.model.plan import Action, Command, Plan, Verb
+from kmodtui.model.plan import Action, Command, Plan
+from kmodtui.model.result import Result, ResultCode
 from kmodtui.model.undo import Done, blacklisted, loaded, reloaded, set_back, unloaded, words_of
-from kmodtui.privileged.protocol import Result, ResultCode
+from kmodtui.model.verb import Verb
 from kmodtui.services.machine import Machine
 from kmodtui.services.parameters import kept_now, not_kept
 

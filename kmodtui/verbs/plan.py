@@ -10,8 +10,9 @@ from kmodtui.errors import KmodtuiError, PlanError, UsageError
 from kmodtui.kernel.catalog import find_module
 from kmodtui.kernel.host import Host
 from kmodtui.model.parameters import problems
-from kmodtui.model.plan import Action, Plan, Step, Verb
+from kmodtui.model.plan import Action, Plan, Step
 from kmodtui.model.text import clean, human_size
+from kmodtui.model.verb import Verb
 from kmodtui.services.plans import VERBS, read_plan
 from kmodtui.verbs.printing import add_json, print_error, print_json, release_of
 

@@ -15,7 +15,9 @@ import pytest
 
 from kmodtui.errors import HelperDiedError
 from kmodtui.model.explain import Facts, Kind, explain
-from kmodtui.privileged.protocol import LogRecord, ResultCode
+from kmodtui.model.log_record import LogRecord
+from kmodtui.model.result import ResultCode
+from kmodtui.model.verb import Verb
 from tests.kernel.helper_sessions import PATH, Open, alive, loaded, until
 from tests.kernel.image import ADMIN_PASSWORD
 from tests.kernel.vm import VM
@@ -48,13 +50,13 @@ async def test_a_wrong_value_a_wrong_name_and_an_init_that_refuses(vm: VM, sessi
     async with session() as root:
         value = await root.load("dummy", ["numdummies=abc"])
         assert (value.code, value.errno) == (ResultCode.FAILED, errno.EINVAL)
-        told = explain("load", ["dummy"], value, Facts(parameters={"numdummies": "int"}))
+        told = explain(Verb.LOAD, ["dummy"], value, Facts(parameters={"numdummies": "int"}))
         assert told.evidence == ("dummy: `abc' invalid for parameter `numdummies'",)
         assert "type int" in told.cause
 
         name = await root.load("dummy", ["numdumies=1"])
         assert name.ok
-        told = explain("load", ["dummy"], name, Facts(parameters={"numdummies": "int"}))
+        told = explain(Verb.LOAD, ["dummy"], name, Facts(parameters={"numdummies": "int"}))
         assert told.kind is Kind.WARNING
         assert "numdummies" in told.remedy
 
@@ -131,7 +133,7 @@ async def test_rules_of_modprobe(session: Open, rule: Callable[[str], None], vm:
         rule("install dummy /bin/false")
         result = await root.load("dummy")
         assert result.code is ResultCode.FAILED
-        assert "install rule" in explain("load", ["dummy"], result).title
+        assert "install rule" in explain(Verb.LOAD, ["dummy"], result).title
         rule("install dummy /sbin/modprobe --ignore-install dummy $CMDLINE_OPTS")
         result = await root.load("dummy", ["numdummies=$(touch /tmp/reached)"])
         assert result.code is ResultCode.INVALID

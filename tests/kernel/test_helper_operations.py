@@ -9,7 +9,8 @@ import hashlib
 import pytest
 
 from kmodtui.kernel.kallsyms import parse_symbols
-from kmodtui.privileged.protocol import FilePart, LogRecord, ResultCode
+from kmodtui.model.log_record import LogRecord
+from kmodtui.model.result import FilePart, ResultCode
 from tests.kernel.helper_sessions import FOLDER, Open, holder, loaded, module_file, until
 from tests.kernel.vm import VM
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Coroutine, Iterator
 
 import pytest
 
+from kmodtui.model.log_record import LogRecord
 from kmodtui.privileged.client import HelperClient
-from kmodtui.privileged.protocol import LogRecord
 from tests.kernel.helper_sessions import FOLDER, Open, holder, loaded, module_file
 from tests.kernel.image import ADMIN_PASSWORD
 from tests.kernel.vm import VM

@@ -13,9 +13,9 @@ import pytest
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.kernel.host import LocalHost
+from kmodtui.model.result import Result
 from kmodtui.privileged.client import HelperChannel
 from kmodtui.privileged.elevation import Foreground
-from kmodtui.privileged.protocol import Result
 from kmodtui.services.root import DemoRoot, NoRoot
 from kmodtui.ui.screens.addresses import AddressesHiddenError, why_hidden
 from tests.ui.stage import Stage, opened

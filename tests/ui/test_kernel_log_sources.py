@@ -250,8 +250,8 @@ async def test_root_that_is_refused_is_told_in_the_drawer(demo: Demo) -> None:
 async def test_a_helper_that_may_not_read_it_either_is_told(
     demo: Demo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from kmodtui.model.result import Result, ResultCode
     from kmodtui.privileged.client import HelperClient
-    from kmodtui.privileged.protocol import Result, ResultCode
 
     async def refused(_: HelperClient) -> Result:
         return Result(False, ResultCode.FAILED, "Operation not permitted", errno.EPERM)

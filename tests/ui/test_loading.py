@@ -8,8 +8,8 @@ import pytest
 
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
+from kmodtui.model.log_record import LogRecord
 from kmodtui.model.modules import ModuleState
-from kmodtui.privileged.protocol import LogRecord
 from kmodtui.services.root import NoRoot
 from kmodtui.ui.screens.load import LoadDialog
 from kmodtui.ui.screens.plan import PlanDialog

@@ -15,9 +15,10 @@ from kmodtui.demo import Demo
 from kmodtui.errors import HelperDiedError
 from kmodtui.model.explain import Explanation, Kind
 from kmodtui.model.intent import Intent
-from kmodtui.model.plan import Verb
+from kmodtui.model.result import Result, ResultCode
+from kmodtui.model.verb import Verb
 from kmodtui.privileged.client import LogSink
-from kmodtui.privileged.protocol import Hello, Result, ResultCode
+from kmodtui.privileged.protocol import Hello
 from kmodtui.services.actions import perform
 from kmodtui.services.machine import Machine
 from tests.support.simulated import make_demo

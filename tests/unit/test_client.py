@@ -16,9 +16,10 @@ from kmodtui.errors import (
     HelperVersionError,
     RootGivenUpError,
 )
+from kmodtui.model.log_record import LogRecord
+from kmodtui.model.result import ResultCode
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.pipes import PipeTransport, Process
-from kmodtui.privileged.protocol import LogRecord, ResultCode
 
 HELLO = {
     "protocol": 3, "version": "0.1.0", "pid": 1, "uid": 0,

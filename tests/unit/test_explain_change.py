@@ -10,7 +10,7 @@ import pytest
 from kmodtui.model.explain import Facts, Kind
 from kmodtui.model.explain_change import explain_blacklist, explain_parameter
 from kmodtui.model.modules import LoadedModule, ModuleState
-from kmodtui.privileged.protocol import Result, ResultCode
+from kmodtui.model.result import Result, ResultCode
 
 HERE = "/etc/modprobe.d/kmodtui-blacklist.conf"
 
@@ -24,7 +24,7 @@ def test_a_value_that_the_kernel_shows_is_done_with_the_old_one() -> None:
     facts = Facts(parameters={"rate": "int"})
     told = explain_parameter("psmouse", "rate=0x10", wrote("100", "16"), facts)
     assert (told.kind, told.title) == (Kind.DONE, "Set rate of psmouse to 0x10")
-    assert told.cause == "The kernel shows it. It was 100."
+    assert told.cause == "Confirmed in /sys. It was 100."
     assert told.shown == ("/sys/module/psmouse/parameters/rate: 16",)
 
 
@@ -32,28 +32,28 @@ def test_a_value_that_the_kernel_made_another_of_is_a_warning() -> None:
     facts = Facts(parameters={"rate": "int"})
     told = explain_parameter("psmouse", "rate=500", wrote("100", "200"), facts)
     assert (told.kind, told.title) == (Kind.WARNING, "rate of psmouse is 200")
-    assert "took 500 and made 200 of it. It was 100." in told.cause
+    assert "accepted 500 but shows 200. It was 100." in told.cause
 
 
 def test_a_driver_may_show_its_own_type_as_it_likes() -> None:
     told = explain_parameter("psmouse", "rate=any", wrote("bare", "auto"))
     assert told.kind is Kind.DONE
-    assert told.cause == "The kernel took it and shows auto. It was bare."
+    assert told.cause == "The kernel accepted it and shows auto. It was bare."
 
 
 def test_a_value_that_nobody_can_read_is_done_because_it_was_taken() -> None:
     told = explain_parameter("psmouse", "rate=5", wrote(None, None), Facts())
-    assert (told.kind, told.cause, told.shown) == (Kind.DONE, "The kernel took it.", ())
+    assert (told.kind, told.cause, told.shown) == (Kind.DONE, "The kernel accepted it.", ())
 
 
 @pytest.mark.parametrize(
     ("number", "words"),
     [
-        (errno.EINVAL, "does not take '5' for its parameter rate, which is of type bool."),
-        (errno.ERANGE, "does not take '5'"),
-        (errno.EACCES, "takes rate only when it is loaded"),
+        (errno.EINVAL, "does not accept '5' for its parameter rate, which is of type bool."),
+        (errno.ERANGE, "does not accept '5'"),
+        (errno.EACCES, "only reads rate when it is loaded"),
         (errno.EPERM, "Reload psmouse with the new value."),
-        (errno.ENOENT, "was unloaded meanwhile, or hides this parameter"),
+        (errno.ENOENT, "unloaded in the meantime, or does not show this parameter"),
         (errno.EXDEV, "EXDEV"),
     ],
 )
@@ -81,10 +81,10 @@ def test_a_blacklisted_module_stays_loaded_and_can_come_in_other_ways() -> None:
     assert told.shown == (f"{HERE}: blacklist nouveau",)
 
 
-def test_taken_off_the_blacklist_is_told_with_the_rules_of_others() -> None:
+def test_removed_from_the_blacklist_is_told_with_the_rules_of_others() -> None:
     answer = Result(True, ResultCode.DONE)
     told = explain_blacklist(["nouveau"], answer, back=True)
-    assert (told.kind, told.title) == (Kind.DONE, "Took nouveau off the blacklist")
+    assert (told.kind, told.title) == (Kind.DONE, "Removed nouveau from the blacklist")
     facts = Facts(blacklisted_by={"nouveau": ["/etc/modprobe.d/nvidia.conf:2"]})
     told = explain_blacklist(["nouveau"], answer, facts, back=True)
     assert (told.kind, told.shown) == (Kind.WARNING, ("/etc/modprobe.d/nvidia.conf:2",))

@@ -21,10 +21,11 @@ from pathlib import Path
 import pytest
 
 from kmodtui.errors import HelperDiedError
+from kmodtui.model.result import FilePart, ResultCode
 from kmodtui.privileged import helper
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.pipes import PipeTransport, Process
-from kmodtui.privileged.protocol import Bye, FilePart, ResultCode, decode_answer
+from kmodtui.privileged.protocol import Bye, decode_answer
 from tests.support.helper_folder import HelperFolder
 
 IMAGE = b"\x7fELF" + bytes(range(256)) * 9000

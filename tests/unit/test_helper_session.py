@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from kmodtui.errors import HelperDiedError
+from kmodtui.model.result import Result, ResultCode
 from kmodtui.privileged import helper, protocol
 from kmodtui.privileged.client import HelperClient
-from kmodtui.privileged.protocol import Bye, Finished, Result, ResultCode, decode_answer
+from kmodtui.privileged.protocol import Bye, Finished, decode_answer
 from tests.support.helper_folder import HelperFolder
 
 HELPER = Path(helper.__file__)

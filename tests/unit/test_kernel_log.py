@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from kmodtui.model.kernel_log import LogQuery, Record, Severity, names_module
+from kmodtui.model.kernel_log import LogQuery, Severity, names_module
+from kmodtui.model.log_record import LogRecord
 from kmodtui.model.log_tail import LogTail
 
 
-def records(*numbers: int) -> list[Record]:
-    return [Record(number, 1000 * number, 6, f"line {number}") for number in numbers]
+def records(*numbers: int) -> list[LogRecord]:
+    return [LogRecord(number, 1000 * number, 6, f"line {number}") for number in numbers]
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,7 @@ def records(*numbers: int) -> list[Record]:
     ],
 )
 def test_a_time_is_written_as_dmesg_does(usec: int, stamp: str) -> None:
-    assert Record(1, usec, 6, "").stamp == stamp
+    assert LogRecord(1, usec, 6, "").stamp == stamp
 
 
 @pytest.mark.parametrize(
@@ -100,5 +101,5 @@ def test_the_newest_are_kept_and_dropped_ones_are_counted() -> None:
 
 def test_control_characters_are_escaped() -> None:
     tail = LogTail()
-    tail.take([Record(1, 0, 6, "\x1b[31mred\u202e\n[bold]x[/]")])
+    tail.take([LogRecord(1, 0, 6, "\x1b[31mred\u202e\n[bold]x[/]")])
     assert tail.entries[0].text == "\\x1b[31mred\\u202e\\n[bold]x[/]"

@@ -8,7 +8,7 @@ from contextlib import aclosing
 import pytest
 
 from kmodtui.errors import UnreadableError
-from kmodtui.model.kernel_log import Record
+from kmodtui.model.log_record import LogRecord
 from kmodtui.services import kernel_log
 from kmodtui.services.kernel_log import directly
 
@@ -17,14 +17,14 @@ class Log:
     """A log in memory that counts how often it was looked at."""
 
     def __init__(self, *records: int) -> None:
-        self.waiting = [Record(number, 0, 6, "") for number in records]
+        self.waiting = [LogRecord(number, 0, 6, "") for number in records]
         self.looked = 0
         self.closed = False
         self.failure: Exception | None = None
         self.awaited = asyncio.Event()
         self._come = asyncio.Event()
 
-    def read(self, most: int) -> list[Record]:
+    def read(self, most: int) -> list[LogRecord]:
         self.looked += 1
         if self.failure:
             raise self.failure
@@ -37,7 +37,7 @@ class Log:
         await self._come.wait()
 
     def say(self, *records: int) -> None:
-        self.waiting += [Record(number, 0, 6, "") for number in records]
+        self.waiting += [LogRecord(number, 0, 6, "") for number in records]
         self._come.set()
 
     def close(self) -> None:

@@ -14,25 +14,25 @@ import pytest
 
 from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.kmsg import Kmsg, parse_record
-from kmodtui.model.kernel_log import Record
+from kmodtui.model.log_record import LogRecord
 
 
 @pytest.mark.parametrize(
     ("data", "record"),
     [
-        (b"6,812,91823344,-;Btrfs loaded\n", Record(812, 91823344, 6, "Btrfs loaded")),
+        (b"6,812,91823344,-;Btrfs loaded\n", LogRecord(812, 91823344, 6, "Btrfs loaded")),
         # What the kernel knows of the device is no part of the message.
         (
             b"4,1,2,-;ata1: failed\n SUBSYSTEM=scsi\n DEVICE=+scsi:host0\n",
-            Record(1, 2, 4, "ata1: failed"),
+            LogRecord(1, 2, 4, "ata1: failed"),
         ),
         # A process that writes to the log has a facility of its own: 3·8 + 3.
-        (b"27,5,6,-,caller=T1;systemd[1]: no\n", Record(5, 6, 3, "systemd[1]: no")),
-        (b"6,7,8,c;a;b,c;\n", Record(7, 8, 6, "a;b,c;")),
-        (b"6,7,8,-;\\x1b[31mred\\x0aand \\xff\n", Record(7, 8, 6, "\\x1b[31mred\\x0aand \\xff")),
-        (b"6,7,8,-;raw \xff\x1b\n", Record(7, 8, 6, "raw \\xff\x1b")),
-        (b"6,7,8,-;\n", Record(7, 8, 6, "")),
-        (b"6,7,8,-;without an end", Record(7, 8, 6, "without an end")),
+        (b"27,5,6,-,caller=T1;systemd[1]: no\n", LogRecord(5, 6, 3, "systemd[1]: no")),
+        (b"6,7,8,c;a;b,c;\n", LogRecord(7, 8, 6, "a;b,c;")),
+        (b"6,7,8,-;\\x1b[31mred\\x0aand \\xff\n", LogRecord(7, 8, 6, "\\x1b[31mred\\x0aand \\xff")),
+        (b"6,7,8,-;raw \xff\x1b\n", LogRecord(7, 8, 6, "raw \\xff\x1b")),
+        (b"6,7,8,-;\n", LogRecord(7, 8, 6, "")),
+        (b"6,7,8,-;without an end", LogRecord(7, 8, 6, "without an end")),
         (b"", None),
         (b";", None),
         (b"six,7,8,-;text\n", None),
@@ -40,7 +40,7 @@ from kmodtui.model.kernel_log import Record
         (b"[    1.0] text\n", None),
     ],
 )
-def test_a_record_is_what_one_read_gives(data: bytes, record: Record | None) -> None:
+def test_a_record_is_what_one_read_gives(data: bytes, record: LogRecord | None) -> None:
     assert parse_record(data) == record
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kmodtui.model.ownership import ownership
-from kmodtui.privileged.protocol import FilePart
+from kmodtui.model.result import FilePart
 
 NAMES = {0: "root", 1000: "me", 1001: "a\x1b[31mb"}
 

@@ -11,7 +11,8 @@ from kmodtui.demo import Demo
 from kmodtui.errors import PlanError
 from kmodtui.model.explain import Explanation, Kind
 from kmodtui.model.intent import Intent
-from kmodtui.model.plan import Action, Command, Plan, Verb
+from kmodtui.model.plan import Action, Command, Plan
+from kmodtui.model.verb import Verb
 from kmodtui.services.actions import perform, requests
 from kmodtui.services.files import digest_of
 from kmodtui.services.machine import Machine

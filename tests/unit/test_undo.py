@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kmodtui.model.intent import Intent
-from kmodtui.model.plan import Action, Command, Option, Plan, Step, Verb
+from kmodtui.model.plan import Action, Command, Option, Plan, Step
 from kmodtui.model.undo import (
     Done,
     blacklisted,
@@ -16,6 +16,7 @@ from kmodtui.model.undo import (
     unloaded,
     words_of,
 )
+from kmodtui.model.verb import Verb
 from kmodtui.services.undo_list import MOST, UndoList
 
 

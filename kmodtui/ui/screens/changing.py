@@ -13,8 +13,9 @@ from textual.worker import Worker
 from kmodtui.errors import KmodtuiError, PlanError, UsageError
 from kmodtui.model.intent import Intent
 from kmodtui.model.modprobe_rules import RuleKind
-from kmodtui.model.plan import BLACKLIST_FILE, Verb
+from kmodtui.model.plan import BLACKLIST_FILE
 from kmodtui.model.undo import Done
+from kmodtui.model.verb import Verb
 from kmodtui.services.experiment import planned
 from kmodtui.services.live import LiveSystem
 from kmodtui.services.machine import Machine

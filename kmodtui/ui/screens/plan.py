@@ -20,10 +20,11 @@ from kmodtui.errors import KmodtuiError
 from kmodtui.model.explain import Explanation
 from kmodtui.model.explanation import Kind
 from kmodtui.model.history import Change, Event
-from kmodtui.model.plan import Plan, Verb
+from kmodtui.model.log_record import LogRecord
+from kmodtui.model.plan import Plan
 from kmodtui.model.text import clean
 from kmodtui.model.undo import Done
-from kmodtui.privileged.protocol import LogRecord
+from kmodtui.model.verb import Verb
 from kmodtui.services.actions import perform
 from kmodtui.services.files import digest_of, ownership_of
 from kmodtui.services.live import LiveSystem

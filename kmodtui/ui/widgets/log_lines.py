@@ -11,7 +11,8 @@ from textual.binding import BindingType
 from textual.geometry import Size
 from textual.message import Message
 
-from kmodtui.model.kernel_log import LogQuery, Record
+from kmodtui.model.kernel_log import LogQuery
+from kmodtui.model.log_record import LogRecord
 from kmodtui.model.log_tail import Entry, LogTail
 from kmodtui.model.text import clean, counted
 from kmodtui.ui.commands import bindings
@@ -62,7 +63,7 @@ class LogLines(LineView):
 
     # What is shown
 
-    def take(self, records: Iterable[Record], *, old: bool) -> None:
+    def take(self, records: Iterable[LogRecord], *, old: bool) -> None:
         """Add records; `old` ones were logged before the log was opened."""
         added, dropped = self.tail.take(records)
         if old and self._old != self.tail.last_number:
