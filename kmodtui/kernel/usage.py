@@ -34,7 +34,12 @@ _IFF_UP = 1
 
 
 def read_usage(
-    host: Host, modules: Collection[str], resolve: Resolve, connection: str = ""
+    host: Host,
+    modules: Collection[str],
+    resolve: Resolve,
+    connection: str = "",
+    *,
+    open_files: bool = True,
 ) -> Usage:
     """Return what uses some modules now, as far as this user may see it.
 
@@ -46,6 +51,7 @@ def read_usage(
         modules: names of loaded modules.
         resolve: looks an alias up in the index.
         connection: what SSH_CONNECTION says; empty if one sits at the machine itself.
+        open_files: whether to read the open files of all processes, which takes longest.
     """
     through = connection_interfaces(host, connection)
     client = connection.split(" ")[0]
@@ -55,9 +61,10 @@ def read_usage(
         *_mounts(host, resolve),
         *_block_devices(host, resolve),
         *_interfaces(host, resolve, through, client),
-        *opened.uses(),
+        *(opened.uses() if open_files else ()),
         *_sockets(host),
         *_algorithms(host),
+        *_bound_devices(host, modules),
     ):
         if module in modules:
             found.setdefault(module, []).append(use)
@@ -68,23 +75,27 @@ def read_usage(
 
 
 def _mount_lines(host: Host) -> Iterator[tuple[str, str, str, str]]:
-    """Yield where each mount is, its type, its source, and its line (`man 5 proc`)."""
+    """Yield where each mount is, its type, source and device number (`man 5 proc`)."""
     for line in _lines(host, "/proc/self/mountinfo"):
         fields = line.split(" ")
         if "-" not in fields[6:]:
             continue
         rest = fields[fields.index("-", 6) + 1 :]
         if len(rest) >= 2:
-            yield _unescaped(fields[4]), rest[0], _unescaped(rest[1]), line
+            yield _unescaped(fields[4]), rest[0], _unescaped(rest[1]), fields[2]
 
 
 def _mounts(host: Host, resolve: Resolve) -> Iterator[_Found]:
-    for place, kind, source, _ in _mount_lines(host):
+    seen: set[str] = set()
+    for place, kind, source, number in _mount_lines(host):
         name = kind.partition(".")[0]  # fuse.sshfs is fuse's
+        # A file system that is mounted in several places holds one reference.
+        references = 0 if number in seen else 1
+        seen.add(number)
         what = clean(f"{place} ({kind})")
         evidence = clean(f"/proc/self/mountinfo: {source} on {place} type {kind}")
         for module in {*resolve(f"fs-{name}"), canonical(name)}:
-            yield module, Use(UseKind.MOUNT, what, evidence)
+            yield module, Use(UseKind.MOUNT, what, evidence, references=references)
 
 
 def _block_devices(host: Host, resolve: Resolve) -> Iterator[_Found]:
@@ -112,9 +123,12 @@ def _block_devices(host: Host, resolve: Resolve) -> Iterator[_Found]:
             ]
             if backing := _text(host, f"{at}/loop/backing_file"):
                 words_of.append((f"backed by {backing}", f"{at}/loop/backing_file"))
-            for words, file in words_of:
+            for position, (words, file) in enumerate(words_of):
                 what, evidence = clean(f"{name}, {words}"), clean(f"{file}: {name} {words}")
-                yield module, Use(UseKind.BLOCK_DEVICE, what, evidence)
+                # A device that is mounted in several places is opened once.
+                again = position > 0 and words.startswith("mounted at ")
+                references = 0 if again else 1
+                yield module, Use(UseKind.BLOCK_DEVICE, what, evidence, references=references)
 
 
 def _device_name(host: Host, path: str) -> str:
@@ -247,6 +261,7 @@ def _sockets(host: Host) -> Iterator[_Found]:
                     UseKind.SOCKET,
                     clean(f"{fields[0]}, {count}"),
                     clean(f"/proc/net/protocols: {fields[0]} {count}"),
+                    references=int(fields[2]),
                 ),
             )
 
@@ -263,8 +278,35 @@ def _algorithms(host: Host) -> Iterator[_Found]:
         count = about.get("refcnt", "")
         if module != "kernel" and count.isdigit() and int(count) > 1:
             evidence = clean(f"/proc/crypto: {driver} refcnt {count}")
-            yield canonical(module), Use(UseKind.ALGORITHM, clean(driver), evidence)
+            use = Use(UseKind.ALGORITHM, clean(driver), evidence, references=int(count) - 1)
+            yield canonical(module), use
         about = {}
+
+
+# --- devices with a driver of a module --------------------------------------------------------
+
+
+def _bound_devices(host: Host, modules: Collection[str]) -> Iterator[_Found]:
+    """Yield the devices that drivers of these modules are bound to, without network interfaces.
+
+    /sys/module/NAME/drivers holds a link to each driver, `pci:e1000`, and the driver's
+    directory a link to each of its devices.
+    """
+    interfaces = set()
+    for name in _listed(host, "/sys/class/net"):
+        with contextlib.suppress(OSError):
+            interfaces.add(host.readlink(f"/sys/class/net/{name}/device").rsplit("/", 1)[-1])
+    for module in modules:
+        for driver in _listed(host, f"/sys/module/{module}/drivers"):
+            bus, _, name = driver.partition(":")
+            directory = f"/sys/bus/{bus}/drivers/{name}"
+            for device in _listed(host, directory):
+                if device == "module" or device in interfaces:
+                    continue
+                with contextlib.suppress(OSError):
+                    host.readlink(f"{directory}/{device}")  # other files are attributes
+                    evidence = clean(f"{directory}: {device}")
+                    yield module, Use(UseKind.DEVICE, clean(f"{device} ({bus})"), evidence)
 
 
 # --- files ------------------------------------------------------------------------------------

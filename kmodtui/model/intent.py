@@ -1,4 +1,4 @@
-"""What a person wants done to the kernel's modules, before it is planned."""
+"""What a person wants to change, before it is planned."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from kmodtui.model.verb import Verb
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A wish that a plan can be made of.
+    """A requested change that a plan can be made of.
 
     Attributes:
-        verb: what is wanted.
+        verb: the kind of change.
         names: of the modules; the file's path for `INSERT`.
         parameters: `name=value`, for load, insert, reload and set.
     """

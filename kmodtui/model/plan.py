@@ -1,13 +1,13 @@
 """A plan: what a change of the kernel's modules will do, step by step, before anything runs.
 
-What is in a plan is worked out elsewhere, by kmod's rules: see `plan_load` and
-`plan_unload`.
+`plan_load`, `plan_unload` and others make plans by kmod's rules.
 """
 
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import assert_never
 
@@ -19,8 +19,11 @@ BLACKLIST_FILE = "/etc/modprobe.d/kmodtui-blacklist.conf"
 GIVEN = "given"
 """The source of an option that a person gave for this load."""
 
-BOOT_LINE = "boot line"
-"""The source of a rule that stands in /proc/cmdline."""
+REQUESTED = "requested"
+"""The reason of a step for a module that was named."""
+
+BOOT_LINE = "kernel command line"
+"""The source of a rule in /proc/cmdline."""
 
 
 class Action(StrEnum):
@@ -38,17 +41,18 @@ class Action(StrEnum):
 
     @property
     def changes(self) -> bool:
-        """Whether such a step does anything; `builtin` and `skip` only say why they do not."""
+        """Whether such a step does anything; `builtin` and `skip` only say why nothing is done."""
         return self not in (Action.BUILTIN, Action.SKIP)
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """What a module is given when it is loaded, or a parameter that is set.
+    """A parameter of a load, or a parameter that is set.
 
     Attributes:
-        text: as it is handed over: `name=value`, several with spaces between, or a bare word.
-        source: where it comes from: `/etc/modprobe.d/a.conf:3`, `boot line` or `given`.
+        text: as it is passed on: `name=value`, several with blanks between, or a bare word.
+        source: where it comes from: `/etc/modprobe.d/a.conf:3`, `kernel command line` or
+            `given`.
     """
 
     text: str
@@ -61,16 +65,16 @@ class Step:
 
     Attributes:
         action: what is done; `builtin` and `skip` do nothing and say why.
-        module: to which module.
+        module: the module it is done to.
         reason: why this module, in a few words.
         path: its file; empty where there is none.
-        options: parameters that it is given or that are set, in the order that counts:
-            of two values for one parameter the kernel keeps the last.
-        command: of `install` and `remove`, what a shell runs as root in place of the load.
-        source: where the rule stands that makes this step, `/etc/modprobe.d/a.conf:3`;
-            empty where there is no such rule.
-        memory: bytes that it takes or gives back, about; None if that is not known.
-        was: the value before, of a parameter that is set.
+        options: parameters that are passed or set, in order: of two values for one
+            parameter the kernel keeps the last.
+        command: of `install` and `remove`, the shell command that runs as root instead.
+        source: where the rule is that causes this step, `/etc/modprobe.d/a.conf:3`; empty
+            where there is no such rule.
+        memory: bytes that it takes or frees, approximately; None if unknown.
+        was: of a parameter that is set, the value before.
     """
 
     action: Action
@@ -86,7 +90,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One thing that root is asked to do, of the several that a plan may take.
+    """One command that runs as root, of the several that a plan may need.
 
     Attributes:
         verb: never `reload`, which is an unload and a load.
@@ -122,25 +126,27 @@ class Command:
 
     @property
     def line(self) -> str:
-        """The same as one line of a shell."""
+        """The same as one line for a shell."""
         return " ".join(word if word in (">", ">>") else shlex.quote(word) for word in self.words)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Steps in order, and what a person should know before they are taken.
+    """Steps in order, and what a person should know before confirming them.
 
     Attributes:
-        verb: what is asked for.
-        targets: the modules that were asked for, under their own names, in the order given.
-        steps: in the order they will be taken.
-        commands: what root is asked to do, in order; together they take the steps.
+        verb: what is requested.
+        targets: the requested modules under their own names, in the order given.
+        steps: in the order in which they will be taken.
+        commands: what runs as root, in order; together they take the steps.
         stays: modules that belong to a target and stay loaded afterwards, with the reason.
-        warnings: sentences to read first.
-        refused: why it cannot work as things stand; empty if it can.
-        remedy: what to do about a refusal.
-        blocked_by: modules that are in the way, in an order in which they can be unloaded.
-        parameters: what the targets are given.
+        warnings: sentences to read before confirming.
+        refused: why it cannot work as things are; empty if it can.
+        nothing_to_do: why nothing needs to be done, which is not a failure, as for a module
+            that is built in; empty if something needs to be.
+        remedy: what to do about a refusal, or where there is nothing to do.
+        blocked_by: modules that prevent it, in an order in which they can be unloaded.
+        parameters: the parameters given for the targets.
     """
 
     verb: Verb
@@ -150,23 +156,24 @@ class Plan:
     stays: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     refused: str = ""
+    nothing_to_do: str = ""
     remedy: str = ""
     blocked_by: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
 
     @property
     def target(self) -> str:
-        """The first module that was asked for."""
+        """The first requested module."""
         return self.targets[0]
 
     @property
     def subject(self) -> str:
-        """All the modules that were asked for, with commas between."""
+        """All requested modules, with commas between."""
         return ", ".join(self.targets)
 
     @property
     def command(self) -> tuple[str, ...]:
-        """The first command line; empty if nothing is to be done."""
+        """The first command line; empty if nothing needs to be done."""
         return self.commands[0].words if self.commands else ()
 
     @property
@@ -181,9 +188,9 @@ class Plan:
 
     @property
     def memory(self) -> int | None:
-        """Bytes more that the modules hold afterwards, negative if less, about.
+        """Bytes that the modules take in addition afterwards, negative if less, approximately.
 
-        None if that is not known of every module.
+        None if that is unknown for one of the modules.
         """
         total = 0
         for step in self.steps:
@@ -192,3 +199,61 @@ class Plan:
                     return None
                 total += step.memory if step.action is Action.INSMOD else -step.memory
         return total
+
+
+def with_memory(plan: Plan, size_of: Callable[[Step], int | None]) -> Plan:
+    """Return a plan whose loads say how much memory they take, in bytes; None is unknown."""
+    steps = (
+        replace(step, memory=size_of(step)) if step.action is Action.INSMOD else step
+        for step in plan.steps
+    )
+    return replace(plan, steps=tuple(steps))
+
+
+def merged(plans: Sequence[Plan]) -> Plan:
+    """Return several plans of one verb as one, in their order.
+
+    A step of an earlier plan is not repeated. If one plan is refused, all are, so that
+    nothing is left half done.
+    """
+    first, *others = plans
+    if not others:
+        return first
+    steps: dict[tuple[Action, str, tuple[str, ...]], Step] = {}
+    changed: set[str] = set()
+    for plan in plans:
+        for step in plan.steps:
+            if step.action is Action.SKIP and step.module in changed:
+                continue
+            key = (step.action, step.module, tuple(o.text for o in step.options))
+            if step.action in (Action.INSMOD, Action.RMMOD):
+                key = (step.action, step.module, ())
+            steps.setdefault(key, step)
+            if step.action.changes:
+                changed.add(step.module)
+    refused = _joined(plan.refused for plan in plans)
+    works = any(plan.commands for plan in plans)
+    unneeded = [plan.nothing_to_do for plan in plans if plan.nothing_to_do]
+    warnings = unneeded if works else []
+    return replace(
+        first,
+        targets=tuple(dict.fromkeys(name for plan in plans for name in plan.targets)),
+        steps=tuple(steps.values()),
+        commands=() if refused else tuple(c for plan in plans for c in plan.commands),
+        stays={
+            name: why for plan in plans for name, why in plan.stays.items() if name not in changed
+        },
+        warnings=tuple(
+            dict.fromkeys((*warnings, *(words for plan in plans for words in plan.warnings)))
+        ),
+        refused=refused,
+        nothing_to_do="" if works or refused else _joined(unneeded),
+        remedy=_joined(plan.remedy for plan in plans),
+        blocked_by=tuple(dict.fromkeys(name for plan in plans for name in plan.blocked_by)),
+        parameters=tuple(word for plan in plans for word in plan.parameters),
+    )
+
+
+def _joined(sentences: Iterable[str]) -> str:
+    """Return sentences one after the other, each once."""
+    return " ".join(dict.fromkeys(filter(None, sentences)))

@@ -3,150 +3,133 @@
 from __future__ import annotations
 
 import os.path
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from kmodtui.errors import PlanError
 from kmodtui.model.modprobe_rules import Found, Rule, option_words
-from kmodtui.model.module_lookup import ModuleLookup
-from kmodtui.model.modules import ModuleState, ModuleTable, canonical
-from kmodtui.model.plan import Action, Command, Option, Plan, Step
+from kmodtui.model.modules import ModuleState, canonical
+from kmodtui.model.plan import REQUESTED, Action, Command, Option, Plan, Step
+from kmodtui.model.plan_facts import PlanFacts
 from kmodtui.model.probe_list import Probe, probe_list, quoted
 from kmodtui.model.verb import Verb
-
-SizeOf = Callable[[str], "int | None"]
-"""Gives the bytes that a module will take, about; None if that is not known."""
 
 _SUBSTITUTED = "$CMDLINE_OPTS"
 
 
-def plan_load(
-    asked: Sequence[str],
-    parameters: Sequence[str],
-    table: ModuleTable,
-    lookup: ModuleLookup,
-    size_of: SizeOf | None = None,
-) -> Plan:
+def plan_load(asked: Sequence[str], parameters: Sequence[str], facts: PlanFacts) -> Plan:
     """Return what `modprobe NAME parameters…` would do now, for each name in turn.
 
     Args:
         asked: names or aliases.
         parameters: `name=value`, for a single name only.
-        table: what is loaded.
-        lookup: what there is.
-        size_of: tells how much memory modules will take.
+        facts: one reading of the system.
 
     Raises:
-        UnknownModuleError: nothing is called that.
-        PlanError: parameters for more than one name, or softdeps without an end.
+        UnknownModuleError: no module has such a name.
+        PlanError: there are parameters for more than one name, or softdeps form a loop.
     """
     if parameters and len(asked) > 1:
         raise PlanError(
-            "Parameters are for one module, and several are named.",
-            "Load the one that takes them by itself.",
+            "Parameters apply to one module, but several are named.",
+            "Load the module with parameters by itself.",
         )
-    loading = _Loading(tuple(parameters), table, lookup, size_of)
+    loading = _Loading(tuple(parameters), facts)
     for text in asked:
-        found = lookup.find(text)
+        found = loading.lookup.find(text)
         if not found:
-            raise lookup.unknown(text)
+            raise loading.lookup.unknown(text)
         for target in found:
             if target.name not in loading.targets:
                 loading.take(target, text)
-        loading.tell_names(text, found)
+        loading.explain_alias(text, found)
     return loading.plan()
 
 
 class _Loading:
     """A plan in the making."""
 
-    def __init__(
-        self,
-        given: tuple[str, ...],
-        table: ModuleTable,
-        lookup: ModuleLookup,
-        size_of: SizeOf | None,
-    ) -> None:
+    def __init__(self, given: tuple[str, ...], facts: PlanFacts) -> None:
         self.targets: list[str] = []
+        self.lookup = facts.lookup
         self._given = given
-        self._table = table
-        self._lookup = lookup
-        self._size_of = size_of
+        self._table = facts.table
         self._steps: dict[str, Step] = {}
         self._commands: list[Command] = []
         self._warnings: list[str] = []
-        # Why a target is left as it is, and why the whole cannot work; each with the remedy.
+        # Why a target needs no load, and why the plan cannot work; each with the remedy.
         self._left: list[tuple[str, str]] = []
         self._refusals: list[tuple[str, str]] = []
 
     def plan(self) -> Plan:
-        """Return the plan of all that was taken."""
+        """Return the plan for everything that was taken."""
         self._show_weakdeps()
-        refusals = self._refusals
-        if not refusals and not self._commands:
-            refusals = self._left
-        else:
+        unneeded = () if self._commands or self._refusals else self._left
+        if not unneeded:
             self._warnings += [sentence for sentence, _ in self._left]
         return Plan(
             Verb.LOAD,
             tuple(self.targets),
             tuple(self._steps.values()),
-            () if refusals else tuple(self._commands),
+            () if self._refusals else tuple(self._commands),
             warnings=tuple(dict.fromkeys(self._warnings)),
-            refused=" ".join(dict.fromkeys(sentence for sentence, _ in refusals)),
-            remedy=" ".join(dict.fromkeys(remedy for _, remedy in refusals if remedy)),
+            refused=" ".join(dict.fromkeys(sentence for sentence, _ in self._refusals)),
+            nothing_to_do=" ".join(dict.fromkeys(sentence for sentence, _ in unneeded)),
+            remedy=" ".join(
+                dict.fromkeys(remedy for _, remedy in (*self._refusals, *unneeded) if remedy)
+            ),
             parameters=self._given,
         )
 
     def take(self, target: Found, text: str) -> None:
-        """Plan the load of one module that was asked for, as `text`."""
+        """Plan the load of one module that was requested as `text`."""
         name = target.name
         self.targets.append(name)
-        blacklist = self._lookup.blacklisted(name)
+        blacklist = self.lookup.blacklisted(name)
         if name in self._table.by_name:
-            self._step(Step(Action.SKIP, name, f"asked for; {self._state(name)}"))
-            remedy = "Parameters are only taken when it is loaded: reload it with them."
-            self._left.append((f"{name} is loaded already.", remedy if self._given else ""))
-        elif target.builtin or self._lookup.is_builtin(name):
-            self._step(Step(Action.BUILTIN, name, "asked for; compiled into the kernel"))
+            self._step(Step(Action.SKIP, name, f"{REQUESTED}; {self._state(name)}"))
+            remedy = "Parameters only take effect at load time: reload it with them."
+            self._left.append((f"{name} is already loaded.", remedy if self._given else ""))
+        elif target.builtin or self.lookup.is_builtin(name):
+            self._step(Step(Action.BUILTIN, name, f"{REQUESTED}; built into the kernel"))
             self._left.append(
                 (
-                    f"{name} is compiled into this kernel: it cannot be loaded.",
-                    f"Its parameters are set on the boot line, as {name}.name=value.",
+                    f"{name} is built into this kernel: there is nothing to load.",
+                    f"Set its parameters on the kernel command line, as {name}.name=value.",
                 )
             )
         elif target.alias and blacklist:
-            reason = f"asked for as {text}; blacklisted"
+            reason = f"{REQUESTED} as {text}; blacklisted"
             self._step(Step(Action.SKIP, name, reason, source=blacklist.source))
             self._left.append(
                 (
                     f"{name} is blacklisted ({blacklist.source}): "
                     f"an alias such as {text} does not load it.",
-                    f"By its own name, {name}, it is loaded all the same.",
+                    f"Load it by its own name, {name}.",
                 )
             )
         else:
-            self._take_with_needs(target, text)
+            self._take_with_dependencies(target, text)
             if blacklist:
                 self._warnings.append(
-                    f"{name} is blacklisted ({blacklist.source}). That stops loading by an "
-                    "alias; by its name it is loaded."
+                    f"{name} is blacklisted ({blacklist.source}). That only prevents loading by "
+                    "an alias, not by name."
                 )
 
-    def _take_with_needs(self, target: Found, text: str) -> None:
-        order = probe_list(target, self._lookup)
+    def _take_with_dependencies(self, target: Found, text: str) -> None:
+        order = probe_list(target, self.lookup)
         for probe in order:
             if probe.name not in self._steps:
                 self._step(self._step_of(probe, self._given if probe.found is target else ()))
-        whole = self._lookup.options(target.name, target.alias)
-        own = self._lookup.options(target.name)
-        # modprobe will be given the module's name, not the alias that options may be set for.
+        whole = self.lookup.options(target.name, target.alias)
+        own = self.lookup.options(target.name)
+        # modprobe gets the module's name: options that are set for the alias are added here.
         words = (
             word for option in whole if option not in own for word in option_words(option.text)
         )
         extra = tuple(word for word in words if "=" in word)
         self._commands.append(Command(Verb.LOAD, (target.name,), (*extra, *self._given)))
-        self._tell_lacking(next(probe for probe in order if probe.found is target), text)
-        self._tell_circle(target.name)
+        self._refuse_lacking(next(probe for probe in order if probe.found is target), text)
+        self._warn_of_loop(target.name)
 
     def _step(self, step: Step) -> None:
         self._steps.setdefault(step.module, step)
@@ -156,12 +139,12 @@ class _Loading:
         return "already loaded" if state is ModuleState.LIVE else state.lower()
 
     def _step_of(self, probe: Probe, given: tuple[str, ...]) -> Step:
-        """Return what is done at one place of the list, and note what is to be said of it."""
-        name, lookup = probe.name, self._lookup
+        """Return what is done for one module of the list, and note warnings and refusals."""
+        name, lookup = probe.name, self.lookup
         if name in self._table.by_name:
             return self._skip(probe, self._state(name))
         if probe.is_builtin(lookup):
-            reason = f"{probe.reason}; compiled into the kernel"
+            reason = f"{probe.reason}; built into the kernel"
             return Step(Action.BUILTIN, name, reason, source=probe.source)
         options = (*probe.options(lookup), *(Option(quoted(text)) for text in given))
         if rule := probe.install(lookup):
@@ -172,14 +155,11 @@ class _Loading:
         if lookup.is_forbidden(name):
             return self._forbidden(probe)
         if probe.lacking and not probe.required:
-            return self._skip(probe, f"{probe.lacking[0]}, which it needs, has no file")
-        size = self._size_of(name) if self._size_of else None
-        return Step(
-            Action.INSMOD, name, probe.reason, path, options, source=probe.source, memory=size
-        )
+            return self._skip(probe, f"its dependency {probe.lacking[0]} has no file")
+        return Step(Action.INSMOD, name, probe.reason, path, options, source=probe.source)
 
     def _skip(self, probe: Probe, why: str) -> Step:
-        path = self._lookup.path_of(probe.name) or ""
+        path = self.lookup.path_of(probe.name) or ""
         return Step(Action.SKIP, probe.name, f"{probe.reason}; {why}", path, source=probe.source)
 
     def _install(self, probe: Probe, rule: Rule, options: tuple[Option, ...]) -> Step:
@@ -190,36 +170,36 @@ class _Loading:
         if program == "false" and probe.required:
             self._refusals.append(
                 (
-                    f"{name} must not be loaded: {rule.source} runs {command} in its place.",
-                    "Take that line out if it is to be loaded.",
+                    f"{name} is blocked: {rule.source} runs {command} instead of loading it.",
+                    "Remove that line to load it.",
                 )
             )
         elif program in ("true", ":") and probe.required:
             self._warnings.append(
-                f"{name} is not loaded: {rule.source} runs {command} in its place, which does "
+                f"{name} will not be loaded: {rule.source} runs {command} instead, which does "
                 "nothing."
             )
         else:
             self._warnings.append(
-                f"An install rule ({rule.source}) runs a shell command as root in place of "
-                f"loading {name}. What that does is not known here."
+                f"An install rule ({rule.source}) runs a shell command as root instead of "
+                f"loading {name}. Its effect is unknown."
             )
-        path = self._lookup.path_of(name) or ""
+        path = self.lookup.path_of(name) or ""
         return Step(Action.INSTALL, name, probe.reason, path, options, command, rule.source)
 
     def _without_file(self, probe: Probe, path: str | None) -> Step:
         name = probe.name
         if not probe.required:
-            # A wish is dropped without a word, as modprobe does.
+            # An optional module is skipped silently, as modprobe does.
             return self._skip(probe, "it has no file")
         if path is not None:
-            self._refuse_missing(name, f"{name} has no file: {path} is not there.")
+            self._refuse_missing(name, f"{name} has no file: {path} does not exist.")
         elif probe.found.source:
             self._refusals.append(
                 (
                     f"{probe.found.alias} is an alias of {name} ({probe.found.source}), "
                     "and there is no such module.",
-                    "Such a line switches the alias off; take it out to have it back.",
+                    "Such a line disables the alias; remove it to restore the alias.",
                 )
             )
         else:
@@ -232,56 +212,56 @@ class _Loading:
                 (
                     f"The kernel refuses {probe.name}: it was booted with "
                     f"module_blacklist={probe.name}.",
-                    "Take it from the boot line and reboot.",
+                    "Remove it from the kernel command line and reboot.",
                 )
             )
-        return self._skip(probe, "the boot line forbids it (module_blacklist=)")
+        return self._skip(probe, "blocked by module_blacklist= on the kernel command line")
 
-    def _tell_lacking(self, target: Probe, text: str) -> None:
-        """Refuse a target whose dependency has no file: modprobe would load none of them."""
+    def _refuse_lacking(self, target: Probe, text: str) -> None:
+        """Refuse a target whose dependency has no file: modprobe would load no dependency."""
         for name in target.lacking:
-            path = self._lookup.path_of(name)
-            where = f": {path} is not there" if path else ", and the index does not name it"
+            path = self.lookup.path_of(name)
+            where = f": {path} does not exist" if path else " and is not in the index"
             self._step(Step(Action.SKIP, name, f"needed by {target.name}; it has no file"))
-            self._refuse_missing(name, f"{name}, which {text} needs, has no file{where}.")
+            self._refuse_missing(name, f"{name}, a dependency of {text}, has no file{where}.")
 
     def _refuse_missing(self, name: str, sentence: str) -> None:
         remedy = (
-            f"Install the package again that {name} comes from, "
-            f"or run depmod {self._lookup.release} as root if it was removed on purpose."
+            f"Reinstall the package that contains {name}, "
+            f"or run depmod {self.lookup.release} as root if it was removed on purpose."
         )
         self._refusals.append((sentence, remedy))
 
-    def _tell_circle(self, target: str) -> None:
-        """Warn where modules.dep holds two modules that need each other."""
-        needs = {name: set(self._lookup.dependencies(name)) for name in self._needed(target)}
-        for name, needed in needs.items():
+    def _warn_of_loop(self, target: str) -> None:
+        """Warn where modules.dep says that two modules depend on each other."""
+        names = (target, *self.lookup.dependencies(target))
+        dependencies = {name: set(self.lookup.dependencies(name)) for name in names}
+        for name, needed in dependencies.items():
             for other in sorted(needed):
-                if name in needs.get(other, ()):
-                    whom = "itself" if other == name else f"{other}, and {other} needs {name}"
+                if name in dependencies.get(other, ()):
+                    loop = (
+                        f"{name} depends on itself"
+                        if other == name
+                        else f"{name} and {other} depend on each other"
+                    )
                     self._warnings.append(
-                        f"modules.dep says that {name} needs {whom}, which cannot be. "
-                        f"Run depmod {self._lookup.release} as root."
+                        f"modules.dep is wrong: it says that {loop}. "
+                        f"Run depmod {self.lookup.release} as root."
                     )
                     return
 
-    def _needed(self, target: str) -> tuple[str, ...]:
-        return (target, *self._lookup.dependencies(target))
-
     def _show_weakdeps(self) -> None:
-        """Add what modules may load by themselves later. modprobe does not."""
+        """Show what modules may load by themselves later. modprobe does not load it."""
         for name in [name for name, step in self._steps.items() if step.action is Action.INSMOD]:
-            for text in self._lookup.weakdeps(name):
-                for found in self._lookup.find(text):
+            for text in self.lookup.weakdeps(name):
+                for found in self.lookup.find(text):
                     if found.name not in self._table.by_name:
-                        reason = f"weakdep of {name}, which loads it later if it wants it"
+                        reason = f"weakdep of {name}, which may load it later"
                         self._step(Step(Action.SKIP, found.name, reason))
 
-    def tell_names(self, text: str, found: tuple[Found, ...]) -> None:
-        """Say what an alias stands for."""
+    def explain_alias(self, text: str, found: tuple[Found, ...]) -> None:
+        """Add a warning that says what an alias stands for."""
         names = [target.name for target in found]
         source = f" ({found[0].source})" if found[0].source else ""
-        if len(names) > 1:
-            self._warnings.insert(0, f"{text} stands for {', '.join(names)}{source}.")
-        elif canonical(text) != names[0]:
-            self._warnings.insert(0, f"{text} is an alias of {names[0]}{source}.")
+        if names != [canonical(text)]:
+            self._warnings.insert(0, f"{text} is an alias of {', '.join(names)}{source}.")

@@ -1,4 +1,4 @@
-"""The plan of an unload: `modprobe -r` played through on paper."""
+"""The plan of an unload: what `modprobe -r` does, simulated on one reading of the system."""
 
 from __future__ import annotations
 
@@ -11,26 +11,29 @@ from kmodtui.errors import PlanError
 from kmodtui.model.module_lookup import ModuleLookup
 from kmodtui.model.modules import LoadedModule, ModuleState, ModuleTable, canonical
 from kmodtui.model.plan import Action, Command, Plan, Step
+from kmodtui.model.plan_facts import PlanFacts
 from kmodtui.model.removal import InUseError, removal
-from kmodtui.model.text import counted
+from kmodtui.model.usage import held_by, release_remedy, unload_warnings
 from kmodtui.model.verb import Verb
 
+_UNTIL_BOOT = "It stays until the next boot."
+_RELEASE_IT = "Unmount it, or close the files, devices and sockets that use it."
 
-def plan_unload(asked: Sequence[str], table: ModuleTable, lookup: ModuleLookup) -> Plan:
+
+def plan_unload(asked: Sequence[str], facts: PlanFacts) -> Plan:
     """Return what `modprobe -r NAME` would do now, for each name in an order that works.
 
     Args:
         asked: names or aliases of loaded modules.
-        table: what is loaded.
-        lookup: what there is.
+        facts: one reading of the system.
 
     Raises:
-        UnknownModuleError: nothing is called that.
-        PlanError: a module is not loaded, or softdeps go round in a circle.
+        UnknownModuleError: no module has such a name.
+        PlanError: a module is not loaded, or softdeps form a loop.
     """
-    unloading = _Unloading(table, lookup)
+    unloading = _Unloading(facts)
     targets = tuple(dict.fromkeys(name for text in asked for name in unloading.named(text)))
-    for name in users_first(targets, table, only=targets):
+    for name in users_first(targets, facts.table, only=targets):
         unloading.take(name)
     return unloading.plan(targets)
 
@@ -38,12 +41,12 @@ def plan_unload(asked: Sequence[str], table: ModuleTable, lookup: ModuleLookup) 
 def users_first(
     names: Iterable[str], table: ModuleTable, *, only: Iterable[str] | None = None
 ) -> tuple[str, ...]:
-    """Return modules and all who use them, near and far, in an order that unloads them.
+    """Return modules and all their direct and indirect holders, in an order that unloads them.
 
     Args:
         names: of loaded modules.
-        table: tells who uses whom.
-        only: leaves all others out, where it is given.
+        table: the loaded modules with their holders.
+        only: leaves all others out, if given.
     """
     wanted = None if only is None else frozenset(only)
     order: dict[str, None] = {}
@@ -61,13 +64,32 @@ def users_first(
     return tuple(name for name in order if wanted is None or name in wanted)
 
 
+def obstacles(names: Iterable[str], facts: PlanFacts) -> tuple[str, ...]:
+    """Return a sentence for each module that cannot be unloaded even if no module uses it."""
+    found = []
+    for name in names:
+        module = facts.table.by_name.get(name)
+        if module is not None and module.permanent:
+            found.append(f"But {name} is [permanent]. {_UNTIL_BOOT}")
+        elif module is not None and module.other_references:
+            found.append(f"But {_in_use(module, facts)}")
+    return tuple(found)
+
+
+def _in_use(module: LoadedModule, facts: PlanFacts) -> str:
+    """Return that something other than modules holds a module, and what, in sentences."""
+    held = held_by(facts.usage, module.name, module.other_references)
+    return f"{module.name} is in use. {held}"
+
+
 class _Unloading:
     """A plan in the making."""
 
-    def __init__(self, table: ModuleTable, lookup: ModuleLookup) -> None:
-        self._table = table
-        self._lookup = lookup
-        self._kernel = _PaperKernel(table)
+    def __init__(self, facts: PlanFacts) -> None:
+        self._facts = facts
+        self._table = facts.table
+        self._lookup = facts.lookup
+        self._kernel = _PaperKernel(facts.table)
         self._steps: list[Step] = []
         self._commands: list[Command] = []
         self._warnings: list[str] = []
@@ -75,7 +97,7 @@ class _Unloading:
         self._blocked_by: dict[str, None] = {}
 
     def named(self, text: str) -> tuple[str, ...]:
-        """Return the loaded modules that are meant, all that an alias stands for."""
+        """Return the loaded modules that a name or an alias stands for."""
         name = canonical(text)
         found = self._lookup.find(text)
         loaded = tuple(each.name for each in found if each.name in self._table.by_name)
@@ -84,7 +106,7 @@ class _Unloading:
                 return loaded or (name,)
             where = f" ({found[0].source})" if found[0].source else ""
             self._refuse(
-                f"modprobe takes {name} for {found[0].name}, by an alias{where}.",
+                f"modprobe takes {name} as an alias of {found[0].name}{where}.",
                 f"In a shell: sudo rmmod {shlex.quote(name)}",
             )
             return (name,)
@@ -93,24 +115,24 @@ class _Unloading:
             return loaded
         if not found:
             raise self._lookup.unknown(text)
-        whom = found[0].name
-        if self._lookup.is_builtin(whom):
-            raise PlanError(f"{whom} is compiled into this kernel: it cannot be unloaded.")
-        raise PlanError(f"{whom} is not loaded.", "There is nothing to unload.")
+        name = found[0].name
+        if self._lookup.is_builtin(name):
+            raise PlanError(f"{name} is built into this kernel: it cannot be unloaded.")
+        raise PlanError(f"{name} is not loaded.", "There is nothing to unload.")
 
     def take(self, name: str) -> None:
         """Plan the unload of one module."""
         if self._kernel.refcount(name) is None:
-            return  # it goes along with an earlier one
+            return  # an earlier one takes it along
         why, remedy = self._why_not(self._table.by_name[name])
         if why:
             self._refuse(why, remedy)
             return
         if not self._lookup.find(name):
-            # modprobe looks for it in the index only, and never asks the kernel.
+            # modprobe only searches the index, and does not ask the kernel.
             self._refuse(
-                f"modprobe does not find {name}: this release's index does not name it.",
-                "It was inserted by path, or the index was written anew since. "
+                f"modprobe cannot find {name}: it is not in the index of this kernel.",
+                "It was inserted from a file, or the index has been rebuilt since. "
                 f"In a shell: sudo rmmod {shlex.quote(name)}",
             )
             return
@@ -126,36 +148,28 @@ class _Unloading:
         except StopIteration:
             pass
         except InUseError as error:
-            self._tell_in_use(name, error.name)
-        if self._table.by_name[name].refcount == 0 and self._kernel.refcount(name) is None:
-            self._warnings.append(
-                "A count of 0 is no promise that nothing uses it: a driver's devices and "
-                "network interfaces go with it."
-            )
+            self._stop_in_use(name, error.name)
 
     def plan(self, targets: tuple[str, ...]) -> Plan:
-        """Return the plan of all that was taken."""
-        went = [step.module for step in self._steps if step.action is Action.RMMOD]
-        stays = left_behind(went, self._kernel.remaining(), self._lookup, self._table)
+        """Return the plan for everything that was taken."""
+        unloaded = [step.module for step in self._steps if step.action is Action.RMMOD]
+        stays = left_behind(unloaded, self._kernel.remaining(), self._lookup, self._table)
         for left in stays:
-            # A module can hold another as a mount or a socket does, by no symbol of it:
-            # the kernel counts that and does not tell who it is.
+            # A module can hold another by a mount or a socket, without using a symbol of it:
+            # the kernel counts such a reference without recording whose it is.
             if (module := self._table.by_name.get(left)) and module.other_references:
-                whom = ", ".join(targets)
-                verb = "refers" if len(targets) == 1 else "refer"
-                stays[left] += f"; goes as well if only {whom} {verb} to it"
+                stays[left] += f"; unloaded as well if only {', '.join(targets)} held it"
         refused = " ".join(dict.fromkeys(sentence for sentence, _ in self._refusals))
-        remedies = dict.fromkeys(remedy for _, remedy in self._refusals if remedy)
         return Plan(
             Verb.UNLOAD,
             targets,
             tuple(self._steps),
             () if refused else tuple(self._commands),
             stays,
-            tuple(dict.fromkeys(self._warnings)),
-            refused,
-            " ".join(remedies),
-            tuple(self._blocked_by),
+            tuple(dict.fromkeys((*unload_warnings(self._facts.usage, unloaded), *self._warnings))),
+            refused=refused,
+            remedy=" ".join(dict.fromkeys(remedy for _, remedy in self._refusals if remedy)),
+            blocked_by=tuple(self._blocked_by),
         )
 
     def _note(self, step: Step) -> None:
@@ -163,24 +177,24 @@ class _Unloading:
         self._steps.append(replace(step, memory=module.size if module else None))
         if step.action is Action.REMOVE:
             self._warnings.append(
-                f"A remove rule ({step.source}) runs a shell command as root in place of "
-                f"unloading {step.module}. What that does is not known here."
+                f"A remove rule ({step.source}) runs a shell command as root instead of "
+                f"unloading {step.module}. Its effect is unknown."
             )
 
     def _refuse(self, sentence: str, remedy: str) -> None:
         self._refusals.append((sentence, remedy))
 
-    def _tell_in_use(self, target: str, name: str) -> None:
-        """Say that modprobe ends at a softdep which is in use."""
+    def _stop_in_use(self, target: str, name: str) -> None:
+        """Say that modprobe stops at a softdep that is in use."""
         why, remedy = self._why_not(self._table.by_name[name])
         if self._kernel.refcount(target) is None:
             self._warnings.append(
-                f"modprobe will end with an error at {name}, a softdep that is in use; "
-                f"{target} is gone by then."
+                f"modprobe will fail at {name}, a softdep that is in use; {target} is "
+                "unloaded by then."
             )
         else:
             self._refuse(
-                f"modprobe unloads {name} before {target}, as its softdep, and ends there: {why}",
+                f"modprobe unloads {name} before {target}, as its softdep, and fails there: {why}",
                 remedy,
             )
 
@@ -195,40 +209,32 @@ class _Unloading:
                 "It was built without CONFIG_MODULE_UNLOAD.",
             )
         if module.permanent:
-            return f"{name} is permanent: it has no way out.", "It stays until the next boot."
+            return (
+                f"{name} cannot be unloaded: it has no exit function ([permanent]).",
+                _UNTIL_BOOT,
+            )
         users = self._kernel.users(name)
         if users:
             return f"{name} is in use by {', '.join(users)}.", self._way_out(users)
         if self._kernel.refcount(name):
-            return f"{name} is in use: {_references(module)}.", _CLOSE_THAT
+            holders = self._facts.usage.holders(name)
+            return _in_use(module, self._facts), release_remedy(holders) or _RELEASE_IT
         return "", ""
 
     def _way_out(self, users: tuple[str, ...]) -> str:
-        """Return what has to be unloaded first, in which order, and what is in the way of that."""
+        """Return what has to be unloaded first, in which order, and what prevents that."""
         left = self._kernel.remaining()
         first = [name for name in users_first(users, self._table) if name in left]
         first = first or list(users)
         self._blocked_by.update(dict.fromkeys(first))
-        stuck = []
-        for name in first:
-            module = self._table.by_name.get(name)
-            if module is not None and module.permanent:
-                stuck.append(f"{name} is permanent, and stays until the next boot.")
-            elif module is not None and module.other_references:
-                stuck.append(f"But {name} is in use: {_references(module)}.")
         order = ", in this order" if len(first) > 1 else ""
-        return " ".join((f"Unload {', '.join(first)} first{order}.", *stuck))
-
-
-_CLOSE_THAT = "A mount, an open file, a device or a socket holds it; close that first."
-
-
-def _references(module: LoadedModule) -> str:
-    return f"{counted(module.other_references, 'reference')} by something other than modules"
+        return " ".join(
+            (f"Unload {', '.join(first)} first{order}.", *obstacles(first, self._facts))
+        )
 
 
 class _PaperKernel:
-    """What is loaded while a plan is played through."""
+    """What is loaded while an unload is simulated."""
 
     def __init__(self, table: ModuleTable) -> None:
         self._table = table
@@ -236,11 +242,11 @@ class _PaperKernel:
         self._users = {module.name: set(module.users) for module in table}
 
     def refcount(self, name: str) -> int | None:
-        """Return how often a module is referred to; None if it is not loaded."""
+        """Return the reference count of a module; None if it is not loaded."""
         return self._refcounts.get(name)
 
     def users(self, name: str) -> tuple[str, ...]:
-        """Return the modules that use it still, in the kernel's order."""
+        """Return the loaded modules that still use it, in the kernel's order."""
         left = self._users[name]
         return tuple(user for user in self._table.by_name[name].users if user in left)
 
@@ -249,9 +255,9 @@ class _PaperKernel:
         return frozenset(self._refcounts)
 
     def answer(self, step: Step) -> int:
-        """Take a module out as `delete_module(2)` does, and return its errno.
+        """Remove a module as `delete_module(2)` does, and return its errno.
 
-        What a remove rule's command does is not known: nothing changes.
+        The effect of a remove rule's command is unknown: nothing changes.
         """
         if step.action is not Action.RMMOD:
             return 0
@@ -270,13 +276,13 @@ class _PaperKernel:
 def left_behind(
     went: Iterable[str], remaining: frozenset[str], lookup: ModuleLookup, table: ModuleTable
 ) -> dict[str, str]:
-    """Return what belongs to modules that went and is loaded still, with the reason.
+    """Return the dependencies and softdeps of unloaded modules that stay loaded, with the reason.
 
     Args:
-        went: modules that are gone.
-        remaining: names of the modules that are loaded.
-        lookup: who belongs to whom.
-        table: a reading that names the users of what remains.
+        went: the unloaded modules.
+        remaining: names of the modules that are still loaded.
+        lookup: has the dependencies and softdeps.
+        table: a reading with the holders of what remains.
     """
     stays: dict[str, str] = {}
     gone = tuple(went)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from kmodtui.errors import PlanError
 from kmodtui.model.modprobe_rules import Found, Rule
 from kmodtui.model.module_lookup import ModuleLookup
-from kmodtui.model.plan import Option
+from kmodtui.model.plan import REQUESTED, Option
 
 MAX_DEPTH = 150
 """Maximum depth of softdeps of softdeps: deeper nesting can only be a mistake."""
@@ -68,7 +68,7 @@ class Probe:
         return "".join((*options, " ".join(map(quoted, given))))
 
 
-def probe_list(target: Found, lookup: ModuleLookup, reason: str = "asked for") -> list[Probe]:
+def probe_list(target: Found, lookup: ModuleLookup, reason: str = REQUESTED) -> list[Probe]:
     """Return the modules that modprobe tries to load for `target`, including loaded ones.
 
     Raises:

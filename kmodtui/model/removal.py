@@ -1,7 +1,7 @@
-"""What `modprobe -r` goes through to unload one module, as far as the kernel lets it.
+"""What `modprobe -r` does to unload one module, until the kernel refuses.
 
-After `rmmod_do_module` in kmod's `tools/modprobe.c`: softdeps that come after the module,
-last first; itself; what it needs and nobody else does; softdeps that come before it.
+After `rmmod_do_module` in kmod's `tools/modprobe.c`: the module's post softdeps, last
+first; the module; its dependencies that are unused now; its pre softdeps.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from typing import Protocol
 
 from kmodtui.errors import PlanError
 from kmodtui.model.module_lookup import ModuleLookup
-from kmodtui.model.plan import Action, Step
+from kmodtui.model.plan import REQUESTED, Action, Step
 from kmodtui.model.probe_list import MAX_DEPTH
 
 Removal = Generator[Step, int, int]
-"""Yields what is to be done, is sent 0 or the errno, and returns the one that counts."""
+"""Yields a step, is sent its errno or 0, and returns the errno that modprobe ends with."""
 
 
 class References(Protocol):
-    """What a kernel tells of its modules."""
+    """The reference counts of a kernel, real or simulated."""
 
     def refcount(self, name: str) -> int | None:
-        """Return how often a module is referred to; None if it is not loaded."""
+        """Return the reference count of a module; None if it is not loaded."""
         ...
 
 
 class InUseError(Exception):
-    """modprobe ends here, whatever it had still to do: the module is in use.
+    """modprobe stops here, whatever it had still to do: the module is in use.
 
     Attributes:
         name: of the module.
@@ -42,28 +42,28 @@ def removal(
     name: str,
     lookup: ModuleLookup,
     kernel: References,
-    reason: str = "asked for",
+    reason: str = REQUESTED,
     source: str = "",
     depth: int = 0,
 ) -> Removal:
-    """Unload a module and what goes with it; see the module's docstring for the order.
+    """Unload a module and what is unloaded with it; for the order see above.
 
     Raises:
-        InUseError: modprobe ends at this module.
-        PlanError: softdeps go round in a circle.
+        InUseError: modprobe stops at this module.
+        PlanError: softdeps form a loop.
     """
     if depth > MAX_DEPTH:
         raise PlanError(
-            f"modprobe -r would not come to an end: softdeps go round in a circle at {name}.",
-            "Look at the softdep lines in modprobe.d.",
+            f"modprobe -r would never end: the softdeps of {name} form a loop.",
+            "Check the softdep lines in modprobe.d.",
         )
     rule = lookup.remove(name)
     if rule is None and kernel.refcount(name) is None:
         return 0
     softdep = lookup.softdep(name)
-    said = f"softdep of {name}"
+    why = f"softdep of {name}"
     for module in reversed(_names(softdep.post, lookup)):
-        yield from removal(module, lookup, kernel, said, softdep.source, depth + 1)
+        yield from removal(module, lookup, kernel, why, softdep.source, depth + 1)
     if rule is None and (kernel.refcount(name) or 0) > 0:
         raise InUseError(name)
     path = lookup.path_of(name) or ""
@@ -76,10 +76,10 @@ def removal(
         return failure
     for needed in _dependencies(name, lookup) if rule is None else ():
         if kernel.refcount(needed) == 0:
-            why = f"no longer needed by {name}"
-            yield Step(Action.RMMOD, needed, why, lookup.path_of(needed) or "")
+            unneeded = f"no longer needed by {name}"
+            yield Step(Action.RMMOD, needed, unneeded, lookup.path_of(needed) or "")
     for module in reversed(_names(softdep.pre, lookup)):
-        yield from removal(module, lookup, kernel, said, softdep.source, depth + 1)
+        yield from removal(module, lookup, kernel, why, softdep.source, depth + 1)
     return 0
 
 
@@ -88,6 +88,6 @@ def _names(texts: tuple[str, ...], lookup: ModuleLookup) -> list[str]:
 
 
 def _dependencies(name: str, lookup: ModuleLookup) -> tuple[str, ...]:
-    """Return what kmod takes for dependencies: none at all where one of them has no file."""
+    """Return what kmod treats as dependencies: none at all if one of them has no file."""
     needed = lookup.dependencies(name)
     return needed if all(map(lookup.has_file, needed)) else ()

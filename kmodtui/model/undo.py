@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from kmodtui.model.intent import Intent
-from kmodtui.model.plan import Action, Plan, Step
+from kmodtui.model.plan import Plan
 from kmodtui.model.text import clean
 from kmodtui.model.verb import Verb
 
@@ -118,41 +118,3 @@ def words_of(plan: Plan) -> str:
         keys = (word.partition("=")[0] for word in plan.parameters)
         return plan.verb.of(f"{', '.join(keys)} of {plan.subject}")
     return plan.verb.of(plan.subject)
-
-
-def merged(plans: Sequence[Plan]) -> Plan:
-    """Return several plans of one verb as one, in their order.
-
-    A step that an earlier plan takes is not taken again. One that cannot be done makes
-    them all refused, so that nothing is left half done.
-    """
-    first, *others = plans
-    if not others:
-        return first
-    steps: dict[tuple[Action, str, tuple[str, ...]], Step] = {}
-    changed: set[str] = set()
-    for plan in plans:
-        for step in plan.steps:
-            if step.action is Action.SKIP and step.module in changed:
-                continue
-            key = (step.action, step.module, tuple(o.text for o in step.options))
-            if step.action in (Action.INSMOD, Action.RMMOD):
-                key = (step.action, step.module, ())
-            steps.setdefault(key, step)
-            if step.action.changes:
-                changed.add(step.module)
-    refused = " ".join(dict.fromkeys(plan.refused for plan in plans if plan.refused))
-    return replace(
-        first,
-        targets=tuple(dict.fromkeys(name for plan in plans for name in plan.targets)),
-        steps=tuple(steps.values()),
-        commands=() if refused else tuple(c for plan in plans for c in plan.commands),
-        stays={
-            name: why for plan in plans for name, why in plan.stays.items() if name not in changed
-        },
-        warnings=tuple(dict.fromkeys(words for plan in plans for words in plan.warnings)),
-        refused=refused,
-        remedy=" ".join(dict.fromkeys(plan.remedy for plan in plans if plan.remedy)),
-        blocked_by=tuple(dict.fromkeys(name for plan in plans for name in plan.blocked_by)),
-        parameters=tuple(word for plan in plans for word in plan.parameters),
-    )

@@ -123,10 +123,11 @@ def held_by(usage: Usage, module: str, references: int) -> str:
     elif holders:
         sentence = f"Probably held by {_listed(holders)}."
     else:
-        are, whose = ("is", "its holder was") if references == 1 else ("are", "the holders were")
-        sentence = f"{held} to it {are} not held by modules, and {whose} not found."
-        if not usage.unseen:
-            sentence += " It may be a mount, an open file, a device or a socket."
+        whose = "its reference" if references == 1 else f"its {held}"
+        sentence = (
+            f"No module holds {whose}, and no mount, open file, device or socket was found that "
+            "does."
+        )
     return " ".join(filter(None, (sentence, unseen_words(usage))))
 
 

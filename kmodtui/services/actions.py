@@ -61,7 +61,9 @@ async def perform(
         wait: seconds that references to a module may take to go before it is unloaded.
     """
     if not plan.commands:
-        return Explanation("Nothing was done", plan.refused or "There is nothing to do.")
+        return Explanation(
+            "Nothing was done", plan.refused or plan.nothing_to_do or "There is nothing to do."
+        )
     log.info("%s: %s", plan.verb, "; ".join(plan.command_lines))
     try:
         channel = await machine.channel(foreground)

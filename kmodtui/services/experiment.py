@@ -19,6 +19,7 @@ from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.model.experiment import Deed, Look, Report, Stage
 from kmodtui.model.explain import explain_error
 from kmodtui.model.explanation import Explanation
+from kmodtui.model.intent import Intent
 from kmodtui.model.log_record import LogRecord
 from kmodtui.model.modules import LoadedModule, ModuleState
 from kmodtui.model.plan import Action, Plan
@@ -31,6 +32,7 @@ from kmodtui.privileged.elevation import Foreground
 from kmodtui.services.actions import perform
 from kmodtui.services.machine import Machine
 from kmodtui.services.parameters import kept_now
+from kmodtui.services.planning import plan_for
 from kmodtui.services.reading import read_both
 
 UNUSED_LIMIT = 5.0
@@ -64,9 +66,9 @@ async def planned(machine: Machine, name: str, parameters: tuple[str, ...] = ())
         PlanError: the module is loaded already, or compiled in.
         KmodtuiError: it cannot be planned for another reason.
     """
-    plan = await machine.plan("load", name, parameters)
-    if plan.refused:
-        raise PlanError(plan.refused, BEGINNING)
+    plan = await plan_for(machine, [Intent(Verb.LOAD, (name,), parameters)])
+    if why := plan.refused or plan.nothing_to_do:
+        raise PlanError(why, BEGINNING)
     if plan.does_nothing:
         raise PlanError(f"Loading {plan.target} would do nothing: there is nothing to look at.")
     facts = machine.facts
@@ -277,7 +279,7 @@ class _Run:
     async def _unloaded(self, name: str, before: Look) -> Deed:
         await self._unused(name)
         try:
-            plan = await self._machine.plan("unload", name, ())
+            plan = await plan_for(self._machine, [Intent(Verb.UNLOAD, (name,))])
         except PlanError:
             raise
         except KmodtuiError as error:
@@ -292,7 +294,8 @@ class _Run:
 
     async def _loaded_again(self, name: str) -> Deed:
         try:
-            plan = await self._machine.plan("load", name, self._kept.get(name, ()))
+            again = Intent(Verb.LOAD, (name,), self._kept.get(name, ()))
+            plan = await plan_for(self._machine, [again])
         except KmodtuiError as error:
             return _unplanned(Verb.LOAD, name, error)
         return Deed(plan, await self._perform(plan))

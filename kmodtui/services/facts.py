@@ -16,7 +16,7 @@ from kmodtui.model.result import Result
 from kmodtui.model.usage import NO_USAGE, Usage
 from kmodtui.model.verb import Verb
 from kmodtui.services.machine import Machine
-from kmodtui.services.planning import usage_of
+from kmodtui.services.plans import usage_of
 
 _SYMBOL = re.compile(r"Unknown symbol (\S+) \(err -?\d+\)")
 
@@ -54,7 +54,7 @@ def read_facts(machine: Machine, plan: Plan, name: str, results: Sequence[Result
 def _usage(machine: Machine, module: LoadedModule | None) -> Usage:
     if module is None or not module.other_references:
         return NO_USAGE
-    return usage_of(machine, [module.name])
+    return usage_of(machine.host, machine.index_now(), [module.name])
 
 
 def _providers(machine: Machine, results: Iterable[Result]) -> Mapping[str, str]:

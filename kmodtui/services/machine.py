@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
 from typing import Any
 
 from kmodtui.errors import HelperError, KmodtuiError, UnreadableError
@@ -15,12 +14,10 @@ from kmodtui.kernel.modprobe_config import ModprobeConfig, read_modprobe_config
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.system import read_system, read_tainted
 from kmodtui.model.module_info import ModuleInfo
-from kmodtui.model.plan import Plan
 from kmodtui.model.text import clean
 from kmodtui.privileged.client import HelperChannel
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services.live_catalog import LiveCatalog
-from kmodtui.services.plans import plan_of
 from kmodtui.services.root import AS_ROOT, RootAccess
 from kmodtui.services.session import RootSession
 from kmodtui.services.undo_list import UndoList
@@ -123,27 +120,6 @@ class Machine:
         if index is None:
             raise self.index_problem or UnreadableError("The index of modules cannot be read.")
         return configured(index)
-
-    async def plan(
-        self, verb: str, names: str | Sequence[str], parameters: Sequence[str] = ()
-    ) -> Plan:
-        """Return what a load, an unload or a reload of modules would do now.
-
-        Args:
-            verb: `load`, `unload` or `reload`.
-            names: of modules, or aliases of them.
-            parameters: `name=value`, for a single module.
-
-        Raises:
-            KmodtuiError: it cannot be planned; the message says why.
-        """
-        asked = (names,) if isinstance(names, str) else tuple(names)
-        return await asyncio.to_thread(self.plan_now, verb, asked, tuple(parameters))
-
-    def plan_now(self, verb: str, asked: Sequence[str], parameters: Sequence[str] = ()) -> Plan:
-        """Return the same, reading in this thread."""
-        lookup = self.lookup()
-        return plan_of(verb, asked, parameters, read_modules(self.host), lookup)
 
     # Root
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from kmodtui.errors import KmodtuiError
+from kmodtui.kernel.modprobe_config import ModprobeConfig
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.sysfs import read_parameters
 from kmodtui.model.live_module import ParameterValue
@@ -39,10 +40,12 @@ async def read_form(machine: Machine, name: str) -> tuple[FormParameter, ...]:
     return await asyncio.to_thread(read_form_now, machine, name)
 
 
-def read_form_now(machine: Machine, name: str) -> tuple[FormParameter, ...]:
-    """Return the same, reading in this thread."""
+def read_form_now(
+    machine: Machine, name: str, config: ModprobeConfig | None = None
+) -> tuple[FormParameter, ...]:
+    """Return the same, reading in this thread; `config` as it is now if it is not given."""
     name = canonical(name)
-    settings = _settings(machine, name)
+    settings = _settings(config or machine.config(), name)
     shown = read_parameters(machine.host, name)
     now = {key_of(value.name): _givable(machine, name, value) for value in shown}
     try:
@@ -61,26 +64,31 @@ def read_form_now(machine: Machine, name: str) -> tuple[FormParameter, ...]:
 
 
 def kept_now(machine: Machine, name: str) -> tuple[str, ...]:
-    """Return what a module has to be given so that a load makes it as it is now. Reads files."""
+    """Return the parameters that make a new load of a module as it is now. Reads files."""
+    return kept_and_lost(machine, name)[0]
+
+
+def kept_and_lost(
+    machine: Machine, name: str, config: ModprobeConfig | None = None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the same, and a sentence for each value that has to be left out. Reads files.
+
+    Args:
+        machine: knows the parameters that the module was given.
+        name: of the module.
+        config: modprobe's configuration; read now if it is not given.
+    """
     given = machine.done.given(name)
     try:
-        rows = read_form_now(machine, name)
+        rows = read_form_now(machine, name, config)
     except KmodtuiError:
-        return given
-    return assignments(kept_values(rows, given))
-
-
-def not_kept(machine: Machine, name: str) -> tuple[str, ...]:
-    """Return a sentence for each value that `kept_now` has to leave out. Reads files."""
-    try:
-        rows = read_form_now(machine, name)
-    except KmodtuiError:
-        return ()
-    return tuple(
+        return given, ()
+    lost = (
         f"{row.name} of {name} is not kept: {row.why_no_value}."
         for row in rows
         if row.why_no_value == NOT_GIVABLE
     )
+    return assignments(kept_values(rows, given)), tuple(lost)
 
 
 def _givable(machine: Machine, name: str, shown: ParameterValue) -> ParameterValue:
@@ -98,9 +106,9 @@ def _givable(machine: Machine, name: str, shown: ParameterValue) -> ParameterVal
     return replace(shown, value=None, why_hidden=NOT_GIVABLE)
 
 
-def _settings(machine: Machine, name: str) -> Settings:
+def _settings(config: ModprobeConfig, name: str) -> Settings:
     found: dict[str, list[Setting]] = {}
-    for option in machine.config().options(name):
+    for option in config.options(name):
         for word in option_words(option.text):
             key, equals, value = word.partition("=")
             told = Setting(value.strip('"') if equals else "1", option.source)

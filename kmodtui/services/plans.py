@@ -1,36 +1,45 @@
-"""Plans of loads, unloads and reloads, of what a system has now."""
+"""Plans on any observed system: reads the facts once, and has the model plan with them.
+
+`services.planning` adds what only the dashboard's machine knows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from kmodtui.errors import KmodtuiError, PlanError, UnknownModuleError
-from kmodtui.kernel.catalog import read_index
-from kmodtui.kernel.configured_index import ConfiguredIndex, configured
+from kmodtui.kernel.catalog import ModuleIndex, read_index
+from kmodtui.kernel.configured_index import ConfiguredIndex
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.index_state import index_problems
+from kmodtui.kernel.modprobe_config import ModprobeConfig, read_modprobe_config
 from kmodtui.kernel.module_size import read_module_size
 from kmodtui.kernel.proc_modules import read_modules
+from kmodtui.kernel.sysfs import read_parameters
 from kmodtui.kernel.system import read_system
-from kmodtui.model.modules import ModuleTable
-from kmodtui.model.plan import Action, Plan
-from kmodtui.model.plan_load import plan_load
-from kmodtui.model.plan_reload import plan_reload
-from kmodtui.model.plan_unload import plan_unload
+from kmodtui.kernel.usage import read_usage
+from kmodtui.model.intent import Intent
+from kmodtui.model.modprobe_rules import RuleKind
+from kmodtui.model.modules import ModuleTable, canonical
+from kmodtui.model.plan import Action, Plan, Step, with_memory
+from kmodtui.model.plan_facts import PlanFacts
+from kmodtui.model.plan_intents import plan_intents
+from kmodtui.model.usage import NO_USAGE, Usage
 from kmodtui.model.verb import Verb
-from kmodtui.services.plan_usage import with_usage
 
 VERBS = (Verb.LOAD, Verb.UNLOAD, Verb.RELOAD)
+"""Verbs that the index of modules is needed for."""
 
 
 def read_plan(
-    host: Host, release: str, verb: str, asked: Sequence[str], parameters: Sequence[str] = ()
+    host: Host, release: str, verb: Verb, asked: Sequence[str], parameters: Sequence[str] = ()
 ) -> Plan:
-    """Return what a load, an unload or a reload would do on a system now, and who would notice.
+    """Return what a load, an unload or a reload would do on a system now.
 
-    Of another release than the running one nothing is loaded, so a load is planned from
-    the beginning.
+    No module of another release than the running one is loaded, so its loads are planned
+    from the beginning.
 
     Args:
         host: the system.
@@ -43,66 +52,135 @@ def read_plan(
         KmodtuiError: it cannot be planned; the message says why.
     """
     running = read_system(host).release
-    lookup = configured(read_index(host, release))
-    if running in (None, release):
-        table = _loaded(host, verb)
-    elif verb == Verb.LOAD:
-        table = ModuleTable()
-    else:
+    index = read_index(host, release)
+    here = running in (None, release)
+    if not here and verb is not Verb.LOAD:
         raise PlanError(
-            f"Nothing of kernel {release} is loaded: {running} is the one that runs.",
+            f"No module of kernel {release} is loaded: {running} is running.",
             "Leave --kernel out.",
         )
-    plan = plan_of(verb, asked, parameters, table, lookup)
-    return with_usage(plan, host, lookup.index)
+    intents = [Intent(verb, tuple(asked), tuple(parameters))]
+    facts, _ = read_plan_facts(host, index, intents, table=None if here else ModuleTable())
+    types = {}
+    for name in parametrized(intents, facts):
+        try:
+            info = index.read_info(name)
+        except KmodtuiError:
+            continue
+        types[name] = {parameter.name: parameter.type for parameter in info.parameters}
+    return planned(intents, replace(facts, parameter_types=types), host)
 
 
-def plan_of(
-    verb: str,
-    asked: Sequence[str],
-    parameters: Sequence[str],
-    table: ModuleTable,
-    lookup: ConfiguredIndex,
-) -> Plan:
-    """Return the same of a table and an index that have been read. Reads module files.
+# --- what uses modules ------------------------------------------------------------------------
+
+
+def usage_of(
+    host: Host, index: ModuleIndex | None, modules: Sequence[str], *, open_files: bool = True
+) -> Usage:
+    """Return what uses modules beside other modules. Reads many files: not for the event loop.
+
+    Args:
+        host: the system.
+        index: resolves the aliases of file systems and devices; None finds fewer uses.
+        modules: names of loaded modules.
+        open_files: whether to read the open files of all processes, which takes longest.
+    """
+    # Only a session on this machine itself is connected through one of its interfaces.
+    here = host.live and not host.badge
+    connection = os.environ.get("SSH_CONNECTION", "") if here else ""
+    resolve = index.resolve if index else lambda _: ()
+    return read_usage(host, modules, resolve, connection, open_files=open_files)
+
+
+# --- reading ----------------------------------------------------------------------------------
+
+
+def read_plan_facts(
+    host: Host,
+    index: ModuleIndex | None,
+    intents: Sequence[Intent],
+    *,
+    table: ModuleTable | None = None,
+) -> tuple[PlanFacts, ModprobeConfig]:
+    """Return one reading of what plans of these intents need, and modprobe's configuration."""
+    verbs = {intent.verb for intent in intents}
+    config = read_modprobe_config(host, index.folder if index else "")
+    table = _loaded(host, verbs) if table is None else table
+    usage = NO_USAGE
+    if verbs.intersection((Verb.UNLOAD, Verb.RELOAD)):
+        usage = usage_of(host, index, tuple(table.by_name))
+    facts = PlanFacts(
+        table,
+        ConfiguredIndex(index, config) if index else None,
+        config.of(RuleKind.BLACKLIST),
+        usage,
+        shown={
+            name: read_parameters(host, name)
+            for intent in intents
+            if intent.verb is Verb.SET
+            for name in intent.names
+        },
+    )
+    return facts, config
+
+
+def _loaded(host: Host, verbs: set[Verb]) -> ModuleTable:
+    """Return what is loaded; nothing, for a load in a tree without /proc/modules."""
+    try:
+        return read_modules(host)
+    except KmodtuiError:
+        if verbs == {Verb.LOAD} and not host.live:
+            return ModuleTable()
+        raise
+
+
+def parametrized(intents: Sequence[Intent], facts: PlanFacts) -> tuple[str, ...]:
+    """Return the modules whose parameters a plan is about."""
+    names: dict[str, None] = {}
+    for intent in intents:
+        several = intent.verb is Verb.RELOAD and len(intent.names) > 1
+        if intent.verb in VERBS and (intent.parameters or several):
+            for text in intent.names:
+                found = facts.lookup.find(text)
+                names.update(dict.fromkeys(each.name for each in found))
+                names.update({} if found else {canonical(text): None})
+    return tuple(names)
+
+
+# --- planning ---------------------------------------------------------------------------------
+
+
+def planned(intents: Sequence[Intent], facts: PlanFacts, host: Host) -> Plan:
+    """Return the plan of facts, with sizes of files and problems of modprobe's configuration.
 
     Raises:
         KmodtuiError: it cannot be planned; the message says why.
     """
-    index = lookup.index
-
-    def size_of(name: str) -> int | None:
-        path = index.path_of(name)
-        try:
-            return read_module_size(index.host, path) if path else None
-        except KmodtuiError:
-            return None
-
+    lookup = facts.modules
+    index = lookup.index if isinstance(lookup, ConfiguredIndex) else None
     try:
-        if verb == Verb.LOAD:
-            plan = plan_load(asked, parameters, table, lookup, size_of)
-        elif verb == Verb.RELOAD:
-            plan = plan_reload(asked, parameters, table, lookup, size_of)
-        else:
-            plan = plan_unload(asked, table, lookup)
+        plan = plan_intents(intents, facts)
     except UnknownModuleError as error:
-        # What is not found may be there, and not be in the index yet.
-        hints = (error.hint, *map(str, index_problems(index)))
+        # A module that is not found may exist, and not be in the index yet.
+        hints = (error.hint, *map(str, index_problems(index) if index else ()))
         raise UnknownModuleError(error.message, " ".join(filter(None, hints))) from None
+    plan = with_memory(plan, _sizes(host))
+    if not isinstance(lookup, ConfiguredIndex) or plan.verb not in VERBS:
+        return plan
     inserted = [step.module for step in plan.steps if step.action is Action.INSMOD]
     touched = [step.module for step in plan.steps]
-    # What a module's own softdep lacks is no fault of this machine.
-    own = f"{index.folder}/"
-    lines = [p for p in lookup.config.problems_of(touched) if not p.source.startswith(own)]
-    problems = (*lines, *index_problems(index, inserted))
+    # A softdep of the distribution that is missing is not a mistake in the configuration.
+    own = f"{lookup.index.folder}/"
+    rules = [p for p in lookup.config.problems_of(touched) if not p.source.startswith(own)]
+    problems = (*rules, *index_problems(lookup.index, inserted))
     return replace(plan, warnings=(*plan.warnings, *map(str, problems)))
 
 
-def _loaded(host: Host, verb: str) -> ModuleTable:
-    """Return what is loaded; nothing, for a load in a tree that tells of no kernel."""
-    try:
-        return read_modules(host)
-    except KmodtuiError:
-        if verb == Verb.LOAD and not host.live:
-            return ModuleTable()
-        raise
+def _sizes(host: Host) -> Callable[[Step], int | None]:
+    def size_of(step: Step) -> int | None:
+        try:
+            return read_module_size(host, step.path) if step.path else None
+        except KmodtuiError:
+            return None
+
+    return size_of

@@ -13,7 +13,7 @@ from kmodtui.model.result import Result, ResultCode
 from kmodtui.model.undo import Done, blacklisted, loaded, reloaded, set_back, unloaded, words_of
 from kmodtui.model.verb import Verb
 from kmodtui.services.machine import Machine
-from kmodtui.services.parameters import kept_now, not_kept
+from kmodtui.services.parameters import kept_and_lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,11 @@ class Before:
 def read_before(machine: Machine, plan: Plan) -> Before:
     """Return how things are now, as far as a plan will change them. Reads files."""
     goes = _of(plan, Action.RMMOD, Action.REMOVE)
-    return Before(
-        read_modules(machine.host),
-        {name: words for name in goes if (words := kept_now(machine, name))},
-        {name: words for name in goes if (words := not_kept(machine, name))},
-    )
+    config = machine.config()
+    given, lost = {}, {}
+    for name in goes:
+        given[name], lost[name] = kept_and_lost(machine, name, config)
+    return Before(read_modules(machine.host), given, lost)
 
 
 _RAN_NOTHING = frozenset(

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from typing import Any, assert_never
 
-from kmodtui.errors import KmodtuiError, PlanError, UsageError
-from kmodtui.kernel.catalog import find_module
+from kmodtui.errors import PlanError, UsageError
 from kmodtui.kernel.host import Host
-from kmodtui.model.parameters import problems
 from kmodtui.model.plan import Action, Plan, Step
 from kmodtui.model.text import clean, human_size
 from kmodtui.model.verb import Verb
@@ -42,44 +39,15 @@ def run(host: Host, options: argparse.Namespace) -> int:
     if parameters and options.what == "unload":
         raise UsageError("An unload takes no parameters.", "Leave them out.")
     release = release_of(host, options)
-    plan = read_plan(host, release, options.what, names, parameters)
-    if parameters and not plan.refused:
-        plan = replace(
-            plan, warnings=(*plan.warnings, *_parameter_problems(host, release, plan, parameters))
-        )
+    plan = read_plan(host, release, Verb(options.what), names, parameters)
     if options.json:
         print_json(SCHEMA, _json(plan))
     else:
         _print(plan)
     if plan.refused:
         print_error(PlanError(plan.refused, plan.remedy))
-        return 0 if _is_builtin(plan) else 1
+        return 1
     return 0
-
-
-def _is_builtin(plan: Plan) -> bool:
-    """Return whether a load has nothing to do because the modules are built in.
-
-    modprobe exits with 0 then, although it loads nothing.
-    """
-    actions = {step.action for step in plan.steps if step.module in plan.targets}
-    return plan.verb is Verb.LOAD and actions == {Action.BUILTIN}
-
-
-def _parameter_problems(
-    host: Host, release: str, plan: Plan, parameters: list[str]
-) -> tuple[str, ...]:
-    """Return why the kernel would reject parameters; a module file it cannot read is skipped."""
-    found: list[str] = []
-    for name in plan.targets:
-        try:
-            infos = find_module(host, release, name)
-        except KmodtuiError:
-            continue
-        for info in infos:
-            types = {parameter.name: parameter.type for parameter in info.parameters}
-            found += problems(name, parameters, types)
-    return tuple(dict.fromkeys(found))
 
 
 def _json(plan: Plan) -> dict[str, Any]:
@@ -88,6 +56,7 @@ def _json(plan: Plan) -> dict[str, Any]:
         "modules": plan.targets,
         "parameters": plan.parameters,
         "refused": plan.refused or None,
+        "nothing_to_do": plan.nothing_to_do or None,
         "remedy": plan.remedy or None,
         "blocked_by": plan.blocked_by,
         "warnings": plan.warnings,
@@ -140,6 +109,8 @@ def _print(plan: Plan) -> None:
         print(f"  =  about {human_size(abs(plan.memory))} {more} memory in total")
     for warning in plan.warnings:
         print(f"  !  {clean(warning)}")
+    if plan.nothing_to_do:
+        print(f"  =  {clean(f'{plan.nothing_to_do} {plan.remedy}'.rstrip())}")
     for line in plan.command_lines:
         print(f"  #  {clean(line)}")
 

@@ -14,6 +14,7 @@ from kmodtui.kernel.configured_index import ConfiguredIndex, configured
 from kmodtui.kernel.host import LocalHost
 from kmodtui.model.modules import ModuleTable
 from kmodtui.model.plan import Action
+from kmodtui.model.plan_facts import PlanFacts
 from kmodtui.model.plan_load import plan_load
 from kmodtui.model.probe_list import show_depends
 from tests.kernel.image import Image
@@ -55,7 +56,7 @@ def check(lookup: ConfiguredIndex, names: Sequence[str]) -> None:
     for name in names:
         printed = modprobe(lookup, "--show-depends", "--", name).splitlines()
         assert show_depends(name, (), lookup) == printed
-        plan = plan_load((name,), (), ModuleTable(), lookup)
+        plan = plan_load((name,), (), PlanFacts(ModuleTable(), lookup))
         assert not plan.refused
         steps = [
             f"insmod {step.path} {' '.join(option.text for option in step.options)}"
@@ -82,7 +83,7 @@ def test_parameters_are_handed_on_as_modprobe_does(lookup: ConfiguredIndex) -> N
     given = ("numdummies=2", "words=two words", 'quoted="a b"', "empty=", "word", "a=b=c d")
     printed = modprobe(lookup, "--show-depends", "--", "dummy", *given).splitlines()
     assert show_depends("dummy", given, lookup) == printed
-    (step,) = plan_load(("dummy",), given, ModuleTable(), lookup).steps
+    (step,) = plan_load(("dummy",), given, PlanFacts(ModuleTable(), lookup)).steps
     assert f"insmod {step.path} {' '.join(o.text for o in step.options)}" == printed[0]
 
 

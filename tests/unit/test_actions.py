@@ -21,6 +21,7 @@ from kmodtui.privileged.client import LogSink
 from kmodtui.privileged.protocol import Hello
 from kmodtui.services.actions import perform
 from kmodtui.services.machine import Machine
+from kmodtui.services.planning import plan_for
 from tests.support.simulated import make_demo
 
 DONE = Result(True, ResultCode.DONE, exit=0)
@@ -109,14 +110,14 @@ def demo(tmp_path: Path) -> Demo:
 
 async def outcome(demo: Demo, verb: str, name: str, helper: Teller) -> Explanation:
     machine = Machine(demo.host, Root(helper))
-    plan = await machine.plan(verb, name, ())
+    plan = await plan_for(machine, [Intent(Verb(verb), (name,))])
     return await perform(machine, plan, nullcontext, lambda _: None)
 
 
 @pytest.mark.parametrize(
     ("verb", "name", "words"),
     [
-        ("load", "btrfs", "btrfs is not loaded after all"),
+        ("load", "btrfs", "btrfs is still not loaded"),
         ("unload", "hello", "hello is still loaded"),
     ],
 )
@@ -210,7 +211,7 @@ async def test_what_others_do_is_not_taken_back(demo: Demo) -> None:
         demo.kernel.load("tun")
 
     machine = Machine(demo.host, Root(Teller(DONE, both), others))
-    plan = await machine.plan("load", "btrfs")
+    plan = await plan_for(machine, [Intent(Verb.LOAD, ("btrfs",))])
     told = await perform(machine, plan, nullcontext, lambda _: None)
     assert told.kind is Kind.DONE
     done = machine.done.last
@@ -227,7 +228,7 @@ async def test_a_change_that_was_refused_leaves_nothing_to_take_back(demo: Demo,
 
     name = "vfat" if verb == "load" else "hello"
     machine = Machine(demo.host, Root(Teller(REFUSED), others))
-    plan = await machine.plan(verb, name)
+    plan = await plan_for(machine, [Intent(Verb(verb), (name,))])
     told = await perform(machine, plan, nullcontext, lambda _: None)
     assert told.kind is Kind.FAILURE
     assert machine.done.last is None
@@ -238,7 +239,12 @@ async def test_what_another_shell_has_loaded_while_this_load_was_refused_is_its_
 ) -> None:
     helper = Teller(REFUSED, lambda: demo.kernel.load("dummy"))
     machine = Machine(demo.host, Root(helper))
-    await perform(machine, await machine.plan("load", "dummy"), nullcontext, lambda _: None)
+    await perform(
+        machine,
+        await plan_for(machine, [Intent(Verb.LOAD, ("dummy",))]),
+        nullcontext,
+        lambda _: None,
+    )
     assert "dummy" in demo.kernel.loaded
     assert machine.done.last is None
 
@@ -246,7 +252,7 @@ async def test_what_another_shell_has_loaded_while_this_load_was_refused_is_its_
 async def test_a_load_that_nobody_waits_for_any_more_can_be_taken_back(demo: Demo) -> None:
     slow = Slow(DONE, lambda: demo.kernel.load("dummy"))
     machine = Machine(demo.host, Root(slow))
-    plan = await machine.plan("load", "dummy")
+    plan = await plan_for(machine, [Intent(Verb.LOAD, ("dummy",))])
     work = asyncio.create_task(perform(machine, plan, nullcontext, lambda _: None))
     await slow.begun.wait()
     work.cancel()

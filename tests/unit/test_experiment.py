@@ -17,12 +17,15 @@ from kmodtui.errors import ElevationCancelledError, PlanError, UnknownModuleErro
 from kmodtui.kernel.inventory import read_inventory
 from kmodtui.model.experiment import Report, Stage, Thing
 from kmodtui.model.experiment_pages import as_markdown, as_text, plan_page, text_of
+from kmodtui.model.intent import Intent
+from kmodtui.model.verb import Verb
 from kmodtui.privileged.client import HelperChannel
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services import experiment
 from kmodtui.services.actions import perform
 from kmodtui.services.experiment import planned, run
 from kmodtui.services.machine import Machine
+from kmodtui.services.planning import plan_for
 from kmodtui.services.root import DemoRoot
 from tests.support.simulated import make_demo
 from tests.support.small_recording import PARTS, Parameter
@@ -190,7 +193,7 @@ async def test_a_module_in_use_is_reported_with_the_reason(
     await machine.close()
     (one,) = report.left
     assert one.what == "module tun"
-    assert "1 reference by something other than modules" in one.why
+    assert "No module holds its reference" in one.why
     assert one.why.endswith("unload it with modprobe -r tun")
 
 
@@ -277,7 +280,7 @@ async def test_the_module_is_unloaded_even_if_the_system_cannot_be_read(
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("ext4", "ext4 is loaded already"), ("virtio", "compiled into this kernel")],
+    [("ext4", "ext4 is already loaded"), ("virtio", "built into this kernel")],
 )
 async def test_a_loaded_or_built_in_module_is_refused(
     machine: Machine, name: str, words: str
@@ -396,9 +399,9 @@ async def test_without_differences_there_is_nothing_to_undo(machine: Machine) ->
 async def test_earlier_changes_can_still_be_undone(
     machine: Machine, kernel: SimulatedKernel
 ) -> None:
-    plan = await machine.plan("load", "dummy")
+    plan = await plan_for(machine, [Intent(Verb.LOAD, ("dummy",))])
     await perform(machine, plan, nullcontext, lambda _: None)
-    plan = await machine.plan("load", "vfat")
+    plan = await plan_for(machine, [Intent(Verb.LOAD, ("vfat",))])
     await perform(machine, plan, nullcontext, lambda _: None)
     kernel.unload("vfat")
     await tried(machine, "vfat")
@@ -509,7 +512,7 @@ def test_the_verb_fails_if_differences_remain(capsys: Output) -> None:
     ("arguments", "status", "words"),
     [
         (["dummy", "--demo"], 2, "standard input is not a terminal"),
-        (["ext4", "--demo", "--yes"], 1, "ext4 is loaded already"),
+        (["ext4", "--demo", "--yes"], 1, "ext4 is already loaded"),
         (["dummy", "numdummies", "--demo", "--yes"], 2, "is not a parameter"),
         (["dummy", "--yes", "--root", "/"], 1, "captured tree"),
     ],

@@ -40,9 +40,9 @@ def test_rules_know_file_and_line(tmp_path: Path) -> None:
         "/etc/modprobe.d/a.conf:4: options b   y=2",
         "/etc/modprobe.d/a.conf:7: blacklist c",
         "/run/modprobe.d/b.conf:1: install d /bin/true",
-        "boot line: options e z=3",
-        "boot line: blacklist f",
-        "boot line: blacklist g",
+        "kernel command line: options e z=3",
+        "kernel command line: blacklist f",
+        "kernel command line: blacklist g",
     ]
     assert rules.problems == ()
 
@@ -58,14 +58,14 @@ def test_options_of_a_module_come_from_everywhere_and_the_last_counts(tmp_path: 
         Option('index=1 id="a b"', "/etc/modprobe.d/a.conf:1"),
         Option("index=2", "/etc/modprobe.d/a.conf:3"),
         Option("enable=1", "/usr/lib/modprobe.d/b.conf:1"),
-        Option("model=emu", "boot line"),
-        Option("index=3", "boot line"),
+        Option("model=emu", "kernel command line"),
+        Option("index=3", "kernel command line"),
     )
     assert rules.settings("snd_dummy") == {
-        "index": Option("index=3", "boot line"),
+        "index": Option("index=3", "kernel command line"),
         "id": Option('id="a b"', "/etc/modprobe.d/a.conf:1"),
         "enable": Option("enable=1", "/usr/lib/modprobe.d/b.conf:1"),
-        "model": Option("model=emu", "boot line"),
+        "model": Option("model=emu", "kernel command line"),
     }
 
 

@@ -17,8 +17,10 @@ from kmodtui.kernel.configured_index import ConfiguredIndex, configured
 from kmodtui.kernel.proc_modules import parse_modules, read_modules
 from kmodtui.kernel.uevents import ModuleUevent
 from kmodtui.model.plan import Action, Option, Plan
+from kmodtui.model.plan_facts import PlanFacts
 from kmodtui.model.plan_load import plan_load
 from kmodtui.model.plan_unload import left_behind, plan_unload
+from kmodtui.model.usage import Usage, Use, UseKind
 from tests.support.simulated import make_simulated
 from tests.support.small_recording import PARTS, RELEASE, Part
 
@@ -42,10 +44,12 @@ class Machine:
         return configured(self.index)
 
     def load_plan(self, name: str, *parameters: str) -> Plan:
-        return plan_load((name,), parameters, read_modules(self.kernel.host), self.lookup)
+        return plan_load(
+            (name,), parameters, PlanFacts(read_modules(self.kernel.host), self.lookup)
+        )
 
     def unload_plan(self, *names: str) -> Plan:
-        return plan_unload(names, read_modules(self.kernel.host), self.lookup)
+        return plan_unload(names, PlanFacts(read_modules(self.kernel.host), self.lookup))
 
     def load(self, name: str, *parameters: str) -> list[tuple[str, str]]:
         """What really is done."""
@@ -94,7 +98,7 @@ def test_a_load_does_what_its_plan_says_in_that_order(machine: Machine, name: st
     assert changes(plan)[-1] == ("insmod", name)
     assert machine.load(name) == changes(plan)
     again = machine.load_plan(name)
-    assert again.refused == f"{name} is loaded already."
+    assert again.nothing_to_do == f"{name} is already loaded."
     assert again.does_nothing
 
 
@@ -186,14 +190,14 @@ def test_a_softdep_without_a_file_is_skipped(tmp_path: Path) -> None:
     plan = machine.load_plan("main")
     assert [(step.action, step.module, step.reason) for step in plan.steps] == [
         (Action.SKIP, "ghost", "pre softdep of main; it has no file"),
-        (Action.INSMOD, "main", "asked for"),
+        (Action.INSMOD, "main", "requested"),
     ]
     assert machine.load("main") == changes(plan)
 
 
 def test_reasons_say_why_each_module_is_in_the_plan(machine: Machine) -> None:
     reasons = {step.module: step.reason for step in machine.load_plan("btrfs").steps}
-    assert reasons["btrfs"] == "asked for"
+    assert reasons["btrfs"] == "requested"
     assert reasons["xor"] == "needed by btrfs"
     assert reasons["blake2b_generic"] == "pre softdep of btrfs"
     assert "already loaded" in reasons["crc32c_generic"]
@@ -220,11 +224,11 @@ def test_btrfs_leaves_what_its_softdeps_brought_and_others_use(machine: Machine)
     machine.load("btrfs")
     plan = machine.unload_plan("btrfs")
     assert plan.stays == {
-        "crc32c_generic": "softdep of libcrc32c; goes as well if only btrfs refers to it"
+        "crc32c_generic": "softdep of libcrc32c; unloaded as well if only btrfs held it"
     }
     machine.kernel.hold("xor")
     assert machine.unload_plan("btrfs").stays["xor"] == (
-        "in use by something other than modules; goes as well if only btrfs refers to it"
+        "in use by something other than modules; unloaded as well if only btrfs held it"
     )
 
 
@@ -252,7 +256,7 @@ def test_what_is_held_by_no_symbol_may_go_as_well_and_the_plan_says_so(tmp_path:
     machine.load("null_blk")
     plan = machine.unload_plan("null_blk")
     assert changes(plan) == [("rmmod", "null_blk")]
-    assert plan.stays["configfs"].endswith("goes as well if only null_blk refers to it")
+    assert plan.stays["configfs"].endswith("unloaded as well if only null_blk held it")
     assert machine.unload("null_blk") == [*changes(plan), ("rmmod", "configfs")]
 
 
@@ -288,7 +292,7 @@ def test_a_module_in_use_by_modules_names_them(machine: Machine) -> None:
 
 def test_users_are_named_also_where_their_own_line_was_missed(machine: Machine) -> None:
     table = parse_modules(b"xor 1 2 btrfs,raid456, Live 0x0\nbtrfs nonsense\n")
-    plan = plan_unload(("xor",), table, machine.lookup)
+    plan = plan_unload(("xor",), PlanFacts(table, machine.lookup))
     assert plan.refused == "xor is in use by btrfs, raid456."
     assert plan.remedy == "Unload btrfs, raid456 first, in this order."
 
@@ -296,7 +300,7 @@ def test_users_are_named_also_where_their_own_line_was_missed(machine: Machine) 
 def test_a_module_in_use_by_something_else_counts_the_references(machine: Machine) -> None:
     machine.kernel.hold("evdev", 1)
     plan = machine.unload_plan("evdev")
-    assert "3 references by something other than modules" in plan.refused
+    assert "No module holds its 3 references, and no mount" in plan.refused
     assert "mount" in plan.remedy
     assert machine.kernel.unload("evdev").exit != 0
 
@@ -305,14 +309,14 @@ def test_a_module_that_is_on_its_way_is_refused(machine: Machine) -> None:
     steps = machine.kernel.modprobe.load("dummy")
     assert next(steps) == Moment("dummy", Point.LOADING)
     assert machine.unload_plan("dummy").refused == "dummy is loading."
-    assert machine.load_plan("dummy").refused == "dummy is loaded already."
+    assert machine.load_plan("dummy").nothing_to_do == "dummy is already loaded."
     (step,) = machine.load_plan("dummy").steps
-    assert (step.action, step.reason) == (Action.SKIP, "asked for; loading")
+    assert (step.action, step.reason) == (Action.SKIP, "requested; loading")
 
 
 def test_a_kernel_that_cannot_unload_says_so(machine: Machine) -> None:
     table = parse_modules(b"xor 1 - - Live 0x0\n")
-    assert "cannot unload" in plan_unload(("xor",), table, machine.lookup).refused
+    assert "cannot unload" in plan_unload(("xor",), PlanFacts(table, machine.lookup)).refused
 
 
 def test_a_module_that_the_index_does_not_name_is_refused_as_modprobe_does(
@@ -325,7 +329,7 @@ def test_a_module_that_the_index_does_not_name_is_refused_as_modprobe_does(
     machine.kernel.folder.write(index, b"".join(row for row in rows if b"dummy" not in row))
     machine.index = machine.kernel.modprobe.index = read_index(machine.kernel.host, RELEASE)
     plan = machine.unload_plan("dummy")
-    assert "this release's index does not name it" in plan.refused
+    assert "is not in the index of this kernel" in plan.refused
     assert plan.remedy.endswith("In a shell: sudo rmmod dummy")
     assert plan.steps == ()
     outcome = machine.kernel.unload("dummy")
@@ -338,15 +342,26 @@ def test_a_module_that_is_not_loaded_cannot_be_unloaded(machine: Machine) -> Non
         machine.unload_plan("btrfs")
 
 
-def test_a_module_without_users_warns_that_this_promises_nothing(machine: Machine) -> None:
+def test_an_unload_warns_only_of_what_disappears_with_this_module(machine: Machine) -> None:
     machine.load("dummy")
-    (warning,) = machine.unload_plan("dummy").warnings
-    assert "network interfaces" in warning
+    facts = PlanFacts(read_modules(machine.kernel.host), machine.lookup)
+    assert plan_unload(("dummy",), facts).warnings == ()
+    uses = (
+        Use(UseKind.INTERFACE, "dummy0, up", ""),
+        *(Use(UseKind.DEVICE, f"0000:00:0{n}.0 (pci)", "") for n in range(4)),
+    )
+    usage = Usage({"dummy": uses, "ext4": uses})
+    assert plan_unload(("dummy",), replace(facts, usage=usage)).warnings == (
+        "The network interface dummy0, up, disappears with dummy.",
+        "The devices 0000:00:00.0 (pci), 0000:00:01.0 (pci), 0000:00:02.0 (pci), and 1 more "
+        "lose their driver with dummy.",
+    )
 
 
-def test_a_built_in_module_is_refused_with_the_way_to_set_it(machine: Machine) -> None:
+def test_a_built_in_module_needs_no_load_and_is_set_on_the_command_line(machine: Machine) -> None:
     plan = machine.load_plan("virtio")
-    assert "compiled into this kernel" in plan.refused
+    assert "built into this kernel" in plan.nothing_to_do
+    assert plan.refused == ""
     assert "virtio.name=value" in plan.remedy
     assert plan.does_nothing
     assert machine.load("virtio") == []
@@ -383,6 +398,6 @@ def test_of_an_alias_of_several_modules_all_are_loaded(
     machine = machine_with(tmp_path, parts)
     plan = machine.load_plan("both")
     assert plan.targets == ("first", "second")
-    assert plan.warnings == ("both stands for first, second.",)
+    assert plan.warnings == ("both is an alias of first, second.",)
     assert plan.command_lines == ("modprobe -- first", "modprobe -- second")
     assert machine.load("both") == changes(plan)

@@ -16,9 +16,11 @@ from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.proc_modules import parse_modules, read_modules
 from kmodtui.model.modules import ModuleTable
 from kmodtui.model.plan import Action, Plan
+from kmodtui.model.plan_facts import PlanFacts
 from kmodtui.model.plan_load import plan_load
 from kmodtui.model.plan_unload import plan_unload
 from kmodtui.model.probe_list import show_depends
+from kmodtui.model.verb import Verb
 from kmodtui.services.plans import read_plan
 from tests.support.simulated import make_simulated
 from tests.support.small_recording import RELEASE, Part
@@ -55,7 +57,7 @@ class Tree:
 
     def plan(self, name: str) -> Plan:
         """With what is to be said of the index."""
-        return read_plan(LocalHost(self.root), RELEASE, "load", (name,))
+        return read_plan(LocalHost(self.root), RELEASE, Verb.LOAD, (name,))
 
 
 @pytest.fixture
@@ -75,11 +77,11 @@ def test_modules_that_need_each_other_are_told_with_depmod(tree: Tree) -> None:
     plan = tree.plan("a")
     assert told(plan) == ["insmod b", "insmod a"]
     assert plan.warnings == (
-        "modules.dep says that a needs b, and b needs a, which cannot be. "
+        "modules.dep is wrong: it says that a and b depend on each other. "
         f"Run depmod {RELEASE} as root.",
     )
-    assert "that c needs itself, which cannot be." in tree.plan("c").warnings[0]
-    assert "needs a, and a needs b, which cannot be." in tree.plan("d").warnings[0]
+    assert "that c depends on itself." in tree.plan("c").warnings[0]
+    assert "b and a depend on each other." in tree.plan("d").warnings[0]
 
 
 def test_softdeps_of_each_other_come_to_an_end(tree: Tree) -> None:
@@ -99,8 +101,8 @@ def test_softdeps_that_keep_modprobe_from_ending_are_told(tmp_path: Path) -> Non
     kernel.load("a")
     lookup = configured(read_index(kernel.host, kernel.release))
     table = read_modules(kernel.host)
-    with pytest.raises(PlanError, match="would not come to an end") as caught:
-        plan_unload(("a",), table, lookup)
+    with pytest.raises(PlanError, match=r"the softdeps of . form a loop") as caught:
+        plan_unload(("a",), PlanFacts(table, lookup))
     assert "modprobe.d" in caught.value.hint
 
 
@@ -119,7 +121,7 @@ def test_softdeps_without_an_end_are_an_error_and_no_crash(tree: Tree) -> None:
 def test_a_dependency_without_a_file_is_a_refusal(tree: Tree) -> None:
     tree.modules({"a": "b c", "b": "c", "c": ""}, without="c")
     plan = tree.plan("a")
-    assert plan.refused == f"c, which a needs, has no file: {FOLDER}/c.ko is not there."
+    assert plan.refused == f"c, a dependency of a, has no file: {FOLDER}/c.ko does not exist."
     assert f"depmod {RELEASE}" in plan.remedy
     assert "skip c" in told(plan)
     assert plan.commands == ()
@@ -129,16 +131,13 @@ def test_a_dependency_without_a_file_is_a_refusal(tree: Tree) -> None:
 
 def test_a_dependency_that_the_index_does_not_name_is_a_refusal(tree: Tree) -> None:
     tree.modules({"a": "gone"})
-    assert (
-        tree.plan("a").refused
-        == "gone, which a needs, has no file, and the index does not name it."
-    )
+    assert tree.plan("a").refused == "gone, a dependency of a, has no file and is not in the index."
 
 
 def test_a_module_whose_own_file_is_gone_is_a_refusal(tree: Tree) -> None:
     tree.modules({"a": ""}, without="a")
     plan = tree.plan("a")
-    assert plan.refused == f"a has no file: {FOLDER}/a.ko is not there."
+    assert plan.refused == f"a has no file: {FOLDER}/a.ko does not exist."
     assert f"depmod {RELEASE}" in plan.remedy
 
 
@@ -147,7 +146,7 @@ def test_a_softdep_whose_dependency_is_gone_is_skipped(tree: Tree) -> None:
     (tree.folder / "modules.softdep").write_text("softdep a pre: b\n")
     plan = tree.plan("a")
     assert told(plan) == ["skip b", "insmod a"]
-    assert plan.steps[0].reason == "pre softdep of a; c, which it needs, has no file"
+    assert plan.steps[0].reason == "pre softdep of a; its dependency c has no file"
     assert not plan.refused
 
 
@@ -162,9 +161,13 @@ def test_a_dependency_with_a_file_is_loaded_also_where_it_is_called_built_in(tre
 def test_an_unload_takes_no_dependency_along_where_one_has_no_file(tree: Tree) -> None:
     tree.modules({"a": "b c", "b": "", "c": ""})
     table = parse_modules(b"a 1 0 - Live 0x0\nb 1 1 a, Live 0x0\nc 1 1 a, Live 0x0\n")
-    assert told(plan_unload(("a",), table, tree.lookup())) == ["rmmod a", "rmmod c", "rmmod b"]
+    assert told(plan_unload(("a",), PlanFacts(table, tree.lookup()))) == [
+        "rmmod a",
+        "rmmod c",
+        "rmmod b",
+    ]
     (tree.folder / "b.ko").unlink()
-    assert told(plan_unload(("a",), table, tree.lookup())) == ["rmmod a"]
+    assert told(plan_unload(("a",), PlanFacts(table, tree.lookup()))) == ["rmmod a"]
 
 
 @pytest.mark.parametrize("name", ["modules.alias", "modules.symbols", "modules.softdep"])
@@ -271,10 +274,10 @@ def test_indexes_of_a_hundred_thousand_entries(tree: Tree) -> None:
     found = lookup.find(f"pci:v{count - 1:08X}d00001234sv0sd0bc01sc02i03")
     assert [each.name for each in found] == [f"m{count - 1}"]
     assert lookup.find("symbol:function_99999")[0].name == "m99999"
-    assert plan_load(("m5",), (), ModuleTable(), lookup).refused  # there are no files
+    assert plan_load(("m5",), (), PlanFacts(ModuleTable(), lookup)).refused  # there are no files
     (tree.folder / "modules.softdep").write_text("".join(softdep))
     with pytest.raises(PlanError, match="deep"):
-        plan_load(("m5",), (), ModuleTable(), tree.lookup())
+        plan_load(("m5",), (), PlanFacts(ModuleTable(), tree.lookup()))
 
 
 def test_garbage_in_every_index_is_survived(tree: Tree) -> None:

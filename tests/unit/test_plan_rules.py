@@ -12,8 +12,9 @@ from kmodtui.kernel.configured_index import configured
 from kmodtui.kernel.proc_modules import parse_modules, read_modules
 from kmodtui.model.modprobe_rules import Rule, RuleKind
 from kmodtui.model.modules import ModuleTable
-from kmodtui.model.plan import Action, Option, Plan
+from kmodtui.model.plan import Action, Option, Plan, with_memory
 from kmodtui.model.plan_change import plan_blacklist, plan_insert, plan_set, plan_unblacklist
+from kmodtui.model.plan_facts import InsertedFile, PlanFacts
 from kmodtui.model.plan_load import plan_load
 from kmodtui.model.plan_reload import plan_reload
 from kmodtui.model.plan_unload import plan_unload, users_first
@@ -45,12 +46,14 @@ class Machine:
 
     def plan(self, verb: str, *names: str, given: tuple[str, ...] = ()) -> Plan:
         lookup = configured(read_index(self.kernel.host, self.kernel.release))
-        table = read_modules(self.kernel.host)
+        facts = PlanFacts(read_modules(self.kernel.host), lookup)
         if verb == "load":
-            return plan_load(names, given, table, lookup, self.sizes.get)
-        if verb == "reload":
-            return plan_reload(names, given, table, lookup, self.sizes.get)
-        return plan_unload(names, table, lookup)
+            plan = plan_load(names, given, facts)
+        elif verb == "reload":
+            plan = plan_reload(names, given, facts)
+        else:
+            plan = plan_unload(names, facts)
+        return with_memory(plan, lambda step: self.sizes.get(step.module))
 
     def load(self, *names: str) -> None:
         for name in names:
@@ -75,7 +78,7 @@ def test_options_stand_with_where_they_come_from(machine: Machine) -> None:
     assert lib.options == (Option("debug=1", f"{RULES}:1"),)
     assert main.options == (
         Option("a=1", f"{RULES}:2"),
-        Option("b=2", "boot line"),
+        Option("b=2", "kernel command line"),
         Option("c=3", "given"),
     )
 
@@ -104,14 +107,14 @@ def test_a_blacklist_stops_an_alias_and_no_name(machine: Machine) -> None:
     plan = machine.plan("load", "fs-main")
     assert told(plan) == ["skip main", "skip other"]
     assert [step.source for step in plan.steps] == [f"{RULES}:1", f"{RULES}:2"]
-    assert "an alias such as fs-main does not load it" in plan.refused
-    assert "By its own name, main, it is loaded all the same." in plan.remedy
+    assert "an alias such as fs-main does not load it" in plan.nothing_to_do
+    assert "Load it by its own name, main." in plan.remedy
     assert plan.commands == ()
     machine.kernel.load("fs-main")
     assert "main" not in machine.kernel.loaded
     plan = machine.plan("load", "main")
     assert told(plan) == ["insmod lib", "insmod main"]
-    assert any("That stops loading by an alias" in warning for warning in plan.warnings)
+    assert any("That only prevents loading by an alias" in warning for warning in plan.warnings)
 
 
 def test_of_several_modules_those_that_are_not_blacklisted_are_loaded(machine: Machine) -> None:
@@ -146,11 +149,11 @@ def test_an_install_rule_is_shown_as_the_command_that_it_is(machine: Machine) ->
 def test_an_install_rule_that_fails_on_purpose_is_a_refusal(machine: Machine) -> None:
     machine.rules("install lib /bin/false")
     plan = machine.plan("load", "main")
-    assert plan.refused == (f"lib must not be loaded: {RULES}:1 runs /bin/false in its place.")
+    assert plan.refused == f"lib is blocked: {RULES}:1 runs /bin/false instead of loading it."
     assert machine.kernel.load("main").exit == 1
     machine.rules("install lib /bin/true")
     plan = machine.plan("load", "main")
-    assert any("lib is not loaded" in warning for warning in plan.warnings)
+    assert any("lib will not be loaded" in warning for warning in plan.warnings)
 
 
 def test_softdeps_switch_the_install_rule_of_their_module_off(machine: Machine) -> None:
@@ -183,14 +186,14 @@ def test_an_alias_rule_goes_before_everything(machine: Machine) -> None:
     assert plan.refused == f"gone is an alias of off ({RULES}:2), and there is no such module."
     machine.load("lib")
     machine.rules("alias lib extra")
-    assert "modprobe takes lib for extra, by an alias" in machine.plan("unload", "lib").refused
+    assert "modprobe takes lib as an alias of extra" in machine.plan("unload", "lib").refused
 
 
 def test_a_weakdep_is_shown_and_not_loaded(machine: Machine) -> None:
     machine.rules("weakdep main extra fs-nothing")
     plan = machine.plan("load", "main")
     assert told(plan) == ["insmod lib", "insmod main", "skip extra"]
-    assert plan.steps[-1].reason == "weakdep of main, which loads it later if it wants it"
+    assert plan.steps[-1].reason == "weakdep of main, which may load it later"
 
 
 # Several
@@ -208,7 +211,7 @@ def test_several_of_which_one_is_loaded_already(machine: Machine) -> None:
     plan = machine.plan("load", "extra", "lib")
     assert told(plan) == ["skip extra", "insmod lib"]
     assert not plan.refused
-    assert plan.warnings == ("extra is loaded already.",)
+    assert plan.warnings == ("extra is already loaded.",)
     assert plan.command_lines == ("modprobe -- lib",)
 
 
@@ -252,8 +255,8 @@ def test_what_cannot_be_got_out_of_the_way_is_told(machine: Machine) -> None:
     machine.load("stuck", "main")
     machine.kernel.hold("main")
     plan = machine.plan("unload", "lib")
-    assert "stuck is permanent, and stays until the next boot." in plan.remedy
-    assert "But main is in use: 1 reference by something other than modules." in plan.remedy
+    assert "But stuck is [permanent]. It stays until the next boot." in plan.remedy
+    assert "But main is in use. No module holds its reference" in plan.remedy
 
 
 def test_users_that_go_round_in_a_circle_come_to_an_end() -> None:
@@ -285,16 +288,16 @@ def test_modprobe_ends_at_a_softdep_in_use_and_the_plan_says_where(machine: Mach
     machine.kernel.hold("other")
     machine.rules("softdep extra post: other")
     plan = machine.plan("unload", "extra")
-    assert plan.refused.startswith("modprobe unloads other before extra, as its softdep, and ends")
+    assert plan.refused.startswith("modprobe unloads other before extra, as its softdep, and fails")
     assert machine.kernel.unload("extra").exit == 1
     assert "extra" in machine.kernel.loaded
     machine.rules("softdep extra pre: main other")
     plan = machine.plan("unload", "extra")
     assert told(plan) == ["rmmod extra"]
-    assert "modprobe will end with an error at other" in plan.warnings[0]
+    assert "modprobe will fail at other" in plan.warnings[0]
     assert plan.stays == {
         "main": "softdep of extra",
-        "other": "softdep of extra; goes as well if only extra refers to it",
+        "other": "softdep of extra; unloaded as well if only extra held it",
     }
     assert machine.kernel.unload("extra").exit == 1
     assert set(machine.kernel.loaded) == {"main", "lib", "other"}
@@ -333,17 +336,20 @@ def test_a_reload_of_what_is_in_use_tells_what_to_reload_with_it(machine: Machin
 def test_a_file_is_inserted_after_what_it_needs(machine: Machine) -> None:
     lookup = configured(read_index(machine.kernel.host, machine.kernel.release))
     path = "/home/me/new.ko"
-    plan = plan_insert(path, "new", ("main",), ("a=1",), ModuleTable(), lookup)
+    facts = PlanFacts(ModuleTable(), lookup)
+    plan = plan_insert(InsertedFile(path, "new", ("main",)), ("a=1",), facts)
     reasons = {step.module: step.reason for step in plan.steps}
-    assert (reasons["main"], reasons["new"]) == ("needed by new", "asked for, as a file")
+    assert (reasons["main"], reasons["new"]) == ("needed by new", "requested, as a file")
     assert told(plan) == ["insmod lib", "insmod main", "insmod new"]
     assert plan.command_lines == ("modprobe -- main", "insmod /home/me/new.ko a=1")
-    plan = plan_insert(path, "new", ("nosuch",), (), ModuleTable(), lookup)
-    assert plan.refused == "new needs nosuch, which is not loaded and not found."
+    plan = plan_insert(InsertedFile(path, "new", ("nosuch",)), (), facts)
+    assert plan.refused == "new depends on nosuch, which is not loaded and not found."
     machine.load("main")
-    table = read_modules(machine.kernel.host)
-    assert told(plan_insert(path, "new", ("main",), (), table)) == ["skip main", "insmod new"]
-    assert plan_insert(path, "lib", (), (), table).refused == "lib is loaded already."
+    facts = PlanFacts(read_modules(machine.kernel.host))
+    plan = plan_insert(InsertedFile(path, "new", ("main",)), (), facts)
+    assert told(plan) == ["skip main", "insmod new"]
+    plan = plan_insert(InsertedFile(path, "lib"), (), facts)
+    assert plan.refused == "lib is already loaded."
 
 
 def test_a_parameter_is_set_and_its_value_before_is_kept() -> None:
@@ -355,23 +361,30 @@ def test_a_parameter_is_set_and_its_value_before_is_kept() -> None:
         (Option("greeting=good day"),),
     )
     assert plan.command_lines == ("echo 'good day' > /sys/module/hello/parameters/greeting",)
-    assert plan_set("hello", "greeting", "x", "x").refused == "greeting of hello is x already."
+    plan = plan_set("hello", "greeting", "x", "x")
+    assert plan.nothing_to_do == "greeting of hello is already x."
+    assert (plan.refused, plan.commands) == ("", ())
 
 
 def test_the_blacklist_is_written_once_and_taken_back_where_it_is_ours() -> None:
-    plan = plan_blacklist("pcspkr", None, ModuleTable())
+    plan = plan_blacklist("pcspkr", PlanFacts(ModuleTable()))
     assert told(plan) == ["blacklist pcspkr"]
     assert plan.command_lines == (
         "echo blacklist pcspkr >> /etc/modprobe.d/kmodtui-blacklist.conf",
     )
     ours = Rule(RuleKind.BLACKLIST, "pcspkr", "", "/etc/modprobe.d/kmodtui-blacklist.conf", 1)
     theirs = Rule(RuleKind.BLACKLIST, "pcspkr", "", "/etc/modprobe.d/a.conf", 7)
-    assert "already (/etc/modprobe.d/a.conf:7)" in (
-        plan_blacklist("pcspkr", theirs, ModuleTable()).refused
+    facts = {
+        rules: PlanFacts(ModuleTable(), blacklists=rules)
+        for rules in ((ours,), (theirs,), (ours, theirs))
+    }
+    plan = plan_blacklist("pcspkr", facts[theirs,])
+    assert plan.nothing_to_do == "pcspkr is already blacklisted (/etc/modprobe.d/a.conf:7)."
+    assert not plan_unblacklist("pcspkr", facts[ours,]).refused
+    assert plan_unblacklist("pcspkr", facts[ours, theirs]).warnings == (
+        "/etc/modprobe.d/a.conf:7 also blacklists pcspkr.",
     )
-    assert not plan_unblacklist("pcspkr", [ours]).refused
-    assert plan_unblacklist("pcspkr", [ours, theirs]).warnings == (
-        "/etc/modprobe.d/a.conf:7 blacklists pcspkr as well.",
+    refused = plan_unblacklist("pcspkr", facts[theirs,])
+    assert (
+        refused.remedy == "It is blacklisted by /etc/modprobe.d/a.conf:7: edit that file as root."
     )
-    refused = plan_unblacklist("pcspkr", [theirs])
-    assert refused.remedy == "It is by /etc/modprobe.d/a.conf:7: edit that."

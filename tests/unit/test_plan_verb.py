@@ -51,7 +51,7 @@ def test_a_load_is_told_step_by_step(kernel: SimulatedKernel, capsys: Output) ->
         "  1  insmod   fat   needed by vfat",
         f"                    {FOLDER}/fs/fat/fat.ko",
         f"                    codepage=437  ({RULES}:1)",
-        "  2  insmod   vfat  asked for",
+        "  2  insmod   vfat  requested",
         f"                    {FOLDER}/fs/fat/vfat.ko",
         "                    iocharset=utf8  (given)",
         "  !  vfat has no parameters.",
@@ -141,7 +141,7 @@ def test_a_reload_and_several_at_once(kernel: SimulatedKernel, capsys: Output) -
     found = steps(capsys, kernel, "unload", "fat", "dummy", "vfat")
     assert {step["module"] for step in found} == {"vfat", "fat", "dummy"}
     found = steps(capsys, kernel, "load", "btrfs", "tun")
-    assert [step["module"] for step in found if step["reason"] == "asked for"] == ["btrfs", "tun"]
+    assert [step["module"] for step in found if step["reason"] == "requested"] == ["btrfs", "tun"]
 
 
 def test_what_cannot_work_is_told_with_its_remedy(kernel: SimulatedKernel, capsys: Output) -> None:
@@ -151,24 +151,27 @@ def test_what_cannot_work_is_told_with_its_remedy(kernel: SimulatedKernel, capsy
     assert captured.err == (
         "kmodtui: net_failover is in use by virtio_net.\n         Unload virtio_net first.\n"
     )
-    assert plan(kernel, "load", "virtio_net", "--json") == 1
-    captured = capsys.readouterr()
-    found = json.loads(captured.out)
-    assert [step["action"] for step in found["steps"]] == ["skip"]
-    assert found["refused"] == "virtio_net is loaded already."
-    assert captured.err == "kmodtui: virtio_net is loaded already.\n"
 
 
-def test_a_load_of_what_is_built_in_succeeds_as_modprobe_does(
-    kernel: SimulatedKernel, capsys: Output
+@pytest.mark.parametrize(
+    ("name", "action", "why"),
+    [
+        ("virtio", "builtin", "virtio is built into this kernel: there is nothing to load."),
+        ("virtio_net", "skip", "virtio_net is already loaded."),
+    ],
+)
+def test_a_load_with_nothing_to_do_succeeds_as_modprobe_does(
+    kernel: SimulatedKernel, capsys: Output, name: str, action: str, why: str
 ) -> None:
-    assert plan(kernel, "load", "virtio", "--json") == 0
+    assert plan(kernel, "load", name, "--json") == 0
     captured = capsys.readouterr()
     found = json.loads(captured.out)
-    assert [step["action"] for step in found["steps"]] == ["builtin"]
-    assert found["commands"] == []
-    assert "compiled into this kernel" in found["refused"]
-    assert "compiled into this kernel" in captured.err
+    assert [step["action"] for step in found["steps"]] == [action]
+    assert (found["commands"], found["refused"]) == ([], None)
+    assert found["nothing_to_do"] == why
+    assert captured.err == ""
+    assert plan(kernel, "load", name) == 0
+    assert why in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -176,11 +179,11 @@ def test_a_load_of_what_is_built_in_succeeds_as_modprobe_does(
     [
         (["load", "btrsf"], 1, "Did you mean btrfs"),
         (["unload", "btrfs"], 1, "btrfs is not loaded.\n         There is nothing to unload."),
-        (["unload", "virtio"], 1, "compiled into this kernel: it cannot be unloaded."),
+        (["unload", "virtio"], 1, "built into this kernel: it cannot be unloaded."),
         (["load", "a=1"], 2, "No module given."),
         (["load", "./x.ko"], 2, "kmodtui check ./x.ko"),
         (["unload", "evdev", "a=1"], 2, "An unload takes no parameters."),
-        (["load", "vfat", "fat", "a=1"], 1, "Parameters are for one module"),
+        (["load", "vfat", "fat", "a=1"], 1, "Parameters apply to one module"),
         (["unload", "evdev", "--kernel", "9.9"], 1, "Kernel 9.9 has no folder"),
     ],
 )
@@ -200,7 +203,7 @@ def test_of_another_release_nothing_is_loaded(kernel: SimulatedKernel, capsys: O
     assert [step["action"] for step in found] == ["insmod"] * 3
     assert found[0]["path"].startswith("/lib/modules/6.9/")
     assert plan(kernel, "unload", "virtio_net", "--kernel", "6.9") == 1
-    assert "Nothing of kernel 6.9 is loaded" in capsys.readouterr().err
+    assert "No module of kernel 6.9 is loaded" in capsys.readouterr().err
 
 
 def test_a_tree_without_a_kernel_has_plans_of_loads(

@@ -47,7 +47,7 @@ async def test_an_interface_that_would_go_is_in_the_plan(demo: Demo, machine: Ma
     demo.kernel.folder.link("/sys/class/net/eth0/device/driver/module", "../../x/virtio_net")
     demo.kernel.folder.write("/sys/class/net/eth0/flags", b"0x1003\n")
     plan = await plan_for(machine, [Intent(Verb.UNLOAD, ("virtio_net",))])
-    assert "The network interface eth0, up goes away with virtio_net." in plan.warnings
+    assert "The network interface eth0, up, disappears with virtio_net." in plan.warnings
     assert not plan.refused
 
 
@@ -55,7 +55,7 @@ async def test_a_mount_that_holds_is_in_the_refusal(demo: Demo, machine: Machine
     line = b"22 1 254:1 / / rw - ext4 /dev/vda1 rw\n"
     demo.kernel.folder.write("/proc/self/mountinfo", line)
     plan = await plan_for(machine, [Intent(Verb.UNLOAD, ("ext4",))])
-    assert "Found: mount / (ext4)." in plan.refused
+    assert "Held by mount / (ext4)." in plan.refused
     assert plan.commands == ()
 
 
@@ -70,9 +70,9 @@ async def test_a_value_that_the_kernel_would_not_take_is_warned_of(machine: Mach
 
 async def test_what_cannot_be_set_is_told_with_the_way_out(demo: Demo, machine: Machine) -> None:
     for name, word, words in (
-        ("virtio_net", "csum=n", "only taken when virtio_net is loaded"),
-        ("virtio_net", "cusm=n", "shows no parameter cusm"),
-        ("tun", "x=1", "tun is not loaded"),
+        ("virtio_net", "csum=n", "can only be set when virtio_net is loaded"),
+        ("virtio_net", "cusm=n", "has no parameter cusm in /sys"),
+        ("tun", "x=1", "tun is no longer loaded"),
     ):
         with pytest.raises(PlanError, match=words):
             await plan_for(machine, [Intent(Verb.SET, (name,), (word,))])
@@ -173,7 +173,7 @@ async def test_a_reload_that_does_not_come_back_is_taken_back_by_a_load(
     demo.kernel.load("dummy", "numdummies=2")
     told = await carry_out(machine, Intent(Verb.RELOAD, ("dummy",), ("numdummies=x",)))
     assert told.kind is Kind.FAILURE
-    assert "was unloaded for it, and is not loaded now" in told.cause
+    assert "The reload had unloaded dummy; it is not loaded now" in told.cause
     told = await undo(machine)
     assert told.kind is Kind.DONE
     assert demo.kernel.folder.read("/sys/module/dummy/parameters/numdummies") == b"2\n"
@@ -184,7 +184,7 @@ async def test_who_holds_is_in_the_explanation_as_well(demo: Demo, machine: Mach
     demo.kernel.hold("hello")
     demo.kernel.folder.write("/proc/self/mountinfo", b"9 1 0:9 / /hi rw - hello none rw\n")
     told = await perform(machine, plan, nullcontext, lambda _: None)
-    assert "Found: mount /hi (hello)." in told.cause
+    assert "Held by mount /hi (hello)." in told.cause
     assert "/proc/self/mountinfo: none on /hi type hello" in told.shown
 
 
@@ -197,7 +197,7 @@ async def test_a_file_is_inserted_only_as_it_was_confirmed_and_taken_back(
     plan = await plan_for(machine, [intent])
     digest = await digest_of(machine, "/home/me/dummy.ko")
     told = await perform(machine, plan, nullcontext, lambda _: None, digest="0" * 64)
-    assert told.title == "The file is not the one that was confirmed"
+    assert told.title == "The file has changed since it was confirmed"
     assert "dummy" not in demo.kernel.loaded
     told = await perform(machine, plan, nullcontext, lambda _: None, digest=digest)
     assert (told.kind, told.title) == (Kind.DONE, "Inserted dummy")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 
 from kmodtui.model.intent import Intent
-from kmodtui.model.plan import Action, Command, Option, Plan, Step
+from kmodtui.model.plan import Action, Command, Option, Plan, Step, merged
 from kmodtui.model.undo import (
     Done,
     blacklisted,
     loaded,
-    merged,
     reloaded,
     set_back,
     unloaded,
@@ -21,7 +20,7 @@ from kmodtui.services.undo_list import MOST, UndoList
 
 
 def plan(name: str, *steps: tuple[Action, str], **fields: object) -> Plan:
-    made = tuple(Step(action, module, "asked for") for action, module in steps)
+    made = tuple(Step(action, module, "requested") for action, module in steps)
     commands = (Command(Verb.LOAD, (name,)),)
     return Plan(Verb.LOAD, (name,), made, commands, **fields)  # type: ignore[arg-type]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,9 @@ from kmodtui.model.usage import (
     Usage,
     Use,
     UseKind,
-    holder_words,
+    held_by,
     unload_warnings,
-    unseen_words,
+    used_by,
 )
 
 ALIASES = {
@@ -151,8 +152,8 @@ def test_an_interface_that_goes_away_is_warned_of_and_ones_own_connection_first(
     usage = read_usage(host, ["virtio_net"], resolve, "203.0.113.9 51111 10.0.2.15 22")
     assert unload_warnings(usage, ["virtio_net", "failover"]) == (
         "You are connected through eth0, from 203.0.113.9: unloading virtio_net cuts this "
-        "connection, and perhaps the way back in.",
-        "The network interface eth1, down goes away with virtio_net.",
+        "connection, and you may not be able to reconnect.",
+        "The network interface eth1, down, disappears with virtio_net.",
     )
     assert usage.holders("virtio_net") == ()
 
@@ -234,12 +235,55 @@ def test_a_system_that_shows_nothing_has_no_usage(tree: Tree) -> None:
     assert read_usage(tree({}), ["ext4"], resolve, "1.2.3.4 1 5.6.7.8 22") == NO_USAGE
 
 
-def test_who_holds_is_named_and_counted() -> None:
+def test_holders_are_named_and_counted() -> None:
     many = tuple(Use(UseKind.MOUNT, f"/{n} (ext4)", "") for n in range(5))
-    usage = Usage({"ext4": many, "e1000": (Use(UseKind.INTERFACE, "eth0, up", ""),)}, unseen=3)
-    assert holder_words(usage, "ext4") == (
-        "Found: mount /0 (ext4); mount /1 (ext4); mount /2 (ext4); and 2 more."
+    usage = Usage({"ext4": many, "e1000": (Use(UseKind.INTERFACE, "eth0, up", ""),)})
+    named = "mount /0 (ext4); mount /1 (ext4); mount /2 (ext4); and 2 more"
+    assert held_by(usage, "ext4", 5) == f"Held by {named}."
+    assert held_by(usage, "ext4", 7) == (f"Found 5 of 7 references that no module holds: {named}.")
+    assert used_by(usage, "e1000") == "network interface eth0, up"
+    assert used_by(usage, "xfs") == ""
+    nothing = "and no mount, open file, device or socket was found that does."
+    assert held_by(usage, "e1000", 1) == f"No module holds its reference, {nothing}"
+    hidden = replace(usage, unseen=3)
+    unseen = "3 processes of other users cannot be inspected without root."
+    assert held_by(hidden, "xfs", 2) == f"No module holds its 2 references, {nothing} {unseen}"
+    assert held_by(hidden, "ext4", 6).endswith(unseen)
+    assert held_by(hidden, "ext4", 5) == f"Held by {named}."
+
+
+def test_a_file_system_mounted_in_several_places_holds_one_reference(tree: Tree) -> None:
+    host = tree(
+        {
+            "/proc/self/mountinfo": "22 1 254:1 / / rw - ext4 /dev/vda1 rw\n"
+            "23 22 254:1 /srv /mnt rw - ext4 /dev/vda1 rw\n"
+            "24 22 254:2 / /home rw - ext4 /dev/vda2 rw\n",
+            "/sys/block/vda/device/driver/module": "->../../../../module/virtio_blk",
+            "/sys/block/vda/vda1/dev": "254:1\n",
+            "/sys/block/vda/vda2/dev": "254:2\n",
+        }
     )
-    assert holder_words(usage, "e1000") == ""
-    assert unseen_words(usage) == ("3 processes of other users cannot be looked into without root.")
-    assert unseen_words(NO_USAGE) == ""
+    usage = read_usage(host, ["ext4", "virtio_blk"], resolve)
+    assert held_by(usage, "ext4", 2) == (
+        "Held by mount / (ext4); mount /mnt (ext4); mount /home (ext4)."
+    )
+    assert held_by(usage, "virtio_blk", 3).startswith("Found 2 of 3 references")
+
+
+def test_devices_lose_their_driver_with_the_module(tree: Tree) -> None:
+    drivers = "/sys/bus/pci/drivers"
+    host = tree(
+        {
+            "/sys/module/e1000/drivers/pci:e1000": "->../../../bus/pci/drivers/e1000",
+            f"{drivers}/e1000/0000:00:03.0": "->../../../../devices/pci0000:00/0000:00:03.0",
+            f"{drivers}/e1000/0000:00:04.0": "->../../../../devices/pci0000:00/0000:00:04.0",
+            f"{drivers}/e1000/module": "->../../../../module/e1000",
+            f"{drivers}/e1000/bind": "",
+            "/sys/class/net/eth0/device": "->../../../0000:00:03.0",
+        }
+    )
+    usage = read_usage(host, ["e1000"], resolve)
+    assert unload_warnings(usage, ["e1000"]) == (
+        "The device 0000:00:04.0 (pci) loses its driver with e1000.",
+    )
+    assert usage.holders("e1000") == ()

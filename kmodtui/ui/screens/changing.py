@@ -20,7 +20,7 @@ from kmodtui.services.experiment import planned
 from kmodtui.services.live import LiveSystem
 from kmodtui.services.machine import Machine
 from kmodtui.services.parameters import read_form
-from kmodtui.services.planning import once_free, plan_for, still_to_do
+from kmodtui.services.planning import left_to_undo, plan_for, plan_once_unused
 from kmodtui.ui.desk import desk
 from kmodtui.ui.screens.experiment import ExperimentPicker, ExperimentScreen
 from kmodtui.ui.screens.idle import IdleDialog
@@ -154,7 +154,7 @@ class Changing(Screen[None]):
 
     async def _undo(self, done: Done) -> None:
         try:
-            left = await asyncio.to_thread(still_to_do, self.machine, done.back)
+            left = await left_to_undo(self.machine, done.back)
         except KmodtuiError as error:
             desk(self).report(error)
             return
@@ -228,7 +228,7 @@ class Changing(Screen[None]):
             plan = await plan_for(self.machine, intents)
             if undoes is not None:
                 plan = replace(plan, warnings=(*undoes.lost, *plan.warnings))
-            free = await asyncio.to_thread(once_free, self.machine, plan)
+            free = await plan_once_unused(self.machine, plan)
         except KmodtuiError as error:
             desk(self).report(error)
             return

@@ -12,8 +12,10 @@ from kmodtui.kernel.catalog import EXTENSIONS, ModuleIndex
 from kmodtui.model.catalog_entry import CatalogEntry
 from kmodtui.model.did_you_mean import did_you_mean
 from kmodtui.model.fuzzy import Rank
+from kmodtui.model.intent import Intent
 from kmodtui.model.load_line import LoadRequest, split_line
 from kmodtui.model.modules import canonical
+from kmodtui.model.verb import Verb
 from kmodtui.services.files import digest_of, resolved
 from kmodtui.services.machine import Machine
 from kmodtui.services.picking import (
@@ -24,6 +26,7 @@ from kmodtui.services.picking import (
     kind_of,
     nothing_fits,
 )
+from kmodtui.services.planning import plan_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +176,7 @@ class Taking(ModalScreen[LoadRequest | None]):
             if values is None:
                 return
             parameters = values
-        await self.machine.plan("load", name, parameters)
+        await plan_for(self.machine, [Intent(Verb.LOAD, (name,), parameters)])
         self.leave(LoadRequest(name, parameters))
 
     async def _ask_for_parameters(

@@ -53,6 +53,8 @@ class PlanPage:
         parts: list[RenderableType] = []
         if plan.refused:
             parts += [self._text(plan.refused, "error"), self._text(plan.remedy), Text()]
+        if plan.nothing_to_do:
+            parts += [self._text(plan.nothing_to_do), self._text(plan.remedy), Text()]
         if digest:
             # First, so that the file to confirm is visible on a small screen too.
             parts += [self._file(digest, ownership), Text()]
@@ -61,7 +63,7 @@ class PlanPage:
             parts += [steps, Text()]
         for warning in plan.warnings:
             parts += [self._text(f"! {warning}", "warning"), Text()]
-        if not plan.refused:
+        if plan.commands:
             parts.append(self._execution(privilege))
         return parts
 

@@ -1,0 +1,149 @@
+"""The plan of one or several intents, as one plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import assert_never
+
+from kmodtui.errors import PlanError
+from kmodtui.model.intent import Intent
+from kmodtui.model.modules import ModuleState, canonical
+from kmodtui.model.parameters import key_of, problems
+from kmodtui.model.plan import BLACKLIST_FILE, Action, Command, Option, Plan, Step, merged
+from kmodtui.model.plan_change import plan_blacklist, plan_insert, plan_set, plan_unblacklist
+from kmodtui.model.plan_facts import PlanFacts
+from kmodtui.model.plan_load import plan_load
+from kmodtui.model.plan_reload import plan_reload
+from kmodtui.model.plan_unload import plan_unload
+from kmodtui.model.verb import Verb
+
+
+def plan_intents(intents: Sequence[Intent], facts: PlanFacts) -> Plan:
+    """Return what intents of one verb would do, as one plan.
+
+    Raises:
+        KmodtuiError: it cannot be planned; the message says why.
+    """
+    return merged([part for intent in intents for part in _parts(intent, facts)])
+
+
+def _parts(intent: Intent, facts: PlanFacts) -> list[Plan]:
+    match intent.verb:
+        case Verb.LOAD:
+            return [_checked(plan_load(intent.names, intent.parameters, facts), facts)]
+        case Verb.UNLOAD:
+            return [plan_unload(intent.names, facts)]
+        case Verb.RELOAD:
+            plan = plan_reload(intent.names, intent.parameters, facts)
+            return [_keeping(plan, facts) if len(intent.names) > 1 else _checked(plan, facts)]
+        case Verb.INSERT:
+            return [plan_insert(facts.files[intent.names[0]], intent.parameters, facts)]
+        case Verb.SET:
+            return [_set(intent.names[0], word, facts) for word in intent.parameters]
+        case Verb.BLACKLIST:
+            return [plan_blacklist(name, facts) for name in map(canonical, intent.names)]
+        case Verb.UNBLACKLIST:
+            return [plan_unblacklist(name, facts) for name in map(canonical, intent.names)]
+        case _:
+            assert_never(intent.verb)
+
+
+def _keeping(plan: Plan, facts: PlanFacts) -> Plan:
+    """Return a reload of several modules that keeps the parameters of each."""
+    kept = {name: facts.kept.get(name, ()) for name in plan.targets}
+    steps = tuple(
+        replace(step, options=(*step.options, *map(Option, kept[step.module])))
+        if step.action is Action.INSMOD and step.module in kept
+        else step
+        for step in plan.steps
+    )
+    commands = tuple(
+        replace(command, parameters=kept.get(command.names[0], ()))
+        if command.verb is Verb.LOAD
+        else command
+        for command in plan.commands
+    )
+    lost = tuple(sentence for name in plan.targets for sentence in facts.not_kept.get(name, ()))
+    return replace(plan, steps=steps, commands=commands, warnings=(*lost, *plan.warnings))
+
+
+def _checked(plan: Plan, facts: PlanFacts) -> Plan:
+    """Return a plan with a warning for each parameter that the kernel would not accept."""
+    if not plan.parameters or plan.refused:
+        return plan
+    found = [
+        problem
+        for name in plan.targets
+        if name in facts.parameter_types
+        for problem in problems(name, plan.parameters, facts.parameter_types[name])
+    ]
+    return replace(plan, warnings=(*dict.fromkeys(found), *plan.warnings))
+
+
+def _set(name: str, word: str, facts: PlanFacts) -> Plan:
+    key, _, value = word.partition("=")
+    if name not in facts.table.by_name:
+        raise PlanError(f"{name} is no longer loaded.", "It was unloaded in the meantime.")
+    now = {key_of(shown.name): shown for shown in facts.shown.get(name, ())}
+    shown = now.get(key_of(key))
+    if shown is None:
+        raise PlanError(
+            f"{name} has no parameter {key} in /sys.", f"Reload {name} to set the parameter."
+        )
+    if not shown.writable:
+        raise PlanError(
+            f"{key} of {name} can only be set when {name} is loaded.",
+            f"Reload {name} to set the parameter.",
+        )
+    return plan_set(name, shown.name, value, shown.value or "")
+
+
+def once_unused(plan: Plan, facts: PlanFacts) -> Plan | None:
+    """Return the unload of modules as soon as their references are gone; None if that is no help.
+
+    It helps where modules are held by something other than modules, such as a mount.
+    """
+    if plan.verb is not Verb.UNLOAD or not plan.refused or plan.blocked_by:
+        return None
+    modules = [facts.table.by_name.get(name) for name in plan.targets]
+    if not all(m and m.state is ModuleState.LIVE and not m.permanent for m in modules):
+        return None
+    if not any(module and module.other_references for module in modules):
+        return None
+    steps = tuple(Step(Action.RMMOD, name, "once it is unused") for name in plan.targets)
+    commands = tuple(Command(Verb.UNLOAD, (name,)) for name in plan.targets)
+    return replace(plan, refused="", remedy="", steps=steps, commands=commands)
+
+
+def still_to_do(intents: Sequence[Intent], facts: PlanFacts) -> tuple[Intent, ...]:
+    """Return what of an undo has not been done yet.
+
+    An undo that was interrupted half-way, or that somebody else did, leaves less to do. A
+    parameter disappears with its module: then there is nothing to set.
+    """
+    loaded = facts.table.by_name
+    ours = {rule.name for rule in facts.blacklists if rule.file == BLACKLIST_FILE}
+    left = []
+    for intent in intents:
+        match intent.verb:
+            case Verb.LOAD:
+                names = tuple(name for name in intent.names if canonical(name) not in loaded)
+            case Verb.UNLOAD:
+                names = tuple(name for name in intent.names if canonical(name) in loaded)
+            case Verb.SET:
+                shown = facts.shown.get(intent.names[0], ())
+                now = {f"{each.name}={each.value}" for each in shown}
+                there = canonical(intent.names[0]) in loaded
+                names = intent.names if there and not now.issuperset(intent.parameters) else ()
+            case Verb.BLACKLIST:
+                names = tuple(name for name in intent.names if canonical(name) not in ours)
+            case Verb.UNBLACKLIST:
+                names = tuple(name for name in intent.names if canonical(name) in ours)
+            case Verb.RELOAD | Verb.INSERT:
+                names = intent.names
+            case _:
+                assert_never(intent.verb)
+        if names:
+            left.append(replace(intent, names=names))
+    return tuple(left)
