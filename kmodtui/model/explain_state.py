@@ -7,7 +7,7 @@ from typing import assert_never
 from kmodtui.model.explanation import Case, Explanation, Kind
 from kmodtui.model.modules import LoadedModule, ModuleState
 from kmodtui.model.text import clean, counted
-from kmodtui.model.usage import held_by
+from kmodtui.model.usage import held_by, release_remedy
 
 
 def by_state(case: Case) -> Explanation | None:
@@ -69,7 +69,7 @@ def _in_use(module: LoadedModule, case: Case) -> Explanation | None:
                 f"/proc/modules: {name} {module.refcount} -",
                 *(clean(use.evidence) for use in usage.holders(name)),
             ),
-            remedy="Stop what uses it: unmount it, end the program, or bring the interface down.",
+            remedy=release_remedy(usage.holders(name)),
         )
     if module.refcount is None:
         return Explanation(

@@ -17,7 +17,6 @@ from kmodtui.model.usage import held_by, release_remedy, unload_warnings
 from kmodtui.model.verb import Verb
 
 _UNTIL_BOOT = "It stays until the next boot."
-_RELEASE_IT = "Unmount it, or close the files, devices and sockets that use it."
 
 
 def plan_unload(asked: Sequence[str], facts: PlanFacts) -> Plan:
@@ -218,7 +217,7 @@ class _Unloading:
             return f"{name} is in use by {', '.join(users)}.", self._way_out(users)
         if self._kernel.refcount(name):
             holders = self._facts.usage.holders(name)
-            return _in_use(module, self._facts), release_remedy(holders) or _RELEASE_IT
+            return _in_use(module, self._facts), release_remedy(holders)
         return "", ""
 
     def _way_out(self, users: tuple[str, ...]) -> str:
