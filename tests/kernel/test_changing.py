@@ -122,7 +122,7 @@ def test_several_go_with_one_plan_and_come_back_with_one(vm: VM) -> None:
         terminal.wait_for(r"Unload vfat, dummy", timeout=PATIENCE)
         terminal.wait_for(r"\by unload", timeout=PATIENCE)
         # Three interfaces that the kernel does not count as references.
-        terminal.wait_for(r"interface dummy0, \w+ goes away with dummy", timeout=PATIENCE)
+        terminal.wait_for(r"interface dummy0, \w+, disappears with dummy", timeout=PATIENCE)
         terminal.press("y")
         give_password(terminal)
         terminal.wait_for("Unloaded vfat, dummy", timeout=PATIENCE)
@@ -153,7 +153,7 @@ def test_a_module_is_blacklisted_taken_off_and_root_given_up(
         assert "insmod" not in vm.run("root", by_alias).stdout
         vm.run("root", ["modprobe", "dummy"], check=True)
         terminal.wait_for(r"\bdummy +\d", timeout=PATIENCE)
-        undo(terminal, "blacklisting of dummy", "take off", "Took dummy off the blacklist")
+        undo(terminal, "blacklisting of dummy", "take off", "Removed dummy from the blacklist")
         assert "blacklist dummy\n" not in blacklist()
         terminal.wait_for(r"root: on \(sudo\)", timeout=PATIENCE)
         terminal.press("D")

@@ -102,7 +102,7 @@ def test_a_parameter_that_is_refused_leaves_no_trace(vm: VM) -> None:
 def test_a_module_that_is_loaded_is_refused(vm: VM) -> None:
     ran = vm.run("root", ["kmodtui", "experiment", "ext4", "--yes"])
     assert ran.returncode == 1
-    assert "ext4 is loaded already" in ran.stderr
+    assert "ext4 is already loaded" in ran.stderr
 
 
 def test_the_verb_asks_on_the_terminal_and_prints_stage_by_stage(vm: VM) -> None:

@@ -153,7 +153,7 @@ async def test_a_parameter_that_another_shell_has_taken_away_is_told(
         await stage.type("hi")
         kernel.unload("hello")
         await stage.press("enter")
-        await stage.until("hello is not loaded any more.")
+        await stage.until("hello is no longer loaded.")
         assert stage.screen is stage.dashboard
 
 
@@ -392,11 +392,11 @@ async def test_a_module_is_blacklisted_and_taken_off_again(
         await back(stage)
         await stage.press("b")
         await planned(stage, "Take off the blacklist: hello", "y take off")
-        await done(stage, "Took hello off the blacklist")
+        await done(stage, "Removed hello from the blacklist")
         assert b"blacklist hello\n" not in kernel.folder.read(BLACKLIST)
         await back(stage)
         await stage.press("U")
-        await planned(stage, "Undo the taking off the blacklist of hello", "y blacklist")
+        await planned(stage, "Undo the removal of hello from the blacklist", "y blacklist")
         await done(stage, "Blacklisted hello")
         assert b"blacklist hello\n" in kernel.folder.read(BLACKLIST)
 
@@ -521,10 +521,12 @@ async def test_what_is_in_use_is_unloaded_once_it_is_let_go(
     async with opened(demo) as stage:
         await stage.select("hello")
         await stage.press("minus")
-        await planned(stage, "hello is in use: 1 reference", "w wait until it is free")
+        await planned(
+            stage, "hello is in use. No module holds its reference", "w wait until it is free"
+        )
         await stage.press("y")
         await stage.press("w")
-        await planned(stage, "once nothing refers to it", "60 seconds at the most", "y unload")
+        await planned(stage, "once it is unused", "60 seconds at the most", "y unload")
         await stage.press("y")
         await stage.until("Unloading hello…", "Esc stop waiting")
         await stage.calm()

@@ -116,7 +116,7 @@ async def test_a_module_that_is_loaded_already_is_refused(demo: Demo) -> None:
         await stage.until(lambda: isinstance(stage.screen, ExperimentPicker))
         await stage.type("ext4")
         await stage.press("enter")
-        await stage.until(lambda: "ext4 is loaded already" in stage.toasts + stage.text)
+        await stage.until(lambda: "ext4 is already loaded" in stage.toasts + stage.text)
         assert not isinstance(stage.screen, ExperimentScreen)
 
 

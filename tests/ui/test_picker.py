@@ -189,7 +189,7 @@ async def test_an_alias_is_told_as_such_and_taken_as_it_stands(demo: Demo) -> No
         await stage.until("is an alias of 1 module")
         assert names(stage)[0] == "virtio_net"
         await stage.press("enter")
-        await stage.until("virtio_net is loaded already")
+        await stage.until("virtio_net is already loaded")
 
 
 async def test_an_alias_that_is_a_name_stands_before_the_description(demo: Demo) -> None:
@@ -216,7 +216,7 @@ async def test_a_device_stands_for_its_module(demo: Demo, text: str) -> None:
         await stage.until("1 module for virtio:d00000001v00001AF4")
         assert names(stage) == ["virtio_net"]
         await stage.press("enter")
-        await stage.until("virtio_net is loaded already")
+        await stage.until("virtio_net is already loaded")
 
 
 @pytest.mark.usefixtures("pci")

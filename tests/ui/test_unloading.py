@@ -34,7 +34,7 @@ async def test_btrfs_is_unloaded_with_what_came_with_it(
             "blake2b_generic",
         ]
         assert "command modprobe -r -- btrfs" in stage.words
-        assert "A count of 0 is no promise" in stage.words
+        assert "! " not in stage.words
         assert kernel.loaded[0] == "btrfs"
         await stage.press("y")
         await stage.until("Unloaded btrfs", "−369 symbols in 6 modules")
@@ -49,8 +49,8 @@ async def test_btrfs_is_unloaded_with_what_came_with_it(
     ("name", "words"),
     [
         ("net_failover", "net_failover is in use by virtio_net. Unload virtio_net first."),
-        ("ext4", "ext4 is in use: 1 reference by something other than modules."),
-        ("binder_linux", "binder_linux is permanent: it has no way out."),
+        ("ext4", "ext4 is in use. No module holds its reference"),
+        ("binder_linux", "binder_linux cannot be unloaded: it has no exit function ([permanent])."),
     ],
 )
 async def test_what_the_kernel_would_refuse_is_refused_in_the_plan(
