@@ -408,7 +408,7 @@ async def test_a_blacklisting_of_somebody_else_is_told_and_left_alone(
     async with opened(demo) as stage:
         await stage.select("hello")
         await stage.press("b")
-        await planned(stage, "blacklisted already (/etc/modprobe.d/mine.conf:1)", "Esc close")
+        await planned(stage, "already blacklisted (/etc/modprobe.d/mine.conf:1)", "Esc close")
 
 
 # --- root -------------------------------------------------------------------------------------

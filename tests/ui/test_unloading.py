@@ -80,7 +80,7 @@ async def test_a_module_taken_into_use_after_the_plan_is_explained(
         await stage.until("y unload")
         kernel.hold("hello", 2)
         await stage.press("y")
-        await stage.until("hello is in use", "2 references to it", "Enter close")
+        await stage.until("hello is in use", "No module holds its 2 references", "Enter close")
         assert stage.text.index("the system shows") < stage.text.index("/proc/modules: hello 2")
         assert "modprobe printed" not in stage.text
         assert "hello" in kernel.loaded

@@ -54,7 +54,8 @@ class PlanPage:
         if plan.refused:
             parts += [self._text(plan.refused, "error"), self._text(plan.remedy), Text()]
         if plan.nothing_to_do:
-            parts += [self._text(plan.nothing_to_do), self._text(plan.remedy), Text()]
+            sentences = f"{plan.nothing_to_do} {plan.remedy}".rstrip()
+            parts += [self._text(sentences), Text()]
         if digest:
             # First, so that the file to confirm is visible on a small screen too.
             parts += [self._file(digest, ownership), Text()]
