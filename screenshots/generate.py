@@ -251,7 +251,7 @@ async def legend(stage: Stage) -> None:
 async def linkage(stage: Stage) -> None:
     await dashboard(stage)
     await stage.press("o")
-    await stage.until("(?i)takes")
+    await stage.until("(?i)imports")
 
 
 async def timeline(stage: Stage) -> None:
