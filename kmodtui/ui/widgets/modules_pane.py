@@ -13,13 +13,13 @@ from textual.message import Message
 from textual.widgets import Static
 
 from kmodtui.model.history import Event
-from kmodtui.model.modules import LoadedModule, ModuleState, ModuleTable
-from kmodtui.model.text import human_size
+from kmodtui.model.modules import LoadedModule, ModuleTable
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
-from kmodtui.ui.widgets.line_view import Line, LineView, Part, fit
+from kmodtui.ui.widgets.line_view import Line, LineView, Part
+from kmodtui.ui.widgets.module_columns import Columns, Longest
 
 FLASH_SECONDS = 2.0
 """How long a newly loaded module is highlighted, in seconds."""
@@ -67,7 +67,8 @@ class ModuleLines(LineView):
         self.flashing: set[str] = set()
         self._live = live
         self.empty_text = "Reading /proc/modules…"
-        self.longest = 0
+        self.longest = Longest()
+        self.sorted_by = ""
 
     def line_count(self) -> int:
         """Return the number of modules that are shown."""
@@ -76,22 +77,14 @@ class ModuleLines(LineView):
     def line(self, index: int, width: int) -> Line:
         """Return a module's row."""
         module = self.rows[index]
-        widths = column_widths(width, self.longest)
         mark: Part = ("● ", "good") if module.name in self._live.new else ("  ", "")
         if module.name in self._live.marked:
             mark = ("* ", "accent")
-        refs = "-" if module.refcount is None else str(module.refcount)
-        state = "" if module.state is ModuleState.LIVE else "warn"
-        return (
-            mark,
-            (fit(module.name, widths.name), "strong"),
-            (fit(human_size(module.size), 10, right=True), ""),
-            (fit(refs, 5, right=True), "dim" if module.refcount == 0 else ""),
-            ("  ", ""),
-            (fit(module.state, widths.state - 1) + " ", state or "dim"),
-            (fit(module.taints, 6), "warn"),
-            (fit(_used_by(module), widths.users), "dim"),
-        )
+        return (mark, *self.columns(width).cells(module))
+
+    def columns(self, width: int) -> Columns:
+        """Return the columns for rows of `width` cells."""
+        return Columns.within(width, self.longest, self.sorted_by)
 
     def action_mark(self) -> None:
         """Mark or unmark the module under the cursor, and move to the next one."""
@@ -104,33 +97,6 @@ class ModuleLines(LineView):
     def is_flashing(self, index: int) -> bool:
         """Return whether the module was just loaded."""
         return self.rows[index].name in self.flashing
-
-
-@dataclass(frozen=True, slots=True)
-class Widths:
-    """Cells of the columns whose width depends on the width of the pane."""
-
-    name: int
-    state: int
-    users: int
-
-
-def column_widths(width: int, longest: int) -> Widths:
-    """Return the column widths for rows of `width` cells and names of at most `longest` cells."""
-    fixed = 2 + 10 + 5 + 2 + 6
-    state = 10 if width >= 64 else 6
-    free = width - fixed - state
-    name = max(10, min(longest + 2, free * 2 // 3))
-    return Widths(name, state, max(0, width - fixed - state - name))
-
-
-def _used_by(module: LoadedModule) -> str:
-    users = list(module.users)
-    if module.permanent:
-        users.insert(0, "[permanent]")
-    if module.other_references and module.users:
-        users.append(f"+{module.other_references}")
-    return " ".join(users)
 
 
 class ModulesPane(Vertical):
@@ -195,8 +161,7 @@ class ModulesPane(Vertical):
 
     def _show_table(self, table: ModuleTable) -> None:
         """Show the loaded modules; the cursor stays on its module even if the row moves."""
-        self._lines.longest = max((len(module.name) for module in table), default=0)
-        self._arrange()
+        self._arrange(Longest.of(table))
 
     def _show_new(self, event: Event) -> None:
         """Highlight the modules that were just loaded."""
@@ -229,8 +194,9 @@ class ModulesPane(Vertical):
         self._reversed = not self._reversed
         self._arrange()
 
-    def _arrange(self) -> None:
+    def _arrange(self, longest: Longest | None = None) -> None:
         column = COLUMNS[self._column]
+        self._fit_columns(longest or self._lines.longest, column.title)
         needle = self._filter.casefold().replace("-", "_")
         rows = [module for module in self._live.table if needle in module.name.casefold()]
         rows.sort(key=column.key, reverse=column.descending)
@@ -255,6 +221,13 @@ class ModulesPane(Vertical):
             self._lines.refresh()  # the text of the empty table may have changed
         self._follow_cursor()
 
+    def _fit_columns(self, longest: Longest, sorted_by: str) -> None:
+        lines, width = self._lines, self._lines.line_width
+        before = lines.columns(width)
+        lines.longest, lines.sorted_by = longest, sorted_by
+        if lines.columns(width) != before:
+            lines.refresh()
+
     def _caption(self) -> None:
         column = COLUMNS[self._column]
         set_title(self, "1 Modules")
@@ -274,17 +247,7 @@ class ModulesPane(Vertical):
         self._update_head()
 
     def _update_head(self) -> None:
-        widths = column_widths(self._lines.line_width, self._lines.longest)
-        head = (
-            "  "
-            + fit("name", widths.name)
-            + fit("size", 10, right=True)
-            + fit("refs", 5, right=True)
-            + "  "
-            + fit("state", widths.state)
-            + fit("taint", 6)
-            + fit("used by", widths.users)
-        )
+        head = self._lines.columns(self._lines.line_width).head()
         if head != self._head.content:
             self._head.update(head)
 
