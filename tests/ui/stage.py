@@ -26,14 +26,18 @@ from textual.screen import Screen
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.services.machine import Machine
+from kmodtui.services.monitor import Monitor
 from kmodtui.services.root import DemoRoot, RootAccess
 from kmodtui.ui.app import KmodtuiApp
 from kmodtui.ui.screens.dashboard import DashboardScreen
 from kmodtui.ui.themes import DARK
 from tests.ui.emulated import EmulatedTerminal
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds until a condition that does not come true fails the test."""
+
+HORIZON = 0.3
+"""Seconds in which a timer that is due counts as work going on."""
 
 SIZES = ((80, 24), (120, 40), (200, 50))
 
@@ -126,12 +130,18 @@ class Stage:
         await self.until(lambda: words not in self.text)
 
     async def calm(self, quiet: float = 0.15) -> None:
-        """Wait until nothing has been written for a while: whatever was to happen has."""
+        """Wait until whatever was to happen has happened, however slow the machine is.
+
+        That is: nothing was written for a while, no thread is at work, and no timer is due
+        within HORIZON, the monitor's next look at /proc/modules aside.
+        """
         since, written = time.monotonic(), self.terminal.written
+        deadline = since + 6 * PATIENCE
         while time.monotonic() < since + quiet:
             await self._pilot.pause(0.01)
-            if self.terminal.written != written:
+            if self.terminal.written != written or _is_busy(asyncio.get_running_loop()):
                 since, written = time.monotonic(), self.terminal.written
+            assert time.monotonic() < deadline, "it does not come to rest"
 
     def _holds(self, condition: Condition) -> object:
         return condition in self.text if isinstance(condition, str) else condition()
@@ -295,6 +305,21 @@ async def opened(
     unexpected = [f for f in logged.faults if not any(words in f for words in faults)]
     assert not unexpected, unexpected
     await asyncio.sleep(0)
+
+
+def _is_busy(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether work goes on in a thread of the loop's, or a timer is due soon."""
+    executor = getattr(loop, "_default_executor", None)
+    if executor is not None and (
+        executor._work_queue.qsize() or executor._idle_semaphore._value < len(executor._threads)
+    ):
+        return True
+    soon = loop.time() + HORIZON
+    return any(
+        handle.when() < soon and getattr(handle._callback, "__func__", None) is not Monitor._look
+        for handle in getattr(loop, "_scheduled", ())
+        if not handle.cancelled()
+    )
 
 
 def _joined(lines: Iterable[str]) -> str:
