@@ -15,7 +15,7 @@ from kmodtui.demo.simulated_host import SimulatedHost
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.demo.traces import leave_traces, log_boot
 from kmodtui.demo.workplace import new_workplace, no_room
-from kmodtui.privileged.client import HelperChannel, HelperClient
+from kmodtui.privileged.client import HelperClient
 
 VIA = "demo"
 """Takes the place of the elevation program (such as `sudo`) in a root session."""
@@ -38,7 +38,7 @@ class Demo:
     kernel: SimulatedKernel
     pace: float = 1.0
 
-    async def start_channel(self) -> HelperChannel:
+    async def start_channel(self) -> HelperClient:
         """Return a session with the simulated helper; it asks for no password."""
         return await HelperClient.connect(SimulatedHelper(self.kernel, pace=self.pace), VIA)
 

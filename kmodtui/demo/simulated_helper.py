@@ -85,7 +85,7 @@ class SimulatedMachine(helper.Machine):
 
 
 class SimulatedHelper:
-    """A `privileged.client.Transport` to a simulated helper."""
+    """A `privileged.transport.Transport` to a simulated helper."""
 
     def __init__(self, kernel: SimulatedKernel, *, pace: float = 1.0) -> None:
         """Start a session; the helper sends its hello first.

@@ -1,9 +1,8 @@
-"""The unprivileged side of a helper session: asks, streams, and notices when the helper dies.
+"""The unprivileged side of a session with the helper: requests, their results, and its end.
 
-Everything that changes the kernel goes through a `HelperChannel`. There is one
-implementation, `HelperClient`, over a `Transport` of lines: the pipes of a real
-helper (see `privileged.elevation`) or a simulated kernel that answers the same
-lines. Nothing here blocks the event loop.
+`HelperClient` works over a `Transport` of lines: the pipes of a real helper (see
+`privileged.elevation`) or a simulated kernel that answers the same lines. Nothing here
+blocks the event loop.
 """
 
 from __future__ import annotations
@@ -12,10 +11,10 @@ import asyncio
 import contextlib
 import errno
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Any, Protocol
+from typing import Any
 
 from kmodtui.errors import (
     HelperDiedError,
@@ -26,7 +25,6 @@ from kmodtui.errors import (
 from kmodtui.model.log_record import LogRecord
 from kmodtui.model.result import Result, ResultCode
 from kmodtui.model.text import clean
-from kmodtui.privileged.channel import Ended, HelperChannel, LogSink
 from kmodtui.privileged.protocol import (
     MAX_REQUEST,
     PROTOCOL,
@@ -37,55 +35,45 @@ from kmodtui.privileged.protocol import (
     decode_answer,
     encode_request,
 )
-
-__all__ = ["START_TIME", "HelperChannel", "HelperClient", "LogSink", "Transport"]
+from kmodtui.privileged.transport import Transport
 
 log = logging.getLogger("kmodtui")
 
 START_TIME = 30.0
-"""Seconds that a helper has from being started to its hello."""
+"""Seconds from the start of a helper to its hello, at most."""
 
-# PAM modules and shells' profiles may print before the helper has its say.
+LogSink = Callable[[LogRecord], None]
+"""Called on the event loop with each record of the kernel log as it arrives."""
+
+# PAM modules and shell profiles may print before the helper does.
 _NOISE_LINES = 200
 
 
-class Transport(Protocol):
-    """Lines to and from a helper, each a JSON object with its newline."""
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The end of a session.
 
-    async def send(self, line: bytes) -> None:
-        """Hand one line over.
+    Attributes:
+        why: the reason.
+        told: whether somebody knows already: a request was waiting, or the session was closed.
+    """
 
-        Raises:
-            OSError: the other side is gone.
-        """
-        ...
-
-    async def receive(self) -> bytes:
-        """Return the next line with its newline; empty bytes once the other side is gone."""
-        ...
-
-    async def close(self) -> None:
-        """End the session and wait until the other side has gone. May be called twice."""
-        ...
-
-    @property
-    def last_words(self) -> str:
-        """What the other side wrote beside the protocol (stderr), to tell why it died."""
-        ...
+    why: HelperError
+    told: bool
 
 
 @dataclass
 class _Pending:
-    """A request that has no result yet."""
+    """A request without a result yet."""
 
-    answer: asyncio.Future[Result]
+    result: asyncio.Future[Result]
     on_log: LogSink | None
     keeps_log: bool
     log: list[LogRecord] = field(default_factory=list)
     data: list[bytes] = field(default_factory=list)
 
     def take(self, progress: Progress) -> None:
-        """Keep what came, and hand a log record to whoever waits for it."""
+        """Keep what arrived, and pass a log record on."""
         if progress.log is None:
             self.data.append(progress.data)
             return
@@ -96,7 +84,15 @@ class _Pending:
 
 
 class HelperClient:
-    """A session with a helper that has said hello."""
+    """A session with a helper that has said hello.
+
+    Every request returns a `Result`, also where the helper or the kernel refused it. The
+    session's own end raises HelperDiedError; then the kernel has to be read again to know
+    what happened.
+
+    Cancelling a request ends the wait for it. What the kernel has begun continues; what has
+    not begun, because it waits for a module to become unused, is dropped.
+    """
 
     def __init__(self, transport: Transport, hello: Hello, via: str) -> None:
         self._transport = transport
@@ -115,9 +111,9 @@ class HelperClient:
         """Return the session once the helper has said hello.
 
         Args:
-            transport: lines to and from the helper; closed again if this fails.
-            via: how root was had, in a word.
-            within: seconds until the hello must have come.
+            transport: lines to and from the helper; closed if this fails.
+            via: how the helper became root, in a word: `sudo`, `root`, `demo`.
+            within: seconds until the hello must arrive.
 
         Raises:
             HelperDiedError: it ended, or said nothing in time.
@@ -129,7 +125,7 @@ class HelperClient:
         except TimeoutError:
             await transport.close()
             raise HelperDiedError(
-                f"The privileged helper said nothing within {within:.0f} seconds."
+                f"The privileged helper did not start within {within:.0f} seconds."
             ) from None
         except BaseException:
             await transport.close()
@@ -137,7 +133,7 @@ class HelperClient:
         if hello.protocol != PROTOCOL:
             await transport.close()
             raise HelperVersionError(
-                f"The privileged helper is version {clean(hello.version)} and speaks protocol "
+                f"The privileged helper has version {clean(hello.version)} and speaks protocol "
                 f"{hello.protocol}; this kmodtui speaks {PROTOCOL}.",
                 "Install the helper of this version: kmodtui helper install.",
             )
@@ -145,12 +141,12 @@ class HelperClient:
 
     @property
     def hello(self) -> Hello:
-        """Who answers, and what it can do."""
+        """Version and operations of the helper."""
         return self._hello
 
     @property
     def via(self) -> str:
-        """How root was had, in a word."""
+        """How the helper became root, in a word: `sudo`, `root`, `demo`."""
         return self._via
 
     @property
@@ -161,7 +157,7 @@ class HelperClient:
     async def load(
         self, name: str, parameters: Sequence[str] = (), on_log: LogSink | None = None
     ) -> Result:
-        """Load a module by name; see `HelperChannel.load`."""
+        """Load a module by name with `key=value` parameters."""
         return await self._ask("load", on_log, name=name, parameters=list(parameters))
 
     async def insert(
@@ -172,7 +168,20 @@ class HelperClient:
         parameters: Sequence[str] = (),
         on_log: LogSink | None = None,
     ) -> Result:
-        """Insert a module file; see `HelperChannel.insert`."""
+        """Insert a module file; its dependencies must be loaded already.
+
+        Args:
+            name: of the module according to the file, which is looked for afterwards.
+            path: absolute and without symbolic links.
+            sha256: of the file that was confirmed, in 64 lower-case digits.
+            parameters: `key=value`.
+            on_log: see `LogSink`.
+
+        Returns:
+            `file` has the owners of the file and of the directories above it. Codes that only
+            this request has: CHANGED_FILE if it is not the file that was confirmed, COMPRESSED
+            if this kernel cannot decompress it.
+        """
         return await self._ask(
             "insert", on_log, name=name, path=path, sha256=sha256, parameters=list(parameters)
         )
@@ -180,7 +189,13 @@ class HelperClient:
     async def unload(
         self, names: Sequence[str], on_log: LogSink | None = None, *, wait: float = 0.0
     ) -> Result:
-        """Unload modules in this order; see `HelperChannel.unload`."""
+        """Unload modules in this order, stopping at the first that stays.
+
+        Args:
+            names: of loaded modules.
+            on_log: see `LogSink`.
+            wait: seconds, up to 3600, to wait for them to become unused.
+        """
         return await self._ask("unload", on_log, names=list(names), wait=wait)
 
     async def reload(
@@ -191,43 +206,58 @@ class HelperClient:
         *,
         wait: float = 0.0,
     ) -> Result:
-        """Unload a module and load it again; see `HelperChannel.reload`."""
+        """Unload a module and load it with these parameters; `wait` as for `unload`."""
         return await self._ask("reload", on_log, name=name, parameters=list(parameters), wait=wait)
 
     async def write_parameter(self, name: str, parameter: str, value: str) -> Result:
-        """Write a parameter; see `HelperChannel.write_parameter`."""
+        """Write a parameter of a loaded module.
+
+        Returns:
+            `before[parameter]` is the old value and `after[parameter]` the new one as the
+            kernel shows them, each None where it cannot be read.
+        """
         return await self._ask("write-parameter", name=name, parameter=parameter, value=value)
 
     async def blacklist(self, names: Sequence[str]) -> Result:
-        """Put modules on the blacklist; see `HelperChannel.blacklist`."""
+        """Blacklist modules in kmodtui's own file."""
         return await self._ask("blacklist", names=list(names))
 
     async def unblacklist(self, names: Sequence[str]) -> Result:
-        """Take modules off it; see `HelperChannel.unblacklist`."""
+        """Remove modules from that file; other files are never changed."""
         return await self._ask("unblacklist", names=list(names))
 
     async def kallsyms(self) -> Result:
-        """Read /proc/kallsyms; see `HelperChannel.kallsyms`."""
+        """Return /proc/kallsyms as root sees it in `data`, some megabytes."""
         return await self._ask("kallsyms")
 
     async def read_log(self) -> Result:
-        """Read the kernel's log; see `HelperChannel.read_log`."""
+        """Return the kernel log as it is now in `log`."""
         return await self._ask("log", follow=False)
 
     async def follow_log(self, on_log: LogSink) -> Result:
-        """Follow the kernel's log; see `HelperChannel.follow_log`."""
+        """Pass the kernel log and new records on until it is cancelled.
+
+        Returns at once if there is no log to read. Following does not count as a request:
+        privileges are dropped when nothing else is requested for a while.
+        """
         return await self._ask("log", on_log, follow=True)
 
     async def set_idle(self, seconds: float) -> Result:
-        """Set the time without requests; see `HelperChannel.set_idle`."""
+        """Set the time without a request after which privileges are dropped: 10 s to 8 h.
+
+        It is 15 minutes at first.
+        """
         return await self._ask("idle", seconds=seconds)
 
     async def closed(self) -> Ended:
-        """Return once the session has ended, by whomever."""
+        """Return once the session has ended, for whatever reason."""
         return await asyncio.shield(self._ended)
 
     async def close(self) -> None:
-        """Give root up: requests under way fail with HelperDiedError."""
+        """Drop privileges: the helper ends, and running requests fail with HelperDiedError.
+
+        May be called twice.
+        """
         closed = HelperDiedError("The session with the privileged helper was closed.")
         self._finish(closed, told=True)
         if self._reader is not asyncio.current_task():
@@ -241,26 +271,26 @@ class HelperClient:
         number = next(self._ids)
         line = encode_request(number, operation, **fields)
         if len(line) > MAX_REQUEST:
-            message = "There is more in this request than the helper takes at once."
+            message = "The request is longer than the helper accepts."
             return Result(False, ResultCode.INVALID, message, errno.EMSGSIZE)
-        answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         follows = fields.get("follow", False)
-        self._pending[number] = _Pending(answer, on_log, keeps_log=not follows)
+        self._pending[number] = _Pending(result, on_log, keeps_log=not follows)
         try:
             try:
                 await self._transport.send(line)
             except OSError:
                 self._finish(self._death())
-            return await answer
+            return await result
         except BaseException:
             await self._stop(number)
             raise
         finally:
-            # Also when the person has stopped waiting: what comes later is dropped.
+            # Also when the request was cancelled: what arrives later is dropped.
             self._pending.pop(number, None)
 
     async def _stop(self, request: int) -> None:
-        """Have the helper not begin what nobody waits for any more; its answer is dropped."""
+        """Have the helper not begin a request that was cancelled; its result is dropped."""
         if self._end is None:
             with contextlib.suppress(OSError):
                 line = encode_request(next(self._ids), "stop", request=request)
@@ -277,7 +307,7 @@ class HelperClient:
         except OSError:
             self._finish(self._death())
         except Exception as error:
-            # Nobody reads any more: who waits for an answer would wait for ever.
+            # Nothing reads any more: a pending request would wait forever.
             log.exception("helper session")
             why = clean(repr(error))
             self._finish(HelperError(f"The helper's answers could not be read: {why}"))
@@ -288,55 +318,53 @@ class HelperClient:
         if isinstance(answer, Bye):
             raise _goodbye(answer)
         if isinstance(answer, Hello):
-            raise HelperError("The privileged helper said hello in the middle of a session.")
+            raise HelperError("The privileged helper said hello within a session.")
         if isinstance(answer, Finished) and answer.id == 0:
-            # Every request that is sent has an id: whose answer this is cannot be known.
-            told = clean(answer.result.message)
-            raise HelperError(f"The privileged helper could not read a request: {told}")
+            # Every request has an id: which one this answers is unknown.
+            reason = clean(answer.result.message)
+            raise HelperError(f"The privileged helper could not read a request: {reason}")
         pending = self._pending.get(answer.id)
-        if pending is None or pending.answer.done():
+        if pending is None or pending.result.done():
             return
         if isinstance(answer, Progress):
             try:
                 pending.take(answer)
             except Exception as error:
-                # It is the asker's mistake, and must not end the session of others.
-                pending.answer.set_exception(error)
+                # A mistake of this request's caller must not end the session of others.
+                pending.result.set_exception(error)
         elif isinstance(answer, Finished):
             log, data = tuple(pending.log), b"".join(pending.data)
-            pending.answer.set_result(replace(answer.result, log=log, data=data))
+            pending.result.set_result(replace(answer.result, log=log, data=data))
 
     @property
     def _awaited(self) -> bool:
-        """Whether somebody waits for the result of a request; a log that is followed has none."""
-        return any(p.keeps_log and not p.answer.done() for p in self._pending.values())
+        """Whether a request waits for its result; following the log does not count."""
+        return any(p.keeps_log and not p.result.done() for p in self._pending.values())
 
     def _death(self) -> HelperDiedError:
         words = clean(self._transport.last_words.strip().rsplit("\n", 1)[-1])
         if self._awaited:
             silent = "without an answer."
-            hint = "What it was doing may or may not have happened; the kernel is being read again."
+            hint = "The request may or may not have taken effect; the kernel is being read again."
         else:
-            silent = "though nobody has told it to."
+            silent = "unexpectedly."
             hint = "The next change starts the helper again."
-        return HelperDiedError(
-            f"The privileged helper has ended {f'and said last: {words}' if words else silent}",
-            hint,
-        )
+        end = f"The privileged helper has ended {f'and last printed: {words}' if words else silent}"
+        return HelperDiedError(end, hint)
 
     def _finish(self, error: HelperError, *, told: bool = False) -> None:
         if self._end is None:
             self._end = error
             self._ended.set_result(Ended(error, told or self._awaited))
         for pending in self._pending.values():
-            if not pending.answer.done():
-                pending.answer.set_exception(self._end)
+            if not pending.result.done():
+                pending.result.set_exception(self._end)
 
 
 def _goodbye(bye: Bye) -> HelperDiedError:
     if bye.reason == "idle":
         return RootGivenUpError(
-            "Root was given up, because nothing was asked of the helper for a while.",
+            "Privileges were dropped because the helper had no request for a while.",
             "The next change starts the helper again.",
         )
     return HelperDiedError(f"The privileged helper has ended: {clean(bye.message)}")

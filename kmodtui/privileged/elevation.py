@@ -16,7 +16,7 @@ from typing import Protocol
 
 from kmodtui.errors import ElevationError, ElevationRefusedError, HelperError
 from kmodtui.privileged.asking import Foreground
-from kmodtui.privileged.client import HelperClient, Transport
+from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.install_helper import ACTION
 from kmodtui.privileged.installation import (
     HelperCommand,
@@ -26,6 +26,7 @@ from kmodtui.privileged.installation import (
 )
 from kmodtui.privileged.pipes import PipeTransport, Process
 from kmodtui.privileged.programs import PROGRAMS, Program
+from kmodtui.privileged.transport import Transport
 from kmodtui.privileged.ways import Way
 
 __all__ = [

@@ -1,11 +1,11 @@
-"""What kmodtui and its privileged helper say to each other: one JSON object a line.
+"""The protocol between kmodtui and its privileged helper: one JSON object per line.
 
 The helper speaks first:
 
     {"hello": {"protocol": 3, "version": "0.1.0", "pid": 4711, "uid": 0,
                "operations": ["load", "unload", …]}}
 
-Then a request, with an id of the client's choosing and all the fields of its kind:
+Each request has an id that the client chooses, and all the fields of its operation:
 
     {"id": 1, "op": "load", "name": "btrfs", "parameters": ["key=value"]}
     {"id": 2, "op": "insert", "name": "hello", "path": "/home/me/hello.ko",
@@ -20,7 +20,7 @@ Then a request, with an id of the client's choosing and all the fields of its ki
     {"id": 10, "op": "stop", "request": 9}
     {"id": 11, "op": "idle", "seconds": 1800}
 
-is answered by any number of lines that tell what is going on, and one result:
+It is answered by any number of lines of progress, and one result:
 
     {"id": 1, "log": {"seq": 812, "usec": 91823344, "level": 6, "text": "Btrfs loaded, …"}}
     {"id": 8, "data": "MDAwMDAwMDAw…"}
@@ -29,32 +29,32 @@ is answered by any number of lines that tell what is going on, and one result:
         "exit": 0, "output": "…",
         "before": {"btrfs": null}, "after": {"btrfs": "Live"}, "took": 0.43}}
 
-`before` and `after` are what the system shows. For what changes modules it is what
-/proc/modules says of each one that was named: `Live`, `Loading`, `Unloading`, or null
-where it is not loaded. Of a parameter it is what /sys shows, null where nothing can be
-read; of a name on the blacklist `blacklisted`, or null where this file has no such line.
-`ok` is true only if `after` is what was asked for; the value of a parameter is shown in
-the kernel's own words, so there it means that the kernel took what was written. `subject`
-is the module at which it stopped, or the last one; `command` is what ran last, empty if
-no program ran. `file` tells of a file that was inserted: the folders above it from / on, and then
-itself, each with its name, owner and mode, as they were when it was opened:
+`before` and `after` are what the system shows. For a change of modules they have the
+state of each named module in /proc/modules: `Live`, `Loading`, `Unloading`, or null if it
+is not loaded. For a parameter they have its value in /sys, null if it cannot be read; for
+a blacklisted name `blacklisted`, or null if kmodtui's file has no such line. `ok` is true
+only if `after` is what was requested; the kernel shows a parameter in its own notation, so
+for parameters `ok` means that the kernel accepted the value. `subject` is the module at
+which the request stopped, or the last one; `command` is the command that ran last, empty
+if none ran. `file` describes an inserted file: the directories above it from / on, then the
+file itself, each with its name, owner and mode when it was opened:
 
     "file": [{"name": "home", "uid": 0, "mode": 493}, …]
 
-`wait` is for how many seconds at the most a request waits for references to go before
-it unloads. `stop` ends a request that is still to be answered, or the following of the
-log: nothing more is begun for it, and what runs is left to itself. `data` is base64 of
-the next piece of a file.
+`wait` is the maximum number of seconds to wait for a module to become unused before it is
+unloaded. `stop` ends an unanswered request, or following the log: nothing more is begun for
+it, and a running program continues in the background. `data` is the next piece of a file in
+base64.
 
-Requests are served one after the other; `stop`, `idle` and `log` are about the session,
-and are not kept waiting by others. Each answer carries the id of its request. A line that
-is no request at all is answered with id null. The session ends when the helper's standard
-input closes; where the helper ends it of itself, it says why:
+Requests are served one after the other, except `stop`, `idle` and `log`, which concern the
+session and are served at once. Each answer has the id of its request. A line that is not a
+request is answered with id null. The session ends when the helper's standard input closes;
+where the helper ends it, it says why:
 
     {"bye": {"reason": "idle", "message": "Nothing was asked for a while."}}
 
-`helper.py` imports nothing of kmodtui, so it repeats the few constants it needs;
-a test holds both to the same values.
+`helper.py` imports nothing of kmodtui, so it repeats the few constants it needs; a test
+compares them.
 """
 
 from __future__ import annotations
@@ -70,13 +70,13 @@ from kmodtui.model.log_record import LogRecord
 from kmodtui.model.result import FilePart, Result, ResultCode
 
 PROTOCOL = 3
-"""Version of this protocol: it changes when an old helper would misunderstand."""
+"""Version of this protocol; raised when an old helper would misunderstand a request."""
 
 MAX_LINE = 1024 * 1024
-"""Bytes of one line of an answer at the most."""
+"""Maximum bytes in one line of an answer."""
 
 MAX_REQUEST = 64 * 1024
-"""Bytes of one line of a request at the most; the helper refuses longer ones."""
+"""Maximum bytes in one line of a request; the helper refuses longer ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A line before the result of request `id`: a kernel-log record, or a piece of a file."""
+    """A line before the result of request `id`: a kernel log record, or a piece of a file."""
 
     id: int
     log: LogRecord | None = None
@@ -101,9 +101,9 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The result of request `id`; its log records have come before it.
+    """The result of request `id`, after all its log records.
 
-    Id 0 stands for null: the helper could not read the line it answers.
+    Id 0 stands for null: the helper could not read the request.
     """
 
     id: int
@@ -112,7 +112,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Bye:
-    """The helper ends the session: `idle`, or `not-root` in place of a hello."""
+    """The helper ends the session: `idle`, or `not-root` instead of a hello."""
 
     reason: str
     message: str = ""
@@ -122,15 +122,15 @@ Answer = Hello | Progress | Finished | Bye
 
 
 def encode_request(request_id: int, operation: str, **fields: Any) -> bytes:
-    """Return the line of a request; the fields of each operation stand above."""
+    """Return the line of a request; for the fields of each operation see above."""
     return _line({"id": request_id, "op": operation, **fields})
 
 
 def decode_answer(line: bytes) -> Answer:
-    """Return what the helper said in one line.
+    """Return the answer in one line.
 
     Raises:
-        HelperError: it is no line of this protocol.
+        HelperError: it is not an answer of this protocol.
     """
     try:
         message = json.loads(line)
@@ -153,21 +153,21 @@ def decode_answer(line: bytes) -> Answer:
         return Finished(int(message["id"] or 0), Result(**fields))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise HelperError(
-            f"The privileged helper answered something that makes no sense ({error}).",
+            f"The privileged helper sent a malformed answer ({error}).",
             "Install the same version of kmodtui and its helper.",
         ) from error
 
 
-def _file_parts(told: Iterable[dict[str, Any]]) -> Iterator[FilePart]:
-    """Give the parts with their paths, of which each is told by its own name alone."""
+def _file_parts(parts: Iterable[dict[str, Any]]) -> Iterator[FilePart]:
+    """Yield the parts with their full paths; the answer has only the last name of each."""
     path = ""
-    for part in told:
+    for part in parts:
         path += "/" + part["name"]
         yield FilePart(path, part["uid"], part["mode"])
 
 
 def _known(message: dict[str, Any], kind: type[Any]) -> dict[str, Any]:
-    """Return the fields that `kind` has: a later minor version may send more."""
+    """Return the fields that `kind` has; a later version may send more."""
     return {key: value for key, value in message.items() if key in kind.__dataclass_fields__}
 
 

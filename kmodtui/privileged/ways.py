@@ -26,9 +26,9 @@ from kmodtui.privileged.asking import (
     show,
     text_agent,
 )
-from kmodtui.privileged.client import Transport
 from kmodtui.privileged.pipes import PipeTransport, Process
 from kmodtui.privileged.programs import SUDO, SUDO_RS, Program
+from kmodtui.privileged.transport import Transport
 
 _VERSION_TIMEOUT = 10.0  # seconds for `sudo --version`
 

@@ -23,7 +23,7 @@ from kmodtui.model.result import Result, ResultCode
 from kmodtui.model.text import counted
 from kmodtui.model.undo import Done
 from kmodtui.model.verb import Verb
-from kmodtui.privileged.channel import HelperChannel, LogSink
+from kmodtui.privileged.client import HelperClient, LogSink
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services.facts import read_facts
 from kmodtui.services.files import user_name
@@ -201,7 +201,7 @@ def requests(plan: Plan) -> tuple[Command, ...]:
 
 
 async def _ask(
-    channel: HelperChannel,
+    channel: HelperClient,
     plan: Plan,
     request: Command,
     on_log: LogSink,

@@ -27,7 +27,7 @@ from kmodtui.model.plan_unload import left_behind
 from kmodtui.model.text import clean
 from kmodtui.model.undo import Done
 from kmodtui.model.verb import Verb
-from kmodtui.privileged.client import HelperChannel
+from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services.actions import perform
 from kmodtui.services.machine import Machine
@@ -135,7 +135,7 @@ class _Run:
         self._telling: asyncio.TimerHandle | None = None
         self._noted: list[Done] = []
         self._kept: dict[str, tuple[str, ...]] = {}
-        self._channel: HelperChannel | None = None
+        self._channel: HelperClient | None = None
 
     async def through(self) -> Report:
         before = await self._check()

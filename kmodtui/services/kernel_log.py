@@ -14,7 +14,7 @@ from kmodtui.kernel.kmsg import KernelLog
 from kmodtui.kernel.system import read_process, read_system
 from kmodtui.model.log_record import LogRecord
 from kmodtui.model.text import clean
-from kmodtui.privileged.channel import HelperChannel
+from kmodtui.privileged.client import HelperClient
 
 AT_ONCE = 1000
 """Records that are handed over at most in one turn of the event loop."""
@@ -127,7 +127,7 @@ async def directly(log: KernelLog) -> AsyncGenerator[Batch, None]:
         log.close()
 
 
-async def through_helper(channel: HelperChannel) -> AsyncGenerator[Batch, None]:
+async def through_helper(channel: HelperClient) -> AsyncGenerator[Batch, None]:
     """Yield what the log holds and what comes, as the helper reads it, while that lives.
 
     Raises:

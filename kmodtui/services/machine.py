@@ -15,7 +15,7 @@ from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.system import read_system, read_tainted
 from kmodtui.model.module_info import ModuleInfo
 from kmodtui.model.text import clean
-from kmodtui.privileged.client import HelperChannel
+from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services.live_catalog import LiveCatalog
 from kmodtui.services.root import AS_ROOT, RootAccess
@@ -137,7 +137,7 @@ class Machine:
         """How root will be had for the next change, for a person about to confirm it."""
         return self.root.sentence if self.session.channel is None else self.root.held
 
-    async def channel(self, foreground: Foreground) -> HelperChannel:
+    async def channel(self, foreground: Foreground) -> HelperClient:
         """Return the session with root, opening one if there is none; see `RootSession.open`.
 
         The helper serves one request after the other: what hangs there and was abandoned

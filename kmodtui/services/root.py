@@ -15,7 +15,7 @@ from kmodtui.errors import (
     KmodtuiError,
 )
 from kmodtui.model.text import clean
-from kmodtui.privileged.client import HelperChannel
+from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import (
     Foreground,
     NoElevation,
@@ -62,7 +62,7 @@ class RootAccess(Protocol):
         """Why root is not available; None if it may be."""
         ...
 
-    async def open(self, foreground: Foreground) -> HelperChannel:
+    async def open(self, foreground: Foreground) -> HelperClient:
         """Open a root session, asking for a password if one is needed.
 
         Raises:
@@ -130,7 +130,7 @@ class LocalRoot:
             return ElevationRefusedError(self._elevation.sentence, self._elevation.hint)
         return None
 
-    async def open(self, foreground: Foreground) -> HelperChannel:
+    async def open(self, foreground: Foreground) -> HelperClient:
         """Start the helper; see `RootAccess.open`."""
         try:
             channel = await open_session(self._elevation, foreground)
@@ -214,7 +214,7 @@ class DemoRoot:
     def __init__(self, demo: Demo) -> None:
         self._demo = demo
 
-    async def open(self, foreground: Foreground) -> HelperChannel:  # noqa: ARG002
+    async def open(self, foreground: Foreground) -> HelperClient:  # noqa: ARG002
         """Start the simulated helper."""
         return await self._demo.start_channel()
 
@@ -233,6 +233,6 @@ class NoRoot:
         """See `RootAccess.denied`."""
         return ElevationRefusedError(self.sentence, self._hint)
 
-    async def open(self, foreground: Foreground) -> HelperChannel:  # noqa: ARG002
+    async def open(self, foreground: Foreground) -> HelperClient:  # noqa: ARG002
         """Raise `denied`."""
         raise self.denied

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from kmodtui.errors import HelperError, RootGivenUpError
-from kmodtui.privileged.channel import HelperChannel
+from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services.root import RootAccess
 
@@ -20,7 +20,7 @@ class RootSession:
 
     def __init__(self, root: RootAccess) -> None:
         self._root = root
-        self._channel: HelperChannel | None = None
+        self._channel: HelperClient | None = None
         # Two simultaneous callers share one session, and one password prompt.
         self._opening = asyncio.Lock()
         self._watcher: asyncio.Task[None] | None = None
@@ -29,12 +29,12 @@ class RootSession:
         """Why the last session ended: `idle` or `helper exited`; empty if the user closed it."""
 
     @property
-    def channel(self) -> HelperChannel | None:
+    def channel(self) -> HelperClient | None:
         """The open session; None if there is none."""
         channel = self._channel
         return channel if channel is not None and channel.alive else None
 
-    async def open(self, foreground: Foreground, idle_minutes: int | None) -> HelperChannel:
+    async def open(self, foreground: Foreground, idle_minutes: int | None) -> HelperClient:
         """Return the session, opening one if there is none.
 
         Args:
@@ -56,7 +56,7 @@ class RootSession:
                     await channel.set_idle(60.0 * idle_minutes)
             return channel
 
-    async def _watch(self, channel: HelperChannel) -> None:
+    async def _watch(self, channel: HelperClient) -> None:
         """Wait for the end of a session and notify the subscribers."""
         end = await channel.closed()
         if self._channel is channel:

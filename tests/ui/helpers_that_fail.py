@@ -8,7 +8,7 @@ import json
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_helper import SimulatedHelper
 from kmodtui.errors import ElevationRefusedError
-from kmodtui.privileged.client import HelperChannel, HelperClient
+from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
 
 
@@ -73,7 +73,7 @@ class RootThrough:
         self._first = first
         self.sessions: list[Pipe] = []
 
-    async def open(self, foreground: Foreground) -> HelperChannel:
+    async def open(self, foreground: Foreground) -> HelperClient:
         pipe = Pipe(self._demo)
         if not self.sessions:
             pipe.breaks_on_send = self._first == "on_send"
@@ -92,7 +92,7 @@ class RootRefused:
     state = "root: off"
     denied = None
 
-    async def open(self, foreground: Foreground) -> HelperChannel:
+    async def open(self, foreground: Foreground) -> HelperClient:
         raise ElevationRefusedError("sudo did not let you through.", "Ask for your rights.")
 
 
@@ -104,5 +104,5 @@ class RootBroken:
     state = "root: off"
     denied = None
 
-    async def open(self, foreground: Foreground) -> HelperChannel:
+    async def open(self, foreground: Foreground) -> HelperClient:
         raise RuntimeError("this is a fault")

@@ -12,7 +12,7 @@ from io import FileIO
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_host import SimulatedHost
 from kmodtui.kernel.kmsg import KernelLog, Kmsg
-from kmodtui.privileged.client import HelperChannel
+from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services.root import DemoRoot
 from tests.ui.stage import Stage
@@ -25,7 +25,7 @@ class CountingRoot(DemoRoot):
         super().__init__(demo)
         self.opened = 0
 
-    async def open(self, foreground: Foreground) -> HelperChannel:
+    async def open(self, foreground: Foreground) -> HelperClient:
         self.opened += 1
         return await super().open(foreground)
 

@@ -14,7 +14,7 @@ from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.kernel.host import LocalHost
 from kmodtui.model.result import Result
-from kmodtui.privileged.client import HelperChannel
+from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services.root import DemoRoot, NoRoot
 from kmodtui.ui.screens.addresses import AddressesHiddenError, why_hidden
@@ -24,7 +24,7 @@ from tests.ui.stage import Stage, opened
 class _Seeing:
     """A session whose root sees the addresses that were hidden in the folder."""
 
-    def __init__(self, channel: HelperChannel, rows: Callable[[], bytes]) -> None:
+    def __init__(self, channel: HelperClient, rows: Callable[[], bytes]) -> None:
         self._channel, self._rows = channel, rows
 
     def __getattr__(self, name: str) -> Any:
@@ -40,7 +40,7 @@ class SeeingRoot(DemoRoot):
         self.opened = 0
         self._rows = rows
 
-    async def open(self, foreground: Foreground) -> HelperChannel:
+    async def open(self, foreground: Foreground) -> HelperClient:
         self.opened += 1
         return _Seeing(await super().open(foreground), self._rows)  # type: ignore[return-value]
 

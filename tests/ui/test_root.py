@@ -114,10 +114,10 @@ async def unload(stage: Stage) -> None:
 
 
 ENDS = {
-    "idle": ("Root given up", "nothing was asked of the helper for a while", "root: off (idle)"),
+    "idle": ("Root given up", "the helper had no request for a while", "root: off (idle)"),
     "": (
         "privileged helper failed",
-        "has ended though nobody has told it to.",
+        "has ended unexpectedly.",
         "root: off (helper exited)",
     ),
 }

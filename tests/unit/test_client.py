@@ -77,7 +77,7 @@ async def test_who_dies_before_the_hello_is_quoted() -> None:
 
 
 async def test_a_silent_helper_is_not_waited_for_for_ever() -> None:
-    with pytest.raises(HelperDiedError, match="said nothing within 0 seconds"):
+    with pytest.raises(HelperDiedError, match="did not start within 0 seconds"):
         await connect("sys.stdin.read()", within=0.2)
 
 
@@ -148,7 +148,7 @@ async def test_root_given_up_by_the_helper() -> None:
     end = await client.closed()
     assert isinstance(end.why, RootGivenUpError)
     assert not end.told
-    with pytest.raises(HelperDiedError, match="Root was given up"):
+    with pytest.raises(HelperDiedError, match="Privileges were dropped"):
         await client.load("btrfs")
     await client.close()
 
@@ -162,8 +162,7 @@ async def test_a_log_that_is_followed_is_no_answer_that_is_waited_for() -> None:
     end = await client.closed()
     assert not end.told
     assert str(end.why) == (
-        "The privileged helper has ended though nobody has told it to. "
-        "The next change starts the helper again."
+        "The privileged helper has ended unexpectedly. The next change starts the helper again."
     )
     with pytest.raises(HelperDiedError):
         await following
@@ -206,7 +205,7 @@ async def test_an_answer_that_is_nested_too_deep_ends_the_session() -> None:
         print("[" * 100_000, flush=True)
         sys.stdin.read()
     """)
-    with pytest.raises(HelperError, match="makes no sense"):
+    with pytest.raises(HelperError, match="malformed answer"):
         await client.load("btrfs")
     assert not client.alive
     await client.close()

@@ -19,7 +19,7 @@ from kmodtui.model.experiment import Report, Stage, Thing
 from kmodtui.model.experiment_pages import as_markdown, as_text, plan_page, text_of
 from kmodtui.model.intent import Intent
 from kmodtui.model.verb import Verb
-from kmodtui.privileged.client import HelperChannel
+from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services import experiment
 from kmodtui.services.actions import perform
@@ -309,7 +309,7 @@ async def test_a_module_loaded_while_the_password_is_typed_is_not_touched(
     demo: Demo, kernel: SimulatedKernel
 ) -> None:
     class Slow(DemoRoot):
-        async def open(self, foreground: Foreground) -> HelperChannel:
+        async def open(self, foreground: Foreground) -> HelperClient:
             kernel.load("btrfs")
             return await super().open(foreground)
 
@@ -336,7 +336,7 @@ async def test_a_module_loaded_by_others_just_before_is_not_touched(
 
 async def test_nothing_is_unloaded_if_root_is_refused(demo: Demo, kernel: SimulatedKernel) -> None:
     class Refusing(DemoRoot):
-        async def open(self, foreground: Foreground) -> HelperChannel:
+        async def open(self, foreground: Foreground) -> HelperClient:
             kernel.load("xor")
             raise ElevationCancelledError("The password was not given.")
 

@@ -18,7 +18,7 @@ from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.model.log_record import LogRecord
 from kmodtui.model.modules import ModuleState
 from kmodtui.model.result import ResultCode
-from kmodtui.privileged.client import HelperChannel, HelperClient
+from kmodtui.privileged.client import HelperClient
 from tests.support.simulated import make_demo
 
 
@@ -28,7 +28,7 @@ def demo(tmp_path: Path) -> Demo:
 
 
 @pytest.fixture
-async def channel(demo: Demo) -> AsyncIterator[HelperChannel]:
+async def channel(demo: Demo) -> AsyncIterator[HelperClient]:
     session = await demo.start_channel()
     yield session
     await session.close()
@@ -40,14 +40,14 @@ async def appears(demo: Demo, name: str) -> None:
         await asyncio.sleep(0)
 
 
-async def test_sends_a_hello(channel: HelperChannel) -> None:
+async def test_sends_a_hello(channel: HelperClient) -> None:
     assert channel.hello.uid == 0
     assert channel.hello.version == __version__
     assert set(channel.hello.operations) >= {"load", "unload"}
     assert channel.via == "demo"
 
 
-async def test_loads_and_unloads(demo: Demo, channel: HelperChannel) -> None:
+async def test_loads_and_unloads(demo: Demo, channel: HelperClient) -> None:
     logged: list[LogRecord] = []
     result = await channel.load("btrfs", on_log=logged.append)
     assert result.ok
@@ -65,12 +65,12 @@ async def test_loads_and_unloads(demo: Demo, channel: HelperChannel) -> None:
     assert "btrfs" not in read_modules(demo.host).by_name
 
 
-async def test_parameters_are_passed(demo: Demo, channel: HelperChannel) -> None:
+async def test_parameters_are_passed(demo: Demo, channel: HelperClient) -> None:
     assert (await channel.load("dummy", ["numdummies=3"])).ok
     assert demo.host.read("/sys/module/dummy/parameters/numdummies") == b"3\n"
 
 
-async def test_reloads_with_other_parameters(demo: Demo, channel: HelperChannel) -> None:
+async def test_reloads_with_other_parameters(demo: Demo, channel: HelperClient) -> None:
     assert (await channel.load("dummy")).ok
     assert (await channel.reload("dummy", ["numdummies=3"])).ok
     assert demo.host.read("/sys/module/dummy/parameters/numdummies") == b"3\n"
@@ -78,7 +78,7 @@ async def test_reloads_with_other_parameters(demo: Demo, channel: HelperChannel)
 
 
 async def test_writes_a_parameter_as_its_type_and_mode_allow(
-    demo: Demo, channel: HelperChannel
+    demo: Demo, channel: HelperClient
 ) -> None:
     written = await channel.write_parameter("hello", "greeting", "bye")
     assert (written.ok, written.after) == (True, {"greeting": "bye"})
@@ -91,13 +91,13 @@ async def test_writes_a_parameter_as_its_type_and_mode_allow(
 
 
 async def test_a_parameter_with_characters_that_a_shell_would_read(
-    demo: Demo, channel: HelperChannel
+    demo: Demo, channel: HelperClient
 ) -> None:
     assert (await channel.load("binder_linux", ["devices=a;b $c"])).ok
     assert demo.host.read("/sys/module/binder_linux/parameters/devices") == b"a;b $c\n"
 
 
-async def test_refusals_have_the_kernels_errno(demo: Demo, channel: HelperChannel) -> None:
+async def test_refusals_have_the_kernels_errno(demo: Demo, channel: HelperClient) -> None:
     result = await channel.load("dummy", ["numdummies=abc"])
     assert (result.ok, result.code, result.errno) == (False, ResultCode.FAILED, errno.EINVAL)
     assert result.log[-1].text == "dummy: `abc' invalid for parameter `numdummies'"
@@ -139,7 +139,7 @@ async def test_closing_does_not_stop_the_kernel_half_way(demo: Demo) -> None:
     assert read_modules(demo.host).settled
 
 
-async def test_inserts_the_file_of_a_recorded_module(demo: Demo, channel: HelperChannel) -> None:
+async def test_inserts_the_file_of_a_recorded_module(demo: Demo, channel: HelperClient) -> None:
     path = demo.kernel.index.path_of("dummy")
     assert path is not None
     image = demo.host.read(path)
@@ -157,7 +157,7 @@ async def test_inserts_the_file_of_a_recorded_module(demo: Demo, channel: Helper
     assert (unknown.code, unknown.errno) == (ResultCode.FAILED, errno.ENOEXEC)
 
 
-async def test_blacklists_and_removes_the_blacklist(demo: Demo, channel: HelperChannel) -> None:
+async def test_blacklists_and_removes_the_blacklist(demo: Demo, channel: HelperClient) -> None:
     path = "/etc/modprobe.d/kmodtui-blacklist.conf"
     assert (await channel.blacklist(["dummy"])).after == {"dummy": "blacklisted"}
     assert b"\nblacklist dummy\n" in demo.host.read(path)
@@ -165,7 +165,7 @@ async def test_blacklists_and_removes_the_blacklist(demo: Demo, channel: HelperC
     assert not demo.kernel.folder.exists(path)
 
 
-async def test_symbols_and_the_log(demo: Demo, channel: HelperChannel) -> None:
+async def test_symbols_and_the_log(demo: Demo, channel: HelperClient) -> None:
     assert (await channel.kallsyms()).data == demo.host.read("/proc/kallsyms")
     demo.kernel.printk(6, "first")
     assert [record.text for record in (await channel.read_log()).log] == ["first"]
@@ -178,7 +178,7 @@ async def test_symbols_and_the_log(demo: Demo, channel: HelperChannel) -> None:
     assert (await channel.set_idle(60)).ok
 
 
-async def test_waits_until_unused(demo: Demo, channel: HelperChannel) -> None:
+async def test_waits_until_unused(demo: Demo, channel: HelperClient) -> None:
     await channel.load("dummy")
     demo.kernel.hold("dummy")
     unloading = asyncio.create_task(channel.unload(["dummy"], wait=60))

@@ -10,7 +10,7 @@ from textual.worker import Worker
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.model.text import clean
-from kmodtui.privileged.client import HelperChannel
+from kmodtui.privileged.client import HelperClient
 from kmodtui.services.kernel_log import (
     Batch,
     HiddenLogError,
@@ -39,7 +39,7 @@ class Listening(Arranging):
     machine: Machine
     log_pane: LogPane
 
-    _agreed: HelperChannel | None = None  # the session that may read the log, while it stands
+    _agreed: HelperClient | None = None  # the session that may read the log, while it stands
 
     # Commands
 
