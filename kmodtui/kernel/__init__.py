@@ -1,1 +1,1 @@
-"""Reading one Linux system, through a Host."""
+"""Reads one Linux system, through a Host."""

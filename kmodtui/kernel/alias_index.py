@@ -1,8 +1,8 @@
-"""Aliases of modules, and which of them a text matches.
+"""Module aliases, and which of them match a string.
 
-An alias is a pattern of fnmatch(3): `pci:v00008086d*bc03sc*i*`, `fs-btrfs`,
-`block-major-7-*`. There are about 25,000 of them, so they are kept by what
-stands before their first wildcard: few of them begin as a given text does.
+An alias is an fnmatch(3) pattern: `pci:v00008086d*bc03sc*i*`, `fs-btrfs`,
+`block-major-7-*`. There are about 25,000, so they are indexed by the part before the
+first wildcard, which only a few of them share with a given string.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from functools import lru_cache
 from typing import TypeAlias
 
 _WILDCARD = re.compile(r"[*?\[\\]")
-# A `]` that comes first in a set is a member of it.
+# A `]` that comes first in a bracket expression is a member of it.
 _SET_MEMBERS = re.compile(r"((?:\\.|[^\\])(?:\\.|[^\\\]])*)\]", re.DOTALL)
 _SET_RANGE = re.compile(r"(\\.|.)(?:-(\\.|[^\\]))?", re.DOTALL)
-_BEYOND_STAR = re.compile(r"[?\[\\]")
+_OTHER_THAN_STAR = re.compile(r"[?\[\\]")
 
-_Token: TypeAlias = str | re.Pattern[str] | None  # a character, any of some, a star
+_Token: TypeAlias = str | re.Pattern[str] | None  # a character, one of several, or None for `*`
 _ANY = re.compile(".", re.DOTALL)
 
 
 def normalised(alias: str) -> str | None:
-    """Return an alias with `_` for every `-` outside brackets; None where brackets do not match.
+    """Return an alias with `_` for every `-` outside brackets; None if brackets are unmatched.
 
     Source: `alias_normalize` in kmod.
     """
@@ -43,7 +43,7 @@ def normalised(alias: str) -> str | None:
 
 
 def has_wildcard(alias: str) -> bool:
-    """Return whether an alias is a pattern, not a name."""
+    """Return whether an alias contains wildcards."""
     return _WILDCARD.search(alias) is not None
 
 
@@ -51,7 +51,7 @@ class AliasIndex:
     """The aliases of many modules, in the order of their lines."""
 
     def __init__(self, lines: Iterable[str]) -> None:
-        """Take lines `alias PATTERN MODULE`; any other line is left out."""
+        """Index lines of the form `alias PATTERN MODULE`; skip all others."""
         self._by_start: dict[str, list[tuple[int, str, str]]] = {}
         for number, line in enumerate(lines):
             if not line.startswith("alias "):
@@ -65,7 +65,7 @@ class AliasIndex:
             self._by_start.setdefault(start, []).append((number, pattern, module))
 
     def matching(self, alias: str) -> tuple[str, ...]:
-        """Return the module of every pattern that matches `alias`, each module once."""
+        """Return the modules whose patterns match `alias`, each module once."""
         found = [
             (number, module)
             for length in range(len(alias) + 1)
@@ -76,15 +76,15 @@ class AliasIndex:
 
 
 def matches(pattern: str, text: str) -> bool:
-    r"""Return whether a pattern of fnmatch(3) matches: `*`, `?`, `[…]`, and `\` before a character.
+    r"""Return whether an fnmatch(3) pattern matches: `*`, `?`, `[…]`, and `\` to escape.
 
     Args:
-        pattern: as an index has it.
-        text: what is looked up.
+        pattern: from an index.
+        text: the string to look up.
     """
-    if _BEYOND_STAR.search(pattern):
-        return _fits(_tokens(pattern), text)
-    # Nearly all patterns have stars alone.
+    if _OTHER_THAN_STAR.search(pattern):
+        return _tokens_match(_tokens(pattern), text)
+    # Nearly all patterns have no wildcard but `*`.
     first, *between = pattern.split("*")
     if not between:
         return pattern == text
@@ -101,25 +101,25 @@ def matches(pattern: str, text: str) -> bool:
     return True
 
 
-def _fits(tokens: tuple[_Token, ...], text: str) -> bool:
-    """Return whether the tokens match, after tokens times characters steps at most."""
-    # A regular expression tries all lengths of every star together: one line of a
-    # configuration would stop the program. To make the last star longer is enough.
+def _tokens_match(tokens: tuple[_Token, ...], text: str) -> bool:
+    """Return whether the tokens match, in at most tokens × characters steps."""
+    # A regular expression would try every combination of lengths of the stars, so that a
+    # single line of configuration could hang the program. It is enough to extend the last star.
     at = position = 0
-    behind_star = resumed = 0
+    after_star = resumed = 0
     while position < len(text):
         token = tokens[at] if at < len(tokens) else ""
         if token is None:
             at += 1
-            behind_star, resumed = at, position
+            after_star, resumed = at, position
         elif token == text[position] or (
             isinstance(token, re.Pattern) and token.fullmatch(text[position])
         ):
             at += 1
             position += 1
-        elif behind_star:
+        elif after_star:
             resumed += 1
-            at, position = behind_star, resumed
+            at, position = after_star, resumed
         else:
             return False
     return all(token is None for token in tokens[at:])
@@ -127,10 +127,10 @@ def _fits(tokens: tuple[_Token, ...], text: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _tokens(pattern: str) -> tuple[_Token, ...]:
-    """Return what matches one character each, and the stars between."""
+    """Split a pattern into stars and tokens that match one character each."""
     tokens: list[_Token] = []
     position = 0
-    sets_end = True
+    closing_possible = True
     while position < len(pattern):
         char = pattern[position]
         position += 1
@@ -138,12 +138,12 @@ def _tokens(pattern: str) -> tuple[_Token, ...]:
             tokens.append(None)
         elif char == "?":
             tokens.append(_ANY)
-        elif char == "[" and sets_end and (found := _set(pattern, position)):
+        elif char == "[" and closing_possible and (found := _set(pattern, position)):
             members, position = found
             tokens.append(re.compile(members, re.DOTALL))
         else:
-            # No set begins behind one that never ends: the rest is searched once.
-            sets_end = sets_end and char != "["
+            # After a `[` without its `]` there is no other `]`, so search the rest only once.
+            closing_possible = closing_possible and char != "["
             if char == "\\" and position < len(pattern):
                 char = pattern[position]
                 position += 1
@@ -152,7 +152,10 @@ def _tokens(pattern: str) -> tuple[_Token, ...]:
 
 
 def _set(pattern: str, position: int) -> tuple[str, int] | None:
-    """Return the set whose inside begins at `position`, and where it ends; None if nowhere."""
+    """Return the bracket expression after `[`, as a regular expression, and the position after it.
+
+    None if it has no closing bracket.
+    """
     negated = pattern[position : position + 1] in ("!", "^")
     members = _SET_MEMBERS.match(pattern, position + negated)
     if members is None:
@@ -160,7 +163,7 @@ def _set(pattern: str, position: int) -> tuple[str, int] | None:
     ranges = ""
     for low, high in _SET_RANGE.findall(members[1]):
         first, last = low[-1], (high or low)[-1]
-        if first <= last:  # a backward range holds nothing
+        if first <= last:  # a reversed range is empty
             ranges += f"{re.escape(first)}-{re.escape(last)}"
     if not ranges:
         return "." if negated else "(?!)", members.end()

@@ -1,7 +1,7 @@
-"""Parser of the kernel's command line, as far as it speaks of modules.
+"""Parser for the module settings on the kernel command line.
 
-After `kmod_config_parse_kcmdline` in kmod's `libkmod/libkmod-config.c`, and `blacklisted` in
-`kernel/module/main.c`.
+Sources: `kmod_config_parse_kcmdline` in kmod's `libkmod/libkmod-config.c`, and `blacklisted`
+in `kernel/module/main.c`.
 """
 
 from __future__ import annotations
@@ -18,35 +18,36 @@ _WHITESPACE = " \n\t\v\f\r"
 
 
 def parse_command_line(text: str, problems: list[Problem]) -> Iterator[Rule]:
-    """Yield the rules that kmod takes from the kernel's command line.
+    """Yield the rules that kmod takes from the kernel command line.
 
-    `module.parameter=value` are options, and `modprobe.blacklist=a,b` is a blacklist.
+    `module.parameter=value` sets options, `modprobe.blacklist=a,b` blacklists modules.
 
     Args:
-        text: of /proc/cmdline.
-        problems: takes what kmod drops.
+        text: the content of /proc/cmdline.
+        problems: receives the settings that kmod ignores.
     """
     for module, parameter, value in _settings(text):
         if module == "modprobe" and parameter.startswith("blacklist="):
             for name in filter(None, value.split(",")):
                 yield Rule(RuleKind.BLACKLIST, name)
                 if "-" in name:
-                    told = f"modprobe.blacklist={name} stops nothing: here a - is no _. "
-                    hint = f"Write {canonical(name)}."
-                    problems.append(Problem(BOOT_LINE, clean(told + hint)))
+                    message = f"modprobe.blacklist={name} has no effect: - is not the same as _ "
+                    hint = f"here. Use {canonical(name)}."
+                    problems.append(Problem(BOOT_LINE, clean(message + hint)))
             continue
-        whom = normalised(module)
-        if whom is None:
-            told = f"{module}.{parameter} is left out: its brackets do not match."
-            problems.append(Problem(BOOT_LINE, clean(told)))
+        alias = normalised(module)
+        if alias is None:
+            message = f"{module}.{parameter} is ignored: it has unmatched brackets."
+            problems.append(Problem(BOOT_LINE, clean(message)))
         else:
-            yield Rule(RuleKind.OPTIONS, whom, parameter)
+            yield Rule(RuleKind.OPTIONS, alias, parameter)
 
 
 def forbidden_modules(text: str) -> Iterator[str]:
-    """Yield the modules that the kernel itself refuses, whoever loads them, until it is rebooted.
+    """Yield the modules of `module_blacklist=`, which the kernel refuses to load until reboot.
 
-    Source: `blacklisted` in `kernel/module/main.c`. The last word of its kind counts.
+    Source: `blacklisted` in `kernel/module/main.c`. If it is given several times, the last
+    one counts.
     """
     last = ""
     for word in text.split():
@@ -56,21 +57,21 @@ def forbidden_modules(text: str) -> Iterator[str]:
 
 
 def _settings(text: str) -> Iterator[tuple[str, str, str]]:
-    """Yield module, parameter with its value, and the value, as kmod takes a command line apart.
+    """Yield module, parameter with its value, and the value, split as kmod does it.
 
-    Quotes may stand around a value or around the whole of a setting. One with blanks
-    elsewhere, or with quotes in other places, is none.
+    A value or a whole setting may be quoted. Settings with quotes or quoted whitespace in
+    other positions are skipped.
     """
     start = begin_parameter = begin_value = 0
-    quoted = around_all = False
+    quoted = all_quoted = False
     state = "module"
-    for place, char in enumerate(f"{text}\0"):
+    for position, char in enumerate(f"{text}\0"):
         done = False
         if char == '"':
             quoted = not quoted
-            if quoted and state == "module" and place == start:
-                around_all = True
-                start = place + 1
+            if quoted and state == "module" and position == start:
+                all_quoted = True
+                start = position + 1
             elif state != "value":
                 state = "ignore"
         elif char == "\0" or char in _WHITESPACE:
@@ -79,22 +80,22 @@ def _settings(text: str) -> Iterator[tuple[str, str, str]]:
             elif state in ("value", "parameter"):
                 done = True
             else:
-                start, state, around_all = place + 1, "module", False
+                start, state, all_quoted = position + 1, "module", False
         elif char == ".":
             if state == "module":
-                module = text[start:place]
-                begin_parameter, state = place + 1, "parameter"
+                module = text[start:position]
+                begin_parameter, state = position + 1, "parameter"
             elif state == "parameter":
                 state = "ignore"
         elif char == "=":
             if state == "parameter":
-                begin_value, state = place + 1, "value"
+                begin_value, state = position + 1, "value"
             elif state == "module":
                 state = "ignore"
         if done:
             if state == "parameter":
-                yield module, text[begin_parameter:place], ""
+                yield module, text[begin_parameter:position], ""
             else:
-                value = ('"' if around_all else "") + text[begin_value:place]
+                value = ('"' if all_quoted else "") + text[begin_value:position]
                 yield module, text[begin_parameter:begin_value] + value, value
-            start, state, around_all = place + 1, "module", False
+            start, state, all_quoted = position + 1, "module", False

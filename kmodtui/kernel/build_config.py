@@ -1,7 +1,7 @@
 """Reader of the configuration that a kernel was built with.
 
-`/boot/config-RELEASE` or `/lib/modules/RELEASE/config`, and `/proc/config.gz` of the
-kernel that runs (CONFIG_IKCONFIG_PROC). Lines are `CONFIG_NAME=value`, and
+It is in `/boot/config-RELEASE` or `/lib/modules/RELEASE/config`, and that of the running
+kernel also in `/proc/config.gz` (CONFIG_IKCONFIG_PROC). Lines are `CONFIG_NAME=value` or
 `# CONFIG_NAME is not set`.
 """
 
@@ -12,23 +12,23 @@ from kmodtui.kernel.compression import open_unpacked
 from kmodtui.kernel.host import Host
 from kmodtui.model.text import clean, decode
 
-_PLACES = ("/boot/config-{0}", "/lib/modules/{0}/config", "/usr/lib/modules/{0}/config")
-_OF_RUNNING = "/proc/config.gz"
+_PATHS = ("/boot/config-{0}", "/lib/modules/{0}/config", "/usr/lib/modules/{0}/config")
+_RUNNING_KERNEL = "/proc/config.gz"
 _LIMIT = 16 * 1024 * 1024  # bytes; Debian's has 260 KB
 
 
 def read_build_config(host: Host, release: str, *, running: bool = True) -> dict[str, str] | None:
-    """Return the options of a kernel release by name, `CONFIG_` left out; None if not to be read.
+    """Return the options that are set in a kernel release, by name without `CONFIG_`.
 
-    An option that is not set is not in it.
+    None if the configuration cannot be read.
 
     Args:
-        host: the system.
-        release: of the kernel.
-        running: whether that is the kernel that runs, whose own word counts first.
+        host: the observed system.
+        release: the kernel release.
+        running: whether it is the running kernel, so that /proc/config.gz is preferred.
     """
-    places = [_OF_RUNNING] if running else []
-    for path in (*places, *(place.format(release) for place in _PLACES)):
+    first = [_RUNNING_KERNEL] if running else []
+    for path in (*first, *(path.format(release) for path in _PATHS)):
         try:
             with open_unpacked(host, path, _LIMIT) as file:
                 data = file.read(_LIMIT)
@@ -39,7 +39,7 @@ def read_build_config(host: Host, release: str, *, running: bool = True) -> dict
 
 
 def parse_build_config(data: bytes) -> dict[str, str]:
-    """Return the options in the bytes of a configuration."""
+    """Return the options that are set in a configuration file, by name without `CONFIG_`."""
     options: dict[str, str] = {}
     for line in data.split(b"\n"):
         name, equals, value = line.partition(b"=")

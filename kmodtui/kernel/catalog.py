@@ -1,9 +1,9 @@
-"""The modules that a kernel release has: the indexes that depmod writes, and look-ups in them.
+"""The modules of a kernel release: the indexes that depmod writes, and lookups in them.
 
-Formats: `man 5 modules.dep`, `tools/depmod.c` and `libkmod/libkmod-module.c` in
-kmod. The text indexes are read, not their binary twins: they hold the same.
-Each is read when it is first asked for. Softdeps and weakdeps are not here: kmod
-takes their indexes for files of modprobe.d, see `modprobe_config`.
+Formats: `man 5 modules.dep`, `tools/depmod.c` and `libkmod/libkmod-module.c` in kmod. The
+text indexes are read, which have the same content as the binary ones. Each is read when it
+is first needed. Soft and weak dependencies are read elsewhere, see `modprobe_config`,
+because kmod treats their indexes like files in modprobe.d.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ EXTENSIONS = (".ko", ".ko.gz", ".ko.xz", ".ko.zst")
 
 
 class ModuleIndex:
-    """What depmod found out about the modules of one kernel release.
+    """The index that depmod wrote for the modules of a kernel release.
 
-    Names are those of kmod: `-` and `_` are one, and `_` is returned.
+    As in kmod, `-` and `_` are the same in names, and returned names have `_`.
     """
 
     def __init__(self, host: Host, release: str, folder: str) -> None:
@@ -38,26 +38,27 @@ class ModuleIndex:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The modules that have a file, sorted."""
+        """The names of the modules that have a file, sorted."""
         return tuple(sorted(self._rows))
 
     @cached_property
     def builtin_names(self) -> tuple[str, ...]:
-        """The modules that are compiled into the kernel, sorted."""
+        """The names of the built-in modules, sorted."""
         return tuple(sorted(self._builtin))
 
     def __contains__(self, name: str) -> bool:
         return canonical(name) in self._rows
 
     def path_of(self, name: str) -> str | None:
-        """Return the file of a module; None if it has none."""
+        """Return the path of a module's file; None if the index lists none."""
         row = self._rows.get(canonical(name))
         return self._absolute(row.partition(":")[0]) if row is not None else None
 
     def place_of(self, name: str) -> str:
-        """Return where a module lies, as the index has it: below the release's folder, mostly.
+        """Return a module's path as the index has it, usually relative to the release's directory.
 
-        For a built-in module where it would lie; empty for one that there is not.
+        For a built-in module it is the path that its file would have; empty for an unknown
+        module.
         """
         name = canonical(name)
         row = self._rows.get(name)
@@ -66,7 +67,7 @@ class ModuleIndex:
         return clean(row.partition(":")[0])
 
     def other_names(self) -> dict[str, tuple[str, ...]]:
-        """Return the aliases of all modules that are names and no patterns, by module."""
+        """Return the aliases without wildcards, by module."""
         found: dict[str, list[str]] = {}
         builtin = (
             f"alias {decode(string[6:])} {name}"
@@ -81,23 +82,23 @@ class ModuleIndex:
         return {clean(module): tuple(dict.fromkeys(names)) for module, names in found.items()}
 
     def dependencies(self, name: str) -> tuple[str, ...]:
-        """Return what has to be loaded before a module, in the order of loading.
+        """Return the modules that have to be loaded before a module, in load order.
 
-        All of it: modules.dep holds what dependencies depend on, too. Empty for a
-        module that needs nothing, and for one that is not there.
+        This includes indirect dependencies. Empty for a module without dependencies, and
+        for an unknown one.
         """
         files = self._rows.get(canonical(name), "").partition(":")[2].split()
         return tuple(_name_of(file) for file in reversed(files))
 
     def is_builtin(self, name: str) -> bool:
-        """Return whether a module is compiled into the kernel."""
+        """Return whether a module is built into the kernel."""
         return canonical(name) in self._builtin
 
     def builtin_info(self, name: str) -> ModuleInfo:
-        """Return what a built-in module says of itself; little, before Linux 5.2.
+        """Return the modinfo of a built-in module, which is nearly empty before Linux 5.2.
 
         Raises:
-            UnknownModuleError: no module of that name is built in.
+            UnknownModuleError: there is no built-in module of that name.
         """
         name = canonical(name)
         if name not in self._builtin and name not in self._builtin_modinfo:
@@ -105,11 +106,11 @@ class ModuleIndex:
         return ModuleInfo(name, BUILTIN, b"\0".join(self._builtin_modinfo.get(name, ())))
 
     def resolve(self, text: str) -> tuple[str, ...]:
-        """Return the modules that a name or an alias stands for, in kmod's order.
+        """Return the modules that a name or an alias resolves to, in kmod's order; may be empty.
 
-        The first of these that knows it: names of files, symbols, aliases, names
-        of built-in modules, their aliases. (Rules of modprobe.d come before all.)
-        Empty if none does.
+        The first of these that has a match counts: file names, symbols, aliases, names of
+        built-in modules, their aliases. The rules of modprobe.d, which come before all of
+        them, are not applied here.
         """
         alias = normalised(text)
         if alias is None:
@@ -125,7 +126,7 @@ class ModuleIndex:
         return self._builtin_aliases.matching(alias)
 
     def read_info(self, name: str) -> ModuleInfo:
-        """Return what a module says of itself, from its file or as a built-in one.
+        """Return the modinfo of a module, from its file or as a built-in module.
 
         Raises:
             UnknownModuleError: there is no such module.
@@ -141,12 +142,12 @@ class ModuleIndex:
             if self.host.exists(path):
                 raise
             raise UnreadableError(
-                f"{error.message} {clean(self.folder)}/modules.dep still names it.",
+                f"{error.message} {clean(self.folder)}/modules.dep still lists it.",
                 f"Run depmod {clean(self.release)} as root.",
             ) from None
 
     def unknown(self, text: str) -> UnknownModuleError:
-        """Return the error for a name that nothing stands for, with names that are near."""
+        """Return the error for an unknown name or alias, with suggestions."""
         names = near(text, (*self.names, *self.builtin_names))
         return UnknownModuleError(
             f"Kernel {clean(self.release)} has no module or alias {clean(text)}.",
@@ -155,20 +156,20 @@ class ModuleIndex:
 
     @cached_property
     def _rows(self) -> dict[str, str]:
-        """Lines of modules.dep by name; what they hold is taken apart when asked for."""
+        """The lines of modules.dep by module name, not yet split."""
         lines = self._lines("modules.dep", required=True)
         return {_name_of(line.partition(":")[0]): line for line in lines if ":" in line}
 
     @cached_property
     def _builtin(self) -> dict[str, str]:
-        """Where each built-in module would lie, by name."""
+        """The paths of modules.builtin by module name."""
         return {_name_of(line): clean(line) for line in self._lines("modules.builtin")}
 
     @cached_property
     def _builtin_modinfo(self) -> dict[str, list[bytes]]:
-        """The strings of each built-in module, without its name.
+        """The modinfo strings of each built-in module, without the module's name.
 
-        Only a module's first run of strings counts: kmod stops at the run's end.
+        Only the first contiguous run of a module's strings counts, because kmod stops there.
         """
         strings: dict[str, list[bytes]] = {}
         last, run = b"", None
@@ -225,10 +226,10 @@ class ModuleIndex:
 
 
 def read_index(host: Host, release: str) -> ModuleIndex:
-    """Return the index of a kernel release's modules.
+    """Return the module index of a kernel release.
 
     Raises:
-        UnreadableError: the release has no folder, or depmod has not run there.
+        UnreadableError: the release has no directory, or depmod has not been run for it.
     """
     for folder in FOLDERS:
         if host.exists(f"{folder}/{release}/modules.dep"):
@@ -238,10 +239,10 @@ def read_index(host: Host, release: str) -> ModuleIndex:
             raise _no_index(f"{folder}/{release}", release)
     others = installed_releases(host)
     raise UnreadableError(
-        f"Kernel {clean(release)} has no folder in /lib/modules.",
-        f"Installed are {', '.join(map(clean, others))}. If the kernel was upgraded, reboot."
+        f"Kernel {clean(release)} has no directory in /lib/modules.",
+        f"Installed: {', '.join(map(clean, others))}. If the kernel was upgraded, reboot."
         if others
-        else "No kernel's modules are installed here.",
+        else "No kernel modules are installed here.",
     )
 
 
@@ -257,26 +258,26 @@ def installed_releases(host: Host) -> tuple[str, ...]:
 
 
 def is_path(text: str, files: Host) -> bool:
-    """Return whether `modinfo TEXT` would take the text for a file's path, not for a name."""
+    """Return whether `modinfo TEXT` would treat the text as a path and not as a name."""
     return "/" in text or (text.endswith(EXTENSIONS) and files.exists(_full_path(text)))
 
 
 def find_module(
     host: Host, release: str, text: str, files: Host | None = None
 ) -> tuple[ModuleInfo, ...]:
-    """Return what `modinfo TEXT` shows: of a file, or of every module that TEXT stands for.
+    """Return what `modinfo TEXT` shows, for a file or for each module that TEXT resolves to.
 
     Args:
-        host: the system whose modules are meant.
-        release: of its kernel.
-        text: a file's path, a module's name or an alias. Text with a `/`, or the
-            name of a module file that is there, is a path.
-        files: the system that paths are of; `host` if not given.
+        host: the observed system.
+        release: its kernel release.
+        text: the path of a file, the name of a module or an alias. Text that contains a
+            `/`, or is the name of an existing module file, is a path.
+        files: the system that paths refer to; `host` if None.
 
     Raises:
-        UnknownModuleError: nothing is called that.
+        UnknownModuleError: there is no such module or alias.
         UnreadableError: the file or the index cannot be read.
-        ModuleFileError: the file is no kernel module.
+        ModuleFileError: the file is not a kernel module.
     """
     files = files or host
     if is_path(text, files):
@@ -298,6 +299,6 @@ def _name_of(path: str) -> str:
 
 def _no_index(folder: str, release: str) -> UnreadableError:
     return UnreadableError(
-        f"{clean(folder)} has no modules.dep, the index of modules.",
+        f"{clean(folder)} has no modules.dep, the module index.",
         f"Run depmod {clean(release)} as root.",
     )

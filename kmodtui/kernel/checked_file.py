@@ -1,7 +1,7 @@
-"""Reader of what the kernel asks of a module file before it takes it.
+"""Reads from a module file what the kernel checks before it loads the file.
 
-After `elf_validity_check` and `setup_load_info` in `kernel/module/main.c`, Linux 6.1
-to 6.18: what all of them refuse is damage here.
+Source: `elf_validity_check` and `setup_load_info` in `kernel/module/main.c`, Linux 6.1 to
+6.18. What all of these versions refuse is reported as damage.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from kmodtui.kernel.signature import read_seal
 from kmodtui.model.check import FileFacts, Seal
 from kmodtui.model.text import clean, counted, decode
 
-_MOST_SECTIONS = 0xFF00  # SHN_LORESERVE
+_MAX_SECTIONS = 0xFF00  # SHN_LORESERVE
 _COMMON = 0xFFF2  # SHN_COMMON
 _STRUCT_MODULE = b".gnu.linkonce.this_module"
 
 
 def read_file_facts(host: Host, path: str) -> FileFacts:
-    """Return what a module file holds, as far as the kernel asks, and what is damaged in it.
+    """Return the properties of a module file that the kernel checks, and its damage.
 
     Raises:
-        UnreadableError: the file is not there or may not be read.
+        UnreadableError: the file does not exist or is not readable.
     """
     packing = packing_of(host, path)
     try:
@@ -40,12 +40,12 @@ def read_file_facts(host: Host, path: str) -> FileFacts:
     except UnreadableError as error:
         if not packing:
             raise
-        # The kernel or modprobe may well unpack what cannot be unpacked here.
+        # The kernel or modprobe may still be able to decompress it.
         return FileFacts(path, packing=packing, not_read=str(error))
 
 
 def struct_size(elf: ElfFile) -> int | None:
-    """Return the bytes of a module's `struct module`; None if it has none."""
+    """Return the size of a module's `struct module` in bytes; None if it has none."""
     section = elf.find(_STRUCT_MODULE)
     return section.size if section else None
 
@@ -58,7 +58,7 @@ def _facts(elf: ElfFile, path: str, packing: str) -> FileFacts:
         info = module_info(elf, path)
         symbols = module_symbols(elf)
     except ModuleFileError as error:
-        # Told before the rest: it is what the eye looks for.
+        # This is the most important damage, so it comes first.
         damage.insert(0, error.message)
     return FileFacts(
         path,
@@ -78,11 +78,11 @@ def _damage(elf: ElfFile, seal: Seal) -> Iterator[str]:
     if header.kind != "rel":
         kinds = {"exec": "a program", "dyn": "a program or a shared library", "core": "a core dump"}
         what = kinds.get(header.kind, "something else")
-        yield f"{elf.path} is {what}, no relocatable object as modules are."
-    if not 0 < header.sections < _MOST_SECTIONS:
-        yield f"{elf.path} has more sections than the kernel counts."
+        yield f"{elf.path} is {what}, not a relocatable object as modules are."
+    if not 0 < header.sections < _MAX_SECTIONS:
+        yield f"{elf.path} has more sections than the kernel accepts."
     elif not 0 < header.names < header.sections:
-        yield f"{elf.path} does not tell where the names of its sections are."
+        yield f"{elf.path} has no valid section name table."
     outside = [
         section
         for section in elf.sections()
@@ -91,17 +91,17 @@ def _damage(elf: ElfFile, seal: Seal) -> Iterator[str]:
     if outside:
         first = clean(decode(elf.section_name(outside[0].number))) or "one"
         yield (
-            f"{elf.path} is cut off or damaged: {counted(len(outside), 'section')} "
-            f"({first}) would end behind the file's end."
+            f"{elf.path} is truncated or damaged: {counted(len(outside), 'section')} "
+            f"({first}) would extend beyond the end of the file."
         )
     if elf.find(_STRUCT_MODULE) is None:
-        yield f"{elf.path} is no whole module: it has no {decode(_STRUCT_MODULE)}."
+        yield f"{elf.path} is not a complete module: it has no {decode(_STRUCT_MODULE)}."
     try:
         common = [symbol.name for symbol in elf.symbols() if symbol.section == _COMMON]
     except ModuleFileError:
-        return  # told where the symbols are read
-    # What link-time optimisation leaves is passed over.
+        return  # already reported
+    # The kernel ignores the symbols that link-time optimization leaves behind.
     common = [name for name in common if not name.startswith(b"__gnu_lto")]
     if common:
         first = clean(decode(common[0]))
-        yield f"{elf.path} has a symbol without a place ({first}): it wants -fno-common."
+        yield f"{elf.path} has a common symbol ({first}): build it with -fno-common."

@@ -1,8 +1,7 @@
-"""Opener of files that may be compressed: plain, gzip, xz or Zstandard.
+"""Opens files that may be compressed with gzip, xz or Zstandard.
 
-The first bytes decide and the name does not, as in kmod: a `.ko.xz` that was
-unpacked in place is read all the same. Distributions ship .ko, .ko.xz and
-.ko.zst; gzip is left from older ones.
+As in kmod, the first bytes decide and not the name, so a `.ko.xz` that was decompressed in
+place is read as well. Distributions ship .ko, .ko.xz and .ko.zst; older ones used gzip.
 """
 
 from __future__ import annotations
@@ -19,15 +18,15 @@ from kmodtui.kernel.host import Host
 from kmodtui.model.text import clean, human_size
 
 MAX_SIZE = 512 * 1024 * 1024
-"""Bytes that a file may unpack to; the largest modules with debug information have 400 MB."""
+"""Most bytes of a decompressed file; the largest modules with debug information have 400 MB."""
 
-REINSTALL = "Install the package that it belongs to again."
+REINSTALL = "Reinstall the package that it belongs to."
 
-_BELIEVABLE_RATIO = 100
-"""Times its packed size that a file may unpack to: modules have 3 to 10."""
+_PLAUSIBLE_RATIO = 100
+"""Most times its compressed size that a file may decompress to: modules have 3 to 10."""
 
-_BELIEVABLE_SIZE = 32 * 1024 * 1024
-"""Bytes that any file may unpack to, however small it is packed."""
+_PLAUSIBLE_SIZE = 32 * 1024 * 1024
+"""Bytes that any file may decompress to, however small it is."""
 
 _MAX_MEMORY = 256 * 1024 * 1024
 _GZIP = b"\x1f\x8b\x08"
@@ -46,24 +45,24 @@ class _Decompressor(Protocol):
 
 
 def open_unpacked(host: Host, path: str, limit: int = MAX_SIZE) -> BinaryIO:
-    """Return the file at `path`, unpacked if it was packed, at its first byte, for seeking.
+    """Open the file at `path`, decompressed if it is compressed; the result is seekable.
 
     Args:
-        host: the system to read.
+        host: the observed system.
         path: a file of that system.
-        limit: bytes that it may unpack to.
+        limit: most bytes that it may decompress to.
 
     Raises:
-        UnreadableError: it is not there, may not be read, or unpacking needs what is missing:
-            memory, or a Python that knows the format.
-        ModuleFileError: it is no regular file, is empty or damaged.
-        TooLargeFileError: it unpacks to more than `limit`.
+        UnreadableError: it does not exist, is not readable, or cannot be decompressed for
+            lack of memory or because this Python does not support the format.
+        ModuleFileError: it is not a regular file, or is empty or damaged.
+        TooLargeFileError: it decompresses to more than `limit`.
     """
     try:
-        # Opening a pipe would wait for its other end, so look before opening.
+        # Opening a named pipe would block, so check first.
         status = host.stat(path)
         if not stat.S_ISREG(status.st_mode):
-            raise ModuleFileError(f"{clean(path)} is no regular file.")
+            raise ModuleFileError(f"{clean(path)} is not a regular file.")
         file = host.open(path)
     except OSError as error:
         raise unreadable(path, error) from None
@@ -78,9 +77,7 @@ def open_unpacked(host: Host, path: str, limit: int = MAX_SIZE) -> BinaryIO:
             return io.BytesIO(_unpacked(path, start, file, status.st_size, limit))
     except MemoryError:
         file.close()
-        raise UnreadableError(
-            f"{clean(path)} cannot be unpacked: there is not enough memory for it."
-        ) from None
+        raise UnreadableError(f"There is not enough memory to decompress {clean(path)}.") from None
     except OSError as error:
         file.close()
         raise unreadable(path, error) from None
@@ -90,10 +87,10 @@ def open_unpacked(host: Host, path: str, limit: int = MAX_SIZE) -> BinaryIO:
 
 
 def packing_of(host: Host, path: str) -> str:
-    """Return how a file is packed: `gzip`, `xz`, `zstd`, or empty if it is not.
+    """Return how a file is compressed: `gzip`, `xz`, `zstd`, or empty if it is not.
 
     Raises:
-        UnreadableError: it is not there, or may not be read.
+        UnreadableError: it does not exist or is not readable.
     """
     try:
         start = host.read(path, len(_XZ))
@@ -104,64 +101,64 @@ def packing_of(host: Host, path: str) -> str:
 
 
 def unreadable(path: str, error: OSError) -> UnreadableError:
-    """Return the error that says why the file at `path` cannot be read."""
+    """Return the error for a file that cannot be read, with the reason."""
     shown = clean(path)
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return UnreadableError(f"There is no file {shown}.")
     if isinstance(error, PermissionError):
-        return UnreadableError(f"{shown} may not be read by this user.")
+        return UnreadableError(f"{shown} is not readable by this user.")
     why = clean(error.strerror or str(error))
     again = REINSTALL if error.errno in (errno.EIO, errno.EBADMSG) else ""
     return UnreadableError(f"{shown} cannot be read: {why}.", again)
 
 
 def _unpacked(path: str, start: bytes, file: BinaryIO, size_packed: int, limit: int) -> bytes:
-    # Unpacking takes twice the memory of what comes out, so a bomb ends early.
-    limit = min(limit, max(_BELIEVABLE_SIZE, size_packed * _BELIEVABLE_RATIO))
-    # An unbuffered file takes memory for all that is asked for, however short it is.
-    # Nothing that unpacks to `limit` bytes is much longer than that when packed.
+    # Decompressing takes twice the memory of its output, so stop at an implausible size early.
+    limit = min(limit, max(_PLAUSIBLE_SIZE, size_packed * _PLAUSIBLE_RATIO))
+    # Reading from an unbuffered file allocates all that is requested, even for a short file.
+    # No file that decompresses to `limit` bytes is much larger than that itself.
     packed = start + (file.read(min(limit, size_packed) + 1) or b"")
     pieces: list[bytes] = []
     size = 0
-    # Tools that work in parallel write several streams, one after another.
+    # Parallel compressors write several streams, one after another.
     while packed.startswith((_GZIP, _XZ, _ZSTD)):
         decompressor, damage = _decompressor(packed)
         try:
             piece = decompressor.decompress(packed, limit + 1 - size)
         except (damage, EOFError, ValueError) as error:
             raise ModuleFileError(
-                f"{clean(path)} is damaged: it cannot be unpacked ({clean(str(error))}).",
+                f"{clean(path)} is damaged: it cannot be decompressed ({clean(str(error))}).",
                 REINSTALL,
             ) from None
         pieces.append(piece)
         size += len(piece)
         if size > limit:
             raise TooLargeFileError(
-                f"{clean(path)} has {human_size(size_packed)} and unpacks to more than "
-                f"{human_size(limit)}, which no module does.",
-                "Do not load it: files like this are made to fill the memory.",
+                f"{clean(path)} has {human_size(size_packed)} and decompresses to more than "
+                f"{human_size(limit)}, unlike any kernel module.",
+                "Do not load it: files like this are made to exhaust the memory.",
             )
         if not decompressor.eof:
-            raise ModuleFileError(f"{clean(path)} is cut off: its end is missing.", REINSTALL)
+            raise ModuleFileError(f"{clean(path)} is truncated: its end is missing.", REINSTALL)
         packed = decompressor.unused_data
     if not size:
-        raise ModuleFileError(f"{clean(path)} is empty when unpacked.", REINSTALL)
+        raise ModuleFileError(f"{clean(path)} is empty when decompressed.", REINSTALL)
     return b"".join(pieces)
 
 
 def unpacked_pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
-    """Yield what the rest of a file unpacks to, in pieces of at most `size` bytes.
+    """Decompress the rest of a file and yield it in pieces of at most `size` bytes.
 
-    Nothing is kept, so that a kernel's image can be searched. It ends where the packed
-    data end, or where the file does.
+    Nothing is kept in memory, so that a kernel image can be searched. Stops at the end of the
+    compressed data or of the file.
 
     Raises:
-        UnreadableError: this Python does not know the format.
-        ValueError: the data are not packed in a way that is known here, or are damaged.
+        UnreadableError: this Python does not support the format.
+        ValueError: the data are damaged, or not compressed in a supported format.
     """
     packed = file.read(size)
     if not packed.startswith((_GZIP, _XZ, _ZSTD)):
-        raise ValueError("not packed, or in another way")
+        raise ValueError("not compressed in a supported format")
     decompressor, damage = _decompressor(packed)
     while not decompressor.eof:
         try:
@@ -169,15 +166,15 @@ def unpacked_pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
         except (damage, EOFError) as error:
             raise ValueError(str(error)) from None
         yield piece
-        # zlib gives back what it had no room for; the others keep it themselves.
+        # zlib returns the input that it has not used yet; the others keep it.
         packed = getattr(decompressor, "unconsumed_tail", b"")
-        wants = getattr(decompressor, "needs_input", not packed)
-        if wants and not (packed := file.read(size)):
+        needs_input = getattr(decompressor, "needs_input", not packed)
+        if needs_input and not (packed := file.read(size)):
             return
 
 
 def _decompressor(start: bytes) -> tuple[_Decompressor, type[Exception]]:
-    """Return what unpacks a file that begins with `start`, and what it raises at damage."""
+    """Return the decompressor for a file that starts with `start`, and its exception."""
     if start.startswith(_GZIP):
         import zlib
 
@@ -195,8 +192,8 @@ def _decompressor(start: bytes) -> tuple[_Decompressor, type[Exception]]:
             from backports import zstd
     except ImportError:
         raise UnreadableError(
-            "This Python cannot unpack Zstandard (.zst) files.",
-            "Install the package backports.zstd beside kmodtui.",
+            "This Python cannot decompress Zstandard (.zst) files.",
+            "Install the Python package backports.zstd for kmodtui.",
         ) from None
     window: dict[int, int] = {
         zstd.DecompressionParameter.window_log_max: _MAX_MEMORY.bit_length() - 1

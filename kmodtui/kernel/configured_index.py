@@ -1,4 +1,4 @@
-"""A release's modules as modprobe sees them: depmod's index under the rules of modprobe.d."""
+"""A release's modules as modprobe sees them: depmod's index and the rules of modprobe.d."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kmodtui.model.plan import Option
 
 
 class ConfiguredIndex:
-    """Look-ups in the order of `kmod_module_new_from_lookup` (`libkmod/libkmod-module.c`)."""
+    """Lookups in the order of `kmod_module_new_from_lookup` (`libkmod/libkmod-module.c`)."""
 
     def __init__(self, index: ModuleIndex, config: ModprobeConfig) -> None:
         self.index = index
@@ -21,19 +21,18 @@ class ConfiguredIndex:
 
     @property
     def release(self) -> str:
-        """The kernel release whose modules these are."""
+        """The kernel release of these modules."""
         return self.index.release
 
-    def _is_own(self, source: str) -> bool:
-        """Return whether a rule stands in an index, where depmod has put what modules say."""
+    def _is_from_index(self, source: str) -> bool:
+        """Return whether a rule is from the modules themselves, collected in depmod's index."""
         return source.startswith(f"{self.index.folder}/")
 
     def find(self, text: str) -> tuple[Found, ...]:
-        """Return the modules that a name or an alias stands for, each once.
+        """Return the modules that a name or an alias resolves to, each once.
 
-        The first of these that knows it: alias rules, names of files, symbols, names that
-        an install or remove rule is for, the modules' aliases, built-in modules, their
-        aliases.
+        The first of these that has a match counts: alias rules, file names, symbols, names
+        with an install or remove rule, the modules' aliases, built-in modules, their aliases.
         """
         alias = normalised(text)
         if alias is None:
@@ -54,58 +53,58 @@ class ConfiguredIndex:
         )
 
     def unknown(self, text: str) -> UnknownModuleError:
-        """Return the error for a name that nothing stands for, with names that are near."""
+        """Return the error for an unknown name or alias, with suggestions."""
         return self.index.unknown(text)
 
     def path_of(self, name: str) -> str | None:
-        """Return the module's file as the index has it, None if it names none."""
+        """Return the path of the module's file; None if the index lists none."""
         return self.index.path_of(name)
 
     def has_file(self, name: str) -> bool:
-        """Return whether that file is there."""
+        """Return whether the module's file exists."""
         if name not in self._files:
             path = self.index.path_of(name)
             self._files[name] = path is not None and self.index.host.exists(path)
         return self._files[name]
 
     def is_builtin(self, name: str) -> bool:
-        """Return whether the module is compiled into the kernel."""
+        """Return whether the module is built into the kernel."""
         return self.index.is_builtin(name)
 
     def dependencies(self, name: str) -> tuple[str, ...]:
-        """Return everything it needs, in load order."""
+        """Return the module's direct and indirect dependencies, in load order."""
         return self.index.dependencies(name)
 
     def softdep(self, name: str) -> Softdep:
-        """Return what is tried before and after it, by modprobe.d or, with no source, by itself."""
+        """Return the module's soft dependencies; `source` is empty if the module sets them."""
         softdep = self.config.softdep(name)
-        return softdep._replace(source="") if self._is_own(softdep.source) else softdep
+        return softdep._replace(source="") if self._is_from_index(softdep.source) else softdep
 
     def weakdeps(self, name: str) -> tuple[str, ...]:
-        """Return what it may load by itself later."""
+        """Return the modules that this one may request later."""
         return self.config.weakdeps(name)
 
     def options(self, name: str, alias: str = "") -> tuple[Option, ...]:
-        """Return what the rules give to it at each load, and to it as this alias."""
+        """Return the options of the module, and of the alias that it is loaded by."""
         return self.config.options(name, alias)
 
     def install(self, name: str) -> Rule | None:
-        """Return the rule whose command runs in place of loading it."""
+        """Return the rule whose command runs instead of loading the module."""
         return self.config.install(name)
 
     def remove(self, name: str) -> Rule | None:
-        """Return the rule whose command runs in place of unloading it."""
+        """Return the rule whose command runs instead of unloading the module."""
         return self.config.remove(name)
 
     def blacklisted(self, name: str) -> Rule | None:
-        """Return the rule that keeps it from being loaded by an alias."""
+        """Return the rule that keeps the module from being loaded by alias."""
         return self.config.blacklisted(name)
 
     def is_forbidden(self, name: str) -> bool:
-        """Return whether the kernel itself refuses it (`module_blacklist=`)."""
+        """Return whether the kernel itself refuses the module (`module_blacklist=`)."""
         return name in self.config.forbidden
 
 
 def configured(index: ModuleIndex) -> ConfiguredIndex:
-    """Return an index under the rules that its system has now. Reads files."""
+    """Return an index with the rules that its system has now. Reads files."""
     return ConfiguredIndex(index, read_modprobe_config(index.host, index.folder))

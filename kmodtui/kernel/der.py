@@ -1,4 +1,4 @@
-"""Reader of DER, the encoding of signatures and certificates (ITU-T X.690): no more than a walk."""
+"""Minimal reader of DER (ITU-T X.690), the encoding of signatures and certificates."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import NamedTuple
 
 
 class DerError(Exception):
-    """The bytes are not the DER that was expected."""
+    """The data are not valid DER, or not the expected values."""
 
 
 class Value(NamedTuple):
-    """A value.
+    """A DER value.
 
     Attributes:
-        tag: one byte.
-        data: the bytes inside of it.
+        tag: its identifier octet.
+        data: its content.
     """
 
     tag: int
@@ -22,7 +22,7 @@ class Value(NamedTuple):
 
 
 class Der:
-    """A walk along the values inside one constructed DER value."""
+    """Iterates over the values inside a constructed DER value."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -34,10 +34,10 @@ class Der:
         return self._position < len(self.data)
 
     def any(self) -> Value:
-        """Return the next value, whatever it is.
+        """Return the next value, with any tag.
 
         Raises:
-            DerError: there is none, or it is not whole.
+            DerError: there is none, or it is incomplete.
         """
         start = self._position + 2
         header = self.data[self._position : start]
@@ -56,18 +56,18 @@ class Der:
         return Value(tag, self.data[start : self._position])
 
     def take(self, *tags: int) -> list[Der]:
-        """Return the next values, which must have these tags."""
+        """Return the next values, which must have these tags; DerError if they have not."""
         values = [self.any() for _ in tags]
         if tuple(value.tag for value in values) != tags:
             raise DerError
         return [Der(value.data) for value in values]
 
     def one(self, tag: int) -> Der:
-        """Return the next value, which must have this tag."""
+        """Return the next value, which must have this tag; DerError if it has not."""
         return self.take(tag)[0]
 
     def skip(self, tag: int) -> bool:
-        """Pass over the next value if it has this tag; return whether it had."""
+        """Skip the next value if it has this tag; return whether it had."""
         if self.data[self._position : self._position + 1] != bytes([tag]):
             return False
         self.any()

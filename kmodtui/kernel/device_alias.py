@@ -1,7 +1,7 @@
-"""Which modules a device of this system asks for: the `modalias` that the kernel shows of it.
+"""Reader of a device's modalias, the alias by which the kernel requests a module for it.
 
-Source: `modalias` attributes below /sys/devices (`Documentation/ABI/testing/sysfs-bus-*`),
-`/sys/dev/char` and `/sys/dev/block` by the numbers of a device file.
+Sources: `modalias` attributes below /sys/devices (`Documentation/ABI/testing/sysfs-bus-*`);
+for device files, `/sys/dev/char` and `/sys/dev/block` by major and minor number.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ from kmodtui.model.text import clean, decode
 _PCI = re.compile(r"(?:(?P<domain>[0-9a-fA-F]{4,8}):)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]")
 _USB = re.compile(r"\d+-\d+(?:\.\d+)*(?::\d+\.\d+)?")
 _MAX_PARTS = 64
-"""Folders of a device that are looked into at the most."""
+"""Most subdirectories of a device that are read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device and what it asks for.
+    """A device and its modaliases.
 
     Attributes:
-        path: its folder in /sys.
-        modaliases: what it asks for, its parts behind itself; empty if nothing.
-        module: of the driver that serves it now; empty if none does, or a built-in one.
+        path: its directory in /sys.
+        modaliases: its own and then those of its parts; may be empty.
+        module: the module of its current driver; empty without a driver, or if that is
+            built in.
     """
 
     path: str
@@ -38,7 +39,7 @@ class Device:
 
 
 def names_device(text: str) -> bool:
-    """Return whether a text is a device: a path in /sys or /dev, an address of PCI or USB."""
+    """Return whether a text names a device: a path in /sys or /dev, a PCI or USB address."""
     return (
         text.startswith(("/sys/", "/dev/"))
         or _PCI.fullmatch(text) is not None
@@ -47,7 +48,7 @@ def names_device(text: str) -> bool:
 
 
 def read_device(host: Host, text: str) -> Device:
-    """Return the device that a text names; see `names_device`.
+    """Return the device with this path or address; see `names_device`.
 
     Raises:
         UnreadableError: there is no such device.
@@ -55,10 +56,10 @@ def read_device(host: Host, text: str) -> Device:
     folder = _folder(host, text)
     if not host.exists(folder):
         raise UnreadableError(
-            f"There is no device {clean(text)}.", f"{clean(folder)} is not there."
+            f"There is no device {clean(text)}.", f"{clean(folder)} does not exist."
         )
     found = [_modalias(host, folder), _modalias(host, f"{folder}/device")]
-    # A USB device asks for nothing itself: its interfaces do.
+    # A USB device has no modalias itself, but its interfaces have.
     try:
         parts = [name for name in host.listdir(folder) if ":" in name][:_MAX_PARTS]
     except OSError:
@@ -91,7 +92,7 @@ def _of_device_file(host: Host, path: str) -> str:
     elif stat.S_ISBLK(status.st_mode):
         kind = "block"
     else:
-        raise UnreadableError(f"{clean(path)} is no device file.")
+        raise UnreadableError(f"{clean(path)} is not a device file.")
     return f"/sys/dev/{kind}/{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
 
 

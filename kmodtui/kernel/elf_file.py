@@ -1,9 +1,9 @@
-"""Reader of ELF files as far as kernel modules need it: header, sections, symbols.
+"""Reader of the parts of ELF files that kernel modules need: header, sections, symbols.
 
-pyelftools reads the header, whatever the machine. Tables (sections, symbols) are
-unpacked here in one go, because pyelftools takes 20 µs for every row and a
-module has thousands. Nothing is believed: every offset is held against the
-file's size before it is used. Format: `man 5 elf`.
+pyelftools reads the header, for any architecture. The section and symbol tables are parsed
+here, because pyelftools takes 20 µs per entry and a module has thousands. Nothing in the file
+is trusted: every offset is checked against the file's size before it is used. Format:
+`man 5 elf`.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 _MAGIC = b"\x7fELF"
 _HEADER_SIZE = {1: 52, 2: 64}  # by ELF class: 32 bit, 64 bit
-_MAX_PART = 256 * 1024 * 1024  # a table or section that is larger is a lie
-_MAX_SYMBOLS = 512 * 1024  # ten times what the largest modules have
+_MAX_PART = 256 * 1024 * 1024  # bytes of a table or section
+_MAX_SYMBOLS = 512 * 1024  # ten times as many as in the largest modules
 _MAX_STRING = 4096  # bytes; the kernel keeps 512 of a symbol's name
-# Names may overlap, so a small file can hold any number of long ones.
+# Bytes of all names together. They may overlap, so a small file can have many long ones.
 _MAX_STRINGS = 64 * 1024 * 1024
 
 _SYMBOL_TABLE = 2  # SHT_SYMTAB
@@ -38,17 +38,17 @@ _BIND_WEAK = 2  # STB_WEAK
 
 
 class Header(NamedTuple):
-    """What the ELF header says.
+    """The fields of the ELF header that are used here.
 
     Attributes:
         machine: such as `x86_64` or `aarch64`.
         bits: 32 or 64.
         little_endian: the byte order.
-        kind: `rel` for a relocatable object, which a module is; `exec`, `dyn`, `core`.
-        table: offset of the table of sections.
-        entry_size: bytes of a row of it.
-        sections: rows of it; 0 where the first row tells.
-        names: the section that holds the sections' names.
+        kind: `rel` for a relocatable object such as a module; `exec`, `dyn`, `core`.
+        table: file offset of the section header table.
+        entry_size: bytes of an entry of that table.
+        sections: number of its entries; 0 if the first entry has the number.
+        names: index of the section with the names of the sections.
     """
 
     machine: str
@@ -62,15 +62,15 @@ class Header(NamedTuple):
 
 
 class Section(NamedTuple):
-    """A row of the table of sections.
+    """An entry of the section header table.
 
     Attributes:
-        number: of the row.
+        number: its index.
         kind: SHT_….
         name: offset of its name.
-        offset: of its bytes in the file.
+        offset: file offset of its content.
         size: in bytes.
-        link: number of the section that it belongs with.
+        link: index of a related section, such as the string table of a symbol table.
     """
 
     number: int
@@ -82,19 +82,19 @@ class Section(NamedTuple):
 
     @property
     def in_file(self) -> bool:
-        """Whether its bytes stand in the file; those of .bss do not."""
+        """Whether its content is in the file; that of .bss is not."""
         return self.kind not in (0, _NO_BITS)
 
 
 class ElfSymbol(NamedTuple):
-    """A row of the symbol table.
+    """An entry of the symbol table.
 
     Attributes:
-        name: as it stands.
-        section: number of its section: 0 for undefined, 0xfff1 for absolute.
+        name: its bytes, not cleaned.
+        section: index of its section: 0 if undefined, 0xfff1 if absolute.
         value: its offset in the section.
-        size: in bytes; 0 where it has none.
-        weak: whether it may be missing or be overridden.
+        size: in bytes; 0 if it has none.
+        weak: whether it may be missing or overridden.
     """
 
     name: bytes
@@ -105,7 +105,7 @@ class ElfSymbol(NamedTuple):
 
 
 class _Layout(NamedTuple):
-    """How the tables of one ELF class and byte order are packed."""
+    """The layout of table entries for an ELF class and byte order."""
 
     section: struct.Struct
     section_fields: tuple[int, int, int, int, int]  # name, type, offset, size, link
@@ -114,30 +114,30 @@ class _Layout(NamedTuple):
 
 
 class ElfFile:
-    """The sections of one ELF file.
+    """An open ELF file.
 
     Attributes:
-        path: safe for a screen.
-        file: its bytes, unpacked.
-        size: of them.
-        header: what it says of itself.
+        path: cleaned, for messages.
+        file: the decompressed file.
+        size: its size in bytes.
+        header: its header.
     """
 
     def __init__(self, path: str, file: BinaryIO) -> None:
-        """Read header, table and names of the sections.
+        """Read the header, the section header table and the section names.
 
         Raises:
-            ModuleFileError: it is no ELF file, or one whose tables make no sense.
+            ModuleFileError: it is not an ELF file, or its tables are invalid.
         """
         self.path = clean(path)
         self.file = file
-        self._taken = 0  # bytes of strings
+        self._string_bytes = 0  # read so far
         self.size = file.seek(0, 2)
         file.seek(0)
         start = file.read(max(_HEADER_SIZE.values()))
         if not start.startswith(_MAGIC):
             raise ModuleFileError(
-                f"{self.path} is no kernel module: it is no ELF file, but starts with "
+                f"{self.path} is not a kernel module: it is not an ELF file, but starts with "
                 f"{start[:8].hex(' ')}.",
             )
         bits, order = start[4:5], start[5:6]
@@ -153,37 +153,36 @@ class ElfFile:
         self._names = self._read_names(header)
 
     def find(self, name: bytes) -> Section | None:
-        """Return the first section of that name; None if there is none."""
+        """Return the first section with this name; None if there is none."""
         for section in self.sections():
             if self._names.startswith(name + b"\0", section.name):
                 return section
         return None
 
     def content(self, section: Section | None) -> bytes:
-        """Return the bytes of a section; none for one that is not there or not in the file."""
+        """Return the content of a section; empty for None and for one that is not in the file."""
         if section is None or not section.in_file:
             return b""
         what = decode(self.section_name(section.number))
         return self._read(section.offset, section.size, what)
 
     def section_name(self, index: int) -> bytes:
-        """Return the name of a section; empty for the special numbers (absolute, common)."""
+        """Return the name of a section; empty for special indexes such as absolute or common."""
         section = self.section(index)
         return self.string_in(self._names, section.name) if section else b""
 
     def symbols(self) -> Iterator[ElfSymbol]:
-        """Yield every symbol of the symbol table.
+        """Yield all symbols of the symbol table.
 
         Raises:
-            ModuleFileError: there is none, because the file was stripped, or it is damaged,
-                or has more symbols than any module.
+            ModuleFileError: the file is stripped or damaged, or has too many symbols.
         """
         table = next((s for s in self.sections() if s.kind == _SYMBOL_TABLE), None)
         strings = self.section(table.link) if table else None
         if table is None or strings is None:
             raise ModuleFileError(
-                f"{self.path} has no symbol table: it was stripped, and the kernel refuses it.",
-                "Build it again; strip --strip-debug is all that a module stands.",
+                f"{self.path} has no symbol table: it was stripped, so the kernel refuses it.",
+                "Rebuild it. The only safe way to strip a module is strip --strip-debug.",
             )
         names = self.content(strings)
         rows = self.content(table)
@@ -192,7 +191,7 @@ class ElfFile:
         if len(rows) // packing.size > _MAX_SYMBOLS:
             raise ModuleFileError(
                 f"{self.path} has {len(rows) // packing.size:,} symbols; "
-                f"kmodtui reads no more than {_MAX_SYMBOLS:,}."
+                f"kmodtui reads at most {_MAX_SYMBOLS:,}."
             )
         for row in packing.iter_unpack(rows[: len(rows) // packing.size * packing.size]):
             yield ElfSymbol(
@@ -207,23 +206,23 @@ class ElfFile:
         """Return the NUL-terminated string at `offset`; empty if that is out of bounds.
 
         Raises:
-            ModuleFileError: it does not end, or all that were asked for are too long together.
+            ModuleFileError: it is not terminated, or all strings together are too long.
         """
         if offset >= len(table):
             return b""
         end = table.find(b"\0", offset, offset + _MAX_STRING)
-        self._taken += end - offset
-        if end < 0 or self._taken > _MAX_STRINGS:
+        self._string_bytes += end - offset
+        if end < 0 or self._string_bytes > _MAX_STRINGS:
             raise ModuleFileError(f"{self.path} is damaged: its names are too long.", REINSTALL)
         return table[offset:end]
 
     def sections(self) -> Iterator[Section]:
-        """Yield every section but the first, which is none."""
+        """Yield all sections but the first, which is always empty."""
         count = len(self._table) // self._layout.section.size
         return filter(None, map(self.section, range(1, count)))
 
     def section(self, index: int) -> Section | None:
-        """Return a section by its number; None for the special numbers."""
+        """Return a section by its index; None for special and invalid indexes."""
         packing = self._layout.section
         if not 0 < index < len(self._table) // packing.size:
             return None
@@ -234,12 +233,12 @@ class ElfFile:
     def _read_table(self, header: Header) -> bytes:
         entry = self._layout.section.size
         if header.entry_size != entry or not header.table:
-            raise self._damaged("table of sections")
+            raise self._damaged("section header table")
         count = header.sections
-        if not count:  # too many for the header: the first section tells
-            first = self._layout.section.unpack(self._read(header.table, entry, "sections"))
-            count = first[self._layout.section_fields[3]]
-        return self._read(header.table, count * entry, "table of sections")
+        if not count:  # too many for the header: the first entry has the number
+            first = self._read(header.table, entry, "section header table")
+            count = self._layout.section.unpack(first)[self._layout.section_fields[3]]
+        return self._read(header.table, count * entry, "section header table")
 
     def _read_names(self, header: Header) -> bytes:
         index = header.names
@@ -247,16 +246,17 @@ class ElfFile:
             row = self._layout.section.unpack_from(self._table)
             index = row[self._layout.section_fields[4]]
         section = self.section(index)
-        names = self._read(section.offset, section.size, "section names") if section else b""
+        what = "section name table"
+        names = self._read(section.offset, section.size, what) if section else b""
         if not names.endswith(b"\0"):
-            raise self._damaged("section names")
+            raise self._damaged(what)
         return names
 
     def _read(self, offset: int, size: int, what: str) -> bytes:
         if offset + size > self.size:
             raise ModuleFileError(
-                f"{self.path} is cut off: its {clean(what)} would end at byte "
-                f"{offset + size:,}, the file has {self.size:,}.",
+                f"{self.path} is truncated: its {clean(what)} would end at byte "
+                f"{offset + size:,}, but the file has only {self.size:,}.",
                 REINSTALL,
             )
         if size > _MAX_PART:
@@ -264,20 +264,20 @@ class ElfFile:
         self.file.seek(offset)
         data = self.file.read(size)
         if len(data) < size:
-            raise ModuleFileError(f"{self.path} became shorter while it was read.", "Try again.")
+            raise ModuleFileError(f"{self.path} was truncated while it was read.", "Try again.")
         return data
 
     def _damaged(self, what: str) -> ModuleFileError:
-        return ModuleFileError(f"{self.path} is damaged: its {what} makes no sense.", REINSTALL)
+        return ModuleFileError(f"{self.path} is damaged: its {what} is invalid.", REINSTALL)
 
 
 @contextmanager
 def opened(host: Host, path: str) -> Iterator[ElfFile]:
-    """Give the ELF file at `path`, unpacked if it was packed, and close it.
+    """Open the ELF file at `path`, decompressed if it is compressed, and close it afterwards.
 
     Raises:
-        UnreadableError: the file is not there or may not be read.
-        ModuleFileError: it is no ELF file, or a damaged one.
+        UnreadableError: the file does not exist or is not readable.
+        ModuleFileError: it is not an ELF file, or is damaged.
     """
     with open_unpacked(host, path) as file:
         try:
@@ -308,7 +308,7 @@ def _parse_header(data: bytes, *, little_endian: bool, bits: int) -> Header | No
 
 @lru_cache
 def _structs(little_endian: bool, bits: int) -> ELFStructs:
-    # Making these takes three times as long as reading a file with them.
+    # Creating these takes three times as long as reading a file with them.
     from elftools.elf.structs import ELFStructs
 
     structs = ELFStructs(little_endian=little_endian, elfclass=bits)
@@ -318,7 +318,7 @@ def _structs(little_endian: bool, bits: int) -> ELFStructs:
 
 @lru_cache
 def _layout(*, little_endian: bool, bits: int) -> _Layout:
-    """Return the packing of `Elf32_Shdr`, `Elf64_Shdr`, `Elf32_Sym` and `Elf64_Sym`."""
+    """Return the layout of `Elf32_Shdr` and `Elf32_Sym`, or of `Elf64_Shdr` and `Elf64_Sym`."""
     order = "<" if little_endian else ">"
     section_fields = (0, 1, 4, 5, 6)
     if bits == 64:

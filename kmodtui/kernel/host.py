@@ -1,8 +1,8 @@
-"""Host: the only way to a file of the observed system.
+"""Host: the only access to the files of the observed system.
 
-The real machine, a captured tree, a fixture of a test and the demo differ by a
-Host and by nothing else. Paths are absolute as the observed system sees them
-(`/proc/modules`); the Host knows below which folder that system lies.
+The local machine, a captured tree, a test fixture and the demo differ only in their Host.
+Paths are absolute in the observed system (`/proc/modules`); the Host knows where its root
+directory is on this machine.
 """
 
 from __future__ import annotations
@@ -19,75 +19,77 @@ if TYPE_CHECKING:
 
 
 MAX_READ = 256 * 1024 * 1024
-"""Bytes of the largest file that is read whole; /proc/kallsyms has 20 MB."""
+"""Bytes of the largest file that is read as a whole; /proc/kallsyms has 20 MB."""
 
-_PIECE = 64 * 1024
+_CHUNK = 64 * 1024
 _NULL_DEVICE = os.makedev(1, 3)
-_KERNELS_FOLDERS = ("/proc/", "/sys/")
+_KERNEL_DIRECTORIES = ("/proc/", "/sys/")
 
 
 class Host(Protocol):
-    """Read, list and follow links below one system's root.
+    """Access to the files of a system.
 
-    Every reading method raises OSError as the system does: FileNotFoundError
-    for what is not there (or just vanished), PermissionError for what may not
-    be read, OSError(ENODEV) for a module's file while the module goes. A tree
-    that was captured can hold anything: OSError(EINVAL) for what is no regular
-    file, OSError(EFBIG) for one that is too large to be read whole.
+    The methods that read raise OSError as the system calls do: FileNotFoundError for a file
+    that does not exist or has just disappeared, PermissionError, and OSError(ENODEV) for the
+    file of a module that is being unloaded. In a captured tree they also raise OSError(EINVAL)
+    for a file that is not regular and OSError(EFBIG) for one that is too large to be read as
+    a whole.
     """
 
     @property
     def badge(self) -> str:
-        """A word for the header that says what is looked at: "", DEMO, or a root folder."""
+        """What the header shows for this system: empty, DEMO, or a root directory."""
         ...
 
     @property
     def live(self) -> bool:
-        """Whether this is a kernel that changes, not a tree that was captured once."""
+        """Whether this is a running kernel, whose state changes, and not a captured tree."""
         ...
 
     def locate(self, path: str) -> str:
-        """Return where the file lies on this machine, for whoever watches or names it."""
+        """Return the path on this machine, to watch the file or to show its name."""
         ...
 
     def read(self, path: str, limit: int = -1) -> bytes:
-        """Return the bytes of a file, at most `limit` of them if that is not negative."""
+        """Return the content of a file, at most `limit` bytes unless that is negative."""
         ...
 
     def open(self, path: str) -> BinaryIO:
-        """Return the file opened for reading, unbuffered, for whoever reads in pieces."""
+        """Open a file for reading, without buffering."""
         ...
 
     def listdir(self, path: str) -> list[str]:
-        """Return the names in a folder, sorted."""
+        """Return the names in a directory, sorted."""
         ...
 
     def readlink(self, path: str) -> str:
-        """Return where a symbolic link points, as it stands in the link."""
+        """Return the target of a symbolic link, as it is stored."""
         ...
 
     def exists(self, path: str) -> bool:
-        """Return whether there is something at `path`; False also where it may not be seen."""
+        """Return whether `path` exists; False also if that cannot be determined."""
         ...
 
     def stat(self, path: str) -> os.stat_result:
-        """Return the status of what is at `path`, links followed."""
+        """Return the status of a file; symbolic links are followed."""
         ...
 
     def uevents(self) -> UeventSource:
-        """Return a source of module uevents of this system; one that stays silent if none."""
+        """Return the source of this system's module uevents; it may be one without events."""
         ...
 
     def kernel_log(self) -> KernelLog:
-        """Return the kernel's log as this process may read it, to be closed again.
+        """Open the kernel log with the privileges of this process; the caller closes it.
 
-        FileNotFoundError where there is none, PermissionError where it is root's.
+        Raises:
+            FileNotFoundError: there is no log.
+            PermissionError: only root may read it.
         """
         ...
 
 
 class LocalHost:
-    """The system below a folder of this machine: `/`, or a tree with /proc, /sys and /lib."""
+    """The system below a directory of this machine: `/`, or a tree with /proc, /sys and /lib."""
 
     def __init__(self, root: str | Path = "/", *, badge: str | None = None) -> None:
         self.root = Path(root)
@@ -97,30 +99,30 @@ class LocalHost:
 
     @property
     def badge(self) -> str:
-        """Empty for this machine; the folder's name for a captured tree."""
+        """Empty for this machine; the root directory of a captured tree."""
         if self._badge is not None:
             return self._badge
         return "" if self._is_this_machine else self._prefix
 
     @property
     def live(self) -> bool:
-        """Only the machine itself changes by itself."""
+        """True for this machine, False for a captured tree."""
         return self._is_this_machine
 
     def locate(self, path: str) -> str:
-        """Return the path on this machine of a path of the observed system."""
+        """Return the path on this machine; see `Host.locate`."""
         return self._prefix + path
 
     def read(self, path: str, limit: int = -1) -> bytes:
-        """Return the bytes of a file; see `Host.read`."""
-        # Once a second for as long as a dashboard is open: `open` asks the system twice
-        # for what a file of /proc never says.
+        """Return the content of a file; see `Host.read`."""
+        # The dashboard does this every second. `open` would make two more system calls, for
+        # a size that files in /proc do not have.
         file = self._descriptor(path, whole=limit < 0)
         try:
             if limit >= 0:
                 return os.read(file, limit)
-            data = os.read(file, _PIECE)
-            while more := os.read(file, max(_PIECE, len(data))):
+            data = os.read(file, _CHUNK)
+            while more := os.read(file, max(_CHUNK, len(data))):
                 data += more
                 if len(data) > MAX_READ:
                     raise _too_large(path)
@@ -129,9 +131,9 @@ class LocalHost:
             os.close(file)
 
     def open(self, path: str) -> BinaryIO:
-        """Return the file opened unbuffered; see `Host.open`."""
-        # What is copied of /proc is read whole by whoever opens it.
-        whole = path.startswith(_KERNELS_FOLDERS)
+        """Open a file; see `Host.open`."""
+        # Callers read a copied /proc file as a whole.
+        whole = path.startswith(_KERNEL_DIRECTORIES)
         return open(
             self.locate(path),
             "rb",
@@ -140,30 +142,30 @@ class LocalHost:
         )
 
     def listdir(self, path: str) -> list[str]:
-        """Return the names in a folder, sorted."""
+        """Return the names in a directory; see `Host.listdir`."""
         return sorted(os.listdir(self.locate(path)))
 
     def readlink(self, path: str) -> str:
-        """Return where a symbolic link points."""
+        """Return the target of a symbolic link; see `Host.readlink`."""
         return os.readlink(self.locate(path))
 
     def exists(self, path: str) -> bool:
-        """Return whether there is something at `path`."""
+        """Return whether `path` exists; see `Host.exists`."""
         return os.path.exists(self.locate(path))
 
     def stat(self, path: str) -> os.stat_result:
-        """Return the status of what is at `path`; see `Host.stat`."""
+        """Return the status of a file; see `Host.stat`."""
         return os.stat(self.locate(path))
 
     def uevents(self) -> UeventSource:
-        """Return the kernel's own uevents for this machine, none for a captured tree."""
-        # Listening needs asyncio, which takes longer to import than a verb does to answer.
+        """Return the kernel's uevents for this machine; a captured tree has none."""
+        # This imports asyncio, which takes longer than a whole verb of the command line.
         from kmodtui.kernel.uevents import NetlinkUevents, NoUevents
 
         return NetlinkUevents.open() if self._is_this_machine else NoUevents()
 
     def kernel_log(self) -> KernelLog:
-        """Return the log of this machine; a captured tree has none, whatever is in it."""
+        """Open the log of this machine; a captured tree never has one."""
         from kmodtui.kernel.kmsg import PATH, Kmsg
 
         if not self._is_this_machine:
@@ -171,25 +173,25 @@ class LocalHost:
         return Kmsg.open()
 
     def _descriptor(self, path: str, *, whole: bool) -> int:
-        # A named pipe would wait for its other end.
+        # Without O_NONBLOCK, opening a named pipe would block.
         file = os.open(self.locate(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        # The kernel itself puts nothing else there, and knows no sizes.
-        if not (self._is_this_machine and path.startswith(_KERNELS_FOLDERS)):
+        # The kernel's own files are trusted, and do not report their sizes.
+        if not (self._is_this_machine and path.startswith(_KERNEL_DIRECTORIES)):
             try:
-                _check_fit(path, os.fstat(file), whole=whole)
+                _check_type_and_size(path, os.fstat(file), whole=whole)
             except OSError:
                 os.close(file)
                 raise
         return file
 
 
-def _check_fit(path: str, status: os.stat_result, *, whole: bool) -> None:
+def _check_type_and_size(path: str, status: os.stat_result, *, whole: bool) -> None:
     mode = status.st_mode
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    # A link to /dev/null is how a file of modprobe.d is switched off.
+    # A link to /dev/null is the usual way to disable a file in modprobe.d.
     if not stat.S_ISREG(mode) and not (stat.S_ISCHR(mode) and status.st_rdev == _NULL_DEVICE):
-        raise OSError(errno.EINVAL, "No regular file", path)
+        raise OSError(errno.EINVAL, "Not a regular file", path)
     if whole and status.st_size > MAX_READ:
         raise _too_large(path)
 

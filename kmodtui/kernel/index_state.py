@@ -1,6 +1,6 @@
-"""Whether the index of a kernel release is whole and up to date: what is missing, what is older.
+"""Checks whether the module index of a kernel release is complete and up to date.
 
-modprobe says nothing of either: it finds less, or something else.
+modprobe does not report either problem: it finds fewer modules, or outdated data.
 """
 
 from __future__ import annotations
@@ -11,90 +11,82 @@ from kmodtui.kernel.catalog import ModuleIndex
 from kmodtui.model.modprobe_rules import Problem
 from kmodtui.model.text import clean
 
-_TEXTS = {
-    "modules.alias": "no alias of a module is known",
-    "modules.symbols": "nobody tells which module has a symbol",
-    "modules.softdep": "the softdeps of modules are not known",
+_TEXT_FILES = {
+    "modules.alias": "no module can be found by an alias",
+    "modules.symbols": "no module can be found by a symbol",
+    "modules.softdep": "the modules' soft dependencies are unknown",
 }
-_OF_PACKAGE = {
-    "modules.builtin": "nobody tells what is built in",
+_KERNEL_BUILD_FILES = {
+    "modules.builtin": "built-in modules are unknown",
 }
 _BINARIES = ("modules.dep.bin", "modules.alias.bin", "modules.symbols.bin", "modules.builtin.bin")
-_OTHERS = ("updates", "updates/dkms", "extra", "weak-updates", "kernel")
-"""Folders that modules are put into; their time tells when one came or went last."""
+_MODULE_DIRECTORIES = ("updates", "updates/dkms", "extra", "weak-updates", "kernel")
+"""Where modules are installed; their mtime shows when a file was last added or removed."""
 
 _SLACK = 60.0
-"""Seconds that depmod may take from its first file to its last."""
+"""Seconds that depmod may need to write all its files."""
 
 
 def index_problems(index: ModuleIndex, names: Iterable[str] = ()) -> tuple[Problem, ...]:
-    """Return what is missing or out of date, each with what helps. Asks for times of files.
+    """Return which index files are missing or out of date, with remedies. Calls stat(2) only.
 
     Args:
         index: of a release.
-        names: modules whose own files are to be looked at as well.
+        names: modules whose files are checked as well.
     """
     depmod = f"Run depmod {clean(index.release)} as root."
+    reinstall = "Reinstall the kernel package."
     folder = clean(index.folder)
-    there = {
-        name: _time(index, name) for name in ("modules.dep", *_TEXTS, *_OF_PACKAGE, *_BINARIES)
-    }
+    checked = ("modules.dep", *_TEXT_FILES, *_KERNEL_BUILD_FILES, *_BINARIES)
+    times = {name: _mtime(index, name) for name in checked}
     found = [
-        Problem(f"{folder}/{name}", f"It is missing: {lacking}. {depmod}")
-        for name, lacking in _TEXTS.items()
-        if there[name] is None
+        Problem(f"{folder}/{name}", f"It is missing, so {effect}. {remedy}")
+        for files, remedy in ((_TEXT_FILES, depmod), (_KERNEL_BUILD_FILES, reinstall))
+        for name, effect in files.items()
+        if times[name] is None
     ]
-    found += [
-        Problem(
-            f"{folder}/{name}", f"It is missing: {lacking}. Install the kernel's package again."
-        )
-        for name, lacking in _OF_PACKAGE.items()
-        if there[name] is None
-    ]
-    # A tree that was copied without any of them is no place where modprobe runs.
-    if any(there[name] is not None for name in _BINARIES):
-        found += _twins(folder, there, depmod)
-    written = there["modules.dep"]
+    # modprobe does not run in a tree that was copied without any of them.
+    if any(times[name] is not None for name in _BINARIES):
+        found += _binary_problems(folder, times, depmod)
+    written = times["modules.dep"]
     if written is None:
         return tuple(found)
-    for other in _OTHERS:
-        changed = _time(index, other)
+    for directory in _MODULE_DIRECTORIES:
+        changed = _mtime(index, directory)
         if changed is not None and changed > written + _SLACK:
-            told = f"It is older than {other}/, where a module has come or gone since. {depmod}"
-            found.append(Problem(f"{folder}/modules.dep", told))
+            message = f"It is older than {directory}/, where modules were added or removed since. "
+            found.append(Problem(f"{folder}/modules.dep", message + depmod))
             break
     for name in names:
         path = index.path_of(name)
-        changed = _time_of(index, path) if path else None
+        changed = _mtime_of(index, path) if path else None
         if changed is not None and changed > written + _SLACK:
-            told = (
-                f"It is older than {clean(name)}'s file: what that needs may be another. {depmod}"
-            )
-            found.append(Problem(f"{folder}/modules.dep", told))
+            message = f"It is older than {clean(name)}'s file: its dependencies may have changed. "
+            found.append(Problem(f"{folder}/modules.dep", message + depmod))
     return tuple(found)
 
 
-def _twins(folder: str, there: dict[str, float | None], depmod: str) -> list[Problem]:
-    """Return what is wrong with the binary files: modprobe reads them, and not the others."""
+def _binary_problems(folder: str, times: dict[str, float | None], depmod: str) -> list[Problem]:
+    """Return what is wrong with the binary files, the only ones that modprobe reads."""
     found = []
     for name in _BINARIES:
-        binary, text = there[name], there[name.removesuffix(".bin")]
+        binary, text = times[name], times[name.removesuffix(".bin")]
         if binary is None:
-            told = f"It is missing, and modprobe reads it. {depmod}"
-            found.append(Problem(f"{folder}/{name}", told))
+            message = f"It is missing, but modprobe needs it. {depmod}"
+            found.append(Problem(f"{folder}/{name}", message))
         elif text is not None and name != "modules.builtin.bin" and binary < text - _SLACK:
             other = name.removesuffix(".bin")
-            told = f"It is older than {other}, and modprobe reads it. {depmod}"
-            found.append(Problem(f"{folder}/{name}", told))
+            message = f"It is older than {other}, so modprobe uses outdated data. {depmod}"
+            found.append(Problem(f"{folder}/{name}", message))
     return found
 
 
-def _time(index: ModuleIndex, name: str) -> float | None:
-    return _time_of(index, f"{index.folder}/{name}")
+def _mtime(index: ModuleIndex, name: str) -> float | None:
+    return _mtime_of(index, f"{index.folder}/{name}")
 
 
-def _time_of(index: ModuleIndex, path: str) -> float | None:
-    """Return when a file was written last, None if it is not there."""
+def _mtime_of(index: ModuleIndex, path: str) -> float | None:
+    """Return when a file was last modified; None if it does not exist."""
     try:
         return index.host.stat(path).st_mtime
     except OSError:

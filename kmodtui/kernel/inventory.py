@@ -1,6 +1,6 @@
-"""Reader of what modules bring beside symbols: devices, drivers, file systems, algorithms.
+"""Reader of what modules provide apart from symbols: devices, drivers, file systems, ciphers.
 
-Sources: the folders of /sys/class and /sys/bus, /proc/filesystems (`fs/filesystems.c`),
+Sources: the directories /sys/class and /sys/bus, /proc/filesystems (`fs/filesystems.c`),
 /proc/devices (`fs/char_dev.c`, `block/genhd.c`), /proc/crypto (`crypto/proc.c`).
 """
 
@@ -17,14 +17,14 @@ _MAJORS = {"Character devices:": "character major", "Block devices:": "block maj
 
 
 def read_inventory(host: Host) -> frozenset[Thing]:
-    """Return what there is now; what a system does not show is left out."""
-    found = (_of_classes, _of_buses, _filesystems, _majors, _algorithms)
+    """Return what exists now; a source that cannot be read is skipped."""
+    sources = (_classes, _buses, _filesystems, _majors, _algorithms)
     return frozenset(
-        Thing(kind, clean(name)) for read in found for kind, name in read(host) if name
+        Thing(kind, clean(name)) for read in sources for kind, name in read(host) if name
     )
 
 
-def _of_classes(host: Host) -> Iterator[tuple[str, str]]:
+def _classes(host: Host) -> Iterator[tuple[str, str]]:
     for group in _names(host, "/sys/class"):
         yield "device class", group
         for name in _names(host, f"/sys/class/{group}"):
@@ -32,7 +32,7 @@ def _of_classes(host: Host) -> Iterator[tuple[str, str]]:
             yield (kind, name) if kind else ("device", f"{group}/{name}")
 
 
-def _of_buses(host: Host) -> Iterator[tuple[str, str]]:
+def _buses(host: Host) -> Iterator[tuple[str, str]]:
     for bus in _names(host, "/sys/bus"):
         yield "bus", bus
         for name in _names(host, f"/sys/bus/{bus}/drivers"):
@@ -55,7 +55,7 @@ def _majors(host: Host) -> Iterator[tuple[str, str]]:
 def _algorithms(host: Host) -> Iterator[tuple[str, str]]:
     for line in _lines(host, "/proc/crypto"):
         key, _, value = line.partition(":")
-        # The driver's name tells implementations of one algorithm apart.
+        # The driver name is unique, an algorithm can have several implementations.
         if key.strip() == "driver":
             yield "algorithm", value.strip()
 
@@ -64,7 +64,7 @@ def _names(host: Host, folder: str) -> list[str]:
     try:
         return host.listdir(folder)
     except OSError:
-        return []  # there is none, or it has just gone
+        return []  # it does not exist, or has just disappeared
 
 
 def _lines(host: Host, path: str) -> list[str]:

@@ -1,9 +1,8 @@
-r"""Reader of the kernel's log, for who may read it without help.
+r"""Reader of the kernel log, for users who may read it without the helper.
 
-One read of /dev/kmsg gives one record. Source of the format:
-`Documentation/ABI/testing/dev-kmsg`: `PRIORITY,SEQUENCE,MICROSECONDS,FLAGS[,…];TEXT`,
-then lines ` KEY=value` with what is known of the device. What is no printable ASCII
-comes as `\xNN`, and stays so.
+Each read of /dev/kmsg returns one record. Format (`Documentation/ABI/testing/dev-kmsg`):
+`PRIORITY,SEQUENCE,MICROSECONDS,FLAGS[,…];TEXT`, followed by lines ` KEY=value` about the
+device. The kernel writes anything but printable ASCII as `\xNN`, which is kept.
 """
 
 from __future__ import annotations
@@ -23,51 +22,51 @@ _HEAD = re.compile(rb"([0-9]+),([0-9]+),([0-9]+),")
 
 
 class KernelLog(Protocol):
-    """A log that can be read, and waited for."""
+    """A kernel log that can be read and waited for."""
 
     def read(self, most: int) -> list[LogRecord]:
-        """Return the records that have come, at most so many; none where there is no other.
+        """Return the next records, at most `most`; empty if there are no new ones.
 
         Raises:
-            OSError: it cannot be read any more.
-            EOFError: nothing will ever come any more.
+            OSError: the log cannot be read any more.
+            EOFError: there will be no more records.
         """
         ...
 
     async def more(self) -> None:
-        """Return once there is something to read."""
+        """Return once there are records to read."""
         ...
 
     def close(self) -> None:
-        """Give it back; may be called twice."""
+        """Close the log; may be called twice."""
         ...
 
 
 class Kmsg:
-    """The log of this machine, from its oldest record on."""
+    """The log of this machine, starting with its oldest record."""
 
     def __init__(self, file: FileIO) -> None:
-        """Read a file that never waits."""
+        """Read from a file in non-blocking mode."""
         self._file = file
 
     @classmethod
     def open(cls, path: str = PATH) -> Kmsg:
-        """Return the log.
+        """Open the log.
 
         Raises:
-            OSError: there is none, or it may not be read: EPERM is dmesg_restrict.
+            OSError: it does not exist or is not readable; EPERM if kernel.dmesg_restrict is set.
         """
         return cls(FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)))
 
     def read(self, most: int) -> list[LogRecord]:
-        """Return the records that have come; see `KernelLog.read`."""
+        """Return the next records; see `KernelLog.read`."""
         records: list[LogRecord] = []
         while len(records) < most:
             try:
                 data = self._file.read(_MAX_RECORD)
             except BrokenPipeError:
-                # The next ones were overwritten before they were read: the numbers of
-                # the records tell how many.
+                # Records were overwritten before they were read. The gap in the sequence
+                # numbers shows how many.
                 continue
             if data is None:
                 break
@@ -80,7 +79,7 @@ class Kmsg:
         return records
 
     async def more(self) -> None:
-        """Wait for the next record; nothing wakes up before it comes."""
+        """Wait for the next record, without polling."""
         loop = asyncio.get_running_loop()
         ready = loop.create_future()
 
@@ -100,12 +99,12 @@ class Kmsg:
 
 
 def parse_record(data: bytes) -> LogRecord | None:
-    """Return the record that one read gave, None for what is none."""
+    """Return the record in the bytes of one read; None if they are not a record."""
     head, _, body = data.partition(b";")
     found = _HEAD.match(head)
     if not found:
         return None
     priority, sequence, usec = (int(number) for number in found.groups())
-    # What follows the first line is about the device, and no part of the message.
+    # The lines after the first describe the device and are not part of the message.
     text = body.partition(b"\n")[0].decode("ascii", "backslashreplace")
     return LogRecord(sequence, usec, priority & 7, text)

@@ -1,4 +1,4 @@
-"""Reader of what hides the kernel's addresses: two sysctls and a capability of this process."""
+"""Reader of what decides whether kernel addresses are hidden: two sysctls and a capability."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _CAP_SYSLOG = 34  # include/uapi/linux/capability.h
 
 
 def read_hiding(host: Host) -> Hiding:
-    """Return what decides whether this process sees addresses."""
+    """Return the settings that decide whether this process sees kernel addresses."""
     capabilities = _number(host, "/proc/self/status", rb"CapEff:\s*([0-9a-f]+)", 16)
     return Hiding(
         _number(host, "/proc/sys/kernel/kptr_restrict", rb"(\d+)"),

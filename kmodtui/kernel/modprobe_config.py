@@ -1,7 +1,7 @@
-"""Reader of modprobe's configuration: the folders modprobe.d and the kernel's command line.
+"""Reader of modprobe's configuration: the modprobe.d directories and the kernel command line.
 
-After kmod's `libkmod/libkmod-config.c`, versions 30 to 34, and `man 5 modprobe.d`.
-What kmod drops without a word or with one that nobody reads becomes a `Problem`.
+Sources: kmod's `libkmod/libkmod-config.c`, versions 30 to 34, and `man 5 modprobe.d`. What
+kmod ignores silently, or with a message that is easily missed, becomes a `Problem`.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ FOLDERS = (
     "/usr/lib/modprobe.d",
     "/lib/modprobe.d",
 )
-"""Of files of one name that in the first of these counts."""
+"""If several of these have a file of the same name, the first one counts."""
 
-_OWN_INDEXES = ("modules.softdep", "modules.weakdep")
-"""Files of the release that kmod reads as if they stood in modprobe.d."""
+_INDEX_FILES = ("modules.softdep", "modules.weakdep")
+"""Files in the release's directory that kmod reads like files in modprobe.d."""
 
 _COMMAND_LINE = "/proc/cmdline"
 _COMMAND_LINE_BYTES = 4095
 
 
 class ModprobeConfig:
-    """The rules of one system, in the order in which they count."""
+    """The rules of a system, in the order of their precedence."""
 
     def __init__(
         self,
@@ -45,31 +45,32 @@ class ModprobeConfig:
         problems: Iterable[Problem] = (),
         forbidden: Iterable[str] = (),
     ) -> None:
-        """Take the rules in kmod's order.
+        """Store the rules in kmod's order.
 
         Args:
-            rules: of files sorted by name, then those of the boot line.
+            rules: those of the files, sorted by file name, then those of the kernel command
+                line.
             problems: what is wrong with the files.
-            forbidden: modules that the kernel itself refuses (`module_blacklist=`).
+            forbidden: modules that the kernel itself refuses to load (`module_blacklist=`).
         """
         self.rules = tuple(rules)
         self.problems = tuple(problems)
         self.forbidden = frozenset(forbidden)
 
     def of(self, kind: RuleKind) -> tuple[Rule, ...]:
-        """Return the rules of one kind, in their order."""
+        """Return the rules of a kind, in order."""
         return tuple(rule for rule in self.rules if rule.kind is kind)
 
     def aliased(self, text: str) -> tuple[Rule, ...]:
-        """Return the alias rules whose pattern matches a normalised text."""
+        """Return the alias rules whose pattern matches a normalised alias."""
         return tuple(rule for rule in self._aliases if matches(rule.name, text))
 
     def options(self, name: str, alias: str = "") -> tuple[Option, ...]:
-        """Return what a module is given at each load, a rule's options each; the last counts.
+        """Return the options that a module is loaded with, one item per rule; the last one wins.
 
         Args:
             name: of the module.
-            alias: as which it is loaded: options can be set for that as well.
+            alias: by which it is loaded, because options can be set for an alias too.
         """
         rules = self._options.get(name, [])
         if alias and alias in self._options:
@@ -77,7 +78,7 @@ class ModprobeConfig:
         return tuple(Option(rule.value.strip(), rule.source) for rule in rules)
 
     def settings(self, name: str) -> dict[str, Option]:
-        """Return by parameter what a module is given at each load: `name=value`, the last one."""
+        """Return the option `name=value` for each parameter that is set; the last one wins."""
         found: dict[str, Option] = {}
         for option in self.options(name):
             for word in option_words(option.text):
@@ -85,33 +86,33 @@ class ModprobeConfig:
         return found
 
     def install(self, name: str) -> Rule | None:
-        """Return the rule whose command runs in place of loading a module; None if none does."""
+        """Return the rule whose command runs instead of loading a module; None if there is none."""
         return self._installs.first(name)
 
     def remove(self, name: str) -> Rule | None:
-        """Return the rule whose command runs in place of unloading a module."""
+        """Return the rule whose command runs instead of unloading it; None if there is none."""
         return self._removes.first(name)
 
     def has_command(self, name: str) -> bool:
-        """Return whether an install or remove rule makes `name` a name that modprobe knows."""
+        """Return whether modprobe knows `name` because of an install or remove rule."""
         return name in self._installs.names or name in self._removes.names
 
     def softdep(self, name: str) -> Softdep:
-        """Return what is tried before and after a module: the first rule for it and no other."""
+        """Return the soft dependencies of a module; only the first rule for it counts."""
         rule = self._softdeps.first(name)
         return parse_softdep(rule.value, rule.source) if rule else Softdep()
 
     def weakdeps(self, name: str) -> tuple[str, ...]:
-        """Return what a module may load by itself later: the first rule for it and no other."""
+        """Return the modules that a module may request later; only the first rule counts."""
         rule = self._weakdeps.first(name)
         return tuple(rule.value.split()) if rule else ()
 
     def blacklisted(self, name: str) -> Rule | None:
-        """Return the rule that keeps a module from being loaded by an alias; None if none does."""
+        """Return the rule that keeps a module from being loaded by alias; None if there is none."""
         return self._blacklists.get(name)
 
     def problems_of(self, names: Iterable[str]) -> tuple[Problem, ...]:
-        """Return the problems whose lines speak of one of the modules."""
+        """Return the problems that mention one of the modules."""
         wanted = set(names)
         return tuple(
             problem
@@ -155,7 +156,7 @@ class ModprobeConfig:
 
 
 class _FirstMatch:
-    """Rules for modules or patterns of modules, of which the first that matches counts."""
+    """Rules for names and patterns, of which the first match counts."""
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
         self.names: dict[str, int] = {}
@@ -179,12 +180,12 @@ class _FirstMatch:
 
 
 def read_modprobe_config(host: Host, folder: str = "") -> ModprobeConfig:
-    """Return the rules of a system. What cannot be read is a problem, not an error.
+    """Return the rules of a system. A file that cannot be read is a problem, not an error.
 
     Args:
-        host: the system.
-        folder: of a kernel release, whose modules.softdep and modules.weakdep count as
-            files of modprobe.d do.
+        host: the observed system.
+        folder: the directory of a kernel release, whose modules.softdep and modules.weakdep
+            are read as well; empty for none.
     """
     rules: list[Rule] = []
     problems: list[Problem] = []
@@ -207,27 +208,27 @@ def read_modprobe_config(host: Host, folder: str = "") -> ModprobeConfig:
 
 
 def _files(host: Host, folder: str, problems: list[Problem]) -> list[str]:
-    """Return the files that count, in the order in which they are read."""
-    found = {name: f"{folder}/{name}" for name in _OWN_INDEXES} if folder else {}
-    for place in FOLDERS:
+    """Return the files that take effect, in the order in which kmod reads them."""
+    found = {name: f"{folder}/{name}" for name in _INDEX_FILES} if folder else {}
+    for directory in FOLDERS:
         try:
-            names = host.listdir(place)
+            names = host.listdir(directory)
         except OSError:
             continue
         for name in names:
-            path = f"{place}/{name}"
+            path = f"{directory}/{name}"
             if name.startswith(".") or not name.endswith((".conf", ".alias")):
                 continue
             try:
-                is_folder = stat.S_ISDIR(host.stat(path).st_mode)
+                is_directory = stat.S_ISDIR(host.stat(path).st_mode)
             except OSError:
-                problems.append(Problem(clean(path), "It leads nowhere."))
+                problems.append(Problem(clean(path), "It is a dangling symbolic link."))
                 continue
-            if is_folder:
-                problems.append(Problem(clean(path), "It is a folder, which is not looked into."))
+            if is_directory:
+                problems.append(Problem(clean(path), "It is a directory, which modprobe ignores."))
             elif name not in found:
                 found[name] = path
                 if name.endswith(".alias"):
-                    told = "kmod 33 and later do not read it: its name does not end in .conf."
-                    problems.append(Problem(clean(path), told))
+                    message = "kmod 33 and later ignore it: its name does not end in .conf."
+                    problems.append(Problem(clean(path), message))
     return [found[name] for name in sorted(found, key=os.fsencode)]

@@ -1,6 +1,6 @@
-"""Parser of a file of modprobe.d: logical lines, rules, and what is wrong with the others.
+"""Parser for a file in modprobe.d: logical lines, rules, and problems with lines.
 
-After `kmod_config_parse` in kmod's `libkmod/libkmod-config.c`; `man 5 modprobe.d`.
+Sources: `kmod_config_parse` in kmod's `libkmod/libkmod-config.c`; `man 5 modprobe.d`.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from kmodtui.model.modprobe_rules import Problem, Rule, RuleKind, Softdep
 from kmodtui.model.text import clean
 
 _BLANKS = "\t "
-# What isspace(3) takes for one.
+# Whitespace as for isspace(3).
 _WORD = re.compile(r"[^ \t\n\v\f\r]+")
 _ONE_BLANK = re.compile(r"[ \t\n\v\f\r][^ \t\n\v\f\r]")
 
 
 def parse_rules(text: str, file: str, problems: list[Problem]) -> Iterator[Rule]:
-    """Yield the rules of a file.
+    """Yield the rules in a file.
 
     Args:
-        text: what it holds.
-        file: its name, for the rules and the problems.
-        problems: takes what is wrong with its lines.
+        text: its content.
+        file: its path, for the rules and the problems.
+        problems: receives what is wrong with its lines.
     """
     for number, line in _logical_lines(text):
         if line.startswith("#"):
@@ -40,10 +40,10 @@ def parse_rules(text: str, file: str, problems: list[Problem]) -> Iterator[Rule]
 
 
 def parse_softdep(value: str, source: str = "") -> Softdep:
-    """Return what `pre: a b post: c` says; words before `pre:` and `post:` are nothing.
+    """Parse `pre: a b post: c`; words before the first `pre:` or `post:` are ignored.
 
-    A trap of kmod: one blank before the first word becomes a part of it, so that a
-    `pre:` is none. Two and more do not.
+    A quirk of kmod: a single space before the first word becomes part of that word, so that
+    `pre:` is not recognized. Two or more spaces do no harm.
     """
     groups: dict[str, list[str]] = {"pre:": [], "post:": []}
     group: list[str] = []
@@ -56,9 +56,9 @@ def parse_softdep(value: str, source: str = "") -> Softdep:
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    r"""Yield each line with the number of its first part: a `\` at its end continues it.
+    r"""Yield each logical line with its first line number; a `\` at the end continues a line.
 
-    Before any other character a `\` is dropped.
+    A `\` before any other character is removed.
     """
     if "\\" not in text:
         for number, whole in enumerate(text.split("\n"), 1):
@@ -89,56 +89,56 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _token(text: str) -> tuple[str, str]:
-    """Return the first word, and what stands behind the blank after it."""
+    """Return the first word, and the rest after a single blank."""
     text = text.lstrip(_BLANKS)
-    end = next((place for place, char in enumerate(text) if char in _BLANKS), len(text))
+    end = next((index for index, char in enumerate(text) if char in _BLANKS), len(text))
     return text[:end], text[end + 1 :]
 
 
 def _rule(word: str, rest: str, file: str, number: int) -> tuple[Rule | None, str]:
-    """Return the rule in a line, None if it holds none, and what is wrong with it."""
+    """Return the rule in a line or None, and what is wrong with the line or an empty string."""
     if word in ("include", "config"):
-        return None, f"{word} is not followed any more: the line does nothing."
+        return None, f"{word} is not supported any more: line ignored."
     if word not in RuleKind.__members__.values():
-        return None, f"{word} is no command of modprobe.d: the line does nothing."
+        return None, f"unknown command {word}: line ignored."
     kind = RuleKind(word)
     raw, value = _token(rest)
     name = normalised(raw) if raw else None
     if not raw:
-        return None, f"{word} needs a name: the line does nothing."
+        return None, f"{word} needs a name: line ignored."
     if name is None:
-        return None, f"the brackets of {raw} do not match: the line does nothing."
+        return None, f"{raw} has unmatched brackets: line ignored."
     if kind is RuleKind.BLACKLIST:
         extra = value.split()
-        said = f"only {raw} is blacklisted, and not {' '.join(extra)}." if extra else ""
-        return Rule(kind, name, "", file, number), said or _strange(name)
+        problem = f"only {raw} is blacklisted, not {' '.join(extra)}." if extra else ""
+        return Rule(kind, name, "", file, number), problem or _name_problem(name)
     if kind is RuleKind.ALIAS:
         module, extra_text = _token(value)
         target = normalised(module) if module else None
         if target is None:
-            return None, f"alias {raw} needs a module: the line does nothing."
-        said = f"{extra_text.strip()} is left out: an alias is of one module."
-        problem = said if extra_text.strip() else _strange(target)
+            return None, f"alias {raw} needs a module: line ignored."
+        problem = f"{extra_text.strip()} is ignored: an alias has only one module."
+        problem = problem if extra_text.strip() else _name_problem(target)
         return Rule(kind, name, target, file, number), problem
     if not value:
         what = {"options": "options", "install": "a command", "remove": "a command"}
-        return None, f"{word} {raw} needs {what.get(word, 'modules')}: the line does nothing."
+        return None, f"{word} {raw} needs {what.get(word, 'modules')}: line ignored."
     if kind is RuleKind.OPTIONS:
         value = value.replace("\t", " ")
     rule = Rule(kind, name, value, file, number)
     if kind is RuleKind.SOFTDEP:
         softdep = parse_softdep(value)
         if not (softdep.pre or softdep.post) and value.split()[:1] in (["pre:"], ["post:"]):
-            many = _ONE_BLANK.match(value) is not None
-            why = "one blank too many hides it" if many else "nothing stands behind it"
-            return rule, f"softdep {raw}: {value.split()[0]} does nothing, {why}."
+            extra_space = _ONE_BLANK.match(value) is not None
+            reason = "there is an extra space before it" if extra_space else "nothing follows it"
+            return rule, f"softdep {raw}: {value.split()[0]} has no effect: {reason}."
         if not (softdep.pre or softdep.post):
-            return rule, f"softdep {raw} has neither pre: nor post:, so it does nothing."
-    return rule, _strange(name)
+            return rule, f"softdep {raw} has neither pre: nor post:, so it has no effect."
+    return rule, _name_problem(name)
 
 
-def _strange(name: str) -> str:
-    """Say what is odd about a name that can be none of a module."""
+def _name_problem(name: str) -> str:
+    """Return why a name cannot be that of a module; empty if it can."""
     if name.endswith("\r"):
-        return f"the line ends with a carriage return, which becomes a part of {name}."
+        return f"the line ends with a carriage return, which becomes part of {name}."
     return ""

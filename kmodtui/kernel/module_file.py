@@ -1,4 +1,4 @@
-"""Reader of module files (.ko): what modinfo shows. Their symbols: `module_symbols`."""
+"""Reader of what modinfo shows of a module file (.ko). For its symbols see `module_symbols`."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from kmodtui.model.modules import canonical
 
 
 def read_module_file(host: Host, path: str) -> ModuleInfo:
-    """Return what the module file at `path` says of itself.
+    """Return the modinfo of the module file at `path`.
 
     Raises:
-        UnreadableError: the file is not there or may not be read.
-        ModuleFileError: it is no kernel module, or a damaged one.
+        UnreadableError: the file does not exist or is not readable.
+        ModuleFileError: it is not a kernel module, or is damaged.
     """
     with opened(host, path) as elf:
         return module_info(elf, path)
 
 
 def module_info(elf: ElfFile, path: str) -> ModuleInfo:
-    """Return what an open module file says of itself; `path` is told as it is.
+    """Return the modinfo of an open module file; `path` is returned in it unchanged.
 
     Raises:
-        ModuleFileError: it is no kernel module, or a damaged one.
+        ModuleFileError: it is not a kernel module, or is damaged.
     """
     modinfo = elf.find(b".modinfo")
     if modinfo is None:
         raise ModuleFileError(
-            f"{elf.path} is an ELF file, but no kernel module: it has no .modinfo section."
+            f"{elf.path} is an ELF file, but not a kernel module: it has no .modinfo section."
         )
     return ModuleInfo(
         name=canonical(path),
@@ -43,7 +43,7 @@ def module_info(elf: ElfFile, path: str) -> ModuleInfo:
 
 
 def _build_id(elf: ElfFile) -> str:
-    """Return the descriptor of the note GNU build-id, in hexadecimal."""
+    """Return the GNU build ID in hexadecimal; empty without one."""
     note = elf.content(elf.find(b".note.gnu.build-id"))
     # name size, descriptor size, type, "GNU\0", descriptor
     return note[16:].hex() if note[12:16] == b"GNU\0" else ""

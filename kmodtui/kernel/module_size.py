@@ -1,9 +1,8 @@
-"""How much memory a module will take, from its file.
+"""Estimates from a module file how much memory the module will take.
 
-The kernel keeps the sections that are allocated and are none of init, each group
-of them on pages of its own, and of the symbol table what stands in them: see
-`layout_sections` and `layout_symtab` in `kernel/module/main.c`. A file does not tell
-it to the byte: what it gives is within a few pages.
+The kernel keeps the allocated sections other than init sections, in groups that start on
+pages of their own, and the symbols in them: see `layout_sections` and `layout_symtab` in
+`kernel/module/main.c`. The result is accurate to within a few pages.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from kmodtui.kernel.elf_file import ElfFile, opened
 from kmodtui.kernel.host import Host
 
 _PAGE = 4096
-_SYMBOL = 24 + 1  # a row of the symbol table, and the letter of its type
+_SYMBOL = 24 + 1  # bytes of an entry of the symbol table, and of the symbol's type
 _DATA = (1, 7, 8, 14, 15)  # SHT_PROGBITS, NOTE, NOBITS, INIT_ARRAY, FINI_ARRAY
 _NOT_ALLOCATED = (
     b".comment",
@@ -27,23 +26,23 @@ _NOT_ALLOCATED = (
     b".discard",
 )
 _INIT = b".init"
-_EVERY_MODULE_HAS = b".gnu.linkonce.this_module"
+_STRUCT_MODULE = b".gnu.linkonce.this_module"
 _TEXT = (b".text", b".exit.text", b".noinstr.text", b".static_call.text", b".altinstr_replacement")
 _WRITABLE = (b".data", b".bss", b".gnu.linkonce.this_module", b"__bug_table", b".exit.data")
 _AFTER_INIT = (b".data..ro_after_init", b"__jump_table")
 
 
 def read_module_size(host: Host, path: str) -> int | None:
-    """Return the bytes that a module will take once its init has run, about.
+    """Return about how many bytes a module will take once its init function has run.
 
-    None where the file holds no code, as that of a recorded module.
+    None if the file has no code, like that of a module in the demo's recording.
 
     Raises:
-        UnreadableError: its file cannot be read.
-        ModuleFileError: it is no module, or a damaged one.
+        UnreadableError: the file cannot be read.
+        ModuleFileError: it is not a module, or is damaged.
     """
     with opened(host, path) as elf:
-        if elf.find(_EVERY_MODULE_HAS) is None:
+        if elf.find(_STRUCT_MODULE) is None:
             return None
         groups, kept = _groups(elf)
         for symbol in elf.symbols():
@@ -53,7 +52,7 @@ def read_module_size(host: Host, path: str) -> int | None:
 
 
 def _groups(elf: ElfFile) -> tuple[dict[str, int], set[int]]:
-    """Return the bytes of each group of sections that stays, and the sections' numbers."""
+    """Return the bytes of each group of sections that is kept, and the indexes of the sections."""
     groups = dict.fromkeys(("text", "read only", "after init", "data", "symbols"), 0)
     kept = set()
     for section in elf.sections():

@@ -1,4 +1,4 @@
-"""Reader of the sizes of a module file's symbols, for where the kernel hides addresses."""
+"""Reader of symbol sizes from a module file, for when the kernel hides addresses."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ _UNDEFINED = 0  # SHN_UNDEF
 
 
 def read_sizes(host: Host, path: str) -> dict[bytes, int]:
-    """Return the bytes of each symbol that the module file at `path` defines, by name.
+    """Return the sizes in bytes of the symbols that the module file at `path` defines, by name.
 
-    A name that is there several times with other sizes is left out: nothing tells which
-    is which. So is one without a size.
+    Symbols without a size are omitted. So are names that occur with different sizes, which
+    are ambiguous.
 
     Raises:
-        UnreadableError: the file is not there or may not be read.
-        ModuleFileError: it is no kernel module, a damaged or a stripped one.
+        UnreadableError: the file does not exist or is not readable.
+        ModuleFileError: it is not a kernel module, or is damaged or stripped.
     """
     sizes: dict[bytes, int] = {}
     with opened(host, path) as elf:

@@ -1,9 +1,9 @@
-"""Reader of what a module file takes from others and gives to them.
+"""Reader of the imports and exports of a module file.
 
 Imports are the undefined symbols. Exports have entries `__ksymtab_NAME`
-(`include/linux/export.h`), namespaces stand at `__kstrtabns_NAME`, checksums at
-`__crc_NAME`. What the module was built against is in `__versions` (`struct
-modversion_info` in `include/linux/module.h`), since Linux 6.14 also in
+(`include/linux/export.h`), namespaces are at `__kstrtabns_NAME`, checksums at
+`__crc_NAME`. The checksums that the module was built against are in `__versions` (`struct
+modversion_info` in `include/linux/module.h`), and since Linux 6.14 also in
 `__version_ext_crcs` and `__version_ext_names` (`scripts/mod/modpost.c`).
 """
 
@@ -20,7 +20,7 @@ from kmodtui.model.text import clean, decode
 _ENTRY = b"__ksymtab_"
 _NAMESPACE = b"__kstrtabns_"
 _CHECKSUM = b"__crc_"
-# Linux 7.1 put "GPL only" into a table of flags beside one common section.
+# Linux 7.1 has one section for all exports, and "GPL only" in a separate table of flags.
 _FLAGS_SECTION = b"__kflagstab"
 
 _UNDEFINED = 0  # SHN_UNDEF
@@ -29,18 +29,18 @@ _VERSION_RECORD = 64  # bytes: a checksum of a pointer's size, and the name
 
 
 def read_module_symbols(host: Host, path: str) -> ModuleSymbols:
-    """Return what the module file at `path` takes and gives.
+    """Return the imports and exports of the module file at `path`.
 
     Raises:
-        UnreadableError: the file is not there or may not be read.
-        ModuleFileError: it is no kernel module, a damaged or a stripped one.
+        UnreadableError: the file does not exist or is not readable.
+        ModuleFileError: it is not a kernel module, or is damaged or stripped.
     """
     with opened(host, path) as elf:
         return module_symbols(elf)
 
 
 def module_symbols(elf: ElfFile) -> ModuleSymbols:
-    """Return what an open module file takes and gives.
+    """Return the imports and exports of an open module file.
 
     Raises:
         ModuleFileError: it is damaged or stripped.
@@ -56,7 +56,7 @@ def module_symbols(elf: ElfFile) -> ModuleSymbols:
 
 
 def read_versions(elf: ElfFile) -> dict[str, int]:
-    """Return the checksums that a module was built against, by symbol; empty without them.
+    """Return the checksums that a module was built against, by symbol; may be empty.
 
     Raises:
         ModuleFileError: the file is damaged.
@@ -77,11 +77,11 @@ def read_versions(elf: ElfFile) -> dict[str, int]:
 
 
 def read_places(host: Host, path: str, name: str) -> tuple[Place, ...]:
-    """Return where the symbols of that name lie in the module file at `path`.
+    """Return where the symbols with this name are defined in the module file at `path`.
 
     Raises:
-        UnreadableError: the file is not there or may not be read.
-        ModuleFileError: it is no kernel module, a damaged or a stripped one.
+        UnreadableError: the file does not exist or is not readable.
+        ModuleFileError: it is not a kernel module, or is damaged or stripped.
     """
     with opened(host, path) as elf:
         return tuple(
@@ -100,7 +100,7 @@ def _exports(elf: ElfFile, symbols: Iterable[ElfSymbol]) -> Iterable[Export]:
     for symbol in symbols:
         if symbol.name.startswith(_ENTRY):
             section = elf.section_name(symbol.section)
-            # PREL32 entries have a section each until the module is linked.
+            # With PREL32 relocations, each entry has a section of its own until it is linked.
             if section.startswith(b"__ksymtab"):
                 entries[symbol.name.removeprefix(_ENTRY)] = section
         elif symbol.name.startswith(_NAMESPACE):
@@ -123,7 +123,7 @@ def _exports(elf: ElfFile, symbols: Iterable[ElfSymbol]) -> Iterable[Export]:
 
 
 class _Contents:
-    """What symbols stand for, each section read once."""
+    """The values that symbols point to; each section is read only once."""
 
     def __init__(self, elf: ElfFile) -> None:
         self._elf = elf
@@ -131,13 +131,16 @@ class _Contents:
         self._order = "<" if elf.header.little_endian else ">"
 
     def string(self, symbol: ElfSymbol | None) -> str:
-        """Return the text that a symbol stands for; empty if out of bounds."""
+        """Return the string that a symbol points to; empty if it is out of bounds."""
         if symbol is None:
             return ""
         return clean(decode(self._elf.string_in(self._of(symbol), symbol.value)))
 
     def checksum(self, symbol: ElfSymbol | None) -> int | None:
-        """Return a `__crc_` symbol's number: where it points, or before Linux 5.19 its value."""
+        """Return a `__crc_` symbol's checksum: what it points to, or before Linux 5.19 its value.
+
+        None without a symbol, or if it is out of bounds.
+        """
         if symbol is None:
             return None
         if symbol.section == _ABSOLUTE:
@@ -153,5 +156,5 @@ class _Contents:
 
 
 def _whole(data: bytes, size: int) -> bytes:
-    """Return the data without a last record that is not whole."""
+    """Return the data without an incomplete last record."""
     return data[: len(data) // size * size]

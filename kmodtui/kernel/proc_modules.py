@@ -1,8 +1,8 @@
 """Reader of /proc/modules.
 
 Format: `name size refcount users state 0xADDRESS[ (TAINTS)]`, from `m_show` in
-`kernel/module/procfs.c`. `users` is `-`, or names each followed by a comma,
-with `[permanent],` among them for a module that can never be unloaded.
+`kernel/module/procfs.c`. `users` is `-`, or names that are each followed by a comma,
+including `[permanent],` for a module that cannot be unloaded.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PATH = "/proc/modules"
 
 _PERMANENT = "[permanent]"
 
-_READINGS = 3  # on a machine that never stands still, one reading is as good as another
+_MAX_READS = 3  # if modules are loaded all the time, no two reads may ever be the same
 
 _LINE = re.compile(
     r"(\S+) (\d{1,20}) (-1|-|\d{1,20}) (\S+) (Live|Loading|Unloading) 0x([0-9a-fA-F]{1,16})"
@@ -33,16 +33,16 @@ def has_module_support(host: Host) -> bool:
 
 
 def read_modules(host: Host) -> ModuleTable:
-    """Return the modules that are loaded now, from a reading that the next one bore out.
+    """Return the modules that are loaded now, read until two reads agree.
 
     Raises:
         NoModuleSupportError: there is no /proc/modules.
-        UnreadableError: it is there and cannot be read.
+        UnreadableError: it exists but cannot be read.
     """
     raw = read_raw(host)
-    for _ in range(_READINGS - 1):
-        # The kernel hands out a page at a time: what goes between two pages hides
-        # the line of a module that stays.
+    for _ in range(_MAX_READS - 1):
+        # The kernel returns a page at a time: if a module is unloaded between two pages, the
+        # line of another one can be missing.
         before, raw = raw, read_raw(host)
         if raw == before:
             break
@@ -50,18 +50,18 @@ def read_modules(host: Host) -> ModuleTable:
 
 
 def read_raw(host: Host) -> bytes:
-    """Return the bytes of one reading of /proc/modules; equal bytes mean that nothing changed.
+    """Return the content of /proc/modules; equal bytes mean that nothing has changed.
 
     Raises:
         NoModuleSupportError: there is no /proc/modules.
-        UnreadableError: it is there and cannot be read.
+        UnreadableError: it exists but cannot be read.
     """
     try:
         return host.read(PATH)
     except FileNotFoundError:
         raise NoModuleSupportError(
             "This kernel shows no loadable modules: there is no /proc/modules.",
-            "It was built without CONFIG_MODULES, or this is a container that hides it. "
+            "It was built without CONFIG_MODULES, or this container hides the file. "
             "kmodtui --demo shows a recorded Debian system.",
         ) from None
     except OSError as error:
@@ -69,10 +69,10 @@ def read_raw(host: Host) -> bytes:
 
 
 def parse_modules(data: bytes) -> ModuleTable:
-    """Return the table in the bytes of /proc/modules; bad lines are kept apart, not lost.
+    """Return the table in the content of /proc/modules, with malformed lines kept separately.
 
-    A last line without its newline was cut off: it may lack a digit or a taint,
-    so it is bad as well.
+    A last line without a newline is truncated and may lack a digit or a taint flag, so it is
+    malformed as well.
     """
     modules: dict[str, LoadedModule] = {}
     malformed: list[str] = []
@@ -84,8 +84,8 @@ def parse_modules(data: bytes) -> ModuleTable:
         if module is None:
             malformed.append(clean(decode(line)))
         else:
-            # The kernel hands out a page at a time: what is loaded between two of
-            # them pushes the others back, and one of those is printed twice.
+            # The kernel returns a page at a time: if a module is loaded between two pages,
+            # the line of another one can appear twice.
             modules.setdefault(module.name, module)
     if rest.strip():
         malformed.append(clean(decode(rest)))

@@ -1,4 +1,4 @@
-"""Through which network interface a connection goes, from the kernel's own tables.
+"""Finds the network interface of a connection in the kernel's tables.
 
 Formats: `fib_route_seq_show` in net/ipv4/fib_trie.c for /proc/net/route, `if6_seq_show` in
 net/ipv6/addrconf.c for /proc/net/if_inet6.
@@ -11,15 +11,15 @@ import ipaddress
 from kmodtui.kernel.host import Host
 from kmodtui.model.text import decode
 
-_MAX_DEPTH = 8  # interfaces stacked on each other: a VLAN on a bond on two cards
+_MAX_DEPTH = 8  # of stacked interfaces, such as a VLAN on a bond on two cards
 
 
 def connection_interfaces(host: Host, connection: str) -> frozenset[str]:
-    """Return the interfaces that carry an SSH connection, and those that they stand on.
+    """Return the interfaces that an SSH connection uses, including lower interfaces.
 
     Args:
-        host: the system that one is connected to.
-        connection: what SSH_CONNECTION says: client, its port, server, its port.
+        host: the system that the user is connected to.
+        connection: the value of SSH_CONNECTION: client, its port, server, its port.
     """
     fields = connection.split()
     if len(fields) != 4:
@@ -29,7 +29,7 @@ def connection_interfaces(host: Host, connection: str) -> frozenset[str]:
     first = scope
     try:
         if not first and ipaddress.ip_address(server).version == 6:
-            first = _holder_of(host, ipaddress.IPv6Address(server))
+            first = _interface_of(host, ipaddress.IPv6Address(server))
         elif not first:
             first = _route_to(host, ipaddress.IPv4Address(client))
     except ValueError:
@@ -38,13 +38,13 @@ def connection_interfaces(host: Host, connection: str) -> frozenset[str]:
 
 
 def _route_to(host: Host, address: ipaddress.IPv4Address) -> str:
-    """Return the interface of the longest route that fits an address."""
+    """Return the interface of the route with the longest prefix that matches an address."""
     best, longest = "", -1
     for line in _lines(host, "/proc/net/route")[1:]:
         fields = line.split()
         if len(fields) < 8:
             continue
-        # Both are printed as numbers of this machine, whose bytes are little-endian.
+        # The kernel prints both as integers in host byte order, assumed to be little-endian.
         target, mask = (_from_little_endian(fields[number]) for number in (1, 7))
         if int(address) & mask == target and mask > longest:
             best, longest = fields[0], mask
@@ -55,8 +55,8 @@ def _from_little_endian(text: str) -> int:
     return int.from_bytes(bytes.fromhex(text), "little")
 
 
-def _holder_of(host: Host, address: ipaddress.IPv6Address) -> str:
-    """Return the interface that has an address."""
+def _interface_of(host: Host, address: ipaddress.IPv6Address) -> str:
+    """Return the interface that has this address; empty if none has."""
     if (mapped := address.ipv4_mapped) is not None:
         return _route_to(host, mapped)
     for line in _lines(host, "/proc/net/if_inet6"):

@@ -1,11 +1,11 @@
-"""Reader of the signature that stands after the end of a signed module.
+"""Reader of the signature that is appended to a signed module.
 
-The tail of such a file is: signer, key identifier, signature, a record of 12
-bytes that tells their lengths, and a magic line (`struct module_signature` in
-`include/linux/module_signature.h`). Since Linux 4.3 signer and key are inside
-the signature, which is PKCS#7 (RFC 2315, section 9) in DER.
+Such a file ends with: signer, key identifier, signature, a record of 12 bytes with their
+lengths, and a magic line (`struct module_signature` in `include/linux/module_signature.h`).
+Since Linux 4.3, signer and key are part of the signature, which is PKCS#7 (RFC 2315,
+section 9) in DER.
 
-It is read for showing and never verified: that is the kernel's concern.
+The signature is only read here; see `signing_key` for its verification.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ _CONTEXT_0, _CONTEXT_1 = 0xA0, 0xA1
 def read_signature(file: BinaryIO, size: int) -> Signature | None:
     """Return the signature at the end of `file`, which has `size` bytes; None if it has none.
 
-    A PKCS#7 signature that cannot be understood is returned without a value, as
-    kmod since version 31 shows it.
+    A PKCS#7 signature that cannot be parsed is returned without a value, as kmod shows it
+    since version 31.
     """
     end = size - len(_MAGIC) - _RECORD.size
     if end < 0:
@@ -82,41 +82,41 @@ def read_signature(file: BinaryIO, size: int) -> Signature | None:
 
 
 def read_seal(file: BinaryIO, size: int) -> Seal:
-    """Return what the kernel makes of the end of `file` before it looks for a key.
+    """Return what the kernel checks at the end of `file` before it looks for a key.
 
-    After `mod_check_sig` in `kernel/module_signature.c` and `module_sig_check` in
-    `kernel/module/signing.c`: the magic line alone makes a file a signed one, and one
-    whose record or signature makes no sense is refused whether or not signatures
-    are asked for.
+    Source: `mod_check_sig` in `kernel/module_signature.c` and `module_sig_check` in
+    `kernel/module/signing.c`. Any file with the magic line counts as signed, and is refused
+    if its record or signature is invalid, even if signatures are not required.
     """
     end = size - len(_MAGIC)
     file.seek(max(0, end))
     if end < 0 or file.read(len(_MAGIC)) != _MAGIC:
         return Seal(content=size)
     if end <= _RECORD.size:
-        return Seal(content=end, marked=True, fault="there is nothing before its magic line")
+        return Seal(content=end, marked=True, fault="there is nothing before the magic line")
     file.seek(end - _RECORD.size)
     record = file.read(_RECORD.size)
     *parameters, signer, key, length = _RECORD.unpack(record)
     content = end - _RECORD.size - length
     if content <= 0:
-        told = f"it claims to have {length:,} bytes, more than the file"
-        return Seal(content=end, marked=True, fault=told)
+        fault = f"it claims to have {length:,} bytes, more than the file"
+        return Seal(content=end, marked=True, fault=fault)
     if parameters[2] != _ID_TYPES.index("PKCS#7"):
         return Seal(content=content, marked=True, supported=False)
     if any((*parameters[:2], signer, key, *record[5:8])):
-        return Seal(content=content, marked=True, fault="its record holds what PKCS#7 does not")
+        fault = "its record has fields that must be 0 for PKCS#7"
+        return Seal(content=content, marked=True, fault=fault)
     file.seek(content)
     try:
         Der(file.read(min(length, _MAX_LENGTH))).one(_SEQUENCE)
     except DerError:
-        told = "what stands before its record is no whole PKCS#7 message"
-        return Seal(content=content, marked=True, fault=told)
+        fault = "it is not a complete PKCS#7 message"
+        return Seal(content=content, marked=True, fault=fault)
     return Seal(content=content, marked=True)
 
 
 def _parse_pkcs7(data: bytes) -> Signature | None:
-    """Return what the first signer of a PKCS#7 SignedData says; None if it is none."""
+    """Return the first signature in a PKCS#7 SignedData; None if it cannot be parsed."""
     try:
         content_type, content = Der(data).one(_SEQUENCE).take(_OID, _CONTEXT_0)
         if content_type.data != _SIGNED_DATA:
@@ -145,7 +145,7 @@ def _parse_pkcs7(data: bytes) -> Signature | None:
 
 
 def _common_name(issuer: Der) -> bytes:
-    """Return the common name in an X.501 name; kmod takes the last part where there is none."""
+    """Return the common name in an X.501 name; without one, the last part as kmod does."""
     name = b""
     while issuer.more:
         (relative,) = issuer.take(_SET)
@@ -159,6 +159,6 @@ def _common_name(issuer: Der) -> bytes:
 
 
 def _magnitude(data: bytes) -> bytes:
-    """Return the absolute value of a DER integer without leading zeros, as it is printed."""
+    """Return the absolute value of a DER integer without leading zeros, as kmod prints it."""
     number = abs(int.from_bytes(data, "big", signed=True))
     return number.to_bytes((number.bit_length() + 7) // 8, "big")

@@ -1,12 +1,11 @@
-"""Verifier of module signatures, with the key that the kernel itself brings.
+"""Verifies module signatures with the key that is built into the kernel.
 
-The kernel's own modules are signed with a key whose certificate is inside of the
-kernel (`.builtin_trusted_keys`), and so in /boot/vmlinuz. It is found there by its
-serial number, which the signature names. Keys that were enrolled otherwise are the
-kernel's alone.
+The kernel's own modules are signed with a key whose certificate is part of the kernel image
+(`.builtin_trusted_keys`). It is found in /boot/vmlinuz by its serial number, which is in the
+signature. Keys from other sources, such as enrolled ones, are not read.
 
-Formats: `Documentation/arch/x86/boot.rst` (payload_offset), X.509 (RFC 5280), RSA
-with PKCS#1 v1.5 (RFC 8017, section 8.2.2).
+Formats: `Documentation/arch/x86/boot.rst` (payload_offset), X.509 (RFC 5280), RSA with
+PKCS#1 v1.5 (RFC 8017, section 8.2.2).
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from kmodtui.kernel.der import Der, DerError
 from kmodtui.kernel.host import Host
 from kmodtui.model.module_info import Signature
 
-_PLACES = ("/boot/vmlinuz-{0}", "/lib/modules/{0}/vmlinuz", "/usr/lib/modules/{0}/vmlinuz")
-_HEADER = 0x250  # bytes of the x86 boot header that are looked at
-_PIECE = 1024 * 1024
-_MOST = 512 * 1024 * 1024  # bytes of an unpacked kernel that are searched
-_CERTIFICATE = 8192  # bytes that one may have
-_BEFORE = 8  # of its bytes before the version: two sequences with lengths of two bytes
+_PATHS = ("/boot/vmlinuz-{0}", "/lib/modules/{0}/vmlinuz", "/usr/lib/modules/{0}/vmlinuz")
+_HEADER = 0x250  # bytes of the x86 boot header that are read
+_CHUNK = 1024 * 1024
+_MAX_SEARCHED = 512 * 1024 * 1024  # bytes of the decompressed kernel
+_MAX_CERTIFICATE = 8192  # bytes
+_BEFORE_VERSION = 8  # bytes of a certificate: two sequences with two-byte lengths
 
 _INTEGER, _BITS, _OID, _SEQUENCE, _VERSION = 0x02, 0x03, 0x06, 0x30, 0xA0
 _VERSION_3 = bytes.fromhex("a003020102")
@@ -49,45 +48,45 @@ class PublicKey(NamedTuple):
 
 
 def signature_fits(host: Host, path: str, size: int, signature: Signature, key: PublicKey) -> bool:
-    """Return whether a signature was made with a key, over the first `size` bytes of a file.
+    """Return whether a signature is valid for the first `size` bytes of a file and a key.
 
     Args:
-        host: the system that the file is of.
-        path: the file, which may be packed: what counts is what it unpacks to.
-        size: of what was signed.
-        signature: with a hash algorithm of `can_verify`.
-        key: whose signature it says that it is.
+        host: the system that has the file.
+        path: the file; if it is compressed, its decompressed content counts.
+        size: bytes of the signed content.
+        signature: one for which `can_verify` is true.
+        key: the key to check it with.
 
     Raises:
         KmodtuiError: the file cannot be read.
     """
     digest = hashlib.new(signature.hash_algorithm)
     with open_unpacked(host, path) as file:
-        while size > 0 and (piece := file.read(min(size, _PIECE))):
-            digest.update(piece)
-            size -= len(piece)
+        while size > 0 and (chunk := file.read(min(size, _CHUNK))):
+            digest.update(chunk)
+            size -= len(chunk)
     width = (key.modulus.bit_length() + 7) // 8
-    told = pow(int.from_bytes(signature.value, "big"), key.exponent, key.modulus)
+    message = pow(int.from_bytes(signature.value, "big"), key.exponent, key.modulus)
     info = bytes.fromhex(_DIGEST_INFO[signature.hash_algorithm]) + digest.digest()
     padding = b"\xff" * (width - len(info) - 3)
-    return told.to_bytes(width, "big") == b"\0\1" + padding + b"\0" + info
+    return message.to_bytes(width, "big") == b"\0\1" + padding + b"\0" + info
 
 
 def can_verify(signature: Signature) -> bool:
-    """Return whether the kind of signature is one that is known here."""
-    known = signature.hash_algorithm in _DIGEST_INFO and not signature.attributes
-    return signature.id_type == "PKCS#7" and signature.readable and known
+    """Return whether this kind of signature is supported."""
+    supported = signature.hash_algorithm in _DIGEST_INFO and not signature.attributes
+    return signature.id_type == "PKCS#7" and signature.readable and supported
 
 
 def read_built_in_key(host: Host, release: str, serial: bytes) -> PublicKey | None:
-    """Return the key with that serial number in a kernel's image.
+    """Return the key with this serial number from the image of a kernel. Takes about a second.
 
-    None if the image may not be read, is packed in a way that is not known here, or
-    does not hold it, and for a key that is no RSA key. It takes a second.
+    None if the image is not readable, is compressed in an unsupported format or does not
+    contain the key, or if it is not an RSA key.
     """
-    for place in _PLACES:
+    for path in _PATHS:
         try:
-            with host.open(place.format(release)) as file:
+            with host.open(path.format(release)) as file:
                 return _search(file, serial)
         except (OSError, KmodtuiError, ValueError):
             continue
@@ -96,27 +95,27 @@ def read_built_in_key(host: Host, release: str, serial: bytes) -> PublicKey | No
 
 def _search(file: BinaryIO, serial: bytes) -> PublicKey | None:
     number = b"\0" + serial if serial[:1] >= b"\x80" else serial
-    # A certificate begins with two sequences, whose lengths take two bytes, and its version.
+    # A certificate starts with two sequences, whose lengths take two bytes, and its version.
     wanted = _VERSION_3 + bytes([_INTEGER, len(number)]) + number
     window = b""
     searched = 0
     file.seek(_payload(file))
-    for piece in unpacked_pieces(file, _PIECE):
-        # What is left of the piece before: a certificate can begin there.
-        window = window[-_CERTIFICATE:] + piece
-        place = window.find(wanted)
-        while place >= 0:
-            if (key := _key_in(window[max(0, place - _BEFORE) :])) is not None:
+    for chunk in unpacked_pieces(file, _CHUNK):
+        # A certificate can start in the previous chunk.
+        window = window[-_MAX_CERTIFICATE:] + chunk
+        position = window.find(wanted)
+        while position >= 0:
+            if (key := _key_in(window[max(0, position - _BEFORE_VERSION) :])) is not None:
                 return key
-            place = window.find(wanted, place + 1)
-        searched += len(piece)
-        if searched > _MOST:
+            position = window.find(wanted, position + 1)
+        searched += len(chunk)
+        if searched > _MAX_SEARCHED:
             break
     return None
 
 
 def _payload(file: BinaryIO) -> int:
-    """Return where the packed kernel begins: at once, but behind a boot sector on x86."""
+    """Return the offset of the compressed kernel: on x86 it follows the boot header, else 0."""
     head = file.read(_HEADER)
     if head[0x202:0x206] != b"HdrS":
         return 0
@@ -125,7 +124,7 @@ def _payload(file: BinaryIO) -> int:
 
 
 def _key_in(data: bytes) -> PublicKey | None:
-    """Return the key of a certificate that begins with `data`; None if it is none."""
+    """Return the RSA key of the certificate at the start of `data`; None if there is none."""
     try:
         inside = Der(data).one(_SEQUENCE).one(_SEQUENCE)
         inside.take(_VERSION, _INTEGER, _SEQUENCE, _SEQUENCE, _SEQUENCE, _SEQUENCE)

@@ -1,8 +1,8 @@
-"""Reader of Module.symvers: the checksum of every symbol that a kernel build exports.
+"""Reader of Module.symvers: the checksums of the symbols that a kernel build exports.
 
-A line is `0xCRC TAB symbol TAB module TAB EXPORT_SYMBOL… [TAB namespace]`
-(`Documentation/kbuild/modules.rst`); `vmlinux` stands for the kernel itself. Kernels'
-headers bring it, and Fedora's kernel package.
+Lines are `0xCRC TAB symbol TAB module TAB EXPORT_SYMBOL… [TAB namespace]`
+(`Documentation/kbuild/modules.rst`); the module `vmlinux` is the kernel itself. The file is
+part of the kernel headers, and of Fedora's kernel package.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from kmodtui.model.linkage import Export
 from kmodtui.model.modules import canonical
 from kmodtui.model.text import clean, decode
 
-_PLACES = (
+_PATHS = (
     "/lib/modules/{0}/build/Module.symvers",
     "/usr/lib/modules/{0}/build/Module.symvers",
     "/usr/src/linux-headers-{0}/Module.symvers",
@@ -32,11 +32,11 @@ _LIMIT = 64 * 1024 * 1024  # bytes; Debian's has 2 MB
 
 
 class BuiltExport(NamedTuple):
-    """An export of a kernel build.
+    """A symbol that a kernel build exports.
 
     Attributes:
-        module: that exports it; empty for the kernel itself.
-        export: how.
+        module: the module that exports it; empty for the kernel itself.
+        export: the exported symbol.
     """
 
     module: str
@@ -44,11 +44,11 @@ class BuiltExport(NamedTuple):
 
 
 class Symvers(NamedTuple):
-    """A Module.symvers.
+    """The content of a Module.symvers file.
 
     Attributes:
-        path: where it stands.
-        exports: by symbol.
+        path: its path.
+        exports: the exports by symbol.
     """
 
     path: str
@@ -56,9 +56,9 @@ class Symvers(NamedTuple):
 
 
 def read_symvers(host: Host, release: str) -> Symvers | None:
-    """Return the Module.symvers of a kernel release; None where there is none to be read."""
-    for place in _PLACES:
-        path = place.format(release)
+    """Return the Module.symvers of a kernel release; None if none can be read."""
+    for pattern in _PATHS:
+        path = pattern.format(release)
         try:
             with open_unpacked(host, path, _LIMIT) as file:
                 data = file.read(_LIMIT)
@@ -69,7 +69,7 @@ def read_symvers(host: Host, release: str) -> Symvers | None:
 
 
 def parse_symvers(data: bytes) -> dict[str, BuiltExport]:
-    """Return the exports in the bytes of a Module.symvers; a line that makes no sense is none."""
+    """Return the exports in a Module.symvers by symbol; malformed lines are skipped."""
     found: dict[str, BuiltExport] = {}
     for line in data.split(b"\n"):
         fields = _fields(line)
@@ -81,12 +81,12 @@ def parse_symvers(data: bytes) -> dict[str, BuiltExport]:
             continue
         name, module, macro = fields[1:4]
         namespace = fields[4] if len(fields) > 4 else ""
-        # Zero is written where the build has no CONFIG_MODVERSIONS.
+        # Without CONFIG_MODVERSIONS, the checksum is written as zero.
         export = Export(name, "GPL" in macro, namespace, crc or None)
         found[name] = BuiltExport("" if module == "vmlinux" else canonical(module), export)
     return found
 
 
 def _fields(line: bytes) -> list[str]:
-    """Return the fields of a line, safe for a screen."""
+    """Return the fields of a line, cleaned."""
     return [clean(decode(field)) for field in line.split(b"\t")]

@@ -1,8 +1,8 @@
 """Reader of /sys/module/NAME (`kernel/module/sysfs.c`, `kernel/params.c`).
 
-A module can go at any moment, and its files with it: each of them may be gone
-(ENOENT), going (ENODEV), not for this user (EACCES) or refused by the module
-itself. None of that is an error here: what cannot be read is left out.
+A module can be unloaded at any moment, and its files disappear with it: reading one can fail
+with ENOENT, with ENODEV during the unload, with EACCES, or with an error of the module
+itself. None of these is an error here: what cannot be read is omitted.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from kmodtui.model.text import clean, decode
 
 FOLDER = "/sys/module"
 
-# sysfs hands out a page at most; on some machines that has 64 KiB.
+# An attribute is at most a page, which is 64 KiB on some architectures.
 _MAX_ATTRIBUTE = 64 * 1024
 
 
 def read_live_module(host: Host, name: str) -> LiveModule | None:
-    """Return what the kernel shows of a module; None if it shows no module of that name."""
+    """Return what /sys shows about a module; None if it has no module of that name."""
     folder = _folder(name)
     if not folder or not host.exists(folder):
         return None
@@ -44,9 +44,9 @@ def read_live_module(host: Host, name: str) -> LiveModule | None:
 
 
 def read_parameters(host: Host, name: str) -> tuple[ParameterValue, ...]:
-    """Return the parameters that the kernel shows of a module, sorted by name.
+    """Return the parameters in /sys of a module, sorted by name.
 
-    A parameter without a file (permission 0 in the source) is not among them.
+    Parameters that are declared with permission 0 have no file, so they are not included.
     """
     folder = _folder(name)
     if not folder:
@@ -59,9 +59,9 @@ def read_parameters(host: Host, name: str) -> tuple[ParameterValue, ...]:
 
 
 def read_sections(host: Host, name: str) -> dict[str, int] | None:
-    """Return the address of each section of a module; None where they are root's alone.
+    """Return the address of each section of a module; None if only root may read them.
 
-    Addresses are 0 where the kernel hides them.
+    Addresses are 0 if the kernel hides them.
     """
     folder = _folder(name)
     if not folder:
@@ -77,13 +77,13 @@ def read_sections(host: Host, name: str) -> dict[str, int] | None:
 
 
 def initsize(host: Host, name: str) -> int | None:
-    """Return the bytes of init memory that a module still has; None if it shows none."""
+    """Return the size of a module's init memory in bytes; None if /sys does not show it."""
     folder = _folder(name)
     return _number(host, f"{folder}/initsize") if folder else None
 
 
 def _folder(name: str) -> str:
-    """Return a module's folder; empty for a name that would lead out of /sys/module."""
+    """Return a module's directory; empty for a name that would lead out of /sys/module."""
     return f"{FOLDER}/{name}" if name and "/" not in name and name not in (".", "..") else ""
 
 
@@ -93,18 +93,18 @@ def _parameter(host: Host, path: str, name: str) -> ParameterValue | None:
     except OSError:
         return None
     value, why = None, ""
-    # Root may open anything, but a file without a read bit has no way to show a value.
+    # Root may open any file, but one without a read bit has no function to show a value.
     if not mode & 0o444:
-        why = "can only be written"
+        why = "write-only"
     else:
         try:
             value = clean(decode(host.read(path, _MAX_ATTRIBUTE)).removesuffix("\n"))
         except PermissionError:
-            why = "only root may read it"
+            why = "readable only by root"
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENODEV):
                 return None
-            why = f"the kernel refuses to show it: {os.strerror(error.errno or 0)}"
+            why = f"cannot be read: {os.strerror(error.errno or 0)}"
     return ParameterValue(clean(name), value, why, bool(mode & stat.S_IWUSR))
 
 

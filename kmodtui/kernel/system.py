@@ -1,4 +1,4 @@
-"""Reader of what is true of a whole system, and of this process."""
+"""Reader of facts about the whole system, and about this process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SIG_ENFORCE = "/sys/module/module/parameters/sig_enforce"
 
 
 def read_system(host: Host) -> SystemFacts:
-    """Return the names and switches of a system; what it does not show is None."""
+    """Return the identity and the settings of a system; None for what it does not show."""
     version = _text(host, "/proc/version")
     return SystemFacts(
         hostname=_text(host, f"{_SYSCTL}/hostname"),
@@ -35,15 +35,15 @@ def read_system(host: Host) -> SystemFacts:
 
 
 def read_tainted(host: Host) -> int | None:
-    """Return the taint bits of the whole kernel; None where it does not show them."""
+    """Return the taint bits of the kernel; None if it does not show them."""
     return _number(host, f"{_SYSCTL}/tainted")
 
 
 def read_process(host: Host | None = None) -> ProcessFacts:
-    """Return the rights of this process, wherever the observed system may be.
+    """Return the privileges of this process, which need not run on the observed system.
 
     Args:
-        host: the system that this process runs on; this machine if not given.
+        host: the system that this process runs on; None for this machine.
     """
     host = host or LocalHost()
     status = _text(host, _STATUS, one_line=False) or ""
@@ -85,5 +85,5 @@ def _release_in(version: str | None) -> str | None:
 
 
 def _own_machine(host: Host) -> str | None:
-    """Return this machine's architecture: kernels before 6.1 show it to uname(2) alone."""
+    """Return this machine's architecture: before Linux 6.1, only uname(2) has it."""
     return os.uname().machine if not host.badge else None

@@ -1,9 +1,9 @@
-"""Who uses a module, beside other modules: the kernel counts it and keeps no list of it.
+"""Finds what uses a module apart from other modules: the kernel has only a count of that.
 
-So it is looked for where it can be seen: mounts (/proc/self/mountinfo), block devices in
-use and swap (/sys/block, /proc/swaps), network interfaces (/sys/class/net), device files
-that processes have open (/proc/PID/fd), sockets (/proc/net/protocols) and algorithms
-(/proc/crypto). What is not found here may use a module all the same.
+It looks at mounts (/proc/self/mountinfo), block devices in use and swap (/sys/block,
+/proc/swaps), network interfaces (/sys/class/net), device files that processes have open
+(/proc/PID/fd), sockets (/proc/net/protocols) and algorithms (/proc/crypto). The result is
+not complete: a module can have users that are not visible in these files.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from kmodtui.model.text import clean, counted, decode
 from kmodtui.model.usage import Usage, Use, UseKind
 
 Resolve = Callable[[str], Collection[str]]
-"""Given an alias such as `fs-btrfs`, returns the modules that it stands for."""
+"""Returns the modules that an alias such as `fs-btrfs` resolves to."""
 
-_Found = tuple[str, Use]
+_Found = tuple[str, Use]  # a module and a use of it
 
-# Input handlers have no driver behind the device file: the file's name tells which it is.
+# The device files of input handlers have no driver: the handler is known by the file's name.
 _INPUT = {"event": "evdev", "mouse": "mousedev", "mice": "mousedev", "js": "joydev"}
 
 _MAX_OPEN_FILES = 50_000
@@ -41,16 +41,16 @@ def read_usage(
     *,
     open_files: bool = True,
 ) -> Usage:
-    """Return what uses some modules now, as far as this user may see it.
+    """Return what uses the given modules now, as far as this user is permitted to see it.
 
-    It reads a file for each device and each open file of each process: not for the event
-    loop, and not more often than a person asks.
+    This reads a file for each device and a link for each open file of each process, so call
+    it off the event loop, and only when the user asks for it.
 
     Args:
-        host: the system.
+        host: the observed system.
         modules: names of loaded modules.
-        resolve: looks an alias up in the index.
-        connection: what SSH_CONNECTION says; empty if one sits at the machine itself.
+        resolve: looks up an alias in the index.
+        connection: the value of SSH_CONNECTION; empty for a local user.
         open_files: whether to read the open files of all processes, which takes longest.
     """
     through = connection_interfaces(host, connection)
@@ -75,7 +75,7 @@ def read_usage(
 
 
 def _mount_lines(host: Host) -> Iterator[tuple[str, str, str, str]]:
-    """Yield where each mount is, its type, source and device number (`man 5 proc`)."""
+    """Yield mount point, type, source and device number of each mount (`man 5 proc`)."""
     for line in _lines(host, "/proc/self/mountinfo"):
         fields = line.split(" ")
         if "-" not in fields[6:]:
@@ -87,28 +87,28 @@ def _mount_lines(host: Host) -> Iterator[tuple[str, str, str, str]]:
 
 def _mounts(host: Host, resolve: Resolve) -> Iterator[_Found]:
     seen: set[str] = set()
-    for place, kind, source, number in _mount_lines(host):
-        name = kind.partition(".")[0]  # fuse.sshfs is fuse's
+    for point, kind, source, number in _mount_lines(host):
+        name = kind.partition(".")[0]  # fuse.sshfs belongs to fuse
         # A file system that is mounted in several places holds one reference.
         references = 0 if number in seen else 1
         seen.add(number)
-        what = clean(f"{place} ({kind})")
-        evidence = clean(f"/proc/self/mountinfo: {source} on {place} type {kind}")
+        what = clean(f"{point} ({kind})")
+        evidence = clean(f"/proc/self/mountinfo: {source} on {point} type {kind}")
         for module in {*resolve(f"fs-{name}"), canonical(name)}:
             yield module, Use(UseKind.MOUNT, what, evidence, references=references)
 
 
 def _block_devices(host: Host, resolve: Resolve) -> Iterator[_Found]:
-    """Yield what is mounted, swapped to, stacked on or backed by a file."""
+    """Yield block devices that are mounted, used as swap or by others, or backed by a file."""
     used: dict[str, list[tuple[str, str]]] = {}
-    for place, _, source, _ in _mount_lines(host):
+    for point, _, source, _ in _mount_lines(host):
         if source.startswith("/dev/"):
-            words = (f"mounted at {place}", "/proc/self/mountinfo")
+            words = (f"mounted at {point}", "/proc/self/mountinfo")
             used.setdefault(_device_name(host, source), []).append(words)
     for line in _lines(host, "/proc/swaps"):
         if line.startswith("/dev/"):
             name = _device_name(host, line.split()[0])
-            used.setdefault(name, []).append(("swapped to", "/proc/swaps"))
+            used.setdefault(name, []).append(("used as swap", "/proc/swaps"))
     for disk in _listed(host, "/sys/block"):
         folder = f"/sys/block/{disk}"
         module = _driver(host, folder) or _by_number(host, folder, resolve, "block")
@@ -116,14 +116,15 @@ def _block_devices(host: Host, resolve: Resolve) -> Iterator[_Found]:
             continue
         parts = [name for name in _listed(host, folder) if name.startswith(disk)]
         for name in (disk, *parts):
-            at = folder if name == disk else f"{folder}/{name}"
-            words_of = [*used.get(name, ())]
-            words_of += [
-                (f"used by {holder}", f"{at}/holders") for holder in _listed(host, f"{at}/holders")
+            device = folder if name == disk else f"{folder}/{name}"
+            uses = [*used.get(name, ())]
+            uses += [
+                (f"used by {holder}", f"{device}/holders")
+                for holder in _listed(host, f"{device}/holders")
             ]
-            if backing := _text(host, f"{at}/loop/backing_file"):
-                words_of.append((f"backed by {backing}", f"{at}/loop/backing_file"))
-            for position, (words, file) in enumerate(words_of):
+            if backing := _text(host, f"{device}/loop/backing_file"):
+                uses.append((f"backed by {backing}", f"{device}/loop/backing_file"))
+            for position, (words, file) in enumerate(uses):
                 what, evidence = clean(f"{name}, {words}"), clean(f"{file}: {name} {words}")
                 # A device that is mounted in several places is opened once.
                 again = position > 0 and words.startswith("mounted at ")
@@ -132,7 +133,7 @@ def _block_devices(host: Host, resolve: Resolve) -> Iterator[_Found]:
 
 
 def _device_name(host: Host, path: str) -> str:
-    """Return the kernel's name of a device file, also where it is a link such as by-uuid."""
+    """Return the kernel's name of a device file, following a link such as by-uuid."""
     with contextlib.suppress(OSError):
         path = host.readlink(path)
     return path.rsplit("/", 1)[-1]
@@ -156,7 +157,7 @@ def _interfaces(
 
 
 def _interface_module(host: Host, folder: str, name: str, resolve: Resolve) -> tuple[str, str]:
-    """Return whose an interface is, and what tells it; empty texts where nothing does."""
+    """Return the module of an interface and the evidence for it; both empty if unknown."""
     if driver := _driver(host, folder):
         return driver, f"{folder}/device/driver/module: {driver}"
     if host.exists(f"{folder}/tun_flags"):
@@ -168,9 +169,9 @@ def _interface_module(host: Host, folder: str, name: str, resolve: Resolve) -> t
     guessed = name.rstrip("0123456789")
     for word, evidence in (
         (kind, f"{folder}/uevent: DEVTYPE={kind}"),
-        (guessed if guessed != name else "", f"{folder}: by its name"),
+        (guessed if guessed != name else "", f"{folder}: inferred from the name"),
     ):
-        # An interface of hardware has been told above: wlan0 is no module wlan.
+        # Hardware was handled above: wlan0 does not belong to a module named wlan.
         for module in resolve(f"rtnl-link-{word}") if word else ():
             return module, evidence
     return "", ""
@@ -180,7 +181,7 @@ def _interface_module(host: Host, folder: str, name: str, resolve: Resolve) -> t
 
 
 class _OpenFiles:
-    """Device files that processes have open, as far as this user may look into them."""
+    """Device files that processes have open, as far as this user may see them."""
 
     def __init__(self, host: Host, resolve: Resolve) -> None:
         self.unseen = 0
@@ -189,7 +190,7 @@ class _OpenFiles:
         self._modules: dict[int, str] = {}
 
     def uses(self) -> Iterator[_Found]:
-        """Yield each, and count the processes that may not be looked into."""
+        """Yield them, and count in `unseen` the processes that this user may not inspect."""
         left = _MAX_OPEN_FILES
         for process in filter(str.isdigit, _listed(self._host, "/proc")):
             try:
@@ -199,17 +200,17 @@ class _OpenFiles:
                 continue
             except OSError:
                 continue
-            told: set[str] = set()
+            seen: set[str] = set()
             for file in files[:left]:
                 module, path = self._device(f"/proc/{process}/fd/{file}")
-                if module and path not in told:
-                    told.add(path)
+                if module and path not in seen:
+                    seen.add(path)
                     command = _text(self._host, f"/proc/{process}/comm")
                     yield (
                         module,
                         Use(
                             UseKind.OPEN_FILE,
-                            clean(f"{path}, by {command or 'process'} ({process})"),
+                            clean(f"{path}, opened by {command or 'process'} ({process})"),
                             clean(f"/proc/{process}/fd/{file}: {path}"),
                         ),
                     )
@@ -218,7 +219,7 @@ class _OpenFiles:
                 return
 
     def _device(self, link: str) -> tuple[str, str]:
-        """Return module and path of the device file behind a descriptor; empty if none."""
+        """Return module and path of the device file that a descriptor refers to, or empty ones."""
         try:
             path = self._host.readlink(link)
             if not path.startswith("/dev/"):
@@ -238,7 +239,7 @@ class _OpenFiles:
         if path.startswith("/dev/input/"):
             word = path.rsplit("/", 1)[-1].rstrip("0123456789")
             return _INPUT.get(word, "")
-        # A sound card's files hang below the card, and that below the device.
+        # The driver of a sound card is one level up: the card is between device and file.
         for device in (folder, f"{folder}/device"):
             if module := _driver(self._host, device):
                 return module
@@ -250,7 +251,7 @@ class _OpenFiles:
 
 
 def _sockets(host: Host) -> Iterator[_Found]:
-    """Yield protocols of modules that have sockets (`proto_seq_printf` in net/core/sock.c)."""
+    """Yield protocols that have open sockets (`proto_seq_printf` in net/core/sock.c)."""
     for line in _lines(host, "/proc/net/protocols")[1:]:
         fields = line.split()
         if len(fields) > 7 and fields[7] != "kernel" and fields[2].isdigit() and int(fields[2]):
@@ -267,7 +268,7 @@ def _sockets(host: Host) -> Iterator[_Found]:
 
 
 def _algorithms(host: Host) -> Iterator[_Found]:
-    """Yield algorithms that somebody has taken: each has one reference by being there."""
+    """Yield algorithms in use; the registration itself counts as one reference."""
     about: dict[str, str] = {}
     for line in (*_lines(host, "/proc/crypto"), ""):
         key, _, value = line.partition(":")
@@ -313,7 +314,7 @@ def _bound_devices(host: Host, modules: Collection[str]) -> Iterator[_Found]:
 
 
 def _driver(host: Host, folder: str) -> str:
-    """Return the module of the driver of a device's folder; empty if it has none."""
+    """Return the module of a device's driver, given its /sys directory; empty if it has none."""
     try:
         return canonical(host.readlink(f"{folder}/device/driver/module"))
     except OSError:
@@ -328,7 +329,7 @@ def _by_number(host: Host, folder: str, resolve: Resolve, kind: str) -> str:
 
 
 def _unescaped(text: str) -> str:
-    """Return a field of mountinfo with its octal escapes undone: blank, tab, newline, backslash."""
+    """Decode the octal escapes for space, tab, newline and backslash in a mountinfo field."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
 
 

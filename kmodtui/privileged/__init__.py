@@ -1,1 +1,1 @@
-"""Everything that touches root: protocol, the helper itself, and the client that starts it."""
+"""Everything about root: the protocol, the helper, and the client that starts it."""

@@ -1,1 +1,1 @@
-"""Things that go on: the monitor, actions, file watching."""
+"""The parts that run for long or combine others: monitor, actions, snapshots and the like."""

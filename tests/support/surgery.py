@@ -105,7 +105,7 @@ SPOILED: Mapping[str, Spoiled] = {
         "ENOEXEC",
         "another architecture: aarch64",
     ),
-    "truncated": Spoiled(lambda m: m[: len(m) // 2], "ENOEXEC", "cut off"),
+    "truncated": Spoiled(lambda m: m[: len(m) // 2], "ENOEXEC", "truncated"),
     "stripped": Spoiled(_plain(without_symbols), "ENOEXEC", "stripped"),
     "missing symbol": Spoiled(
         _plain(lambda m: replaced(m, ".strtab", b"\0ether_setup\0", b"\0ether_setuq\0")),
@@ -134,13 +134,13 @@ SPOILED: Mapping[str, Spoiled] = {
     "compressed wrongly": Spoiled(
         lambda m: lzma.compress(m, check=lzma.CHECK_CRC32)[:-500],
         "ENOEXEC",
-        "cut off",
+        "truncated",
         "dummy.ko.xz",
     ),
-    "not ELF": Spoiled(lambda _: b"#!/bin/sh\necho hello\n" * 10, "ENOEXEC", "no ELF file"),
+    "not ELF": Spoiled(lambda _: b"#!/bin/sh\necho hello\n" * 10, "ENOEXEC", "not an ELF file"),
     "empty": Spoiled(lambda _: b"", "ENOEXEC", "is empty"),
     "huge section counts": Spoiled(
-        _plain(lambda m: with_header(m, _COUNT, 0xFFFF)), "ENOEXEC", "cut off"
+        _plain(lambda m: with_header(m, _COUNT, 0xFFFF)), "ENOEXEC", "truncated"
     ),
     "sections beyond counting": Spoiled(_plain(many_sections), "ENOEXEC", "sections"),
 }

@@ -131,7 +131,8 @@ async def test_without_the_folder_of_modules_the_pane_says_so_and_everything_els
         await stage.until("3 Info: hello")
         await stage.until(
             lambda: (
-                f"Kernel {kernel.release} has no folder in /lib/modules" in stage.pane_words("info")
+                f"Kernel {kernel.release} has no directory in /lib/modules"
+                in stage.pane_words("info")
             )
         )
         await stage.until(lambda: "greeting = hello" in stage.pane("info"))
@@ -141,9 +142,9 @@ async def test_without_the_folder_of_modules_the_pane_says_so_and_everything_els
         await stage.until(lambda: "no dependencies" not in stage.pane("tree"))
         await stage.press("plus")
         await stage.until(
-            "Load a module", lambda: "has no folder" in "".join(stage.part("#load-problem"))
+            "Load a module", lambda: "has no directory" in "".join(stage.part("#load-problem"))
         )
         await stage.type("dummy")
         await stage.press("enter")
-        await stage.until("Load a module", "has no folder in /lib/modules")
+        await stage.until("Load a module", "has no directory in /lib/modules")
         assert "dummy" not in kernel.loaded

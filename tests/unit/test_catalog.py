@@ -188,7 +188,7 @@ def test_a_path_that_leads_nowhere_is_no_unknown_module(host: LocalHost) -> None
 def test_a_file_that_the_index_names_in_vain_asks_for_depmod(host: LocalHost) -> None:
     with pytest.raises(UnreadableError) as caught:
         find_module(host, RELEASE, "btrfs")
-    assert "modules.dep still names it" in caught.value.message
+    assert "modules.dep still lists it" in caught.value.message
     assert caught.value.hint == f"Run depmod {RELEASE} as root."
 
 
@@ -205,13 +205,13 @@ def test_a_damaged_file_is_told_as_that(host: LocalHost) -> None:
 def test_a_release_whose_folder_is_gone_names_those_that_are_there(host: LocalHost) -> None:
     with pytest.raises(UnreadableError) as caught:
         read_index(host, "5.10.0-old")
-    assert "5.10.0-old has no folder" in caught.value.message
+    assert "5.10.0-old has no directory" in caught.value.message
     assert RELEASE in caught.value.hint
     assert "reboot" in caught.value.hint
 
 
 def test_a_system_without_any_modules(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableError, match="No kernel's modules are installed"):
+    with pytest.raises(UnreadableError, match="No kernel modules are installed"):
         read_index(LocalHost(tmp_path), RELEASE)
     assert installed_releases(LocalHost(tmp_path)) == ()
 
@@ -235,7 +235,7 @@ def test_an_index_that_may_not_be_read(host: LocalHost) -> None:
         def read(self, path: str, limit: int = -1) -> bytes:
             raise PermissionError(13, "Permission denied")
 
-    with pytest.raises(UnreadableError, match=r"modules\.dep may not be read by this user"):
+    with pytest.raises(UnreadableError, match=r"modules\.dep is not readable by this user"):
         read_index(Secretive(host.root), RELEASE).path_of("btrfs")
 
 

@@ -159,7 +159,7 @@ def test_patterns_for_hardware_are_no_names(host: CountingHost) -> None:
 
 def test_a_file_that_is_no_module_is_told_in_its_entry(host: CountingHost) -> None:
     broken = read(host).by_name["broken"]
-    assert "is no kernel module" in broken.problem
+    assert "is not a kernel module" in broken.problem
     assert broken.read
 
 
@@ -305,7 +305,7 @@ def test_reading_stops_when_it_is_told_to(host: CountingHost) -> None:
 def test_a_release_whose_folder_is_gone_is_told_with_those_that_are_there(
     host: CountingHost,
 ) -> None:
-    with pytest.raises(UnreadableError, match=r"no folder in /lib/modules") as told:
+    with pytest.raises(UnreadableError, match=r"no directory in /lib/modules") as told:
         read_catalog(host, "6.0-gone")
     assert RELEASE in told.value.hint
     assert "reboot" in told.value.hint
@@ -379,7 +379,7 @@ async def test_a_missing_index_is_a_sentence(tmp_path: Path) -> None:
     live = LiveCatalog(LocalHost(tmp_path), RELEASE, lambda: None)
     async with looking(live) as states:
         seen = await until_read(states)
-    assert f"Kernel {RELEASE} has no folder in /lib/modules" in seen[-1].problem
+    assert f"Kernel {RELEASE} has no directory in /lib/modules" in seen[-1].problem
     assert seen[-1].catalog is None
 
 

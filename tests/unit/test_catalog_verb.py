@@ -126,7 +126,7 @@ def test_another_release_has_nothing_loaded(kernel: SimulatedKernel, capsys: Out
     assert catalog(kernel, "--kernel", "5.10-old") == 0
     row = capsys.readouterr().out.splitlines()[1]
     assert row.split()[:2] == ["ext4", "available"]
-    assert "modules.dep still names it" in row
+    assert "modules.dep still lists it" in row
 
 
 def test_a_release_whose_folder_is_gone_is_told_as_that(
@@ -134,8 +134,8 @@ def test_a_release_whose_folder_is_gone_is_told_as_that(
 ) -> None:
     assert catalog(kernel, "--kernel", "6.0-upgraded") == 1
     said = capsys.readouterr().err
-    assert "Kernel 6.0-upgraded has no folder in /lib/modules." in said
-    assert f"Installed are {RELEASE}" in said
+    assert "Kernel 6.0-upgraded has no directory in /lib/modules." in said
+    assert f"Installed: {RELEASE}" in said
 
 
 def test_it_imports_nothing_of_the_dashboard(kernel: SimulatedKernel) -> None:

@@ -213,7 +213,7 @@ def test_a_bomb_is_not_unpacked_to_the_end_and_that_is_said(
     monkeypatch.setattr("kmodtui.kernel.elf_file.open_unpacked", limited)
     check = checked(host, lzma.compress(bytes(30_000_000)), "bomb.ko.xz")
     assert check.verdict is Verdict.UNKNOWN
-    assert "unpacks to more than 1.0 MiB" in check.sentence
+    assert "decompresses to more than 1.0 MiB" in check.sentence
 
 
 # -- the file alone -----------------------------------------------------------------
@@ -232,12 +232,12 @@ def test_damage_is_told(host: LocalHost) -> None:
     good = fresh("printk")
     assert "no .gnu.linkonce.this_module" in damage(host, make_module(modinfo("x")))
     assert "stripped" in damage(host, make_module(modinfo("x"), stripped=True, extra=STRUCT))
-    assert "no relocatable object" in damage(host, good[:16] + b"\3" + good[17:])
+    assert "not a relocatable object" in damage(host, good[:16] + b"\3" + good[17:])
     assert "no .modinfo" in damage(host, good.replace(b".modinfo", b".nodinfo"))
     assert "is empty" in damage(host, b"")
-    assert "no ELF file" in damage(host, b"#!/bin/sh\n")
-    assert "cut off" in damage(host, good[:-10])
-    assert "cannot be unpacked" in damage(host, lzma.compress(good)[:40] + bytes(90), "x.ko.xz")
+    assert "not an ELF file" in damage(host, b"#!/bin/sh\n")
+    assert "truncated" in damage(host, good[:-10])
+    assert "cannot be decompressed" in damage(host, lzma.compress(good)[:40] + bytes(90), "x.ko.xz")
 
 
 def test_a_section_behind_the_end_is_told(host: LocalHost) -> None:
@@ -245,7 +245,7 @@ def test_a_section_behind_the_end_is_told(host: LocalHost) -> None:
     table = int.from_bytes(data[40:48], "little")
     place = table + 64 * 2 + 32  # size of the second section
     data[place : place + 8] = (1 << 20).to_bytes(8, "little")
-    assert "behind the file's end" in damage(host, bytes(data))
+    assert "beyond the end of the file" in damage(host, bytes(data))
 
 
 def test_a_file_that_is_not_there_or_is_no_file_is_an_error(host: LocalHost) -> None:
@@ -263,11 +263,11 @@ def test_a_file_that_is_not_there_or_is_no_file_is_an_error(host: LocalHost) -> 
         (b"x" * 40, False, ""),
         (sign(pkcs7()), True, ""),
         (sign(pkcs7())[:-3], False, ""),
-        (sign(pkcs7()[:-40]), True, "no whole PKCS#7"),
+        (sign(pkcs7()[:-40]), True, "not a complete PKCS#7"),
         (sign(pkcs7(), length=10**8), True, "more than the file"),
-        (sign(pkcs7(), hashing=4), True, "what PKCS#7 does not"),
-        (sign(pkcs7(), signer=b"me"), True, "what PKCS#7 does not"),
-        (sign(b"\0" * 50), True, "no whole PKCS#7"),
+        (sign(pkcs7(), hashing=4), True, "must be 0 for PKCS#7"),
+        (sign(pkcs7(), signer=b"me"), True, "must be 0 for PKCS#7"),
+        (sign(b"\0" * 50), True, "not a complete PKCS#7"),
         (sign(b"old", id_type=1), True, ""),
     ],
 )
@@ -354,7 +354,7 @@ def test_what_is_no_module_has_no_signature_either(
     file.write_text("This is a text.\n")
     assert run(host, str(file)) == 1
     told = capsys.readouterr().out
-    assert "is no kernel module" in told
+    assert "is not a kernel module" in told
     assert "It is not signed" not in told
 
 

@@ -353,7 +353,7 @@ def test_tree_of_a_module_that_nobody_knows(root: str, capsys: Output) -> None:
 
 def test_tree_without_an_index_says_what_is_missing(root: str, capsys: Output) -> None:
     words = complaint(capsys, "tree", "btrfs", "--root", root, "--kernel", "9.9.9")
-    assert "Kernel 9.9.9 has no folder in /lib/modules" in words
+    assert "Kernel 9.9.9 has no directory in /lib/modules" in words
     assert RELEASE in words
 
 

@@ -62,14 +62,14 @@ def test_what_is_no_regular_file_is_not_read(tree: Path, name: str) -> None:
     (tree / "zero").symlink_to("/dev/zero")
     host = LocalHost(tree)
     for look in (host.read, lambda path: host.read(path, 4), host.open):
-        with pytest.raises(OSError, match="No regular file") as caught:
+        with pytest.raises(OSError, match="Not a regular file") as caught:
             look(f"/{name}")
         assert caught.value.filename == f"/{name}"
 
 
 def test_a_pipe_of_this_machine_is_not_waited_for(tree: Path) -> None:
     os.mkfifo(tree / "pipe")
-    with pytest.raises(OSError, match="No regular file"):
+    with pytest.raises(OSError, match="Not a regular file"):
         LocalHost().read(str(tree / "pipe"))
 
 

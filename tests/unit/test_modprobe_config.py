@@ -115,21 +115,21 @@ def test_a_softdep_of_modprobe_d_counts_before_or_after_the_modules_own(tmp_path
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("optoins a b=1", "optoins is no command of modprobe.d: the line does nothing."),
-        ("include /etc/x", "include is not followed any more: the line does nothing."),
-        ("options", "options needs a name: the line does nothing."),
-        ("options a", "options a needs options: the line does nothing."),
-        ("install a", "install a needs a command: the line does nothing."),
-        ("softdep a", "softdep a needs modules: the line does nothing."),
-        ("alias a", "alias a needs a module: the line does nothing."),
-        ("alias [a b", "the brackets of [a do not match: the line does nothing."),
-        ("blacklist a b c", "only a is blacklisted, and not b c."),
-        ("alias a b c", "c is left out: an alias is of one module."),
-        ("softdep a b", "softdep a has neither pre: nor post:, so it does nothing."),
-        ("softdep a  pre: b", "softdep a: pre: does nothing, one blank too many hides it."),
-        ("softdep a pre:", "softdep a: pre: does nothing, nothing stands behind it."),
-        ("blacklist a\r", "the line ends with a carriage return, which becomes a part of a\\x0d."),
-        ("\x1b[31m x", "\\x1b[31m is no command of modprobe.d: the line does nothing."),
+        ("optoins a b=1", "unknown command optoins: line ignored."),
+        ("include /etc/x", "include is not supported any more: line ignored."),
+        ("options", "options needs a name: line ignored."),
+        ("options a", "options a needs options: line ignored."),
+        ("install a", "install a needs a command: line ignored."),
+        ("softdep a", "softdep a needs modules: line ignored."),
+        ("alias a", "alias a needs a module: line ignored."),
+        ("alias [a b", "[a has unmatched brackets: line ignored."),
+        ("blacklist a b c", "only a is blacklisted, not b c."),
+        ("alias a b c", "c is ignored: an alias has only one module."),
+        ("softdep a b", "softdep a has neither pre: nor post:, so it has no effect."),
+        ("softdep a  pre: b", "softdep a: pre: has no effect: there is an extra space before it."),
+        ("softdep a pre:", "softdep a: pre: has no effect: nothing follows it."),
+        ("blacklist a\r", "the line ends with a carriage return, which becomes part of a\\x0d."),
+        ("\x1b[31m x", "unknown command \\x1b[31m: line ignored."),
     ],
 )  # fmt: skip
 def test_a_line_that_does_not_do_what_was_meant_is_told(
@@ -168,10 +168,10 @@ def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
     (folder / "old.alias").write_text("blacklist x\n")
     rules = read_modprobe_config(LocalHost(tmp_path))
     assert {problem.source.rpartition("/")[2]: problem.text for problem in rules.problems} == {
-        "folder.conf": "It is a folder, which is not looked into.",
-        "link.conf": "It leads nowhere.",
-        "pipe.conf": "It cannot be read: No regular file.",
-        "old.alias": "kmod 33 and later do not read it: its name does not end in .conf.",
+        "folder.conf": "It is a directory, which modprobe ignores.",
+        "link.conf": "It is a dangling symbolic link.",
+        "pipe.conf": "It cannot be read: Not a regular file.",
+        "old.alias": "kmod 33 and later ignore it: its name does not end in .conf.",
     }
 
 
@@ -213,8 +213,8 @@ def test_what_the_boot_line_does_not_do_is_told() -> None:
     rules = list(parse_command_line("modprobe.blacklist=snd-dummy,a x[.y=1", problems))
     assert [rule.name for rule in rules] == ["snd-dummy", "a"]
     assert [problem.text for problem in problems] == [
-        "modprobe.blacklist=snd-dummy stops nothing: here a - is no _. Write snd_dummy.",
-        "x[.y=1 is left out: its brackets do not match.",
+        "modprobe.blacklist=snd-dummy has no effect: - is not the same as _ here. Use snd_dummy.",
+        "x[.y=1 is ignored: it has unmatched brackets.",
     ]
 
 

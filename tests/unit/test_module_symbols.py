@@ -136,7 +136,7 @@ def test_names_are_safe_for_a_terminal(host: LocalHost) -> None:
         ("_MAX_STRING", 6, "its names are too long"),
         # Names may lie in each other, so a small file can hold any number of long ones.
         ("_MAX_STRINGS", 12, "its names are too long"),
-        ("_MAX_SYMBOLS", 2, "has 3 symbols; kmodtui reads no more than 2"),
+        ("_MAX_SYMBOLS", 2, "has 3 symbols; kmodtui reads at most 2"),
     ],
 )
 def test_names_that_would_fill_the_memory_are_not_read(

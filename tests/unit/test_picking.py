@@ -155,7 +155,7 @@ def test_a_device_file_is_found_by_its_numbers(host: LocalHost) -> None:
         ("00:1f.7", "There is no device 00:1f.7."),
         ("/sys/nothing", "There is no device /sys/nothing."),
         ("/dev/nothing", "There is no device file /dev/nothing."),
-        ("/dev/file", "/dev/file is no device file."),
+        ("/dev/file", "/dev/file is not a device file."),
     ],
 )
 def test_what_is_no_device_is_told(host: LocalHost, text: str, words: str) -> None:

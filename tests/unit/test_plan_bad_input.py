@@ -187,7 +187,7 @@ def test_what_depmod_does_not_write_is_the_packages(tree: Tree) -> None:
     tree.modules({"a": ""})
     (tree.folder / "modules.builtin").unlink()
     (warning,) = tree.plan("a").warnings
-    assert warning.endswith("Install the kernel's package again.")
+    assert warning.endswith("Reinstall the kernel package.")
 
 
 def test_without_modules_dep_there_is_no_plan(tree: Tree) -> None:
@@ -212,9 +212,9 @@ def test_binary_indexes_are_looked_after(tree: Tree) -> None:
     at(tree.folder / "modules.dep.bin", 1000)
     (tree.folder / "modules.alias.bin").unlink()
     assert tree.plan("a").warnings == (
-        f"{FOLDER}/modules.dep.bin: It is older than modules.dep, and modprobe reads it. "
+        f"{FOLDER}/modules.dep.bin: It is older than modules.dep, so modprobe uses outdated data. "
         f"Run depmod {RELEASE} as root.",
-        f"{FOLDER}/modules.alias.bin: It is missing, and modprobe reads it. "
+        f"{FOLDER}/modules.alias.bin: It is missing, but modprobe needs it. "
         f"Run depmod {RELEASE} as root.",
     )
 
@@ -227,12 +227,12 @@ def test_an_index_older_than_the_modules_is_told_with_depmod(tree: Tree) -> None
     at(tree.folder / "b.ko", 2_000_000)
     (warning,) = tree.plan("a").warnings
     assert warning == (
-        f"{FOLDER}/modules.dep: It is older than b's file: what that needs may be another. "
+        f"{FOLDER}/modules.dep: It is older than b's file: its dependencies may have changed. "
         f"Run depmod {RELEASE} as root."
     )
     assert tree.plan("c").warnings == ()
     (tree.folder / "updates").mkdir()
-    assert "older than updates/, where a module has come or gone" in tree.plan("c").warnings[0]
+    assert "older than updates/, where modules were added or removed" in tree.plan("c").warnings[0]
     with pytest.raises(UnknownModuleError) as caught:
         tree.plan("brand_new")
     assert f"Run depmod {RELEASE} as root." in caught.value.hint
@@ -246,9 +246,7 @@ def test_a_bad_line_about_a_module_of_the_plan_is_told(tree: Tree) -> None:
     folder = tree.root / "etc/modprobe.d"
     folder.mkdir(parents=True)
     (folder / "x.conf").write_text("blacklist c b\nnonsense\n")
-    assert tree.plan("b").warnings == (
-        "/etc/modprobe.d/x.conf:1: only c is blacklisted, and not b.",
-    )
+    assert tree.plan("b").warnings == ("/etc/modprobe.d/x.conf:1: only c is blacklisted, not b.",)
     assert tree.plan("a").warnings == ()
 
 

@@ -121,11 +121,9 @@ def test_parameters_say_why_they_show_no_value(module: Path, tmp_path: Path) -> 
     )
     assert read_parameters(host, "btrfs") == (
         ParameterValue("fixed", "N", "", writable=False),
-        ParameterValue(
-            "odd", None, "the kernel refuses to show it: Invalid argument", writable=True
-        ),
-        ParameterValue("secret", None, "only root may read it", writable=True),
-        ParameterValue("trigger", None, "can only be written", writable=True),
+        ParameterValue("odd", None, "cannot be read: Invalid argument", writable=True),
+        ParameterValue("secret", None, "readable only by root", writable=True),
+        ParameterValue("trigger", None, "write-only", writable=True),
     )
 
 

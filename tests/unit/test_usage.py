@@ -102,7 +102,7 @@ def test_block_devices_are_told_only_where_they_are_in_use(tree: Tree) -> None:
     )
     assert [what for _, what, _ in uses(host, "virtio_blk")] == [
         "vda1, mounted at /",
-        "vda2, swapped to",
+        "vda2, used as swap",
         "vda3, used by dm-0",
     ]
     assert uses(host, "loop") == [
@@ -133,7 +133,7 @@ def test_an_interface_is_its_drivers_its_kinds_or_told_by_its_name(tree: Tree) -
     assert uses(host, "bridge")[0][1] == "br0, down"
     assert uses(host, "tun")[0][1] == "tun7, down"
     assert uses(host, "dummy") == [
-        (UseKind.INTERFACE, "dummy0, down", f"{net}/dummy0: by its name")
+        (UseKind.INTERFACE, "dummy0, down", f"{net}/dummy0: inferred from the name")
     ]
 
 
@@ -197,7 +197,7 @@ def test_an_open_device_file_is_told_with_the_process(tree: Tree) -> None:
         }
     )
     assert uses(host, "nothingness") == [
-        (UseKind.OPEN_FILE, "/dev/null, by qemu (4711)", "/proc/4711/fd/3: /dev/null")
+        (UseKind.OPEN_FILE, "/dev/null, opened by qemu (4711)", "/proc/4711/fd/3: /dev/null")
     ]
 
 
@@ -208,7 +208,7 @@ def test_a_device_file_that_hangs_below_a_driver_is_that_drivers(tree: Tree) -> 
             "/sys/dev/char/1:3/device/device/driver/module": "->../../module/snd_hda_intel",
         }
     )
-    assert uses(host, "snd_hda_intel")[0][1] == "/dev/null, by process (12)"
+    assert uses(host, "snd_hda_intel")[0][1] == "/dev/null, opened by process (12)"
     assert uses(host, "nothingness") == []
 
 
