@@ -695,7 +695,7 @@ COMMANDS: tuple[Command, ...] = (
         ("space",),
         "fold",
         "Expand",
-        "Expand or collapse the result under the cursor",
+        "Expand or collapse the finding",
         footer=True,
     ),
     Command("check.back", ("escape", "q"), "back", "Close", "Close the check", footer=True),

@@ -153,7 +153,7 @@ def test_a_module_is_blacklisted_taken_off_and_root_given_up(
         assert "insmod" not in vm.run("root", by_alias).stdout
         vm.run("root", ["modprobe", "dummy"], check=True)
         terminal.wait_for(r"\bdummy +\d", timeout=PATIENCE)
-        undo(terminal, "blacklisting of dummy", "take off", "Removed dummy from the blacklist")
+        undo(terminal, "blacklisting of dummy", "remove", "Removed dummy from the blacklist")
         assert "blacklist dummy\n" not in blacklist()
         terminal.wait_for(r"root: on \(sudo\)", timeout=PATIENCE)
         terminal.press("D")
@@ -196,7 +196,7 @@ def test_a_file_of_ones_own_is_checked_planned_and_inserted(vm: VM) -> None:
         terminal.press("y")
         give_password(terminal)
         terminal.wait_for("Inserted dummy", timeout=PATIENCE)
-        terminal.wait_for("the file, as it was opened", timeout=PATIENCE)
+        terminal.wait_for("the file that was read", timeout=PATIENCE)
         assert "dummy" in loaded(vm)
         close(terminal, "Enter close")
         undo(terminal, "insertion of dummy", "unload", "Unloaded dummy")

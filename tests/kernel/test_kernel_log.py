@@ -49,7 +49,7 @@ def test_an_admin_follows_it_through_sudo_until_root_is_given_up(vm: VM) -> None
         terminal.wait_for("root: off", timeout=PATIENCE)
         assert "Btrfs loaded" in terminal.text()
         terminal.press("L")
-        terminal.wait_for(lambda t: "Kernel log" not in t.text(), timeout=PATIENCE)
+        terminal.wait_for(lambda t: "─ L Kernel log" not in t.text(), timeout=PATIENCE)
 
 
 def test_where_it_is_everyones_no_root_is_asked_for(vm: VM, readable: None) -> None:

@@ -103,7 +103,7 @@ async def test_an_address_finds_the_symbol_that_contains_it(
         await stage.type("ffffffffd100011f")
         await stage.until(lambda: names(stage) == ["first_fn+0x1f/0x80"], "1 of ")
         await stage.press("enter")
-        await stage.until("0x1f of 0x80 bytes behind its beginning", "128 bytes to the next symbol")
+        await stage.until("0x1f of 0x80 bytes from the start", "128 bytes to the next symbol")
         await stage.press("escape", "escape")
         await stage.type("second_fn+0x4/0x10 [odd]")
         await stage.until(lambda: names(stage) == ["second_fn+0x4"])
@@ -134,7 +134,9 @@ async def test_enter_tells_everything_about_a_symbol(demo: Demo) -> None:
         await stage.type("=crc16_open_0")
         await stage.until(lambda: names(stage) == ["crc16_open_0"])
         await stage.press("enter")
-        await stage.until("Symbol crc16_open_0", "T  function, exported", "is for root only")
+        await stage.until(
+            "Symbol crc16_open_0", "T  function, exported", "can only be read by root"
+        )
         await stage.press("escape")
         await stage.until(lambda: isinstance(stage.screen, BrowserScreen))
 

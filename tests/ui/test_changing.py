@@ -90,9 +90,9 @@ async def test_a_read_only_parameter_offers_a_reload_with_the_new_value(
     async with opened(demo) as stage:
         await stage.select("dummy")
         await form(stage, "e")
-        await stage.until("2 now")
+        await stage.until("currently 2")
         await stage.type("3")
-        await stage.until("numdummies is only taken by a load: Enter plans a reload.")
+        await stage.until("numdummies can only be set by loading: Enter plans a reload.")
         await stage.until("modprobe -r -- dummy", "modprobe -- dummy numdummies=3")
         await stage.press("enter")
         await planned(stage, "Reload dummy", "y reload", "numdummies=3")
@@ -391,7 +391,7 @@ async def test_a_module_is_blacklisted_and_taken_off_again(
         assert b"blacklist hello\n" in kernel.folder.read(BLACKLIST)
         await back(stage)
         await stage.press("b")
-        await planned(stage, "Take off the blacklist: hello", "y take off")
+        await planned(stage, "Remove from the blacklist: hello", "y remove")
         await done(stage, "Removed hello from the blacklist")
         assert b"blacklist hello\n" not in kernel.folder.read(BLACKLIST)
         await back(stage)
@@ -510,7 +510,7 @@ async def test_not_to_wait_any_longer_is_told(demo: Demo, kernel: SimulatedKerne
         await stage.press("y")
         await stage.until("Unloading hello…")
         await stage.press("escape")
-        await stage.until("Unloading hello goes on; the panes show")
+        await stage.until("Unloading hello continues; the panes show")
         assert stage.screen is stage.dashboard
 
 
@@ -522,13 +522,13 @@ async def test_what_is_in_use_is_unloaded_once_it_is_let_go(
         await stage.select("hello")
         await stage.press("minus")
         await planned(
-            stage, "hello is in use. No module holds its reference", "w wait until it is free"
+            stage, "hello is in use. No module holds its reference", "w wait until it is unused"
         )
         await stage.press("y")
         await stage.press("w")
-        await planned(stage, "once it is unused", "60 seconds at the most", "y unload")
+        await planned(stage, "once it is unused", "Waits up to 60 s", "y unload")
         await stage.press("y")
-        await stage.until("Unloading hello…", "Esc stop waiting")
+        await stage.until("Unloading hello…", "Esc cancel")
         await stage.calm()
         assert "hello" in kernel.loaded
         kernel.hold("hello", -1)
@@ -543,7 +543,7 @@ async def test_waiting_for_what_is_in_use_can_be_stopped(
     async with opened(demo) as stage:
         await stage.select("hello")
         await stage.press("minus")
-        await planned(stage, "w wait until it is free")
+        await planned(stage, "w wait until it is unused")
         await stage.press("w")
         await planned(stage, "y unload")
         await stage.press("y")
@@ -551,7 +551,7 @@ async def test_waiting_for_what_is_in_use_can_be_stopped(
         await stage.press("escape")
         await stage.until(lambda: stage.screen is stage.dashboard)
         await stage.until(lambda: "hello stays loaded, unless" in stage.toasts)
-        assert "goes on" not in stage.toasts
+        assert "continues" not in stage.toasts
         await stage.calm()
         kernel.hold("hello", -1)
         await stage.calm(0.4)

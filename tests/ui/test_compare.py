@@ -78,7 +78,7 @@ async def test_a_folder_that_is_gone_is_said(demo: Demo, here: Path) -> None:
     here.rmdir()  # noqa: ASYNC240  nobody waits for it
     async with opened(demo) as stage:
         await stage.press("ctrl+s")
-        await stage.until(lambda: "is not there any more" in stage.toasts)
+        await stage.until(lambda: "no longer exists" in stage.toasts)
         await stage.press("C")
         await stage.calm()
         assert stage.screen is stage.dashboard
@@ -183,7 +183,7 @@ async def test_a_snapshot_that_lies_elsewhere_is_opened_by_its_path(
         await stage.until("Open a snapshot")
         await stage.type("nowhere")
         await stage.press("enter")
-        await stage.until("There is no file nowhere.")
+        await stage.until("No such file: nowhere")
         await stage.press(*["backspace"] * 7)
         await stage.type(f"{tmp_path}/else.where")
         await stage.press("enter")

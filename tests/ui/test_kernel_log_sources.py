@@ -95,7 +95,7 @@ async def test_a_log_that_is_everyones_is_read_without_a_helper(demo: Demo, log:
         assert texts(stage) == ["old one", "old two", "new one"]
         assert fresh(stage) == ["new one"]
         await stage.press("L")
-        await stage.until_gone("Kernel log")
+        await stage.until_gone("╭─ L Kernel log")
         await log.printk("meanwhile")
         await stage.press("L")
         await stage.until("meanwhile")
@@ -268,7 +268,7 @@ async def test_closing_it_stops_the_reading(demo: Demo, kernel: SimulatedKernel)
     async with opened(demo) as stage:
         await open_log(stage)
         await stage.press("L")
-        await stage.until_gone("Kernel log")
+        await stage.until_gone("╭─ L Kernel log")
         await stage.until(lambda: not any(w.group == "log" for w in stage.dashboard.workers))
         channel = stage.app.machine.session.channel
         await stage.until(lambda: channel is not None and not channel._pending)  # type: ignore[attr-defined]

@@ -69,7 +69,7 @@ async def test_btrfs_is_loaded_with_keys_and_its_symbols_are_shown(
         await stage.until("+369 symbols in 6 modules")
         # One duration, that of the command: the reading's beside it would need a word more.
         assert len(re.findall(r"\d\.\d\d s\b", stage.words)) == 1
-        assert "kernel log of that moment" in stage.text
+        assert "kernel log during the change" in stage.text
         assert "Btrfs loaded, crc32c=crc32c-generic" in stage.text
         assert kernel.loaded[0] == "btrfs"
         await stage.press("enter")
@@ -271,7 +271,7 @@ async def test_escape_while_it_runs_stops_the_waiting_and_the_table_shows_the_tr
     async with opened(demo, root=RootThrough(demo, first="wait")) as stage:
         await plan(stage, "tun")
         await stage.press("y")
-        await stage.until("Loading tun…", "Esc stop waiting")
+        await stage.until("Loading tun…", "Esc run in background")
         await stage.press("escape")
         await stage.until(lambda: stage.screen is stage.dashboard)
         await stage.until(lambda: "tun" in stage.modules, "4 Change 1")
@@ -341,7 +341,7 @@ async def test_a_fault_on_the_way_is_told_and_does_not_leave_the_dialog_running(
     async with opened(demo, root=RootBroken(), faults=["this is a fault"]) as stage:
         await plan(stage, "tun")
         await stage.press("y")
-        await stage.until("Internal error (a bug in kmodtui)", "It is not known what came of it")
+        await stage.until("Internal error (a bug in kmodtui)", "Outcome unknown")
         await stage.until_gone("Loading tun…")
 
 
@@ -436,7 +436,7 @@ async def test_a_module_that_logs_much_is_shown_by_its_last_lines(
         assert isinstance(dialog, PlanDialog)
         drawn = dialog._body.content
         for number in range(3000):
-            dialog._take_log(LogRecord(number, number, 4, f"line {number}"))
+            dialog._add_record(LogRecord(number, number, 4, f"line {number}"))
         assert dialog._body.content is drawn
         dialog._tick()
         await stage.until("line 2999", lambda: "line 2970" not in stage.text)

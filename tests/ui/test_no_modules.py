@@ -27,7 +27,7 @@ async def test_it_says_why_and_shows_the_kernels_own_symbols(
     demo: Demo, size: tuple[int, int]
 ) -> None:
     async with opened(demo, size=size, ready=False) as stage:
-        await stage.until("no loadable modules", "/proc/modules is not there", "CONFIG_MODULES")
+        await stage.until("no loadable modules", "/proc/modules does not exist", "CONFIG_MODULES")
         await stage.until("Symbols of the kernel", "405 symbols")
         assert "d Demo" in stage.footer
         await stage.until(lambda: "no modules" in stage.header)

@@ -271,7 +271,7 @@ async def test_a_file_that_has_changed_since_its_check_is_not_inserted(
     kernel.folder.write(path, make_module((b"license=GPL", b"name=mine")))
     async with opened(demo) as stage:
         await ask(stage, "/home/me/")
-        await stage.until("1 file or folder")
+        await stage.until("1 file or directory")
         await stage.type("mine.ko")
         await stage.press("enter")
         await stage.until("p: plan to insert it", "vermagic")
@@ -309,7 +309,7 @@ async def test_who_could_change_the_file_is_told_before_it_is_inserted_and_after
         told = [writable, owned] if os.geteuid() == 0 else [writable]
         assert all(words in stage.words for words in told)
         await stage.press("y")
-        await stage.until("Inserted dummy", "the file, as it was opened")
+        await stage.until("Inserted dummy", "the file that was read")
         assert all(words in stage.words for words in told)
 
 
@@ -343,7 +343,7 @@ async def test_of_a_file_that_root_alone_can_change_nothing_is_said(
         assert "ownership" not in stage.words
         await stage.press("y")
         await stage.until("Inserted dummy")
-        assert "as it was opened" not in stage.words
+        assert "the file that was read" not in stage.words
 
 
 async def test_a_path_that_leads_nowhere_is_said(demo: Demo) -> None:
@@ -412,7 +412,9 @@ async def test_the_catalog_is_for_looking_and_names_the_key_that_loads(demo: Dem
         await stage.press("c")
         await stage.until(f"Modules of {demo.kernel.release}", "22 of 22 modules")
         await stage.press("enter")
-        await stage.until("This is for looking only. On the dashboard, + loads a module.")
+        await stage.until(
+            "This list is only for browsing. To load a module, press + on the dashboard."
+        )
 
 
 async def test_what_comes_from_files_stays_text(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ class CheckScreen(ModalScreen[None]):
             self._lines.show_failure("The check failed. See the log file.")
 
     def action_fold(self) -> None:
-        """Expand or collapse the result under the cursor."""
+        """Expand or collapse the finding under the cursor."""
         self._lines.action_open_line()
 
     def action_back(self) -> None:

@@ -87,7 +87,8 @@ class HelpScreen(ModalScreen[None]):
 _PRIVILEGE = (
     ("root: off", "no root privileges; a change starts the helper, through sudo or another way"),
     ("root: on (sudo)", "the helper runs as root, started through sudo; D ends it"),
-    ("root: denied", "root is not available or not wanted (--read-only): no changes"),
+    ("root: denied", "no way to root privileges was found: no changes"),
+    ("read-only", "root is not wanted (--read-only), or a captured tree is shown: no changes"),
     ("… (idle)", "the helper exited because it was not used for a while"),
     ("… (helper exited)", "the helper exited unexpectedly: it failed or was killed"),
     ("running as root", "kmodtui itself runs as root, which it does not need"),

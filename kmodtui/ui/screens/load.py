@@ -1,8 +1,8 @@
 """The picker: the dialog that asks which module to load, and with which parameters.
 
-One line to type into; what fits is listed below it, best first, and what is
-known of the module under the list's cursor below that. A name that is wrong
-stays in the line, with the reason.
+It has an input line, below that the list of matches, best first, and below that the
+details of the module under the cursor. A wrong name stays in the line, with the reason
+below it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kmodtui.errors import KmodtuiError
 from kmodtui.model.catalog_entry import Catalog
 from kmodtui.model.fuzzy import Haystack
 from kmodtui.model.load_line import LoadRequest, query_of
-from kmodtui.model.text import clean
+from kmodtui.model.text import clean, counted
 from kmodtui.services.catalog import described_by_file
 from kmodtui.services.live_catalog import CatalogState
 from kmodtui.services.machine import Machine
@@ -48,10 +48,10 @@ from kmodtui.ui.widgets.module_choices import EntryCard, ModuleChoices, card_lin
 __all__ = ["LoadDialog", "LoadRequest"]
 
 CARD_PAUSE = 0.05
-"""Seconds that the cursor has to rest on a module before its file is read."""
+"""Seconds that the cursor has to stay on a module before its file is read."""
 
 LOW = 30
-"""Lines below which the card tells less."""
+"""Below this height of the screen in lines, the card shows less."""
 
 _BAR = 12  # cells of the progress bar
 _KEYS = {
@@ -66,7 +66,7 @@ _KEYS = {
 
 
 class NameInput(Input):
-    """The line; what moves the list or ends the typing is obeyed at that key."""
+    """The input line; handles the keys for the list and for going on itself."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -74,11 +74,11 @@ class NameInput(Input):
             id="load-input",
             compact=True,
         )
-        # One that blinks writes to the terminal for as long as it is there.
+        # A blinking cursor writes to the terminal as long as it is shown.
         self.cursor_blink = False
 
     async def on_key(self, event: events.Key) -> None:
-        """Obey at once, not when the key has gone its way through the application."""
+        """Handle the key at once, before it bubbles up to the application."""
         if pass_on(self, event) or await edit_at_once(self, event) or event.key not in _KEYS:
             return
         event.stop()
@@ -87,7 +87,7 @@ class NameInput(Input):
 
 
 class LoadDialog(Taking):
-    """A line for name and parameters, and the modules of this kernel that fit it."""
+    """An input line for name and parameters, and the modules of this kernel that match."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *(b for b in bindings("dialog") if b.id == "dialog.cancel"),
@@ -95,10 +95,10 @@ class LoadDialog(Taking):
     ]
 
     takes_text = True
-    """What is typed before the line has the focus is meant for it all the same."""
+    """Whether keys typed before the input line has the focus are meant for that line."""
 
     def __init__(self, machine: Machine, *, looking: bool = False) -> None:
-        """Offer the modules of `machine`; for `looking` none of them is taken."""
+        """Offer the modules of `machine`; with `looking`, only to browse them."""
         super().__init__()
         self.machine = machine
         self._looking = looking
@@ -108,19 +108,19 @@ class LoadDialog(Taking):
         self._haystack = Haystack(())
         self._ready = asyncio.Event()
         self._answer = Answer()
-        self._chosen = False  # whether the list's cursor was moved by hand
-        self._said = ""
+        self._chosen = False  # whether the user moved the cursor of the list
+        self._message = ""
         self._input = NameInput()
         self._list = ModuleChoices()
         self._card = EntryCard()
         self._status = Static("", id="load-problem", markup=False)
 
     def compose(self) -> ComposeResult:
-        """Frame the line, the list, the card and a line of words."""
+        """Lay out the input line, the list, the card and the status line."""
         with Vertical(classes="dialog", id="load-dialog") as frame:
             if self._looking:
                 set_title(frame, f"Modules of {self.machine.release}")
-                set_subtitle(frame, "↑ ↓: choose · Tab: complete · Esc: close")
+                set_subtitle(frame, "↑ ↓: select · Tab: complete · Esc: close")
             else:
                 set_title(frame, "Load a module")
                 set_subtitle(
@@ -132,29 +132,29 @@ class LoadDialog(Taking):
             yield self._status
 
     def on_mount(self) -> None:
-        """Begin to read the modules that there are."""
+        """Start reading the catalog of modules."""
         self._input.focus()
         self._work(self._follow, "catalog")
 
     def on_resize(self, event: events.Resize) -> None:
-        """Give the list what there is where the terminal is low."""
+        """Give the list more room on a low screen."""
         self.set_class(event.size.height < LOW, "-low")
 
     def _work(self, what: object, group: str) -> Worker[None]:
         return self.run_worker(what, group=group, exclusive=True, exit_on_error=False)  # type: ignore[arg-type]
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Tell what failed beside the screen; the dialog stays."""
+        """Report an unexpected error of a worker; the dialog stays open."""
         if event.state is WorkerState.ERROR and event.worker.error is not None:
             desk(self).report(event.worker.error)
             self._ready.set()
 
-    # What there is
+    # The catalog
 
     async def _follow(self) -> None:
         self.index = await self.machine.index()
         try:
-            # What is loaded belongs to the kernel that runs.
+            # The loaded modules belong to the running kernel.
             if self.machine.looks_at_running:
                 self._loaded = await self.machine.loaded_names()
         except KmodtuiError as error:
@@ -164,14 +164,14 @@ class LoadDialog(Taking):
             if state.catalog is not None and state.catalog is not self._catalog:
                 haystack = await asyncio.to_thread(Haystack, state.catalog.entries)
                 self.index = await self.machine.index()
-                await self._take_catalog(state.catalog, haystack)
+                await self._show_catalog(state.catalog, haystack)
             elif state.problem:
                 self._list.show_entries((), self._loaded)
                 self.say(state.problem)
                 self._ready.set()
             self._show_status()
 
-    async def _take_catalog(self, catalog: Catalog, haystack: Haystack) -> None:
+    async def _show_catalog(self, catalog: Catalog, haystack: Haystack) -> None:
         same = self._catalog is not None and len(self._catalog.entries) == len(catalog.entries)
         before = self._list.entry
         self._catalog, self._haystack = catalog, haystack
@@ -190,20 +190,20 @@ class LoadDialog(Taking):
 
     @property
     def _query(self) -> str:
-        """What was typed, without the parameters behind it."""
+        """The typed text without the parameters at its end."""
         return query_of(self._input.value)
 
-    # What fits
+    # Matches
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Narrow the list."""
+        """Update the list."""
         event.stop()
-        self._said = ""
+        self._message = ""
         self._look_up()
 
     def _look_up(self) -> None:
         query = self._query
-        if query == self._answer.text and self._answer.rank is not None and not self._said:
+        if query == self._answer.text and self._answer.rank is not None and not self._message:
             self._show_status()
             return
         if kind_of(query) is Kind.MODULE:
@@ -211,16 +211,16 @@ class LoadDialog(Taking):
             if self._catalog is not None:
                 self._offer(answer_modules(self._haystack, self.index, query))
         else:
-            self._work(self._ask, "answer")
+            self._work(self._look_up_files, "answer")
 
-    async def _ask(self) -> None:
-        """Look up a device or a folder, which takes reading files."""
+    async def _look_up_files(self) -> None:
+        """Look up a device or a directory in a thread, because that reads files."""
         answer = await asyncio.to_thread(self._answer_now, self._query)
         if answer.text == self._query:
             self._offer(answer)
 
     def _answer_now(self, query: str) -> Answer:
-        """Return what a text offers; may read files."""
+        """Return what matches a query; may read files."""
         kind = kind_of(query)
         host = self.machine.host
         if kind is Kind.PATH:
@@ -237,38 +237,38 @@ class LoadDialog(Taking):
         else:
             missing = answer.words or nothing_fits(answer)
             by_name = self._catalog.by_name if self._catalog is not None else {}
-            # What may have been meant is there to be chosen, but never taken unasked.
-            meant = tuple(by_name[name] for name in answer.near)
+            # Similar names can be selected, but Enter alone does not take one of them.
+            similar = tuple(by_name[name] for name in answer.near)
             self._list.show_entries(
-                answer.entries or meant, self._loaded, answer.text, missing, pointing=not meant
+                answer.entries or similar, self._loaded, answer.text, missing, pointing=not similar
             )
         self._show_card()
         self._show_status()
 
-    # What is shown
+    # Display
 
     def say(self, words: str) -> None:
-        """Tell something until the next key."""
-        self._said = words
+        """Show a message until the text changes."""
+        self._message = words
         self._show_status()
 
     def _show_status(self) -> None:
-        words = self._said or self._count()
+        words = self._message or self._count()
         if self._status.content != words:
             self._status.update(clean(words))
-        self._status.set_class(bool(self._said), "-warning")
+        self._status.set_class(bool(self._message), "-warning")
 
     def _count(self) -> str:
         if self._catalog is None:
             return ""
         if kind_of(self._answer.text) is not Kind.MODULE:
             paths = len(self._answer.paths)
-            many = f"{paths:,} files and folders" if paths != 1 else "1 file or folder"
+            many = counted(paths, "file or directory", "files and directories")
             return self._answer.words or many
-        hits, total = len(self._answer.entries), len(self._catalog.entries)
+        matches, total = len(self._answer.entries), len(self._catalog.entries)
         builtin = sum(entry.builtin for entry in self._answer.entries)
         files = self._catalog.with_file
-        parts = [f"{hits - builtin:,} of {files:,} modules"]
+        parts = [f"{matches - builtin:,} of {files:,} modules"]
         if total > files:
             parts.append(f"{builtin:,} of {total - files:,} built in")
         if self._answer.words:
@@ -291,47 +291,47 @@ class LoadDialog(Taking):
             self._card.show(())
 
     async def _read_card(self) -> None:
-        """Read the file of the module under the cursor before its turn comes."""
+        """Read the file of the module under the cursor, ahead of the catalog."""
         await asyncio.sleep(CARD_PAUSE)
         entry, index = self._list.entry, self.index
         if entry is not None and index is not None and not entry.read:
-            told = await asyncio.to_thread(described_by_file, index, entry)
-            if (now := self._list.entry) and now.name == told.name:
-                self._card.show(card_lines(told, self._loaded))
+            described = await asyncio.to_thread(described_by_file, index, entry)
+            if (now := self._list.entry) and now.name == described.name:
+                self._card.show(card_lines(described, self._loaded))
 
     def on_line_view_cursor_moved(self, message: LineView.CursorMoved) -> None:
-        """Follow the keys and the mouse."""
+        """Show the card of the selected module."""
         message.stop()
         self._chosen = True
         self._show_card()
 
     def on_line_view_opened(self, message: LineView.Opened) -> None:
-        """Take what was clicked at twice."""
+        """Take the module that was double-clicked."""
         message.stop()
         self.action_take()
 
-    # What a person does
+    # Keys
 
     async def answer_to(self, query: str) -> Answer:
-        """Return what a text offers, once it is known which modules there are."""
+        """Return what matches a query, once the catalog has been read."""
         await self._ready.wait()
         return await asyncio.to_thread(self._answer_now, query)
 
     def _catch_up(self) -> None:
-        """Let the list be that of what stands in the line now: keys come faster than messages."""
+        """Update the list for the current text: keys can be ahead of change messages."""
         query = self._query
         if query != self._answer.text and kind_of(query) is Kind.MODULE and self._catalog:
             self._offer(answer_modules(self._haystack, self.index, query))
 
     def action_move(self, lines: int) -> None:
-        """Move the list's cursor; the keys stay in the line."""
+        """Move the cursor of the list; the input line keeps the focus."""
         self._catch_up()
         if self._list.line_count():
             self._chosen = True
             self._list.move(lines)
 
     def action_complete(self) -> None:
-        """Complete what was typed as far as only one thing is meant."""
+        """Complete the path as far as it is unambiguous, or the name of the module."""
         self._catch_up()
         path, entry = self._list.path, self._list.entry
         if path is not None:
@@ -341,31 +341,31 @@ class LoadDialog(Taking):
             self.replace_query(entry.name)
 
     def replace_query(self, query: str) -> None:
-        """Put something in the place of what was typed; parameters behind it stay."""
-        rest = self._input.value.strip()[len(self._query) :]
-        self._input.value = query + rest
+        """Replace the typed text, but keep the parameters at its end."""
+        parameters = self._input.value.strip()[len(self._query) :]
+        self._input.value = query + parameters
         self._input.cursor_position = len(query)
 
     def action_take(self) -> None:
-        """Go on to the plan with what stands there at this key."""
-        self._take_what_stands_there(form=False)
+        """Go on to the plan."""
+        self._take_current(form=False)
 
     def action_parameters(self) -> None:
-        """Go on to the form of the module's parameters."""
-        self._take_what_stands_there(form=True)
+        """Go on to the parameter form."""
+        self._take_current(form=True)
 
-    def _take_what_stands_there(self, *, form: bool) -> None:
+    def _take_current(self, *, form: bool) -> None:
         self._catch_up()
         if self._looking:
             if not may_have_root(self, self.machine):
                 return
-            self.say("This is for looking only. On the dashboard, + loads a module.")
+            self.say("This list is only for browsing. To load a module, press + on the dashboard.")
             return
         chosen = self._list.path or self._list.entry if self._chosen else None
         self.take(Wish(self._input.value, chosen, form))
 
     def on_key(self, event: events.Key) -> None:
-        """Type into the line wherever the keys are, also before it is ready to take them."""
+        """Send letters to the input line even if it does not have the focus (yet)."""
         if self.focused is self._input:
             return
         if event.is_printable and event.character:
@@ -374,7 +374,7 @@ class LoadDialog(Taking):
             self.set_focus(self._input)
 
     def action_cancel(self) -> None:
-        """Close; nothing is done."""
+        """Close without choosing a module."""
         self.leave(None)
 
 

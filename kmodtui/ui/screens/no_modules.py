@@ -1,4 +1,4 @@
-"""The screen of a kernel without loadable modules: why, what still works, and the demo."""
+"""The screen for a kernel without loadable modules: why, what still works, and the demo."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from kmodtui.ui.widgets.symbol_browser import SymbolBrowser
 from kmodtui.ui.widgets.too_small import TooSmall
 
 WHY = """\
-This kernel shows no loadable modules: /proc/modules is not there.
+This kernel has no loadable modules: /proc/modules does not exist.
 
-Either it was built without CONFIG_MODULES, so that everything it can do is compiled in, \
-or kmodtui runs in a container or micro-VM that hides the file. On the machine itself, \
-outside the container, kmodtui shows its modules.
+Either the kernel was built without CONFIG_MODULES, so that all drivers are built in, or \
+kmodtui runs in a container or micro-VM that hides the file. Outside the container, on \
+the host, kmodtui shows the modules.
 
-What still works: the kernel's own symbols, below.
-d opens the demo: a recorded Debian system with a simulated kernel that loads and unloads.\
+What still works: the symbols of the kernel itself, below.
+d opens the demo: a recorded Debian system with a simulated kernel that loads modules.\
 """
 
 
 class NoModulesScreen(Screen[None]):
-    """Words on top, the symbols of the kernel itself below."""
+    """The reason on top, the symbols of the kernel below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("barren")]
     AUTO_FOCUS = "#symbol-browser"
@@ -53,7 +53,7 @@ class NoModulesScreen(Screen[None]):
         self._too_small = TooSmall()
 
     def compose(self) -> ComposeResult:
-        """Header, words, symbols, keys."""
+        """Lay out the header, the reason, the symbols and the keys."""
         yield HeaderLine(self._live)
         yield Static(WHY, id="why", markup=False)
         with self._frame:
@@ -63,14 +63,14 @@ class NoModulesScreen(Screen[None]):
         yield self._too_small
 
     def on_mount(self) -> None:
-        """Say where we are, and read the symbols."""
+        """Show the header, and start reading the symbols."""
         subscribe(self._live.symbols_read, self._show)
         set_title(self._frame, "Symbols of the kernel")
         self._browser.show_rows(NO_ROWS, "Reading /proc/kallsyms…")
         self.run_worker(self._read(), group="symbols", exclusive=True, exit_on_error=False)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Say so where not even this fits."""
+        """Show a message if the screen is too small."""
         self._too_small.measure(event.size)
 
     async def _read(self) -> None:
@@ -79,7 +79,9 @@ class NoModulesScreen(Screen[None]):
             self._browser.show_rows(NO_ROWS, self._live.symbols_problem)
 
     def _show(self, table: SymbolTable) -> None:
-        self._browser.show_rows(table.core, "/proc/kallsyms is empty: the kernel hides it.")
+        self._browser.show_rows(
+            table.core, "/proc/kallsyms is empty: the kernel hides the symbols."
+        )
         self._caption()
 
     def _caption(self) -> None:
@@ -91,7 +93,7 @@ class NoModulesScreen(Screen[None]):
         set_subtitle(self._frame, words + (", addresses hidden" if hidden else ""))
 
     def action_filter(self) -> None:
-        """Open the line to type a filter into."""
+        """Open the filter."""
         self._filter.open("symbols", self._browser.filter_text)
 
     def _apply_filter(self, text: str) -> None:
@@ -103,25 +105,25 @@ class NoModulesScreen(Screen[None]):
         self._apply_filter("")
 
     def action_browser(self) -> None:
-        """Look through all symbols."""
+        """Open the symbol browser."""
         self.app.push_screen(BrowserScreen(self._live))
 
     def action_legend(self) -> None:
-        """Say what the letters mean."""
+        """Open the legend."""
         self.app.push_screen(LegendScreen())
 
     def on_symbol_browser_counted(self) -> None:
-        """Tell the number of hits."""
+        """Show the number of matches."""
         self._caption()
 
     def action_demo(self) -> None:
-        """Open the demo in place of this machine."""
+        """Exit with the result `demo`, which opens the demo instead of this machine."""
         self.app.exit("demo")
 
     def action_help(self) -> None:
-        """Show every key."""
+        """Open the help."""
         self.app.push_screen(HelpScreen())
 
     def action_quit(self) -> None:
-        """Leave."""
+        """Quit."""
         self.app.exit()

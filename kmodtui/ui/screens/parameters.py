@@ -1,7 +1,8 @@
-"""The form of a module's parameters: what each is, what it would be, and the command line.
+"""The parameter form: a module's parameters, their values, and the resulting command.
 
-Keys go to the line below the list, which is that of the parameter under the cursor; the
-arrows choose another one. Nothing is done here: the form returns what was typed.
+Letters go to the input line below the list, which edits the parameter under the cursor;
+the arrow keys select another parameter. The form changes nothing itself, it returns the
+typed values.
 """
 
 from __future__ import annotations
@@ -40,14 +41,14 @@ from kmodtui.ui.widgets.caption import set_title
 from kmodtui.ui.widgets.line_view import fit, wrapped
 from kmodtui.ui.widgets.parameter_lines import OTHER, ParameterLines, Purpose, column_widths
 
-_AROUND_THE_LIST = 13  # rows of the frame, of what is known, of the line and what comes of it
+_AROUND_THE_LIST = 13  # rows of everything in the dialog but the list
 
 
 class ValueInput(Input):
-    """The line; arrows leave it for the next parameter, Enter is the end of the form."""
+    """The input line; the arrow keys go to another parameter, Enter accepts the form."""
 
     async def on_key(self, event: events.Key) -> None:
-        """Obey at once, not when the key has gone its way through the application."""
+        """Handle the key at once, before it bubbles up to the application."""
         form = self.screen
         if pass_on(self, event) or not isinstance(form, ParameterForm):
             return
@@ -67,11 +68,11 @@ _MOVES = {"down": 1, "up": -1, "tab": 1, "shift+tab": -1, "pagedown": 8, "pageup
 
 
 class ParameterForm(ModalScreen[tuple[str, ...] | None]):
-    """Types, defaults, settings and values of a module's parameters, and a line for each.
+    """Shows types, defaults, configured and current values of parameters, and edits them.
 
-    Returns the `key=value` words that are to be given, none for none; None if it was left
-    with Esc. For `Purpose.CHANGE` those are the values that differ from the present ones;
-    `needs_reload` says whether one of them can only be given to a load.
+    Returns the `key=value` arguments to pass, an empty tuple for none; None if it was
+    cancelled. For `Purpose.CHANGE` these are the values that differ from the current ones;
+    `needs_reload` tells whether one of them can only be set by loading the module.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -80,7 +81,7 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
     ]
 
     takes_text = True
-    """What is typed before the line has the focus is meant for it all the same."""
+    """Whether keys typed before the input line has the focus are meant for that line."""
 
     def __init__(
         self,
@@ -89,13 +90,13 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
         given: tuple[str, ...] = (),
         purpose: Purpose = Purpose.LOAD,
     ) -> None:
-        """Show the form of a module.
+        """Create the form.
 
         Args:
-            machine: where it is.
-            name: of the module, under its own name.
-            given: `key=value` words that stand in the lines already; for a reload, what the
-                module was loaded with, as far as that is known.
+            machine: the machine that has the module.
+            name: the name of the module, not an alias.
+            given: initial values as `key=value`; for a reload, those that the module was
+                loaded with, as far as they are known.
             purpose: what the values are for.
         """
         super().__init__()
@@ -104,7 +105,7 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
         self._given = given
         self._purpose = purpose
         self._before: dict[str, str] = {}
-        self._shown = -1  # row of the list that the line is that of
+        self._edited = -1  # index of the parameter in the input line
         self._lines = ParameterLines()
         self._lines.purpose = purpose
         self._head = Static("", id="form-head", markup=False)
@@ -117,7 +118,7 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
         self._keys = Static("", id="form-keys", markup=False)
 
     def compose(self) -> ComposeResult:
-        """List, what is known of one parameter, the line, and what comes of it."""
+        """Lay out the list, the details of a parameter, the input line, and the command."""
         title = {
             Purpose.LOAD: "Parameters of",
             Purpose.CHANGE: "Parameters of",
@@ -136,14 +137,14 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
             yield self._keys
 
     async def on_mount(self) -> None:
-        """Read what there is."""
+        """Read the parameters."""
         self.set_focus(self._input)
         try:
             rows = await read_form(self._machine, self._module)
         except KmodtuiError as error:
             desk(self).report(error)
             rows = ()
-        typed = self._input.value  # before there was a line for it
+        typed = self._input.value  # while the parameters were being read
         self._lines.rows = rows
         self._lines.values = self._starting_values(rows)
         self._before = dict(self._lines.values)
@@ -154,7 +155,7 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
         self._lines.lines_changed()
         self._show_current()
         if typed:
-            self._input.cursor_position = len(typed)  # more is being typed
+            self._input.cursor_position = len(typed)  # the user may still be typing
         self._show()
 
     def _starting_values(self, rows: tuple[FormParameter, ...]) -> dict[str, str]:
@@ -164,7 +165,7 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
             return kept_values(rows, self._given)
         return dict(filter(None, map(split_assignment, self._given)))
 
-    # What it comes to
+    # Result
 
     @property
     def _current(self) -> FormParameter | None:
@@ -173,7 +174,7 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
 
     @property
     def _changed(self) -> dict[str, str]:
-        """What is to be given, with the words of the line for others taken apart."""
+        """The values to pass, with those of the line for other parameters split up."""
         values = dict(self._lines.values)
         others = values.pop(OTHER, "")
         for word in _split(others):
@@ -192,13 +193,13 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
 
     @property
     def needs_reload(self) -> bool:
-        """Whether a value is to be changed that a loaded module does not take."""
+        """Whether a changed parameter cannot be written while the module is loaded."""
         writable = {row.name for row in self._lines.rows if row.writable}
         return self._purpose is Purpose.CHANGE and bool(set(self._changed) - writable)
 
     @property
     def kept(self) -> tuple[str, ...]:
-        """What the module has to be given at a reload so that the rest stays as it is."""
+        """The arguments of a reload: the changed values, and the current ones of the others."""
         return assignments(kept_values(self._lines.rows, self._given) | self._changed)
 
     @property
@@ -222,27 +223,27 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
             return tuple(Command(Verb.SET, (name,), (word,)).line for word in words)
         return (Command(Verb.LOAD, (name,), words).line,)
 
-    # What is shown
+    # Display
 
     def _style(self, name: str) -> str:
         return self.app.theme_variables.get(name, "")
 
     def _show_current(self) -> None:
-        """Let the line be that of the parameter under the cursor."""
-        self._shown = self._lines.cursor
+        """Edit the parameter under the cursor in the input line."""
+        self._edited = self._lines.cursor
         row = self._current
         name = row.name if row else OTHER
         self._label.update(f" {row.name} = " if row else " other, as key=value: ")
         with self._input.prevent(Input.Changed):
             self._input.value = self._lines.values.get(name, "")
-        # What is typed takes its place; an arrow keeps it, to be added to.
+        # Selected, so that typing replaces the value; an arrow key keeps it for editing.
         self._input.select_all()
         placeholder = ""
         if row is not None:
             if self._purpose is not Purpose.LOAD and row.value is not None:
-                placeholder = f"{row.value} now"
+                placeholder = f"currently {row.value}"
             elif row.starting_value:
-                placeholder = f"{row.starting_value} if nothing is typed"
+                placeholder = f"{row.starting_value} if left empty"
         self._input.placeholder = clean(placeholder)
 
     def _show(self) -> None:
@@ -254,10 +255,10 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
             head += fit("  now", now)
         self._head.update(head + fit("starts as", starts) + "type")
         self._about.update(Text("\n").join(self._about_lines(width)))
-        found = self._problems
+        errors = self._problems
         self._problem.update(
-            Text(fit(clean(found[0]), width), self._style("error"))
-            if found
+            Text(fit(clean(errors[0]), width), self._style("error"))
+            if errors
             else Text(fit(self._hint(), width), self._style("dim"))
         )
         command = Text("\n").join(Text(line) for line in self._short_commands(width))
@@ -280,29 +281,29 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
     def _key_words(self) -> list[tuple[str, str]]:
         keys = [("Enter", "plan"), ("↑↓", "parameter"), ("Esc", "cancel")]
         if self._purpose is Purpose.RELOAD:
-            keys.insert(2, ("Ctrl+t", "fresh" if self._lines.values else "keep"))
+            keys.insert(2, ("Ctrl+t", "clear" if self._lines.values else "keep"))
         return keys
 
     def _hint(self) -> str:
         if self.needs_reload:
             names = [row.name for row in self._lines.rows if not row.writable]
             name = next((name for name in self._changed if name in names), "")
-            return f"{name or 'This'} is only taken by a load: Enter plans a reload."
+            return f"{name or 'This'} can only be set by loading: Enter plans a reload."
         if self._purpose is Purpose.CHANGE and not self._changed:
-            return "Type a new value; those with w change while the module stays."
+            return "Type a new value; those marked w can be changed while the module is loaded."
         if self._purpose is Purpose.RELOAD:
-            return "It is loaded again with what stands in the second column."
+            return "The module is loaded again with the values in the second column."
         return ""
 
     def _about_lines(self, width: int) -> list[Text]:
         row = self._current
         dim = self._style("dim")
         if row is None:
-            words = "Any words key=value: for what the file does not name, as dyndbg=+p."
+            words = "Any key=value that the file does not declare, such as dyndbg=+p."
             return [Text(line, dim) for line in wrapped(words, width)[:2]]
         first = f"{row.type or 'untyped'}: {type_words(row.type)}"
         if self._purpose is not Purpose.LOAD:
-            kind = "can be changed while it is loaded" if row.writable else "only taken by a load"
+            kind = "can be changed while loaded" if row.writable else "can only be set by loading"
             first += f" · {kind}"
             if row.value is None and row.why_no_value:
                 first += f" · {row.why_no_value}"
@@ -315,7 +316,7 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
         lines += [Text(clean(line)) for line in shown]
         if row.settings:
             last = row.settings[-1]
-            more = f", and {len(row.settings) - 1} before it" if row.settings[1:] else ""
+            more = f", which overrides {len(row.settings) - 1} more" if row.settings[1:] else ""
             set_by = f"set to {last.value} by {last.where}{more}"
             lines.append(Text(fit(clean(set_by), width), self._style("warning")))
         return lines
@@ -323,12 +324,12 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
     # Keys
 
     def on_input_changed(self) -> None:
-        """Take what was typed for the parameter under the cursor."""
-        self._take_typed()
+        """Store the typed value of the parameter under the cursor."""
+        self._store_typed()
         self._show()
 
-    def _take_typed(self) -> None:
-        """Note down what stands in the line now: what is told of it comes later, and late."""
+    def _store_typed(self) -> None:
+        """Store the text of the input line: its change message may arrive late."""
         row = self._current
         name = row.name if row else OTHER
         if self._input.value:
@@ -339,13 +340,13 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
 
     def action_move(self, lines: int) -> None:
         """Go to another parameter."""
-        self._take_typed()
+        self._store_typed()
         self._lines.move_cursor(self._lines.cursor + lines)
         self._show_current()
         self._show()
 
     def action_fresh(self) -> None:
-        """Give a reload nothing, or again what the module has now."""
+        """For a reload: clear all values, or set them to the current ones again."""
         if self._purpose is Purpose.RELOAD:
             self._lines.values = {} if self._lines.values else dict(self._before)
             self._lines.refresh()
@@ -353,24 +354,24 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
             self._show()
 
     def on_resize(self) -> None:
-        """Lay everything out for the new size."""
+        """Adapt to the new size."""
         self._fit_height()
         self.call_after_refresh(self._show)
 
     def _fit_height(self) -> None:
-        """Give the list a row for each parameter, as far as the screen goes."""
+        """Make the list as high as it has parameters, if the screen has room for that."""
         room = self.app.size.height * 9 // 10 - _AROUND_THE_LIST
         self._lines.styles.height = max(3, min(self._lines.line_count(), room))
 
     def on_line_view_cursor_moved(self) -> None:
-        """Follow the mouse; the keys stay with the line, and a key has moved it there before."""
-        if self._lines.cursor != self._shown:
+        """Follow the mouse; after a key, `action_move` has done this already."""
+        if self._lines.cursor != self._edited:
             self._show_current()
             self._show()
 
     def action_accept(self) -> None:
-        """Return what was typed, unless the kernel would refuse it."""
-        self._take_typed()
+        """Close with the typed values, unless the kernel would reject them."""
+        self._store_typed()
         if self._problems:
             return
         if self._purpose is Purpose.CHANGE and not self._changed:
@@ -378,7 +379,7 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
         self.dismiss(self.kept if self.needs_reload else assignments(self._changed))
 
     def action_cancel(self) -> None:
-        """Close; nothing is done."""
+        """Close without a result."""
         self.dismiss(None)
 
 

@@ -1,4 +1,4 @@
-"""The dialog that asks where a file is."""
+"""The dialog that asks for the path of a file."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from kmodtui.ui.widgets.caption import set_subtitle, set_title
 
 
 class PathDialog(ModalScreen[Path | None]):
-    """A line to type a path into; `~` stands for the home folder."""
+    """An input line for a path; `~` is the home directory. Returns an existing file."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *(b for b in bindings("dialog") if b.id == "dialog.cancel"),
     ]
 
     takes_text = True
-    """What is typed before the line has the focus is meant for it all the same."""
+    """Whether keys typed before the input line has the focus are meant for that line."""
 
-    def __init__(self, title: str, folder: Path) -> None:
+    def __init__(self, title: str, directory: Path) -> None:
         super().__init__()
         self._title = title
-        self._folder = folder
+        self._directory = directory
         self._problem = Static("", id="path-problem", markup=False)
         self._input = Input(id="path-input", placeholder="path of the file", compact=True)
-        # One that blinks writes to the terminal for as long as it is there.
+        # A blinking cursor writes to the terminal as long as it is shown.
         self._input.cursor_blink = False
 
     def compose(self) -> ComposeResult:
-        """Frame the line."""
+        """Lay out the input line and the error below it."""
         with Vertical(classes="dialog", id="path-dialog") as frame:
             set_title(frame, self._title)
             set_subtitle(frame, "Enter: open · Esc: cancel")
@@ -45,31 +45,33 @@ class PathDialog(ModalScreen[Path | None]):
             yield self._problem
 
     def on_mount(self) -> None:
-        """Take keys at once."""
+        """Focus the input line."""
         self.set_focus(self._input)
 
     def on_key(self, event: events.Key) -> None:
-        """Type into the line wherever the keys are, also before it is ready to take them."""
+        """Send letters to the input line even if it does not have the focus (yet)."""
         if self.focused is not self._input and event.is_printable and event.character:
             event.stop()
             self._input.insert_text_at_cursor(event.character)
             self.set_focus(self._input)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Close with the path if there is a file."""
+        """Close with the path if the file exists."""
         event.stop()
         try:
-            path = self._folder / Path(event.value.strip()).expanduser()
-            there = path.is_file()
+            path = self._directory / Path(event.value.strip()).expanduser()
+            exists = path.is_file()
         except (OSError, RuntimeError, ValueError):
-            there = False
-        if event.value.strip() and there:
+            exists = False
+        if event.value.strip() and exists:
             self.dismiss(path)
         else:
             self._problem.update(
-                f"There is no file {clean(event.value.strip()) or 'without a name'}."
+                f"No such file: {clean(event.value.strip())}"
+                if event.value.strip()
+                else "Enter the path of a file."
             )
 
     def action_cancel(self) -> None:
-        """Close; nothing is opened."""
+        """Close without opening a file."""
         self.dismiss(None)

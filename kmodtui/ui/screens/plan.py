@@ -1,4 +1,4 @@
-"""The dialog that shows a plan, takes the confirmation, and tells what came of it."""
+"""The dialog that shows a plan, asks for confirmation, and shows the outcome."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ from kmodtui.ui.widgets.plan_page import PlanPage
 from kmodtui.ui.widgets.too_small import TooSmall
 
 TICK = 0.5
-"""Seconds between two updates of the elapsed time while a plan runs."""
+"""Seconds between two updates of the elapsed time while the plan is carried out."""
 
 LAST = 20
-"""Lines of the kernel's log that are shown while a plan runs; afterwards all of them are."""
+"""Lines of the kernel log shown while the plan is carried out; the outcome shows all."""
 
 WAIT = 60.0
-"""Seconds that references to a module may take to go, where that is waited for."""
+"""Seconds to wait for a module to become unused."""
 
 LOW = 16
-"""Lines below which the page takes what the keys leave."""
+"""Below this height of the screen in lines, the page is limited so that the keys stay visible."""
 
-_AROUND_THE_PAGE = 4  # rows of the frame and of the keys
+_AROUND_THE_PAGE = 4  # rows of the frame and the keys
 
 RUNNING = {
     Verb.LOAD: "Loading",
@@ -58,16 +58,16 @@ RUNNING = {
     Verb.INSERT: "Inserting",
     Verb.SET: "Changing",
     Verb.BLACKLIST: "Blacklisting",
-    Verb.UNBLACKLIST: "Taking off the blacklist:",
+    Verb.UNBLACKLIST: "Removing from the blacklist:",
 }
-"""What is going on, by verb, before the name of the module."""
+"""The progress message for each verb; the name of the module follows it."""
 
-KEY = {verb: verb.value for verb in Verb} | {Verb.SET: "change", Verb.UNBLACKLIST: "take off"}
-"""The word behind the confirming key."""
+KEY = {verb: verb.value for verb in Verb} | {Verb.SET: "change", Verb.UNBLACKLIST: "remove"}
+"""The label of the key that confirms, for each verb."""
 
 
 class PlanDialog(ModalScreen[bool]):
-    """Before, while and after: one dialog, so that the eye stays where it is."""
+    """Shows plan, progress and outcome in one place; returns whether it succeeded."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings("dialog"),
@@ -82,21 +82,22 @@ class PlanDialog(ModalScreen[bool]):
         once_free: Plan | None = None,
         checked: str = "",
     ) -> None:
-        """Show a plan.
+        """Create the dialog.
 
         Args:
-            live: the system whose kernel it is for.
-            plan: what is to be done.
-            undoes: the change that it takes back, if it does that.
-            once_free: what could be done if nothing held the modules, where something does.
-            checked: SHA-256 of the file that was checked; it has to be the same one still.
+            live: the system to change.
+            plan: the plan to confirm.
+            undoes: the change that the plan undoes; None if it is not an undo.
+            once_free: the plan to use once the modules are unused; None if they are.
+            checked: SHA-256 of the file that was checked; the plan is refused if the file
+                has changed since.
         """
         super().__init__()
         self._undoes = undoes
         self._checked = checked
         self._digest = ""
         self._ownership: tuple[str, ...] = ()
-        self._reading = False  # the file that would be inserted
+        self._reading = False  # whether the file to insert is still being read
         self._once_free = once_free
         self._wait = 0.0
         self._live = live
@@ -105,7 +106,7 @@ class PlanDialog(ModalScreen[bool]):
         self._plan = plan
         self._outcome: Explanation | None = None
         self._work: Worker[None] | None = None
-        self._seen = False
+        self._displayed = False
         self._elapsed = 0.0
         self._log: list[LogRecord] = []
         self._change: Change | None = None
@@ -115,7 +116,7 @@ class PlanDialog(ModalScreen[bool]):
         self._too_small = TooSmall()
 
     def compose(self) -> ComposeResult:
-        """Frame a page that scrolls, and the keys below it."""
+        """Lay out a scrollable page and the keys below it."""
         with Vertical(classes="dialog", id="plan-dialog") as frame:
             set_title(frame, self._title)
             with VerticalScroll(id="plan-scroll"):
@@ -124,16 +125,16 @@ class PlanDialog(ModalScreen[bool]):
         yield self._too_small
 
     def on_resize(self, event: events.Resize) -> None:
-        """Keep the keys in sight; where there is no room for the plan, none of it is done."""
+        """Keep the keys visible; accept no confirmation if there is no room for the plan."""
         low = event.size.height < LOW
         self.set_class(low, "-low")
         room = event.size.height * 9 // 10 - _AROUND_THE_PAGE
         self.query_one("#plan-scroll").styles.max_height = max(1, room) if low else None
         self._too_small.measure(event.size)
         if self._too_small.display:
-            self._seen = False
-        elif not self._seen and not self._reading:
-            self.call_after_refresh(self._now_seen)
+            self._displayed = False
+        elif not self._displayed and not self._reading:
+            self.call_after_refresh(self._plan_displayed)
 
     @property
     def _title(self) -> str:
@@ -142,21 +143,21 @@ class PlanDialog(ModalScreen[bool]):
             return f"Undo the {self._undoes.words}"
         if plan.verb is Verb.SET:
             return f"Change {plan.subject}"
-        words = "Take off the blacklist:" if plan.verb is Verb.UNBLACKLIST else plan.verb
+        words = "Remove from the blacklist:" if plan.verb is Verb.UNBLACKLIST else plan.verb
         return f"{words.capitalize()} {plan.subject}"
 
     def on_mount(self) -> None:
-        """Show the plan, and take a confirmation from when it has been painted."""
+        """Show the plan; accept a confirmation only once it has been displayed."""
         subscribe(self._live.changed, self._take_change)
         self._reading = self._plan.verb is Verb.INSERT and self._can_be_done
         self._show_plan()
         if self._reading:
             self.run_worker(self._read_file(), group="digest", exit_on_error=False)
         else:
-            self.call_after_refresh(self._now_seen)
+            self.call_after_refresh(self._plan_displayed)
 
     async def _read_file(self) -> None:
-        """Find out which file it is that would be confirmed; refuse where that cannot be."""
+        """Read digest and owner of the file to insert; refuse the plan if that fails."""
         path = self._plan.commands[-1].names[0]
         try:
             self._digest = await digest_of(self._machine, path)
@@ -167,26 +168,26 @@ class PlanDialog(ModalScreen[bool]):
             self._plan = replace(
                 self._plan,
                 refused="The file has changed since it was checked.",
-                remedy="Choose it once more: it is checked anew.",
+                remedy="Choose it again to repeat the check.",
                 commands=(),
             )
         self._reading = False
         self._show_plan()
-        self.call_after_refresh(self._now_seen)
+        self.call_after_refresh(self._plan_displayed)
 
     @property
     def _can_be_done(self) -> bool:
         plan = self._plan
         return not plan.refused and not plan.does_nothing and bool(plan.commands)
 
-    def _now_seen(self) -> None:
+    def _plan_displayed(self) -> None:
         if self._too_small.display or self._reading:
             return
-        self._seen = True
+        self._displayed = True
         if self._can_be_done and self._work is None:
             self._show_keys(("y", KEY[self._plan.verb]), ("Esc", "cancel"))
 
-    # What is shown
+    # Display
 
     def _style(self, name: str) -> str:
         return self.app.theme_variables.get(name, "")
@@ -199,12 +200,12 @@ class PlanDialog(ModalScreen[bool]):
 
     def _show_plan(self) -> None:
         page = PlanPage(self._plan, self._machine.release, self.app.size.width, self._style)
-        digest = "being read…" if self._reading else self._digest
+        digest = "reading…" if self._reading else self._digest
         self._page(*page.parts(self._machine.root_words, digest, self._ownership))
         if self._can_be_done:
             self._show_keys(("Esc", "cancel"))
         elif self._once_free is not None:
-            self._show_keys(("w", "wait until it is free"), ("Esc", "close"))
+            self._show_keys(("w", "wait until it is unused"), ("Esc", "close"))
         else:
             self._show_keys(("Esc", "close"))
 
@@ -214,7 +215,7 @@ class PlanDialog(ModalScreen[bool]):
             line.append(f" {key} ", self._style("accent"))
             line.append(f"{label}  ")
         self._keys.update(line)
-        # Whether it has to be scrolled is known once it has been laid out.
+        # Whether the page scrolls is known only after it has been laid out.
         self.call_after_refresh(self._show_scroll_keys, line)
 
     def _show_scroll_keys(self, line: Text) -> None:
@@ -228,37 +229,39 @@ class PlanDialog(ModalScreen[bool]):
             self._text(f"{verb} {self._plan.subject}… {self._elapsed:.1f} s", "accent"),
             *(self._text(record.text, "dim") for record in self._log[-LAST:]),
         )
-        self._show_keys(("Esc", "stop waiting"))
+        self._show_keys(("Esc", "cancel" if self._wait else "run in background"))
 
     def _show_outcome(self) -> None:
-        told = self._outcome
-        if told is None:
+        outcome = self._outcome
+        if outcome is None:
             return
-        colour = {Kind.DONE: "success", Kind.WARNING: "warning", Kind.FAILURE: "error"}[told.kind]
-        parts = [self._text(told.title, colour), self._text(told.cause)]
-        if told.remedy:
-            parts.append(self._text(told.remedy))
-        if self._change is not None and told.kind is not Kind.FAILURE:
-            parts += [Text(), *(self._line(line) for line in self._told_change(self._change))]
+        colour = {Kind.DONE: "success", Kind.WARNING: "warning", Kind.FAILURE: "error"}[
+            outcome.kind
+        ]
+        parts = [self._text(outcome.title, colour), self._text(outcome.cause)]
+        if outcome.remedy:
+            parts.append(self._text(outcome.remedy))
+        if self._change is not None and outcome.kind is not Kind.FAILURE:
+            parts += [Text(), *(self._line(line) for line in self._change_lines(self._change))]
         log = [clean(record.text) for record in self._log]
-        log += [line for line in told.evidence if line not in log]
-        for heading, lines, telling in (
-            ("kernel log of that moment", log, told.evidence),
-            ("modprobe printed", told.output, told.output),
-            ("the system shows", told.shown, told.shown),
-            ("the file, as it was opened", told.file, ()),
+        log += [line for line in outcome.evidence if line not in log]
+        for heading, lines, highlighted in (
+            ("kernel log during the change", log, outcome.evidence),
+            ("modprobe printed", outcome.output, outcome.output),
+            ("the system shows", outcome.shown, outcome.shown),
+            ("the file that was read", outcome.file, ()),
         ):
             if lines:
                 parts += [Text(), self._text(heading, "dim")]
                 parts += [
-                    self._text("  " + line, "warning" if line in telling else "dim")
+                    self._text("  " + line, "warning" if line in highlighted else "dim")
                     for line in lines
                 ]
         self._page(*parts)
         self._show_keys(("Enter", "close"))
 
-    def _told_change(self, change: Change) -> list[Line]:
-        """Return the summary without how long the reading took: the cause tells another time."""
+    def _change_lines(self, change: Change) -> list[Line]:
+        """Return the summary of a change without the time the reading took, unlike the action's."""
         took = f" · {change.took_words}"
         return [
             tuple(part for part in line if part[0] != took) for line in summary(change, self._stays)
@@ -271,37 +274,37 @@ class PlanDialog(ModalScreen[bool]):
         )
 
     def _take_change(self, event: Event) -> None:
-        """Tell what the kernel's symbols did, once the monitor has seen it; not what others did."""
+        """Show a change seen by the monitor, if this plan caused it."""
         if event.change.origin == self._origin:
             self._change, self._stays = event.change, event.stays
             self._show_outcome()
 
-    # What is done
+    # Carrying out the plan
 
     def action_confirm(self) -> None:
-        """Do what the plan says, once; a key from before it could be read is not meant."""
-        if not self._seen or self._work is not None or not self._can_be_done:
+        """Carry out the plan once; ignore keys typed before the plan was displayed."""
+        if not self._displayed or self._work is not None or not self._can_be_done:
             return
         self._work = self.run_worker(
             self._perform(), group="action", exclusive=True, exit_on_error=False
         )
 
     def action_wait(self) -> None:
-        """Plan to unload what is in use as soon as it is let go; it is confirmed like any plan."""
+        """Show the plan to unload the modules once they are unused; it needs a confirmation."""
         if self._too_small.display:
             return
         if self._once_free is not None and not self._can_be_done and self._work is None:
             self._plan = replace(
                 self._once_free,
                 warnings=(
-                    f"It is waited for {WAIT:.0f} seconds at the most; Esc stops that.",
+                    f"Waits up to {WAIT:.0f} s for the module to become unused. Esc cancels.",
                     *self._plan.warnings,
                 ),
             )
             self._wait = WAIT
-            self._seen = False
+            self._displayed = False
             self._show_plan()
-            self.call_after_refresh(self._now_seen)
+            self.call_after_refresh(self._plan_displayed)
 
     async def _perform(self) -> None:
         self._show_running()
@@ -312,7 +315,7 @@ class PlanDialog(ModalScreen[bool]):
                     self._machine,
                     self._plan,
                     desk(self).foreground,
-                    self._take_log,
+                    self._add_record,
                     digest=self._digest,
                     undoes=self._undoes,
                     wait=self._wait,
@@ -322,14 +325,16 @@ class PlanDialog(ModalScreen[bool]):
         self._show_outcome()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """End where the work itself has failed: what came of it is to be seen in the panes."""
+        """Show that the outcome is unknown if carrying out the plan failed unexpectedly."""
         error = event.worker.error
         if event.state is WorkerState.ERROR and error is not None:
             desk(self).report(error)
             self._outcome = Explanation(
-                "It is not known what came of it",
-                str(error) if isinstance(error, KmodtuiError) else "Waiting for it has failed.",
-                remedy="The modules pane shows what the kernel has now.",
+                "Outcome unknown",
+                str(error)
+                if isinstance(error, KmodtuiError)
+                else "Internal error (a bug in kmodtui).",
+                remedy="The modules pane shows what is loaded now.",
             )
             self._show_outcome()
 
@@ -337,30 +342,30 @@ class PlanDialog(ModalScreen[bool]):
         self._elapsed += TICK
         self._show_running()
 
-    def _take_log(self, record: LogRecord) -> None:
-        # Shown at the next tick: a module may tell thousands of lines in a moment.
+    def _add_record(self, record: LogRecord) -> None:
+        # Shown at the next tick: a module may log thousands of lines in a moment.
         self._log.append(record)
 
     def action_accept(self) -> None:
-        """Close once it is over; never confirm."""
+        """Close if the outcome is shown; never confirm."""
         if self._outcome is not None:
             self.action_cancel()
 
     def action_cancel(self) -> None:
-        """Close, or stop waiting: what the kernel has begun goes on, what has not is left."""
-        told = self._outcome
-        if told is None and self._work is not None:
-            # The helper begins with nothing that it is still waiting for when it hears this.
+        """Close; a change that has started continues in the background, a wait is cancelled."""
+        outcome = self._outcome
+        if outcome is None and self._work is not None:
+            # A helper that is still waiting for the module does not start unloading after this.
             self.notify(
-                f"{self._plan.subject} stays loaded, unless its unloading has begun just now."
+                f"{self._plan.subject} stays loaded, unless unloading has just started."
                 if self._wait
-                else f"{RUNNING[self._plan.verb]} {self._plan.subject} goes on; the panes show "
-                "what comes of it.",
-                title="Not waited for",
+                else f"{RUNNING[self._plan.verb]} {self._plan.subject} continues; the panes show "
+                "the outcome.",
+                title="Cancelled" if self._wait else "In the background",
                 markup=False,
             )
-        self.dismiss(told is not None and told.kind is not Kind.FAILURE)
+        self.dismiss(outcome is not None and outcome.kind is not Kind.FAILURE)
 
     def action_scroll(self, lines: int) -> None:
-        """Scroll a long plan."""
+        """Scroll the page."""
         self.query_one("#plan-scroll", VerticalScroll).scroll_relative(y=lines, animate=False)

@@ -1,4 +1,4 @@
-"""Everything that is known of one symbol."""
+"""The dialog with everything that is known about a symbol."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from kmodtui.ui.desk import desk
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 
 _PLACES = 6
-"""Places in the module's file that are told; a name like `__func__.7` can have hundreds."""
+"""Largest number of places in the file to list; `__func__.7` can have hundreds."""
 
 
 class SymbolDialog(ModalScreen[None]):
-    """One symbol: what the table says at once, then what files and the kernel say."""
+    """One symbol: first from the symbol table, then from the module's file and sysfs."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *(b for b in bindings("dialog") if b.id == "dialog.cancel"),
@@ -48,14 +48,14 @@ class SymbolDialog(ModalScreen[None]):
         hiding: Hiding,
         located: Located | None = None,
     ) -> None:
-        """Tell of the symbol with a number in a list.
+        """Create the dialog for `symbols.row(number)`.
 
         Args:
-            machine: whose symbol it is.
-            symbols: the list.
-            number: its number there.
-            hiding: what decides whether addresses are seen.
-            located: how it contains the place that was searched for; None if none was.
+            machine: the machine that has the symbol.
+            symbols: the list of symbols.
+            number: the index in that list.
+            hiding: the settings that decide whether addresses are visible.
+            located: where in the symbol the searched address is; None without one.
         """
         super().__init__()
         self._machine = machine
@@ -67,7 +67,7 @@ class SymbolDialog(ModalScreen[None]):
         self._body = Static("", markup=False)
 
     def compose(self) -> ComposeResult:
-        """One page in a frame."""
+        """Lay out the page in a frame."""
         with VerticalScroll(classes="dialog", id="symbol-dialog") as frame:
             symbol = self._row.symbol
             set_title(frame, f"Symbol {symbol.name if symbol else clean(repr(self._row.line))}")
@@ -75,8 +75,8 @@ class SymbolDialog(ModalScreen[None]):
             yield self._body
 
     def on_mount(self) -> None:
-        """Show what is known at once, and ask for the rest."""
-        self._show(None, None, "Reading its module's file…")
+        """Show what the symbol table has, and start reading the rest."""
+        self._show(None, None, "Reading the module file…")
         _: Worker[None] = self.run_worker(self._read, group="symbol", exclusive=True)
 
     async def _read(self) -> None:
@@ -85,16 +85,16 @@ class SymbolDialog(ModalScreen[None]):
             self._show(None, None, "")
             return
         details = sections = None
-        waiting = ""
+        problem = ""
         try:
             details = await symbol_details(self._machine, owner, symbol.name)
             if owner:
                 sections = await asyncio.to_thread(read_sections, self._machine.host, owner)
         except KmodtuiError as error:
-            waiting = str(error)
+            problem = str(error)
         except Exception as error:
             desk(self).report(error)
-        self._show(details, sections, waiting)
+        self._show(details, sections, problem)
 
     def action_cancel(self) -> None:
         """Close."""
@@ -103,7 +103,7 @@ class SymbolDialog(ModalScreen[None]):
     # The page
 
     def _show(
-        self, details: SymbolDetails | None, sections: dict[str, int] | None, waiting: str
+        self, details: SymbolDetails | None, sections: dict[str, int] | None, note: str
     ) -> None:
         colours = self.app.theme_variables
         key_style, dim = colours.get("accent", "yellow"), colours.get("dim", "grey50")
@@ -116,10 +116,10 @@ class SymbolDialog(ModalScreen[None]):
             *self._sections(sections, known=details is not None),
         ):
             page.add_row(Text(label, key_style), Text(clean(words)))
-        for problem in (*(details.problems if details else ()), waiting):
-            if problem:
+        for words in (*(details.problems if details else ()), note):
+            if words:
                 page.add_row("", "")
-                page.add_row("", Text(clean(problem), dim))
+                page.add_row("", Text(clean(words), dim))
         self._body.update(page)
 
     def _from_table(self) -> list[tuple[str, str]]:
@@ -136,7 +136,7 @@ class SymbolDialog(ModalScreen[None]):
         ]
         if self._located is not None:
             of = f" of {self._located.size:#x}" if self._located.size else ""
-            rows.append(("place", f"{self._located.offset:#x}{of} bytes behind its beginning"))
+            rows.append(("offset", f"{self._located.offset:#x}{of} bytes from the start"))
             if self._located.doubt:
                 rows.append(("", self._located.doubt))
         if size is not None:
@@ -144,7 +144,7 @@ class SymbolDialog(ModalScreen[None]):
         same = self._same_name()
         if same > 1:
             rows.append(
-                ("name again", f"{counted(same, 'symbol')} of {self._owner} have this name")
+                ("duplicates", f"{counted(same, 'symbol')} of {self._owner} have this name")
             )
         return rows
 
@@ -154,7 +154,7 @@ class SymbolDialog(ModalScreen[None]):
 
     def _no_address(self) -> str:
         if any(self._symbols.row(len(self._symbols) - 1).line[:16].strip(b"0")):
-            return "0, as the kernel tells it"
+            return "0, as reported by the kernel"
         return self._hiding.reason
 
     def _same_name(self) -> int:
@@ -170,9 +170,9 @@ class SymbolDialog(ModalScreen[None]):
         if not owner or not known:
             return []
         if found is None:
-            return [("loaded at", f"/sys/module/{owner}/sections is for root only")]
-        told = [f"{name} {address:#x}" for name, address in found.items() if address]
-        return [("loaded at", "  ".join(told) or "hidden by the kernel")]
+            return [("loaded at", f"/sys/module/{owner}/sections can only be read by root")]
+        lines = [f"{name} {address:#x}" for name, address in found.items() if address]
+        return [("loaded at", "  ".join(lines) or "hidden by the kernel")]
 
 
 def _from_files(details: SymbolDetails | None) -> list[tuple[str, str]]:
@@ -183,7 +183,7 @@ def _from_files(details: SymbolDetails | None) -> list[tuple[str, str]]:
         rows.append(("", f"and {counted(len(details.places) - _PLACES, 'place')} more"))
     rows.append(("exported", details.export.words if details.export else "no"))
     if details.export:
-        users = ", ".join(details.importers) or "no module that is loaded"
+        users = ", ".join(details.importers) or "no loaded module"
         rows.append(("imported by", users))
     return rows
 
