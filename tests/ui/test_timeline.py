@@ -6,7 +6,10 @@ import pytest
 
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
+from kmodtui.model.history import Change, CountedRows, Event, Timeline, Totals
+from kmodtui.model.symbols import OwnerDelta, SymbolDelta
 from kmodtui.ui.screens.timeline import TimelineScreen
+from kmodtui.ui.widgets.event_lines import EventLines
 from tests.ui.stage import SIZES, Stage, opened
 
 
@@ -159,7 +162,33 @@ async def test_a_module_that_came_and_went_unseen_is_an_event(
         kernel.unload("tun")
         await stage.until(lambda: len(stage.app.live.timeline) == 1)
         await timeline(stage)
-        await stage.until("± tun", "loaded and unloaded tun")
+        await stage.until("loaded+unloaded tun", "loaded and unloaded tun")
+
+
+async def test_where_names_would_not_fit_behind_a_word_there_is_a_sign(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    async with opened(demo, size=(110, 30), interval=60) as stage:
+        for module in ("tun", "dummy"):
+            kernel.load(module)
+            kernel.unload(module)
+        await stage.until(lambda: len(stage.app.live.timeline) == 1)
+        await timeline(stage)
+        await stage.until("loaded+unloaded dummy tun")
+        await stage.resize(48, 24)
+        await stage.until("± dummy tun")
+
+
+async def test_symbols_that_were_added_and_removed_at_once_are_both_counted(demo: Demo) -> None:
+    many, more = (CountedRows(counts=(("t", count),)) for count in (12_345, 67_890))
+    change = Change(1, 0.0, symbols=SymbolDelta((OwnerDelta("tun", many, more),)))
+    async with opened(demo, size=(80, 24)) as stage:
+        await timeline(stage)
+        events = (Event(change, Totals()),)
+        stage.screen.query_one(EventLines).show(Timeline(began=1.0, events=events))
+        await stage.until("+12,345 −67,890")
+        await stage.resize(48, 24)
+        await stage.until("±67,890")
 
 
 async def test_symbols_that_cannot_be_read_do_not_keep_events_away(

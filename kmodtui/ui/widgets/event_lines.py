@@ -8,6 +8,10 @@ from kmodtui.model.history import Change, Timeline, Totals
 from kmodtui.model.text import clean, counted, human_size
 from kmodtui.ui.widgets.line_view import Line, LineView, Part, fit
 
+_SYMBOLS = 10
+_SOME_NAMES = 16
+"""Cells for names that make a word in front of them worth while."""
+
 
 class EventLines(LineView):
     """One line for each point of the timeline: line 0 is the start, line `n` the nth event."""
@@ -18,6 +22,7 @@ class EventLines(LineView):
         super().__init__(id="event-lines")
         self.timeline = Timeline()
         self.marks: tuple[int, ...] = ()
+        self._symbols_width = _SYMBOLS
 
     def show(self, timeline: Timeline) -> None:
         """Show a timeline; a cursor on the newest event follows the newest event."""
@@ -26,6 +31,7 @@ class EventLines(LineView):
         moved = timeline.forgotten - self.timeline.forgotten
         self.marks = tuple(mark - moved for mark in self.marks if mark >= moved)
         self.timeline = timeline
+        self._symbols_width = max([_SYMBOLS, *(_symbols_width(e.change) for e in timeline.events)])
         self.cursor = len(timeline) if at_end else max(0, self.cursor - moved)
         self.lines_changed()
 
@@ -43,7 +49,7 @@ class EventLines(LineView):
 
     def line(self, index: int, width: int) -> Line:
         """Return the line of a point."""
-        columns = Columns(width)
+        columns = Columns(width, self._symbols_width)
         totals = self.timeline.totals_at(index)
         change = self.timeline.events[index - 1].change if index else None
         if change:
@@ -54,15 +60,15 @@ class EventLines(LineView):
             ("◆ " if index in self.marks else "  ", "accent"),
             (clock(self.timeline.when(index)) + "  ", "dim"),
             *_fitted(what, columns.what),
-            *(_symbols(change) if change else ((" " * 10, ""),)),
+            *(_symbols(change, columns.symbols) if change else ((" " * columns.symbols, ""),)),
             *columns.totals(totals),
         )
 
     def head(self, width: int) -> str:
         """Return the column heads."""
-        columns = Columns(width)
+        columns = Columns(width, self._symbols_width)
         head = "  " + fit("time", 10) + fit("loaded + and unloaded −", columns.what)
-        head += fit("symbols", 10, right=True)
+        head += fit("symbols", columns.symbols, right=True)
         if columns.total:
             head += fit("total", 11, right=True)
         if columns.memory:
@@ -71,12 +77,14 @@ class EventLines(LineView):
 
 
 class Columns:
-    """The columns that are shown at a width, and the cells of the first one."""
+    """The columns that are shown at a width, and the cells of those that vary."""
 
-    def __init__(self, width: int) -> None:
-        self.total = width >= 60
-        self.memory = width >= 72
-        fixed = 2 + 10 + 10 + 11 * (self.total + self.memory)
+    def __init__(self, width: int, symbols: int) -> None:
+        self.symbols = symbols if width >= 48 else _SYMBOLS
+        more = self.symbols - _SYMBOLS
+        self.total = width >= 60 + more
+        self.memory = width >= 72 + more
+        fixed = 2 + 10 + self.symbols + 11 * (self.total + self.memory)
         self.what = max(8, width - fixed)
 
     def totals(self, totals: Totals) -> tuple[Part, ...]:
@@ -103,21 +111,33 @@ def _start_text(timeline: Timeline) -> str:
 
 
 def _what(change: Change, width: int) -> tuple[Part, ...]:
-    """Return the modules that were loaded and unloaded, as many whole names as fit."""
+    """Return the modules that were loaded and unloaded, as many whole names as fit.
+
+    `+` and `−` are explained by the column head. The rarer signs are replaced by a word
+    where there is room for it.
+    """
     groups = [
-        (sign, style, names)
-        for sign, style, names in (
-            ("+", "good", [module.name for module in change.came]),
-            ("−", "bad", [module.name for module in change.went]),
-            ("↻", "accent", [change.with_times(module.name) for module in change.reloaded]),
-            ("±", "accent", [change.with_times(name) for name in change.cycled]),
+        (sign, word, style, names)
+        for sign, word, style, names in (
+            ("+", "+", "good", [module.name for module in change.came]),
+            ("−", "−", "bad", [module.name for module in change.went]),
+            ("↻", "reloaded", "accent", [change.with_times(m.name) for m in change.reloaded]),
+            ("±", "loaded+unloaded", "accent", list(map(change.with_times, change.cycled))),
         )
         if names
     ]
+    names_width = sum(len(" ".join(names)) for *_, names in groups)
+    words_width = sum(len(word) + 3 for _, word, _, _ in groups)
+    in_words = words_width + names_width <= width or (
+        # Not all names fit behind signs either.
+        len(groups) * 4 + names_width > width >= words_width + len(groups) * _SOME_NAMES
+    )
+    labels = [word if in_words else sign for sign, word, _, _ in groups]
+    free = width - sum(len(label) + 3 for label in labels)
     parts: list[Part] = []
-    for sign, style, names in groups:
-        text = _names(names, width // len(groups) - 4)
-        parts += [(f"{sign} ", style), (f"{text}  ", "")]
+    for label, (_, _, style, names) in zip(labels, groups, strict=True):
+        text = _names(names, free // len(groups))
+        parts += [(f"{label} ", style), (f"{text}  ", "")]
     return tuple(parts)
 
 
@@ -144,17 +164,23 @@ def _fitted(parts: tuple[Part, ...], width: int) -> tuple[Part, ...]:
     return (*fitted, (" " * (max(0, free) + 1), ""))
 
 
-def _symbols(change: Change) -> tuple[Part, ...]:
-    """Return how many symbols were added and removed, in ten cells."""
+def _symbols(change: Change, width: int) -> tuple[Part, ...]:
+    """Return how many symbols were added and removed, in `width` cells."""
     if change.symbols_missing:
-        return ((fit("unknown", 10, right=True), "warn"),)
+        return ((fit("unknown", width, right=True), "warn"),)
     gained, lost = change.symbols.gained, change.symbols.lost
     if gained and lost:
-        up, down = f"+{gained:,}", f"−{lost:,}"
-        if len(up) + len(down) < 10:
-            return ((f"{'':{10 - len(up) - len(down) - 1}}{up} ", "good"), (down, "bad"))
-        return ((fit(f"±{max(gained, lost):,}", 10, right=True), "accent"),)
+        if _symbols_width(change) <= width:
+            removed = f"−{lost:,}"
+            added = fit(f"+{gained:,} ", width - len(removed), right=True)
+            return ((added, "good"), (removed, "bad"))
+        return ((fit(f"±{max(gained, lost):,}", width, right=True), "accent"),)
     if not gained and not lost:
-        return ((fit("0", 10, right=True), "dim"),)
+        return ((fit("0", width, right=True), "dim"),)
     text, style = (f"+{gained:,}", "good") if gained else (f"−{lost:,}", "bad")
-    return ((fit(text, 10, right=True), style),)
+    return ((fit(text, width, right=True), style),)
+
+
+def _symbols_width(change: Change) -> int:
+    gained, lost = change.symbols.gained, change.symbols.lost
+    return len(f" +{gained:,} −{lost:,}") if gained and lost else _SYMBOLS
