@@ -236,3 +236,26 @@ class NoRoot:
     async def open(self, foreground: Foreground) -> HelperClient:  # noqa: ARG002
         """Raise `denied`."""
         raise self.denied
+
+
+def read_only(typed: bool | None, config: Config, *, as_root: bool = False) -> NoRoot | None:
+    """Return the refusal of all changes if the user asked for read-only operation.
+
+    Args:
+        typed: True for --read-only, False for --no-read-only, None for neither.
+        config: the user's own settings, which the options override.
+        as_root: whether kmodtui itself runs as root.
+    """
+    if typed:
+        return NoRoot(
+            "kmodtui was started with --read-only.",
+            "To make changes, start kmodtui without --read-only.",
+            as_root=as_root,
+        )
+    if config.read_only and typed is None:
+        return NoRoot(
+            f"read_only = true is set in {config.path}.",
+            "To make changes, start kmodtui with --no-read-only.",
+            as_root=as_root,
+        )
+    return None

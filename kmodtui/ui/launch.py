@@ -13,7 +13,7 @@ from kmodtui.privileged.elevation import LADDER
 from kmodtui.services.config import Config, config_path, read_config
 from kmodtui.services.log_file import open_log
 from kmodtui.services.machine import Machine
-from kmodtui.services.root import DemoRoot, NoRoot, RootAccess, chosen_root
+from kmodtui.services.root import DemoRoot, NoRoot, RootAccess, chosen_root, read_only
 from kmodtui.ui.app import KmodtuiApp
 from kmodtui.ui.driver import PatientDriver
 
@@ -71,7 +71,7 @@ def _machine(options: argparse.Namespace, config: Config, root: str | None) -> M
             as_root=as_root,
         )
     else:
-        access = _read_only(options, config, as_root=as_root) or chosen_root(
+        access = read_only(options.read_only, config, as_root=as_root) or chosen_root(
             options.elevate, config
         )
     machine = Machine(host, access, release=release)
@@ -81,23 +81,4 @@ def _machine(options: argparse.Namespace, config: Config, root: str | None) -> M
 
 def _demo_machine(options: argparse.Namespace, config: Config) -> Machine:
     demo = open_demo()
-    return Machine(demo.host, _read_only(options, config) or DemoRoot(demo))
-
-
-def _read_only(
-    options: argparse.Namespace, config: Config, *, as_root: bool = False
-) -> NoRoot | None:
-    """Return the access that denies root if the user asked for read-only; None if not."""
-    if options.read_only:
-        return NoRoot(
-            "kmodtui was started with --read-only.",
-            "To load and unload modules, start kmodtui without --read-only.",
-            as_root=as_root,
-        )
-    if config.read_only and options.read_only is None:
-        return NoRoot(
-            f"read_only = true is set in {config.path}.",
-            "To load and unload modules, start kmodtui with --no-read-only.",
-            as_root=as_root,
-        )
-    return None
+    return Machine(demo.host, read_only(options.read_only, config) or DemoRoot(demo))

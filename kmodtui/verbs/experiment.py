@@ -25,12 +25,10 @@ from kmodtui.services.config import config_path, read_config
 from kmodtui.services.experiment import planned
 from kmodtui.services.experiment import run as run_experiment
 from kmodtui.services.machine import Machine
-from kmodtui.services.root import DemoRoot, NoRoot, RootAccess, chosen_root
+from kmodtui.services.root import DemoRoot, NoRoot, chosen_root, read_only
 from kmodtui.verbs.printing import print_error, print_json
 
 SCHEMA = 1
-
-_NEEDS_ROOT = "and an experiment needs root"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,28 +64,26 @@ def run(host: Host, options: argparse.Namespace) -> int:
 def _machine(host: Host, options: argparse.Namespace) -> Machine:
     """Return the machine, with the same access to root as the dashboard would have."""
     config = read_config(config_path(), LADDER)
-    release = getattr(options, "kernel", None) or ""
-    access: RootAccess | None = None
-    if options.read_only:
-        access = NoRoot(f"kmodtui was started with --read-only, {_NEEDS_ROOT}.")
-    elif config.read_only and options.read_only is None:
-        access = NoRoot(
-            f"{config.path} sets read_only = true, {_NEEDS_ROOT}.",
-            "To run it anyway: kmodtui --no-read-only experiment NAME",
-        )
-    elif hasattr(options, "root"):
-        access = NoRoot("--root is a captured tree: there is no kernel to load modules into.")
-    elif release not in ("", read_system(host).release):
-        access = NoRoot(
-            f"{release} is not the running kernel: its modules cannot be loaded.",
-            "Leave out --kernel.",
-        )
+    access = read_only(options.read_only, config) or _without_kernel(host, options)
     if access is None and getattr(options, "demo", False):
         from kmodtui.demo import open_demo
 
         demo = open_demo(pace=0)
         return Machine(demo.host, DemoRoot(demo))
     return Machine(host, access or chosen_root(options.elevate, config, once=True))
+
+
+def _without_kernel(host: Host, options: argparse.Namespace) -> NoRoot | None:
+    """Return the refusal where no running kernel could load the modules."""
+    if hasattr(options, "root"):
+        return NoRoot("--root is a captured tree: there is no kernel to load modules into.")
+    release = getattr(options, "kernel", None) or ""
+    if release not in ("", read_system(host).release):
+        return NoRoot(
+            f"{release} is not the running kernel: its modules cannot be loaded.",
+            "Leave out --kernel.",
+        )
+    return None
 
 
 async def _experiment(machine: Machine, options: argparse.Namespace) -> Report:

@@ -79,22 +79,13 @@ def _refuse_read_only(options: argparse.Namespace) -> None:
     Raises:
         ElevationRefusedError: --read-only was given, or is set in the configuration.
     """
-    if options.read_only:
-        raise ElevationRefusedError(
-            f"kmodtui was started with --read-only, and helper {options.helper_verb} needs root.",
-            "Start it without --read-only.",
-        )
-    if options.read_only is not None:
-        return
     from kmodtui.privileged.elevation import LADDER
     from kmodtui.services.config import config_path, read_config
+    from kmodtui.services.root import read_only
 
-    config = read_config(config_path(), LADDER)
-    if config.read_only:
-        raise ElevationRefusedError(
-            f"{config.path} sets read_only = true, and helper {options.helper_verb} needs root.",
-            f"To run it anyway: kmodtui --no-read-only helper {options.helper_verb}",
-        )
+    refusal = read_only(options.read_only, read_config(config_path(), LADDER))
+    if refusal is not None:
+        raise refusal.denied
 
 
 def _who(asked: str | None) -> str:

@@ -14,7 +14,7 @@ from kmodtui.privileged import elevation
 from kmodtui.privileged.elevation import LADDER
 from kmodtui.services import root
 from kmodtui.services.config import Config, config_path, read_config
-from kmodtui.services.root import LocalRoot, NoRoot
+from kmodtui.services.root import LocalRoot, NoRoot, read_only
 from kmodtui.ui import launch
 from tests.support.simulated import make_simulated
 
@@ -101,10 +101,10 @@ def test_what_cannot_be_read_is_told(path: Path) -> None:
 def test_what_is_typed_wins(path: Path) -> None:
     path.write_text("")
     kept = Config(path, read_only=True, light=True, mouse=False)
-    assert launch._read_only(typed(), kept) is not None
-    assert launch._read_only(typed("--no-read-only"), kept) is None
-    assert launch._read_only(typed("--read-only"), Config(path)) is not None
-    assert launch._read_only(typed(), Config(path)) is None
+    assert read_only(None, kept) is not None
+    assert read_only(typed("--no-read-only").read_only, kept) is None
+    assert read_only(typed("--read-only").read_only, Config(path)) is not None
+    assert read_only(None, Config(path)) is None
     assert launch._first(typed("--no-light").light, kept.light, False) is False
     assert launch._first(typed().light, kept.light, False) is True
     assert launch._first(typed("--mouse").mouse, kept.mouse, True) is True
@@ -113,13 +113,12 @@ def test_what_is_typed_wins(path: Path) -> None:
 
 
 def test_read_only_names_the_option_or_the_file_that_set_it(path: Path) -> None:
-    by_file = launch._read_only(typed(), Config(path, read_only=True))
+    by_file = read_only(None, Config(path, read_only=True))
     assert isinstance(by_file, NoRoot)
     assert str(by_file.denied) == (
-        f"read_only = true is set in {path}. "
-        "To load and unload modules, start kmodtui with --no-read-only."
+        f"read_only = true is set in {path}. To make changes, start kmodtui with --no-read-only."
     )
-    by_option = launch._read_only(typed("--read-only"), Config(path, read_only=True))
+    by_option = read_only(typed("--read-only").read_only, Config(path, read_only=True))
     assert "started with --read-only" in str(by_option and by_option.denied)
 
 

@@ -192,12 +192,12 @@ def test_who_wants_no_root_is_not_asked_for_it(
 ) -> None:
     assert run(["--read-only", "helper", verb]) == 1
     told = capsys.readouterr().err
-    assert f"kmodtui was started with --read-only, and helper {verb} needs root." in told
+    assert "kmodtui was started with --read-only." in told
     never_asked.write_text("read_only = true\n")
     assert run(["helper", verb]) == 1
     told = capsys.readouterr().err
-    assert f"{never_asked} sets read_only = true, and helper {verb} needs root." in told
-    assert f"kmodtui --no-read-only helper {verb}" in told
+    assert f"read_only = true is set in {never_asked}." in told
+    assert "kmodtui with --no-read-only" in told
     with pytest.raises(pytest.fail.Exception, match="root was asked for"):
         run(["--no-read-only", "helper", verb])
     assert run(["--read-only", "helper", "status"]) in (0, 1)
