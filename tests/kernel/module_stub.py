@@ -4,7 +4,8 @@ What stays of the ELF file: the `.modinfo` and `__versions` sections byte for by
 size of `struct module`, the symbols that it imports (undefined) and exports (with its
 section's name, its size and its checksum; `__ksymtab_NAME` in a section named as the
 original's), and the signature at the file's end. Code, data and relocations go: btrfs.ko
-shrinks from 3.9 MB to 70 kB.
+shrinks from 3.9 MB to 70 kB. Their size is kept by a section `.text` without contents, so
+that a plan predicts the memory that the module had when it was recorded.
 
 Formats: `man 5 elf`; `include/linux/export.h`; `scripts/sign-file.c`.
 """
@@ -12,12 +13,16 @@ Formats: `man 5 elf`; `include/linux/export.h`; `scripts/sign-file.c`.
 from __future__ import annotations
 
 import struct
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
+
+from kmodtui.kernel.host import LocalHost
+from kmodtui.kernel.module_size import read_module_size
 
 MAGIC = b"~Module signature appended~\n"
 _TRAILER = struct.Struct(">5B3xI")
@@ -27,6 +32,7 @@ _SYMBOL = struct.Struct("<IBBHQQ")
 _SHT_PROGBITS, _SHT_SYMTAB, _SHT_STRTAB, _SHT_NOBITS = 1, 2, 3, 8
 _SHF_ALLOC = 2
 _STRUCT_MODULE = ".gnu.linkonce.this_module"
+_TEXT = ".text"
 _STB_LOCAL, _STB_GLOBAL = 0 << 4, 1 << 4
 
 
@@ -51,8 +57,35 @@ class _Export:
     checksum: tuple[str, bytes] | None  # section, and the four bytes
 
 
-def stub(file: Path, *, signature: bool = True) -> bytes:
-    """The reduced file; `signature` keeps the original's signature, which fits no longer."""
+def stub(file: Path, *, memory: int = 0, signature: bool = True) -> bytes:
+    """Return the reduced file; reducing it again gives the same bytes.
+
+    Args:
+        file: the module's file.
+        memory: bytes that it takes when it is loaded, which `read_module_size` of the
+            result then returns; 0 if the result need not have the size of its code.
+        signature: whether to keep the original's signature, which no longer matches.
+    """
+    content = _reduced(file)
+    if memory:
+        without_code = _size(content)
+        if without_code > memory:
+            raise ValueError(f"{file} takes {without_code} bytes without its code, not {memory}")
+        content = _reduced(file, code=memory - without_code)
+    return content + (signature_tail(file.read_bytes()) if signature else b"")
+
+
+def _size(content: bytes) -> int:
+    with tempfile.NamedTemporaryFile(suffix=".ko") as file:
+        file.write(content)
+        file.flush()
+        size = read_module_size(LocalHost(), file.name)
+    if size is None:
+        raise ValueError(f"the module has no section {_STRUCT_MODULE}")
+    return size
+
+
+def _reduced(file: Path, code: int = 0) -> bytes:
     with file.open("rb") as stream:
         elf = ELFFile(stream)
         machine = elf["e_machine"]
@@ -92,8 +125,7 @@ def stub(file: Path, *, signature: bool = True) -> bytes:
         raise ValueError(f"{file} is for {machine}")
     if entries:
         raise ValueError(f"{file} exports what it does not hold: {', '.join(entries)}")
-    content = _elf(kept, sorted(set(imports)), sorted(exports))
-    return content + (signature_tail(file.read_bytes()) if signature else b"")
+    return _elf(kept, sorted(set(imports)), sorted(exports), code)
 
 
 def signature_tail(module: bytes) -> bytes:
@@ -105,7 +137,7 @@ def signature_tail(module: bytes) -> bytes:
     return module[end - _TRAILER.size - signer - key_id - length :]
 
 
-def _elf(kept: list[_Section], imports: Iterable[str], exports: list[_Export]) -> bytes:
+def _elf(kept: list[_Section], imports: Iterable[str], exports: list[_Export], code: int) -> bytes:
     sections = [_Section("", 0), *kept]
     numbers: dict[str, int] = {}
     tables: dict[str, bytes] = {}
@@ -116,9 +148,11 @@ def _elf(kept: list[_Section], imports: Iterable[str], exports: list[_Export]) -
     for name, content in sorted(tables.items()):
         numbers[name] = len(sections)
         sections.append(_Section(name, _SHT_PROGBITS, content, _SHF_ALLOC))
-    for name in sorted({name for export in exports for name in (export.entry, export.home)}):
-        numbers[name] = len(sections)
-        sections.append(_Section(name, _SHT_NOBITS, flags=_SHF_ALLOC))
+    homes = {home for export in exports for home in (export.entry, export.home)}
+    for home in sorted(homes | ({_TEXT} if code else set())):
+        numbers[home] = len(sections)
+        size = code if home == _TEXT else 0
+        sections.append(_Section(home, _SHT_NOBITS, flags=_SHF_ALLOC, size=size))
     names = _Names()
     # Local symbols come first; sh_info of the table says where they end.
     symbols = [_SYMBOL.pack(0, 0, 0, 0, 0, 0)]

@@ -20,7 +20,8 @@ and the configuration are taken again, from the same kernel package.
     root/lib/modules/RELEASE/               modules.dep alias symbols softdep devname order,
                                             lines about recorded modules only; weakdep if
                                             there is one; builtin* as they are
-    root/lib/modules/RELEASE/kernel/        recorded modules, reduced (see module_stub)
+    root/lib/modules/RELEASE/kernel/        recorded modules, reduced (see module_stub), with
+                                            the memory that `proc_line` shows
 
 `modules/NAME/`, for every module that was loaded, at boot or by the recorder:
 
@@ -167,7 +168,13 @@ def _add_index(entries: Entries, folder: Path, recorded: set[str]) -> None:
         add(name, (folder / name).read_bytes())
     for path in sorted(_paths(folder / "modules.dep")):
         if _name(path) in recorded:
-            add(path, stub(folder / path))
+            add(path, stub(folder / path, memory=_memory(entries, _name(path))))
+
+
+def _memory(entries: Entries, name: str) -> int:
+    """Bytes that a module takes in memory, from its line of /proc/modules."""
+    _, line = entries[f"modules/{name}/proc_line"]
+    return int(line.split()[1])
 
 
 def _paths(dep: Path) -> Iterable[str]:

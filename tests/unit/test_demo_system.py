@@ -15,8 +15,11 @@ from kmodtui.demo.moments import at_once
 from kmodtui.demo.recording import RecordedFile, packaged_recording
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.kernel.kallsyms import parse_symbols, read_symbols
+from kmodtui.kernel.module_size import read_module_size
 from kmodtui.kernel.proc_modules import parse_modules, read_modules
 from kmodtui.model.modules import ModuleState
+from kmodtui.services.machine import Machine
+from kmodtui.services.root import DemoRoot
 from tests.unit.test_simulated_kernel import state_of_the_machine
 
 
@@ -84,6 +87,30 @@ def check_as_recorded(kernel: SimulatedKernel, name: str) -> None:
     )
     assert read_symbols(kernel.host).of(name).raw == part.rows
     assert len(read_symbols(kernel.host).of(name)) > 0
+
+
+def test_the_file_of_each_module_has_its_recorded_size(
+    machine: Callable[[], SimulatedKernel],
+) -> None:
+    kernel = machine()
+    paths = {name: kernel.index.path_of(name) for name in kernel.recorded}
+    with_file = [name for name, path in paths.items() if path]
+    assert len(with_file) > 100
+    for name in with_file:
+        recorded = kernel.recording(name)
+        assert recorded is not None
+        assert read_module_size(kernel.host, paths[name] or "") == recorded.settled.size, name
+
+
+@pytest.mark.parametrize("name", ["btrfs", "dummy", "bridge", "scsi_debug"])
+async def test_a_plan_predicts_the_memory_that_a_load_takes(name: str) -> None:
+    demo = open_demo(pace=0)
+    machine = Machine(demo.host, DemoRoot(demo))
+    plan = await machine.plan("load", name)
+    before = read_modules(demo.host).total_size
+    demo.kernel.load(name)
+    assert plan.memory == read_modules(demo.host).total_size - before
+    await machine.close()
 
 
 def test_the_example_of_the_readme() -> None:
