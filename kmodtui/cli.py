@@ -181,7 +181,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(verb=None)
     verbs: Any = parser.add_subparsers(title="verbs", metavar="VERB", parser_class=_VerbParser)
     for name, words in VERBS.items():
-        verb = verbs.add_parser(name, parents=[common], help=words, description=words)
+        sentence = f"{words[0].upper()}{words[1:]}."
+        verb = verbs.add_parser(name, parents=[common], help=words, description=sentence)
         verb.set_defaults(verb=name)
     return parser
 

@@ -19,7 +19,12 @@ SCHEMA = 1
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     add_json(parser)
-    parser.add_argument("what", choices=[str(verb) for verb in VERBS], metavar="load|unload|reload")
+    parser.add_argument(
+        "what",
+        choices=[str(verb) for verb in VERBS],
+        metavar="load|unload|reload",
+        help="the change to plan",
+    )
     parser.add_argument(
         "words", nargs="+", metavar="NAME|KEY=VALUE", help="modules, and parameters for one module"
     )
