@@ -80,7 +80,7 @@ async def test_a_writable_parameter_is_changed_while_the_module_stays(
         assert parameter(kernel, "virtio_net", "napi_tx") == b"Y\n"
         await back(stage)
         await stage.press("U")
-        await stage.until("Nothing was changed through kmodtui")
+        await stage.until("Nothing was changed that could be undone.")
 
 
 async def test_a_read_only_parameter_offers_a_reload_with_the_new_value(
@@ -327,7 +327,7 @@ async def test_an_undo_does_what_is_left_of_it_and_is_forgotten_where_nothing_is
         kernel.load("hello")
         kernel.load("tun")
         await stage.press("U")
-        await stage.until("Nothing is left of the unload of hello")
+        await stage.until("There is nothing left to undo of the unload of hello")
         await stage.press("U")
         await planned(stage, "Undo the unload of", "modprobe -- dummy")
         assert "modprobe -- tun" not in stage.text
@@ -417,7 +417,7 @@ async def test_a_blacklisting_of_somebody_else_is_told_and_left_alone(
 async def test_root_is_given_up_by_key_and_had_again_by_the_next_change(demo: Demo) -> None:
     async with opened(demo, root=(root := RootThrough(demo))) as stage:
         await stage.press("D")
-        await stage.until("there is no root to give up")
+        await stage.until("there are no root privileges to drop")
         await stage.select("hello")
         await stage.press("minus")
         await planned(stage, "y unload")
@@ -426,9 +426,7 @@ async def test_root_is_given_up_by_key_and_had_again_by_the_next_change(demo: De
         await stage.until("root: on (a test)")
         await stage.press("D")
         await stage.until("root: off")
-        await stage.until(
-            lambda: "nothing is asked then where your password is still remembered" in stage.toasts
-        )
+        await stage.until(lambda: "asks for a password only if none is remembered" in stage.toasts)
         await stage.press("U")
         await planned(stage, "y load")
         await done(stage, "Loaded hello")

@@ -13,13 +13,15 @@ from textual.widget import Widget
 from textual.worker import Worker, WorkerState
 
 from kmodtui.errors import KmodtuiError
+from kmodtui.model.plan import Plan
+from kmodtui.model.verb import Verb
 from kmodtui.services.live import LiveSystem
+from kmodtui.ui.change_flow import ChangeFlow
 from kmodtui.ui.commands import COMMANDS, bindings
 from kmodtui.ui.desk import desk
 from kmodtui.ui.screens.addresses import ask_for_addresses
 from kmodtui.ui.screens.arranging import PANES
 from kmodtui.ui.screens.browser import BrowserScreen
-from kmodtui.ui.screens.changing import Changing
 from kmodtui.ui.screens.compare import CompareScreen
 from kmodtui.ui.screens.help import HelpScreen
 from kmodtui.ui.screens.legend import LegendScreen
@@ -41,7 +43,7 @@ from kmodtui.ui.widgets.too_small import TooSmall
 from kmodtui.ui.widgets.tree_pane import ModuleTree, TreePane
 
 
-class DashboardScreen(Changing, Listening):
+class DashboardScreen(Listening):
     """Everything about the modules of one system, live."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("dashboard")]
@@ -51,6 +53,7 @@ class DashboardScreen(Changing, Listening):
         super().__init__()
         self.live = live
         self.machine = live.machine
+        self._changes = ChangeFlow(self, live, self._show_changed)
         self._keys = KeyLine("dashboard")
         self._filter = FilterBar(self._apply_filter)
         self._too_small = TooSmall()
@@ -112,18 +115,11 @@ class DashboardScreen(Changing, Listening):
         return self._modules.selected
 
     @property
-    def marked_modules(self) -> tuple[str, ...]:
-        """The marked modules in the kernel's order, for commands that take several."""
-        return tuple(m.name for m in self.live.table if m.name in self.live.marked)
-
-    def clear_marks(self) -> bool:
-        """Unmark all modules; return whether one was marked."""
-        return self._modules.clear_marks()
-
-    def show_module(self, name: str) -> None:
-        """Go to a module and to what it did to the symbols."""
-        self._modules.select(name)
-        self.action_pane("symbols")
+    def _targets(self) -> tuple[str, ...]:
+        """The modules that a command acts on: the marked ones, else the selected one."""
+        marked = tuple(m.name for m in self.live.table if m.name in self.live.marked)
+        selected = self.selected_module
+        return marked or (() if selected is None else (selected,))
 
     # Panes
 
@@ -168,7 +164,7 @@ class DashboardScreen(Changing, Listening):
 
     def action_back(self) -> None:
         """Leave the zoom, or clear the filter: one thing a press, and never more."""
-        if self.clear_marks():
+        if self._modules.clear_marks():
             return
         if self.has_class("-zoomed"):
             self.remove_class("-zoomed")
@@ -209,6 +205,55 @@ class DashboardScreen(Changing, Listening):
     def action_quit(self) -> None:
         """Quit."""
         self.app.exit()
+
+    # Changes of the kernel
+
+    def action_load(self) -> None:
+        """Load a module that is asked for."""
+        self._changes.load()
+
+    def action_unload(self) -> None:
+        """Unload the marked modules, or the one that the cursor is on at this key press."""
+        if targets := self._targets:
+            self._changes.unload(targets)
+
+    def action_reload(self) -> None:
+        """Reload the marked modules, or the selected one."""
+        if targets := self._targets:
+            self._changes.reload(targets)
+
+    def action_parameters(self) -> None:
+        """Show the parameters of the selected module, and change them."""
+        if (name := self.selected_module) is not None:
+            self._changes.parameters(name)
+
+    def action_blacklist(self) -> None:
+        """Blacklist the marked modules or the selected one, or remove them from the blacklist."""
+        if targets := self._targets:
+            self._changes.blacklist(targets)
+
+    def action_undo(self) -> None:
+        """Undo the last change made through kmodtui."""
+        self._changes.undo()
+
+    def action_experiment(self) -> None:
+        """Load a module that is asked for, examine it and unload it again."""
+        self._changes.experiment()
+
+    def action_drop_root(self) -> None:
+        """Drop root privileges."""
+        self._changes.drop_root()
+
+    def action_idle(self) -> None:
+        """Set after how many idle minutes root privileges are dropped."""
+        self._changes.set_idle()
+
+    def _show_changed(self, plan: Plan) -> None:
+        """Show what a plan has changed, once its dialog has closed."""
+        self._modules.clear_marks()
+        if plan.verb not in (Verb.SET, Verb.BLACKLIST, Verb.UNBLACKLIST):
+            self._modules.select(plan.target)
+            self.action_pane("symbols")
 
     # Other screens
 

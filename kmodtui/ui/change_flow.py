@@ -1,0 +1,227 @@
+"""The way from a wish to a plan: every command that changes the kernel opens its plan first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from typing import Any
+
+from textual.screen import Screen
+from textual.worker import Worker
+
+from kmodtui.errors import KmodtuiError, PlanError, UsageError
+from kmodtui.model.intent import Intent
+from kmodtui.model.load_line import LoadRequest
+from kmodtui.model.modprobe_rules import RuleKind
+from kmodtui.model.plan import BLACKLIST_FILE, Plan
+from kmodtui.model.undo import Done
+from kmodtui.model.verb import Verb
+from kmodtui.services.experiment import planned
+from kmodtui.services.live import LiveSystem
+from kmodtui.services.parameters import read_form
+from kmodtui.services.planning import left_to_undo, plan_for, plan_once_unused
+from kmodtui.ui.desk import desk
+from kmodtui.ui.screens.experiment import ExperimentPicker, ExperimentScreen
+from kmodtui.ui.screens.idle import IdleDialog
+from kmodtui.ui.screens.load import LoadDialog
+from kmodtui.ui.screens.parameters import ParameterForm
+from kmodtui.ui.screens.plan import PlanDialog
+from kmodtui.ui.screens.refusal import may_have_root
+from kmodtui.ui.widgets.parameter_lines import Purpose
+
+
+class ChangeFlow:
+    """Asks what is missing, plans, and shows the plan; the plan's dialog does the rest."""
+
+    def __init__(
+        self, screen: Screen[Any], live: LiveSystem, changed: Callable[[Plan], None]
+    ) -> None:
+        """Prepare the commands.
+
+        Args:
+            screen: where dialogs open and work runs in the background.
+            live: the system that is changed.
+            changed: called with each plan that was carried out, once its dialog has closed.
+        """
+        self._screen = screen
+        self._live = live
+        self._machine = live.machine
+        self._changed = changed
+
+    # Loading and unloading
+
+    def load(self) -> None:
+        """Ask which module to load."""
+        if self._may_change():
+            self._screen.app.push_screen(LoadDialog(self._machine), self._plan_load)
+
+    def _plan_load(self, request: LoadRequest | None) -> None:
+        if request is not None:
+            intent = Intent(Verb(request.verb), (request.name,), request.parameters)
+            self._work(self._show_plan([intent], checked=request.digest))
+
+    def unload(self, names: tuple[str, ...]) -> None:
+        """Plan to unload modules."""
+        if self._may_change():
+            self._work(self._show_plan([Intent(Verb.UNLOAD, names)]))
+
+    def reload(self, names: tuple[str, ...]) -> None:
+        """Plan to reload modules; the parameters of a single one can be changed before."""
+        if self._may_change():
+            self._work(self._reload(names))
+
+    async def _reload(self, names: tuple[str, ...]) -> None:
+        if len(names) > 1:
+            await self._show_plan([Intent(Verb.RELOAD, names)])
+            return
+        name = names[0]
+        try:
+            rows = await read_form(self._machine, name)
+        except KmodtuiError:
+            rows = ()  # the plan says what is wrong with its file
+        given = self._machine.done.given(name)
+        if not rows:
+            await self._show_plan([Intent(Verb.RELOAD, names, given)])
+            return
+
+        def closed(words: tuple[str, ...] | None) -> None:
+            if words is not None:
+                self._work(self._show_plan([Intent(Verb.RELOAD, names, words)]))
+
+        form = ParameterForm(self._machine, name, given, Purpose.RELOAD)
+        await self._screen.app.push_screen(form, closed)
+
+    # Parameters and blacklist
+
+    def parameters(self, name: str) -> None:
+        """Show the parameters of a module, and plan to change them."""
+        if not self._may_change():
+            return
+        given = self._machine.done.given(name)
+        form = ParameterForm(self._machine, name, given, Purpose.CHANGE)
+
+        def closed(words: tuple[str, ...] | None) -> None:
+            if words:
+                verb = Verb.RELOAD if form.needs_reload else Verb.SET
+                self._work(self._show_plan([Intent(verb, (name,), words)]))
+
+        self._screen.app.push_screen(form, closed)
+
+    def blacklist(self, names: tuple[str, ...]) -> None:
+        """Plan to blacklist modules, or to remove entries that kmodtui wrote."""
+        if self._may_change():
+            self._work(self._blacklist(names))
+
+    async def _blacklist(self, names: tuple[str, ...]) -> None:
+        config = await asyncio.to_thread(self._machine.config)
+        rules = config.of(RuleKind.BLACKLIST)
+        ours = {rule.name for rule in rules if rule.file == BLACKLIST_FILE}
+        verb = Verb.UNBLACKLIST if ours.issuperset(names) else Verb.BLACKLIST
+        if verb is Verb.BLACKLIST:
+            names = tuple(name for name in names if name not in ours)
+        await self._show_plan([Intent(verb, names)])
+
+    # Undo and experiment
+
+    def undo(self) -> None:
+        """Plan to undo the last change made through kmodtui."""
+        if not self._may_change():
+            return
+        done = self._machine.done.last
+        if done is None:
+            desk(self._screen).report(PlanError("Nothing was changed that could be undone."))
+        else:
+            self._work(self._undo(done))
+
+    async def _undo(self, done: Done) -> None:
+        try:
+            left = await left_to_undo(self._machine, done.back)
+        except KmodtuiError as error:
+            desk(self._screen).report(error)
+            return
+        if left:
+            await self._show_plan(left, undoes=done)
+            return
+        cause = " ".join(done.lost) or f"There is nothing left to undo of the {done.words}."
+        # It must not block the undo of the changes before it.
+        self._machine.done.taken_back(done)
+        desk(self._screen).report(PlanError(cause, "Press U again to undo the change before it."))
+
+    def experiment(self) -> None:
+        """Ask which module to load, examine and unload again."""
+        if self._may_change():
+            self._screen.app.push_screen(ExperimentPicker(self._machine), self._plan_experiment)
+
+    def _plan_experiment(self, request: LoadRequest | None) -> None:
+        if request is not None:
+            self._work(self._show_experiment(request))
+
+    async def _show_experiment(self, request: LoadRequest) -> None:
+        try:
+            if "/" in request.name:
+                raise UsageError(
+                    "An experiment takes the name of a module, not a file.",
+                    "modprobe has to find the module, to unload it in the right order.",
+                )
+            report = await planned(self._machine, request.name, request.parameters)
+        except KmodtuiError as error:
+            desk(self._screen).report(error)
+            return
+
+        def closed(_: bool | None) -> None:
+            self._live.read_now()
+
+        await self._screen.app.push_screen(ExperimentScreen(self._live, report), closed)
+
+    # The root session
+
+    def drop_root(self) -> None:
+        """Drop root privileges, if the helper has them."""
+        self._work(self._drop_root(), group="root")
+
+    async def _drop_root(self) -> None:
+        was_open = await self._machine.session.give_up()
+        words = (
+            "The helper has exited. The next change starts it again, and asks for a password only "
+            "if none is remembered."
+            if was_open
+            else "The helper is not running: there are no root privileges to drop."
+        )
+        title = "Root privileges dropped" if was_open else "No root privileges"
+        self._screen.notify(words, title=title, markup=False)
+
+    def set_idle(self) -> None:
+        """Ask after how many idle minutes root privileges are dropped."""
+        if self._may_change():
+            self._screen.app.push_screen(IdleDialog(self._machine))
+
+    # From an intent to its plan
+
+    def _may_change(self) -> bool:
+        return may_have_root(self._screen, self._machine)
+
+    def _work(self, work: Coroutine[Any, Any, None], *, group: str = "plan") -> None:
+        _: Worker[None] = self._screen.run_worker(
+            work, group=group, exclusive=True, exit_on_error=False
+        )
+
+    async def _show_plan(
+        self, intents: Sequence[Intent], *, undoes: Done | None = None, checked: str = ""
+    ) -> None:
+        try:
+            plan = await plan_for(self._machine, intents)
+            if undoes is not None:
+                plan = replace(plan, warnings=(*undoes.lost, *plan.warnings))
+            free = await plan_once_unused(self._machine, plan)
+        except KmodtuiError as error:
+            desk(self._screen).report(error)
+            return
+
+        def closed(done: bool | None) -> None:
+            self._live.read_now()
+            if done:
+                self._changed(plan)
+
+        dialog = PlanDialog(self._live, plan, undoes=undoes, once_free=free, checked=checked)
+        await self._screen.app.push_screen(dialog, closed)
