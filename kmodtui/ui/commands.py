@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from textual.binding import Binding
 
+from kmodtui.ui.panes import IN_KEY_ORDER, PaneEntry
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -79,6 +81,32 @@ CONTEXTS = {
 """The title of each context, in the order of the help screen."""
 
 _KINDS = "all symbols, only functions, or only exported symbols"
+
+
+def _pane_command(entry: PaneEntry) -> Command:
+    """Return the command that goes to a pane."""
+    return Command(
+        f"dashboard.pane_{entry.id}",
+        (entry.key,),
+        f"pane('{entry.id}')",
+        entry.title,
+        entry.help,
+        entry.terms,
+    )
+
+
+def _drawer_command(entry: PaneEntry) -> Command:
+    """Return the command that opens and closes a drawer."""
+    return Command(
+        f"dashboard.{entry.id}",
+        (entry.key,),
+        f"drawer('{entry.id}')",
+        entry.title,
+        entry.help,
+        entry.terms,
+        footer=True,
+    )
+
 
 COMMANDS: tuple[Command, ...] = (
     Command(
@@ -166,15 +194,7 @@ COMMANDS: tuple[Command, ...] = (
         terms=("revert", "roll back"),
         needs_root=True,
     ),
-    Command(
-        "dashboard.log",
-        ("L",),
-        "log",
-        "Kernel log",
-        "Open or close the kernel log, which follows new messages",
-        terms=("log", "dmesg", "journalctl -k", "kmsg", "printk"),
-        footer=True,
-    ),
+    *(_drawer_command(entry) for entry in IN_KEY_ORDER if entry.drawer),
     Command(
         "dashboard.timeline",
         ("t",),
@@ -254,33 +274,7 @@ COMMANDS: tuple[Command, ...] = (
         terms=("kptr_restrict", "KASLR"),
         needs_root=True,
     ),
-    Command(
-        "dashboard.pane_modules",
-        ("1",),
-        "pane('modules')",
-        "Modules",
-        "Go to the loaded modules",
-        terms=("lsmod", "/proc/modules", "list"),
-    ),
-    Command(
-        "dashboard.pane_tree",
-        ("2",),
-        "pane('tree')",
-        "Dependencies",
-        "Go to the dependency tree",
-        terms=("depmod", "modules.dep", "modprobe --show-depends", "tree"),
-    ),
-    Command(
-        "dashboard.pane_info",
-        ("3",),
-        "pane('info')",
-        "Info",
-        "Go to the details of the selected module",
-        terms=("modinfo", "details", "vermagic", "license"),
-    ),
-    Command(
-        "dashboard.pane_symbols", ("4",), "pane('symbols')", "Symbols", "Go to the symbols pane"
-    ),
+    *(_pane_command(entry) for entry in IN_KEY_ORDER if not entry.drawer),
     Command(
         "dashboard.next_pane",
         ("tab", "l", "right"),

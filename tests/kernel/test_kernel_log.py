@@ -45,7 +45,7 @@ def test_an_admin_follows_it_through_sudo_until_root_is_given_up(vm: VM) -> None
         terminal.wait_for(r"root: on \(sudo\)[\s\S]*following", timeout=PATIENCE)
         await_load(vm, terminal)
         terminal.press("D")
-        terminal.wait_for("Not followed any more", timeout=PATIENCE)
+        terminal.wait_for("No longer followed", timeout=PATIENCE)
         terminal.wait_for("root: off", timeout=PATIENCE)
         assert "Btrfs loaded" in terminal.text()
         terminal.press("L")

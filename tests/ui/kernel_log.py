@@ -84,7 +84,7 @@ def without_log(demo: Demo, refusal: int) -> Demo:
 async def open_log(stage: Stage) -> None:
     """Open the drawer, and let the helper read."""
     await stage.press("L")
-    await stage.until("Read the kernel's log", "y read")
+    await stage.until("Read the kernel log", "y read")
     await stage.press("y")
     await stage.until(lambda: "following" in state(stage))
 

@@ -80,7 +80,7 @@ async def test_a_writable_parameter_is_changed_while_the_module_stays(
         assert parameter(kernel, "virtio_net", "napi_tx") == b"Y\n"
         await back(stage)
         await stage.press("U")
-        await stage.until("Nothing was changed that could be undone.")
+        await stage.until(lambda: "Nothing was changed that could be undone." in stage.toasts)
 
 
 async def test_a_read_only_parameter_offers_a_reload_with_the_new_value(
@@ -417,7 +417,7 @@ async def test_a_blacklisting_of_somebody_else_is_told_and_left_alone(
 async def test_root_is_given_up_by_key_and_had_again_by_the_next_change(demo: Demo) -> None:
     async with opened(demo, root=(root := RootThrough(demo))) as stage:
         await stage.press("D")
-        await stage.until("there are no root privileges to drop")
+        await stage.until(lambda: "there are no root privileges to drop" in stage.toasts)
         await stage.select("hello")
         await stage.press("minus")
         await planned(stage, "y unload")

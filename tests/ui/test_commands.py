@@ -222,7 +222,7 @@ async def test_the_first_match_in_the_palette_is_the_best(demo: Demo) -> None:
         await stage.type("dmesg")
         await stage.until("Kernel log  L")
         await stage.press("enter")
-        await stage.until(lambda: stage.dashboard.log_pane.is_open)
+        await stage.until(lambda: stage.dashboard.panes["log"].is_open)
 
 
 @pytest.mark.parametrize("context", ["dashboard", "barren"])

@@ -9,6 +9,7 @@ import pytest
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.model.log_tail import LogTail
+from kmodtui.ui.widgets.log_lines import LogLines
 from tests.ui.kernel_log import fresh, lines, open_log, state, texts
 from tests.ui.stage import Stage, opened
 
@@ -94,7 +95,7 @@ async def test_the_wheel_holds_it_too(demo: Demo, kernel: SimulatedKernel) -> No
     say(kernel, 60)
     async with opened(demo) as stage:
         await open_log(stage)
-        view = stage.dashboard.log_pane.lines
+        view = stage.dashboard.query_one(LogLines)
         view.scroll_to(y=5, animate=False)
         await stage.until("line 5", lambda: "held" in state(stage))
         say(kernel, 3, "later")
@@ -224,7 +225,7 @@ async def test_a_long_line_is_broken_and_all_of_it_seen(
 
 async def test_only_the_newest_are_kept_and_it_says_so(demo: Demo, kernel: SimulatedKernel) -> None:
     async with opened(demo) as stage:
-        stage.dashboard.log_pane.lines.tail = LogTail(kept=100)
+        stage.dashboard.query_one(LogLines).tail = LogTail(kept=100)
         say(kernel, 500)
         await open_log(stage)
         await stage.until("line 499", "100 lines")

@@ -43,10 +43,10 @@ async def test_root_is_asked_for_with_the_reason_and_what_to_do_without(demo: De
     root = CountingRoot(demo)
     async with opened(demo, root=root) as stage:
         await stage.press("L")
-        await stage.until("Read the kernel's log", "y read")
+        await stage.until("Read the kernel log", "y read")
         assert RESTRICTED in stage.words
         assert "Without the helper: sudo sysctl kernel.dmesg_restrict=0" in stage.words
-        assert "root is kept no longer for it" in stage.words
+        assert "does not keep root privileges any longer" in stage.words
         assert not root.opened
         await stage.press("y")
         await stage.until("root: on (demo)", lambda: "following" in state(stage))
@@ -61,7 +61,7 @@ async def test_without_agreement_nothing_is_read_and_the_drawer_says_why(demo: D
     root = CountingRoot(demo)
     async with opened(demo, root=root) as stage:
         await stage.press("L")
-        await stage.until("Read the kernel's log")
+        await stage.until("Read the kernel log")
         await stage.press("escape")
         await stage.until(lambda: RESTRICTED in said(stage))
         assert "Enter asks again. sudo sysctl kernel.dmesg_restrict=0" in said(stage)
@@ -69,7 +69,7 @@ async def test_without_agreement_nothing_is_read_and_the_drawer_says_why(demo: D
         await stage.press("enter")
         await stage.until("y read")
         await stage.press("y")
-        await stage.until(lambda: "The kernel's log is empty. What comes" in said(stage))
+        await stage.until(lambda: "The kernel log is empty. New messages" in said(stage))
 
 
 async def test_read_only_starts_no_helper_and_says_so(demo: Demo) -> None:
@@ -78,7 +78,10 @@ async def test_read_only_starts_no_helper_and_says_so(demo: Demo) -> None:
         async with opened(demo, root=root, size=size) as stage:
             await stage.press("L")
             await stage.until(lambda: RESTRICTED in said(stage))
-            assert "No helper can read it: kmodtui was started with --read-only." in said(stage)
+            assert (
+                "The helper cannot read it either: kmodtui was started with --read-only."
+                in said(stage)
+            )
             assert "sudo sysctl kernel.dmesg_restrict=0 shows it to everyone" in said(stage)
             await stage.press("enter")
             await stage.until(lambda: RESTRICTED in said(stage))
@@ -133,7 +136,7 @@ async def test_a_log_that_ends_keeps_its_lines(demo: Demo, log: OpenLog) -> None
         await log.printk("the last one")
         await stage.until("the last one")
         log._kernel.close()
-        await stage.until(lambda: "Not followed any more: /dev/kmsg has come" in said(stage))
+        await stage.until(lambda: "No longer followed: /dev/kmsg has come" in said(stage))
         assert "the last one" in stage.text
         assert "stopped" in state(stage)
 
@@ -188,8 +191,8 @@ async def test_root_given_up_stops_it_and_enter_takes_it_up_again(
         kernel.printk(6, "heard")
         await stage.until("heard")
         await stage.press("D")
-        await stage.until(lambda: "Not followed any more: The session" in said(stage))
-        assert "Enter reads on." in said(stage)
+        await stage.until(lambda: "No longer followed: The session" in said(stage))
+        assert "Enter continues." in said(stage)
         assert "heard" in stage.text
         await stage.until("root: off")
         kernel.printk(6, "unheard")
@@ -214,7 +217,7 @@ async def test_a_helper_that_is_killed_is_told_with_its_last_words(
         await stage.until("root: on (a test)")
         await root.sessions[0].close()
         await stage.until(lambda: "The privileged helper has ended" in said(stage))
-        assert "Enter reads on." in said(stage)
+        assert "Enter continues." in said(stage)
         assert "old" in texts(stage)
         await stage.until("root: off")
         await stage.press("L", "L")
@@ -236,7 +239,7 @@ async def test_who_reads_further_up_is_told_where_the_reason_stands(
         await root.sessions[0].close()
         await stage.until("40 lines · stopped · G: why", "line 0")
         await stage.press("G")
-        await stage.until("Not followed any more", "40 lines · stopped ")
+        await stage.until("No longer followed", "40 lines · stopped ")
 
 
 async def test_root_that_is_refused_is_told_in_the_drawer(demo: Demo) -> None:

@@ -8,8 +8,6 @@ from typing import ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Container
-from textual.widget import Widget
 from textual.worker import Worker, WorkerState
 
 from kmodtui.errors import KmodtuiError
@@ -20,60 +18,46 @@ from kmodtui.ui.change_flow import ChangeFlow
 from kmodtui.ui.commands import COMMANDS, bindings
 from kmodtui.ui.desk import desk
 from kmodtui.ui.screens.addresses import ask_for_addresses
-from kmodtui.ui.screens.arranging import PANES
 from kmodtui.ui.screens.browser import BrowserScreen
 from kmodtui.ui.screens.compare import CompareScreen
 from kmodtui.ui.screens.help import HelpScreen
 from kmodtui.ui.screens.legend import LegendScreen
 from kmodtui.ui.screens.linkage import LinkageScreen
-from kmodtui.ui.screens.listening import Listening
 from kmodtui.ui.screens.load import LoadDialog
+from kmodtui.ui.screens.pane_screen import PaneScreen
 from kmodtui.ui.screens.timeline import TimelineScreen
 from kmodtui.ui.snapshot import current_directory, save_snapshot
 from kmodtui.ui.subscription import subscribe
-from kmodtui.ui.widgets.filter_bar import FilterBar
 from kmodtui.ui.widgets.header_line import HeaderLine
-from kmodtui.ui.widgets.info_pane import InfoPane
 from kmodtui.ui.widgets.key_line import KeyLine
-from kmodtui.ui.widgets.line_view import LineView
-from kmodtui.ui.widgets.log_pane import LogPane
 from kmodtui.ui.widgets.modules_pane import ModulesPane
 from kmodtui.ui.widgets.symbols_pane import SymbolsPane
 from kmodtui.ui.widgets.too_small import TooSmall
-from kmodtui.ui.widgets.tree_pane import ModuleTree, TreePane
+from kmodtui.ui.widgets.tree_pane import TreePane
 
 
-class DashboardScreen(Listening):
+class DashboardScreen(PaneScreen):
     """Everything about the modules of one system, live."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("dashboard")]
     AUTO_FOCUS = "#module-lines"
 
     def __init__(self, live: LiveSystem) -> None:
-        super().__init__()
-        self.live = live
+        super().__init__(live)
         self.machine = live.machine
         self._changes = ChangeFlow(self, live, self._show_changed)
         self._keys = KeyLine("dashboard")
-        self._filter = FilterBar(self._apply_filter)
         self._too_small = TooSmall()
-        self._modules = ModulesPane(live)
-        self._tree = TreePane(live)
-        self._info = InfoPane(live)
-        self._symbols = SymbolsPane(live)
-        self.log_pane = LogPane()
+        self._modules = self.pane_of(ModulesPane)
+        self._tree = self.pane_of(TreePane)
+        self._symbols = self.pane_of(SymbolsPane)
 
     def compose(self) -> ComposeResult:
         """Header, panes, filter, keys."""
         yield HeaderLine(self.live)
         yield self.tabs_line
-        with Container(id="panes"):
-            yield self._modules
-            yield self._info
-            yield self._symbols
-            yield self._tree
-            yield self.log_pane
-        yield self._filter
+        yield self.grid()
+        yield self.filter_bar
         yield self._keys
         yield self._too_small
 
@@ -97,7 +81,7 @@ class DashboardScreen(Listening):
 
     def on_modules_pane_selected(self, message: ModulesPane.Selected) -> None:
         """Let the other panes follow."""
-        for pane in (self._tree, self._info, self._symbols, self.log_pane):
+        for pane in self.panes.values():
             pane.show_module(message.name)
 
     def on_tree_pane_chosen(self, message: TreePane.Chosen) -> None:
@@ -123,71 +107,31 @@ class DashboardScreen(Listening):
 
     # Panes
 
-    def focus_target(self, name: str) -> Widget:
-        """Return what gets the keys in a pane."""
-        if name == "symbols":
-            return self._symbols.view
-        if name == "tree":
-            return self.query_one(ModuleTree)
-        return self.query_one(f"#{name}").query_one(LineView)
-
-    @property
-    def open_drawers(self) -> tuple[str, ...]:
-        """The drawer of the kernel's log, if it is open."""
-        return ("log",) if self.log_pane.is_open else ()
-
     def on_resize(self, event: events.Resize) -> None:
-        """Choose between two columns and one pane; say so where not even that fits."""
+        """Choose between two columns and one pane, and cover a screen that is too small."""
         self.fit_panes(event.size.width)
         self._too_small.measure(event.size)
 
-    # Filter
-
-    def _filtered_pane(self) -> ModulesPane | InfoPane | SymbolsPane | LogPane:
-        if self.front == "log":
-            return self.log_pane
-        if self.front == "info":
-            return self._info
-        if self.front == "symbols":
-            return self._symbols
-        return self._modules
-
-    def action_filter(self) -> None:
-        """Open the line to type a filter into."""
-        if self.front == "tree":
-            self.action_pane("modules")
-        what = "kernel log" if self.front == "log" else PANES[self.front].lower()
-        self._filter.open(what, self._filtered_pane().filter_text)
-
-    def _apply_filter(self, text: str) -> None:
-        self._filtered_pane().filter_text = text
-
     def action_back(self) -> None:
-        """Leave the zoom, or clear the filter: one thing a press, and never more."""
-        if self._modules.clear_marks():
-            return
-        if self.has_class("-zoomed"):
-            self.remove_class("-zoomed")
-        elif self._filtered_pane().filter_text:
-            self._filtered_pane().filter_text = ""
-        elif self.front == "log":
-            self.close_log()
+        """Undo the last of marks, maximized pane, filter and open drawer: one with each press."""
+        if not self._modules.clear_marks():
+            super().action_back()
 
     # Commands
 
     def action_sort_next(self) -> None:
-        """Sort by the next column; in the symbols pane, its symbols."""
+        """Sort the modules by the next column; in the symbols pane, the symbols."""
         if self.front == "symbols":
             self._symbols.sort_next()
         else:
             self._modules.sort_next()
 
     def action_sort_reverse(self) -> None:
-        """Turn the sort order round."""
+        """Reverse the sort order."""
         self._modules.sort_reverse()
 
     def action_turn_tree(self) -> None:
-        """Show the other direction of the tree."""
+        """Reverse the dependency tree."""
         self._tree.turn()
 
     def action_symbol_view(self) -> None:

@@ -6,16 +6,17 @@ import asyncio
 from dataclasses import dataclass
 
 from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.worker import Worker, WorkerState
 
 from kmodtui.model.text import counted
 from kmodtui.services.details import ModuleDetails, ShownParameter, read_details
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.desk import desk
+from kmodtui.ui.panes import PaneEntry
 from kmodtui.ui.subscription import subscribe
-from kmodtui.ui.widgets.caption import set_subtitle, set_title
+from kmodtui.ui.widgets.caption import set_subtitle
 from kmodtui.ui.widgets.line_view import Line, LineView, fit, wrapped
+from kmodtui.ui.widgets.pane import Pane
 
 COLLAPSE_ABOVE = 3
 """A field with more values than this is collapsed into one line at first."""
@@ -181,12 +182,11 @@ def _chopped(text: str, width: int) -> list[str]:
     return [text[start : start + width] for start in range(0, max(1, len(text)), width)]
 
 
-class InfoPane(Vertical):
+class InfoPane(Pane):
     """The lines with a frame."""
 
-    def __init__(self, live: LiveSystem) -> None:
-        super().__init__(id="info", classes="pane")
-        self._live = live
+    def __init__(self, entry: PaneEntry, live: LiveSystem) -> None:
+        super().__init__(entry, live)
         self._module: str | None = None
         self._paused_on: str | None = None
         self._lines = InfoLines()
@@ -197,10 +197,10 @@ class InfoPane(Vertical):
 
     def on_mount(self) -> None:
         """Name the pane, and follow what its contents depend on."""
-        set_title(self, "3 Info")
-        subscribe(self._live.table_read, self._read)
-        subscribe(self._live.index_read, self._read)
-        subscribe(self._live.refreshed, self._read)
+        self.set_name("Info")
+        subscribe(self.live.table_read, self._read)
+        subscribe(self.live.index_read, self._read)
+        subscribe(self.live.refreshed, self._read)
 
     @property
     def filter_text(self) -> str:
@@ -231,10 +231,10 @@ class InfoPane(Vertical):
                 # While a key is held down, the cursor passes many modules: none is read then.
                 await asyncio.sleep(READING_PAUSE)
                 self._paused_on = name
-            module = self._live.table.by_name.get(name)
-            details = await read_details(self._live.machine, module, name)
+            module = self.live.table.by_name.get(name)
+            details = await read_details(self.live.machine, module, name)
         self._lines.show_details(details)
-        set_title(self, f"3 Info: {details.name}" if details else "3 Info")
+        self.set_name(f"Info: {details.name}" if details else "Info")
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Report a failure of the reading."""

@@ -1,25 +1,36 @@
-"""The drawer of the kernel's log: its lines in a frame that says what of them is shown."""
+"""The pane of the kernel log, a drawer: its lines, and where they come from."""
 
 from __future__ import annotations
 
+import logging
+from contextlib import aclosing
 from dataclasses import replace
 
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.worker import Worker, WorkerState
 
+from kmodtui.errors import KmodtuiError
 from kmodtui.model.kernel_log import Severity
-from kmodtui.model.text import counted
-from kmodtui.services.kernel_log import Batch
-from kmodtui.ui.widgets.caption import set_subtitle, set_title
+from kmodtui.model.text import clean, counted
+from kmodtui.services.kernel_log import Batch, HiddenLogError
+from kmodtui.services.live import LiveSystem
+from kmodtui.ui.desk import desk
+from kmodtui.ui.log_reader import LogReader
+from kmodtui.ui.panes import PaneEntry
+from kmodtui.ui.widgets.caption import set_subtitle
 from kmodtui.ui.widgets.log_lines import LogLines
+from kmodtui.ui.widgets.pane import Pane
+
+log = logging.getLogger("kmodtui")
 
 
-class LogPane(Vertical):
-    """Closed until it is asked for; keeps its lines while it is closed."""
+class LogPane(Pane):
+    """Reads the log while it is open, and keeps its lines while it is closed."""
 
-    def __init__(self) -> None:
-        super().__init__(id="log", classes="pane -closed")
+    def __init__(self, entry: PaneEntry, live: LiveSystem) -> None:
+        super().__init__(entry, live)
         self.lines = LogLines()
+        self._reader = LogReader(self, live.machine)
         self._state = ""
         self._resumed = False
 
@@ -28,57 +39,85 @@ class LogPane(Vertical):
         yield self.lines
 
     def on_mount(self) -> None:
-        """Name the drawer."""
+        """Show the title."""
         self._caption()
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the drawer is open."""
-        return not self.has_class("-closed")
 
     def open(self) -> None:
-        """Open the drawer, at the newest line."""
+        """Open the drawer at the newest line, and read the log."""
+        super().open()
         self._resumed = False
-        self.remove_class("-closed")
         self.lines.action_bottom()
+        self._follow()
 
     def close(self) -> None:
-        """Close the drawer."""
-        self.add_class("-closed")
+        """Close the drawer, and stop reading the log."""
+        self.workers.cancel_group(self, "log")
+        super().close()
 
-    # Where its lines come from
+    # Reading
 
-    def begin(self) -> None:
-        """Say that the log is being opened; what was read before is kept."""
+    def on_log_lines_read_on_wanted(self, message: LogLines.ReadOnWanted) -> None:
+        """Continue to read the log if it is not followed."""
+        message.stop()
+        if self.stopped:
+            self._follow()
+
+    def _follow(self) -> None:
         self._state = "opening"
-        self.lines.empty_text = "Opening the kernel's log…"
+        self.lines.empty_text = "Opening the kernel log…"
         self.lines.say("")
         self._caption()
+        _: Worker[None] = self.run_worker(
+            self._read, group="log", exclusive=True, exit_on_error=False
+        )
 
-    def take(self, batch: Batch) -> None:
-        """Show records."""
+    async def _read(self) -> None:
+        try:
+            batches = await self._reader.batches()
+            # Closed here, where it may still talk to the helper.
+            async with aclosing(batches):
+                async for batch in batches:
+                    self._take(batch)
+        except KmodtuiError as error:
+            log.info("%s: %s", error.title, error)
+            self._stop(error)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Report a failure of the reading."""
+        if event.state is WorkerState.ERROR and event.worker.error is not None:
+            desk(self).report(event.worker.error)
+
+    def _take(self, batch: Batch) -> None:
         self._state = "following"
-        self.lines.empty_text = "The kernel's log is empty. What comes will be shown here."
-        # What the log holds when it is read on has come since the drawer was opened.
+        self.lines.empty_text = "The kernel log is empty. New messages will appear here."
+        # What is in the log when reading continues is newer than the opening of the drawer.
         self.lines.take(batch.records, old=not batch.fresh and not self._resumed)
 
-    def stop(self, words: str) -> None:
-        """Say why nothing is followed any more, or nothing was read at all."""
+    def _stop(self, error: KmodtuiError) -> None:
+        """Show why the log is not followed, and what to do."""
         self._resumed = bool(self.lines.total)
         self._state = "stopped" if self._resumed else "not read"
-        self.lines.say(words)
+        # A message from the helper may lack its full stop.
+        cause = error.message if error.message.endswith(".") else f"{error.message}."
+        if not isinstance(error, HiddenLogError):
+            words = f"{cause} Enter {'continues' if self._resumed else 'tries again'}."
+        elif error.helps:
+            words = f"{cause} Enter asks again. {error.hint}"
+        else:
+            words = f"{cause} {error.hint}"
+        self.lines.say(clean(f"No longer followed: {words}" if self._resumed else words))
         self._caption()
 
     @property
     def stopped(self) -> bool:
-        """Whether the log is not followed, and could be read on."""
+        """Whether the log is not followed, but could be."""
         return self._state in ("stopped", "not read")
 
-    # What of them is shown
+    # Showing
 
     @property
     def filter_text(self) -> str:
-        """What is searched for."""
+        """The filter of the lines."""
         return self.lines.asked.text
 
     @filter_text.setter
@@ -90,12 +129,12 @@ class LogPane(Vertical):
         self.lines.show_module(name)
 
     def on_log_lines_told(self) -> None:
-        """Tell what is shown."""
+        """Show what is shown now."""
         self._caption()
 
     def _caption(self) -> None:
         lines, query = self.lines, self.lines.asked
-        set_title(self, f"L Kernel log: {query.module}" if query.module else "L Kernel log")
+        self.set_name(f"Kernel log: {query.module}" if query.module else "Kernel log")
         search = f"/{query.text}" if query.text else ""
         severity = query.severity.value if query.severity is not Severity.ALL else ""
         of = "" if query.asks_nothing else f"{lines.hits:,} of "
@@ -107,7 +146,7 @@ class LogPane(Vertical):
         if self.lines.follows:
             return self._state
         if self.stopped:
-            return f"{self._state} · G: why"  # the words of it are below what is seen
+            return f"{self._state} · G: why"  # the reason is below the visible lines
         if self._state != "following":
             return self._state
         news = self.lines.news

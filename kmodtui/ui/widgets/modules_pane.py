@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Static
 
@@ -16,10 +15,12 @@ from kmodtui.model.history import Event
 from kmodtui.model.modules import LoadedModule, ModuleTable
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import bindings
+from kmodtui.ui.panes import PaneEntry
 from kmodtui.ui.subscription import subscribe
-from kmodtui.ui.widgets.caption import set_subtitle, set_title
+from kmodtui.ui.widgets.caption import set_subtitle
 from kmodtui.ui.widgets.line_view import Line, LineView, Part
 from kmodtui.ui.widgets.module_columns import Columns, Longest
+from kmodtui.ui.widgets.pane import Pane
 
 FLASH_SECONDS = 2.0
 """How long a newly loaded module is highlighted, in seconds."""
@@ -99,7 +100,7 @@ class ModuleLines(LineView):
         return self.rows[index].name in self.flashing
 
 
-class ModulesPane(Vertical):
+class ModulesPane(Pane):
     """The table with its column heads; sorts and filters the modules."""
 
     class Selected(Message):
@@ -109,9 +110,8 @@ class ModulesPane(Vertical):
             super().__init__()
             self.name = name
 
-    def __init__(self, live: LiveSystem) -> None:
-        super().__init__(id="modules", classes="pane")
-        self._live = live
+    def __init__(self, entry: PaneEntry, live: LiveSystem) -> None:
+        super().__init__(entry, live)
         self._column = 0
         self._reversed = False
         self._filter = ""
@@ -126,9 +126,9 @@ class ModulesPane(Vertical):
 
     def on_mount(self) -> None:
         """Show the modules, and follow them."""
-        subscribe(self._live.table_read, self._show_table)
-        subscribe(self._live.changed, self._show_new)
-        self._show_table(self._live.table)
+        subscribe(self.live.table_read, self._show_table)
+        subscribe(self.live.changed, self._show_new)
+        self._show_table(self.live.table)
 
     @property
     def selected(self) -> str | None:
@@ -138,9 +138,9 @@ class ModulesPane(Vertical):
 
     def clear_marks(self) -> bool:
         """Unmark all modules; return whether one was marked."""
-        if not self._live.marked:
+        if not self.live.marked:
             return False
-        self._live.marked.clear()
+        self.live.marked.clear()
         self._lines.refresh()
         self._caption()
         return True
@@ -198,7 +198,7 @@ class ModulesPane(Vertical):
         column = COLUMNS[self._column]
         self._fit_columns(longest or self._lines.longest, column.title)
         needle = self._filter.casefold().replace("-", "_")
-        rows = [module for module in self._live.table if needle in module.name.casefold()]
+        rows = [module for module in self.live.table if needle in module.name.casefold()]
         rows.sort(key=column.key, reverse=column.descending)
         if self._reversed:
             rows.reverse()
@@ -230,19 +230,19 @@ class ModulesPane(Vertical):
 
     def _caption(self) -> None:
         column = COLUMNS[self._column]
-        set_title(self, "1 Modules")
+        self.set_name("Modules")
         descending = column.descending != self._reversed
         parts = [f"{column.title} {'▾' if descending else '▴'}"]
         if self._column == 0:
             parts = ["oldest first" if self._reversed else "newest first"]
-        if self._live.marked:
-            parts.insert(0, f"{len(self._live.marked)} marked")
+        if self.live.marked:
+            parts.insert(0, f"{len(self.live.marked)} marked")
         if self._filter:
-            parts.insert(0, f"/{self._filter} · {len(self._lines.rows)} of {len(self._live.table)}")
+            parts.insert(0, f"/{self._filter} · {len(self._lines.rows)} of {len(self.live.table)}")
         set_subtitle(self, " · ".join(parts))
         if self._filter:
             self._lines.empty_text = f"No loaded module matches “{self._filter}”. Esc clears."
-        elif self._live.status.modules is not None:
+        elif self.live.status.modules is not None:
             self._lines.empty_text = "No modules are loaded. Press + to load one."
         self._update_head()
 
@@ -262,8 +262,8 @@ class ModulesPane(Vertical):
 
     def _follow_cursor(self) -> None:
         name = self.selected
-        if name in self._live.new and self._lines.has_focus:
-            self._live.new.discard(name)
+        if name in self.live.new and self._lines.has_focus:
+            self.live.new.discard(name)
             self._lines.refresh_line(self._lines.cursor)
         if name != self._reported:
             self._reported = name

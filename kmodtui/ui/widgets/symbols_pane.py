@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
 from textual.widgets import ContentSwitcher
 from textual.worker import Worker, WorkerState
 
@@ -21,22 +20,23 @@ from kmodtui.model.text import counted
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.desk import desk
+from kmodtui.ui.panes import PaneEntry
 from kmodtui.ui.screens.symbol import SymbolDialog
 from kmodtui.ui.subscription import subscribe
-from kmodtui.ui.widgets.caption import set_subtitle, set_title
+from kmodtui.ui.widgets.caption import set_subtitle
 from kmodtui.ui.widgets.change_view import ChangeLines
 from kmodtui.ui.widgets.line_view import LineView, no_hit
+from kmodtui.ui.widgets.pane import Pane
 from kmodtui.ui.widgets.symbol_browser import SymbolBrowser
 
 
-class SymbolsPane(Vertical):
+class SymbolsPane(Pane):
     """Two views in one frame, one at a time."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("symbols")]
 
-    def __init__(self, live: LiveSystem) -> None:
-        super().__init__(id="symbols", classes="pane")
-        self._live = live
+    def __init__(self, entry: PaneEntry, live: LiveSystem) -> None:
+        super().__init__(entry, live)
         self._change = ChangeLines()
         self._browser = SymbolBrowser()
         self._module: str | None = None
@@ -50,9 +50,9 @@ class SymbolsPane(Vertical):
 
     def on_mount(self) -> None:
         """Follow the symbols and their changes."""
-        subscribe(self._live.symbols_read, self._show_symbols)
-        subscribe(self._live.changed, self._show_change)
-        subscribe(self._live.failed, self._show_failure)
+        subscribe(self.live.symbols_read, self._show_symbols)
+        subscribe(self.live.changed, self._show_change)
+        subscribe(self.live.failed, self._show_failure)
         self._caption()
 
     @property
@@ -64,6 +64,11 @@ class SymbolsPane(Vertical):
     def view(self) -> ChangeLines | SymbolBrowser:
         """The view that is shown."""
         return self._change if self.shows_change else self._browser
+
+    @property
+    def focus_target(self) -> ChangeLines | SymbolBrowser:
+        """The view that is shown."""
+        return self.view
 
     @property
     def filter_text(self) -> str:
@@ -94,7 +99,7 @@ class SymbolsPane(Vertical):
 
     def _show_symbols(self, table: SymbolTable) -> None:
         """Use another reading of the symbol table, or one with addresses."""
-        live = self._live
+        live = self.live
         if live.addresses_read:
             self._change.note = ""
             self._change.show_addresses(table)
@@ -108,7 +113,7 @@ class SymbolsPane(Vertical):
 
     def _show_failure(self, _error: BaseException) -> None:
         """Show why there are no symbols, for as long as there are none."""
-        if self._live.symbols is None and not self.shows_change:
+        if self.live.symbols is None and not self.shows_change:
             self._show_module()
 
     def show_module(self, name: str | None) -> None:
@@ -121,7 +126,7 @@ class SymbolsPane(Vertical):
         self._caption()
 
     def _show_module(self) -> None:
-        live, name = self._live, self._module
+        live, name = self.live, self._module
         if live.symbols is None:
             self._browser.show_rows(NO_ROWS, live.symbols_problem or "Reading /proc/kallsyms…")
             return
@@ -147,7 +152,7 @@ class SymbolsPane(Vertical):
             self._change.order = Order.NAME if by_size else Order.SIZE
             self._caption()
         elif self._hidden:
-            words = f"Sorted by name: addresses and sizes are {self._live.hiding.reason}."
+            words = f"Sorted by name: addresses and sizes are {self.live.hiding.reason}."
             self.notify(words, markup=False, timeout=6)
         else:
             self._change.order = self._change.order.next
@@ -167,9 +172,9 @@ class SymbolsPane(Vertical):
         browser = self._browser
         number = browser.number_at(browser.cursor)
         if event.view is browser and number is not None:
-            self._live.read_hiding()
+            self.live.read_hiding()
             self.app.push_screen(
-                SymbolDialog(self._live.machine, browser.symbols, number, self._live.hiding)
+                SymbolDialog(self.live.machine, browser.symbols, number, self.live.hiding)
             )
 
     # Sizes
@@ -182,7 +187,7 @@ class SymbolsPane(Vertical):
         )
 
     async def _read_sizes(self, module: str) -> None:
-        machine = self._live.machine
+        machine = self.live.machine
         index = await machine.index()
         path = index.path_of(module) if index is not None else None
         if path is None:
@@ -206,13 +211,13 @@ class SymbolsPane(Vertical):
 
     @property
     def _hidden(self) -> bool:
-        return self._live.symbols is not None and self._live.symbols.addresses_hidden
+        return self.live.symbols is not None and self.live.symbols.addresses_hidden
 
     def _caption(self) -> None:
         if self.shows_change:
             self._caption_of_change()
             return
-        set_title(self, f"4 Symbols of {self._module}" if self._module else "4 Symbols")
+        self.set_name(f"Symbols of {self._module}" if self._module else "Symbols")
         view = self._browser
         more = "+" if view.counting else ""
         matches = f"{view.line_count():,}{more} of " if view.filtered else ""
@@ -222,7 +227,7 @@ class SymbolsPane(Vertical):
     def _caption_of_change(self) -> None:
         view = self._change
         change = view.change
-        set_title(self, f"4 Change {change.number}" if change else "4 Change")
+        self.set_name(f"Change {change.number}" if change else "Change")
         words = f"{view.hits:,} of {counted(view.total, 'symbol')}" if view.filtered else ""
         if view.order is not Order.NAME:
             words = f"{words} · by {view.order}".removeprefix(" · ")

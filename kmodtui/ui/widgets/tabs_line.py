@@ -1,4 +1,4 @@
-"""The names of the panes with their keys, where only one pane at a time has room."""
+"""The tabs: the panes with their keys, for terminals with room for one pane at a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from textual.widget import Widget
 
 
 class TabsLine(Widget):
-    """One line; where they do not all fit, only the pane in front has its name."""
+    """One line; if the tabs do not all fit, only the pane in front has its title."""
 
     def __init__(self) -> None:
         super().__init__(id="tabs")
@@ -16,7 +16,7 @@ class TabsLine(Widget):
         self._front = ""
 
     def show(self, titles: tuple[tuple[str, str], ...], front: str) -> None:
-        """Name the panes, each a key and a title, and which key is that of the one in front."""
+        """Show the panes, each by key and title; `front` is the key of the one in front."""
         if (titles, front) != (self._titles, self._front):
             self._titles, self._front = titles, front
             self.refresh()
@@ -30,5 +30,5 @@ class TabsLine(Widget):
         return Text(next(fitting, lines[-1]), no_wrap=True, end="")
 
 
-def _line(told: list[tuple[str, bool]], between: str) -> str:
-    return between.join(f"[{words}]" if front else f" {words} " for words, front in told)
+def _line(tabs: list[tuple[str, bool]], between: str) -> str:
+    return between.join(f"[{words}]" if front else f" {words} " for words, front in tabs)

@@ -7,7 +7,6 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
@@ -15,8 +14,10 @@ from textual.widgets.tree import TreeNode
 from kmodtui.services.live import LiveSystem
 from kmodtui.services.neighbours import Neighbours
 from kmodtui.ui.commands import bindings
+from kmodtui.ui.panes import PaneEntry
 from kmodtui.ui.subscription import subscribe
-from kmodtui.ui.widgets.caption import set_subtitle, set_title
+from kmodtui.ui.widgets.caption import set_subtitle
+from kmodtui.ui.widgets.pane import Pane
 
 
 class ModuleTree(Tree[str]):
@@ -27,7 +28,7 @@ class ModuleTree(Tree[str]):
     ICON_NODE_EXPANDED = "▾ "
 
 
-class TreePane(Vertical):
+class TreePane(Pane):
     """A tree whose branches are computed when they are expanded."""
 
     class Chosen(Message):
@@ -37,9 +38,8 @@ class TreePane(Vertical):
             super().__init__()
             self.name = name
 
-    def __init__(self, live: LiveSystem) -> None:
-        super().__init__(id="tree", classes="pane")
-        self._live = live
+    def __init__(self, entry: PaneEntry, live: LiveSystem) -> None:
+        super().__init__(entry, live)
         self._tree: ModuleTree = ModuleTree("", id="module-tree")
         self._tree.show_root = True
         self._tree.guide_depth = 3
@@ -55,13 +55,13 @@ class TreePane(Vertical):
 
     def on_mount(self) -> None:
         """Follow the modules and the index."""
-        subscribe(self._live.table_read, self._show_edges)
-        subscribe(self._live.index_read, self._show_edges)
+        subscribe(self.live.table_read, self._show_edges)
+        subscribe(self.live.index_read, self._show_edges)
         self._show_edges(None)
 
     def _show_edges(self, _read: object) -> None:
         """Use the dependencies of now; the tree is rebuilt only where its part of them differs."""
-        self._edges = Neighbours(self._live.table, self._live.machine.index_if_read)
+        self._edges = Neighbours(self.live.table, self.live.machine.index_if_read)
         self._build()
 
     def show_module(self, name: str | None) -> None:
@@ -89,7 +89,7 @@ class TreePane(Vertical):
     def _build(self) -> None:
         titles = ("Dependencies", "Dependents")
         title, other = titles if self.downwards else reversed(titles)
-        set_title(self, f"2 {title}")
+        self.set_name(title)
         set_subtitle(self, f"d: {other.lower()}")
         name = self._module
         if name is None:
@@ -128,11 +128,11 @@ class TreePane(Vertical):
                 if neighbour not in seen:
                     seen[neighbour] = self._neighbours(neighbour)
                     queue.append(neighbour)
-        loaded = self._live.table.by_name
+        loaded = self.live.table.by_name
         return tuple((module, seen[module], module in loaded) for module in seen)
 
     def _label(self, name: str) -> Text:
-        module = self._live.table.by_name.get(name)
+        module = self.live.table.by_name.get(name)
         label = Text(name, no_wrap=True)
         if module is None:
             label.append("  not loaded", "dim")

@@ -1,0 +1,127 @@
+"""The list of the dashboard's panes; their keys, tabs and rows in footer and help follow from it.
+
+A new pane is a widget (a subclass of `ui.widgets.pane.Pane`), an entry here, and a rule
+for its place in `styles/dashboard.tcss`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kmodtui.services.live import LiveSystem
+    from kmodtui.ui.widgets.pane import Pane
+
+
+@dataclass(frozen=True, slots=True)
+class PaneEntry:
+    """A pane.
+
+    Attributes:
+        id: the id of its widget.
+        key: the key that goes to it, or that opens and closes it if it is a drawer.
+        title: a word for footer and palette.
+        tab: a short word for the tabs of a narrow terminal.
+        help: a phrase for the help screen and the palette.
+        create: returns its widget.
+        lines: what the filter calls its lines; empty if `/` filters the first pane instead.
+        terms: other words that find it in the palette.
+        drawer: whether it is only there while it is open.
+    """
+
+    id: str
+    key: str
+    title: str
+    tab: str
+    help: str
+    create: Callable[[PaneEntry, LiveSystem], Pane]
+    lines: str = ""
+    terms: tuple[str, ...] = ()
+    drawer: bool = False
+
+
+# The widgets are imported when they are created: they use the registry of commands, which is
+# made from this list.
+
+
+def _modules(entry: PaneEntry, live: LiveSystem) -> Pane:
+    from kmodtui.ui.widgets.modules_pane import ModulesPane
+
+    return ModulesPane(entry, live)
+
+
+def _info(entry: PaneEntry, live: LiveSystem) -> Pane:
+    from kmodtui.ui.widgets.info_pane import InfoPane
+
+    return InfoPane(entry, live)
+
+
+def _symbols(entry: PaneEntry, live: LiveSystem) -> Pane:
+    from kmodtui.ui.widgets.symbols_pane import SymbolsPane
+
+    return SymbolsPane(entry, live)
+
+
+def _tree(entry: PaneEntry, live: LiveSystem) -> Pane:
+    from kmodtui.ui.widgets.tree_pane import TreePane
+
+    return TreePane(entry, live)
+
+
+def _log(entry: PaneEntry, live: LiveSystem) -> Pane:
+    from kmodtui.ui.widgets.log_pane import LogPane
+
+    return LogPane(entry, live)
+
+
+PANES = (
+    PaneEntry(
+        "modules",
+        "1",
+        "Modules",
+        "Modules",
+        "Go to the loaded modules",
+        _modules,
+        lines="modules",
+        terms=("lsmod", "/proc/modules", "list"),
+    ),
+    PaneEntry(
+        "info",
+        "3",
+        "Info",
+        "Info",
+        "Go to the details of the selected module",
+        _info,
+        lines="info",
+        terms=("modinfo", "details", "vermagic", "license"),
+    ),
+    PaneEntry(
+        "symbols", "4", "Symbols", "Symbols", "Go to the symbols pane", _symbols, lines="symbols"
+    ),
+    PaneEntry(
+        "tree",
+        "2",
+        "Dependencies",
+        "Tree",
+        "Go to the dependency tree",
+        _tree,
+        terms=("depmod", "modules.dep", "modprobe --show-depends", "tree"),
+    ),
+    PaneEntry(
+        "log",
+        "L",
+        "Kernel log",
+        "Log",
+        "Open or close the kernel log, which follows new messages",
+        _log,
+        lines="kernel log",
+        terms=("log", "dmesg", "journalctl -k", "kmsg", "printk"),
+        drawer=True,
+    ),
+)
+"""The panes in the order in which they fill the grid, row by row: the first one is the main one."""
+
+IN_KEY_ORDER = tuple(sorted(PANES, key=lambda entry: (entry.drawer, entry.key)))
+"""The panes in the order of tabs and of the Tab key: by number, drawers last."""

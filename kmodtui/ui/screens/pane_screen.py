@@ -1,0 +1,149 @@
+"""PaneScreen: shows the panes of the list, moves the focus among them, and filters them."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from textual import events
+from textual.containers import Container
+from textual.screen import Screen
+
+from kmodtui.services.live import LiveSystem
+from kmodtui.ui.panes import IN_KEY_ORDER, PANES
+from kmodtui.ui.widgets.filter_bar import FilterBar
+from kmodtui.ui.widgets.pane import Pane
+from kmodtui.ui.widgets.tabs_line import TabsLine
+
+NARROW = 100
+"""Columns below which one pane is shown at a time."""
+
+AnyPane = TypeVar("AnyPane", bound=Pane)
+
+
+class PaneScreen(Screen[None]):
+    """A screen of panes: two columns where there is room, else one pane at a time."""
+
+    def __init__(self, live: LiveSystem) -> None:
+        super().__init__()
+        self.live = live
+        self.panes = {entry.id: entry.create(entry, live) for entry in PANES}
+        self.main = PANES[0].id
+        self.front = self.main
+        """The pane that has the focus, or had it last."""
+        self._before_drawer = self.main  # the pane that had it last and is not a drawer
+        self.tabs_line = TabsLine()
+        self.filter_bar = FilterBar(self._apply_filter)
+
+    def grid(self) -> Container:
+        """Return the container of all panes."""
+        return Container(*self.panes.values(), id="panes")
+
+    def pane_of(self, kind: type[AnyPane]) -> AnyPane:
+        """Return the pane of a class."""
+        return next(pane for pane in self.panes.values() if isinstance(pane, kind))
+
+    # Showing
+
+    @property
+    def shows_one_pane(self) -> bool:
+        """Whether only the pane in front is visible."""
+        return self.has_class("-narrow") or self.has_class("-zoomed")
+
+    @property
+    def _open(self) -> list[str]:
+        """The panes that are there, in the order of their keys."""
+        return [entry.id for entry in IN_KEY_ORDER if self.panes[entry.id].is_open]
+
+    def show_front(self) -> None:
+        """Show which pane is in front; where only one has room, show that one."""
+        front = self.panes[self.front]
+        if not front.entry.drawer:
+            self._before_drawer = self.front
+        for pane in self.panes.values():
+            pane.set_class(pane is front, "-front")
+        entries = [self.panes[name].entry for name in self._open]
+        titles = tuple((entry.key, entry.tab) for entry in entries)
+        self.tabs_line.show(titles, front.entry.key)
+
+    def fit_panes(self, width: int) -> None:
+        """Choose between two columns and one pane."""
+        self.set_class(width < NARROW, "-narrow")
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Note which pane has the focus, also after a click."""
+        for pane in event.widget.ancestors:
+            if isinstance(pane, Pane) and pane.entry.id != self.front:
+                self.front = pane.entry.id
+                self.show_front()
+
+    # Commands
+
+    def action_pane(self, name: str) -> None:
+        """Go to a pane."""
+        self.front = name
+        self.show_front()
+        # At once, not when the next event is handled: what is typed right after the key is
+        # meant for this pane, and a filter that it opens must keep the focus.
+        self.set_focus(self.panes[name].focus_target)
+
+    def action_next_pane(self) -> None:
+        """Go to the next pane."""
+        self._step_pane(1)
+
+    def action_previous_pane(self) -> None:
+        """Go to the previous pane."""
+        self._step_pane(-1)
+
+    def _step_pane(self, step: int) -> None:
+        names = self._open
+        self.action_pane(names[(names.index(self.front) + step) % len(names)])
+
+    def action_zoom(self) -> None:
+        """Maximize the pane, or restore it."""
+        self.toggle_class("-zoomed")
+
+    # Drawers
+
+    def action_drawer(self, name: str) -> None:
+        """Open or close a drawer; one that is open but covered by another pane is shown."""
+        pane = self.panes[name]
+        if pane.is_open and (self.front == name or not self.shows_one_pane):
+            self.close_drawer(name)
+            return
+        if not pane.is_open:
+            pane.open()
+            self.add_class(f"-with-{name}")
+        self.action_pane(name)
+
+    def close_drawer(self, name: str) -> None:
+        """Close a drawer; the focus goes back to the pane that had it before."""
+        self.panes[name].close()
+        self.remove_class(f"-with-{name}")
+        self.action_pane(self._before_drawer if self.front == name else self.front)
+
+    # Filter
+
+    @property
+    def _filtered(self) -> Pane:
+        """The pane that is filtered: the one in front, or the main one if that has no filter."""
+        front = self.panes[self.front]
+        return front if front.entry.lines else self.panes[self.main]
+
+    def action_filter(self) -> None:
+        """Open the line to type a filter into."""
+        pane = self._filtered
+        if pane.entry.id != self.front:
+            self.action_pane(pane.entry.id)
+        self.filter_bar.open(pane.entry.lines, pane.filter_text)
+
+    def _apply_filter(self, text: str) -> None:
+        self._filtered.filter_text = text
+
+    def action_back(self) -> None:
+        """Restore the pane, else clear its filter, else close the drawer."""
+        if self.has_class("-zoomed"):
+            self.remove_class("-zoomed")
+        elif self._filtered.filter_text:
+            self._filtered.filter_text = ""
+        elif self.panes[self.front].entry.drawer:
+            self.close_drawer(self.front)
