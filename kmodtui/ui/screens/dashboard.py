@@ -12,6 +12,7 @@ from textual.worker import Worker, WorkerState
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.model.plan import Plan
+from kmodtui.model.text import counted
 from kmodtui.model.verb import Verb
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.change_flow import ChangeFlow
@@ -34,6 +35,8 @@ from kmodtui.ui.widgets.modules_pane import ModulesPane
 from kmodtui.ui.widgets.symbols_pane import SymbolsPane
 from kmodtui.ui.widgets.too_small import TooSmall
 from kmodtui.ui.widgets.tree_pane import TreePane
+
+NOTHING_LOADED = "No modules are loaded."
 
 
 class DashboardScreen(PaneScreen):
@@ -93,17 +96,36 @@ class DashboardScreen(PaneScreen):
                 f"{message.name} is not loaded, or the filter hides it.", markup=False, timeout=4
             )
 
-    @property
-    def selected_module(self) -> str | None:
-        """The module that the cursor is on at this key press."""
-        return self._modules.selected
+    def _selected(self) -> str | None:
+        """Return the module that the cursor is on at this key press; if there is none, say why."""
+        selected = self._modules.selected
+        if selected is None:
+            text = self._modules.filter_text
+            words = f"No loaded module matches the filter “{text}”." if text else NOTHING_LOADED
+            self.notify(words, title="No module selected", markup=False, timeout=4)
+        return selected
 
-    @property
     def _targets(self) -> tuple[str, ...]:
-        """The modules that a command acts on: the marked ones, else the selected one."""
+        """Return the modules that a command acts on: the marked ones, else the selected one.
+
+        Nothing that the filter hides is acted on: if it hides a marked module, this says so
+        and returns none.
+        """
         marked = tuple(m.name for m in self.live.table if m.name in self.live.marked)
-        selected = self.selected_module
-        return marked or (() if selected is None else (selected,))
+        hidden = [name for name in marked if not self._modules.shows(name)]
+        if hidden:
+            self.notify(
+                f"The filter hides {counted(len(hidden), 'marked module')}: {', '.join(hidden)}. "
+                "Press / and Esc to clear the filter, or Esc to clear all marks.",
+                title="Marked modules are hidden",
+                markup=False,
+                timeout=8,
+            )
+            return ()
+        if marked:
+            return marked
+        selected = self._selected()
+        return () if selected is None else (selected,)
 
     # Panes
 
@@ -158,22 +180,22 @@ class DashboardScreen(PaneScreen):
 
     def action_unload(self) -> None:
         """Unload the marked modules, or the one that the cursor is on at this key press."""
-        if targets := self._targets:
+        if targets := self._targets():
             self._changes.unload(targets)
 
     def action_reload(self) -> None:
         """Reload the marked modules, or the selected one."""
-        if targets := self._targets:
+        if targets := self._targets():
             self._changes.reload(targets)
 
     def action_parameters(self) -> None:
         """Show the parameters of the selected module, and change them."""
-        if (name := self.selected_module) is not None:
+        if (name := self._selected()) is not None:
             self._changes.parameters(name)
 
     def action_blacklist(self) -> None:
         """Blacklist the marked modules or the selected one, or remove them from the blacklist."""
-        if targets := self._targets:
+        if targets := self._targets():
             self._changes.blacklist(targets)
 
     def action_undo(self) -> None:
@@ -196,8 +218,8 @@ class DashboardScreen(PaneScreen):
         """Show what a plan has changed, once its dialog has closed."""
         self._modules.clear_marks()
         if plan.verb not in (Verb.SET, Verb.BLACKLIST, Verb.UNBLACKLIST):
+            # The cursor only: the focus stays in the pane where it was.
             self._modules.select(plan.target)
-            self.action_pane("symbols")
 
     # Other screens
 
@@ -216,7 +238,7 @@ class DashboardScreen(PaneScreen):
     def action_linkage(self) -> None:
         """Show the symbols of the module; in the tree, those between the cursor's two modules."""
         tree = self._tree
-        user, provider = tree.edge if tree.has_focus_within else (self.selected_module, "")
+        user, provider = tree.edge if tree.has_focus_within else (self._selected(), "")
         if user is not None:
             self.app.push_screen(LinkageScreen(self.machine, user, provider))
 

@@ -77,7 +77,8 @@ class FilterBar(Horizontal):
         with self._input.prevent(Input.Changed):
             self._input.value = text
         self._applied = text
-        self._input.cursor_position = len(text)
+        # What is typed replaces the old filter; an arrow key keeps it, for editing.
+        self._input.select_all()
         self.display = True
         # At once, not after the next event: keys typed right after the one that opens the
         # bar must never be taken for commands.

@@ -136,6 +136,10 @@ class ModulesPane(Pane):
         rows = self._lines.rows
         return rows[self._lines.cursor].name if rows else None
 
+    def shows(self, name: str) -> bool:
+        """Return whether a module is loaded and not hidden by the filter."""
+        return any(module.name == name for module in self._lines.rows)
+
     def clear_marks(self) -> bool:
         """Unmark all modules; return whether one was marked."""
         if not self.live.marked:
