@@ -40,7 +40,7 @@ REJECTED = {
     r"no promise": "a reference count of 0 does not mean the driver is idle",
     r"(?:type|taint) letters?|letters mean": "symbol type, taint flags",
     r"boot line": "kernel command line",
-    r"forbidden|forbids?": "blocked (`install … /bin/false`, module_blacklist=); blacklisted",
+    r"forbidden": "blocked (`install … /bin/false`, module_blacklist=); blacklisted",
     # What a person does
     r"br(?:eak|eaks|eaking|oke|oken) off|stop that": "cancel, cancelled; abort; interrupted",
     r"(?:next|previous|first|last|each|every|a|the) hit|hits|hit before": (
@@ -48,7 +48,8 @@ REJECTED = {
     ),
     r"turn(?:s|ed|ing)?(?: [\w']+){0,4} round": "reverse",
     r"keep this moment": "take a snapshot",
-    r"whole screen|eight (?:modules|parameters|lines) (?:on|back)": "maximize, restore; page down",
+    r"give(?:s|n)? (?:[\w']+ )+the whole screen": "maximize, restore",
+    r"eight (?:modules|parameters|lines) (?:on|back)": "page down, page up",
     r"take(?:s|n)? (?:it |that |\w+ )?back|took (?:it |that )?back": "undo, undone; frees; restore",
     # Root privileges
     r"root up|give(?:s|n)? (?:it |root )up": "drop root privileges; end the root session",
@@ -70,7 +71,7 @@ REJECTED = {
     r"deeds?": "action; change",
     # English
     r"folders?": "directory",
-    r"(?<!there )(?:is|are|was|were) no (?!longer|more|other|need)[\w]+": "is not a …",
+    r"(?<!there )(?:is|are|was|were) no (?!longer|more|other|need|alternative)[\w]+": "is not a …",
     r"(?<!there )(?:is|are|was) (?-i:none)": "is not a …; is empty",
     r"anew": "again; rebooted",
     r"by way of": "through, with",
