@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterator
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.routes import connection_interfaces
 from kmodtui.model.modules import canonical
-from kmodtui.model.text import clean, counted, decode
+from kmodtui.model.text import clean, counted, decode, natural_key
 from kmodtui.model.usage import Usage, Use, UseKind
 
 Resolve = Callable[[str], Collection[str]]
@@ -352,7 +352,8 @@ def _number(host: Host, path: str) -> int:
 
 
 def _listed(host: Host, path: str) -> list[str]:
+    """Return the names in a directory, `nbd2` before `nbd10`; none if it cannot be read."""
     try:
-        return host.listdir(path)
+        return sorted(host.listdir(path), key=natural_key)
     except OSError:
         return []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -12,6 +12,7 @@ from kmodtui.model.modules import LoadedModule, ModuleTable, taint_letters
 from kmodtui.model.plan import Action, Plan
 from kmodtui.model.reading import Reading
 from kmodtui.model.symbols import SymbolTable
+from kmodtui.model.text import natural_key
 from kmodtui.model.verb import Verb
 
 
@@ -174,7 +175,7 @@ class Report:
         """Devices, drivers and the like that appeared with the load, sorted."""
         if self.after is None or self.before is None:
             return ()
-        return tuple(sorted(self.after.things - self.before.things))
+        return _ordered(self.after.things - self.before.things)
 
     @property
     def succeeded(self) -> bool:
@@ -203,11 +204,11 @@ class Report:
                 left.append(Left(f"{numbers} symbols {whose}", why))
         left += [
             Left(f"{thing.kind} {thing.name}", "it appeared meanwhile and still exists")
-            for thing in sorted(self.end.things - self.before.things)
+            for thing in _ordered(self.end.things - self.before.things)
         ]
         left += [
             Left(f"{thing.kind} {thing.name} is gone", "it existed before")
-            for thing in sorted(self.before.things - self.end.things)
+            for thing in _ordered(self.before.things - self.end.things)
         ]
         if letters := taint_letters(self.end.tainted & ~self.before.tainted):
             left.append(Left(f"taint {letters}", "the kernel stays tainted until the next boot"))
@@ -244,3 +245,7 @@ class Report:
     def symbols_of_it(self, look: Look | None) -> int:
         """Return the number of symbols that the module has in a state; 0 if there is none."""
         return len(look.symbols.of(self.name)) if look else 0
+
+
+def _ordered(things: Iterable[Thing]) -> tuple[Thing, ...]:
+    return tuple(sorted(things, key=lambda thing: (thing.kind, natural_key(thing.name))))

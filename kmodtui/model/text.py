@@ -6,7 +6,10 @@ UTF-8. None of that may reach a terminal or a markup parser.
 
 from __future__ import annotations
 
+import re
 import unicodedata
+
+_LETTERS_AND_DIGITS = re.compile("([^0-9]*)([0-9]*)")
 
 # Cc control, Cf format (bidirectional overrides, zero-width), Cs surrogates, Co private use,
 # Cn unassigned, Zl and Zp line and paragraph separators: all invisible or misleading.
@@ -61,3 +64,13 @@ def human_size(size: int) -> str:
 def counted(number: int, noun: str, plural: str = "") -> str:
     """Return a number with its noun: `1 module`, `2 modules`, `4,474 symbols`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def natural_key(text: str) -> tuple[tuple[tuple[str, int, str], ...], str]:
+    """Return a key that sorts `nbd2` before `nbd10`: digits in a name count as numbers."""
+    parts = tuple(
+        # Not int(), which refuses thousands of digits: a longer number is a larger one.
+        (letters, len(digits.lstrip("0")), digits.lstrip("0"))
+        for letters, digits in _LETTERS_AND_DIGITS.findall(text)
+    )
+    return parts, text

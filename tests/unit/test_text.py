@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kmodtui.model.text import clean, counted, decode, human_size
+from kmodtui.model.text import clean, counted, decode, human_size, natural_key
 
 
 def test_bytes_that_are_not_utf8_are_escaped() -> None:
@@ -77,3 +77,29 @@ def test_counts_with_their_noun() -> None:
     assert counted(0, "symbol") == "0 symbols"
     assert counted(4474, "symbol") == "4,474 symbols"
     assert counted(2, "dependency", "dependencies") == "2 dependencies"
+
+
+def test_numbers_in_names_are_sorted_by_their_value() -> None:
+    names = ["nbd10", "nbd2", "eth0", "nbd1", "sda", "nbd2p10", "nbd2p9", "nbd02", "nbd", ""]
+    assert sorted(names, key=natural_key) == [
+        "",
+        "eth0",
+        "nbd",
+        "nbd1",
+        "nbd02",
+        "nbd2",
+        "nbd2p9",
+        "nbd2p10",
+        "nbd10",
+        "sda",
+    ]
+
+
+@given(st.text(), st.text())
+def test_different_names_have_different_places(one: str, other: str) -> None:
+    assert (natural_key(one) == natural_key(other)) is (one == other)
+
+
+def test_a_name_of_many_digits_is_sorted_too() -> None:
+    many = "9" * 5000
+    assert natural_key("x2") < natural_key(f"x{many}")

@@ -95,6 +95,8 @@ def test_block_devices_are_told_only_where_they_are_in_use(tree: Tree) -> None:
             "/sys/block/vda/vda1/dev": "254:1\n",
             "/sys/block/vda/vda2/dev": "254:2\n",
             "/sys/block/vda/vda3/holders/dm-0": "",
+            "/sys/block/vda/vda10/holders/dm-10": "",
+            "/sys/block/vda/vda10/holders/dm-9": "",
             "/sys/block/loop0/dev": "7:0\n",
             "/sys/block/loop0/loop/backing_file": "/tmp/image\x1b[2J\n",
             "/sys/block/loop1/dev": "7:0\n",
@@ -104,6 +106,8 @@ def test_block_devices_are_told_only_where_they_are_in_use(tree: Tree) -> None:
         "vda1, mounted at /",
         "vda2, used as swap",
         "vda3, used by dm-0",
+        "vda10, used by dm-9",
+        "vda10, used by dm-10",
     ]
     assert uses(host, "loop") == [
         (
