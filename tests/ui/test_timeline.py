@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from kmodtui.demo import Demo
@@ -10,6 +12,7 @@ from kmodtui.model.history import Change, CountedRows, Event, Timeline, Totals
 from kmodtui.model.symbols import OwnerDelta, SymbolDelta
 from kmodtui.ui.screens.timeline import TimelineScreen
 from kmodtui.ui.widgets.event_lines import EventLines
+from kmodtui.ui.widgets.totals_graph import TotalsGraph
 from tests.ui.stage import SIZES, Stage, opened
 
 
@@ -189,6 +192,39 @@ async def test_symbols_that_were_added_and_removed_at_once_are_both_counted(demo
         await stage.until("+12,345 −67,890")
         await stage.resize(48, 24)
         await stage.until("±67,890")
+
+
+def at_once(count: int) -> Timeline:
+    """A timeline of modules that are loaded and unloaded by turns, all in the same second."""
+    totals = [Totals(number % 2, 4096 * (number % 2), number % 2) for number in range(count + 1)]
+    events = tuple(Event(Change(n, 100.0), totals[n]) for n in range(1, count + 1))
+    return Timeline(began=1.0, totals=totals[0], events=events)
+
+
+async def test_each_event_has_its_own_step_in_the_graph(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await timeline(stage)
+        graph = stage.screen.query_one(TotalsGraph)
+        graph.show(at_once(3), 1, (2,))
+        await stage.until(lambda: "█" in stage.part("TotalsGraph")[-2])
+        *_, memory, signs = stage.part("TotalsGraph")
+        curve = re.search("[▁█]+", memory)
+        assert curve is not None
+        steps = [len(step) for step in re.findall("▁+|█+", curve[0])]
+        assert len(steps) == 4
+        assert max(steps) - min(steps) <= 1
+        assert signs.index("▲") - curve.start() == steps[0]
+        assert signs.index("◆") - curve.start() == steps[0] + steps[1]
+
+
+async def test_of_more_events_than_columns_those_around_the_cursor_are_shown(demo: Demo) -> None:
+    async with opened(demo, size=(80, 24)) as stage:
+        await timeline(stage)
+        graph = stage.screen.query_one(TotalsGraph)
+        for cursor in (0, 500, 1000):
+            graph.show(at_once(1000), cursor, ())
+            await stage.until(lambda: re.search("▁█▁█▁█▁█", stage.part("TotalsGraph")[-2]))
+            assert "▲" in stage.part("TotalsGraph")[-1]
 
 
 async def test_symbols_that_cannot_be_read_do_not_keep_events_away(

@@ -1,4 +1,4 @@
-"""A graph of the number of symbols and the memory of modules over time."""
+"""A graph of the number of symbols and the memory of modules, with a step for each event."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ _LABEL = 9
 
 
 class TotalsGraph(Widget):
-    """Two curves on a common time axis, with the cursor and the marks below."""
+    """Two curves over the events, with the cursor and the marks below.
+
+    The horizontal axis counts events instead of seconds: a module that is loaded and
+    unloaded within one second would not be visible otherwise.
+    """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "graph--symbols",
@@ -47,7 +51,8 @@ class TotalsGraph(Widget):
         """Return the curves at the widget's size."""
         timeline = self._timeline
         totals = [timeline.totals_at(point) for point in range(len(timeline) + 1)]
-        current = totals[min(self._cursor, len(timeline))]
+        cursor = min(self._cursor, len(timeline))
+        current = totals[cursor]
         symbols = [total.symbols or 0 for total in totals]
         memory = [total.memory for total in totals]
         curves = (
@@ -59,7 +64,7 @@ class TotalsGraph(Widget):
         width = self.size.width - _LABEL - value_width - max(map(cell_len, ranges)) - 4
         if width < 24:
             width, ranges = self.size.width - _LABEL - value_width - 2, ["", ""]
-        columns = columns_of(timeline, max(1, width))
+        columns = columns_of(len(totals), cursor, max(1, width))
         roomy = self.size.height > len(curves) + 1
         height = (self.size.height - 2) // len(curves) if roomy else 1
         label, strong, accent = (
@@ -67,7 +72,7 @@ class TotalsGraph(Widget):
         )
         text = Text("", no_wrap=True, end="")
         for (name, values, value, _), value_range in zip(curves, ranges, strict=True):
-            rows = curve([values[point] for point in columns], height)
+            rows = curve(values, columns, height)
             for number, row in enumerate(rows):
                 last = number == height - 1
                 text.append(f"{name if last else '':<{_LABEL}}", label)
@@ -78,24 +83,17 @@ class TotalsGraph(Widget):
                 text.append("\n")
             if roomy and name == "symbols":
                 text.append("\n")
-        text.append(f"{_clock(timeline.began):<{_LABEL}}", label)
-        self._append_markers(text, columns, accent)
-        text.append(
-            f"  {_clock(timeline.when(min(self._cursor, len(timeline)))):>{value_width}}", accent
-        )
+        text.append(f"{_clock(timeline.when(columns[0])):<{_LABEL}}", label)
+        self._append_signs(text, columns, cursor, accent)
+        text.append(f"  {_clock(timeline.when(cursor)):>{value_width}}", accent)
         return text
 
-    def _append_markers(self, text: Text, columns: Sequence[int], style: Style) -> None:
+    def _append_signs(self, text: Text, columns: Sequence[int], cursor: int, style: Style) -> None:
         mark = self.get_component_rich_style("graph--mark")
-        places = {self._place(columns, point): ("◆", mark) for point in self._marks}
-        places[self._place(columns, self._cursor)] = ("▲", style)
-        for column in range(len(columns)):
-            text.append(*places.get(column, (" ", style)))
-
-    @staticmethod
-    def _place(columns: Sequence[int], point: int) -> int:
-        """Return the first column of a point, or the nearest column if it has none."""
-        return next((n for n, shown in enumerate(columns) if shown >= point), len(columns) - 1)
+        signs = dict.fromkeys(self._marks, ("◆", mark)) | {cursor: ("▲", style)}
+        for point in columns:
+            # A sign is below the first column of its point.
+            text.append(*signs.pop(point, (" ", style)))
 
 
 def _number(value: int) -> str:
@@ -110,35 +108,36 @@ def _range(least: str, most: str) -> str:
     return "" if least == most else f"{least} … {most}"
 
 
-def columns_of(timeline: Timeline, width: int) -> list[int]:
+def columns_of(count: int, cursor: int, width: int) -> list[int]:
     """Return the point of the timeline that each of `width` columns shows.
 
-    The columns divide the time from the start to the last event evenly. If all events
-    have the same time, the columns are divided evenly among the points instead.
+    All points get the same number of columns, give or take one. If there are more points
+    than columns, the points around the cursor get one column each.
+
+    Args:
+        count: number of points.
+        cursor: the point under the cursor.
+        width: number of columns.
     """
-    count = len(timeline) + 1
-    times = [timeline.when(point) for point in range(count)]
-    span = times[-1] - times[0]
-    if span <= 0 or count == 1:
-        return [min(count - 1, column * count // width) for column in range(width)]
-    # The last event gets a few columns of its own, so that it is visible.
-    end = times[0] + span * width / max(1, width - max(1, width // 12))
-    columns, point = [], 0
-    for column in range(width):
-        now = times[0] + (end - times[0]) * (column + 1) / width
-        while point + 1 < count and times[point + 1] <= now:
-            point += 1
-        columns.append(point)
-    return columns
+    if count <= width:
+        return [column * count // width for column in range(width)]
+    first = max(0, min(cursor - width // 2, count - width))
+    return list(range(first, first + width))
 
 
-def curve(values: Sequence[int], height: int) -> list[str]:
-    """Return values as `height` rows of block characters, scaled from minimum to maximum."""
+def curve(values: Sequence[int], columns: Sequence[int], height: int) -> list[str]:
+    """Return a curve as `height` rows of block characters.
+
+    Args:
+        values: the value of each point; their minimum and maximum set the scale.
+        columns: the point that each column shows.
+        height: number of rows.
+    """
     least, most = min(values), max(values)
     steps = len(BLOCKS) * height
     levels = [
-        1 + round((value - least) * (steps - 1) / (most - least)) if most > least else 1
-        for value in values
+        1 + round((values[point] - least) * (steps - 1) / (most - least)) if most > least else 1
+        for point in columns
     ]
     rows = []
     for row in range(height - 1, -1, -1):
