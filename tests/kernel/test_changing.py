@@ -44,10 +44,11 @@ def confirm(terminal: Terminal, words: str) -> None:
 
 
 def mark(terminal: Terminal, name: str) -> None:
-    """Mark a module, found by the filter."""
+    """Mark a module, found by the filter, and clear the filter: what it hides is not acted on."""
     terminal.press("/", "Ctrl+u", name)
     terminal.wait_for(rf"/{name} ·", timeout=PATIENCE)
-    terminal.press("Enter", "Space")
+    terminal.press("Enter", "Space", "/", "Esc")
+    terminal.wait_for(lambda t: f"/{name} ·" not in t.text(), timeout=PATIENCE)
 
 
 def field(terminal: Terminal) -> str:
