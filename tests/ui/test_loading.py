@@ -159,7 +159,7 @@ async def test_a_word_that_is_no_parameter_is_told_before_anything(demo: Demo) -
     async with opened(demo) as stage:
         await ask(stage, "dummy three")
         await stage.press("enter")
-        await stage.until("“three” is no parameter: they are written key=value.")
+        await stage.until("“three” is not a parameter: those are written key=value.")
         assert isinstance(stage.screen, LoadDialog)
         await stage.press(*["backspace"] * 5)
         await stage.type('"')

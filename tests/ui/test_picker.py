@@ -90,7 +90,9 @@ async def test_letters_in_their_order_find_but_are_not_taken_at_once(demo: Demo)
         await ask(stage, "dumy")
         await stage.until("1 of 22 modules")
         await stage.press("enter")
-        await stage.until("No module is called “dumy”. Enter once more takes dummy")
+        await stage.until(
+            lambda: "There is no module “dumy”. Press Enter again for dummy" in stage.words
+        )
         assert isinstance(stage.screen, LoadDialog)
         await stage.press("enter")
         await stage.until("Load dummy", "Esc cancel")

@@ -8,23 +8,36 @@ below it.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
+from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 from textual.worker import Worker, WorkerState
 
 from kmodtui.errors import KmodtuiError
+from kmodtui.kernel.catalog import ModuleIndex
 from kmodtui.model.catalog_entry import Catalog
 from kmodtui.model.fuzzy import Haystack
 from kmodtui.model.load_line import LoadRequest, query_of
-from kmodtui.model.text import clean, counted
+from kmodtui.model.text import clean
 from kmodtui.services.catalog import described_by_file
 from kmodtui.services.live_catalog import CatalogState
 from kmodtui.services.machine import Machine
+from kmodtui.services.picker import (
+    Chosen,
+    Completed,
+    Entered,
+    Message,
+    NeedsCheck,
+    NeedsForm,
+    Outcome,
+    Picker,
+)
 from kmodtui.services.picking import (
     Answer,
     Kind,
@@ -37,13 +50,19 @@ from kmodtui.services.picking import (
 )
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.desk import desk
-from kmodtui.ui.editing import edit_at_once
+from kmodtui.ui.screens.check_first import CheckFirst
+from kmodtui.ui.screens.parameters import ParameterForm
 from kmodtui.ui.screens.refusal import may_have_root
-from kmodtui.ui.screens.taking import Taking, Wish
-from kmodtui.ui.typing_ahead import pass_on
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.line_view import LineView
-from kmodtui.ui.widgets.module_choices import EntryCard, ModuleChoices, card_lines, path_lines
+from kmodtui.ui.widgets.module_choices import (
+    EntryCard,
+    ModuleChoices,
+    card_lines,
+    path_lines,
+    status_words,
+)
+from kmodtui.ui.widgets.name_input import NameInput
 
 __all__ = ["LoadDialog", "LoadRequest"]
 
@@ -53,40 +72,8 @@ CARD_PAUSE = 0.05
 LOW = 30
 """Below this height of the screen in lines, the card shows less."""
 
-_BAR = 12  # cells of the progress bar
-_KEYS = {
-    "enter": "take",
-    "down": "move(1)",
-    "up": "move(-1)",
-    "pagedown": "move(8)",
-    "pageup": "move(-8)",
-    "tab": "complete",
-    "ctrl+e": "parameters",
-}
 
-
-class NameInput(Input):
-    """The input line; handles the keys for the list and for going on itself."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            placeholder="name, alias, words, device or path of a .ko; then key=value",
-            id="load-input",
-            compact=True,
-        )
-        # A blinking cursor writes to the terminal as long as it is shown.
-        self.cursor_blink = False
-
-    async def on_key(self, event: events.Key) -> None:
-        """Handle the key at once, before it bubbles up to the application."""
-        if pass_on(self, event) or await edit_at_once(self, event) or event.key not in _KEYS:
-            return
-        event.stop()
-        event.prevent_default()
-        await self.screen.run_action(_KEYS[event.key])
-
-
-class LoadDialog(Taking):
+class LoadDialog(ModalScreen[LoadRequest | None]):
     """An input line for name and parameters, and the modules of this kernel that match."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -101,6 +88,10 @@ class LoadDialog(Taking):
         """Offer the modules of `machine`; with `looking`, only to browse them."""
         super().__init__()
         self.machine = machine
+        self.index: ModuleIndex | None = None
+        self._picker = Picker(machine, self._answer_to)
+        self._picking: Worker[None] | None = None
+        self._left = False
         self._looking = looking
         self._loaded: frozenset[str] = frozenset()
         self._state = CatalogState()
@@ -253,31 +244,10 @@ class LoadDialog(Taking):
         self._show_status()
 
     def _show_status(self) -> None:
-        words = self._message or self._count()
+        words = self._message or status_words(self._answer, self._catalog, self._state)
         if self._status.content != words:
             self._status.update(clean(words))
         self._status.set_class(bool(self._message), "-warning")
-
-    def _count(self) -> str:
-        if self._catalog is None:
-            return ""
-        if kind_of(self._answer.text) is not Kind.MODULE:
-            paths = len(self._answer.paths)
-            many = counted(paths, "file or directory", "files and directories")
-            return self._answer.words or many
-        matches, total = len(self._answer.entries), len(self._catalog.entries)
-        builtin = sum(entry.builtin for entry in self._answer.entries)
-        files = self._catalog.with_file
-        parts = [f"{matches - builtin:,} of {files:,} modules"]
-        if total > files:
-            parts.append(f"{builtin:,} of {total - files:,} built in")
-        if self._answer.words:
-            parts = [self._answer.words]
-        elif self._answer.near:
-            parts = [nothing_fits(self._answer)]
-        if self._state.reading:
-            parts.append(_progress(self._state.done, total))
-        return " · ".join(parts)
 
     def _show_card(self) -> None:
         path, entry = self._list.path, self._list.entry
@@ -310,12 +280,52 @@ class LoadDialog(Taking):
         message.stop()
         self.action_take()
 
-    # Keys
+    # What was picked
 
-    async def answer_to(self, query: str) -> Answer:
+    async def _answer_to(self, query: str) -> Answer:
         """Return what matches a query, once the catalog has been read."""
         await self._ready.wait()
         return await asyncio.to_thread(self._answer_now, query)
+
+    def _pick(self, entered: Entered) -> None:
+        """Go on with what was entered; one at a time."""
+        if self._picking is None or self._picking.is_finished:
+            self._picking = self.run_worker(
+                partial(self._go_on, entered), group="pick", exit_on_error=False
+            )
+
+    async def _go_on(self, entered: Entered) -> None:
+        try:
+            await self._follow_up(await self._picker.pick(entered))
+        except KmodtuiError as error:
+            self.say(str(error))
+
+    async def _follow_up(self, outcome: Outcome) -> None:
+        match outcome:
+            case Message(text):
+                self.say(text)
+            case Completed(path):
+                self.replace_query(path)
+            case Chosen(request):
+                self.leave(request)
+            case NeedsForm(name, parameters):
+                form = ParameterForm(self.machine, name, parameters)
+                values = await self.app.push_screen_wait(form)
+                if values is not None:
+                    await self._follow_up(await self._picker.accept(name, values))
+            case NeedsCheck(request):
+                check = CheckFirst(self.machine, request.name)
+                await self.app.push_screen_wait(check)
+                if check.goes_on:
+                    self.leave(request)
+
+    def leave(self, request: LoadRequest | None) -> None:
+        """Close, once."""
+        if not self._left:
+            self._left = True
+            self.dismiss(request)
+
+    # Keys
 
     def _catch_up(self) -> None:
         """Update the list for the current text: keys can be ahead of change messages."""
@@ -362,7 +372,7 @@ class LoadDialog(Taking):
             self.say("This list is only for browsing. To load a module, press + on the dashboard.")
             return
         chosen = self._list.path or self._list.entry if self._chosen else None
-        self.take(Wish(self._input.value, chosen, form))
+        self._pick(Entered(self._input.value, chosen, form))
 
     def on_key(self, event: events.Key) -> None:
         """Send letters to the input line even if it does not have the focus (yet)."""
@@ -376,9 +386,3 @@ class LoadDialog(Taking):
     def action_cancel(self) -> None:
         """Close without choosing a module."""
         self.leave(None)
-
-
-def _progress(done: int, total: int) -> str:
-    share = min(1.0, done / total) if total else 0.0
-    full = round(share * _BAR)
-    return f"reading {'━' * full}{'╌' * (_BAR - full)} {share:4.0%}"

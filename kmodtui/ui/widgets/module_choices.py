@@ -11,14 +11,16 @@ from itertools import groupby
 
 from rich.cells import cell_len
 
-from kmodtui.model.catalog_entry import CatalogEntry, Standing
+from kmodtui.model.catalog_entry import Catalog, CatalogEntry, Standing
 from kmodtui.model.fuzzy import marked
-from kmodtui.model.text import clean, human_size
-from kmodtui.services.picking import PathChoice
+from kmodtui.model.text import clean, counted, human_size
+from kmodtui.services.live_catalog import CatalogState
+from kmodtui.services.picking import Answer, Kind, PathChoice, kind_of, nothing_fits
 from kmodtui.ui.widgets.line_view import Line, LineView, Part, fit
 
 STANDING_STYLES = {Standing.LOADED: "good", Standing.AVAILABLE: "dim", Standing.BUILTIN: "info"}
 
+_BAR = 12  # cells of the progress bar
 _STANDING = 11  # cells of `available` and a gap of two
 _OTHER_NAME_MIN = 14  # cells below which the file name would be truncated beyond recognition
 _CATEGORY = 23  # cells of the longest category and a gap of two
@@ -250,3 +252,31 @@ def _path_line(choice: PathChoice, width: int) -> Line:
         (fit(clean(choice.name), max(16, width - 14)), style),
         (fit(size, 12, right=True), "dim"),
     )
+
+
+def status_words(answer: Answer, catalog: Catalog | None, state: CatalogState) -> str:
+    """Return how many modules or files match, and how far the catalog has been read."""
+    if catalog is None:
+        return ""
+    if kind_of(answer.text) is not Kind.MODULE:
+        many = counted(len(answer.paths), "file or directory", "files and directories")
+        return answer.words or many
+    matches, total = len(answer.entries), len(catalog.entries)
+    builtin = sum(entry.builtin for entry in answer.entries)
+    files = catalog.with_file
+    parts = [f"{matches - builtin:,} of {files:,} modules"]
+    if total > files:
+        parts.append(f"{builtin:,} of {total - files:,} built in")
+    if answer.words:
+        parts = [answer.words]
+    elif answer.near:
+        parts = [nothing_fits(answer)]
+    if state.reading:
+        parts.append(_progress(state.done, total))
+    return " · ".join(parts)
+
+
+def _progress(done: int, total: int) -> str:
+    share = min(1.0, done / total) if total else 0.0
+    full = round(share * _BAR)
+    return f"reading {'━' * full}{'╌' * (_BAR - full)} {share:4.0%}"
