@@ -111,13 +111,13 @@ _NOT_COMPARED = _Case(
     "checksums",
     Mark.NOTE,
     "",
-    "The checksum of {} was not compared: the kernel's own is unknown.",
+    "Not compared, because the kernel's checksum is unknown: {}.",
 )
 _DOUBTFUL = _Case(
     "checksums",
     Mark.UNKNOWN,
     "",
-    "The checksum of {} was not compared: the kernel's own is unknown, and so is whether the "
+    "Not compared, because the kernel's checksum is unknown: {}. Nothing else shows that the "
     "module was built for this kernel.",
     "Install this kernel's headers: their Module.symvers has the checksums.",
 )
