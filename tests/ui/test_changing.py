@@ -391,7 +391,7 @@ async def test_a_module_is_blacklisted_and_taken_off_again(
         assert b"blacklist hello\n" in kernel.folder.read(BLACKLIST)
         await back(stage)
         await stage.press("b")
-        await planned(stage, "Remove from the blacklist: hello", "y remove")
+        await planned(stage, "Remove hello from the blacklist", "y remove")
         await done(stage, "Removed hello from the blacklist")
         assert b"blacklist hello\n" not in kernel.folder.read(BLACKLIST)
         await back(stage)

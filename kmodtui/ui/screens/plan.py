@@ -51,20 +51,6 @@ LOW = 16
 
 _AROUND_THE_PAGE = 4  # rows of the frame and the keys
 
-RUNNING = {
-    Verb.LOAD: "Loading",
-    Verb.UNLOAD: "Unloading",
-    Verb.RELOAD: "Reloading",
-    Verb.INSERT: "Inserting",
-    Verb.SET: "Changing",
-    Verb.BLACKLIST: "Blacklisting",
-    Verb.UNBLACKLIST: "Removing from the blacklist:",
-}
-"""The progress message for each verb; the name of the module follows it."""
-
-KEY = {verb: verb.value for verb in Verb} | {Verb.SET: "change", Verb.UNBLACKLIST: "remove"}
-"""The label of the key that confirms, for each verb."""
-
 
 class PlanDialog(ModalScreen[bool]):
     """Shows plan, progress and outcome in one place; returns whether it succeeded."""
@@ -141,10 +127,7 @@ class PlanDialog(ModalScreen[bool]):
         plan = self._plan
         if self._undoes is not None:
             return f"Undo the {self._undoes.words}"
-        if plan.verb is Verb.SET:
-            return f"Change {plan.subject}"
-        words = "Remove from the blacklist:" if plan.verb is Verb.UNBLACKLIST else plan.verb
-        return f"{words.capitalize()} {plan.subject}"
+        return plan.verb.heading(plan.subject)
 
     def on_mount(self) -> None:
         """Show the plan; accept a confirmation only once it has been displayed."""
@@ -178,14 +161,14 @@ class PlanDialog(ModalScreen[bool]):
     @property
     def _can_be_done(self) -> bool:
         plan = self._plan
-        return not plan.refused and not plan.does_nothing and bool(plan.commands)
+        return bool(plan.commands) and not plan.does_nothing and self._machine.root.denied is None
 
     def _plan_displayed(self) -> None:
         if self._too_small.display or self._reading:
             return
         self._displayed = True
         if self._can_be_done and self._work is None:
-            self._show_keys(("y", KEY[self._plan.verb]), ("Esc", "cancel"))
+            self._show_keys(("y", self._plan.verb.key), ("Esc", "cancel"))
 
     # Display
 
@@ -201,10 +184,11 @@ class PlanDialog(ModalScreen[bool]):
     def _show_plan(self) -> None:
         page = PlanPage(self._plan, self._machine.release, self.app.size.width, self._style)
         digest = "reading…" if self._reading else self._digest
-        self._page(*page.parts(self._machine.root_words, digest, self._ownership))
+        denied = str(self._machine.root.denied or "")
+        self._page(*page.parts(self._machine.root_words, digest, self._ownership, denied))
         if self._can_be_done:
             self._show_keys(("Esc", "cancel"))
-        elif self._once_free is not None:
+        elif self._once_free is not None and not self._plan.commands:
             self._show_keys(("w", "wait until it is unused"), ("Esc", "close"))
         else:
             self._show_keys(("Esc", "close"))
@@ -224,9 +208,9 @@ class PlanDialog(ModalScreen[bool]):
             self._keys.update(more)
 
     def _show_running(self) -> None:
-        verb = RUNNING[self._plan.verb]
+        running = self._plan.verb.running(self._plan.subject)
         self._page(
-            self._text(f"{verb} {self._plan.subject}… {self._elapsed:.1f} s", "accent"),
+            self._text(f"{running}… {self._elapsed:.1f} s", "accent"),
             *(self._text(record.text, "dim") for record in self._log[-LAST:]),
         )
         self._show_keys(("Esc", "cancel" if self._wait else "run in background"))
@@ -293,7 +277,7 @@ class PlanDialog(ModalScreen[bool]):
         """Show the plan to unload the modules once they are unused; it needs a confirmation."""
         if self._too_small.display:
             return
-        if self._once_free is not None and not self._can_be_done and self._work is None:
+        if self._once_free is not None and not self._plan.commands and self._work is None:
             self._plan = replace(
                 self._once_free,
                 warnings=(
@@ -359,7 +343,7 @@ class PlanDialog(ModalScreen[bool]):
             self.notify(
                 f"{self._plan.subject} stays loaded, unless unloading has just started."
                 if self._wait
-                else f"{RUNNING[self._plan.verb]} {self._plan.subject} continues; the panes show "
+                else f"{self._plan.verb.running(self._plan.subject)} continues; the panes show "
                 "the outcome.",
                 title="Cancelled" if self._wait else "In the background",
                 markup=False,

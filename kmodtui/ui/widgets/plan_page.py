@@ -40,7 +40,7 @@ class PlanPage:
         self._style = style
 
     def parts(
-        self, privilege: str, digest: str = "", ownership: Sequence[str] = ()
+        self, privilege: str, digest: str = "", ownership: Sequence[str] = (), denied: str = ""
     ) -> list[RenderableType]:
         """Return the parts of the page, from top to bottom.
 
@@ -48,6 +48,8 @@ class PlanPage:
             privilege: how root privileges are obtained.
             digest: SHA-256 of the file to insert; empty if there is none.
             ownership: who besides root can change that file, a line each.
+            denied: why the plan cannot be confirmed, such as read-only operation; empty if
+                it can.
         """
         plan = self._plan
         parts: list[RenderableType] = []
@@ -65,7 +67,9 @@ class PlanPage:
         for warning in plan.warnings:
             parts += [self._text(f"! {warning}", "warning"), Text()]
         if plan.commands:
-            parts.append(self._execution(privilege))
+            if denied:
+                parts += [self._text(f"! {denied}", "warning"), Text()]
+            parts.append(self._execution("" if denied else privilege))
         return parts
 
     def _text(self, text: str, style: str = "") -> Text:
@@ -147,7 +151,8 @@ class PlanPage:
         memory = self._memory()
         if memory:
             table.add_row(self._text("memory", "dim"), self._text(memory))
-        table.add_row(self._text("privilege", "dim"), self._text(privilege))
+        if privilege:
+            table.add_row(self._text("privilege", "dim"), self._text(privilege))
         return table
 
     def _memory(self) -> str:
