@@ -13,6 +13,7 @@ from kmodtui.model.module_info import ModuleInfo, Parameter
 from kmodtui.model.modules import LoadedModule, canonical, taint_words
 from kmodtui.model.text import clean
 from kmodtui.services.machine import Machine
+from kmodtui.services.plans import usage_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,11 @@ def _read(machine: Machine, loaded: LoadedModule | None, name: str) -> ModuleDet
         builtin=bool(info and info.builtin),
         description=info.description if info else "",
         problem=problem,
-        fields=(*_blacklists(machine, name), *_fields(info, loaded)),
+        fields=(
+            *_blacklists(machine, name),
+            *_other_users(machine, loaded),
+            *_fields(info, loaded),
+        ),
         parameters=_parameters(info, values, loaded is not None),
     )
 
@@ -90,6 +95,21 @@ def _blacklists(machine: Machine, name: str) -> Iterator[tuple[str, tuple[str, .
         told.append("the kernel refuses it (module_blacklist= on the boot line)")
     if told:
         yield "blacklist", tuple(told)
+
+
+def _other_users(
+    machine: Machine, loaded: LoadedModule | None
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the mounts, devices and others that use a module, as the field `used by`."""
+    if loaded is None:
+        return
+    host, index, names = machine.host, machine.index_now(), (loaded.name,)
+    usage = usage_of(host, index, names, open_files=False)
+    found = sum(use.references for use in usage.holders(loaded.name))
+    if found < loaded.other_references:
+        usage = usage_of(host, index, names)  # reads the open files of all processes as well
+    if uses := usage.by_module.get(loaded.name):
+        yield "used by", tuple(map(str, uses))
 
 
 def _fields(

@@ -48,6 +48,14 @@ async def test_a_loaded_module_has_its_fields_in_the_files_order(kernel: Simulat
     assert not {"description", "parm", "parmtype"} & fields.keys()
 
 
+async def test_what_uses_a_module_beside_modules_is_a_field(kernel: SimulatedKernel) -> None:
+    assert "used by" not in dict((await details(kernel, "ext4")).fields)
+    line = b"22 1 254:1 / / rw - ext4 /dev/vda1 rw\n"
+    kernel.folder.write("/proc/self/mountinfo", line)
+    assert dict((await details(kernel, "ext4")).fields)["used by"] == ("mount / (ext4)",)
+    assert "used by" not in dict((await details(kernel, "btrfs")).fields)
+
+
 async def test_taints_stand_first_and_in_words(kernel: SimulatedKernel) -> None:
     (key, values), *_ = (await details(kernel, "hello")).fields
     assert key == "taint"
