@@ -38,9 +38,6 @@ def read_plan(
 ) -> Plan:
     """Return what a load, an unload or a reload would do on a system now.
 
-    No module of another release than the running one is loaded, so its loads are planned
-    from the beginning.
-
     Args:
         host: the system.
         release: whose modules are meant.
@@ -51,16 +48,9 @@ def read_plan(
     Raises:
         KmodtuiError: it cannot be planned; the message says why.
     """
-    running = read_system(host).release
     index = read_index(host, release)
-    here = running in (None, release)
-    if not here and verb is not Verb.LOAD:
-        raise PlanError(
-            f"No module of kernel {release} is loaded: {running} is running.",
-            "Leave --kernel out.",
-        )
     intents = [Intent(verb, tuple(asked), tuple(parameters))]
-    facts, _ = read_plan_facts(host, index, intents, table=None if here else ModuleTable())
+    facts, _ = read_plan_facts(host, index, intents)
     types = {}
     for name in parametrized(intents, facts):
         try:
@@ -99,13 +89,18 @@ def read_plan_facts(
     host: Host,
     index: ModuleIndex | None,
     intents: Sequence[Intent],
-    *,
-    table: ModuleTable | None = None,
 ) -> tuple[PlanFacts, ModprobeConfig]:
-    """Return one reading of what plans of these intents need, and modprobe's configuration."""
+    """Return one reading of what plans of these intents need, and modprobe's configuration.
+
+    No module of another release than the running one is loaded, so its loads are planned
+    from the beginning.
+
+    Raises:
+        KmodtuiError: it cannot be read, or nothing of this release can be unloaded.
+    """
     verbs = {intent.verb for intent in intents}
     config = read_modprobe_config(host, index.folder if index else "")
-    table = _loaded(host, verbs) if table is None else table
+    table = _loaded(host, index, verbs)
     usage = NO_USAGE
     if verbs.intersection((Verb.UNLOAD, Verb.RELOAD)):
         usage = usage_of(host, index, tuple(table.by_name))
@@ -124,8 +119,16 @@ def read_plan_facts(
     return facts, config
 
 
-def _loaded(host: Host, verbs: set[Verb]) -> ModuleTable:
+def _loaded(host: Host, index: ModuleIndex | None, verbs: set[Verb]) -> ModuleTable:
     """Return what is loaded; nothing, for a load in a tree without /proc/modules."""
+    running = read_system(host).release
+    if index is not None and running not in (None, index.release) and verbs.intersection(VERBS):
+        if verbs == {Verb.LOAD}:
+            return ModuleTable()
+        raise PlanError(
+            f"No module of kernel {index.release} is loaded: {running} is running.",
+            "Leave --kernel out.",
+        )
     try:
         return read_modules(host)
     except KmodtuiError:

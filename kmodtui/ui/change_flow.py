@@ -32,7 +32,10 @@ from kmodtui.ui.widgets.parameter_lines import Purpose
 
 
 class ChangeFlow:
-    """Asks what is missing, plans, and shows the plan; the plan's dialog does the rest."""
+    """Asks what is missing, plans, and shows the plan; the plan's dialog does the rest.
+
+    Plans and parameters are shown also where root is denied; only the confirmation needs it.
+    """
 
     def __init__(
         self, screen: Screen[Any], live: LiveSystem, changed: Callable[[Plan], None]
@@ -53,8 +56,7 @@ class ChangeFlow:
 
     def load(self) -> None:
         """Ask which module to load."""
-        if self._may_change():
-            self._screen.app.push_screen(LoadDialog(self._machine), self._plan_load)
+        self._screen.app.push_screen(LoadDialog(self._machine), self._plan_load)
 
     def _plan_load(self, request: LoadRequest | None) -> None:
         if request is not None:
@@ -63,13 +65,11 @@ class ChangeFlow:
 
     def unload(self, names: tuple[str, ...]) -> None:
         """Plan to unload modules."""
-        if self._may_change():
-            self._work(self._show_plan([Intent(Verb.UNLOAD, names)]))
+        self._work(self._show_plan([Intent(Verb.UNLOAD, names)]))
 
     def reload(self, names: tuple[str, ...]) -> None:
         """Plan to reload modules; the parameters of a single one can be changed before."""
-        if self._may_change():
-            self._work(self._reload(names))
+        self._work(self._reload(names))
 
     async def _reload(self, names: tuple[str, ...]) -> None:
         if len(names) > 1:
@@ -96,8 +96,6 @@ class ChangeFlow:
 
     def parameters(self, name: str) -> None:
         """Show the parameters of a module, and plan to change them."""
-        if not self._may_change():
-            return
         given = self._machine.done.given(name)
         form = ParameterForm(self._machine, name, given, Purpose.CHANGE)
 
@@ -110,8 +108,7 @@ class ChangeFlow:
 
     def blacklist(self, names: tuple[str, ...]) -> None:
         """Plan to blacklist modules, or to remove entries that kmodtui wrote."""
-        if self._may_change():
-            self._work(self._blacklist(names))
+        self._work(self._blacklist(names))
 
     async def _blacklist(self, names: tuple[str, ...]) -> None:
         config = await asyncio.to_thread(self._machine.config)
@@ -126,8 +123,6 @@ class ChangeFlow:
 
     def undo(self) -> None:
         """Plan to undo the last change made through kmodtui."""
-        if not self._may_change():
-            return
         done = self._machine.done.last
         if done is None:
             desk(self._screen).report(PlanError("Nothing was changed that could be undone."))
@@ -150,7 +145,7 @@ class ChangeFlow:
 
     def experiment(self) -> None:
         """Ask which module to load, examine and unload again."""
-        if self._may_change():
+        if may_have_root(self._screen, self._machine):
             self._screen.app.push_screen(ExperimentPicker(self._machine), self._plan_experiment)
 
     def _plan_experiment(self, request: LoadRequest | None) -> None:
@@ -193,13 +188,10 @@ class ChangeFlow:
 
     def set_idle(self) -> None:
         """Ask after how many idle minutes root privileges are dropped."""
-        if self._may_change():
+        if may_have_root(self._screen, self._machine):
             self._screen.app.push_screen(IdleDialog(self._machine))
 
     # From an intent to its plan
-
-    def _may_change(self) -> bool:
-        return may_have_root(self._screen, self._machine)
 
     def _work(self, work: Coroutine[Any, Any, None], *, group: str = "plan") -> None:
         _: Worker[None] = self._screen.run_worker(

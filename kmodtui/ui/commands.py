@@ -136,7 +136,6 @@ COMMANDS: tuple[Command, ...] = (
         "Choose a module and load it, after reviewing the plan",
         terms=("insmod", "modprobe", "add", "insert"),
         footer=True,
-        needs_root=True,
     ),
     Command(
         "dashboard.unload",
@@ -146,7 +145,6 @@ COMMANDS: tuple[Command, ...] = (
         "Unload the selected or marked modules, after reviewing the plan",
         terms=("rmmod", "modprobe -r", "modprobe --remove", "remove", "delete"),
         footer=True,
-        needs_root=True,
     ),
     Command(
         "dashboard.reload",
@@ -155,7 +153,6 @@ COMMANDS: tuple[Command, ...] = (
         "Reload",
         "Unload the module and load it again, with the same or other parameters",
         terms=("restart",),
-        needs_root=True,
     ),
     Command(
         "dashboard.parameters",
@@ -164,7 +161,6 @@ COMMANDS: tuple[Command, ...] = (
         "Parameters",
         "Show and change the parameters of the selected module",
         terms=("options", "settings", "systool"),
-        needs_root=True,
     ),
     Command(
         "dashboard.blacklist",
@@ -173,7 +169,6 @@ COMMANDS: tuple[Command, ...] = (
         "Blacklist",
         "Blacklist the module (no autoloading by alias), or undo that",
         terms=("denylist", "blocklist", "modprobe.d", "autoload", "disable"),
-        needs_root=True,
     ),
     Command(
         "dashboard.experiment",
@@ -192,7 +187,6 @@ COMMANDS: tuple[Command, ...] = (
         "Undo",
         "Undo the last load, unload, reload, parameter or blacklist change",
         terms=("revert", "roll back"),
-        needs_root=True,
     ),
     *(_drawer_command(entry) for entry in IN_KEY_ORDER if entry.drawer),
     Command(

@@ -34,7 +34,7 @@ def test_read_only_refuses_to_load_and_can_be_overruled(open_terminal: Open, con
     config.write_text("read_only = true\n")
     terminal = open_terminal("--demo")
     terminal.wait_for("read-only", timeout=30)
-    terminal.press("+")
+    terminal.press("x")
     terminal.wait_for("Changes are not possible here")
     terminal.wait_for(r"read_only = true is set in")
     terminal.wait_for("--no-read-only")

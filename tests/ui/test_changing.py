@@ -451,7 +451,7 @@ async def test_the_idle_time_is_set_from_the_palette(demo: Demo) -> None:
         assert stage.dashboard.machine.idle_minutes == 30
 
 
-@pytest.mark.parametrize("key", ["plus", "minus", "R", "e", "b", "U", "x", "A"])
+@pytest.mark.parametrize("key", ["x", "A"])
 async def test_read_only_refuses_and_takes_no_typing_for_commands(
     demo: Demo, kernel: SimulatedKernel, key: str
 ) -> None:
@@ -469,7 +469,7 @@ async def test_read_only_refuses_and_takes_no_typing_for_commands(
         assert not kernel.log
 
 
-@pytest.mark.parametrize("command", ["blacklist", "experiment", "addresses", "idle time"])
+@pytest.mark.parametrize("command", ["experiment", "addresses", "idle time"])
 async def test_the_palette_tells_why_a_command_cannot_be_had(demo: Demo, command: str) -> None:
     root = NoRoot("kmodtui was started with --read-only.")
     async with opened(demo, root=root) as stage:

@@ -371,21 +371,37 @@ async def test_what_others_do_meanwhile_is_not_told_as_ones_own(
         await stage.until("4 Change 3", "loaded btrfs")
 
 
-async def test_read_only_refuses_to_load_with_its_reason_and_greys_the_keys(demo: Demo) -> None:
-    async with opened(demo) as stage:
-        assert stage.colour_of("+ Load") == stage.colour_of("s Sort")
-    hint = "To load and unload modules, start kmodtui without --read-only."
+async def test_read_only_shows_plans_and_does_not_carry_them_out(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    hint = "To make changes, start kmodtui without --read-only."
     root = NoRoot("kmodtui was started with --read-only.", hint)
     async with opened(demo, root=root) as stage:
         assert "read-only" in stage.header
-        assert stage.colour_of("+ Load") == stage.colour_of("- Unload")
-        assert stage.colour_of("+ Load") == stage.colour_of("Load") != stage.colour_of("Sort")
-        for key in ("plus", "minus"):
-            await stage.press(key)
-            await stage.until("Changes are not possible here")
-            assert f"started with --read-only. {hint}" in stage.words
+        assert stage.colour_of("+ Load") == stage.colour_of("s Sort")
+        assert stage.colour_of("Experiment") != stage.colour_of("Sort")
+        await stage.select("hello")
+        for keys, title in (("minus", "Unload hello"), ("b", "Blacklist hello")):
+            await stage.press(keys)
+            await stage.until(title, lambda: f"started with --read-only. {hint}" in stage.words)
+            await stage.until("Esc close")
+            assert "privilege" not in stage.text
+            await stage.press("y", "enter")
+            await stage.calm()
+            assert isinstance(stage.screen, PlanDialog)
+            assert stage.part("#plan-keys") == [" Esc close"]
             await stage.press("escape")
             await stage.until(lambda: stage.screen is stage.dashboard)
+        await ask(stage, "btrfs")
+        await stage.press("enter")
+        await stage.until(lambda: isinstance(stage.screen, PlanDialog))
+        await stage.until("Load btrfs", "insmod", "Esc close")
+        assert f"started with --read-only. {hint}" in stage.words
+        await stage.press("y")
+        await stage.calm()
+        assert isinstance(stage.screen, PlanDialog)
+        assert "btrfs" not in kernel.loaded
+        assert "hello" in kernel.loaded
 
 
 @pytest.mark.parametrize("size", [(39, 10), (20, 5)], ids=str)

@@ -52,7 +52,6 @@ from kmodtui.ui.commands import bindings
 from kmodtui.ui.desk import desk
 from kmodtui.ui.screens.check_first import CheckFirst
 from kmodtui.ui.screens.parameters import ParameterForm
-from kmodtui.ui.screens.refusal import may_have_root
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.line_view import LineView
 from kmodtui.ui.widgets.module_choices import (
@@ -367,8 +366,6 @@ class LoadDialog(ModalScreen[LoadRequest | None]):
     def _take_current(self, *, form: bool) -> None:
         self._catch_up()
         if self._looking:
-            if not may_have_root(self, self.machine):
-                return
             self.say("This list is only for browsing. To load a module, press + on the dashboard.")
             return
         chosen = self._list.path or self._list.entry if self._chosen else None
