@@ -1,4 +1,4 @@
-"""What was changed through kmodtui, and what takes it back."""
+"""Changes made through kmodtui, and how to undo them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from kmodtui.model.plan import Plan
 from kmodtui.model.text import clean
 from kmodtui.model.verb import Verb
 
-_NO_UTF8 = re.compile(r"\\x[89a-f][0-9a-f]")
-"""How a byte is told that is no UTF-8."""
+_NOT_UTF8 = re.compile(r"\\x[89a-f][0-9a-f]")
+"""A byte that is not UTF-8, as kmodtui shows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,8 @@ class Done:
 
     Attributes:
         words: what it was: `load of btrfs`.
-        back: what takes it back, in order; all of one verb. Empty if nothing does.
-        lost: sentences about what cannot be put back as it was; empty if all can.
+        back: the intents that undo it, in order, all of one verb; empty if nothing can.
+        lost: a sentence for each value that cannot be restored.
     """
 
     words: str
@@ -31,83 +31,83 @@ class Done:
 
 
 def why_lost(was: str | None) -> str:
-    r"""Return why a parameter's value cannot be put back, in a few words; empty if it can.
+    r"""Return why a parameter's value cannot be restored, in a few words; empty if it can.
 
     Args:
-        was: the value as the kernel showed it, with bytes that are no UTF-8 as `\xNN`;
-            None if it did not.
+        was: the value as the kernel showed it, with bytes that are not UTF-8 as `\xNN`; None
+            if it could not be read.
     """
     if was is None:
         return "could not be read"
     if was == "":
-        return "was empty, which cannot be given again"
+        return "was empty, and an empty value cannot be set"
     if was == "(null)":
-        return "was not set at all, which the kernel shows as (null)"
-    if clean(was) != was or _NO_UTF8.search(was):
-        return "has characters that cannot be given again"
+        return "was not set, which the kernel shows as (null)"
+    if clean(was) != was or _NOT_UTF8.search(was):
+        return "has characters that cannot be passed on"
     return ""
 
 
-def loaded(words: str, came: Sequence[str]) -> Done | None:
-    """Return how to take a load back: everything that came goes, the newest first.
+def loaded(words: str, added: Sequence[str]) -> Done | None:
+    """Return how to undo a load: unload all added modules, the newest first.
 
     Args:
         words: what was done.
-        came: modules that were not there before and are now, the kernel's order.
+        added: modules that were not loaded before, in the kernel's order.
     """
-    return Done(words, (Intent(Verb.UNLOAD, tuple(came)),)) if came else None
+    return Done(words, (Intent(Verb.UNLOAD, tuple(added)),)) if added else None
 
 
 def unloaded(
     words: str,
     targets: Collection[str],
-    went: Sequence[str],
+    removed: Sequence[str],
     given: Mapping[str, tuple[str, ...]],
-    brought: Collection[str],
+    along: Collection[str],
 ) -> Done | None:
-    """Return how to take an unload back: everything that went comes, with its parameters.
+    """Return how to undo an unload: load all removed modules with their parameters.
 
     Args:
         words: what was done.
-        targets: the modules that were asked for.
-        went: modules that were there before and are not now, the kernel's order.
-        given: what each has to be given to be as it was.
-        brought: modules that the load of a target brings by itself.
+        targets: the requested modules.
+        removed: modules that were loaded before, in the kernel's order.
+        given: the parameters that make a new load of each as it was.
+        along: modules that the load of a target brings along.
     """
-    # The kernel lists the newest first, and what is needed was there before its user.
+    # The kernel lists the newest first, and a dependency is older than its user.
     back = tuple(
         Intent(Verb.LOAD, (name,), given.get(name, ()))
-        for name in reversed(went)
-        if name in targets or name not in brought or given.get(name)
+        for name in reversed(removed)
+        if name in targets or name not in along or given.get(name)
     )
     return Done(words, back) if back else None
 
 
 def set_back(words: str, writes: Iterable[tuple[str, str, str | None]]) -> Done | None:
-    """Return how to take back what was written.
+    """Return how to undo changes of parameters.
 
     Args:
         words: what was done.
-        writes: module, parameter, and the value before, in the order of the writing.
+        writes: module, parameter and the value before, in the order of the changes.
     """
     back, lost = [], []
     for module, parameter, was in writes:
         why = why_lost(was)
         if why:
-            lost.append(f"{parameter} of {module} cannot be put back: its value before {why}.")
+            lost.append(f"{parameter} of {module} cannot be restored: its value before {why}.")
         else:
             back.append(Intent(Verb.SET, (module,), (f"{parameter}={was}",)))
     return Done(words, tuple(reversed(back)), tuple(lost)) if back or lost else None
 
 
 def reloaded(words: str, given: Mapping[str, tuple[str, ...]]) -> Done | None:
-    """Return how to take a reload back: another one, with what each module was given before."""
+    """Return how to undo a reload: another one, with the parameters that each module had before."""
     back = tuple(Intent(Verb.RELOAD, (name,), words) for name, words in given.items())
     return Done(words, back) if back else None
 
 
 def blacklisted(words: str, names: Iterable[str], *, back: bool = False) -> Done:
-    """Return how to take back a blacklisting, or the taking back of one."""
+    """Return how to undo a blacklisting, or with `back` the removal from the blacklist."""
     verb = Verb.BLACKLIST if back else Verb.UNBLACKLIST
     return Done(words, tuple(Intent(verb, (name,)) for name in names))
 

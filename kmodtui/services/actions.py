@@ -1,4 +1,4 @@
-"""Doing what a plan says, and finding out what came of it: the kernel is read again first."""
+"""Carries plans out, and reports the outcome only after the kernel has been read again."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ from kmodtui.privileged.elevation import Foreground
 from kmodtui.services.facts import read_facts
 from kmodtui.services.files import user_name
 from kmodtui.services.machine import Machine
-from kmodtui.services.undoing import Before, brought_all_the_same, read_before, remember
+from kmodtui.services.undoing import Before, loaded_by_failure, read_before, record_change
 
 log = logging.getLogger("kmodtui")
 
-Answered = list[tuple[Command, Result]]
+_Answered = list[tuple[Command, Result]]
+"""Requests with their results, in order."""
 
 
 async def perform(
@@ -45,20 +46,19 @@ async def perform(
     undoes: Done | None = None,
     wait: float = 0.0,
 ) -> Explanation:
-    """Carry a plan out and return what came of it, as the kernel shows it afterwards.
+    """Carry a plan out and return the outcome, as the kernel shows it afterwards.
 
-    A refusal is an explanation like any other, whoever it comes from: the
-    kernel, sudo, or a helper that died. What has really changed is noted down in
-    `machine.done`, to be taken back.
+    A refusal by the kernel, by sudo or by a helper that died is returned as an explanation
+    as well. What has changed is recorded in `machine.done`, for undo.
 
     Args:
-        machine: whose kernel is changed.
-        plan: what is to be done.
-        foreground: gives the terminal to whoever asks for a password.
-        on_log: takes the kernel's log as it comes.
-        digest: SHA-256 of the file that was confirmed, where one is to be inserted.
-        undoes: the change that the plan takes back, if it does; it is forgotten then.
-        wait: seconds that references to a module may take to go before it is unloaded.
+        machine: the machine to change.
+        plan: what to do.
+        foreground: gives the terminal to the program that asks for a password.
+        on_log: receives the records of the kernel log as they arrive.
+        digest: SHA-256 of the file that was confirmed, for an insert.
+        undoes: the change that the plan undoes, if any; it is removed from the undo list.
+        wait: seconds to wait for a module to become unused before it is unloaded.
     """
     if not plan.commands:
         return Explanation(
@@ -67,7 +67,7 @@ async def perform(
     log.info("%s: %s", plan.verb, "; ".join(plan.command_lines))
     try:
         channel = await machine.channel(foreground)
-        # Not sooner: while a password is typed, others may change the kernel as well.
+        # Not earlier: others may change the kernel while a password is typed.
         before = await asyncio.to_thread(read_before, machine, plan)
     except HelperDiedError as error:
         log.warning("the helper died", exc_info=error)
@@ -75,104 +75,106 @@ async def perform(
     except KmodtuiError as error:
         log.info("%s: %s", error.title, error)
         return explain_error(plan.verb, plan.targets, error)
-    course = _Course(machine, plan, before, undoes, on_log)
+    execution = _Execution(machine, plan, before, undoes, on_log)
     try:
         for request in requests(plan):
-            course.begin(request, _ask(channel, plan, request, course.take_log, digest, wait))
-            if not await course.end():
+            execution.begin(
+                request, _ask(channel, plan, request, execution.pass_log_on, digest, wait)
+            )
+            if not await execution.finish():
                 break
     except HelperDiedError as error:
         log.warning("the helper died", exc_info=error)
-        course.died = error
+        execution.died = error
     except KmodtuiError as error:
         log.info("%s: %s", error.title, error)
-        if not course.answered:
+        if not execution.answered:
             return explain_error(plan.verb, plan.targets, error)
-        course.died = HelperDiedError(error.message, error.hint)
+        execution.died = HelperDiedError(error.message, error.hint)
     except asyncio.CancelledError:
-        course.leave(stops=wait > 0)
+        execution.continue_in_background(cancel=wait > 0)
         raise
-    await asyncio.shield(course.note())
-    if course.died is not None:
-        return await asyncio.to_thread(_after_death, machine, plan, course.died)
-    told = await asyncio.to_thread(_told, machine, plan, course.answered)
-    if plan.verb in (Verb.LOAD, Verb.INSERT) and not course.answered[-1][1].ok:
-        stays = await asyncio.to_thread(brought_all_the_same, machine, plan, before)
-        told = _with_what_stays(told, stays, "" if undoes else "; U takes that back")
-    parts = [part for _, result in course.answered for part in result.file]
-    return replace(told, file=ownership(parts, user_name))
+    await asyncio.shield(execution.record())
+    if execution.died is not None:
+        return await asyncio.to_thread(_after_death, machine, plan, execution.died)
+    outcome = await asyncio.to_thread(_explained, machine, plan, execution.answered)
+    if plan.verb in (Verb.LOAD, Verb.INSERT) and not execution.answered[-1][1].ok:
+        stays = await asyncio.to_thread(loaded_by_failure, machine, plan, before)
+        outcome = _with_loaded(outcome, stays, "" if undoes else "; U unloads")
+    parts = [part for _, result in execution.answered for part in result.file]
+    return replace(outcome, file=ownership(parts, user_name))
 
 
-_left: set[asyncio.Task[None]] = set()
-"""What goes on though nobody waits for it: the event loop itself keeps no hold of a task."""
+_background: set[asyncio.Task[None]] = set()
+"""Tasks that nobody awaits: the event loop itself does not keep a reference to a task."""
 
 
-class _Course:
-    """What has become of a plan's requests so far."""
+class _Execution:
+    """The requests of a plan, and their results so far."""
 
     def __init__(
         self, machine: Machine, plan: Plan, before: Before, undoes: Done | None, on_log: LogSink
     ) -> None:
-        self.answered: Answered = []
+        self.answered: _Answered = []
         self.died: HelperDiedError | None = None
         self._machine = machine
         self._plan = plan
         self._before = before
         self._undoes = undoes
         self._on_log: LogSink | None = on_log
-        self._under_way: tuple[Command, asyncio.Task[Result]] | None = None
+        self._running: tuple[Command, asyncio.Task[Result]] | None = None
 
-    def take_log(self, record: LogRecord) -> None:
-        """Hand a line of the kernel's log on for as long as somebody waits."""
+    def pass_log_on(self, record: LogRecord) -> None:
+        """Pass a record of the kernel log on, unless the execution was left."""
         if self._on_log is not None:
             self._on_log(record)
 
     def begin(self, request: Command, asking: Coroutine[Any, Any, Result]) -> None:
-        """Let a request be under way."""
-        self._under_way = (request, asyncio.create_task(asking))
+        """Start a request."""
+        self._running = (request, asyncio.create_task(asking))
 
-    async def end(self) -> bool:
-        """Wait for the request that is under way; return whether it did what it should."""
-        if self._under_way is None:
+    async def finish(self) -> bool:
+        """Wait for the running request; return whether it did what was requested."""
+        if self._running is None:
             return True
-        request, asked = self._under_way
-        # Who stops waiting does not stop the kernel, whose answer is noted down then.
+        request, asked = self._running
+        # Cancelling the wait does not stop the kernel: the result is recorded nevertheless.
         result = await asyncio.shield(asked)
         if self.answered and result.code is ResultCode.ALREADY_LOADED:
-            # It came along with one before, which is what was wanted of it.
+            # An earlier request has loaded it, as intended.
             result = replace(result, ok=True, code=ResultCode.DONE)
-        judged = await asyncio.to_thread(_judged, self._machine, request, result)
-        self.answered.append((request, judged))
-        self._under_way = None
-        log.info("%s, exit %s, errno %s", judged.code, judged.exit, judged.errno)
-        return judged.ok
+        checked = await asyncio.to_thread(_checked, self._machine, request, result)
+        self.answered.append((request, checked))
+        self._running = None
+        log.info("%s, exit %s, errno %s", checked.code, checked.exit, checked.errno)
+        return checked.ok
 
-    def leave(self, *, stops: bool) -> None:
-        """Go on with nobody waiting; what still waits for references to go `stops`."""
+    def continue_in_background(self, *, cancel: bool) -> None:
+        """Let the running request end by itself; `cancel` it if it waits for a module."""
         self._on_log = None
-        if self._under_way is not None:
-            request = self._under_way[1]
+        if self._running is not None:
+            request = self._running[1]
             self._machine.abandoned.add(request)
             request.add_done_callback(self._machine.abandoned.discard)
-            if stops:
+            if cancel:
                 request.cancel()
-        task = asyncio.create_task(self._end_alone())
-        _left.add(task)
-        task.add_done_callback(_left.discard)
+        task = asyncio.create_task(self._finish_in_background())
+        _background.add(task)
+        task.add_done_callback(_background.discard)
 
-    async def _end_alone(self) -> None:
-        # However it ends: what the kernel shows then is noted down.
+    async def _finish_in_background(self) -> None:
+        # However it ends, what the kernel shows then is recorded.
         with suppress(KmodtuiError, asyncio.CancelledError):
-            await self.end()
+            await self.finish()
         with suppress(KmodtuiError):
-            await self.note()
+            await self.record()
 
-    async def note(self) -> None:
-        """Note down what has changed, or that a change was taken back."""
+    async def record(self) -> None:
+        """Record what has changed, or that a change was undone."""
         if self._undoes is None:
-            ended = self._under_way is None
+            ended = self._running is None
             await asyncio.to_thread(
-                remember, self._machine, self._plan, self._before, self.answered, ended=ended
+                record_change, self._machine, self._plan, self._before, self.answered, ended=ended
             )
         elif len(self.answered) == len(requests(self._plan)) and all(
             result.ok for _, result in self.answered
@@ -181,10 +183,10 @@ class _Course:
 
 
 def requests(plan: Plan) -> tuple[Command, ...]:
-    """Return what the helper is asked for, one after the other.
+    """Return the requests to the helper, in order.
 
-    What it can do in one go it is asked for in one go: it unloads in order and stops at the
-    first that stays, and before a reload it looks whether the module could be loaded again.
+    What one request can do is one request: the helper unloads in order and stops at the first
+    module that stays, and before a reload it checks whether the module can be loaded again.
     """
     if plan.verb is Verb.RELOAD and [c.verb for c in plan.commands] == [Verb.UNLOAD, Verb.LOAD]:
         away, back = plan.commands
@@ -232,8 +234,8 @@ async def _ask(
 # --- what the kernel shows ----------------------------------------------------------------
 
 
-def _judged(machine: Machine, request: Command, result: Result) -> Result:
-    """Return the result, not called a success where the system shows none."""
+def _checked(machine: Machine, request: Command, result: Result) -> Result:
+    """Return the result, as a failure if the system does not show what was requested."""
     if not result.ok:
         return result
     match request.verb:
@@ -257,7 +259,7 @@ def _judged(machine: Machine, request: Command, result: Result) -> Result:
 
 
 def _reread(machine: Machine, request: Command, result: Result) -> Result:
-    """Return the result with the value that is shown now, whatever the helper says."""
+    """Return the result with the value that /sys shows now, whatever the helper says."""
     key = request.parameters[0].partition("=")[0]
     shown = {p.name: p.value for p in read_parameters(machine.host, request.names[0])}
     value = shown.get(key)
@@ -265,8 +267,8 @@ def _reread(machine: Machine, request: Command, result: Result) -> Result:
 
 
 def _after_death(machine: Machine, plan: Plan, error: HelperDiedError) -> Explanation:
-    """Say what the kernel shows now: the helper is gone, what it began may have happened."""
-    told = explain_error(plan.verb, plan.targets, error)
+    """Return the error with what the kernel shows now: the request may have taken effect."""
+    explanation = explain_error(plan.verb, plan.targets, error)
     table = read_modules(machine.host).by_name
     now = "".join(
         f" {name} is {'loaded' if name in table else 'not loaded'} now." for name in plan.targets
@@ -277,18 +279,18 @@ def _after_death(machine: Machine, plan: Plan, error: HelperDiedError) -> Explan
         now = "".join(f" {key} is {shown[key]} now." for key in keys if shown.get(key) is not None)
     elif plan.verb in (Verb.BLACKLIST, Verb.UNBLACKLIST):
         now = ""
-    return replace(told, cause=f"{told.cause}{now}")
+    return replace(explanation, cause=f"{explanation.cause}{now}")
 
 
-# --- in words -----------------------------------------------------------------------------
+# --- explanations -----------------------------------------------------------------------------
 
 
-def _told(machine: Machine, plan: Plan, answered: Answered) -> Explanation:
+def _explained(machine: Machine, plan: Plan, answered: _Answered) -> Explanation:
     request, result = answered[-1]
     name = canonical(result.subject or plan.target)
     facts = read_facts(machine, plan, name, [result for _, result in answered])
     if plan.verb is Verb.SET:
-        return _together(
+        return _merged(
             [explain_parameter(c.names[0], c.parameters[0], r, facts) for c, r in answered]
         )
     if plan.verb in (Verb.BLACKLIST, Verb.UNBLACKLIST):
@@ -306,31 +308,44 @@ def _told(machine: Machine, plan: Plan, answered: Answered) -> Explanation:
     names = (plan.target,) if request.verb is Verb.INSERT else request.names
     if plan.verb is Verb.INSERT and request.verb is Verb.LOAD:
         verb = Verb.LOAD  # of a module that the file depends on
-    told = explain(verb, names, result, facts)
+    outcome = explain(verb, names, result, facts)
     done = [name for command, each in answered if each.ok for name in command.names]
     if done and plan.verb is Verb.UNLOAD:
-        told = replace(told, cause=f"{told.cause} Before that, {', '.join(done)} was unloaded.")
-    return told
+        before = f"Before that, {_with_was(done)} unloaded."
+        outcome = replace(outcome, cause=f"{outcome.cause} {before}")
+    return outcome
 
 
-def _with_what_stays(told: Explanation, names: Sequence[str], back: str) -> Explanation:
-    """Say what a load that failed has brought all the same."""
+def _with_was(names: Sequence[str]) -> str:
+    return f"{', '.join(names)} {'was' if len(names) == 1 else 'were'}"
+
+
+def _with_loaded(outcome: Explanation, names: Sequence[str], undo: str) -> Explanation:
+    """Return a failed load with the modules that it has loaded nevertheless.
+
+    Args:
+        outcome: the failure.
+        names: the modules.
+        undo: how to unload them, before `it` or `them`; empty where that is not possible.
+    """
     if not names:
-        return told
-    stays = "stays" if len(names) == 1 else "stay"
-    words = f"{', '.join(names)} came before that and {stays}{back}."
-    return replace(told, cause=f"{told.cause} {words}")
+        return outcome
+    one = len(names) == 1
+    back = f"{undo} {'it' if one else 'them'}" if undo else ""
+    loaded = f"{_with_was(names)} loaded before that and {'stays' if one else 'stay'} loaded{back}."
+    return replace(outcome, cause=f"{outcome.cause} {loaded}")
 
 
-def _together(told: Sequence[Explanation]) -> Explanation:
-    """Return several explanations as one: the first that is no plain success gives the title."""
-    if len(told) == 1:
-        return told[0]
-    wrong = next((one for one in told if one.kind is not Kind.DONE), None)
-    shown = tuple(line for one in told for line in one.shown)
+def _merged(outcomes: Sequence[Explanation]) -> Explanation:
+    """Return several explanations as one, with the title of the first that is no success."""
+    if len(outcomes) == 1:
+        return outcomes[0]
+    wrong = next((one for one in outcomes if one.kind is not Kind.DONE), None)
+    shown = tuple(line for one in outcomes for line in one.shown)
     if wrong is None:
-        title = f"Set {counted(len(told), 'parameter')}"
-        return replace(told[0], title=title, cause="The kernel shows them.", shown=shown)
-    done = sum(one.kind is Kind.DONE for one in told)
-    more = f" {counted(done, 'other parameter')} was set." if done else ""
+        title = f"Set {counted(len(outcomes), 'parameter')}"
+        return replace(outcomes[0], title=title, cause="Confirmed in /sys.", shown=shown)
+    done = sum(one.kind is Kind.DONE for one in outcomes)
+    was = "was" if done == 1 else "were"
+    more = f" {counted(done, 'other parameter')} {was} set." if done else ""
     return replace(wrong, cause=f"{wrong.cause}{more}", shown=shown)

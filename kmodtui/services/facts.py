@@ -1,4 +1,4 @@
-"""What an explanation may need to know of the system, read after the request."""
+"""Reads the facts that an explanation may need, after the request."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from kmodtui.errors import KmodtuiError
+from kmodtui.kernel.modprobe_config import ModprobeConfig
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.system import read_process, read_system
 from kmodtui.model.explain import Facts
@@ -22,9 +23,10 @@ _SYMBOL = re.compile(r"Unknown symbol (\S+) \(err -?\d+\)")
 
 
 def read_facts(machine: Machine, plan: Plan, name: str, results: Sequence[Result]) -> Facts:
-    """Return the facts about a module at which a plan ended. Reads files."""
+    """Return the facts about the module at which a plan stopped. Reads files."""
     system = read_system(machine.host)
     index = machine.index_now()
+    config = machine.config()
     loaded = read_modules(machine.host).by_name
     try:
         info = machine.module_info(name)
@@ -41,13 +43,13 @@ def read_facts(machine: Machine, plan: Plan, name: str, results: Sequence[Result
         parameters={p.name: p.type for p in info.parameters} if info else {},
         wanted_devices=info.aliases if info else (),
         providers=_providers(machine, results),
-        install_rules=_install_rules(machine, name),
+        install_rules={name: str(rule)} if (rule := config.install(name)) else {},
         modules_disabled=system.modules_disabled == 1,
         lockdown=system.lockdown or "",
         command_line=system.cmdline or "",
         in_user_namespace=read_process().initial_user_namespace is False,
         usage=usage,
-        blacklisted_by=_blacklists(machine),
+        blacklisted_by=_blacklists(config),
     )
 
 
@@ -58,27 +60,22 @@ def _usage(machine: Machine, module: LoadedModule | None) -> Usage:
 
 
 def _providers(machine: Machine, results: Iterable[Result]) -> Mapping[str, str]:
-    """Return which module gives each symbol that the kernel has missed."""
+    """Return the module that exports each symbol that the kernel did not find."""
     index = machine.index_now()
     if index is None:
         return {}
-    missed = {
+    missing = {
         symbol
         for result in results
         for record in result.log
         for symbol in _SYMBOL.findall(record.text)
     }
-    found = {symbol: index.resolve(f"symbol:{symbol}") for symbol in missed}
+    found = {symbol: index.resolve(f"symbol:{symbol}") for symbol in missing}
     return {symbol: names[0] for symbol, names in found.items() if names}
 
 
-def _install_rules(machine: Machine, name: str) -> Mapping[str, str]:
-    rule = machine.config().install(name)
-    return {name: str(rule)} if rule else {}
-
-
-def _blacklists(machine: Machine) -> Mapping[str, list[str]]:
+def _blacklists(config: ModprobeConfig) -> Mapping[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for rule in machine.config().of(RuleKind.BLACKLIST):
+    for rule in config.of(RuleKind.BLACKLIST):
         found.setdefault(rule.name, []).append(rule.source)
     return found

@@ -1,4 +1,4 @@
-"""The machine that is looked at: its host, its release, its index, and how root is had there."""
+"""The observed machine: its host, kernel release, index of modules, and way to root."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from kmodtui.services.undo_list import UndoList
 
 
 class Machine:
-    """One observed system and what is known of it for as long as kmodtui runs."""
+    """One observed system, and what is known of it while kmodtui runs."""
 
     def __init__(self, host: Host, root: RootAccess, *, release: str = "") -> None:
-        """Look at `host`; `release` is another release of /lib/modules than the running one."""
+        """Observe `host`; `release` is of its modules if not of the running kernel."""
         self.host = host
         self.root = root
         self.facts = read_system(host)
@@ -41,17 +41,17 @@ class Machine:
         self._info: ModuleInfo | None = None
         self.session = RootSession(root)
         self.abandoned: set[asyncio.Task[Any]] = set()
-        """Requests to the helper that nobody waits for any more, unless to note them down."""
+        """Requests to the helper that were cancelled and are still running in the background."""
 
-    # What is known
+    # Modules and configuration
 
     @property
     def index_if_read(self) -> ModuleIndex | None:
-        """The release's index if it has been read; reads nothing."""
+        """The index of modules if it has been read already; reads nothing."""
         return self._index
 
     async def index(self) -> ModuleIndex | None:
-        """Return the release's index, None where there is none; `index_problem` says why."""
+        """Return the index of modules; None if there is none, and `index_problem` says why."""
         return self._index or await asyncio.to_thread(self.index_now)
 
     def index_now(self) -> ModuleIndex | None:
@@ -66,17 +66,17 @@ class Machine:
         return self._index
 
     def forget_index(self) -> None:
-        """Read the index anew when it is asked for next: its files have changed."""
+        """Read the index again when it is used next, because its files have changed."""
         with self._index_lock:
             self._index = None
         self._info = None
         self.catalog.forget()
 
     def module_info(self, name: str) -> ModuleInfo:
-        """Return what a module's file says of it. Reads files: not for the event loop.
+        """Return the information in a module's file. Reads files: not for the event loop.
 
         Raises:
-            KmodtuiError: there is no file, or it is none of a module.
+            KmodtuiError: there is no file, or it is not a module.
         """
         index = self.index_now()
         if index is None:
@@ -86,32 +86,32 @@ class Machine:
         return self._info
 
     def tainted(self) -> int:
-        """Return the kernel's taint bits now."""
+        """Return the kernel's current taint bits."""
         return read_tainted(self.host) or 0
 
     @property
     def kernel_words(self) -> str:
-        """Which kernel runs, and whose modules are looked at if they are another's."""
+        """The running kernel, and the release of the modules if that is another one."""
         words = f"Linux {self.facts.release or self.release} {self.facts.machine or ''}".strip()
         return words if self.looks_at_running else f"{words}, modules of {self.release}"
 
     @property
     def looks_at_running(self) -> bool:
-        """Whether the index is the running kernel's, so that a plan says what would happen."""
+        """Whether the index is that of the running kernel."""
         return self.facts.release in (None, self.release)
 
     async def loaded_names(self) -> frozenset[str]:
-        """Return the names of the modules that are loaded now."""
+        """Return the names of the loaded modules."""
         table = await asyncio.to_thread(read_modules, self.host)
         return frozenset(table.by_name)
 
     def config(self) -> ModprobeConfig:
-        """Return the rules of modprobe.d and of the boot line as they are now. Reads files."""
+        """Return the current rules of modprobe.d and of the kernel command line. Reads files."""
         index = self.index_now()
         return read_modprobe_config(self.host, index.folder if index else "")
 
     def lookup(self) -> ConfiguredIndex:
-        """Return the release's modules under these rules. Reads files: not for the event loop.
+        """Return the index under these rules. Reads files: not for the event loop.
 
         Raises:
             KmodtuiError: there is no index; the message says why.
@@ -134,14 +134,14 @@ class Machine:
 
     @property
     def root_words(self) -> str:
-        """How root will be had for the next change, for a person about to confirm it."""
+        """How root privileges will be obtained for the next change, in a sentence."""
         return self.root.sentence if self.session.channel is None else self.root.held
 
     async def channel(self, foreground: Foreground) -> HelperClient:
-        """Return the session with root, opening one if there is none; see `RootSession.open`.
+        """Return the root session, opening one if there is none; see `RootSession.open`.
 
-        The helper serves one request after the other: what hangs there and was abandoned
-        by its person is left to itself now, so that nobody has to wait for it.
+        The helper serves one request after the other. A cancelled request that hangs there is
+        left to continue in the background, so that the next one does not wait for it.
         """
         channel = await self.session.open(foreground, self.idle_minutes)
         for request in tuple(self.abandoned):
@@ -149,18 +149,18 @@ class Machine:
         return channel
 
     async def set_idle(self, minutes: int) -> None:
-        """Set after how long without a request root is given up, now and from now on.
+        """Set the idle time in minutes after which privileges are dropped.
 
         Raises:
-            HelperError: the helper does not take that.
+            HelperError: the helper refuses it.
         """
         if (channel := self.session.channel) is not None:
-            answer = await channel.set_idle(60.0 * minutes)
-            if not answer.ok:
-                raise HelperError(f"The helper does not take that: {clean(answer.message)}")
+            result = await channel.set_idle(60.0 * minutes)
+            if not result.ok:
+                raise HelperError(f"The helper refused the idle time: {clean(result.message)}")
         self.idle_minutes = minutes
 
     async def close(self) -> None:
-        """Give root up, if it was had, and stop what goes on beside the screen."""
+        """Drop privileges, and stop background work."""
         self.catalog.close()
         await self.session.close()

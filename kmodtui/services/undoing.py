@@ -1,9 +1,10 @@
-"""Noting down what a plan has really changed, so that it can be taken back."""
+"""Records what a plan has really changed, so that it can be undone."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.proc_modules import read_modules
@@ -18,12 +19,12 @@ from kmodtui.services.parameters import kept_and_lost
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """How things were before a plan was carried out.
+    """The state before a plan was carried out.
 
     Attributes:
-        table: what was loaded.
-        given: what each module that goes has to be given to be as it was.
-        lost: sentences about values of these that cannot be given again, by module.
+        table: the loaded modules.
+        given: the parameters that make a new load of each module that is unloaded as it was.
+        lost: a sentence for each parameter value that cannot be restored, by module.
     """
 
     table: ModuleTable
@@ -32,11 +33,10 @@ class Before:
 
 
 def read_before(machine: Machine, plan: Plan) -> Before:
-    """Return how things are now, as far as a plan will change them. Reads files."""
-    goes = _of(plan, Action.RMMOD, Action.REMOVE)
+    """Return the current state, as far as a plan will change it. Reads files."""
     config = machine.config()
     given, lost = {}, {}
-    for name in goes:
+    for name in _modules(plan, Action.RMMOD, Action.REMOVE):
         given[name], lost[name] = kept_and_lost(machine, name, config)
     return Before(read_modules(machine.host), given, lost)
 
@@ -55,7 +55,7 @@ _RAN_NOTHING = frozenset(
 )
 
 
-def remember(
+def record_change(
     machine: Machine,
     plan: Plan,
     before: Before,
@@ -63,68 +63,83 @@ def remember(
     *,
     ended: bool = True,
 ) -> None:
-    """Note down what a plan has really changed, from what the kernel shows now. Reads files.
+    """Record what a plan has really changed, from what the kernel shows now. Reads files.
 
-    What others have loaded or unloaded meanwhile is theirs: of that nothing is noted.
+    What others have loaded or unloaded in the meantime is not recorded.
 
     Args:
-        machine: where it is noted down.
-        plan: what was to be done.
-        before: how things were just before it.
-        results: what was asked for, and the answers.
-        ended: whether there is no further request that has no answer.
+        machine: has the undo list.
+        plan: what was requested.
+        before: the state just before.
+        results: requests with their results.
+        ended: whether no request is without a result.
     """
     if ended and all(result.code in _RAN_NOTHING for _, result in results):
         return
-    after = read_modules(machine.host)
-    failed = _failed_loads(results)
-    comes = _of(plan, Action.INSMOD) - failed | _of(plan, Action.INSTALL)
-    goes = _of(plan, Action.RMMOD, Action.REMOVE)
-    words = words_of(plan)
-    came = [m.name for m in after if m.name in comes and m.name not in before.table.by_name]
-    went = [m.name for m in before.table if m.name in goes and m.name not in after.by_name]
     succeeded = [(command, result) for command, result in results if result.ok]
     for command, _ in succeeded:
         if command.verb in (Verb.LOAD, Verb.INSERT):
             machine.done.note_given(canonical(command.names[0]), command.parameters)
+    machine.done.note(_undo_entry(machine, plan, before, results, succeeded))
+
+
+def _undo_entry(
+    machine: Machine,
+    plan: Plan,
+    before: Before,
+    results: Collection[tuple[Command, Result]],
+    succeeded: Collection[tuple[Command, Result]],
+) -> Done | None:
+    """Return how to undo what a plan has changed; None if it has changed nothing."""
+    after = read_modules(machine.host)
+    to_load = _modules(plan, Action.INSMOD) - _failed_loads(results)
+    to_load |= _modules(plan, Action.INSTALL)
+    to_unload = _modules(plan, Action.RMMOD, Action.REMOVE)
+    added = [m.name for m in after if m.name in to_load and m.name not in before.table.by_name]
+    removed = [m.name for m in before.table if m.name in to_unload and m.name not in after.by_name]
+    words = words_of(plan)
     match plan.verb:
         case Verb.LOAD | Verb.INSERT:
-            machine.done.note(loaded(words, came))
-        case Verb.UNLOAD | Verb.RELOAD if went:
-            brought = _brought(machine, plan.targets)
-            done = unloaded(words, plan.targets, went, before.given, brought)
-            machine.done.note(_without(done, before, went))
-        case Verb.RELOAD if succeeded:
+            return loaded(words, added)
+        case Verb.RELOAD if not removed:
+            if not succeeded:
+                return None
             given = {name: before.given.get(name, ()) for name in plan.targets}
-            machine.done.note(_without(reloaded(words, given), before, plan.targets))
+            return _with_lost(reloaded(words, given), before, plan.targets)
+        case Verb.UNLOAD | Verb.RELOAD:
+            along = _loaded_along(machine, plan.targets)
+            entry = unloaded(words, plan.targets, removed, before.given, along)
+            return _with_lost(entry, before, removed)
         case Verb.SET:
-            machine.done.note(set_back(words, _writes(succeeded)))
-        case Verb.BLACKLIST | Verb.UNBLACKLIST if succeeded:
+            return set_back(words, _writes(succeeded))
+        case Verb.BLACKLIST | Verb.UNBLACKLIST:
             names = [name for command, _ in succeeded for name in command.names]
             back = plan.verb is Verb.UNBLACKLIST
-            machine.done.note(blacklisted(words, names, back=back))
+            return blacklisted(words, names, back=back) if names else None
+        case _:
+            assert_never(plan.verb)
 
 
-def brought_all_the_same(machine: Machine, plan: Plan, before: Before) -> list[str]:
-    """Return what a plan that has failed has loaded on the way, newest first. Reads files."""
-    comes = _of(plan, Action.INSMOD, Action.INSTALL) - {canonical(name) for name in plan.targets}
+def loaded_by_failure(machine: Machine, plan: Plan, before: Before) -> list[str]:
+    """Return the other modules that a failed load has loaded, newest first. Reads files."""
+    to_load = _modules(plan, Action.INSMOD, Action.INSTALL) - set(map(canonical, plan.targets))
     now = read_modules(machine.host)
-    return [m.name for m in now if m.name in comes and m.name not in before.table.by_name]
+    return [m.name for m in now if m.name in to_load and m.name not in before.table.by_name]
 
 
-def _without(done: Done | None, before: Before, names: Iterable[str]) -> Done | None:
-    """Return a change with what cannot be given again to the modules that it is about."""
+def _with_lost(entry: Done | None, before: Before, names: Iterable[str]) -> Done | None:
+    """Return an undo entry with the parameter values of modules that cannot be restored."""
     lost = tuple(words for name in names for words in before.lost.get(name, ()))
-    return done and replace(done, lost=lost)
+    return entry and replace(entry, lost=lost)
 
 
-def _of(plan: Plan, *actions: Action) -> frozenset[str]:
-    """Return the modules to which a plan does one of these."""
+def _modules(plan: Plan, *actions: Action) -> frozenset[str]:
+    """Return the modules of the steps with one of these actions."""
     return frozenset(canonical(step.module) for step in plan.steps if step.action in actions)
 
 
 def _failed_loads(results: Iterable[tuple[Command, Result]]) -> frozenset[str]:
-    """Return the modules whose load was refused: if they came all the same, others did it."""
+    """Return the modules whose load was refused: if they are loaded, somebody else did it."""
     return frozenset(
         canonical(name)
         for command, result in results
@@ -134,8 +149,8 @@ def _failed_loads(results: Iterable[tuple[Command, Result]]) -> frozenset[str]:
     )
 
 
-def _brought(machine: Machine, names: Iterable[str]) -> frozenset[str]:
-    """Return what the load of modules brings of itself."""
+def _loaded_along(machine: Machine, names: Iterable[str]) -> frozenset[str]:
+    """Return the dependencies and softdeps that a load of modules brings along."""
     try:
         lookup = machine.lookup()
     except KmodtuiError:
@@ -152,6 +167,7 @@ def _brought(machine: Machine, names: Iterable[str]) -> frozenset[str]:
 def _writes(
     succeeded: Iterable[tuple[Command, Result]],
 ) -> list[tuple[str, str, str | None]]:
+    """Return module, parameter and value before of each successful write, in order."""
     writes = []
     for command, result in succeeded:
         key = command.parameters[0].partition("=")[0]

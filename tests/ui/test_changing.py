@@ -353,7 +353,7 @@ async def test_a_value_that_cannot_be_put_back_is_told_before_any_older_change(
         await done(stage, "Set greeting of hello to moin")
         await back(stage)
         await stage.press("U")
-        await stage.until("greeting of hello cannot be put back")
+        await stage.until("greeting of hello cannot be restored")
         assert parameter(kernel, "hello", "greeting") == b"moin\n"
         await stage.press("U")
         await planned(stage, "Undo the unload of dummy")

@@ -135,7 +135,7 @@ async def test_what_a_load_that_failed_has_brought_is_told(demo: Demo) -> None:
     refused = Result(False, ResultCode.FAILED, "Invalid argument", errno.EINVAL)
     told = await outcome(demo, "load", "vfat", Teller(refused, half))
     assert told.kind is Kind.FAILURE
-    assert told.cause.endswith("fat came before that and stays; U takes that back.")
+    assert told.cause.endswith("fat was loaded before that and stays loaded; U unloads it.")
     demo.kernel.unload("fat")
     nothing_came = await outcome(demo, "load", "vfat", Teller(refused))
     assert "stays" not in nothing_came.cause
