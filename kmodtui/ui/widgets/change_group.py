@@ -113,28 +113,28 @@ class Group:
             TookTooLongError: the search with the query's regular expression timed out.
         """
         searched = not query.asks_nothing
-        hits = Hits(self.symbols, query)
+        matches = Hits(self.symbols, query)
         if query.pattern is None:
-            hits.until(len(self.rows) + 1)
+            matches.until(len(self.rows) + 1)
         else:
             with limited(
                 SEARCH_TIMEOUT,
                 "The search took too long and was cancelled.",
                 "A nested repetition such as (a+)+ can take practically forever on some names.",
             ):
-                hits.until(len(self.rows) + 1)
-        expanded = (searched and len(hits) <= EXPAND_LIMIT) != toggled and self.has_symbols
+                matches.until(len(self.rows) + 1)
+        expanded = (searched and len(matches) <= EXPAND_LIMIT) != toggled and self.has_symbols
         shown: tuple[Shown, ...] = ()
         if expanded:
             rows = self.rows if self.whole else NO_ROWS
-            shown = ordered(self.symbols, hits, rows, order, self.file_sizes)
+            shown = ordered(self.symbols, matches, rows, order, self.file_sizes)
         return replace(
             self,
-            match_count=len(hits) if searched else len(self.rows),
+            match_count=len(matches) if searched else len(self.rows),
             searched=searched,
             expanded=expanded,
             shown=shown,
-            matched_types=hits.types() if searched else None,
+            matched_types=matches.types() if searched else None,
         )
 
     @property

@@ -33,7 +33,7 @@ class LogLine:
     indent: int = 0
 
 
-def broken(entry: Entry, width: int) -> list[LogLine]:
+def wrapped_entry(entry: Entry, width: int) -> list[LogLine]:
     """Return an entry wrapped to `width` cells; nothing is truncated."""
     head = len(_head(entry))
     indent = head if width >= _NARROW or entry.record is None else 4

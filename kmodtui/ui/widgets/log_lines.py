@@ -17,7 +17,7 @@ from kmodtui.model.log_tail import Entry, LogTail
 from kmodtui.model.text import clean, counted
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.widgets.line_view import Line, LineView, no_hit
-from kmodtui.ui.widgets.log_line import LogLine, broken, line_parts
+from kmodtui.ui.widgets.log_line import LogLine, line_parts, wrapped_entry
 
 _ABOVE = -1
 _BELOW = 1 << 62
@@ -169,7 +169,7 @@ class LogLines(LineView):
     def _rows_of(self, entry: Entry) -> list[_Row]:
         if not self._width:
             return []  # not laid out yet
-        return [_Row(entry, piece) for piece in broken(entry, self._width)]
+        return [_Row(entry, piece) for piece in wrapped_entry(entry, self._width)]
 
     def _cursor_place(self) -> tuple[int, int, int]:
         """Return the number of the cursor's entry, the line in it, and the line of the screen."""

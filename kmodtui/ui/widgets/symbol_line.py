@@ -71,7 +71,7 @@ def symbol_line(
     Args:
         row: the symbol.
         columns: the columns that are shown.
-        lead: parts before the type letter.
+        lead: parts before the symbol type.
         suffix: text right after the name.
         size: size in bytes; None if unknown.
         exported: names that the owner exports; None if unknown.
@@ -95,15 +95,15 @@ def symbol_line(
     )
 
 
-def _type_text(row: Row, letter: str, exported: Collection[bytes] | None) -> str:
+def _type_text(row: Row, symbol_type: str, exported: Collection[bytes] | None) -> str:
     core = not row.owner
     name = row.line.split(b"\t", 1)[0].split(b" ", 2)[-1]
     if exported is None or name not in exported:
-        return type_word(letter, core=core)
+        return type_word(symbol_type, core=core)
     # In the kernel itself an upper-case type only means a global symbol. In a module it
     # marks EXPORT_SYMBOL, and lower case EXPORT_SYMBOL_GPL.
-    licence = " GPL" if not core and letter.islower() else ""
-    return f"{type_word(letter.lower())}, exported{licence}"
+    licence = " GPL" if not core and symbol_type.islower() else ""
+    return f"{type_word(symbol_type.lower())}, exported{licence}"
 
 
 def _name(name: str, words: Collection[str]) -> list[Part]:
