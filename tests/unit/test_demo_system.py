@@ -17,8 +17,11 @@ from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.kernel.kallsyms import parse_symbols, read_symbols
 from kmodtui.kernel.module_size import read_module_size
 from kmodtui.kernel.proc_modules import parse_modules, read_modules
+from kmodtui.model.intent import Intent
 from kmodtui.model.modules import ModuleState
+from kmodtui.model.verb import Verb
 from kmodtui.services.machine import Machine
+from kmodtui.services.planning import plan_for
 from kmodtui.services.root import DemoRoot
 from tests.unit.test_simulated_kernel import state_of_the_machine
 
@@ -106,7 +109,7 @@ def test_the_file_of_each_module_has_its_recorded_size(
 async def test_a_plan_predicts_the_memory_that_a_load_takes(name: str) -> None:
     demo = open_demo(pace=0)
     machine = Machine(demo.host, DemoRoot(demo))
-    plan = await machine.plan("load", name)
+    plan = await plan_for(machine, [Intent(Verb.LOAD, (name,))])
     before = read_modules(demo.host).total_size
     demo.kernel.load(name)
     assert plan.memory == read_modules(demo.host).total_size - before
