@@ -114,7 +114,7 @@ async def unload(stage: Stage) -> None:
 
 
 ENDS = {
-    "idle": ("Root given up", "the helper had no request for a while", "root: off (idle)"),
+    "idle": ("Root session ended", "the helper had no request for a while", "root: off (idle)"),
     "": (
         "privileged helper failed",
         "has ended unexpectedly.",
@@ -152,7 +152,7 @@ async def test_what_an_answer_was_waited_for_is_told_once(demo: Demo) -> None:
         await stage.press("minus")
         await stage.until("y unload")
         await stage.press("y")
-        await stage.until("The privileged helper failed", "may or may not have happened")
+        await stage.until("The privileged helper failed", "may or may not have taken effect")
         await stage.press("enter")
         await stage.until(lambda: stage.screen is stage.dashboard)
         await stage.until(lambda: "root: off (helper exited)" in stage.header)
