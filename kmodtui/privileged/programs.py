@@ -6,7 +6,7 @@ The program must have released the terminal before the dashboard returns, or it 
 the dashboard's keys and change the terminal's modes. sudo is run with `-b`: it asks for the
 password and then goes to the background. With `use_pty` (the default in Debian 12 and since
 sudo 1.9.14) it would use the terminal for as long as it is in the foreground. A cached
-credential is no alternative: there may be none (`timestamp_timeout=0`), and it is valid for
+credential would not help: there may be none (`timestamp_timeout=0`), and it is valid for
 one terminal only. sudo-rs (0.2.5 in Debian 13), doas and pkexec have no `-b`, so the helper
 detaches itself (`--detach`). Under run0 it must not, because systemd kills what remains of a
 unit after its main process; so run0 keeps running, in a session of its own, until the helper

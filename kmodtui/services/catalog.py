@@ -1,9 +1,8 @@
-"""Every module of a kernel release with what its file says of it, read once and kept.
+"""All modules of a kernel release with the modinfo of their files, read once and cached.
 
-To read 4,000 files takes a second, or ten where they are packed with xz. What
-they say is kept in a file of the user's (`catalog_cache`) for as long as
-depmod's files are the same; after depmod has run, only the files that are
-others are read again.
+Reading 4,000 files takes one second, or ten if they are compressed with xz. The result is
+kept in a cache file of the user (`catalog_cache`) while depmod's files do not change. After
+depmod has run, only the module files that have changed are read again.
 """
 
 from __future__ import annotations
@@ -19,18 +18,18 @@ from kmodtui.model.catalog_entry import Catalog, CatalogEntry, described
 from kmodtui.services.catalog_cache import CatalogCache, Kept, Stamp, index_stamps
 
 WORTH_KEEPING = 0.1
-"""Seconds that reading has to take for its result to be kept in a file."""
+"""Seconds that reading must take for its result to be cached."""
 
 Progress = Callable[[int], bool]
-"""Is told how many modules have been read, after each; returns whether to go on."""
+"""Called after each module with the number of modules read; returns whether to continue."""
 
 
 class ReadingStoppedError(KmodtuiError):
-    """Whoever wanted the catalog does not want it any more."""
+    """Reading the catalog was cancelled."""
 
 
 def names_of(index: ModuleIndex) -> Catalog:
-    """Return the catalog as far as the index tells it: names, files, aliases. Takes milliseconds.
+    """Return a catalog from the index alone: names, paths, aliases. Takes milliseconds.
 
     Raises:
         KmodtuiError: the index cannot be read.
@@ -57,21 +56,21 @@ def read_catalog(
     *,
     worth_keeping: float = WORTH_KEEPING,
 ) -> Catalog:
-    """Return the catalog with what the files say, from the cache as far as that is right.
+    """Return the catalog with the modinfo of all files, from the cache where it is up to date.
 
     Args:
-        host: the system whose modules are meant.
-        release: of its kernel.
-        cache: where to look first, and to keep what was read; None for nowhere.
-        on_progress: told of each module that was read from its file.
-        worth_keeping: seconds that reading must take for its result to be kept.
+        host: the observed system.
+        release: the kernel release.
+        cache: the cache to read and write; None for none.
+        on_progress: called after each module that was read from its file.
+        worth_keeping: seconds that reading must take for its result to be cached.
 
     Raises:
         KmodtuiError: the index cannot be read.
-        ReadingStoppedError: `on_progress` has returned False.
+        ReadingStoppedError: `on_progress` returned False.
     """
     begin = time.monotonic()
-    # One of its own: what is read from it is then no older than the times of its files.
+    # Read it here, so that its content is not older than the timestamps taken next.
     index = read_index(host, release)
     before = index_stamps(index)
     known: Mapping[str, Kept] = {}
@@ -83,7 +82,7 @@ def read_catalog(
                 return Catalog(index.release, tuple(entries))
     rows = list(_read(index, names_of(index).entries, known, on_progress))
     if cache is not None and time.monotonic() - begin >= worth_keeping:
-        # With the times from before it was read: if depmod has run meanwhile, they tell.
+        # With the timestamps from before: if depmod has run since, they will not match.
         cache.write(index, before, rows)
     return Catalog(index.release, tuple(row.entry for row in rows))
 
@@ -98,18 +97,18 @@ def _read(
         stamp = None if entry.builtin else _stamp(index, entry.name)
         before = known.get(entry.name)
         if before is not None and stamp is not None and before.stamp == stamp:
-            # The file is the one that was read; its place and its aliases are depmod's.
-            was = before.entry
-            if was.path == entry.path and not was.problem:
-                yield Kept(replace(was, aliases=entry.aliases), stamp)
+            # The file is unchanged; its path and aliases come from depmod.
+            cached = before.entry
+            if cached.path == entry.path and not cached.problem:
+                yield Kept(replace(cached, aliases=entry.aliases), stamp)
                 continue
         yield Kept(described_by_file(index, entry), stamp)
         if not on_progress(done + 1):
-            raise ReadingStoppedError("The reading of the catalog was stopped.")
+            raise ReadingStoppedError("Reading the catalog was cancelled.")
 
 
 def described_by_file(index: ModuleIndex, entry: CatalogEntry) -> CatalogEntry:
-    """Return an entry with what its file says, or with the sentence that says why it does not."""
+    """Return an entry with the modinfo of its file, or with why that cannot be read."""
     try:
         return described(entry, index.read_info(entry.name))
     except KmodtuiError as error:

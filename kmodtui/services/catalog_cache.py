@@ -1,8 +1,8 @@
-"""The catalog in a file of the user's cache folder, so that it is read from modules once.
+"""The catalog cached in a file, so that module files are read only once.
 
-Two lines of JSON. The first tells what the second is: the version of the format,
-times and sizes of depmod's files, and the checksum of the second, which holds a
-row for each module. A file that is damaged in any way counts as none.
+The file has two lines of JSON. The first has the version of the format, the timestamps and
+sizes of depmod's files, and the checksum of the second line. The second has a row for each
+module. A damaged file is ignored.
 """
 
 from __future__ import annotations
@@ -23,48 +23,48 @@ from kmodtui.model.catalog_entry import CatalogEntry
 from kmodtui.model.module_info import Parameter
 
 VERSION = 1
-"""Of the format; a file of another one is read as if it were not there."""
+"""Version of the format; files of other versions are ignored."""
 
 MOST_FILES = 8
-"""Catalogs that are kept; of more the one that was written longest ago goes."""
+"""Catalogs that are kept; the oldest ones are removed."""
 
 MAX_SIZE = 256 * 1024 * 1024
-"""Bytes of a file that are read at the most."""
+"""Most bytes of a cache file that are read."""
 
 INDEX_FILES = ("modules.dep", "modules.alias", "modules.builtin", "modules.builtin.modinfo")
-"""Files of depmod that the catalog is made from beside the modules."""
+"""The index files from which a catalog is made."""
 
 Stamp = tuple[int, int]
-"""Bytes of a file, and nanoseconds of its last change."""
+"""Size of a file in bytes, and its modification time in nanoseconds."""
 
 IndexStamps = list[list[int] | None]
-"""The same of each of `INDEX_FILES`, as JSON has it; None for one that is not there."""
+"""The stamp of each of `INDEX_FILES` as in JSON; None for a missing file."""
 
 
 class Kept(NamedTuple):
-    """An entry and the file that it was read from; None for a built-in module."""
+    """A cached entry, and the stamp of its file; None for a built-in module."""
 
     entry: CatalogEntry
     stamp: Stamp | None
 
 
 class CatalogCache:
-    """The files of all catalogs, in one folder."""
+    """The cache files of all catalogs, in one directory."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def path_of(self, index: ModuleIndex) -> Path:
-        """Return where the catalog of an index is kept: by release and by where that lies."""
+        """Return the cache file for an index, named after the release and the path of the index."""
         where = os.fsencode(index.host.locate(index.folder))
         release = re.sub(r"[^A-Za-z0-9.+-]", "_", index.release)[:80]
         return self.folder / f"{release}-{hashlib.sha256(where).hexdigest()[:16]}.json"
 
     def read(self, index: ModuleIndex) -> tuple[IndexStamps, dict[str, Kept]]:
-        """Return what is kept by name, and the index that it is of; nothing if it is damaged.
+        """Return the cached entries by name, and the stamps of the index they were made from.
 
-        What is of another index, from before depmod has run, tells what unchanged
-        modules say all the same.
+        Both are empty without a valid cache file. If the index has changed since, the entries
+        of unchanged module files are still valid.
         """
         try:
             with open(self.path_of(index), "rb") as file:
@@ -78,10 +78,7 @@ class CatalogCache:
             return [], {}
 
     def write(self, index: ModuleIndex, stamps: IndexStamps, kept: Iterable[Kept]) -> bool:
-        """Keep a catalog; return whether that could be done.
-
-        Whoever reads meanwhile sees the old file or the new one, whole.
-        """
+        """Write a catalog to its cache file, atomically; return whether that was possible."""
         rows = json.dumps([_row(one) for one in kept], separators=(",", ":")).encode()
         head = {"version": VERSION, "checksum": zlib.crc32(rows), "index": stamps}
         path = self.path_of(index)
@@ -96,7 +93,7 @@ class CatalogCache:
                 os.unlink(name)
                 raise
         except OSError:
-            # A full disk, or a home that may not be written: it is read anew next time.
+            # The disk is full or the home directory is read-only: do without the cache.
             return False
         self._forget_old()
         return True
@@ -116,7 +113,7 @@ def user_cache() -> CatalogCache:
 
 
 def index_stamps(index: ModuleIndex) -> IndexStamps:
-    """Return sizes and times of an index's files as they are now."""
+    """Return the current stamps of an index's files."""
     stamps: IndexStamps = []
     for file in INDEX_FILES:
         try:

@@ -1,7 +1,8 @@
-"""Check of a module file before root is used: gathers the facts, asks the questions.
+"""Checks a module file before it is loaded: reads the facts and evaluates them.
 
-Nothing is loaded for it. Reading takes up to a few seconds where modules are packed
-and checksums have to be looked for: not for the event loop, but for `check`.
+Nothing is loaded, and no root privileges are needed. It can take a few seconds if modules
+are compressed and symbol checksums have to be searched, so call `check_file` off the event
+loop.
 """
 
 from __future__ import annotations
@@ -37,19 +38,19 @@ if TYPE_CHECKING:
     from kmodtui.services.machine import Machine
 
 MOST_FILES = 10_000
-"""Files of other modules that are read at the most to find out checksums: 0.2 ms each."""
+"""Most module files that are read to find symbol checksums: 0.2 ms each."""
 
 MOST_PACKED_FILES = 300
-"""The same where modules are packed, which takes a hundred times as long."""
+"""The same if modules are compressed, which takes a hundred times as long."""
 
-_TRIED = 20  # modules, until one can be read that tells what this kernel's are like
+_TRIED = 20  # modules, until one can be read to compare with
 
 
 async def check(machine: Machine, path: str) -> Check:
-    """Return whether the machine's kernel would take the file at `path` there.
+    """Return whether the machine's kernel would load the file at `path` on that machine.
 
     Raises:
-        UnreadableError: the file is not there or may not be read.
+        UnreadableError: the file does not exist or is not readable.
     """
     return await asyncio.to_thread(
         lambda: check_file(machine.host, path, release=machine.release, known=linkage(machine))
@@ -64,17 +65,17 @@ def check_file(
     files: Host | None = None,
     known: Linkage | None = None,
 ) -> Check:
-    """Return whether a kernel would take the file at `path`.
+    """Return whether a kernel would load the file at `path`.
 
     Args:
-        host: the system whose kernel is meant.
-        path: the file.
-        release: of the kernel; the running one if not given.
-        files: the system that the path is of; `host` if not given.
-        known: who gives which symbols there, if that has been read before.
+        host: the system with the kernel.
+        path: the module file.
+        release: the kernel release; empty for the running one.
+        files: the system that has the file; `host` if None.
+        known: the linkage of that system, if it has been read before.
 
     Raises:
-        UnreadableError: the file is not there or may not be read.
+        UnreadableError: the file does not exist or is not readable.
     """
     file = read_file_facts(files or host, path)
     running = read_system(host).release or ""
@@ -87,7 +88,7 @@ def check_file(
 
 
 class _Surroundings:
-    """What there is around the file: a kernel, its modules, its configuration."""
+    """The kernel that a file is checked for, with its modules and its configuration."""
 
     def __init__(self, host: Host, release: str, known: Linkage, running: bool) -> None:
         self._host = host
@@ -98,7 +99,7 @@ class _Surroundings:
         self._table = _loaded(host) if running else ModuleTable()
 
     def facts(self, file: FileFacts) -> KernelFacts:
-        """Return what matters of it for one file."""
+        """Return the facts that matter for a file."""
         system = read_system(self._host)
         info, symbols = file.info, file.symbols
         name = canonical(info.text("name") or info.name) if info else canonical(file.path)
@@ -137,10 +138,13 @@ class _Surroundings:
             },
         )
 
-    # What this kernel's modules are like
+    # Properties of this kernel's modules
 
     def _reference(self) -> Reference | None:
-        """Return a module that is loaded, else any of the release; None if none can be read."""
+        """Return a loaded module, or else any of the release, to compare the file with.
+
+        None if none can be read.
+        """
         for name in islice(self._candidates(), _TRIED):
             path = self._index.path_of(name) if self._index else None
             if path is None:
@@ -173,7 +177,7 @@ class _Surroundings:
         return None
 
     def _candidates(self) -> Iterator[str]:
-        # What was built apart from the kernel may have been built against an older one.
+        # Out-of-tree modules may have been built for an older kernel.
         yield from sorted(m.name for m in self._table if "O" not in m.taints)
         yield from self._index.names if self._index else ()
 
@@ -187,7 +191,7 @@ class _Surroundings:
                 continue
         return frozenset(found)
 
-    # Who gives what it takes
+    # Providers of the file's imports
 
     def _offers(
         self, symbols: ModuleSymbols, symvers: Symvers | None, path: str
@@ -212,7 +216,7 @@ class _Surroundings:
         if taken.giver not in (Giver.KERNEL, Giver.MODULE):
             if built is None or symvers is None:
                 return None
-            # Of a kernel that does not run: what it was built with is all that is known.
+            # The kernel is not running, so only its build data are available.
             there = not built.module or built.module in self._table.by_name
             export = built.export
             return Offer(
@@ -233,10 +237,10 @@ class _Surroundings:
         return offer
 
     def _checksums(self, names: set[str], own: str) -> dict[str, tuple[int, str]]:
-        """Return checksums that other modules were built against: first those that are loaded.
+        """Return the checksums that other modules were built against, and their sources.
 
-        Those are known to agree with the kernel, which has compared them; the others were
-        built with it. The file that is checked, at `own`, is no witness for itself.
+        Loaded modules come first, because the kernel has verified their checksums; the others
+        were built together with it. The checked file itself, at `own`, is skipped.
         """
         found: dict[str, tuple[int, str]] = {}
         most = MOST_FILES if self._packings() == {""} else MOST_PACKED_FILES
@@ -258,7 +262,7 @@ class _Surroundings:
 
 
 _keys: dict[tuple[str, str, bytes], PublicKey | None] = {}
-"""Keys that have been looked for, by system, release and serial number: it takes a second."""
+"""Keys that were looked up, by system, release and serial number: it takes a second each."""
 
 
 def _signature_fits(host: Host, files: Host, file: FileFacts, release: str) -> bool | None:

@@ -1,15 +1,15 @@
-"""The person's own settings: a small TOML file, read before the dashboard starts.
+"""The user's configuration: a small TOML file that is read before the dashboard starts.
 
     # ~/.config/kmodtui/config.toml
-    read_only = true        # never ask for root
-    interval = 2.5          # seconds between two readings where nothing wakes kmodtui
-    elevate = "doas"        # how to get root
-    idle_minutes = 5        # until the helper gives root up
+    read_only = true        # never ask for root privileges
+    interval = 2.5          # seconds between two reads if the kernel does not report changes
+    elevate = "doas"        # how to become root
+    idle_minutes = 5        # until the helper drops root privileges
     light = true            # for a light terminal
     mouse = false           # leave the mouse to the terminal
 
-What stands on the command line wins. A file that cannot be obeyed to the letter is not
-obeyed at all: whoever wrote `read_only = "yes"` must not find out later that it was not.
+The command line takes precedence. A file with any error is rejected as a whole: a user who
+wrote `read_only = "yes"` must not find out later that it had no effect.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from kmodtui.errors import ConfigError
 from kmodtui.model.did_you_mean import did_you_mean, near
 
 INTERVALS = (0.2, 60.0)
-"""Seconds between two readings: the least and the most that may be asked for."""
+"""Minimum and maximum of `interval`, in seconds."""
 
 IDLE_MINUTES = (1, 8 * 60)
-"""Minutes without a request until the helper gives root up: the least and the most."""
+"""Minimum and maximum of `idle_minutes`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What the file says; None where it says nothing.
+    """The settings; None for those that the file does not set.
 
     Attributes:
-        path: the file, whether or not it is there.
-        read_only: never to ask for root.
-        interval: seconds between two readings.
-        elevate: the way to root, one of `privileged.elevation.LADDER`.
-        idle_minutes: minutes without a request until the helper gives root up.
-        light: colours for a light terminal.
-        mouse: whether the dashboard takes the mouse.
+        path: the file, whether or not it exists.
+        read_only: whether never to ask for root privileges.
+        interval: seconds between two reads.
+        elevate: how to become root, one of `privileged.elevation.LADDER`.
+        idle_minutes: minutes without a request until the helper drops root privileges.
+        light: whether to use colours for a light terminal.
+        mouse: whether the dashboard uses the mouse.
     """
 
     path: Path
@@ -53,21 +53,21 @@ class Config:
 
 
 def config_path() -> Path:
-    """Return where the file belongs: `$XDG_CONFIG_HOME/kmodtui/config.toml`."""
+    """Return the path of the file: `$XDG_CONFIG_HOME/kmodtui/config.toml`."""
     import platformdirs
 
     return platformdirs.user_config_path("kmodtui", appauthor=False) / "config.toml"
 
 
 def read_config(path: Path, ways: Sequence[str]) -> Config:
-    """Return what a file says; nothing at all if it is not there.
+    """Return the settings in a file; none if it does not exist.
 
     Args:
         path: the file.
-        ways: what `elevate` may be.
+        ways: the valid values of `elevate`.
 
     Raises:
-        ConfigError: it cannot be read or obeyed; the message names the file and the key.
+        ConfigError: the file cannot be read or is invalid; the message names file and key.
     """
     import tomllib
 
@@ -83,36 +83,37 @@ def read_config(path: Path, ways: Sequence[str]) -> Config:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not in UTF-8.", "Save it as UTF-8, or remove it.") from error
     except (ValueError, RecursionError) as error:
-        # Of a number or a nesting that is too much for Python there is no TOMLDecodeError.
+        # Too large numbers and too deep nesting do not raise a TOMLDecodeError.
         raise ConfigError(
-            f"{path} is no TOML: {error}.", "A line of it is written: interval = 2.5"
+            f"{path} is not valid TOML: {error}.", "This is what a line looks like: interval = 2.5"
         ) from error
-    wanted = _wanted(ways)
+    settings = _settings(ways)
     for key, value in found.items():
-        if key not in wanted:
-            question = did_you_mean(near(key, wanted, 1))
+        if key not in settings:
+            question = did_you_mean(near(key, settings, 1))
             raise ConfigError(
-                f"{path}: there is no setting “{key}”.",
-                question or f"There are {', '.join(sorted(wanted))}.",
+                f"{path}: unknown setting “{key}”.",
+                question or f"The settings are {', '.join(sorted(settings))}.",
             )
-        fits, told = wanted[key]
-        if not fits(value):
+        is_valid, requirement = settings[key]
+        if not is_valid(value):
             raise ConfigError(
-                f"{path}: {key} is {told}, not {_shown(value)}.", "Correct it, or remove the line."
+                f"{path}: {key} must be {requirement}, not {_shown(value)}.",
+                "Correct or remove the line.",
             )
     return Config(path, **found)
 
 
-def _wanted(ways: Sequence[str]) -> dict[str, tuple[Callable[[Any], bool], str]]:
-    """Return what each setting has to be: a question about a value, and the same in words."""
+def _settings(ways: Sequence[str]) -> dict[str, tuple[Callable[[Any], bool], str]]:
+    """Return for each setting whether a value is valid, and what it must be in words."""
     least, most = INTERVALS
     shortest, longest = IDLE_MINUTES
-    yes_or_no = (lambda value: isinstance(value, bool), "true or false")
+    boolean = (lambda value: isinstance(value, bool), "true or false")
     return {
-        "read_only": yes_or_no,
-        "light": yes_or_no,
-        "mouse": yes_or_no,
-        # In Python true is a number as well.
+        "read_only": boolean,
+        "light": boolean,
+        "mouse": boolean,
+        # isinstance would accept True as a number.
         "interval": (
             lambda value: type(value) in (int, float) and least <= value <= most,
             f"a number of seconds from {least} to {most:.0f}",
@@ -129,7 +130,7 @@ def _wanted(ways: Sequence[str]) -> dict[str, tuple[Callable[[Any], bool], str]]
 
 
 def _shown(value: Any) -> str:
-    """Return a value as it may stand in the file, and not the whole of a long one."""
+    """Return a value as it is written in TOML, shortened if it is long."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

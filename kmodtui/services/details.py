@@ -1,4 +1,4 @@
-"""Everything that is known of one module, gathered for the pane that shows it."""
+"""All details of a module, for the information pane."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from kmodtui.services.plans import usage_of
 
 @dataclass(frozen=True, slots=True)
 class ShownParameter:
-    """A parameter as the file declares it, with its value as the kernel has it.
+    """A parameter as the module file declares it, with its current value.
 
     Attributes:
-        name: as it is given to modprobe.
-        type: such as `int`; empty where the file does not tell.
-        description: empty where the file does not tell.
-        value: what it is now; None where the kernel does not show it.
+        name: as for modprobe.
+        type: such as `int`; empty if the file does not declare it.
+        description: empty if the file has none.
+        value: its current value; None if the kernel does not show it.
         why_no_value: why there is no value, in a few words.
     """
 
@@ -42,11 +42,11 @@ class ModuleDetails:
     Attributes:
         name: the module.
         loaded: whether it is loaded.
-        builtin: whether it is compiled into the kernel.
-        description: in the words of its authors; empty where there are none.
-        problem: why its file tells nothing, in a sentence; empty if it does.
-        fields: keys with all their values, in the file's order.
-        parameters: in the file's order, those the kernel alone knows behind.
+        builtin: whether it is built into the kernel.
+        description: from its modinfo; may be empty.
+        problem: why its file cannot be read, as a sentence; empty if it can.
+        fields: modinfo keys with all their values, in the file's order.
+        parameters: in the file's order, followed by those that only the kernel shows.
     """
 
     name: str
@@ -59,7 +59,7 @@ class ModuleDetails:
 
 
 async def read_details(machine: Machine, loaded: LoadedModule | None, name: str) -> ModuleDetails:
-    """Return the details of a module; what cannot be read is told in them, not raised."""
+    """Return the details of a module; problems are part of them and never raised."""
     return await asyncio.to_thread(_read, machine, loaded, name)
 
 
@@ -88,13 +88,13 @@ def _read(machine: Machine, loaded: LoadedModule | None, name: str) -> ModuleDet
 def _blacklists(machine: Machine, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     config = machine.config()
     name = canonical(name)
-    told = []
+    rules = []
     if rule := config.blacklisted(name):
-        told.append(f"no alias loads it, only its name does ({clean(rule.source)})")
+        rules.append(f"not loaded by alias, only by name ({clean(rule.source)})")
     if name in config.forbidden:
-        told.append("the kernel refuses it (module_blacklist= on the boot line)")
-    if told:
-        yield "blacklist", tuple(told)
+        rules.append("the kernel refuses it (module_blacklist= on the kernel command line)")
+    if rules:
+        yield "blacklist", tuple(rules)
 
 
 def _other_users(
@@ -122,7 +122,7 @@ def _fields(
     if info is not None:
         fields["filename"] = [clean(info.filename)]
         for field in info.fields:
-            # Parameters have a part of their own, the description is the headline.
+            # Parameters and the description are shown separately.
             if field.key not in ("parm", "parmtype", "description"):
                 fields.setdefault(field.key, []).append(field.value)
         if info.signature is not None and info.signature.signer_name:

@@ -1,7 +1,7 @@
-"""Carrying an experiment out: load, look, unload, look again, in that order and no other.
+"""Runs an experiment: loads a module, observes, unloads it and observes again.
 
-Only what the confirmed plan inserts is unloaded again. What `modprobe -r` takes
-along though it was there before is loaded again.
+Only modules that the confirmed plan loads are unloaded again. If `modprobe -r` also unloads
+modules that were loaded before, they are loaded again.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ from kmodtui.services.planning import plan_for
 from kmodtui.services.reading import read_both
 
 UNUSED_LIMIT = 5.0
-"""Seconds that a module may be in use after its load: udev opens new devices for a moment."""
+"""Seconds to wait for a module to become unused: udev opens new devices for a moment."""
 
 SETTLE_LIMIT = 3.0
-"""Seconds after which devices that still come are no longer waited for."""
+"""Seconds to wait until no more devices appear or disappear."""
 
 NOTICE_LIMIT = 5.0
-"""Seconds that whoever watches has to notice the load."""
+"""Seconds to wait until the load was noticed; see `noticed` of `run`."""
 
-BEGINNING = "An experiment needs a module that can be loaded and is not."
+BEGINNING = "An experiment needs a module that can be loaded and is not loaded yet."
 
 _STEP = 0.1
 
-_TICK = 0.1  # seconds in which records of the kernel log gather
+_TICK = 0.1  # seconds for which kernel log records are collected before they are reported
 
 Tell = Callable[[Report], None]
 Around = Callable[[str], AbstractContextManager[object]]
@@ -60,17 +60,17 @@ def _alone(_command: str) -> AbstractContextManager[object]:
 
 
 async def planned(machine: Machine, name: str, parameters: tuple[str, ...] = ()) -> Report:
-    """Return an experiment that has not begun, to be shown and confirmed.
+    """Return an experiment that has not started, to be reviewed and confirmed.
 
     Raises:
-        PlanError: the module is loaded already, or compiled in.
+        PlanError: the module is already loaded, or built in.
         KmodtuiError: it cannot be planned for another reason.
     """
     plan = await plan_for(machine, [Intent(Verb.LOAD, (name,), parameters)])
     if why := plan.refused or plan.nothing_to_do:
         raise PlanError(why, BEGINNING)
     if plan.does_nothing:
-        raise PlanError(f"Loading {plan.target} would do nothing: there is nothing to look at.")
+        raise PlanError(f"Loading {plan.target} would change nothing, so an experiment is useless.")
     facts = machine.facts
     return Report(plan, hostname=facts.hostname or "", release=facts.release or machine.release)
 
@@ -85,34 +85,34 @@ async def run(
     noticed: Noticed | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Report:
-    """Carry an experiment out and return the whole report.
+    """Run an experiment and return the complete report.
 
-    Whatever fails on the way, what was loaded is unloaded again, and the report
-    says what differs at the end.
+    Even if a step fails, what was loaded is unloaded again, and the report shows what is
+    different at the end.
 
     Args:
-        machine: where.
-        report: as `planned` has given it.
-        foreground: gives the terminal to whoever asks for a password.
+        machine: the machine to run it on.
+        report: the report from `planned`.
+        foreground: hands the terminal over for a password prompt.
         tell: called with the report at every step.
-        around: makes one change of what happens during a command line, for a monitor.
-        noticed: returns when whoever watches has seen the load, so that it is not over before.
-        clock: seconds since the epoch.
+        around: a context for a command line, within which a monitor attributes changes to it.
+        noticed: returns once the load has been noticed, so that it is not undone before.
+        clock: returns seconds since the epoch.
 
     Raises:
-        KmodtuiError: root is not to be had, or the kernel cannot be read. Before the load,
-            nothing was done then.
+        KmodtuiError: no root session could be opened, or the kernel cannot be read. If this
+            happens before the load, nothing was changed.
     """
     return await _Run(machine, report, foreground, tell, around, noticed, clock).through()
 
 
 def _unplanned(verb: Verb, name: str, error: KmodtuiError) -> Deed:
-    """Return what was not even tried, because it could not be planned."""
+    """Return the result of a step that was not tried, because it could not be planned."""
     return Deed(Plan(verb, (name,), ()), explain_error(verb, (name,), error))
 
 
 class _Run:
-    """One experiment on its way."""
+    """A running experiment."""
 
     def __init__(
         self,
@@ -132,8 +132,8 @@ class _Run:
         self._noticed = noticed
         self._clock = clock
         self._log: list[str] = []
-        self._telling: asyncio.TimerHandle | None = None
-        self._noted: list[Done] = []
+        self._log_timer: asyncio.TimerHandle | None = None
+        self._undoable: list[Done] = []
         self._kept: dict[str, tuple[str, ...]] = {}
         self._channel: HelperClient | None = None
 
@@ -144,50 +144,50 @@ class _Run:
         if await self._may_be_ours():
             await self._unload(before)
         await self._check_again(before)
-        # Where all is as before there is nothing to be taken back.
+        # If everything is as before, there is nothing to undo.
         if not self._report.left:
-            for done in reversed(self._noted):
+            for done in reversed(self._undoable):
                 self._machine.done.taken_back(done)
         return self._report
 
-    def _now(self, stage: Stage) -> None:
+    def _enter(self, stage: Stage) -> None:
         self._report = replace(self._report, stage=stage)
         self._tell(self._report)
 
     # Stages
 
     async def _check(self) -> Look:
-        self._now(Stage.CHECK)
-        # A password takes a person's time; what comes meanwhile was there before.
+        self._enter(Stage.CHECK)
+        # Typing a password takes time, so the state is read after it.
         self._channel = await self._machine.channel(self._foreground)
         before = await self._settled()
         self._report = replace(self._report, before=before)
         name = self._report.name
         if name in before.table.by_name:
             raise PlanError(
-                f"{name} has been loaded meanwhile, by somebody else.",
+                f"{name} was loaded by another process in the meantime.",
                 BEGINNING,
             )
         if rows := len(before.symbols.of(name)):
             raise PlanError(
-                f"{name} is not loaded, and yet /proc/kallsyms holds {rows:,} symbols of it.",
-                "Another module of that name is on its way in or out; try again.",
+                f"{name} is not loaded, but /proc/kallsyms lists {rows:,} symbols of it.",
+                "A module of this name is being loaded or unloaded; try again.",
             )
         return before
 
     async def _load(self) -> bool:
-        self._now(Stage.LOAD)
+        self._enter(Stage.LOAD)
         self._log = []
-        told = await self._perform(self._report.plan)
-        deed = Deed(self._report.plan, told)
+        explanation = await self._perform(self._report.plan)
+        deed = Deed(self._report.plan, explanation)
         self._report = replace(self._report, loaded=deed, log=tuple(self._log))
         return not deed.failed
 
     async def _may_be_ours(self) -> bool:
-        """Whether what came can be of this load, even of one that failed half-way.
+        """Return whether new modules may be from this load, which may have failed half-way.
 
-        Where the helper would not load a module that is live, somebody else has loaded it,
-        with all that belongs to it. Of a helper that died nobody knows what it has done.
+        If the load failed and the module is live, another process has loaded it and its
+        dependencies. If the helper died, its work is unknown.
         """
         if self._report.loaded is None or not self._report.loaded.failed:
             return True
@@ -197,11 +197,11 @@ class _Run:
         return died or module is None or module.state is not ModuleState.LIVE
 
     async def _look(self) -> None:
-        self._now(Stage.LOOK)
+        self._enter(Stage.LOOK)
         try:
             self._report = replace(self._report, after=await self._settled())
         except KmodtuiError as error:
-            # What cannot be looked at is unloaded again all the same.
+            # The module is still unloaded again.
             self._report = replace(self._report, problem=str(error))
         if self._noticed is not None:
             with contextlib.suppress(TimeoutError):
@@ -209,64 +209,64 @@ class _Run:
                     await self._noticed()
 
     async def _unload(self, before: Look) -> None:
-        self._now(Stage.UNLOAD)
+        self._enter(Stage.UNLOAD)
         self._log = []
         tried: set[str] = set()
         while (name := await self._next_to_unload(before, tried)) is not None:
             tried.add(name)
-            with contextlib.suppress(PlanError):  # somebody else has unloaded it meanwhile
-                self._note(await self._unloaded(name, before))
-        # The kernel lists the newest first: what is needed comes before its user, so that
-        # each is given its own parameters.
+            with contextlib.suppress(PlanError):  # another process has unloaded it
+                self._add(await self._unloaded(name, before))
+        # The kernel lists the newest first. Load the oldest first, so that a dependency is
+        # loaded with its own parameters and not by its dependent.
         for name in (module.name for module in reversed(tuple(before.table))):
-            if name not in await self._machine.loaded_names() and self._took(name):
-                self._note(await self._loaded_again(name))
+            if name not in await self._machine.loaded_names() and self._was_unloaded(name):
+                self._add(await self._loaded_again(name))
 
     async def _check_again(self, before: Look) -> None:
-        self._now(Stage.CHECK_AGAIN)
+        self._enter(Stage.CHECK_AGAIN)
         end = await self._settled()
         reasons = await self._reasons(before, end)
         self._report = replace(self._report, end=end, reasons=reasons)
-        self._now(Stage.OVER)
+        self._enter(Stage.OVER)
 
-    # How
+    # Steps
 
     async def _perform(self, plan: Plan) -> Explanation:
         earlier = self._machine.done.last
         with self._around(" ".join(plan.command)):
             try:
-                told = await perform(self._machine, plan, self._foreground, self._take_log)
+                explanation = await perform(self._machine, plan, self._foreground, self._on_log)
             finally:
-                self._keep_log()
+                self._store_log()
         if (done := self._machine.done.last) is not None and done is not earlier:
-            self._noted.append(done)
-        return told
+            self._undoable.append(done)
+        return explanation
 
-    def _take_log(self, record: LogRecord) -> None:
-        # A module can log thousands of records in one go: they are told of together.
+    def _on_log(self, record: LogRecord) -> None:
+        # A module can log thousands of records at once, so they are reported together.
         self._log.append(clean(record.text))
-        if self._telling is None:
-            self._telling = asyncio.get_running_loop().call_later(_TICK, self._tell_log)
+        if self._log_timer is None:
+            self._log_timer = asyncio.get_running_loop().call_later(_TICK, self._report_log)
 
-    def _tell_log(self) -> None:
-        self._keep_log()
+    def _report_log(self) -> None:
+        self._store_log()
         self._tell(self._report)
 
-    def _keep_log(self) -> None:
-        if self._telling is not None:
-            self._telling.cancel()
-            self._telling = None
+    def _store_log(self) -> None:
+        if self._log_timer is not None:
+            self._log_timer.cancel()
+            self._log_timer = None
         if self._report.stage <= Stage.LOAD:
             self._report = replace(self._report, log=tuple(self._log))
         else:
             self._report = replace(self._report, unload_log=tuple(self._log))
 
-    def _note(self, deed: Deed) -> None:
+    def _add(self, deed: Deed) -> None:
         self._report = replace(self._report, deeds=(*self._report.deeds, deed))
         self._tell(self._report)
 
     async def _next_to_unload(self, before: Look, tried: set[str]) -> str | None:
-        """Return the target, then whatever else the plan brought and nothing uses; None at last."""
+        """Return the target, then other modules of the plan that are unused; None at the end."""
         table = await asyncio.to_thread(read_modules, self._machine.host)
         known = before.table.by_name
         ours = [m for m in table if m.name in self._report.planned and m.name not in known]
@@ -277,7 +277,7 @@ class _Run:
         return next((m.name for m in ours if not m.users and not m.permanent), None)
 
     async def _unloaded(self, name: str, before: Look) -> Deed:
-        await self._unused(name)
+        await self._wait_until_unused(name)
         try:
             plan = await plan_for(self._machine, [Intent(Verb.UNLOAD, (name,))])
         except PlanError:
@@ -285,11 +285,13 @@ class _Run:
         except KmodtuiError as error:
             return _unplanned(Verb.UNLOAD, name, error)
         if plan.refused:
-            return Deed(plan, Explanation(f"{name} stays", plan.refused, remedy=plan.remedy))
-        for taken in (s.module for s in plan.steps if s.action is Action.RMMOD):
-            if taken in before.table.by_name:
-                # Once it is gone, nobody can say any more how it was.
-                self._kept[taken] = await asyncio.to_thread(kept_now, self._machine, taken)
+            title = f"{name} stays loaded"
+            return Deed(plan, Explanation(title, plan.refused, remedy=plan.remedy))
+        for unloaded in (s.module for s in plan.steps if s.action is Action.RMMOD):
+            if unloaded in before.table.by_name:
+                # Its parameters can only be read while it is loaded.
+                parameters = await asyncio.to_thread(kept_now, self._machine, unloaded)
+                self._kept[unloaded] = parameters
         return Deed(plan, await self._perform(plan))
 
     async def _loaded_again(self, name: str) -> Deed:
@@ -300,8 +302,11 @@ class _Run:
             return _unplanned(Verb.LOAD, name, error)
         return Deed(plan, await self._perform(plan))
 
-    async def _unused(self, name: str) -> None:
-        """Wait until nothing but modules refers to a module, or it is clear that this lasts."""
+    async def _wait_until_unused(self, name: str) -> None:
+        """Wait until a module has no other references than modules, at most UNUSED_LIMIT.
+
+        Return at once if that would not make it possible to unload it.
+        """
         limit = time.monotonic() + UNUSED_LIMIT
         while time.monotonic() < limit:
             table = await asyncio.to_thread(read_modules, self._machine.host)
@@ -310,13 +315,13 @@ class _Run:
                 return
             await asyncio.sleep(_STEP)
 
-    def _took(self, name: str) -> bool:
-        """Whether one of the unloads has taken a module along."""
+    def _was_unloaded(self, name: str) -> bool:
+        """Return whether one of the unloads has unloaded this module as well."""
         steps = (s for deed in self._report.deeds if not deed.failed for s in deed.plan.steps)
         return any(step.module == name and step.action is Action.RMMOD for step in steps)
 
     async def _settled(self) -> Look:
-        """Return what there is once devices have stopped to come and go."""
+        """Return the state once no more devices appear or disappear, or after SETTLE_LIMIT."""
         limit = time.monotonic() + SETTLE_LIMIT
         host = self._machine.host
         things = await asyncio.to_thread(read_inventory, host)
@@ -328,17 +333,17 @@ class _Run:
             await asyncio.sleep(_STEP)
 
     async def _reasons(self, before: Look, end: Look) -> dict[str, str]:
-        """Return why what came is there still: the kernel's word first, then modprobe's rules."""
+        """Return why new modules are still loaded; what the kernel reported takes precedence."""
         known = before.table.by_name
-        went = [s.module for deed in self._report.deeds for s in deed.plan.steps]
+        planned = [s.module for deed in self._report.deeds for s in deed.plan.steps]
         reasons: dict[str, str] = {}
         if await self._machine.index() is not None:
             try:
-                gone = [name for name in went if name not in end.table.by_name]
+                gone = [name for name in planned if name not in end.table.by_name]
                 lookup = await asyncio.to_thread(self._machine.lookup)
                 reasons |= left_behind(gone, frozenset(end.table.by_name), lookup, end.table)
             except KmodtuiError:
-                pass  # a reason more or less; what stays is told all the same
+                pass  # the modules are reported anyway, without this reason
         for deed in self._report.deeds:
             if deed.failed:
                 reasons[deed.plan.target] = deed.told.cause.rstrip(".")

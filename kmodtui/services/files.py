@@ -1,4 +1,4 @@
-"""Module files to be inserted: which one it is, whose, and that it stays the one that was seen."""
+"""Module files to be inserted: their real path, their owners, and the digest to confirm."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kmodtui.model.result import FilePart
 from kmodtui.model.text import human_size
 from kmodtui.services.machine import Machine
 
-_PIECE = 1024 * 1024
+_CHUNK = 1024 * 1024
 
 MAX_FILE = 512 * 1024 * 1024
 """Bytes of the largest file that the helper inserts."""
@@ -29,8 +29,8 @@ async def digest_of(machine: Machine, path: str) -> str:
     """Return the SHA-256 of a file in 64 lower-case digits.
 
     Raises:
-        UnreadableError: the file cannot be read, is no regular file, or is larger than the
-            helper takes.
+        UnreadableError: the file cannot be read, is not a regular file, or is larger than
+            `MAX_FILE`.
     """
     return await asyncio.to_thread(_digest, machine.host, path)
 
@@ -38,32 +38,32 @@ async def digest_of(machine: Machine, path: str) -> str:
 def _digest(host: Host, path: str) -> str:
     digest = hashlib.sha256()
     try:
-        # Before it is opened: that of a named pipe waits for somebody who writes.
-        _refuse_unfit(path, host.stat(path))
+        # Check before opening, because opening a named pipe would block.
+        _check_type_and_size(path, host.stat(path))
         with host.open(path) as file:
-            _refuse_unfit(path, os.fstat(file.fileno()))
-            while piece := file.read(_PIECE):
-                digest.update(piece)
+            _check_type_and_size(path, os.fstat(file.fileno()))
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
     except OSError as error:
         raise UnreadableError(f"{path} cannot be read: {error.strerror or error}.") from error
     return digest.hexdigest()
 
 
-def _refuse_unfit(path: str, status: os.stat_result) -> None:
+def _check_type_and_size(path: str, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise UnreadableError(f"{path} is no regular file.")
+        raise UnreadableError(f"{path} is not a regular file.")
     if status.st_size > MAX_FILE:
         limit = human_size(MAX_FILE)
-        raise UnreadableError(f"{path} is too large: a module file has {limit} at the most.")
+        raise UnreadableError(f"{path} is too large: a module file may have at most {limit}.")
 
 
 async def ownership_of(machine: Machine, path: str) -> tuple[str, ...]:
-    """Return who besides root could change a file, in words; what cannot be seen is left out."""
+    """Return in words who besides root could change a file, as far as its path can be read."""
     return await asyncio.to_thread(lambda: ownership(tuple(_parts(machine.host, path)), user_name))
 
 
 def _parts(host: Host, path: str) -> Iterator[FilePart]:
-    """Give what the helper will find of a resolved path: the folders above it, and itself."""
+    """Yield the parent directories of a resolved path and then the file, as the helper does."""
     part = ""
     for name in path.split("/")[1:]:
         part += f"/{name}"
@@ -75,7 +75,7 @@ def _parts(host: Host, path: str) -> Iterator[FilePart]:
 
 
 def user_name(uid: int) -> str:
-    """Return the name of a user, or the number of one that has none here."""
+    """Return the name of a user, or `user UID` if it has none on this machine."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -83,12 +83,12 @@ def user_name(uid: int) -> str:
 
 
 def resolved(host: Host, path: str) -> str:
-    """Return a path of the observed system without symbolic links: the helper follows none.
+    """Resolve the symbolic links in a path of the observed system, because the helper refuses them.
 
-    A relative path begins at the working folder; what is not there stays as it is.
+    A relative path starts at the current directory; parts that do not exist are kept.
 
     Raises:
-        UnreadableError: links lead to each other.
+        UnreadableError: there are too many links.
     """
     left = os.path.join(os.getcwd(), path).split("/")[::-1]
     parts: list[str] = []

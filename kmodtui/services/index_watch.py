@@ -1,7 +1,7 @@
-"""Notices when depmod has written the index of modules anew: a package came, or a module was built.
+"""Notices when depmod rewrites the module index, after a package or a module was installed.
 
-inotify knows nothing of /proc and /sys, where the monitor reads; /lib/modules is
-an ordinary folder, and costs nothing to watch.
+inotify does not work for /proc and /sys, but /lib/modules is an ordinary directory, which
+is cheap to watch.
 """
 
 from __future__ import annotations
@@ -13,19 +13,17 @@ from collections.abc import AsyncIterator
 from kmodtui.kernel.host import Host
 
 STEP = 400
-"""Milliseconds from one look at what inotify has gathered to the next; quitting waits for one."""
+"""Milliseconds between two checks of inotify's events; quitting waits for one of them."""
 
 log = logging.getLogger("kmodtui")
 
 
 async def index_changes(host: Host, folder: str) -> AsyncIterator[None]:
-    """Yield after each time that files of the index in `folder` were written.
+    """Yield after each change of the index files in `folder`.
 
-    Ends where the folder is not there or cannot be watched: the index is then
-    read once, as it would be without this.
+    Return if the directory does not exist or cannot be watched.
     """
-    # Only now: the import takes longer than everything else that is done before
-    # the first module is on the screen.
+    # Imported late, because this takes longer than everything else until the first screen.
     from watchfiles import awatch
 
     path = host.locate(folder)
@@ -34,9 +32,8 @@ async def index_changes(host: Host, folder: str) -> AsyncIterator[None]:
         return os.path.basename(file).startswith("modules.")
 
     try:
-        # It wakes at every step, whether anything happened or not; its own choice of
-        # twenty a second would be most of what an idle dashboard costs. Without the
-        # time limit of 0 it would also come back every five seconds with nothing.
+        # It wakes up at every step. Its default of 20 per second would cost more than the
+        # rest of an idle dashboard. A timeout of 0 means that it never returns without a change.
         async for _ in awatch(
             path, watch_filter=is_index, recursive=False, step=STEP, rust_timeout=0
         ):

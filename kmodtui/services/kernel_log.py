@@ -1,4 +1,4 @@
-"""The kernel's log as it comes: read by kmodtui itself where it may, else by the helper."""
+"""Follows the kernel log: kmodtui reads it itself if permitted, otherwise through the helper."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from kmodtui.model.text import clean
 from kmodtui.privileged.client import HelperClient
 
 AT_ONCE = 1000
-"""Records that are handed over at most in one turn of the event loop."""
+"""Most records per batch, so that the event loop is not blocked."""
 
 GATHERING = 0.1
-"""Seconds in which records gather that come right behind others: the screen is drawn once."""
+"""Seconds for which records are collected, so that the screen is drawn once for many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records that have come together.
+    """Records that are reported together.
 
     Attributes:
-        records: in their order.
-        fresh: whether they have come since the reading began; else the log held them.
+        records: in order.
+        fresh: whether they are new; False for those that the log already had.
     """
 
     records: tuple[LogRecord, ...]
@@ -37,13 +37,13 @@ class Batch:
 
 
 class HiddenLogError(KmodtuiError):
-    """The kernel does not show its log to this process.
+    """The kernel log cannot be read by this process, or there is none.
 
     Attributes:
-        helps: whether root would be shown it.
+        helps: whether the helper could read it.
     """
 
-    title = "The kernel's log is hidden"
+    title = "The kernel log is hidden"
 
     def __init__(self, message: str, hint: str, *, helps: bool = False) -> None:
         super().__init__(message, hint)
@@ -51,10 +51,10 @@ class HiddenLogError(KmodtuiError):
 
 
 def open_log(host: Host) -> KernelLog:
-    """Return the log as this process may read it.
+    """Open the log with the privileges of this process.
 
     Raises:
-        HiddenLogError: it may not, or there is none; the message says why.
+        HiddenLogError: it cannot be opened; the message says why.
     """
     try:
         return host.kernel_log()
@@ -65,10 +65,10 @@ def open_log(host: Host) -> KernelLog:
 def _hidden(host: Host, error: OSError) -> HiddenLogError:
     if not host.live:
         return HiddenLogError(
-            "A captured tree has no kernel log: there is no kernel behind it.",
-            "Start kmodtui without --root to read this machine's.",
+            "A captured tree has no kernel log.",
+            "Start kmodtui without --root to read the log of this machine.",
         )
-    elsewhere = "Start kmodtui on the machine itself to read its log."
+    elsewhere = "Start kmodtui on the host to read its kernel log."
     if error.errno not in (errno.EPERM, errno.EACCES):
         if isinstance(error, FileNotFoundError):
             cause = "There is no /dev/kmsg here, as in most containers."
@@ -78,31 +78,29 @@ def _hidden(host: Host, error: OSError) -> HiddenLogError:
     process = read_process(host)
     if process.uid == 0 and process.capabilities is not None:
         return HiddenLogError(
-            "The kernel hides its log from this root, which lacks CAP_SYSLOG as in most "
+            "Even root may not read the kernel log here: it lacks CAP_SYSLOG, as in most "
             "containers.",
             elsewhere,
         )
     restricted = read_system(host).dmesg_restrict
     if error.errno == errno.EACCES or not restricted:
         return HiddenLogError(
-            "The permissions of /dev/kmsg leave the kernel's log to root.",
+            "Only root may read the kernel log: see the permissions of /dev/kmsg.",
             "sudo dmesg --follow shows it too.",
             helps=True,
         )
     return HiddenLogError(
-        f"kernel.dmesg_restrict={restricted} leaves the kernel's log to root.",
+        f"Only root may read the kernel log: kernel.dmesg_restrict={restricted}.",
         "sudo sysctl kernel.dmesg_restrict=0 shows it to everyone until the next boot.",
         helps=True,
     )
 
 
 async def directly(log: KernelLog) -> AsyncGenerator[Batch, None]:
-    """Yield what a log holds and what comes, for ever; the log is closed afterwards.
-
-    Nothing wakes up while nothing is logged.
+    """Yield the records in a log and then new ones, without polling; close the log at the end.
 
     Raises:
-        UnreadableError: it cannot be read any more.
+        UnreadableError: the log cannot be read any more.
     """
     fresh = False
     try:
@@ -118,7 +116,7 @@ async def directly(log: KernelLog) -> AsyncGenerator[Batch, None]:
                 await asyncio.sleep(GATHERING)
             await log.more()
     except EOFError:
-        raise UnreadableError("/dev/kmsg has come to an end.") from None
+        raise UnreadableError("/dev/kmsg has ended.") from None
     except OSError as error:
         raise UnreadableError(
             f"/dev/kmsg cannot be read any more: {os.strerror(error.errno or 0)}."
@@ -128,38 +126,38 @@ async def directly(log: KernelLog) -> AsyncGenerator[Batch, None]:
 
 
 async def through_helper(channel: HelperClient) -> AsyncGenerator[Batch, None]:
-    """Yield what the log holds and what comes, as the helper reads it, while that lives.
+    """Yield the records in the log and then new ones, read by the helper.
 
     Raises:
-        HelperError: it cannot read the log, or has ended; the message says why.
+        HelperError: the helper cannot read the log, or has exited; the message says why.
     """
-    # Only an answer of its own tells where what the log holds ends, and the new begins.
-    held = await channel.read_log()
-    if not held.ok:
-        raise HelperError(f"The helper could not read the kernel's log: {clean(held.message)}")
-    yield Batch(held.log, fresh=False)
-    last = held.log[-1].seq if held.log else -1
-    come: list[LogRecord] = []
+    # A separate request, because `follow_log` does not report where the new records start.
+    existing = await channel.read_log()
+    if not existing.ok:
+        raise HelperError(f"The helper could not read the kernel log: {clean(existing.message)}")
+    yield Batch(existing.log, fresh=False)
+    last = existing.log[-1].seq if existing.log else -1
+    new: list[LogRecord] = []
     woken = asyncio.Event()
 
-    def take(record: LogRecord) -> None:
-        if record.seq > last:  # it begins with what the log holds
-            come.append(record)
+    def on_log(record: LogRecord) -> None:
+        if record.seq > last:  # the first ones are those already read
+            new.append(record)
             woken.set()
 
-    following = asyncio.create_task(channel.follow_log(take), name="kernel log")
+    following = asyncio.create_task(channel.follow_log(on_log), name="kernel log")
     following.add_done_callback(lambda _: woken.set())
     try:
         while not following.done():
             await woken.wait()
             woken.clear()
-            while come:
-                records = tuple(come[:AT_ONCE])
-                del come[:AT_ONCE]
+            while new:
+                records = tuple(new[:AT_ONCE])
+                del new[:AT_ONCE]
                 yield Batch(records, fresh=True)
-                await asyncio.sleep(0 if come else GATHERING)
+                await asyncio.sleep(0 if new else GATHERING)
     finally:
         following.cancel()
         await asyncio.wait({following})
-    ended = following.result()
-    raise HelperError(f"The helper does not follow the log any more: {clean(ended.message)}")
+    result = following.result()
+    raise HelperError(f"The helper stopped following the kernel log: {clean(result.message)}")

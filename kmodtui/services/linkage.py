@@ -1,7 +1,7 @@
-"""Which symbols modules take from each other: from their files, the index and /proc/kallsyms.
+"""Imports and exports between modules, from their files, the index and /proc/kallsyms.
 
-Files are read when they are asked for, and a few of them are kept. Nothing here is
-for the event loop but `linkage_of` and `symbol_details`.
+Files are read when they are needed, and a few are kept in memory. Everything here but
+`linkage_of` and `symbol_details` reads files, so call it off the event loop.
 """
 
 from __future__ import annotations
@@ -43,33 +43,33 @@ from kmodtui.model.symbols import NO_ROWS, SymbolRows, SymbolTable
 from kmodtui.model.text import clean
 
 if TYPE_CHECKING:
-    # A verb has no use for what a machine needs beside files: ways to root.
+    # Not at run time: a verb needs no root access, which a machine imports.
     from kmodtui.services.machine import Machine
 
 KEPT = 8
-"""Module files whose symbols are kept: each takes up to half a megabyte."""
+"""Module files whose symbols are kept in memory: up to half a megabyte each."""
 
 
 async def linkage_of(machine: Machine, module: str) -> ModuleLinkage:
-    """Return everything that a module takes and gives; what cannot be told is told in it."""
+    """Return all imports and exports of a module; problems are part of the result."""
     return await asyncio.to_thread(lambda: linkage(machine).of(module))
 
 
 async def symbol_details(machine: Machine, module: str, name: str) -> SymbolDetails:
-    """Return how a symbol is exported, where it lies, and which loaded modules take it.
+    """Return how a symbol is exported, where it is defined, and which loaded modules import it.
 
-    What cannot be told is told in it.
+    Problems are part of the result.
 
     Args:
-        machine: where.
-        module: whose symbol; empty for the kernel itself.
+        machine: the machine to look at.
+        module: the module that exports the symbol; empty for the kernel itself.
         name: the symbol.
     """
     return await asyncio.to_thread(lambda: linkage(machine).details(module, name))
 
 
 def linkage(machine: Machine) -> Linkage:
-    """Return what is known of a machine's symbols; a new one once its index has changed."""
+    """Return the linkage of a machine; a new one after its index has changed."""
     index = machine.index_now()
     with _lock:
         known = _known.get(machine)
@@ -80,14 +80,14 @@ def linkage(machine: Machine) -> Linkage:
 
 
 class Linkage:
-    """Who gives which symbols to whom, on one system.
+    """The imports and exports of the modules of one system.
 
     Attributes:
-        index: of the release's modules; None where there is none.
+        index: the module index of the release; None without one.
     """
 
     def __init__(self, host: Host, index: ModuleIndex | None, *, running: bool = True) -> None:
-        """Look at `host`; `running` tells whether the index is that of the kernel that runs."""
+        """Read from `host`; `running` is whether the index is that of the running kernel."""
         self.index = index
         self._host = host
         self._running = running
@@ -101,29 +101,29 @@ class Linkage:
     def knows(self, module: str) -> bool:
         """Return whether a module is loaded, or has a file."""
         with self._lock:
-            return module in self._look().by_name or self._path(module) is not None
+            return module in self._loaded().by_name or self._path(module) is not None
 
-    # What a module takes and gives
+    # Imports and exports of a module
 
     def of(self, module: str) -> ModuleLinkage:
-        """Return everything that a module takes and gives; what cannot be told is told in it."""
+        """Return all imports and exports of a module; problems are part of the result."""
         with self._lock:
-            table = self._look()
+            table = self._loaded()
             loaded = module in table.by_name
-            problems = list(self._doubts(module, loaded=loaded))
+            problems = list(self._mismatches(module, loaded=loaded))
             takes: tuple[Taken, ...] = ()
             exports = self._exports(module)
             try:
-                takes = self._taken(self._read(module).imports)
+                takes = self._provided(self._read(module).imports)
             except KmodtuiError as error:
-                problems.append(f"What it takes cannot be told: {error}")
+                problems.append(f"Its imports are unknown: {error}")
             users: dict[str, list[str]] = {}
             if loaded:
                 for user in self._possible_users(module):
                     try:
                         imports = self._imports_of(user)
                     except KmodtuiError as error:
-                        problems.append(f"What {clean(user)} takes cannot be told: {error}")
+                        problems.append(f"The imports of {clean(user)} are unknown: {error}")
                         continue
                     for export in exports:
                         if export.name in imports:
@@ -138,12 +138,12 @@ class Linkage:
             )
 
     def edge(self, user: str, giver: str) -> Edge:
-        """Return which symbols `user` takes from `giver`; what cannot be told is told in it."""
+        """Return the symbols that `user` imports from `giver`; problems are part of the result."""
         with self._lock:
-            table = self._look()
+            table = self._loaded()
             problems = [
-                *self._doubts(user, loaded=user in table.by_name),
-                *self._doubts(giver, loaded=giver in table.by_name),
+                *self._mismatches(user, loaded=user in table.by_name),
+                *self._mismatches(giver, loaded=giver in table.by_name),
             ]
             exported = {export.name: export for export in self._exports(giver)}
             taken: tuple[Taken, ...] = ()
@@ -154,23 +154,24 @@ class Linkage:
                     if wanted.name in exported
                 )
             except KmodtuiError as error:
-                problems.append(f"What {clean(user)} takes cannot be told: {error}")
+                problems.append(f"The imports of {clean(user)} are unknown: {error}")
             return Edge(user, giver, taken, tuple(problems))
 
     def details(self, module: str, name: str) -> SymbolDetails:
-        """Return what is known of one symbol; what cannot be told is told in it."""
+        """Return the details of a symbol; problems are part of the result."""
         with self._lock:
-            table = self._look()
-            problems = list(self._doubts(module, loaded=module in table.by_name)) if module else []
+            table = self._loaded()
+            problems: list[str] = []
             export = self._kernel.find(name)
             if module:
+                problems += self._mismatches(module, loaded=module in table.by_name)
                 export = next((e for e in self._exports(module) if e.name == name), None)
             places: tuple[Place, ...] = ()
             if module:
                 try:
                     places = read_places(self._host, self._file(module), name)
                 except KmodtuiError as error:
-                    problems.append(f"Its section and size cannot be told: {error}")
+                    problems.append(f"Its section and size are unknown: {error}")
             importers: list[str] = []
             unread = 0
             for user in self._possible_users(module) if export else ():
@@ -180,42 +181,46 @@ class Linkage:
                 except KmodtuiError:
                     unread += 1
             if unread:
-                problems.append(f"What {unread} loaded modules take cannot be told: no file.")
+                modules = "loaded module" if unread == 1 else "loaded modules"
+                problems.append(f"The imports of {unread} {modules} are unknown: no file.")
             return SymbolDetails(module, name, export, places, tuple(importers), tuple(problems))
 
-    # Where a symbol comes from
+    # Providers of symbols
 
     def givers(self, wanted: Iterable[Import]) -> tuple[Taken, ...]:
-        """Return who gives each symbol, in the same order."""
+        """Return the provider of each import, in the same order."""
         with self._lock:
-            self._look()
-            return self._taken(wanted)
+            self._loaded()
+            return self._provided(wanted)
 
     def owners(self, names: Collection[str]) -> dict[str, str]:
-        """Return by symbol who exports it now: a loaded module, or empty for the kernel itself."""
+        """Return the current provider of each symbol: a loaded module, or empty for the kernel.
+
+        Symbols without a provider are omitted.
+        """
         with self._lock:
-            self._look()
+            self._loaded()
             found = {name: "" for name in names if self._kernel.find(name)}
             for name in names:
-                if name not in found and (module := self._loaded_giver(name)):
+                if name not in found and (module := self._loaded_provider(name)):
                     found[name] = module
             return found
 
     @property
     def knows_all(self) -> bool:
-        """Whether a symbol that is nobody's is known to be that."""
+        """Whether a symbol without a known provider is certain to have none."""
         return self._kernel.complete
 
     def _exports(self, module: str) -> tuple[Export, ...]:
-        """Return what a module exports, from its file or else from the kernel's symbol table."""
+        """Return the exports of a module, from its file or else from /proc/kallsyms."""
         try:
             return self._read(module).exports
         except KmodtuiError:
             return exports_in_kallsyms(self._rows.get(module, NO_ROWS))
 
-    def _taken(self, wanted: Iterable[Import]) -> tuple[Taken, ...]:
-        found = [(each, *self._giver(each.name)) for each in wanted]
-        # Each giver's file once: symbols in the order of their names come from all in turn.
+    def _provided(self, wanted: Iterable[Import]) -> tuple[Taken, ...]:
+        found = [(each, *self._provider(each.name)) for each in wanted]
+        # Read each provider's file once: symbols sorted by name switch between providers.
         modules = {module for _, _, module in found if module}
         exports = {module: {e.name: e for e in self._exports(module)} for module in modules}
         return tuple(
@@ -228,30 +233,30 @@ class Linkage:
             for each, giver, module in found
         )
 
-    def _giver(self, name: str) -> tuple[Giver, str]:
-        """Return who gives a symbol: a module that is loaded before one that is not."""
+    def _provider(self, name: str) -> tuple[Giver, str]:
+        """Return the provider of a symbol; loaded modules take precedence."""
         if self._kernel.find(name) is not None:
             return Giver.KERNEL, ""
         modules = self.index.resolve(f"symbol:{name}") if self.index else ()
         loaded = next((module for module in modules if module in self._table.by_name), "")
-        module = loaded or next(iter(modules), "") or self._loaded_giver(name)
+        module = loaded or next(iter(modules), "") or self._loaded_provider(name)
         if module:
             return Giver.MODULE, module
         if name in self._kernel.names:
             return Giver.KERNEL, ""
         return (Giver.NOBODY if self._kernel.complete else Giver.UNKNOWN), ""
 
-    def _loaded_giver(self, name: str) -> str:
-        """Return the loaded module that exports a symbol and is in no index; empty if none does."""
+    def _loaded_provider(self, name: str) -> str:
+        """Return the loaded module that exports a symbol, from /proc/kallsyms; empty if none."""
         row = b" __ksymtab_%b\t[" % name.encode()
         owners = self._rows.items()
         return next((module for module, rows in owners if row in rows.raw), "")
 
     def _possible_users(self, module: str) -> tuple[str, ...]:
-        """Return the loaded modules that can use a symbol of a module, sorted; "" is the kernel.
+        """Return the loaded modules that may import from a module, or from "" for the kernel.
 
-        Whoever takes a module's symbols holds it, and /proc/modules tells; a kernel that
-        cannot unload keeps no book of them.
+        A module's importers are its holders in /proc/modules. A kernel without
+        CONFIG_MODULE_UNLOAD does not list them.
         """
         row = self._table.by_name.get(module)
         if module and row is None:
@@ -262,10 +267,10 @@ class Linkage:
 
     # Reading
 
-    def _look(self) -> ModuleTable:
-        """Return what is loaded now; nothing where that is another kernel's, or cannot be read.
+    def _loaded(self) -> ModuleTable:
+        """Return the loaded modules; empty for another kernel, or if they cannot be read.
 
-        The symbol table is read again only where that has changed.
+        The symbol table is read again only if the modules have changed.
         """
         if not self._running:
             return self._table
@@ -278,7 +283,7 @@ class Linkage:
                 symbols = read_symbols(self._host)
             except KmodtuiError:
                 symbols = SymbolTable()
-            # The kernel's own rows are most of it, and do not change: they are not kept.
+            # The kernel's own rows are most of the table and never change: do not keep them.
             self._rows = symbols.modules
             if not self._kernel.names:
                 self._kernel = kernel_exports(symbols.core)
@@ -291,7 +296,7 @@ class Linkage:
     def _file(self, module: str) -> str:
         path = self._path(module)
         if path is None:
-            raise UnreadableError(f"The file of {clean(module)} is not known.")
+            raise UnreadableError(f"The file of {clean(module)} is unknown.")
         return path
 
     def _read(self, module: str) -> ModuleSymbols:
@@ -306,14 +311,14 @@ class Linkage:
         return symbols
 
     def _imports_of(self, module: str) -> frozenset[str]:
-        """Return the names that a module takes; kept for all, because names are shared."""
+        """Return the names that a module imports; kept for all modules, which share the names."""
         if module not in self._imports:
             imports = self._read(module).imports
             self._imports[module] = frozenset(sys.intern(wanted.name) for wanted in imports)
         return self._imports[module]
 
-    def _doubts(self, module: str, *, loaded: bool) -> tuple[str, ...]:
-        """Return what speaks against taking a module's file for what is loaded."""
+    def _mismatches(self, module: str, *, loaded: bool) -> tuple[str, ...]:
+        """Return a sentence if a module's file is not the one that is loaded; else nothing."""
         path = self._path(module)
         if not loaded or path is None:
             return ()
@@ -325,7 +330,7 @@ class Linkage:
             return ()
         if live is None or not live.srcversion or not inside or live.srcversion == inside:
             return ()
-        return (f"{clean(path)} is not what is loaded: it was built from other sources.",)
+        return (f"{clean(path)} is not the loaded module: it was built from other sources.",)
 
 
 _lock = threading.Lock()

@@ -1,8 +1,7 @@
-"""The catalog of a running dashboard: read beside it, and again when depmod has run.
+"""The catalog of a running dashboard: read in the background, and again after depmod has run.
 
-Reading takes turns with the dashboard in one interpreter. After every few
-modules it rests for a moment, so that a key that was pressed never waits longer
-than it takes to read those few.
+Reading and the dashboard share one interpreter, so the reader pauses after every few modules.
+A key press never waits longer than it takes to read those few.
 """
 
 from __future__ import annotations
@@ -22,25 +21,26 @@ from kmodtui.services.catalog import ReadingStoppedError, names_of, read_catalog
 from kmodtui.services.catalog_cache import CatalogCache, user_cache
 
 WORK = 0.002
-"""Seconds of reading until it rests."""
+"""Seconds of reading until it pauses."""
 
 REST = 0.001
-"""Seconds that it rests, for whoever waits for the interpreter."""
+"""Seconds of a pause, in which other threads can run."""
 
 TELL = 0.1
-"""Seconds between two words on how far it is."""
+"""Seconds between two progress reports."""
 
 log = logging.getLogger("kmodtui")
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogState:
-    """How far the catalog is.
+    """The catalog and the progress of reading it.
 
     Attributes:
-        catalog: what is known; None before the index has been read, and where there is none.
-        done: modules that have been read.
-        reading: whether that goes on.
+        catalog: as far as it has been read; None before the index has been read, or without
+            one.
+        done: number of modules that have been read.
+        reading: whether reading is in progress.
         problem: why there is no catalog, with the remedy; empty if there is one.
     """
 
@@ -51,7 +51,7 @@ class CatalogState:
 
 
 class LiveCatalog:
-    """The catalog of one release, read when somebody first looks at it."""
+    """The catalog of a release, read when it is first needed."""
 
     def __init__(
         self,
@@ -63,95 +63,97 @@ class LiveCatalog:
         self._release = release
         self._cache = cache
         self._state = CatalogState()
-        self._lookers: set[asyncio.Event] = set()
+        self._subscribers: set[asyncio.Event] = set()
         self._task: asyncio.Task[None] | None = None
         self._read = False
-        self._turn = 0
+        self._generation = 0  # results of earlier ones are discarded
 
     @property
     def state(self) -> CatalogState:
-        """What is known at this moment; reads nothing."""
+        """The current state; reads no files."""
         return self._state
 
     async def states(self) -> AsyncIterator[CatalogState]:
-        """Yield what is known, and again whenever more is; never ends by itself."""
-        news = asyncio.Event()
-        self._lookers.add(news)
+        """Yield the current state, and again whenever it has changed; never returns."""
+        changed = asyncio.Event()
+        self._subscribers.add(changed)
         try:
             if not self._read:
                 self._begin()
             while True:
-                news.clear()
+                changed.clear()
                 yield self._state
-                await news.wait()
+                await changed.wait()
         finally:
-            self._lookers.discard(news)
+            self._subscribers.discard(changed)
 
     def forget(self) -> None:
-        """Read it anew, at once if somebody looks at it: depmod has run."""
-        self._turn += 1
+        """Read the catalog again after depmod has run; at once if there are subscribers."""
+        self._generation += 1
         self._read = False
-        if self._lookers:
+        if self._subscribers:
             self._begin()
 
     def close(self) -> None:
         """Stop reading."""
-        self._turn += 1
+        self._generation += 1
         if self._task is not None:
             self._task.cancel()
             self._task = None
 
     def _begin(self) -> None:
-        self._turn += 1
+        self._generation += 1
         self._read = True
-        self._task = asyncio.get_running_loop().create_task(self._follow(self._turn))
+        self._task = asyncio.get_running_loop().create_task(self._read_all(self._generation))
 
-    async def _follow(self, turn: int) -> None:
-        """Read names first, which takes no time, and then what the files say."""
+    async def _read_all(self, generation: int) -> None:
+        """Read the names first, which is fast, and then the modinfo of all files."""
         try:
             names = await asyncio.to_thread(self._names)
             if self._state.catalog is None:
-                self._tell(turn, CatalogState(names, reading=True))
+                self._publish(generation, CatalogState(names, reading=True))
             else:
-                # What was known before depmod ran is better than names alone.
-                self._tell(turn, replace(self._state, done=0, reading=True))
-            whole = await asyncio.to_thread(self._whole, turn, asyncio.get_running_loop())
-            self._tell(turn, CatalogState(whole, done=len(whole.entries)))
+                # The catalog from before depmod ran is better than names alone.
+                self._publish(generation, replace(self._state, done=0, reading=True))
+            loop = asyncio.get_running_loop()
+            whole = await asyncio.to_thread(self._whole, generation, loop)
+            self._publish(generation, CatalogState(whole, done=len(whole.entries)))
         except ReadingStoppedError:
             pass
         except KmodtuiError as error:
-            self._tell(turn, CatalogState(problem=str(error)))
+            self._publish(generation, CatalogState(problem=str(error)))
         except Exception as error:
             log.error("%s", error, exc_info=error)
-            self._tell(turn, CatalogState(problem="The catalog cannot be read; see the log file."))
+            problem = "The catalog cannot be read; see the log file."
+            self._publish(generation, CatalogState(problem=problem))
 
     def _names(self) -> Catalog:
         return names_of(read_index(self._host, self._release))
 
-    def _whole(self, turn: int, loop: asyncio.AbstractEventLoop) -> Catalog:
-        rested = told = time.monotonic()
+    def _whole(self, generation: int, loop: asyncio.AbstractEventLoop) -> Catalog:
+        rested = reported = time.monotonic()
 
         def progress(done: int) -> bool:
-            nonlocal rested, told
+            nonlocal rested, reported
             now = time.monotonic()
-            if now - told >= TELL:
-                told = now
-                # A loop that has ended has nobody left to tell.
+            if now - reported >= TELL:
+                reported = now
+                # The loop may have been closed.
                 with contextlib.suppress(RuntimeError):
-                    loop.call_soon_threadsafe(self._tell_progress, turn, done)
+                    loop.call_soon_threadsafe(self._publish_progress, generation, done)
             if now - rested >= WORK:
                 time.sleep(REST)
                 rested = time.monotonic()
-            return turn == self._turn
+            return generation == self._generation
 
         return read_catalog(self._host, self._release, self._cache(), progress)
 
-    def _tell_progress(self, turn: int, done: int) -> None:
-        self._tell(turn, replace(self._state, done=done))
+    def _publish_progress(self, generation: int, done: int) -> None:
+        self._publish(generation, replace(self._state, done=done))
 
-    def _tell(self, turn: int, state: CatalogState) -> None:
-        if turn != self._turn:
+    def _publish(self, generation: int, state: CatalogState) -> None:
+        if generation != self._generation:
             return
         self._state = state
-        for news in self._lookers:
-            news.set()
+        for changed in self._subscribers:
+            changed.set()

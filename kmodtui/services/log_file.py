@@ -1,4 +1,4 @@
-"""The log file: what was done to the kernel, and the tracebacks that no screen shows."""
+"""The log file: changes to the kernel, and tracebacks, which are never shown on the screen."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import platformdirs
 from kmodtui.model.text import clean
 
 LOG_SIZE = 256 * 1024
-"""Bytes of the log file before it is turned over; one older one is kept."""
+"""Bytes of the log file before it is rotated; one older file is kept."""
 
 
 def open_log() -> Path | None:
-    """Send what the log gets to its file; None where no file can be written."""
+    """Write log records to the log file and return its path; None if it cannot be written."""
     log = logging.getLogger("kmodtui")
     log.setLevel(logging.INFO)
     log.propagate = False
@@ -35,14 +35,14 @@ def open_log() -> Path | None:
 
 
 class _OneLineEach(logging.Formatter):
-    """Each record on a line of its own, and nothing in it that a terminal obeys.
+    """Writes each record as one line without control characters.
 
-    What was typed and what the kernel says goes into the log, and must not
-    look like a record itself. A traceback follows its record, indented.
+    Text from the user and the kernel is logged, and must not be able to look like a record of
+    its own. A traceback follows its record, indented.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        told = copy(record)
-        told.msg, told.args, told.exc_text = clean(record.getMessage()), (), None
-        first, *traceback = super().format(told).split("\n")
+        cleaned = copy(record)
+        cleaned.msg, cleaned.args, cleaned.exc_text = clean(record.getMessage()), (), None
+        first, *traceback = super().format(cleaned).split("\n")
         return "\n".join((first, *(f"    {clean(line)}" for line in traceback)))

@@ -1,4 +1,4 @@
-"""Who needs whom on a machine: from the kernel for what is loaded, from the index for the rest."""
+"""Direct dependencies and dependents: from the kernel for loaded modules, else from the index."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kmodtui.model.text import clean
 
 
 class Neighbours:
-    """The direct neighbours of a module, in both directions."""
+    """The direct dependencies and dependents of modules."""
 
     def __init__(
         self,
@@ -21,7 +21,7 @@ class Neighbours:
         index: ModuleIndex | None,
         index_problem: KmodtuiError | None = None,
     ) -> None:
-        """Take what is loaded from `table`, everything else from `index` where there is one."""
+        """Use `table` for loaded modules, and `index` for all others if it is not None."""
         self._table = table
         self._index = index
         self._index_problem = index_problem
@@ -29,28 +29,28 @@ class Neighbours:
 
     @property
     def loaded(self) -> frozenset[str]:
-        """Names of what is loaded."""
+        """The names of the loaded modules."""
         return frozenset(self._table.by_name)
 
     def knows(self, name: str) -> bool:
-        """Return whether the module is loaded, or is in the index."""
+        """Return whether a module is loaded, or is in the index."""
         return name in self._table.by_name or (self._index is not None and name in self._index)
 
     def unknown(self, name: str) -> UnknownModuleError:
-        """Return the error that says that there is no such module."""
+        """Return the error for an unknown module."""
         if self._index is not None:
             return self._index.unknown(name)
         hint = str(self._index_problem or "")
         return UnknownModuleError(f"No module {clean(name)} is loaded.", hint)
 
     def needs(self, name: str) -> tuple[str, ...]:
-        """Return the modules that a module needs itself."""
+        """Return the direct dependencies of a module."""
         if self._kernel_knows(name):
             return self._needs.get(name, ())
         return direct(self._index.dependencies, name) if self._index is not None else ()
 
     def users(self, name: str) -> tuple[str, ...]:
-        """Return the modules that need a module themselves: loaded ones if it is loaded."""
+        """Return the direct dependents of a module: only loaded ones if it is loaded."""
         if self._kernel_knows(name):
             return tuple(sorted(self._table.by_name[name].users))
         index = self._index
@@ -63,23 +63,23 @@ class Neighbours:
         )
 
     def _kernel_knows(self, name: str) -> bool:
-        """Return whether the kernel tells who uses a module: it is loaded, and uses are counted.
+        """Return whether /proc/modules lists the users of a module.
 
-        A kernel that cannot unload (no CONFIG_MODULE_UNLOAD) keeps no book of them.
+        It does for loaded modules, unless the kernel was built without CONFIG_MODULE_UNLOAD.
         """
         module = self._table.by_name.get(name)
         return module is not None and module.refcount is not None
 
 
 def read_neighbours(host: Host, release: str | None) -> Neighbours:
-    """Return the neighbours on `host`, of another release than the running one if it is given.
+    """Return the neighbours on `host`, for its running kernel or another release.
 
-    What cannot be read is left out: a kernel without modules has an index still,
-    and one whose index is gone has modules. Of another release there is the
-    index only: what is loaded belongs to the kernel that runs.
+    One source is enough: a kernel that shows no modules may have an index, and modules can be
+    loaded although the index was removed. For a release that is not running, only the index
+    is used.
 
     Raises:
-        KmodtuiError: neither can be read.
+        KmodtuiError: neither source can be read.
     """
     running = read_system(host).release or ""
     if release and running and release != running:

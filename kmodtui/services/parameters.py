@@ -1,4 +1,4 @@
-"""Everything that is known of a module's parameters, gathered for the form that changes them."""
+"""All parameters of a module, for the form that changes them."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from kmodtui.model.parameters import (
 from kmodtui.services.machine import Machine
 
 Settings = Mapping[str, tuple[Setting, ...]]
-"""What the configuration sets, in the order in which it counts, by parameter."""
+"""The settings in modprobe's configuration by parameter, in order; the last one wins."""
 
-NOT_GIVABLE = "its value has characters that cannot be given again"
+NOT_GIVABLE = "its value has characters that cannot be passed to modprobe"
 """Why a parameter that the kernel shows has no value in a form."""
 
 
 async def read_form(machine: Machine, name: str) -> tuple[FormParameter, ...]:
-    """Return a module's parameters in the file's order, those the kernel alone knows behind.
+    """Return a module's parameters in the file's order, then those that only the kernel shows.
 
     Raises:
-        KmodtuiError: neither its file nor the kernel tells any.
+        KmodtuiError: its file cannot be read, and the kernel shows no parameters.
     """
     return await asyncio.to_thread(read_form_now, machine, name)
 
@@ -43,7 +43,7 @@ async def read_form(machine: Machine, name: str) -> tuple[FormParameter, ...]:
 def read_form_now(
     machine: Machine, name: str, config: ModprobeConfig | None = None
 ) -> tuple[FormParameter, ...]:
-    """Return the same, reading in this thread; `config` as it is now if it is not given."""
+    """Like `read_form`, but read in this thread; `config` is read as well if it is None."""
     name = canonical(name)
     settings = _settings(config or machine.config(), name)
     shown = read_parameters(machine.host, name)
@@ -64,19 +64,21 @@ def read_form_now(
 
 
 def kept_now(machine: Machine, name: str) -> tuple[str, ...]:
-    """Return the parameters that make a new load of a module as it is now. Reads files."""
+    """Return the parameters that would load a module with its current values. Reads files."""
     return kept_and_lost(machine, name)[0]
 
 
 def kept_and_lost(
     machine: Machine, name: str, config: ModprobeConfig | None = None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the same, and a sentence for each value that has to be left out. Reads files.
+    """Return the parameters of `kept_now`, and a sentence for each value that has to be omitted.
+
+    Reads files.
 
     Args:
-        machine: knows the parameters that the module was given.
+        machine: has the parameters that kmodtui loaded the module with.
         name: of the module.
-        config: modprobe's configuration; read now if it is not given.
+        config: modprobe's configuration; None to read it.
     """
     given = machine.done.given(name)
     try:
@@ -84,7 +86,7 @@ def kept_and_lost(
     except KmodtuiError:
         return given, ()
     lost = (
-        f"{row.name} of {name} is not kept: {row.why_no_value}."
+        f"{row.name} of {name} cannot be kept: {row.why_no_value}."
         for row in rows
         if row.why_no_value == NOT_GIVABLE
     )
@@ -92,9 +94,9 @@ def kept_and_lost(
 
 
 def _givable(machine: Machine, name: str, shown: ParameterValue) -> ParameterValue:
-    """Return a parameter without its value where that is not what the kernel itself has."""
-    # What is made safe for a screen gets a backslash, and as `\t` it would be given as two
-    # characters. A backslash may also be the value's own.
+    """Return a parameter, without its value if cleaning has changed that."""
+    # Cleaning replaces a control character by an escape such as `\t`, which would be passed to
+    # modprobe as two characters. But a value can also contain a backslash itself.
     if shown.value is None or "\\" not in shown.value:
         return shown
     try:
@@ -111,8 +113,8 @@ def _settings(config: ModprobeConfig, name: str) -> Settings:
     for option in config.options(name):
         for word in option_words(option.text):
             key, equals, value = word.partition("=")
-            told = Setting(value.strip('"') if equals else "1", option.source)
-            found.setdefault(key_of(key), []).append(told)
+            setting = Setting(value.strip('"') if equals else "1", option.source)
+            found.setdefault(key_of(key), []).append(setting)
     return {key: tuple(settings) for key, settings in found.items()}
 
 

@@ -1,7 +1,7 @@
-"""What a text stands for that somebody types to choose a module.
+"""Finds what the user can choose for a text typed into the module picker.
 
-It can be a part of a name, an alias or a few words; an alias of hardware; a
-device; or the path of a module's file. Each is answered with what can be chosen.
+The text can be part of a name, an alias or a few words; an alias of hardware; a device; or
+the path of a module file.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from kmodtui.model.modules import canonical
 from kmodtui.model.text import clean, counted
 
 MOST_FILES = 2000
-"""Names of one folder that are offered at the most."""
+"""Most names of a directory that are offered."""
 
 _PATH_STARTS = ("/", "./", "../", "~/")
 
 
 class Kind(Enum):
-    """What a text is taken for."""
+    """How a text is interpreted."""
 
     MODULE = auto()
     DEVICE = auto()
@@ -38,11 +38,11 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PathChoice:
-    """A folder, or a module's file.
+    """A directory or a module file.
 
     Attributes:
-        path: as it would be typed; a folder's ends with `/`.
-        size: bytes of the file; None of a folder.
+        path: as it would be typed; that of a directory ends with `/`.
+        size: bytes of the file; None for a directory.
     """
 
     path: str
@@ -56,15 +56,15 @@ class PathChoice:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What can be chosen for a text.
+    """The choices for a text.
 
     Attributes:
         text: what was typed.
         entries: modules, best first.
-        rank: how the first of them was found; None where there is none.
-        paths: files and folders, sorted.
-        words: what is to be told about it; empty if the entries say it all.
-        near: names that may have been meant where there is nothing.
+        rank: how the first module matches; None if there is none.
+        paths: files and directories, sorted.
+        words: a message to show; empty if none is needed.
+        near: similar names, if nothing matches.
     """
 
     text: str = ""
@@ -76,7 +76,7 @@ class Answer:
 
 
 def kind_of(text: str) -> Kind:
-    """Return what a text is taken for, by its form alone."""
+    """Return how a text is interpreted, which depends on its form only."""
     if names_device(text):
         return Kind.DEVICE
     if text.startswith(_PATH_STARTS) or text == "~":
@@ -85,52 +85,52 @@ def kind_of(text: str) -> Kind:
 
 
 def answer_modules(haystack: Haystack, index: ModuleIndex | None, text: str) -> Answer:
-    """Return the modules that fit a text: those that it is an alias of, then what is found."""
+    """Return the modules that match a text: those that it is an alias of, then the others."""
     query = _without_extension(text)
-    hits = haystack.search(query)
-    entries = [haystack.entries[hit.place] for hit in hits]
-    rank = hits[0].rank if hits else None
+    matches = haystack.search(query)
+    entries = [haystack.entries[match.place] for match in matches]
+    rank = matches[0].rank if matches else None
     if rank in (None, *range(Rank.ALIAS, len(Rank))) and " " not in text and len(text) > 1:
         by_name = {entry.name: entry for entry in haystack.entries}
-        meant = [by_name[name] for name in index.resolve(text) if name in by_name] if index else []
-        if meant:
-            rest = [entry for entry in entries if entry not in meant]
-            who = "1 module" if len(meant) == 1 else f"{len(meant)} modules, in this order"
-            words = f"This is an alias of {who}"
-            return Answer(text, (*meant, *rest), Rank.ALIAS, words=words)
+        named = [by_name[name] for name in index.resolve(text) if name in by_name] if index else []
+        if named:
+            rest = [entry for entry in entries if entry not in named]
+            modules = "1 module" if len(named) == 1 else f"{len(named)} modules, in this order"
+            words = f"This is an alias of {modules}"
+            return Answer(text, (*named, *rest), Rank.ALIAS, words=words)
     near = haystack.near(query) if not entries else ()
     return Answer(text, tuple(entries), rank, near=near)
 
 
 def answer_device(host: Host, haystack: Haystack, index: ModuleIndex | None, text: str) -> Answer:
-    """Return the modules that a device asks for, and that of the driver that it has. Reads files.
+    """Return the modules for a device: that of its current driver, and those of its modaliases.
 
-    What cannot be found out is told in the answer.
+    Reads files. Problems are part of the answer.
     """
     try:
         device = read_device(host, text)
     except KmodtuiError as error:
         return Answer(text, words=str(error))
-    asked = [
+    matching = [
         name for alias in device.modaliases for name in (index.resolve(alias) if index else ())
     ]
-    names = dict.fromkeys([*([device.module] if device.module else []), *asked])
+    names = dict.fromkeys([*([device.module] if device.module else []), *matching])
     by_name = {entry.name: entry for entry in haystack.entries}
     entries = tuple(by_name[name] for name in names if name in by_name)
     which = clean(device.modaliases[0]) if device.modaliases else ""
     if not which and not device.module:
-        words = f"{device.path} does not say which module it needs"
+        words = f"{device.path} has no modalias"
     elif not entries:
-        words = f"No module of this kernel is for {which or device.path}"
+        words = f"No module of this kernel matches {which or device.path}"
     else:
         words = f"{counted(len(entries), 'module')} for {which or device.path}"
     if device.module:
-        words += f"; {device.module} drives it now"
+        words += f"; its current driver is {device.module}"
     return Answer(text, entries, Rank.ALIAS if entries else None, words=words)
 
 
 def answer_path(host: Host, text: str) -> Answer:
-    """Return the folders and module files that a path can be completed to. Reads folders."""
+    """Return the directories and module files that complete a path. Reads a directory."""
     path = full_path(text)
     typed, slash, start = text.rpartition("/")
     folder = path.rpartition("/")[0] or "/"
@@ -143,7 +143,7 @@ def answer_path(host: Host, text: str) -> Answer:
         return Answer(text, words=f"{clean(folder)}: {why}")
     choices = []
     for name in names:
-        # What a terminal cannot show cannot be chosen by what it shows either.
+        # Names with control characters cannot be shown, so they are not offered.
         hidden = name.startswith(".") and not start.startswith(".")
         if hidden or clean(name) != name:
             continue
@@ -152,23 +152,23 @@ def answer_path(host: Host, text: str) -> Answer:
             choices.append(choice)
         if len(choices) == MOST_FILES:
             break
-    words = "" if choices else f"{clean(folder)} has no folder or module file {clean(start)}…"
+    words = "" if choices else f"{clean(folder)} has no directory or module file {clean(start)}…"
     if not choices and not start:
-        words = f"{clean(folder)} has no folders and no module files"
+        words = f"{clean(folder)} has no directories and no module files"
     return Answer(text, paths=tuple(choices), words=words)
 
 
 def full_path(text: str) -> str:
-    """Return the absolute path of what was typed; `~` is this user's home."""
+    """Return the absolute path for a typed one; `~` is the user's home directory."""
     path = os.path.expanduser(text)
     return path if path.startswith("/") else f"{os.getcwd()}/{path}"
 
 
 def completed(text: str, answer: Answer) -> str:
-    """Return a path completed as far as all that is offered has in common."""
+    """Return a path completed to the common prefix of all choices."""
     paths = [choice.path for choice in answer.paths]
     first, last = min(paths, default=""), max(paths, default="")
-    # What the first and the last in order have in common all between them have, too.
+    # The common prefix of the first and the last in order is that of all.
     same = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
     common = "".join(letter for letter, _ in same)
     return common if len(common) > len(text) else text
@@ -187,12 +187,12 @@ def _choice(host: Host, path: str, typed: str) -> PathChoice | None:
 
 
 def _without_extension(text: str) -> str:
-    """Return the name of a module for that of its file: `crc32c-intel` for `crc32c-intel.ko.xz`."""
+    """Return the module's name for a file name: `crc32c_intel` for `crc32c-intel.ko.xz`."""
     return canonical(text) if text.endswith(EXTENSIONS) else text
 
 
 def nothing_fits(answer: Answer) -> str:
-    """Return the sentence for a text that fits no module, with names that are near."""
+    """Return the sentence for a text that matches no module, with suggestions."""
     if answer.near:
-        return f"Nothing fits “{answer.text}”. {did_you_mean(answer.near)}"
-    return f"Nothing fits “{answer.text}”: no name, no alias, no description."
+        return f"No match for “{answer.text}”. {did_you_mean(answer.near)}"
+    return f"No match for “{answer.text}” in names, aliases and descriptions."

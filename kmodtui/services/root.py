@@ -33,7 +33,7 @@ DENIED = "root: denied"
 """Shown in the header if no way to become root works here."""
 
 READ_ONLY = "read-only"
-"""Shown in the header if kmodtui was told not to change anything, or cannot: a captured tree."""
+"""Shown in the header with --read-only, and for a system that kmodtui cannot change."""
 
 AS_ROOT = "running as root"
 """Shown in the header if kmodtui itself runs as root, which it never needs to."""

@@ -1,9 +1,9 @@
-"""Snapshots: taken of a host, written to a file, read back.
+"""Takes snapshots of a host, saves them to files and loads them.
 
-A file begins with the line `kmodtui-snapshot 1`, the number being the version
-of the format. What follows is packed with Zstandard: one line of JSON (see
-`model.snapshot`), then the rows of /proc/kallsyms, without their addresses
-unless they were asked for. 120,000 symbols take 0.6 MB.
+A file starts with the line `kmodtui-snapshot 1`, where the number is the version of the
+format. The rest is compressed with Zstandard: one line of JSON (see `model.snapshot`), then
+the rows of /proc/kallsyms, without addresses unless they were requested. 120,000 symbols
+take 0.6 MB.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from kmodtui.model.text import clean, decode, human_size
 from kmodtui.services.reading import read_both
 
 FORMAT = 1
-"""Version of the format that is written and read; files of another version are refused."""
+"""Version of the format that is written and read; files of other versions are refused."""
 
 SUFFIX = ".kmodtui"
-"""What the name of a snapshot's file ends with."""
+"""Suffix of snapshot files."""
 
 PACKED_LIMIT = 32 * 1024 * 1024
-"""Bytes that a file may have; a snapshot with addresses has 2 MB."""
+"""Most bytes of a file; a snapshot with addresses has 2 MB."""
 
 UNPACKED_LIMIT = 64 * 1024 * 1024
-"""Bytes that it may unpack to; 250,000 symbols with addresses have 14 MB."""
+"""Most bytes when it is decompressed; 250,000 symbols with addresses have 14 MB."""
 
 _HEAD_LIMIT = 4 * 1024 * 1024
 _ROWS_LIMIT = 2_000_000
@@ -49,22 +49,22 @@ _LEVEL = 9
 _ROW = re.compile(rb"(?m)^[0-9a-fA-F]+ (\S .*)$")
 _NO_ADDRESS = b"0" * 16 + b" "
 
-FORCE_HINT = "Choose another name, or say --force to write over it."
+FORCE_HINT = "Choose another name, or overwrite it with --force."
 
 
 def take(
     host: Host, *, addresses: bool = False, clock: Callable[[], float] = time.time
 ) -> Snapshot:
-    """Return a snapshot of a host, now. Reads files: not for the event loop.
+    """Take a snapshot of a host now. Reads files, so call it off the event loop.
 
     Args:
-        host: the system to read.
-        addresses: whether addresses are to be in it. They tell where the kernel lies in
-            memory and so defeat KASLR: whoever has the file has them.
-        clock: seconds since the epoch.
+        host: the observed system.
+        addresses: whether to include addresses. They reveal where the kernel is in memory,
+            so anyone who has the file can defeat KASLR.
+        clock: returns seconds since the epoch.
 
     Raises:
-        UnreadableError: it cannot be read, or the kernel hides the addresses.
+        UnreadableError: the system cannot be read, or the kernel hides the addresses.
     """
     facts = read_system(host)
     reading = read_both(host)
@@ -73,7 +73,7 @@ def take(
         by = ", ".join(facts.addresses_hidden_by) or "kptr_restrict"
         raise UnreadableError(
             f"The kernel hides addresses from this user ({by}).",
-            "Run it as root, or leave --addresses out: names compare all the same.",
+            "Run this as root, or omit --addresses: comparing names does not need them.",
         )
     origin = Origin(
         taken=clock(),
@@ -101,7 +101,7 @@ def _boot_id(host: Host) -> str:
 
 
 def default_path(snapshot: Snapshot, folder: Path) -> Path:
-    """Return a name in a folder that tells host and time, and that nothing has yet."""
+    """Return an unused path in a directory, with the host and the time in its name."""
     host = re.sub(r"[^A-Za-z0-9.-]+", "-", snapshot.origin.hostname).strip(".-") or "machine"
     when = time.strftime("%Y%m%d-%H%M%S", time.localtime(snapshot.origin.taken))
     path = folder / f"{host}-{when}{SUFFIX}"
@@ -113,19 +113,19 @@ def default_path(snapshot: Snapshot, folder: Path) -> Path:
 
 
 def save(snapshot: Snapshot, path: Path, *, force: bool = False) -> int:
-    """Write a snapshot to a file that only its owner may read; return its size in bytes.
+    """Save a snapshot to a file that only its owner may read; return its size in bytes.
 
-    It is there whole or not at all. A file that is there already stays, unless `force`.
+    The file is written atomically. An existing file is only replaced with `force`.
 
     Raises:
-        KmodtuiError: there is such a file, or it cannot be written.
+        KmodtuiError: the file already exists, or cannot be written.
     """
     data = _MAGIC + b"%d\n" % FORMAT + _zstd().compress(_body(snapshot), options=_packing())
     shown = clean(str(path))
     if not force and os.path.lexists(path):
-        raise KmodtuiError(f"{shown} is there already.", FORCE_HINT)
+        raise KmodtuiError(f"{shown} already exists.", FORCE_HINT)
     try:
-        # A new file of tempfile's has mode 0600.
+        # tempfile creates files with mode 0600.
         handle, made = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:64]}.")
         try:
             with os.fdopen(handle, "wb") as file:
@@ -137,7 +137,7 @@ def save(snapshot: Snapshot, path: Path, *, force: bool = False) -> int:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(made)
     except FileExistsError:
-        raise KmodtuiError(f"{shown} is there already.", FORCE_HINT) from None
+        raise KmodtuiError(f"{shown} already exists.", FORCE_HINT) from None
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)
         raise KmodtuiError(f"{shown} cannot be written: {why}.") from error
@@ -145,7 +145,7 @@ def save(snapshot: Snapshot, path: Path, *, force: bool = False) -> int:
 
 
 def _name(made: str, path: Path, *, force: bool) -> None:
-    """Give a finished file its name; FileExistsError if that is taken and may not be."""
+    """Rename a finished file; FileExistsError if `path` exists and `force` is false."""
     if force:
         os.replace(made, path)
         return
@@ -154,7 +154,7 @@ def _name(made: str, path: Path, *, force: bool) -> None:
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
             raise
-        # No hard links on this file system (FAT): take the name first, then fill it.
+        # The file system has no hard links, such as FAT: create the file, then replace it.
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         os.replace(made, path)
 
@@ -172,11 +172,11 @@ def _body(snapshot: Snapshot) -> bytes:
 
 
 def load(path: Path) -> Snapshot:
-    """Return the snapshot in a file.
+    """Load a snapshot from a file.
 
     Raises:
-        SnapshotError: it is none, or is damaged, cut off, too new, or made to fill the memory.
-        UnreadableError: it is not there, or may not be read.
+        SnapshotError: it is not a snapshot, or is damaged, of another format, or too large.
+        UnreadableError: the file does not exist or is not readable.
     """
     shown = clean(str(path))
     data = _read(path, shown)
@@ -184,39 +184,41 @@ def load(path: Path) -> Snapshot:
     number = head.removeprefix(_MAGIC)
     if not data.startswith(_MAGIC) or not newline or not number.isdigit():
         raise SnapshotError(
-            f"{shown} is no snapshot of kmodtui.", "kmodtui snapshot -o FILE takes one."
+            f"{shown} is not a kmodtui snapshot.", "Take one with kmodtui snapshot -o FILE."
         )
     if int(number) != FORMAT:
         newer = int(number) > FORMAT
         raise SnapshotError(
             f"{shown} was written by {'a newer' if newer else 'another'} kmodtui: its schema is "
-            f"{int(number)}, and this kmodtui reads schema {FORMAT}.",
-            "Update kmodtui here." if newer else "Take a new snapshot.",
+            f"{int(number)}, but this kmodtui reads schema {FORMAT}.",
+            "Update this kmodtui." if newer else "Take a new snapshot.",
         )
     body = _unpacked(data[len(head) + 1 :], shown)
     line, _, rows = body.partition(b"\n")
     if len(line) > _HEAD_LIMIT:
-        raise _damaged(shown, "what it says of its machine is too long")
+        raise _damaged(shown, "its header is too long")
     try:
         origin, modules = read_head(line)
     except SnapshotError as error:
-        raise SnapshotError(f"{shown} is damaged. {error.message}", "Take a new one.") from None
+        raise SnapshotError(
+            f"{shown} is damaged. {error.message}", "Take a new snapshot."
+        ) from None
     if rows.count(b"\n") > _ROWS_LIMIT:
-        raise _damaged(shown, "no kernel has as many symbols")
+        raise _damaged(shown, "it has more symbols than any kernel")
     return Snapshot(origin, modules, _symbols(rows, origin, shown), shown)
 
 
 def _read(path: Path, shown: str) -> bytes:
     try:
-        # Opening a pipe would wait for its other end.
+        # Without O_NONBLOCK, opening a named pipe would block.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             status = os.fstat(handle)
             if not stat.S_ISREG(status.st_mode):
-                raise SnapshotError(f"{shown} is no regular file.")
+                raise SnapshotError(f"{shown} is not a regular file.")
             if status.st_size > PACKED_LIMIT:
                 raise SnapshotError(
-                    f"{shown} has {human_size(status.st_size)}, which no snapshot has."
+                    f"{shown} has {human_size(status.st_size)}, more than any snapshot."
                 )
             with open(handle, "rb", closefd=False) as file:
                 return file.read(PACKED_LIMIT + 1)
@@ -236,35 +238,35 @@ def _unpacked(packed: bytes, shown: str) -> bytes:
     try:
         body: bytes = decompressor.decompress(packed, UNPACKED_LIMIT + 1)
     except (zstd.ZstdError, EOFError, ValueError, MemoryError):
-        raise _damaged(shown, "it cannot be unpacked") from None
+        raise _damaged(shown, "it cannot be decompressed") from None
     if len(body) > UNPACKED_LIMIT:
         raise SnapshotError(
-            f"{shown} unpacks to more than {human_size(UNPACKED_LIMIT)}, which no snapshot does.",
-            "It was made to fill the memory, or is no snapshot.",
+            f"{shown} decompresses to more than {human_size(UNPACKED_LIMIT)}, unlike any snapshot.",
+            "Files like this are made to exhaust the memory.",
         )
     if not decompressor.eof:
         raise _damaged(shown, "its end is missing")
     if decompressor.unused_data:
-        raise _damaged(shown, "something stands behind its end")
+        raise _damaged(shown, "there is data after its end")
     return body
 
 
 def _damaged(shown: str, why: str) -> SnapshotError:
-    return SnapshotError(f"{shown} is damaged: {why}.", "Copy it anew, or take a new one.")
+    return SnapshotError(f"{shown} is damaged: {why}.", "Copy it again, or take a new snapshot.")
 
 
 def _symbols(rows: bytes, origin: Origin, shown: str) -> SymbolTable:
-    """Return the table in rows that anybody may have written, in time that grows with them only."""
-    ahead = b"" if origin.addresses else _NO_ADDRESS
+    """Return the symbol table in untrusted rows, in linear time."""
+    prefix = b"" if origin.addresses else _NO_ADDRESS
     owners: dict[bytes, list[bytes]] = {b"": []}
     for row in rows.split(b"\n"):
         if row:
             tab = row.rfind(b"\t[") if row.endswith(b"]") else -1
-            owners.setdefault(row[tab + 2 : -1] if tab >= 0 else b"", []).append(ahead + row)
-            # Each owner takes a hundred times the memory of a row. That the head names
-            # it is not asked for: one may have come while the snapshot was taken.
+            owners.setdefault(row[tab + 2 : -1] if tab >= 0 else b"", []).append(prefix + row)
+            # Each owner takes a hundred times the memory of a row. It need not be in the
+            # header: a module can be loaded while the snapshot is taken.
             if len(owners) > MAX_MODULES:
-                raise _damaged(shown, "no kernel has as many modules")
+                raise _damaged(shown, "it has more modules than any kernel")
     core = SymbolRows(b"".join(row + b"\n" for row in owners.pop(b"")))
     modules: dict[str, SymbolRows] = {}
     pseudo: dict[str, SymbolRows] = {}
@@ -276,7 +278,7 @@ def _symbols(rows: bytes, origin: Origin, shown: str) -> SymbolTable:
 
 
 def _packing() -> dict[int, int]:
-    """Return how to pack: with a checksum, so that one wrong bit is noticed."""
+    """Return the options for compression, with a checksum to detect any damage."""
     parameter = _zstd().CompressionParameter
     return {parameter.compression_level: _LEVEL, parameter.checksum_flag: 1}
 
@@ -289,7 +291,7 @@ def _zstd() -> Any:
             from backports import zstd
     except ImportError:
         raise UnreadableError(
-            "This Python cannot pack and unpack Zstandard.",
-            "Install the package backports.zstd beside kmodtui.",
+            "This Python does not support Zstandard.",
+            "Install the Python package backports.zstd for kmodtui.",
         ) from None
     return zstd

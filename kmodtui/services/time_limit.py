@@ -1,8 +1,8 @@
-"""A limit on the time of one step that Python alone cannot break off.
+"""Limits the time of a regular expression, which Python cannot interrupt otherwise.
 
-A regular expression that a person types can take longer than the universe is old
-on one long name, and the interpreter is not let go of meanwhile: no thread helps.
-But the engine looks at signals, and an alarm is one.
+A regular expression that the user types can take practically forever on a long name. It
+does not release the interpreter, so a thread does not help. But the matching engine
+checks for signals, so an alarm interrupts it.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from kmodtui.errors import KmodtuiError
 
 
 class TookTooLongError(KmodtuiError):
-    """A step was broken off because it took too long."""
+    """A step was interrupted because it took too long."""
 
-    title = "That takes too long"
+    title = "Took too long"
 
 
 @contextmanager
 def limited(seconds: float, words: str, hint: str = "") -> Iterator[None]:
-    """Break off what is done inside after `seconds`; in the main thread only.
+    """Interrupt the body after `seconds`, but only in the main thread.
 
-    In another thread nothing is limited: alarms arrive in the main one.
+    In other threads there is no limit, because signals are handled in the main thread.
 
     Raises:
-        TookTooLongError: with `words` and `hint`, where it took longer.
+        TookTooLongError: the time is over; with `words` as message, and `hint`.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -163,7 +163,7 @@ def test_a_snapshot_and_now_differ_by_what_diff_says(vm: VM) -> None:
     assert int(mode.split()[1]) < 1_000_000
     again = vm.run("guest", ["kmodtui", "snapshot", "-o", "/tmp/before.kmodtui"])
     assert again.returncode == 1
-    assert "is there already" in again.stderr
+    assert "already exists" in again.stderr
 
     vm.run("root", ["modprobe", "-a", "btrfs", "8021q"], check=True)
     came = set(loaded(vm)) - set(modules)

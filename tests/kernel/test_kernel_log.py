@@ -38,7 +38,7 @@ def await_load(vm: VM, terminal: Terminal) -> None:
 def test_an_admin_follows_it_through_sudo_until_root_is_given_up(vm: VM) -> None:
     with open_dashboard(vm, "admin") as terminal:
         open_drawer(terminal)
-        terminal.wait_for(r"kernel\.dmesg_restrict=1 leaves the kernel's log to root", PATIENCE)
+        terminal.wait_for(r"Only root may read the kernel log: kernel\.dmesg_restrict=1", PATIENCE)
         terminal.wait_for(r"\by read", timeout=PATIENCE)
         terminal.press("y")
         give_password(terminal)

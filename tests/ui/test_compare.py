@@ -132,9 +132,9 @@ async def test_a_file_that_is_none_is_told_as_that(demo: Demo, here: Path) -> No
     (here / "bad.kmodtui").write_bytes(b"\x1b[2J")
     async with opened(demo) as stage:
         await comparison(stage)
-        await stage.until(lambda: "is no snapshot of kmodtui" in words(stage))
+        await stage.until(lambda: "is not a kmodtui snapshot" in words(stage))
         await stage.press("enter")
-        await stage.until(lambda: "is no snapshot of kmodtui" in stage.toasts)
+        await stage.until(lambda: "is not a kmodtui snapshot" in stage.toasts)
         assert isinstance(stage.screen, CompareScreen)
 
 
@@ -211,7 +211,7 @@ async def test_a_file_that_is_none_is_refused_when_it_is_opened(
         await stage.until("Open a snapshot")
         await stage.type(f"{tmp_path}/notes.txt")
         await stage.press("enter")
-        await stage.until(lambda: "notes.txt is no snapshot of kmodtui" in stage.toasts)
+        await stage.until(lambda: "notes.txt is not a kmodtui snapshot" in stage.toasts)
         assert [line.split()[0] for line in stage.part("#file-lines") if line] == ["now"]
 
 

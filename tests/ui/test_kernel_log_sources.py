@@ -25,7 +25,7 @@ from tests.ui.kernel_log import (
 )
 from tests.ui.stage import Stage, opened
 
-RESTRICTED = "kernel.dmesg_restrict=1 leaves the kernel's log to root."
+RESTRICTED = "Only root may read the kernel log: kernel.dmesg_restrict=1."
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ async def test_permissions_of_the_file_are_told_from_the_restriction(demo: Demo)
     async with opened(without_log(demo, errno.EACCES)) as stage:
         await stage.press("L")
         await stage.until("y read")
-        assert "The permissions of /dev/kmsg leave the kernel's log to root." in stage.words
+        assert "Only root may read the kernel log: see the permissions of /dev/kmsg." in stage.words
 
 
 async def test_root_without_the_capability_is_not_sent_for_root(
@@ -264,7 +264,7 @@ async def test_a_helper_that_may_not_read_it_either_is_told(
         await stage.press("L")
         await stage.until("y read")
         await stage.press("y")
-        await stage.until(lambda: "could not read the kernel's log: Operation not" in said(stage))
+        await stage.until(lambda: "could not read the kernel log: Operation not" in said(stage))
 
 
 async def test_closing_it_stops_the_reading(demo: Demo, kernel: SimulatedKernel) -> None:

@@ -124,7 +124,7 @@ async def test_a_module_whose_file_is_gone_says_so_and_tells_what_the_kernel_sho
     async with opened(demo) as stage:
         await stage.select("mbcache")
         await stage.press("o")
-        await stage.until("What it takes cannot be told", "There is no file", "Exports")
+        await stage.until("Its imports are unknown", "There is no file", "Exports")
 
 
 async def test_every_size_shows_the_page_and_its_keys(demo: Demo) -> None:

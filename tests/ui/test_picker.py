@@ -173,7 +173,7 @@ async def test_a_chosen_line_keeps_while_parameters_are_typed(demo: Demo) -> Non
 async def test_what_may_have_been_meant_is_there_to_be_chosen(demo: Demo) -> None:
     async with opened(demo) as stage:
         await ask(stage, "btfrs")
-        await stage.until("Nothing fits “btfrs”. Did you mean btrfs?")
+        await stage.until("No match for “btfrs”. Did you mean btrfs?")
         assert names(stage) == ["btrfs"]
         assert stage.highlighted("#load-names") == "", "nothing is chosen yet"
         stage.send("enter", "enter")
@@ -225,13 +225,13 @@ async def test_a_device_stands_for_its_module(demo: Demo, text: str) -> None:
 async def test_a_device_that_no_module_is_for_keeps_the_line(demo: Demo) -> None:
     async with opened(demo) as stage:
         await ask(stage, "00:04.0")
-        await stage.until("No module of this kernel is for pci:v00001234d00005678")
+        await stage.until("No module of this kernel matches pci:v00001234d00005678")
         await stage.press("enter")
         await stage.calm()
         assert isinstance(stage.screen, LoadDialog)
         await stage.press("backspace")
         await stage.type("9")
-        await stage.until("Nothing fits “00:04.9”")
+        await stage.until("No match for “00:04.9”")
         await stage.press("backspace")
         await stage.type("5")
         await stage.until("There is no device 00:04.5.")
@@ -388,7 +388,7 @@ async def test_depmod_is_followed_while_the_picker_is_open(
     folder = f"/lib/modules/{kernel.release}"
     async with opened(demo) as stage:
         await ask(stage, "brandnew")
-        await stage.until("0 of 22 modules", "Nothing fits “brandnew”")
+        await stage.until("0 of 22 modules", "No match for “brandnew”")
         module = make_module((b"license=GPL", b"description=Came later"))
         kernel.folder.write(f"{folder}/updates/brandnew.ko", module)
         index = kernel.folder.read(f"{folder}/modules.dep")
@@ -425,7 +425,7 @@ async def test_what_comes_from_files_stays_text(tmp_path: Path) -> None:
         await stage.press("plus")
         await stage.until("Load a module", " of 23 modules")
         await stage.type("evil[")
-        await stage.until("Nothing fits “evil[”")
+        await stage.until("No match for “evil[”")
         await stage.press("backspace")
         await stage.until(lambda: r"\x1b[31m[red]x[/red]\x07" in card(stage))
         assert "[b] · in-tree" in card(stage)

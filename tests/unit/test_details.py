@@ -30,10 +30,10 @@ async def test_a_blacklisted_module_tells_where_that_stands(kernel: SimulatedKer
     assert "blacklist" not in dict((await details(kernel, "nbd")).fields)
     kernel.folder.write("/etc/modprobe.d/a.conf", b"# none\nblacklist nbd\n")
     (told,) = dict((await details(kernel, "nbd")).fields)["blacklist"]
-    assert told == "no alias loads it, only its name does (/etc/modprobe.d/a.conf:2)"
+    assert told == "not loaded by alias, only by name (/etc/modprobe.d/a.conf:2)"
     kernel.folder.write("/proc/cmdline", b"quiet module_blacklist=nbd\n")
     told = dict((await details(kernel, "nbd")).fields)["blacklist"][-1]
-    assert told == "the kernel refuses it (module_blacklist= on the boot line)"
+    assert told == "the kernel refuses it (module_blacklist= on the kernel command line)"
 
 
 async def test_a_loaded_module_has_its_fields_in_the_files_order(kernel: SimulatedKernel) -> None:

@@ -67,5 +67,5 @@ async def test_what_is_no_regular_file_is_refused_unopened(
 ) -> None:
     os.mkfifo(tmp_path / "pipe.ko")
     for path in ("/pipe.ko", "/"):
-        with pytest.raises(UnreadableError, match="is no regular file"):
+        with pytest.raises(UnreadableError, match="is not a regular file"):
             await digest_of(machine, path)

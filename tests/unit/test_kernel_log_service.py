@@ -82,7 +82,7 @@ async def test_nothing_is_looked_at_while_nothing_is_logged() -> None:
 
 @pytest.mark.parametrize(
     ("failure", "words"),
-    [(EOFError(), "come to an end"), (OSError(5, "x"), "any more: Input/output error")],
+    [(EOFError(), "has ended"), (OSError(5, "x"), "any more: Input/output error")],
 )
 async def test_a_log_that_fails_is_told_and_closed(failure: Exception, words: str) -> None:
     log = Log()

@@ -125,7 +125,7 @@ def test_if_the_file_is_missing_the_kernel_still_shows_exports(tmp_path: Path) -
 def test_a_module_not_in_the_index_has_what_the_kernel_shows(tmp_path: Path) -> None:
     found = look(system(tmp_path)).of("stray")
     assert [g.export.name for g in found.gives] == ["stray_gives"]
-    assert "The file of stray is not known" in found.problems[0]
+    assert "The file of stray is unknown" in found.problems[0]
 
 
 def test_a_file_that_differs_from_the_loaded_module_is_reported(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_details_of_one_symbol(tmp_path: Path) -> None:
     kernel = linkage.details("", "printk")
     assert kernel.export
     assert kernel.importers == ("taker",)
-    assert "What 1 loaded modules" in kernel.problems[0]
+    assert "The imports of 1 loaded module" in kernel.problems[0]
     assert linkage.details("", "core_static").export is None
 
 

@@ -83,7 +83,7 @@ def test_what_cannot_be_told_is_said_and_counts_as_a_failure(
 ) -> None:
     os.unlink(host.locate(f"/lib/modules/{RELEASE}/kernel/taker.ko"))
     assert run(host, "taker") == 1
-    assert "What it takes cannot be told: There is no file" in capsys.readouterr().err
+    assert "Its imports are unknown: There is no file" in capsys.readouterr().err
     assert run(host, "taker", "giver") == 1
     assert "There is no file" in capsys.readouterr().err
 

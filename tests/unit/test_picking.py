@@ -171,7 +171,7 @@ def test_a_device_is_answered_with_the_driver_it_has_first(
     answer = answer_device(host, haystack, index, "00:03.0")
     assert [entry.name for entry in answer.entries] == ["e1000", "e1000e"]
     assert answer.words.startswith("2 modules for pci:v00008086d00001000")
-    assert answer.words.endswith("; e1000 drives it now")
+    assert answer.words.endswith("; its current driver is e1000")
 
 
 def test_a_device_without_any_module_is_told(
@@ -179,12 +179,10 @@ def test_a_device_without_any_module_is_told(
 ) -> None:
     card(host, "0000:00:04.0", "pci:v0000FFFFd00000001sv0sd0bc0sc0i0")
     write(host, "/sys/devices/quiet/uevent")
-    assert "No module of this kernel is for pci:v0000FFFF" in (
+    assert "No module of this kernel matches pci:v0000FFFF" in (
         answer_device(host, haystack, index, "00:04.0").words
     )
-    assert "does not say which module it needs" in (
-        answer_device(host, haystack, index, "/sys/devices/quiet").words
-    )
+    assert "has no modalias" in (answer_device(host, haystack, index, "/sys/devices/quiet").words)
 
 
 def test_an_alias_of_hardware_gives_its_modules_in_kmods_order(
@@ -251,9 +249,11 @@ def test_a_relative_path_is_that_of_this_process(
 
 def test_what_cannot_be_completed_is_told(home: LocalHost) -> None:
     assert "No such file" in answer_path(home, "/nowhere/x").words
-    assert answer_path(home, "/home/me/zzz").words == "/home/me has no folder or module file zzz…"
+    assert (
+        answer_path(home, "/home/me/zzz").words == "/home/me has no directory or module file zzz…"
+    )
     write(home, "/empty/readme")
-    assert "has no folders and no module files" in answer_path(home, "/empty/").words
+    assert "has no directories and no module files" in answer_path(home, "/empty/").words
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,10 @@ async def test_a_value_that_cannot_be_given_again_is_not_kept_and_told(
     demo.kernel.folder.write("/sys/module/hello/parameters/greeting", odd + b"\n")
     demo.kernel.load("tun")
     plan = await plan_for(machine, [Intent(Verb.RELOAD, ("hello", "tun"))])
-    words = "greeting of hello is not kept: its value has characters that cannot be given again."
+    words = (
+        "greeting of hello cannot be kept: "
+        "its value has characters that cannot be passed to modprobe."
+    )
     assert words in plan.warnings
     assert not any("greeting" in line for line in plan.command_lines)
     await carry_out(machine, Intent(Verb.UNLOAD, ("hello",)))
