@@ -136,7 +136,7 @@ async def test_a_log_that_ends_keeps_its_lines(demo: Demo, log: OpenLog) -> None
         await log.printk("the last one")
         await stage.until("the last one")
         log._kernel.close()
-        await stage.until(lambda: "No longer followed: /dev/kmsg has come" in said(stage))
+        await stage.until(lambda: "No longer followed: /dev/kmsg has ended" in said(stage))
         assert "the last one" in stage.text
         assert "stopped" in state(stage)
 
@@ -171,7 +171,7 @@ async def test_root_without_the_capability_is_not_sent_for_root(
     monkeypatch.setattr("os.geteuid", lambda: 0)
     async with opened(demo) as stage:
         await stage.press("L")
-        await stage.until(lambda: "which lacks CAP_SYSLOG as in most containers" in said(stage))
+        await stage.until(lambda: "it lacks CAP_SYSLOG, as in most containers" in said(stage))
 
 
 async def test_a_captured_tree_has_none(demo: Demo, kernel: SimulatedKernel) -> None:
