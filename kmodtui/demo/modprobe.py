@@ -16,12 +16,12 @@ from typing import Protocol
 from kmodtui.demo.moments import Call, Moment
 from kmodtui.kernel.catalog import ModuleIndex
 from kmodtui.kernel.configured_index import ConfiguredIndex, configured
-from kmodtui.model.log_record import LogRecord
+from kmodtui.model.log.record import LogRecord
 from kmodtui.model.modprobe_rules import Found, option_words
 from kmodtui.model.modules import ModuleState
-from kmodtui.model.plan import Action
+from kmodtui.model.plan.plan import Action
+from kmodtui.model.plan.removal import InUseError, removal
 from kmodtui.model.probe_list import probe_list, show_depends
-from kmodtui.model.removal import InUseError, removal
 
 PATH = "/sbin/modprobe"
 

@@ -25,7 +25,7 @@ from kmodtui.kernel.catalog import read_index
 from kmodtui.kernel.kallsyms import parse_symbols
 from kmodtui.kernel.proc_modules import parse_modules
 from kmodtui.kernel.uevents import SEQUENCE, ModuleUevent
-from kmodtui.model.log_record import LogRecord
+from kmodtui.model.log.record import LogRecord
 from kmodtui.model.modules import TAINTS, ModuleState
 from kmodtui.model.text import decode
 

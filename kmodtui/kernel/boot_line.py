@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from kmodtui.kernel.alias_index import normalised
 from kmodtui.model.modprobe_rules import Problem, Rule, RuleKind
 from kmodtui.model.modules import canonical
-from kmodtui.model.plan import BOOT_LINE
+from kmodtui.model.plan.plan import BOOT_LINE
 from kmodtui.model.text import clean
 
 _WHITESPACE = " \n\t\v\f\r"

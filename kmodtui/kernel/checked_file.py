@@ -15,7 +15,7 @@ from kmodtui.kernel.host import Host
 from kmodtui.kernel.module_file import module_info
 from kmodtui.kernel.module_symbols import module_symbols
 from kmodtui.kernel.signature import read_seal
-from kmodtui.model.check import FileFacts, Seal
+from kmodtui.model.check.check import FileFacts, Seal
 from kmodtui.model.text import clean, counted, decode
 
 _MAX_SECTIONS = 0xFF00  # SHN_LORESERVE

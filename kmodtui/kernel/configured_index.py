@@ -8,7 +8,7 @@ from kmodtui.kernel.catalog import ModuleIndex
 from kmodtui.kernel.modprobe_config import ModprobeConfig, read_modprobe_config
 from kmodtui.model.modprobe_rules import Found, Rule, Softdep
 from kmodtui.model.modules import canonical
-from kmodtui.model.plan import Option
+from kmodtui.model.plan.plan import Option
 
 
 class ConfiguredIndex:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kmodtui.kernel.host import Host
-from kmodtui.model.experiment import Thing
+from kmodtui.model.experiment.report import Thing
 from kmodtui.model.text import clean, decode
 
 _CLASSES = {"net": "network interface", "block": "block device"}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from kmodtui.errors import UnreadableError
 from kmodtui.kernel.host import Host
-from kmodtui.model.symbols import NO_ROWS, SymbolRows, SymbolTable
+from kmodtui.model.symbols.table import NO_ROWS, SymbolRows, SymbolTable
 from kmodtui.model.text import clean, decode
 
 PATH = "/proc/kallsyms"

@@ -13,7 +13,7 @@ import re
 from io import FileIO
 from typing import Protocol
 
-from kmodtui.model.log_record import LogRecord
+from kmodtui.model.log.record import LogRecord
 
 PATH = "/dev/kmsg"
 

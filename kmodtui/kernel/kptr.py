@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from kmodtui.kernel.host import Host
-from kmodtui.model.symbol_address import Hiding
+from kmodtui.model.symbols.address import Hiding
 
 _CAP_SYSLOG = 34  # include/uapi/linux/capability.h
 

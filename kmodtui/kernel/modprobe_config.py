@@ -17,7 +17,7 @@ from kmodtui.kernel.host import Host
 from kmodtui.kernel.modprobe_file import parse_rules, parse_softdep
 from kmodtui.model.modprobe_rules import Problem, Rule, RuleKind, Softdep, option_words
 from kmodtui.model.modules import canonical
-from kmodtui.model.plan import Option
+from kmodtui.model.plan.plan import Option
 from kmodtui.model.text import clean
 
 FOLDERS = (

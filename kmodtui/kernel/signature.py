@@ -14,7 +14,7 @@ import struct
 from typing import BinaryIO
 
 from kmodtui.kernel.der import Der, DerError
-from kmodtui.model.check import Seal
+from kmodtui.model.check.check import Seal
 from kmodtui.model.module_info import Signature
 
 _MAGIC = b"~Module signature appended~\n"

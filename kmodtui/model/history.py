@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from kmodtui.model.modules import LoadedModule, ModuleTable
-from kmodtui.model.symbols import (
+from kmodtui.model.symbols.table import (
     NO_ROWS,
     OwnerDelta,
     Symbol,

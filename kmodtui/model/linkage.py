@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
-from kmodtui.model.symbols import SymbolRows
+from kmodtui.model.symbols.table import SymbolRows
 from kmodtui.model.text import clean, decode
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from kmodtui.model.plan import BOOT_LINE
+from kmodtui.model.plan.plan import BOOT_LINE
 
 
 class RuleKind(StrEnum):

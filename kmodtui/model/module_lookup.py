@@ -6,7 +6,7 @@ from typing import Protocol
 
 from kmodtui.errors import UnknownModuleError
 from kmodtui.model.modprobe_rules import Found, Rule, Softdep
-from kmodtui.model.plan import Option
+from kmodtui.model.plan.plan import Option
 
 
 class ModuleLookup(Protocol):

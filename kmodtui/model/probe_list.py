@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from kmodtui.errors import PlanError
 from kmodtui.model.modprobe_rules import Found, Rule
 from kmodtui.model.module_lookup import ModuleLookup
-from kmodtui.model.plan import REQUESTED, Option
+from kmodtui.model.plan.plan import REQUESTED, Option
 
 MAX_DEPTH = 150
 """Maximum depth of softdeps of softdeps: deeper nesting can only be a mistake."""

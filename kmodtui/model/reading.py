@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from kmodtui.model.history import Change, Totals
 from kmodtui.model.modules import ModuleTable
-from kmodtui.model.symbols import SymbolDelta, SymbolTable, difference
+from kmodtui.model.symbols.table import SymbolDelta, SymbolTable, difference
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from kmodtui.model.log_record import LogRecord
+from kmodtui.model.log.record import LogRecord
 
 
 class ResultCode(StrEnum):

@@ -16,7 +16,7 @@ from typing import Any
 from kmodtui.errors import SnapshotError
 from kmodtui.model.history import Change, Totals
 from kmodtui.model.modules import LoadedModule, ModuleState, ModuleTable, taint_letters
-from kmodtui.model.symbols import SymbolDelta, SymbolTable, difference
+from kmodtui.model.symbols.table import SymbolDelta, SymbolTable, difference
 from kmodtui.model.text import clean
 
 MAX_MODULES = 20_000

@@ -22,7 +22,7 @@ from kmodtui.errors import (
     HelperVersionError,
     RootGivenUpError,
 )
-from kmodtui.model.log_record import LogRecord
+from kmodtui.model.log.record import LogRecord
 from kmodtui.model.result import Result, ResultCode
 from kmodtui.model.text import clean
 from kmodtui.privileged.protocol import (

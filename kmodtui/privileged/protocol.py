@@ -66,7 +66,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kmodtui.errors import HelperError
-from kmodtui.model.log_record import LogRecord
+from kmodtui.model.log.record import LogRecord
 from kmodtui.model.result import FilePart, Result, ResultCode
 
 PROTOCOL = 3

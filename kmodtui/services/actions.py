@@ -12,17 +12,17 @@ from typing import Any, assert_never
 from kmodtui.errors import HelperDiedError, KmodtuiError
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.sysfs import read_parameters
-from kmodtui.model.explain import Explanation, Kind, explain, explain_error
-from kmodtui.model.explain_change import explain_blacklist, explain_parameter
-from kmodtui.model.log_record import LogRecord
+from kmodtui.model.explain.change import explain_blacklist, explain_parameter
+from kmodtui.model.explain.explain import Explanation, Kind, explain, explain_error
+from kmodtui.model.log.record import LogRecord
 from kmodtui.model.modprobe_rules import RuleKind
 from kmodtui.model.modules import ModuleState, canonical
 from kmodtui.model.ownership import ownership
-from kmodtui.model.plan import BLACKLIST_FILE, Command, Plan
+from kmodtui.model.plan.plan import BLACKLIST_FILE, Command, Plan
+from kmodtui.model.plan.undo import Done
+from kmodtui.model.plan.verb import Verb
 from kmodtui.model.result import Result, ResultCode
 from kmodtui.model.text import counted
-from kmodtui.model.undo import Done
-from kmodtui.model.verb import Verb
 from kmodtui.privileged.client import HelperClient, LogSink
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services.facts import read_facts

@@ -28,8 +28,8 @@ from kmodtui.kernel.signing_key import PublicKey, can_verify, read_built_in_key,
 from kmodtui.kernel.symvers import Symvers, read_symvers
 from kmodtui.kernel.sysfs import read_live_module
 from kmodtui.kernel.system import read_system
-from kmodtui.model.check import Check, FileFacts, KernelFacts, Offer, Reference
-from kmodtui.model.check_module import check_module
+from kmodtui.model.check.check import Check, FileFacts, KernelFacts, Offer, Reference
+from kmodtui.model.check.module import check_module
 from kmodtui.model.linkage import Giver, ModuleSymbols, Taken
 from kmodtui.model.modules import ModuleTable, canonical
 from kmodtui.services.linkage import Linkage, linkage

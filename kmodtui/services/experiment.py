@@ -16,17 +16,17 @@ from dataclasses import replace
 from kmodtui.errors import KmodtuiError, PlanError
 from kmodtui.kernel.inventory import read_inventory
 from kmodtui.kernel.proc_modules import read_modules
-from kmodtui.model.experiment import Deed, Look, Report, Stage
-from kmodtui.model.explain import explain_error
-from kmodtui.model.explanation import Explanation
-from kmodtui.model.intent import Intent
-from kmodtui.model.log_record import LogRecord
+from kmodtui.model.experiment.report import Deed, Look, Report, Stage
+from kmodtui.model.explain.explain import explain_error
+from kmodtui.model.explain.explanation import Explanation
+from kmodtui.model.log.record import LogRecord
 from kmodtui.model.modules import LoadedModule, ModuleState
-from kmodtui.model.plan import Action, Plan
-from kmodtui.model.plan_unload import left_behind
+from kmodtui.model.plan.intent import Intent
+from kmodtui.model.plan.plan import Action, Plan
+from kmodtui.model.plan.undo import Done
+from kmodtui.model.plan.unload import left_behind
+from kmodtui.model.plan.verb import Verb
 from kmodtui.model.text import clean
-from kmodtui.model.undo import Done
-from kmodtui.model.verb import Verb
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services.actions import perform

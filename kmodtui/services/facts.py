@@ -9,13 +9,13 @@ from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.modprobe_config import ModprobeConfig
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.system import read_process, read_system
-from kmodtui.model.explain import Facts
+from kmodtui.model.explain.explain import Facts
 from kmodtui.model.modprobe_rules import RuleKind
 from kmodtui.model.modules import LoadedModule
-from kmodtui.model.plan import Plan
+from kmodtui.model.plan.plan import Plan
+from kmodtui.model.plan.verb import Verb
 from kmodtui.model.result import Result
 from kmodtui.model.usage import NO_USAGE, Usage
-from kmodtui.model.verb import Verb
 from kmodtui.services.machine import Machine
 from kmodtui.services.plans import usage_of
 

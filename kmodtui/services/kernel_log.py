@@ -12,7 +12,7 @@ from kmodtui.errors import HelperError, KmodtuiError, UnreadableError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.kmsg import KernelLog
 from kmodtui.kernel.system import read_process, read_system
-from kmodtui.model.log_record import LogRecord
+from kmodtui.model.log.record import LogRecord
 from kmodtui.model.text import clean
 from kmodtui.privileged.client import HelperClient
 

@@ -39,7 +39,7 @@ from kmodtui.model.linkage import (
     kernel_exports,
 )
 from kmodtui.model.modules import ModuleTable
-from kmodtui.model.symbols import NO_ROWS, SymbolRows, SymbolTable
+from kmodtui.model.symbols.table import NO_ROWS, SymbolRows, SymbolTable
 from kmodtui.model.text import clean
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from kmodtui.kernel.kptr import read_hiding
 from kmodtui.kernel.proc_modules import has_module_support
 from kmodtui.model.history import Change, Event, Timeline, Totals
 from kmodtui.model.modules import ModuleTable, taint_letters
-from kmodtui.model.plan_unload import left_behind
-from kmodtui.model.symbol_address import Hiding
-from kmodtui.model.symbols import SymbolTable
+from kmodtui.model.plan.unload import left_behind
+from kmodtui.model.symbols.address import Hiding
+from kmodtui.model.symbols.table import SymbolTable
 from kmodtui.services.index_watch import index_changes
 from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import (

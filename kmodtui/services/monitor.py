@@ -22,7 +22,7 @@ from kmodtui.kernel.sysfs import initsize
 from kmodtui.model.history import Change
 from kmodtui.model.modules import ModuleTable
 from kmodtui.model.reading import Reading, count_cycles, same_modules
-from kmodtui.model.symbols import SymbolDelta, SymbolTable
+from kmodtui.model.symbols.table import SymbolDelta, SymbolTable
 from kmodtui.services.arrivals import Arrivals
 from kmodtui.services.reading import ATTEMPTS, TOO_FAST, Judge, read_bracketed
 

@@ -14,10 +14,10 @@ from kmodtui.kernel.catalog import EXTENSIONS, ModuleIndex
 from kmodtui.model.catalog_entry import CatalogEntry
 from kmodtui.model.did_you_mean import did_you_mean
 from kmodtui.model.fuzzy import Rank
-from kmodtui.model.intent import Intent
 from kmodtui.model.load_line import LoadRequest, split_line
 from kmodtui.model.modules import canonical
-from kmodtui.model.verb import Verb
+from kmodtui.model.plan.intent import Intent
+from kmodtui.model.plan.verb import Verb
 from kmodtui.services.files import digest_of, resolved
 from kmodtui.services.machine import Machine
 from kmodtui.services.picking import (

@@ -10,11 +10,11 @@ from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.module_file import read_module_file
 from kmodtui.kernel.proc_modules import read_modules
-from kmodtui.model.intent import Intent
-from kmodtui.model.plan import Plan
-from kmodtui.model.plan_facts import InsertedFile, PlanFacts
-from kmodtui.model.plan_intents import once_unused, still_to_do
-from kmodtui.model.verb import Verb
+from kmodtui.model.plan.facts import InsertedFile, PlanFacts
+from kmodtui.model.plan.intent import Intent
+from kmodtui.model.plan.intents import once_unused, still_to_do
+from kmodtui.model.plan.plan import Plan
+from kmodtui.model.plan.verb import Verb
 from kmodtui.services.files import resolved
 from kmodtui.services.machine import Machine
 from kmodtui.services.parameters import kept_and_lost, read_form_now

@@ -20,14 +20,14 @@ from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.sysfs import read_parameters
 from kmodtui.kernel.system import read_system
 from kmodtui.kernel.usage import read_usage
-from kmodtui.model.intent import Intent
 from kmodtui.model.modprobe_rules import RuleKind
 from kmodtui.model.modules import ModuleTable, canonical
-from kmodtui.model.plan import Action, Plan, Step, with_memory
-from kmodtui.model.plan_facts import PlanFacts
-from kmodtui.model.plan_intents import plan_intents
+from kmodtui.model.plan.facts import PlanFacts
+from kmodtui.model.plan.intent import Intent
+from kmodtui.model.plan.intents import plan_intents
+from kmodtui.model.plan.plan import Action, Plan, Step, with_memory
+from kmodtui.model.plan.verb import Verb
 from kmodtui.model.usage import NO_USAGE, Usage
-from kmodtui.model.verb import Verb
 
 VERBS = (Verb.LOAD, Verb.UNLOAD, Verb.RELOAD)
 """Verbs that the index of modules is needed for."""

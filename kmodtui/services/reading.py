@@ -25,7 +25,7 @@ from kmodtui.kernel.system import read_tainted
 from kmodtui.kernel.uevents import read_sequence
 from kmodtui.model.modules import ModuleTable
 from kmodtui.model.reading import Reading, is_consistent, same_modules
-from kmodtui.model.symbols import SymbolTable
+from kmodtui.model.symbols.table import SymbolTable
 
 PATIENCE = 3.0
 """Seconds to wait for quiet before a module in Loading or Unloading counts as stuck."""

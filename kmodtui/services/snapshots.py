@@ -26,7 +26,7 @@ from kmodtui.kernel.host import Host
 from kmodtui.kernel.kallsyms import is_pseudo_owner
 from kmodtui.kernel.system import read_system
 from kmodtui.model.snapshot import MAX_MODULES, Origin, Snapshot, head_line, read_head
-from kmodtui.model.symbols import SymbolRows, SymbolTable
+from kmodtui.model.symbols.table import SymbolRows, SymbolTable
 from kmodtui.model.text import clean, decode, human_size
 from kmodtui.services.reading import read_both
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from kmodtui.model.undo import Done
+from kmodtui.model.plan.undo import Done
 
 MOST = 50
 """Maximum number of changes that are kept; the oldest are dropped."""

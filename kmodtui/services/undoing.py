@@ -9,10 +9,18 @@ from typing import assert_never
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.model.modules import ModuleTable, canonical
-from kmodtui.model.plan import Action, Command, Plan
+from kmodtui.model.plan.plan import Action, Command, Plan
+from kmodtui.model.plan.undo import (
+    Done,
+    blacklisted,
+    loaded,
+    reloaded,
+    set_back,
+    unloaded,
+    words_of,
+)
+from kmodtui.model.plan.verb import Verb
 from kmodtui.model.result import Result, ResultCode
-from kmodtui.model.undo import Done, blacklisted, loaded, reloaded, set_back, unloaded, words_of
-from kmodtui.model.verb import Verb
 from kmodtui.services.machine import Machine
 from kmodtui.services.parameters import kept_and_lost
 

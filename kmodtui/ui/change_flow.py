@@ -11,12 +11,12 @@ from textual.screen import Screen
 from textual.worker import Worker
 
 from kmodtui.errors import KmodtuiError, PlanError, UsageError
-from kmodtui.model.intent import Intent
 from kmodtui.model.load_line import LoadRequest
 from kmodtui.model.modprobe_rules import RuleKind
-from kmodtui.model.plan import BLACKLIST_FILE, Plan
-from kmodtui.model.undo import Done
-from kmodtui.model.verb import Verb
+from kmodtui.model.plan.intent import Intent
+from kmodtui.model.plan.plan import BLACKLIST_FILE, Plan
+from kmodtui.model.plan.undo import Done
+from kmodtui.model.plan.verb import Verb
 from kmodtui.services.experiment import planned
 from kmodtui.services.live import LiveSystem
 from kmodtui.services.parameters import read_form

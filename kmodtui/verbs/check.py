@@ -9,7 +9,7 @@ from typing import Any
 from kmodtui.errors import UnreadableError
 from kmodtui.kernel.catalog import EXTENSIONS, is_path, read_index
 from kmodtui.kernel.host import Host, LocalHost
-from kmodtui.model.check import KERNEL, NOT_KNOWN, Check, CheckedSymbol, Mark, Verdict
+from kmodtui.model.check.check import KERNEL, NOT_KNOWN, Check, CheckedSymbol, Mark, Verdict
 from kmodtui.model.text import clean, counted
 from kmodtui.services.check import check_file
 from kmodtui.verbs.printing import add_json, print_json, release_of

@@ -12,7 +12,7 @@ from kmodtui.errors import UsageError
 from kmodtui.kernel.host import Host
 from kmodtui.model.modules import LoadedModule, taint_letters
 from kmodtui.model.snapshot import Comparison, Snapshot, compare
-from kmodtui.model.symbols import SymbolRows, counted_types
+from kmodtui.model.symbols.table import SymbolRows, counted_types
 from kmodtui.model.text import clean, counted, human_size
 from kmodtui.services.snapshots import load, take
 from kmodtui.verbs.printing import add_json, print_json

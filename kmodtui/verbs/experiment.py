@@ -11,8 +11,7 @@ from kmodtui.errors import ElevationCancelledError, KmodtuiError, UsageError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.system import read_system
-from kmodtui.model.experiment import Report, Stage
-from kmodtui.model.experiment_pages import (
+from kmodtui.model.experiment.pages import (
     as_json,
     as_markdown,
     as_text,
@@ -20,6 +19,7 @@ from kmodtui.model.experiment_pages import (
     plan_page,
     text_of,
 )
+from kmodtui.model.experiment.report import Report, Stage
 from kmodtui.privileged.elevation import LADDER
 from kmodtui.services.config import config_path, read_config
 from kmodtui.services.experiment import planned

@@ -7,9 +7,9 @@ from typing import Any, assert_never
 
 from kmodtui.errors import PlanError, UsageError
 from kmodtui.kernel.host import Host
-from kmodtui.model.plan import Action, Plan, Step
+from kmodtui.model.plan.plan import Action, Plan, Step
+from kmodtui.model.plan.verb import Verb
 from kmodtui.model.text import clean, human_size
-from kmodtui.model.verb import Verb
 from kmodtui.services.plans import VERBS, read_plan
 from kmodtui.verbs.printing import add_json, print_error, print_json, release_of
 

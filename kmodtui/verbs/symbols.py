@@ -11,7 +11,7 @@ from kmodtui.errors import KmodtuiError, UnknownModuleError, UsageError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.kallsyms import read_symbols
 from kmodtui.model.modules import canonical
-from kmodtui.model.symbols import Symbol, SymbolTable
+from kmodtui.model.symbols.table import Symbol, SymbolTable
 from kmodtui.model.text import clean
 from kmodtui.verbs.printing import add_json, hexadecimal, print_error, print_json
 
@@ -65,7 +65,7 @@ def run(host: Host, options: argparse.Namespace) -> int:
 
 def _no_match(table: SymbolTable, module: str | None, options: argparse.Namespace) -> KmodtuiError:
     """Return the error for a search without a match, with a hint if a module has that name."""
-    from kmodtui.model.symbol_address import NoSymbolError
+    from kmodtui.model.symbols.address import NoSymbolError
 
     text = options.name if options.name is not None else options.match
     what = "is named" if options.name is not None else "matches"
@@ -98,9 +98,9 @@ def _rows(table: SymbolTable, module: str | None) -> Iterator[tuple[str, Symbol]
 def _found(
     table: SymbolTable, module: str | None, options: argparse.Namespace
 ) -> Iterator[tuple[str, Symbol]]:
-    from kmodtui.model.symbol_list import SymbolList
-    from kmodtui.model.symbol_query import Query, parse_query
-    from kmodtui.model.symbol_search import find_all
+    from kmodtui.model.symbols.list import SymbolList
+    from kmodtui.model.symbols.query import Query, parse_query
+    from kmodtui.model.symbols.search import find_all
     from kmodtui.services.time_limit import limited
 
     query = (
@@ -160,8 +160,8 @@ def _digits(table: SymbolTable) -> int:
 
 def _print_address(host: Host, table: SymbolTable, text: str, *, as_json: bool) -> int:
     from kmodtui.kernel.kptr import read_hiding
-    from kmodtui.model.symbol_address import NoSymbolError, look_up
-    from kmodtui.model.symbol_list import SymbolList
+    from kmodtui.model.symbols.address import NoSymbolError, look_up
+    from kmodtui.model.symbols.list import SymbolList
 
     symbols = SymbolList.of_table(table)
     try:

@@ -17,10 +17,10 @@ from textual.drivers.headless_driver import HeadlessDriver
 from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.kallsyms import PATH, parse_symbols, read_symbols
 from kmodtui.model.history import Change, Event, Totals
-from kmodtui.model.symbol_list import SymbolList
-from kmodtui.model.symbol_query import parse_query
-from kmodtui.model.symbol_search import Hits, find_all
-from kmodtui.model.symbols import SymbolTable, difference
+from kmodtui.model.symbols.list import SymbolList
+from kmodtui.model.symbols.query import parse_query
+from kmodtui.model.symbols.search import Hits, find_all
+from kmodtui.model.symbols.table import SymbolTable, difference
 from kmodtui.services.machine import Machine
 from kmodtui.services.root import NoRoot
 from kmodtui.ui.app import KmodtuiApp

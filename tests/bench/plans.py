@@ -27,8 +27,8 @@ from kmodtui.kernel.catalog import read_index
 from kmodtui.kernel.configured_index import configured
 from kmodtui.kernel.host import LocalHost
 from kmodtui.model.modules import ModuleTable
-from kmodtui.model.plan_facts import PlanFacts
-from kmodtui.model.plan_load import plan_load
+from kmodtui.model.plan.facts import PlanFacts
+from kmodtui.model.plan.load import plan_load
 lookup = configured(read_index(LocalHost(sys.argv[1]), sys.argv[2]))
 names = lookup.index.names
 plans = [plan_load((name,), (), PlanFacts(ModuleTable(), lookup)) for name in names]

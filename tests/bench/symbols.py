@@ -8,7 +8,7 @@ from typing import Self
 
 from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.kallsyms import PATH, read_symbols
-from kmodtui.model.symbols import difference
+from kmodtui.model.symbols.table import difference
 from tests.bench.interleaved import Comparison, clocked, compare
 from tests.bench.machine import RecordedMachine
 

@@ -14,7 +14,7 @@ import sys
 
 from kmodtui.kernel.host import LocalHost
 from kmodtui.model.history import Change
-from kmodtui.model.symbols import SymbolTable, difference
+from kmodtui.model.symbols.table import SymbolTable, difference
 from kmodtui.services.monitor import Changed, Monitor, SymbolsRead
 from kmodtui.services.reading import read_both
 

@@ -14,10 +14,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from kmodtui.errors import HelperDiedError
-from kmodtui.model.explain import Facts, Kind, explain
-from kmodtui.model.log_record import LogRecord
+from kmodtui.model.explain.explain import Facts, Kind, explain
+from kmodtui.model.log.record import LogRecord
+from kmodtui.model.plan.verb import Verb
 from kmodtui.model.result import ResultCode
-from kmodtui.model.verb import Verb
 from tests.kernel.helper_sessions import PATH, Open, alive, loaded, until
 from tests.kernel.image import ADMIN_PASSWORD
 from tests.kernel.vm import VM

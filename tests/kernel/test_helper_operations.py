@@ -9,7 +9,7 @@ import hashlib
 import pytest
 
 from kmodtui.kernel.kallsyms import parse_symbols
-from kmodtui.model.log_record import LogRecord
+from kmodtui.model.log.record import LogRecord
 from kmodtui.model.result import FilePart, ResultCode
 from tests.kernel.helper_sessions import FOLDER, Open, holder, loaded, module_file, until
 from tests.kernel.vm import VM

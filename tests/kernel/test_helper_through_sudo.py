@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Iterator
 
 import pytest
 
-from kmodtui.model.log_record import LogRecord
+from kmodtui.model.log.record import LogRecord
 from kmodtui.privileged.client import HelperClient
 from tests.kernel.helper_sessions import FOLDER, Open, holder, loaded, module_file
 from tests.kernel.image import ADMIN_PASSWORD

@@ -13,9 +13,9 @@ from kmodtui.kernel.catalog import read_index
 from kmodtui.kernel.configured_index import ConfiguredIndex, configured
 from kmodtui.kernel.host import LocalHost
 from kmodtui.model.modules import ModuleTable
-from kmodtui.model.plan import Action
-from kmodtui.model.plan_facts import PlanFacts
-from kmodtui.model.plan_load import plan_load
+from kmodtui.model.plan.facts import PlanFacts
+from kmodtui.model.plan.load import plan_load
+from kmodtui.model.plan.plan import Action
 from kmodtui.model.probe_list import show_depends
 from tests.kernel.image import Image
 from tests.kernel.test_parity import aliases, sample

@@ -6,7 +6,7 @@ import pytest
 
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
-from kmodtui.model import experiment as model
+from kmodtui.model.experiment import report as model
 from kmodtui.services import experiment
 from kmodtui.services.root import NoRoot
 from kmodtui.ui.screens.experiment import ExperimentPicker, ExperimentScreen

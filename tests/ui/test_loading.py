@@ -8,7 +8,7 @@ import pytest
 
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
-from kmodtui.model.log_record import LogRecord
+from kmodtui.model.log.record import LogRecord
 from kmodtui.model.modules import ModuleState
 from kmodtui.services.root import NoRoot
 from kmodtui.ui.screens.load import LoadDialog

@@ -13,10 +13,10 @@ import pytest
 
 from kmodtui.demo import Demo
 from kmodtui.errors import HelperDiedError
-from kmodtui.model.explain import Explanation, Kind
-from kmodtui.model.intent import Intent
+from kmodtui.model.explain.explain import Explanation, Kind
+from kmodtui.model.plan.intent import Intent
+from kmodtui.model.plan.verb import Verb
 from kmodtui.model.result import Result, ResultCode
-from kmodtui.model.verb import Verb
 from kmodtui.privileged.client import LogSink
 from kmodtui.privileged.protocol import Hello
 from kmodtui.services.actions import perform

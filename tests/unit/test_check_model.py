@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from kmodtui.model.check import (
+from kmodtui.model.check.check import (
     Check,
     FileFacts,
     KernelFacts,
@@ -16,10 +16,10 @@ from kmodtui.model.check import (
     Seal,
     Verdict,
 )
-from kmodtui.model.check_module import check_module
+from kmodtui.model.check.module import check_module
+from kmodtui.model.check.vermagic import compare_vermagic
 from kmodtui.model.linkage import Import, ModuleSymbols
 from kmodtui.model.module_info import ModuleInfo, Signature
-from kmodtui.model.vermagic import compare_vermagic
 
 VERMAGIC = "6.1.0-56-amd64 SMP preempt mod_unload modversions"
 SIGNED = Signature("PKCS#7", b"Build key", b"\x01\x02", "sha256", b"s" * 256)

@@ -16,7 +16,7 @@ from kmodtui.kernel.build_config import parse_build_config, read_build_config
 from kmodtui.kernel.checked_file import read_file_facts
 from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.symvers import parse_symvers
-from kmodtui.model.check import Check, Mark, Verdict
+from kmodtui.model.check.check import Check, Mark, Verdict
 from kmodtui.services.check import check_file
 from tests.support.elf import AARCH64, SIGNATURE_MAGIC, make_module, sign
 from tests.support.tiny_system import RELEASE, STRUCT, VERMAGIC, modinfo, tiny_system, write

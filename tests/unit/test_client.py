@@ -16,7 +16,7 @@ from kmodtui.errors import (
     HelperVersionError,
     RootGivenUpError,
 )
-from kmodtui.model.log_record import LogRecord
+from kmodtui.model.log.record import LogRecord
 from kmodtui.model.result import ResultCode
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.pipes import PipeTransport, Process

@@ -17,9 +17,9 @@ from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.kernel.kallsyms import parse_symbols, read_symbols
 from kmodtui.kernel.module_size import read_module_size
 from kmodtui.kernel.proc_modules import parse_modules, read_modules
-from kmodtui.model.intent import Intent
 from kmodtui.model.modules import ModuleState
-from kmodtui.model.verb import Verb
+from kmodtui.model.plan.intent import Intent
+from kmodtui.model.plan.verb import Verb
 from kmodtui.services.machine import Machine
 from kmodtui.services.planning import plan_for
 from kmodtui.services.root import DemoRoot

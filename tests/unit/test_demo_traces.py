@@ -10,7 +10,7 @@ import pytest
 
 from kmodtui.demo import Demo, open_demo
 from kmodtui.kernel.inventory import read_inventory
-from kmodtui.model.experiment import Thing
+from kmodtui.model.experiment.report import Thing
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.errors import ElevationCancelledError, PlanError, UnknownModuleError
 from kmodtui.kernel.inventory import read_inventory
-from kmodtui.model.experiment import Report, Stage, Thing
-from kmodtui.model.experiment_pages import as_markdown, as_text, plan_page, text_of
-from kmodtui.model.intent import Intent
-from kmodtui.model.verb import Verb
+from kmodtui.model.experiment.pages import as_markdown, as_text, plan_page, text_of
+from kmodtui.model.experiment.report import Report, Stage, Thing
+from kmodtui.model.plan.intent import Intent
+from kmodtui.model.plan.verb import Verb
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services import experiment

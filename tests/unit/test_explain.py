@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kmodtui.errors import ElevationRefusedError, HelperDiedError
-from kmodtui.model.explain import Explanation, Facts, Kind, explain, explain_error
-from kmodtui.model.log_record import LogRecord
+from kmodtui.model.explain.explain import Explanation, Facts, Kind, explain, explain_error
+from kmodtui.model.log.record import LogRecord
 from kmodtui.model.modules import LoadedModule, ModuleState
+from kmodtui.model.plan.verb import Verb
 from kmodtui.model.result import Result, ResultCode
 from kmodtui.model.text import clean
 from kmodtui.model.usage import Usage, Use, UseKind
-from kmodtui.model.verb import Verb
 
 
 def failed(number: int | None = None, *log: str, **more: Any) -> Result:

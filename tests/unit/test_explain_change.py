@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from kmodtui.model.explain import Facts, Kind
-from kmodtui.model.explain_change import explain_blacklist, explain_parameter
+from kmodtui.model.explain.change import explain_blacklist, explain_parameter
+from kmodtui.model.explain.explain import Facts, Kind
 from kmodtui.model.modules import LoadedModule, ModuleState
 from kmodtui.model.result import Result, ResultCode
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from kmodtui.model import history
 from kmodtui.model.history import Change, Timeline, Totals, composed
 from kmodtui.model.modules import LoadedModule, ModuleState, ModuleTable
-from kmodtui.model.symbols import SymbolDelta, SymbolRows, SymbolTable, difference
+from kmodtui.model.symbols.table import SymbolDelta, SymbolRows, SymbolTable, difference
 
 BEGAN = 1_764_504_000.0
 

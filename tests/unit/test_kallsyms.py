@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kmodtui.errors import UnreadableError
 from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.kallsyms import _run_end, is_pseudo_owner, parse_symbols, read_symbols
-from kmodtui.model.symbols import NO_ROWS, SymbolRows, SymbolTable, difference
+from kmodtui.model.symbols.table import NO_ROWS, SymbolRows, SymbolTable, difference
 from kmodtui.model.text import clean, decode
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kmodtui.model.kernel_log import LogQuery, Severity, names_module
-from kmodtui.model.log_record import LogRecord
-from kmodtui.model.log_tail import LogTail
+from kmodtui.model.log.query import LogQuery, Severity, names_module
+from kmodtui.model.log.record import LogRecord
+from kmodtui.model.log.tail import LogTail
 
 
 def records(*numbers: int) -> list[LogRecord]:

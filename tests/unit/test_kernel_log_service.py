@@ -8,7 +8,7 @@ from contextlib import aclosing
 import pytest
 
 from kmodtui.errors import UnreadableError
-from kmodtui.model.log_record import LogRecord
+from kmodtui.model.log.record import LogRecord
 from kmodtui.services import kernel_log
 from kmodtui.services.kernel_log import directly
 

@@ -14,7 +14,7 @@ import pytest
 
 from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.kmsg import Kmsg, parse_record
-from kmodtui.model.log_record import LogRecord
+from kmodtui.model.log.record import LogRecord
 
 
 @pytest.mark.parametrize(

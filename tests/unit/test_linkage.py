@@ -12,7 +12,7 @@ import pytest
 from kmodtui.kernel.catalog import read_index
 from kmodtui.kernel.host import LocalHost
 from kmodtui.model.linkage import Giver, exports_in_kallsyms, kernel_exports
-from kmodtui.model.symbols import SymbolRows
+from kmodtui.model.symbols.table import SymbolRows
 from kmodtui.services.linkage import KEPT, Linkage
 from tests.support.elf import make_module
 from tests.support.tiny_system import RELEASE, modinfo, tiny_system, write

@@ -15,7 +15,7 @@ from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.modprobe_config import ModprobeConfig, read_modprobe_config
 from kmodtui.kernel.modprobe_file import parse_softdep
 from kmodtui.model.modprobe_rules import Problem, RuleKind, option_words
-from kmodtui.model.plan import Option
+from kmodtui.model.plan.plan import Option
 
 
 def config(root: Path, text: str = "", *, boot_line: str = "", **others: str) -> ModprobeConfig:

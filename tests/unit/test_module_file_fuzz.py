@@ -15,8 +15,8 @@ from kmodtui.kernel.checked_file import read_file_facts
 from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.module_file import read_module_file
 from kmodtui.kernel.module_symbols import read_module_symbols, read_places
-from kmodtui.model.check import FileFacts
-from kmodtui.model.check_module import check_module
+from kmodtui.model.check.check import FileFacts
+from kmodtui.model.check.module import check_module
 from kmodtui.model.linkage import ModuleSymbols
 from kmodtui.model.module_info import ModuleInfo, modinfo_lines, modinfo_text
 from tests.support.elf import make_module, sign

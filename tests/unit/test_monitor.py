@@ -16,7 +16,7 @@ import pytest
 from kmodtui.demo.moments import Moment, Point
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.kernel.uevents import ModuleUevent, NoUevents
-from kmodtui.model.symbols import SymbolDelta
+from kmodtui.model.symbols.table import SymbolDelta
 from kmodtui.services import monitor as monitor_module
 from kmodtui.services.monitor import (
     Changed,

@@ -16,10 +16,10 @@ from kmodtui.kernel.catalog import ModuleIndex, read_index
 from kmodtui.kernel.configured_index import ConfiguredIndex, configured
 from kmodtui.kernel.proc_modules import parse_modules, read_modules
 from kmodtui.kernel.uevents import ModuleUevent
-from kmodtui.model.plan import Action, Option, Plan
-from kmodtui.model.plan_facts import PlanFacts
-from kmodtui.model.plan_load import plan_load
-from kmodtui.model.plan_unload import left_behind, plan_unload
+from kmodtui.model.plan.facts import PlanFacts
+from kmodtui.model.plan.load import plan_load
+from kmodtui.model.plan.plan import Action, Option, Plan
+from kmodtui.model.plan.unload import left_behind, plan_unload
 from kmodtui.model.usage import Usage, Use, UseKind
 from tests.support.simulated import make_simulated
 from tests.support.small_recording import PARTS, RELEASE, Part

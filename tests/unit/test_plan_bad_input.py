@@ -15,12 +15,12 @@ from kmodtui.kernel.configured_index import ConfiguredIndex, configured
 from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.proc_modules import parse_modules, read_modules
 from kmodtui.model.modules import ModuleTable
-from kmodtui.model.plan import Action, Plan
-from kmodtui.model.plan_facts import PlanFacts
-from kmodtui.model.plan_load import plan_load
-from kmodtui.model.plan_unload import plan_unload
+from kmodtui.model.plan.facts import PlanFacts
+from kmodtui.model.plan.load import plan_load
+from kmodtui.model.plan.plan import Action, Plan
+from kmodtui.model.plan.unload import plan_unload
+from kmodtui.model.plan.verb import Verb
 from kmodtui.model.probe_list import show_depends
-from kmodtui.model.verb import Verb
 from kmodtui.services.plans import read_plan
 from tests.support.simulated import make_simulated
 from tests.support.small_recording import RELEASE, Part

@@ -12,13 +12,13 @@ from kmodtui.kernel.configured_index import configured
 from kmodtui.kernel.proc_modules import parse_modules, read_modules
 from kmodtui.model.modprobe_rules import Rule, RuleKind
 from kmodtui.model.modules import ModuleTable
-from kmodtui.model.plan import Action, Option, Plan, with_memory
-from kmodtui.model.plan_change import plan_blacklist, plan_insert, plan_set, plan_unblacklist
-from kmodtui.model.plan_facts import InsertedFile, PlanFacts
-from kmodtui.model.plan_load import plan_load
-from kmodtui.model.plan_reload import plan_reload
-from kmodtui.model.plan_unload import plan_unload, users_first
-from kmodtui.model.verb import Verb
+from kmodtui.model.plan.change import plan_blacklist, plan_insert, plan_set, plan_unblacklist
+from kmodtui.model.plan.facts import InsertedFile, PlanFacts
+from kmodtui.model.plan.load import plan_load
+from kmodtui.model.plan.plan import Action, Option, Plan, with_memory
+from kmodtui.model.plan.reload import plan_reload
+from kmodtui.model.plan.unload import plan_unload, users_first
+from kmodtui.model.plan.verb import Verb
 from tests.support.simulated import make_simulated
 from tests.support.small_recording import Part
 

@@ -9,10 +9,10 @@ import pytest
 
 from kmodtui.demo import Demo
 from kmodtui.errors import PlanError
-from kmodtui.model.explain import Explanation, Kind
-from kmodtui.model.intent import Intent
-from kmodtui.model.plan import Action, Command, Plan
-from kmodtui.model.verb import Verb
+from kmodtui.model.explain.explain import Explanation, Kind
+from kmodtui.model.plan.intent import Intent
+from kmodtui.model.plan.plan import Action, Command, Plan
+from kmodtui.model.plan.verb import Verb
 from kmodtui.services.actions import perform, requests
 from kmodtui.services.files import digest_of
 from kmodtui.services.machine import Machine

@@ -17,7 +17,7 @@ from kmodtui.kernel.kallsyms import parse_symbols
 from kmodtui.kernel.proc_modules import parse_modules
 from kmodtui.model.modules import ModuleTable
 from kmodtui.model.reading import Reading, count_cycles, is_consistent
-from kmodtui.model.symbols import SymbolTable
+from kmodtui.model.symbols.table import SymbolTable
 from kmodtui.services import reading as reading_module
 from kmodtui.services.reading import BracketedRead, Judge, read_both
 from tests.support.simulated import make_simulated

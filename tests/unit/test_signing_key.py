@@ -17,7 +17,7 @@ from kmodtui.kernel.signing_key import (
     read_built_in_key,
     signature_fits,
 )
-from kmodtui.model.check import Mark, Verdict
+from kmodtui.model.check.check import Mark, Verdict
 from kmodtui.model.module_info import Signature
 from kmodtui.services.check import check_file
 from tests.support.elf import make_module, sign

@@ -15,7 +15,7 @@ from kmodtui.demo import Demo
 from kmodtui.demo.simulated_helper import SimulatedHelper
 from kmodtui.errors import HelperDiedError
 from kmodtui.kernel.proc_modules import read_modules
-from kmodtui.model.log_record import LogRecord
+from kmodtui.model.log.record import LogRecord
 from kmodtui.model.modules import ModuleState
 from kmodtui.model.result import ResultCode
 from kmodtui.privileged.client import HelperClient

@@ -23,7 +23,7 @@ from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.errors import KmodtuiError, SnapshotError, UnreadableError
 from kmodtui.kernel.kallsyms import read_symbols
 from kmodtui.model.snapshot import MAX_MODULES, Origin, Snapshot, compare, head_line
-from kmodtui.model.symbols import difference
+from kmodtui.model.symbols.table import difference
 from kmodtui.services import reading, snapshots
 from kmodtui.services.snapshots import default_path, load, save, take
 from tests.support.simulated import make_simulated

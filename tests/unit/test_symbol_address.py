@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kmodtui.kernel.kallsyms import parse_symbols
-from kmodtui.model.symbol_address import Hiding, NoSymbolError, look_up, size_of, sizes
-from kmodtui.model.symbol_list import SymbolList
-from kmodtui.model.symbols import SymbolRows
+from kmodtui.model.symbols.address import Hiding, NoSymbolError, look_up, size_of, sizes
+from kmodtui.model.symbols.list import SymbolList
+from kmodtui.model.symbols.table import SymbolRows
 
 CORE = """\
 0000000000000000 A fixed_percpu_data

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kmodtui.kernel.kallsyms import parse_symbols
-from kmodtui.model import symbol_list
-from kmodtui.model.symbol_list import SymbolList
-from kmodtui.model.symbol_query import Facet, Query, QueryError, parse_query
-from kmodtui.model.symbol_search import Hits, find_all
+from kmodtui.model.symbols import list as symbol_list
+from kmodtui.model.symbols.list import SymbolList
+from kmodtui.model.symbols.query import Facet, Query, QueryError, parse_query
+from kmodtui.model.symbols.search import Hits, find_all
 
 TABLE = b"""\
 0000000000000000 A fixed_percpu_data

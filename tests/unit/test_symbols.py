@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kmodtui.model.symbols import (
+from kmodtui.model.symbols.table import (
     NO_ROWS,
     Symbol,
     SymbolDelta,

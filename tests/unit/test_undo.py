@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kmodtui.model.intent import Intent
-from kmodtui.model.plan import Action, Command, Option, Plan, Step, merged
-from kmodtui.model.undo import (
+from kmodtui.model.plan.intent import Intent
+from kmodtui.model.plan.plan import Action, Command, Option, Plan, Step, merged
+from kmodtui.model.plan.undo import (
     Done,
     blacklisted,
     loaded,
@@ -15,7 +15,7 @@ from kmodtui.model.undo import (
     unloaded,
     words_of,
 )
-from kmodtui.model.verb import Verb
+from kmodtui.model.plan.verb import Verb
 from kmodtui.services.undo_list import MOST, UndoList
 
 

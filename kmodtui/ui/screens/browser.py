@@ -12,9 +12,9 @@ from textual.screen import Screen
 from textual.widgets import Input, Label
 from textual.worker import Worker
 
-from kmodtui.model.symbol_list import SymbolList
-from kmodtui.model.symbol_query import KERNEL, Facet
-from kmodtui.model.symbols import SymbolTable
+from kmodtui.model.symbols.list import SymbolList
+from kmodtui.model.symbols.query import KERNEL, Facet
+from kmodtui.model.symbols.table import SymbolTable
 from kmodtui.model.text import counted
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import bindings

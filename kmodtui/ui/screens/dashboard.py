@@ -11,9 +11,9 @@ from textual.binding import BindingType
 from textual.worker import Worker, WorkerState
 
 from kmodtui.errors import KmodtuiError
-from kmodtui.model.plan import Plan
+from kmodtui.model.plan.plan import Plan
+from kmodtui.model.plan.verb import Verb
 from kmodtui.model.text import counted
-from kmodtui.model.verb import Verb
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.change_flow import ChangeFlow
 from kmodtui.ui.commands import COMMANDS, bindings

@@ -21,8 +21,7 @@ from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
 from kmodtui.errors import KmodtuiError
-from kmodtui.model.experiment import Report, Stage
-from kmodtui.model.experiment_pages import (
+from kmodtui.model.experiment.pages import (
     Command,
     Page,
     Part,
@@ -32,6 +31,7 @@ from kmodtui.model.experiment_pages import (
     pages,
     plan_page,
 )
+from kmodtui.model.experiment.report import Report, Stage
 from kmodtui.model.history import Event
 from kmodtui.model.text import clean
 from kmodtui.services.experiment import run

@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from kmodtui.model.modules import TAINTS
-from kmodtui.model.symbols import TYPE_WORDS
+from kmodtui.model.symbols.table import TYPE_WORDS
 from kmodtui.ui.commands import CONTEXTS, in_context, key_words
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 

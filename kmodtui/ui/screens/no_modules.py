@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.screen import Screen
 from textual.widgets import Static
 
-from kmodtui.model.symbols import NO_ROWS, SymbolTable
+from kmodtui.model.symbols.table import NO_ROWS, SymbolTable
 from kmodtui.model.text import counted
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import bindings

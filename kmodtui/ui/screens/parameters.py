@@ -28,9 +28,9 @@ from kmodtui.model.parameters import (
     split_assignment,
     type_words,
 )
-from kmodtui.model.plan import Command
+from kmodtui.model.plan.plan import Command
+from kmodtui.model.plan.verb import Verb
 from kmodtui.model.text import clean, counted
-from kmodtui.model.verb import Verb
 from kmodtui.services.machine import Machine
 from kmodtui.services.parameters import read_form
 from kmodtui.ui.commands import bindings

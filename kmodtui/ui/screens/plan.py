@@ -17,14 +17,14 @@ from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
 from kmodtui.errors import KmodtuiError
-from kmodtui.model.explain import Explanation
-from kmodtui.model.explanation import Kind
+from kmodtui.model.explain.explain import Explanation
+from kmodtui.model.explain.explanation import Kind
 from kmodtui.model.history import Change, Event
-from kmodtui.model.log_record import LogRecord
-from kmodtui.model.plan import Plan
+from kmodtui.model.log.record import LogRecord
+from kmodtui.model.plan.plan import Plan
+from kmodtui.model.plan.undo import Done
+from kmodtui.model.plan.verb import Verb
 from kmodtui.model.text import clean
-from kmodtui.model.undo import Done
-from kmodtui.model.verb import Verb
 from kmodtui.services.actions import perform
 from kmodtui.services.files import digest_of, ownership_of
 from kmodtui.services.live import LiveSystem

@@ -18,9 +18,9 @@ from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.kallsyms import is_pseudo_owner
 from kmodtui.kernel.sysfs import read_sections
 from kmodtui.model.linkage import Place, SymbolDetails
-from kmodtui.model.symbol_address import Hiding, Located, size_of
-from kmodtui.model.symbol_list import SymbolList
-from kmodtui.model.symbols import type_word
+from kmodtui.model.symbols.address import Hiding, Located, size_of
+from kmodtui.model.symbols.list import SymbolList
+from kmodtui.model.symbols.table import type_word
 from kmodtui.model.text import clean, counted
 from kmodtui.services.linkage import symbol_details
 from kmodtui.services.machine import Machine

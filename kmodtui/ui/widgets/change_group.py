@@ -9,11 +9,11 @@ from functools import cached_property
 from rich.cells import cell_len
 
 from kmodtui.model.history import CountedRows
-from kmodtui.model.symbol_list import Row, SymbolList
-from kmodtui.model.symbol_order import Order, Shown, ordered
-from kmodtui.model.symbol_query import Query
-from kmodtui.model.symbol_search import Hits
-from kmodtui.model.symbols import NO_ROWS, OwnerDelta, SymbolRows, SymbolTable, counted_types
+from kmodtui.model.symbols.list import Row, SymbolList
+from kmodtui.model.symbols.order import Order, Shown, ordered
+from kmodtui.model.symbols.query import Query
+from kmodtui.model.symbols.search import Hits
+from kmodtui.model.symbols.table import NO_ROWS, OwnerDelta, SymbolRows, SymbolTable, counted_types
 from kmodtui.services.time_limit import limited
 from kmodtui.ui.widgets.line_view import Line, fit
 from kmodtui.ui.widgets.symbol_line import Columns, symbol_line

@@ -10,9 +10,9 @@ from textual.message import Message
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.model.history import Change
-from kmodtui.model.symbol_order import Order
-from kmodtui.model.symbol_query import Facet, Query, parse_query
-from kmodtui.model.symbols import SymbolTable
+from kmodtui.model.symbols.order import Order
+from kmodtui.model.symbols.query import Facet, Query, parse_query
+from kmodtui.model.symbols.table import SymbolTable
 from kmodtui.model.text import clean, counted, decode
 from kmodtui.ui.widgets.change_group import Group
 from kmodtui.ui.widgets.change_summary import cause, staying, summary

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kmodtui.model.check import KERNEL, NOT_KNOWN, Check, Finding, Mark, Verdict
+from kmodtui.model.check.check import KERNEL, NOT_KNOWN, Check, Finding, Mark, Verdict
+from kmodtui.model.check.vermagic import Word
 from kmodtui.model.text import counted
-from kmodtui.model.vermagic import Word
 from kmodtui.ui.widgets.line_view import Line, LineView, fit, wrapped
 
 COLLAPSED_LINES = 5

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len, get_character_cell_size
 
-from kmodtui.model.log_tail import Entry
+from kmodtui.model.log.tail import Entry
 from kmodtui.ui.widgets.line_view import Line, Part
 
 FRESH = "● "

@@ -11,9 +11,9 @@ from textual.binding import BindingType
 from textual.geometry import Size
 from textual.message import Message
 
-from kmodtui.model.kernel_log import LogQuery
-from kmodtui.model.log_record import LogRecord
-from kmodtui.model.log_tail import Entry, LogTail
+from kmodtui.model.log.query import LogQuery
+from kmodtui.model.log.record import LogRecord
+from kmodtui.model.log.tail import Entry, LogTail
 from kmodtui.model.text import clean, counted
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.widgets.line_view import Line, LineView, no_hit

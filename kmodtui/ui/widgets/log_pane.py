@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.worker import Worker, WorkerState
 
 from kmodtui.errors import KmodtuiError
-from kmodtui.model.kernel_log import Severity
+from kmodtui.model.log.query import Severity
 from kmodtui.model.text import clean, counted
 from kmodtui.services.kernel_log import Batch, HiddenLogError
 from kmodtui.services.live import LiveSystem

@@ -8,9 +8,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from kmodtui.model.plan import GIVEN, Action, Plan, Step
+from kmodtui.model.plan.plan import GIVEN, Action, Plan, Step
+from kmodtui.model.plan.verb import Verb
 from kmodtui.model.text import clean, human_size
-from kmodtui.model.verb import Verb
 
 ROOMY = 100
 """Width of the screen from which every step shows its file."""

@@ -13,11 +13,11 @@ from textual.message import Message
 from textual.worker import Worker
 
 from kmodtui.errors import KmodtuiError
-from kmodtui.model.symbol_address import Located, locate
-from kmodtui.model.symbol_list import Row, SymbolList
-from kmodtui.model.symbol_query import Facet, Query, parse_query
-from kmodtui.model.symbol_search import Hits
-from kmodtui.model.symbols import SymbolRows
+from kmodtui.model.symbols.address import Located, locate
+from kmodtui.model.symbols.list import Row, SymbolList
+from kmodtui.model.symbols.query import Facet, Query, parse_query
+from kmodtui.model.symbols.search import Hits
+from kmodtui.model.symbols.table import SymbolRows
 from kmodtui.model.text import clean, decode
 from kmodtui.services.time_limit import limited
 from kmodtui.ui.widgets.line_view import Line, LineView

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from kmodtui.model.symbol_list import Row
-from kmodtui.model.symbols import type_word
+from kmodtui.model.symbols.list import Row
+from kmodtui.model.symbols.table import type_word
 from kmodtui.model.text import clean, decode
 from kmodtui.ui.widgets.line_view import Line, Part, fit
 

@@ -13,9 +13,9 @@ from textual.worker import Worker, WorkerState
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.module_sizes import read_sizes
 from kmodtui.model.history import Event
-from kmodtui.model.symbol_order import Order
-from kmodtui.model.symbol_query import Facet
-from kmodtui.model.symbols import NO_ROWS, SymbolTable
+from kmodtui.model.symbols.order import Order
+from kmodtui.model.symbols.query import Facet
+from kmodtui.model.symbols.table import NO_ROWS, SymbolTable
 from kmodtui.model.text import counted
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import bindings

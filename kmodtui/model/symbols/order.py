@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from kmodtui.model.symbol_address import sizes
-from kmodtui.model.symbol_list import SymbolList
-from kmodtui.model.symbols import SymbolRows
+from kmodtui.model.symbols.address import sizes
+from kmodtui.model.symbols.list import SymbolList
+from kmodtui.model.symbols.table import SymbolRows
 
 NOTHING: Mapping[bytes, int] = MappingProxyType({})
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
+from kmodtui.model.check.vermagic import VermagicComparison
 from kmodtui.model.linkage import ModuleSymbols
 from kmodtui.model.module_info import ModuleInfo
-from kmodtui.model.vermagic import VermagicComparison
 
 GPL_LICENSES = (
     "GPL",

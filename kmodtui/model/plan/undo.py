@@ -6,10 +6,10 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from kmodtui.model.intent import Intent
-from kmodtui.model.plan import Plan
+from kmodtui.model.plan.intent import Intent
+from kmodtui.model.plan.plan import Plan
+from kmodtui.model.plan.verb import Verb
 from kmodtui.model.text import clean
-from kmodtui.model.verb import Verb
 
 _NOT_UTF8 = re.compile(r"\\x[89a-f][0-9a-f]")
 """A byte that is not UTF-8, as kmodtui shows it."""

@@ -6,15 +6,15 @@ import errno as e
 from collections.abc import Sequence
 from dataclasses import replace
 
-from kmodtui.model.explain_code import by_code
-from kmodtui.model.explain_errno import unknown
-from kmodtui.model.explanation import NO_FACTS, Case, Explanation, Facts, Kind
+from kmodtui.model.explain.code import by_code
+from kmodtui.model.explain.error_number import unknown
+from kmodtui.model.explain.explanation import NO_FACTS, Case, Explanation, Facts, Kind
 from kmodtui.model.modules import canonical
 from kmodtui.model.parameters import same_value
-from kmodtui.model.plan import BLACKLIST_FILE
+from kmodtui.model.plan.plan import BLACKLIST_FILE
+from kmodtui.model.plan.verb import Verb
 from kmodtui.model.result import Result
 from kmodtui.model.text import clean
-from kmodtui.model.verb import Verb
 
 
 def explain_parameter(

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kmodtui.errors import KmodtuiError
-from kmodtui.model.symbol_list import Block, SymbolList
-from kmodtui.model.symbol_query import Place, Query, parse_query
-from kmodtui.model.symbol_search import find_all
-from kmodtui.model.symbols import SymbolRows
+from kmodtui.model.symbols.list import Block, SymbolList
+from kmodtui.model.symbols.query import Place, Query, parse_query
+from kmodtui.model.symbols.search import find_all
+from kmodtui.model.symbols.table import SymbolRows
 from kmodtui.model.text import counted
 
 _FAR = 16 * 1024 * 1024

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from kmodtui.model.check import (
+from kmodtui.model.check.check import (
     GPL_LICENSES,
     KERNEL,
     NOT_KNOWN,
@@ -22,10 +22,10 @@ from kmodtui.model.check import (
     Mark,
     Offer,
 )
+from kmodtui.model.check.vermagic import compares_checksums
 from kmodtui.model.linkage import Import
 from kmodtui.model.module_info import ModuleInfo
 from kmodtui.model.text import counted
-from kmodtui.model.vermagic import compares_checksums
 
 _FOR_MODULES = "module:"
 """Prefix of the namespace of EXPORT_SYMBOL_FOR_MODULES; module names and patterns follow."""

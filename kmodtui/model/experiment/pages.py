@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kmodtui.model.experiment import Deed, Look, Report, Stage
+from kmodtui.model.experiment.report import Deed, Look, Report, Stage
 from kmodtui.model.history import Change
 from kmodtui.model.modules import taint_letters
-from kmodtui.model.plan import Action, Plan
-from kmodtui.model.symbols import OwnerDelta, counted_types
+from kmodtui.model.plan.plan import Action, Plan
+from kmodtui.model.symbols.table import OwnerDelta, counted_types
 from kmodtui.model.text import clean, counted, human_size
 
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from kmodtui.errors import PlanError
 from kmodtui.model.module_lookup import ModuleLookup
-from kmodtui.model.plan import REQUESTED, Action, Step
+from kmodtui.model.plan.plan import REQUESTED, Action, Step
 from kmodtui.model.probe_list import MAX_DEPTH
 
 Removal = Generator[Step, int, int]

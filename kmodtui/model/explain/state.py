@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from kmodtui.model.explanation import Case, Explanation, Kind
+from kmodtui.model.explain.explanation import Case, Explanation, Kind
 from kmodtui.model.modules import LoadedModule, ModuleState
 from kmodtui.model.text import clean, counted
 from kmodtui.model.usage import held_by, release_remedy

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from kmodtui.errors import PlanError
 from kmodtui.model.modprobe_rules import Found, Rule, option_words
 from kmodtui.model.modules import ModuleState, canonical
-from kmodtui.model.plan import REQUESTED, Action, Command, Option, Plan, Step
-from kmodtui.model.plan_facts import PlanFacts
+from kmodtui.model.plan.facts import PlanFacts
+from kmodtui.model.plan.plan import REQUESTED, Action, Command, Option, Plan, Step
+from kmodtui.model.plan.verb import Verb
 from kmodtui.model.probe_list import Probe, probe_list, quoted
-from kmodtui.model.verb import Verb
 
 _SUBSTITUTED = "$CMDLINE_OPTS"
 

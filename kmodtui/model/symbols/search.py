@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from kmodtui.model.symbol_list import Block, Row, SymbolList
-from kmodtui.model.symbol_query import KERNEL, Facet, Query
+from kmodtui.model.symbols.list import Block, Row, SymbolList
+from kmodtui.model.symbols.query import KERNEL, Facet, Query
 from kmodtui.model.text import clean, decode
 
 FUNCTIONS = b"tTwWiI"

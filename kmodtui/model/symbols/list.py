@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 
-from kmodtui.model.symbols import Symbol, SymbolRows, SymbolTable, parse_row
+from kmodtui.model.symbols.table import Symbol, SymbolRows, SymbolTable, parse_row
 
 _BLOCK = 48 * 1024  # bytes: about 1,000 rows, parsed in 0.1 ms
 

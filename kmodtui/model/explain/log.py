@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from kmodtui.model.explanation import Case, Explanation, speaker
+from kmodtui.model.explain.explanation import Case, Explanation, speaker
 from kmodtui.model.text import clean
 
 Found = re.Match[str]

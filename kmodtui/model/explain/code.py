@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno as e
 from typing import assert_never
 
-from kmodtui.model.explanation import LOADS, Case, Explanation
+from kmodtui.model.explain.explanation import LOADS, Case, Explanation
+from kmodtui.model.plan.verb import Verb
 from kmodtui.model.result import ResultCode
 from kmodtui.model.text import clean
-from kmodtui.model.verb import Verb
 
 
 def by_code(case: Case) -> Explanation | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import assert_never
 
-from kmodtui.model.verb import Verb
+from kmodtui.model.plan.verb import Verb
 
 BLACKLIST_FILE = "/etc/modprobe.d/kmodtui-blacklist.conf"
 """The one file of modprobe.d that kmodtui writes to."""

@@ -10,11 +10,11 @@ from dataclasses import replace
 from kmodtui.errors import PlanError
 from kmodtui.model.module_lookup import ModuleLookup
 from kmodtui.model.modules import LoadedModule, ModuleState, ModuleTable, canonical
-from kmodtui.model.plan import Action, Command, Plan, Step
-from kmodtui.model.plan_facts import PlanFacts
-from kmodtui.model.removal import InUseError, removal
+from kmodtui.model.plan.facts import PlanFacts
+from kmodtui.model.plan.plan import Action, Command, Plan, Step
+from kmodtui.model.plan.removal import InUseError, removal
+from kmodtui.model.plan.verb import Verb
 from kmodtui.model.usage import held_by, release_remedy, unload_warnings
-from kmodtui.model.verb import Verb
 
 _UNTIL_BOOT = "It stays until the next boot."
 

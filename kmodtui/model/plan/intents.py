@@ -7,16 +7,16 @@ from dataclasses import replace
 from typing import assert_never
 
 from kmodtui.errors import PlanError
-from kmodtui.model.intent import Intent
 from kmodtui.model.modules import ModuleState, canonical
 from kmodtui.model.parameters import key_of, problems
-from kmodtui.model.plan import BLACKLIST_FILE, Action, Command, Option, Plan, Step, merged
-from kmodtui.model.plan_change import plan_blacklist, plan_insert, plan_set, plan_unblacklist
-from kmodtui.model.plan_facts import PlanFacts
-from kmodtui.model.plan_load import plan_load
-from kmodtui.model.plan_reload import plan_reload
-from kmodtui.model.plan_unload import plan_unload
-from kmodtui.model.verb import Verb
+from kmodtui.model.plan.change import plan_blacklist, plan_insert, plan_set, plan_unblacklist
+from kmodtui.model.plan.facts import PlanFacts
+from kmodtui.model.plan.intent import Intent
+from kmodtui.model.plan.load import plan_load
+from kmodtui.model.plan.plan import BLACKLIST_FILE, Action, Command, Option, Plan, Step, merged
+from kmodtui.model.plan.reload import plan_reload
+from kmodtui.model.plan.unload import plan_unload
+from kmodtui.model.plan.verb import Verb
 
 
 def plan_intents(intents: Sequence[Intent], facts: PlanFacts) -> Plan:

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from kmodtui.errors import PlanError
 from kmodtui.model.modules import ModuleTable
-from kmodtui.model.plan import Action, Plan, Step
-from kmodtui.model.plan_facts import PlanFacts
-from kmodtui.model.plan_load import plan_load
-from kmodtui.model.plan_unload import obstacles, plan_unload, users_first
-from kmodtui.model.verb import Verb
+from kmodtui.model.plan.facts import PlanFacts
+from kmodtui.model.plan.load import plan_load
+from kmodtui.model.plan.plan import Action, Plan, Step
+from kmodtui.model.plan.unload import obstacles, plan_unload, users_first
+from kmodtui.model.plan.verb import Verb
 
 
 def plan_reload(asked: Sequence[str], parameters: Sequence[str], facts: PlanFacts) -> Plan:

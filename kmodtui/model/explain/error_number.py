@@ -6,7 +6,7 @@ import errno as e
 import os
 import re
 
-from kmodtui.model.explanation import LOADS, Case, Explanation
+from kmodtui.model.explain.explanation import LOADS, Case, Explanation
 from kmodtui.model.modules import canonical
 from kmodtui.model.text import clean
 

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from kmodtui.model.explanation import Explanation, Kind
+from kmodtui.model.explain.explanation import Explanation, Kind
 from kmodtui.model.history import Change, Totals
 from kmodtui.model.modules import LoadedModule, ModuleTable, taint_letters
-from kmodtui.model.plan import Action, Plan
+from kmodtui.model.plan.plan import Action, Plan
+from kmodtui.model.plan.verb import Verb
 from kmodtui.model.reading import Reading
-from kmodtui.model.symbols import SymbolTable
+from kmodtui.model.symbols.table import SymbolTable
 from kmodtui.model.text import natural_key
-from kmodtui.model.verb import Verb
 
 
 class Stage(IntEnum):

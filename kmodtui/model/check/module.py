@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kmodtui.model.check import (
+from kmodtui.model.check.check import (
     GPL_LICENSES,
     Check,
     FileFacts,
@@ -13,11 +13,11 @@ from kmodtui.model.check import (
     Mark,
     Reference,
 )
-from kmodtui.model.check_symbols import check_symbols
+from kmodtui.model.check.symbols import check_symbols
+from kmodtui.model.check.vermagic import VermagicComparison, compare_vermagic, compares_checksums
 from kmodtui.model.module_info import ModuleInfo
 from kmodtui.model.modules import canonical
 from kmodtui.model.text import counted
-from kmodtui.model.vermagic import VermagicComparison, compare_vermagic, compares_checksums
 
 _REINSTALL = "Reinstall the package that it belongs to."
 _REBUILD = "Rebuild it against the headers of this kernel."

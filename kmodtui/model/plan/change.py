@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from kmodtui.model.plan import (
+from kmodtui.model.plan.facts import InsertedFile, PlanFacts
+from kmodtui.model.plan.load import plan_load
+from kmodtui.model.plan.plan import (
     BLACKLIST_FILE,
     REQUESTED,
     Action,
@@ -14,10 +16,8 @@ from kmodtui.model.plan import (
     Plan,
     Step,
 )
-from kmodtui.model.plan_facts import InsertedFile, PlanFacts
-from kmodtui.model.plan_load import plan_load
+from kmodtui.model.plan.verb import Verb
 from kmodtui.model.probe_list import quoted
-from kmodtui.model.verb import Verb
 
 
 def plan_insert(file: InsertedFile, parameters: Sequence[str], facts: PlanFacts) -> Plan:

@@ -9,10 +9,10 @@ from enum import StrEnum
 
 from kmodtui.model.did_you_mean import did_you_mean, near
 from kmodtui.model.modules import LoadedModule, canonical
+from kmodtui.model.plan.verb import Verb
 from kmodtui.model.result import Result
 from kmodtui.model.text import clean
 from kmodtui.model.usage import NO_USAGE, Usage
-from kmodtui.model.verb import Verb
 
 LOADS = (Verb.LOAD, Verb.INSERT)
 """Verbs after which a module should be in the kernel."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kmodtui.model.verb import Verb
+from kmodtui.model.plan.verb import Verb
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from kmodtui.errors import ElevationError, KmodtuiError
-from kmodtui.model.explain_code import by_code
-from kmodtui.model.explain_errno import by_errno, by_lock, unknown
-from kmodtui.model.explain_log import explain_log
-from kmodtui.model.explain_state import by_state
-from kmodtui.model.explanation import (
+from kmodtui.model.explain.code import by_code
+from kmodtui.model.explain.error_number import by_errno, by_lock, unknown
+from kmodtui.model.explain.explanation import (
     LOADS,
     NO_FACTS,
     Case,
@@ -25,10 +23,12 @@ from kmodtui.model.explanation import (
     Kind,
     speaker,
 )
+from kmodtui.model.explain.log import explain_log
+from kmodtui.model.explain.state import by_state
 from kmodtui.model.modules import canonical
+from kmodtui.model.plan.verb import Verb
 from kmodtui.model.result import Result
 from kmodtui.model.text import clean
-from kmodtui.model.verb import Verb
 
 __all__ = [
     "NO_FACTS",

@@ -1,0 +1,1 @@
+"""Whether this kernel would load a module file."""

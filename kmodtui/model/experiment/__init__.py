@@ -1,0 +1,1 @@
+"""The experiment: a module is loaded and unloaded again, and compared."""

@@ -1,0 +1,1 @@
+"""Explanations of what happened or failed, with the evidence."""

@@ -1,0 +1,1 @@
+"""Plans of changes: what would happen, in order, and what prevents it."""

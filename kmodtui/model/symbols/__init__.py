@@ -1,0 +1,1 @@
+"""The kernel's symbol table: readings, differences, search."""
