@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from kmodtui.demo.moments import Call, Moment
-from kmodtui.kernel.catalog import ModuleIndex
-from kmodtui.kernel.configured_index import ConfiguredIndex, configured
+from kmodtui.kernel.index.configured import ConfiguredIndex, configured
+from kmodtui.kernel.index.modules import ModuleIndex
 from kmodtui.model.log.record import LogRecord
 from kmodtui.model.modprobe_rules import Found, option_words
 from kmodtui.model.modules import ModuleState

@@ -25,7 +25,7 @@ from pathlib import Path
 from kmodtui.demo.recording import Files
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.host import LocalHost
-from kmodtui.kernel.module_file import read_module_file
+from kmodtui.kernel.module_file.info import read_module_file
 from kmodtui.kernel.proc_modules import parse_modules
 from kmodtui.model.module_info import ModuleInfo
 from kmodtui.model.modules import LoadedModule

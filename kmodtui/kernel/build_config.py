@@ -8,8 +8,8 @@ kernel also in `/proc/config.gz` (CONFIG_IKCONFIG_PROC). Lines are `CONFIG_NAME=
 from __future__ import annotations
 
 from kmodtui.errors import KmodtuiError
-from kmodtui.kernel.compression import open_unpacked
 from kmodtui.kernel.host import Host
+from kmodtui.kernel.module_file.compression import open_unpacked
 from kmodtui.model.text import clean, decode
 
 _PATHS = ("/boot/config-{0}", "/lib/modules/{0}/config", "/usr/lib/modules/{0}/config")

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from kmodtui.errors import KmodtuiError
-from kmodtui.kernel.catalog import ModuleIndex, read_index
 from kmodtui.kernel.host import Host
+from kmodtui.kernel.index.modules import ModuleIndex, read_index
 from kmodtui.model.catalog_entry import Catalog, CatalogEntry, described
 from kmodtui.services.catalog_cache import CatalogCache, Kept, Stamp, index_stamps
 

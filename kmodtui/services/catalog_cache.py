@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kmodtui.kernel.catalog import ModuleIndex
+from kmodtui.kernel.index.modules import ModuleIndex
 from kmodtui.model.catalog_entry import CatalogEntry
 from kmodtui.model.module_info import Parameter
 

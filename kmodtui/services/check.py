@@ -15,17 +15,22 @@ from typing import TYPE_CHECKING
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.build_config import read_build_config
-from kmodtui.kernel.catalog import ModuleIndex, read_index
-from kmodtui.kernel.checked_file import read_file_facts, struct_size
-from kmodtui.kernel.compression import packing_of
-from kmodtui.kernel.elf_file import opened
 from kmodtui.kernel.host import Host
-from kmodtui.kernel.modprobe_config import read_modprobe_config
-from kmodtui.kernel.module_file import module_info
-from kmodtui.kernel.module_symbols import read_versions
+from kmodtui.kernel.index.modules import ModuleIndex, read_index
+from kmodtui.kernel.modprobe.config import read_modprobe_config
+from kmodtui.kernel.module_file.checked import read_file_facts, struct_size
+from kmodtui.kernel.module_file.compression import packing_of
+from kmodtui.kernel.module_file.elf_file import opened
+from kmodtui.kernel.module_file.info import module_info
+from kmodtui.kernel.module_file.signing_key import (
+    PublicKey,
+    can_verify,
+    read_built_in_key,
+    signature_fits,
+)
+from kmodtui.kernel.module_file.symbols import read_versions
+from kmodtui.kernel.module_file.symvers import Symvers, read_symvers
 from kmodtui.kernel.proc_modules import has_module_support, read_modules
-from kmodtui.kernel.signing_key import PublicKey, can_verify, read_built_in_key, signature_fits
-from kmodtui.kernel.symvers import Symvers, read_symvers
 from kmodtui.kernel.sysfs import read_live_module
 from kmodtui.kernel.system import read_system
 from kmodtui.model.check.check import Check, FileFacts, KernelFacts, Offer, Reference

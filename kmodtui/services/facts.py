@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from kmodtui.errors import KmodtuiError
-from kmodtui.kernel.modprobe_config import ModprobeConfig
+from kmodtui.kernel.modprobe.config import ModprobeConfig
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.system import read_process, read_system
 from kmodtui.model.explain.explain import Facts

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from kmodtui.errors import KmodtuiError, UnreadableError
-from kmodtui.kernel.catalog import ModuleIndex
-from kmodtui.kernel.elf_file import opened
 from kmodtui.kernel.host import Host
+from kmodtui.kernel.index.modules import ModuleIndex
 from kmodtui.kernel.kallsyms import read_symbols
-from kmodtui.kernel.module_file import module_info
-from kmodtui.kernel.module_symbols import module_symbols, read_places
+from kmodtui.kernel.module_file.elf_file import opened
+from kmodtui.kernel.module_file.info import module_info
+from kmodtui.kernel.module_file.symbols import module_symbols, read_places
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.sysfs import read_live_module
 from kmodtui.model.linkage import (

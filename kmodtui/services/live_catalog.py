@@ -14,8 +14,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 
 from kmodtui.errors import KmodtuiError
-from kmodtui.kernel.catalog import read_index
 from kmodtui.kernel.host import Host
+from kmodtui.kernel.index.modules import read_index
 from kmodtui.model.catalog_entry import Catalog
 from kmodtui.services.catalog import ReadingStoppedError, names_of, read_catalog
 from kmodtui.services.catalog_cache import CatalogCache, user_cache

@@ -7,10 +7,10 @@ import threading
 from typing import Any
 
 from kmodtui.errors import HelperError, KmodtuiError, UnreadableError
-from kmodtui.kernel.catalog import ModuleIndex, read_index
-from kmodtui.kernel.configured_index import ConfiguredIndex, configured
 from kmodtui.kernel.host import Host
-from kmodtui.kernel.modprobe_config import ModprobeConfig, read_modprobe_config
+from kmodtui.kernel.index.configured import ConfiguredIndex, configured
+from kmodtui.kernel.index.modules import ModuleIndex, read_index
+from kmodtui.kernel.modprobe.config import ModprobeConfig, read_modprobe_config
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.system import read_system, read_tainted
 from kmodtui.model.module_info import ModuleInfo

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from kmodtui.errors import KmodtuiError, UnknownModuleError
-from kmodtui.kernel.catalog import ModuleIndex, read_index
 from kmodtui.kernel.host import Host
+from kmodtui.kernel.index.modules import ModuleIndex, read_index
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.system import read_system
 from kmodtui.model.graph import direct, loaded_needs

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from kmodtui.errors import KmodtuiError
-from kmodtui.kernel.modprobe_config import ModprobeConfig
+from kmodtui.kernel.modprobe.config import ModprobeConfig
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.sysfs import read_parameters
 from kmodtui.model.live_module import ParameterValue

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from kmodtui.errors import UnknownModuleError
-from kmodtui.kernel.catalog import EXTENSIONS, ModuleIndex
+from kmodtui.kernel.index.modules import EXTENSIONS, ModuleIndex
 from kmodtui.model.catalog_entry import CatalogEntry
 from kmodtui.model.did_you_mean import did_you_mean
 from kmodtui.model.fuzzy import Rank

@@ -13,9 +13,9 @@ from enum import Enum, auto
 from itertools import takewhile
 
 from kmodtui.errors import KmodtuiError
-from kmodtui.kernel.catalog import EXTENSIONS, ModuleIndex
-from kmodtui.kernel.device_alias import names_device, read_device
 from kmodtui.kernel.host import Host
+from kmodtui.kernel.index.device import names_device, read_device
+from kmodtui.kernel.index.modules import EXTENSIONS, ModuleIndex
 from kmodtui.model.catalog_entry import CatalogEntry
 from kmodtui.model.did_you_mean import did_you_mean
 from kmodtui.model.fuzzy import Haystack, Rank

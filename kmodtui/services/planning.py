@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.host import Host
-from kmodtui.kernel.module_file import read_module_file
+from kmodtui.kernel.module_file.info import read_module_file
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.model.plan.facts import InsertedFile, PlanFacts
 from kmodtui.model.plan.intent import Intent

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from kmodtui.errors import KmodtuiError, PlanError, UnknownModuleError
-from kmodtui.kernel.catalog import ModuleIndex, read_index
-from kmodtui.kernel.configured_index import ConfiguredIndex
 from kmodtui.kernel.host import Host
-from kmodtui.kernel.index_state import index_problems
-from kmodtui.kernel.modprobe_config import ModprobeConfig, read_modprobe_config
-from kmodtui.kernel.module_size import read_module_size
+from kmodtui.kernel.index.configured import ConfiguredIndex
+from kmodtui.kernel.index.modules import ModuleIndex, read_index
+from kmodtui.kernel.index.state import index_problems
+from kmodtui.kernel.modprobe.config import ModprobeConfig, read_modprobe_config
+from kmodtui.kernel.module_file.size import read_module_size
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.sysfs import read_parameters
 from kmodtui.kernel.system import read_system

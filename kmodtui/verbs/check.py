@@ -7,8 +7,8 @@ import os
 from typing import Any
 
 from kmodtui.errors import UnreadableError
-from kmodtui.kernel.catalog import EXTENSIONS, is_path, read_index
 from kmodtui.kernel.host import Host, LocalHost
+from kmodtui.kernel.index.modules import EXTENSIONS, is_path, read_index
 from kmodtui.model.check.check import KERNEL, NOT_KNOWN, Check, CheckedSymbol, Mark, Verdict
 from kmodtui.model.text import clean, counted
 from kmodtui.services.check import check_file

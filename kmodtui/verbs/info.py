@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from kmodtui.errors import KmodtuiError
-from kmodtui.kernel.catalog import find_module, is_path
 from kmodtui.kernel.host import Host, LocalHost
+from kmodtui.kernel.index.modules import find_module, is_path
 from kmodtui.model.module_info import (
     ModuleInfo,
     modinfo_lines,

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from kmodtui.kernel.catalog import read_index
 from kmodtui.kernel.host import LocalHost
+from kmodtui.kernel.index.modules import read_index
 from kmodtui.model.fuzzy import Haystack
 from kmodtui.services.catalog import names_of, read_catalog
 from kmodtui.services.live_catalog import LiveCatalog

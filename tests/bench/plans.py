@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from kmodtui.kernel.catalog import read_index
-from kmodtui.kernel.configured_index import configured
 from kmodtui.kernel.host import LocalHost
+from kmodtui.kernel.index.configured import configured
+from kmodtui.kernel.index.modules import read_index
 from tests.bench.interleaved import Comparison, clocked, compare
 from tests.bench.machine import RecordedMachine
 from tests.kernel import image
@@ -23,8 +23,8 @@ ALIASES = 200
 # In a process of its own, from its start to its end.
 PLAN_ALL = """
 import sys
-from kmodtui.kernel.catalog import read_index
-from kmodtui.kernel.configured_index import configured
+from kmodtui.kernel.index.modules import read_index
+from kmodtui.kernel.index.configured import configured
 from kmodtui.kernel.host import LocalHost
 from kmodtui.model.modules import ModuleTable
 from kmodtui.model.plan.facts import PlanFacts

@@ -22,7 +22,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 from kmodtui.kernel.host import LocalHost
-from kmodtui.kernel.module_size import read_module_size
+from kmodtui.kernel.module_file.size import read_module_size
 
 MAGIC = b"~Module signature appended~\n"
 _TRAILER = struct.Struct(">5B3xI")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kmodtui.kernel.catalog import ModuleIndex, read_index
 from kmodtui.kernel.host import LocalHost
+from kmodtui.kernel.index.modules import ModuleIndex, read_index
 from kmodtui.model.catalog_entry import Catalog
 from kmodtui.model.fuzzy import Haystack, Rank
 from kmodtui.services.catalog import read_catalog

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from kmodtui.kernel.checked_file import read_file_facts
 from kmodtui.kernel.host import LocalHost
-from kmodtui.kernel.signing_key import can_verify, read_built_in_key, signature_fits
+from kmodtui.kernel.module_file.checked import read_file_facts
+from kmodtui.kernel.module_file.signing_key import can_verify, read_built_in_key, signature_fits
 from kmodtui.model.modules import canonical
 from tests.kernel.image import Image
 from tests.kernel.vm import VM, Machine, boot

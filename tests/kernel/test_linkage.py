@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from kmodtui.kernel.catalog import ModuleIndex, read_index
 from kmodtui.kernel.host import LocalHost
+from kmodtui.kernel.index.modules import ModuleIndex, read_index
 from kmodtui.kernel.kallsyms import parse_symbols
 from kmodtui.model.graph import direct
 from kmodtui.model.linkage import Giver, kernel_exports

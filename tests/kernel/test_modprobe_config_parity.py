@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from kmodtui.kernel.host import LocalHost
-from kmodtui.kernel.modprobe_config import FOLDERS, ModprobeConfig, read_modprobe_config
-from kmodtui.kernel.modprobe_file import parse_softdep
+from kmodtui.kernel.modprobe.config import FOLDERS, ModprobeConfig, read_modprobe_config
+from kmodtui.kernel.modprobe.file import parse_softdep
 from kmodtui.model.modprobe_rules import Rule, RuleKind
 from tests.kernel.image import Image
 

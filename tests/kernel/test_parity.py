@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from kmodtui.errors import UnknownModuleError
-from kmodtui.kernel.catalog import ModuleIndex, find_module, read_index
 from kmodtui.kernel.host import LocalHost
-from kmodtui.kernel.module_file import read_module_file
-from kmodtui.kernel.module_symbols import read_module_symbols
+from kmodtui.kernel.index.modules import ModuleIndex, find_module, read_index
+from kmodtui.kernel.module_file.info import read_module_file
+from kmodtui.kernel.module_file.symbols import read_module_symbols
 from kmodtui.model.module_info import modinfo_lines
 from tests.kernel.image import Image
 

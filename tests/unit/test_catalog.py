@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from kmodtui.errors import ModuleFileError, UnknownModuleError, UnreadableError
-from kmodtui.kernel.catalog import (
+from kmodtui.kernel.host import LocalHost
+from kmodtui.kernel.index.modules import (
     ModuleIndex,
     find_module,
     installed_releases,
     read_index,
 )
-from kmodtui.kernel.host import LocalHost
 from tests.support.elf import make_module
 
 RELEASE = "6.1.0-test"

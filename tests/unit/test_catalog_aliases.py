@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from kmodtui.kernel.alias_index import AliasIndex, matches, normalised
+from kmodtui.kernel.index.aliases import AliasIndex, matches, normalised
 
 LIBC = ctypes.CDLL(None)
 

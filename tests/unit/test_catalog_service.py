@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from kmodtui.errors import UnreadableError
-from kmodtui.kernel.catalog import read_index
 from kmodtui.kernel.host import LocalHost
+from kmodtui.kernel.index.modules import read_index
 from kmodtui.model.catalog_entry import Catalog, Standing
 from kmodtui.model.module_info import Parameter
 from kmodtui.services.catalog import ReadingStoppedError, names_of, read_catalog

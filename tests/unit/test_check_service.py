@@ -11,11 +11,11 @@ import pytest
 
 from kmodtui import cli
 from kmodtui.errors import UnreadableError
-from kmodtui.kernel import checked_file
 from kmodtui.kernel.build_config import parse_build_config, read_build_config
-from kmodtui.kernel.checked_file import read_file_facts
 from kmodtui.kernel.host import LocalHost
-from kmodtui.kernel.symvers import parse_symvers
+from kmodtui.kernel.module_file import checked as checked_file
+from kmodtui.kernel.module_file.checked import read_file_facts
+from kmodtui.kernel.module_file.symvers import parse_symvers
 from kmodtui.model.check.check import Check, Mark, Verdict
 from kmodtui.services.check import check_file
 from tests.support.elf import AARCH64, SIGNATURE_MAGIC, make_module, sign
@@ -210,7 +210,7 @@ def test_a_bomb_is_not_unpacked_to_the_end_and_that_is_said(
 ) -> None:
     small = checked_file.opened.__wrapped__.__globals__["open_unpacked"]  # type: ignore[attr-defined]
     limited = lambda host, path: small(host, path, limit=1024 * 1024)  # noqa: E731
-    monkeypatch.setattr("kmodtui.kernel.elf_file.open_unpacked", limited)
+    monkeypatch.setattr("kmodtui.kernel.module_file.elf_file.open_unpacked", limited)
     check = checked(host, lzma.compress(bytes(30_000_000)), "bomb.ko.xz")
     assert check.verdict is Verdict.UNKNOWN
     assert "decompresses to more than 1.0 MiB" in check.sentence

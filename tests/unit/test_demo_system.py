@@ -15,7 +15,7 @@ from kmodtui.demo.moments import at_once
 from kmodtui.demo.recording import RecordedFile, packaged_recording
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.kernel.kallsyms import parse_symbols, read_symbols
-from kmodtui.kernel.module_size import read_module_size
+from kmodtui.kernel.module_file.size import read_module_size
 from kmodtui.kernel.proc_modules import parse_modules, read_modules
 from kmodtui.model.modules import ModuleState
 from kmodtui.model.plan.intent import Intent

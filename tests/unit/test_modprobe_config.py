@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from kmodtui.kernel.boot_line import forbidden_modules, parse_command_line
 from kmodtui.kernel.host import LocalHost
-from kmodtui.kernel.modprobe_config import ModprobeConfig, read_modprobe_config
-from kmodtui.kernel.modprobe_file import parse_softdep
+from kmodtui.kernel.modprobe.command_line import forbidden_modules, parse_command_line
+from kmodtui.kernel.modprobe.config import ModprobeConfig, read_modprobe_config
+from kmodtui.kernel.modprobe.file import parse_softdep
 from kmodtui.model.modprobe_rules import Problem, RuleKind, option_words
 from kmodtui.model.plan.plan import Option
 

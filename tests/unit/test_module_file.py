@@ -14,10 +14,10 @@ from typing import BinaryIO
 import pytest
 
 from kmodtui.errors import KmodtuiError, ModuleFileError, UnreadableError
-from kmodtui.kernel.compression import open_unpacked
 from kmodtui.kernel.host import LocalHost
-from kmodtui.kernel.module_file import read_module_file
-from kmodtui.kernel.module_symbols import read_module_symbols
+from kmodtui.kernel.module_file.compression import open_unpacked
+from kmodtui.kernel.module_file.info import read_module_file
+from kmodtui.kernel.module_file.symbols import read_module_symbols
 from kmodtui.model.linkage import Import
 from kmodtui.model.module_info import Signature
 from tests.support.elf import AARCH64, I386, S390, SIGNATURE_MAGIC, make_module, sign

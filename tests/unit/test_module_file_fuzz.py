@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kmodtui.errors import KmodtuiError
-from kmodtui.kernel.checked_file import read_file_facts
 from kmodtui.kernel.host import LocalHost
-from kmodtui.kernel.module_file import read_module_file
-from kmodtui.kernel.module_symbols import read_module_symbols, read_places
+from kmodtui.kernel.module_file.checked import read_file_facts
+from kmodtui.kernel.module_file.info import read_module_file
+from kmodtui.kernel.module_file.symbols import read_module_symbols, read_places
 from kmodtui.model.check.check import FileFacts
 from kmodtui.model.check.module import check_module
 from kmodtui.model.linkage import ModuleSymbols

@@ -9,7 +9,7 @@ import pytest
 
 from kmodtui.errors import ModuleFileError, UnreadableError
 from kmodtui.kernel.host import LocalHost
-from kmodtui.kernel.module_size import read_module_size
+from kmodtui.kernel.module_file.size import read_module_size
 from tests.support.elf import make_module
 
 PAGE = 4096

@@ -8,7 +8,7 @@ import pytest
 
 from kmodtui.errors import ModuleFileError, UnreadableError
 from kmodtui.kernel.host import LocalHost
-from kmodtui.kernel.module_sizes import read_sizes
+from kmodtui.kernel.module_file.symbol_sizes import read_sizes
 from tests.support.elf import make_module
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from kmodtui.errors import ModuleFileError
-from kmodtui.kernel import elf_file
 from kmodtui.kernel.host import LocalHost
-from kmodtui.kernel.module_file import read_module_file
-from kmodtui.kernel.module_symbols import read_module_symbols, read_places
+from kmodtui.kernel.module_file import elf_file
+from kmodtui.kernel.module_file.info import read_module_file
+from kmodtui.kernel.module_file.symbols import read_module_symbols, read_places
 from kmodtui.model.linkage import Export, Import, ModuleSymbols, Place
 from tests.support.elf import S390, make_module
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from kmodtui.errors import UnreadableError
-from kmodtui.kernel.catalog import ModuleIndex, read_index
-from kmodtui.kernel.device_alias import names_device, read_device
 from kmodtui.kernel.host import LocalHost
+from kmodtui.kernel.index.device import names_device, read_device
+from kmodtui.kernel.index.modules import ModuleIndex, read_index
 from kmodtui.model.fuzzy import Haystack
 from kmodtui.model.load_line import query_of, split_line
 from kmodtui.services.catalog import names_of

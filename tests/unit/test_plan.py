@@ -12,8 +12,8 @@ import pytest
 from kmodtui.demo.moments import Moment, Point
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.errors import PlanError, UnknownModuleError
-from kmodtui.kernel.catalog import ModuleIndex, read_index
-from kmodtui.kernel.configured_index import ConfiguredIndex, configured
+from kmodtui.kernel.index.configured import ConfiguredIndex, configured
+from kmodtui.kernel.index.modules import ModuleIndex, read_index
 from kmodtui.kernel.proc_modules import parse_modules, read_modules
 from kmodtui.kernel.uevents import ModuleUevent
 from kmodtui.model.plan.facts import PlanFacts

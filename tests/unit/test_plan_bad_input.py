@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from kmodtui.errors import PlanError, UnknownModuleError, UnreadableError
-from kmodtui.kernel.catalog import read_index
-from kmodtui.kernel.configured_index import ConfiguredIndex, configured
 from kmodtui.kernel.host import LocalHost
+from kmodtui.kernel.index.configured import ConfiguredIndex, configured
+from kmodtui.kernel.index.modules import read_index
 from kmodtui.kernel.proc_modules import parse_modules, read_modules
 from kmodtui.model.modules import ModuleTable
 from kmodtui.model.plan.facts import PlanFacts

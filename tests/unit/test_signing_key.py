@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kmodtui.kernel.host import LocalHost
-from kmodtui.kernel.signing_key import (
+from kmodtui.kernel.module_file.signing_key import (
     PublicKey,
     can_verify,
     read_built_in_key,

@@ -20,7 +20,7 @@ from textual.widgets import Input, Static
 from textual.worker import Worker, WorkerState
 
 from kmodtui.errors import KmodtuiError
-from kmodtui.kernel.catalog import ModuleIndex
+from kmodtui.kernel.index.modules import ModuleIndex
 from kmodtui.model.catalog_entry import Catalog
 from kmodtui.model.fuzzy import Haystack
 from kmodtui.model.load_line import LoadRequest, query_of

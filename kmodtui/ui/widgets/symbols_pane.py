@@ -11,7 +11,7 @@ from textual.widgets import ContentSwitcher
 from textual.worker import Worker, WorkerState
 
 from kmodtui.errors import KmodtuiError
-from kmodtui.kernel.module_sizes import read_sizes
+from kmodtui.kernel.module_file.symbol_sizes import read_sizes
 from kmodtui.model.history import Event
 from kmodtui.model.symbols.order import Order
 from kmodtui.model.symbols.query import Facet

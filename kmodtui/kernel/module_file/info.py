@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from kmodtui.errors import ModuleFileError
-from kmodtui.kernel.elf_file import ElfFile, opened
 from kmodtui.kernel.host import Host
-from kmodtui.kernel.signature import read_signature
+from kmodtui.kernel.module_file.elf_file import ElfFile, opened
+from kmodtui.kernel.module_file.signature import read_signature
 from kmodtui.model.module_info import ModuleInfo
 from kmodtui.model.modules import canonical
 

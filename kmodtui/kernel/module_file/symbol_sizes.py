@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kmodtui.kernel.elf_file import opened
 from kmodtui.kernel.host import Host
+from kmodtui.kernel.module_file.elf_file import opened
 
 _UNDEFINED = 0  # SHN_UNDEF
 

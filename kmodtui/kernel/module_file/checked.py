@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kmodtui.errors import ModuleFileError, TooLargeFileError, UnreadableError
-from kmodtui.kernel.compression import packing_of
-from kmodtui.kernel.elf_file import ElfFile, opened
 from kmodtui.kernel.host import Host
-from kmodtui.kernel.module_file import module_info
-from kmodtui.kernel.module_symbols import module_symbols
-from kmodtui.kernel.signature import read_seal
+from kmodtui.kernel.module_file.compression import packing_of
+from kmodtui.kernel.module_file.elf_file import ElfFile, opened
+from kmodtui.kernel.module_file.info import module_info
+from kmodtui.kernel.module_file.signature import read_seal
+from kmodtui.kernel.module_file.symbols import module_symbols
 from kmodtui.model.check.check import FileFacts, Seal
 from kmodtui.model.text import clean, counted, decode
 

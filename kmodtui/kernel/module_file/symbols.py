@@ -12,8 +12,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 
-from kmodtui.kernel.elf_file import ElfFile, ElfSymbol, opened
 from kmodtui.kernel.host import Host
+from kmodtui.kernel.module_file.elf_file import ElfFile, ElfSymbol, opened
 from kmodtui.model.linkage import Export, Import, ModuleSymbols, Place
 from kmodtui.model.text import clean, decode
 

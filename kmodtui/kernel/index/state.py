@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kmodtui.kernel.catalog import ModuleIndex
+from kmodtui.kernel.index.modules import ModuleIndex
 from kmodtui.model.modprobe_rules import Problem
 from kmodtui.model.text import clean
 

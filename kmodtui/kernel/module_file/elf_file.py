@@ -16,8 +16,8 @@ from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from kmodtui.errors import ModuleFileError
-from kmodtui.kernel.compression import REINSTALL, open_unpacked, unreadable
 from kmodtui.kernel.host import Host
+from kmodtui.kernel.module_file.compression import REINSTALL, open_unpacked, unreadable
 from kmodtui.model.text import clean, decode
 
 if TYPE_CHECKING:

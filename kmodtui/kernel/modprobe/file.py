@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from kmodtui.kernel.alias_index import normalised
+from kmodtui.kernel.index.aliases import normalised
 from kmodtui.model.modprobe_rules import Problem, Rule, RuleKind, Softdep
 from kmodtui.model.text import clean
 

@@ -7,8 +7,8 @@ pages of their own, and the symbols in them: see `layout_sections` and `layout_s
 
 from __future__ import annotations
 
-from kmodtui.kernel.elf_file import ElfFile, opened
 from kmodtui.kernel.host import Host
+from kmodtui.kernel.module_file.elf_file import ElfFile, opened
 
 _PAGE = 4096
 _SYMBOL = 24 + 1  # bytes of an entry of the symbol table, and of the symbol's type

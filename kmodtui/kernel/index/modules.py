@@ -12,10 +12,10 @@ import os
 from functools import cached_property
 
 from kmodtui.errors import UnknownModuleError, UnreadableError
-from kmodtui.kernel.alias_index import AliasIndex, has_wildcard, normalised
-from kmodtui.kernel.compression import unreadable
 from kmodtui.kernel.host import Host
-from kmodtui.kernel.module_file import read_module_file
+from kmodtui.kernel.index.aliases import AliasIndex, has_wildcard, normalised
+from kmodtui.kernel.module_file.compression import unreadable
+from kmodtui.kernel.module_file.info import read_module_file
 from kmodtui.model.did_you_mean import did_you_mean, near
 from kmodtui.model.module_info import BUILTIN, ModuleInfo
 from kmodtui.model.modules import canonical

@@ -11,10 +11,10 @@ import stat
 from collections.abc import Iterable
 from functools import cached_property
 
-from kmodtui.kernel.alias_index import has_wildcard, matches
-from kmodtui.kernel.boot_line import forbidden_modules, parse_command_line
 from kmodtui.kernel.host import Host
-from kmodtui.kernel.modprobe_file import parse_rules, parse_softdep
+from kmodtui.kernel.index.aliases import has_wildcard, matches
+from kmodtui.kernel.modprobe.command_line import forbidden_modules, parse_command_line
+from kmodtui.kernel.modprobe.file import parse_rules, parse_softdep
 from kmodtui.model.modprobe_rules import Problem, Rule, RuleKind, Softdep, option_words
 from kmodtui.model.modules import canonical
 from kmodtui.model.plan.plan import Option

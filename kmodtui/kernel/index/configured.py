@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from kmodtui.errors import UnknownModuleError
-from kmodtui.kernel.alias_index import normalised
-from kmodtui.kernel.catalog import ModuleIndex
-from kmodtui.kernel.modprobe_config import ModprobeConfig, read_modprobe_config
+from kmodtui.kernel.index.aliases import normalised
+from kmodtui.kernel.index.modules import ModuleIndex
+from kmodtui.kernel.modprobe.config import ModprobeConfig, read_modprobe_config
 from kmodtui.model.modprobe_rules import Found, Rule, Softdep
 from kmodtui.model.modules import canonical
 from kmodtui.model.plan.plan import Option

@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO
 
-from kmodtui.kernel.der import Der, DerError
+from kmodtui.kernel.module_file.der import Der, DerError
 from kmodtui.model.check.check import Seal
 from kmodtui.model.module_info import Signature
 

@@ -15,9 +15,9 @@ import struct
 from typing import BinaryIO, NamedTuple
 
 from kmodtui.errors import KmodtuiError
-from kmodtui.kernel.compression import open_unpacked, unpacked_pieces
-from kmodtui.kernel.der import Der, DerError
 from kmodtui.kernel.host import Host
+from kmodtui.kernel.module_file.compression import open_unpacked, unpacked_pieces
+from kmodtui.kernel.module_file.der import Der, DerError
 from kmodtui.model.module_info import Signature
 
 _PATHS = ("/boot/vmlinuz-{0}", "/lib/modules/{0}/vmlinuz", "/usr/lib/modules/{0}/vmlinuz")

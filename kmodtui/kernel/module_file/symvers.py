@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from kmodtui.errors import KmodtuiError
-from kmodtui.kernel.compression import open_unpacked
 from kmodtui.kernel.host import Host
+from kmodtui.kernel.module_file.compression import open_unpacked
 from kmodtui.model.linkage import Export
 from kmodtui.model.modules import canonical
 from kmodtui.model.text import clean, decode

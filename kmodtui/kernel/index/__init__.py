@@ -1,0 +1,1 @@
+"""Readers of the indexes that depmod writes."""
