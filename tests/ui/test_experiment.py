@@ -63,7 +63,7 @@ async def test_the_verdict_is_in_view_where_the_report_is_longer_than_the_screen
     check_again = experiment._Run._check_again
 
     async def calmly(run: experiment._Run, before: model.Look) -> None:
-        run._now(model.Stage.CHECK_AGAIN)
+        run._enter(model.Stage.CHECK_AGAIN)
         await stage.calm()
         await check_again(run, before)
 
