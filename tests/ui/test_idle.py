@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kmodtui.demo import Demo
-from kmodtui.privileged.helper import IDLE
+from kmodtui.privileged.helper import IDLE_TIMEOUT
 from tests.ui.stage import opened
 
 
@@ -19,4 +19,4 @@ async def test_the_number_that_holds_now_is_told(demo: Demo, minutes: int | None
         await stage.until("Set how long the helper may be idle")
         await stage.press("enter")
         await stage.until("Drop root privileges after")
-        await stage.until(f"Currently {minutes or round(IDLE / 60)} minutes.")
+        await stage.until(f"Currently {minutes or round(IDLE_TIMEOUT / 60)} minutes.")
