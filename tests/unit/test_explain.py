@@ -58,7 +58,7 @@ ROWS = [
     Row("in use by modules", Verb.UNLOAD, failed(errno.EAGAIN),
         ["in use by a, b", "Unload a, b first"], shown(refcount=2, users=("a", "b"))),
     Row("in use by others", Verb.UNLOAD, failed(errno.EAGAIN),
-        ["2 references", "no mount, open file", "Unmount it, or close"], shown(refcount=2)),
+        ["2 references", "no mount, open file", "findmnt, lsof or ss"], shown(refcount=2)),
     Row("permanent", Verb.UNLOAD, failed(errno.EBUSY),
         ["permanent", "until the next boot"], shown(permanent=True)),
     Row("still loading", Verb.UNLOAD, failed(errno.EBUSY),
