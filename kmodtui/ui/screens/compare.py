@@ -71,7 +71,7 @@ class CompareScreen(ListAndChange):
             self._files.move_cursor(1)
         self.follow()
 
-    # Showing
+    # Display
 
     def follow(self) -> None:
         """Show the comparison, or else the details of the file under the cursor."""

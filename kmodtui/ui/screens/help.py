@@ -31,7 +31,7 @@ class HelpScreen(ModalScreen[None]):
         """Lay out the page in a frame."""
         with VerticalScroll(classes="dialog", id="help-dialog") as frame:
             set_title(frame, "kmodtui: keys, columns and flags")
-            set_subtitle(frame, "Esc: close")
+            set_subtitle(frame, "j k: scroll · Esc: close")
             yield Static(self._page(), markup=False)
 
     def action_scroll(self, direction: str) -> None:
@@ -89,8 +89,8 @@ _PRIVILEGE = (
     ("root: on (sudo)", "the helper runs as root, started through sudo; D ends it"),
     ("root: denied", "no way to root privileges was found: no changes"),
     ("read-only", "root is not wanted (--read-only), or a captured tree is shown: no changes"),
-    ("… (idle)", "the helper exited because it was not used for a while"),
-    ("… (helper exited)", "the helper exited unexpectedly: it failed or was killed"),
+    ("(idle)", "the helper exited because it was not used for a while"),
+    ("(helper exited)", "the helper exited unexpectedly: it failed or was killed"),
     ("running as root", "kmodtui itself runs as root, which it does not need"),
 )
 

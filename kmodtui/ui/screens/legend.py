@@ -24,7 +24,7 @@ TYPES = {
     "w": "weak function: another definition takes precedence over it",
     "v": "weak object: the same for data",
     "a": "absolute: a value rather than an address; also per-CPU variables",
-    "u": "undefined: provided by something else; seen only while a module is Loading",
+    "u": "undefined: imported from elsewhere; seen only while a module is Loading",
     "i": "indirect function: the implementation is chosen at startup",
     "g": "small initialized data",
     "s": "small uninitialized data (bss)",
@@ -40,10 +40,11 @@ SIGNS = (
     ("↻", "reloaded: unloaded and loaded again between two reads"),
     ("±", "a module: loaded and unloaded again between two reads"),
     ("±12", "symbols were added and others removed, at most 12 of each"),
+    ("=", "stays loaded although a module that used it was unloaded"),
     ("×2", "the same name twice"),
     ("●", "new since you last looked"),
     ("* ◆", "marked with Space: a module, an event or a snapshot"),
-    ("▸ ▾", "collapsed, expanded; Enter switches"),
+    ("▸ ▾", "collapsed, expanded (Enter)"),
 )
 """Signs of the lists, in words."""
 

@@ -72,7 +72,7 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
 
     Returns the `key=value` arguments to pass, an empty tuple for none; None if it was
     cancelled. For `Purpose.CHANGE` these are the values that differ from the current ones;
-    `needs_reload` tells whether one of them can only be set by loading the module.
+    `needs_reload` says whether one of them can only be set by loading the module.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -253,7 +253,7 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
         head = fit("parameter", name) + fit(given[self._purpose], new)
         if now:
             head += fit("  now", now)
-        self._head.update(head + fit("starts as", starts) + "type")
+        self._head.update(head + fit("default", starts) + "type")
         self._about.update(Text("\n").join(self._about_lines(width)))
         errors = self._problems
         self._problem.update(

@@ -245,7 +245,7 @@ class PlanDialog(ModalScreen[bool]):
         self._show_keys(("Enter", "close"))
 
     def _change_lines(self, change: Change) -> list[Line]:
-        """Return the summary of a change without the time the reading took, unlike the action's."""
+        """Return the summary without its duration: the outcome shows that of the action."""
         took = f" · {change.took_words}"
         return [
             tuple(part for part in line if part[0] != took) for line in summary(change, self._stays)
