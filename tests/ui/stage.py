@@ -29,6 +29,7 @@ from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import Monitor
 from kmodtui.services.root import DemoRoot, RootAccess
 from kmodtui.ui.app import KmodtuiApp
+from kmodtui.ui.panes import PANES
 from kmodtui.ui.screens.dashboard import DashboardScreen
 from kmodtui.ui.themes import DARK
 from tests.ui.emulated import EmulatedTerminal
@@ -242,7 +243,7 @@ class Stage:
     def focused_pane(self) -> str:
         """The pane that the keys go to."""
         focused = self.app.focused
-        panes = ("modules", "tree", "info", "symbols", "log")
+        panes = {entry.id for entry in PANES}
         return next((n.id for n in focused.ancestors if n.id in panes), "") if focused else ""
 
     async def select(self, name: str) -> None:

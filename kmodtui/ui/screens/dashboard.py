@@ -36,8 +36,6 @@ from kmodtui.ui.widgets.symbols_pane import SymbolsPane
 from kmodtui.ui.widgets.too_small import TooSmall
 from kmodtui.ui.widgets.tree_pane import TreePane
 
-NOTHING_LOADED = "No modules are loaded."
-
 
 class DashboardScreen(PaneScreen):
     """Everything about the modules of one system, live."""
@@ -100,8 +98,12 @@ class DashboardScreen(PaneScreen):
         """Return the module that the cursor is on at this key press; if there is none, say why."""
         selected = self._modules.selected
         if selected is None:
-            text = self._modules.filter_text
-            words = f"No loaded module matches the filter “{text}”." if text else NOTHING_LOADED
+            if self.live.status.modules is None:
+                words = "The modules have not been read yet."
+            elif text := self._modules.filter_text:
+                words = f"No loaded module matches the filter “{text}”."
+            else:
+                words = "No modules are loaded."
             self.notify(words, title="No module selected", markup=False, timeout=4)
         return selected
 

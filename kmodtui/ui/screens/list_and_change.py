@@ -49,15 +49,14 @@ class ListAndChange(Screen[None]):
         self._filter = FilterBar(self._search)
         self._too_small = TooSmall()
 
-    # To be implemented by subclasses
+    # For subclasses to extend
 
     def follow(self) -> None:
-        """Show the change of the line under the cursor, or the comparison."""
-        raise NotImplementedError
+        """Show the change of the line under the cursor, or the comparison; here, nothing."""
+        self.show_words("", "")
 
     def leave_comparison(self) -> None:
         """Discard the comparison, so that `follow` shows the line under the cursor again."""
-        raise NotImplementedError
 
     # For subclasses
 
