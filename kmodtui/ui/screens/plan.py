@@ -203,7 +203,8 @@ class PlanDialog(ModalScreen[bool]):
         self.call_after_refresh(self._show_scroll_keys, line)
 
     def _show_scroll_keys(self, line: Text) -> None:
-        if self.query_one("#plan-scroll", VerticalScroll).max_scroll_y > 0:
+        # A dialog that was closed meanwhile has no page any more.
+        if any(page.max_scroll_y > 0 for page in self.query("#plan-scroll")):
             more = Text.assemble(line, (" j k ", self._style("accent")), "scroll")
             self._keys.update(more)
 
