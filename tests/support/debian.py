@@ -1,4 +1,4 @@
-"""Commands that tests need of this machine, and the Debian packages that they are in.
+"""Commands that tests need on this machine, and the Debian packages that contain them.
 
 As root on Debian they are installed when they are needed, by whichever test run is the
 first one to need them. Standard library only.
@@ -19,7 +19,7 @@ _APT = ("apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=300")
 
 
 def missing(packages: Mapping[str, str]) -> list[str]:
-    """Return the packages of which a command is not here.
+    """Return the packages of commands that are not installed.
 
     Args:
         packages: the Debian package of each command; a command may be an absolute path.
@@ -28,17 +28,17 @@ def missing(packages: Mapping[str, str]) -> list[str]:
 
 
 def install(packages: Mapping[str, str]) -> list[str]:
-    """Install the packages that are missing, and return those that are missing still.
+    """Install missing packages, and return those that are still missing.
 
     Needs root and apt; without them nothing is installed.
     """
     if os.geteuid() != 0 or not missing(packages) or not _which("apt-get"):
         return missing(packages)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    # Both lanes of `make test` may want something: the second one waits, and looks again.
+    # Two test runs may do this at the same time: the second one waits and checks again.
     with Path(__file__).open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        # The lists may be recent enough: fetching them is half of the time.
+        # The package lists may be recent enough; updating them takes half of the time.
         for update in (False, True):
             wanted = missing(packages)
             if update and wanted:
@@ -50,5 +50,5 @@ def install(packages: Mapping[str, str]) -> list[str]:
 
 
 def _which(command: str) -> str | None:
-    # An ordinary user's PATH lacks the folders that hold half of these.
+    # An ordinary user's PATH lacks the sbin directories, which have many of these.
     return shutil.which(command, path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}")

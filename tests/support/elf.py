@@ -1,4 +1,4 @@
-"""Makes module files byte by byte, as small as they can be, for any class and byte order."""
+"""Makes minimal module files byte by byte, for any ELF class and byte order."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def make_module(
     stripped: bool = False,
     signature: bytes = b"",
 ) -> bytes:
-    """The bytes of a .ko.
+    """Return the bytes of a .ko file.
 
     `exports` maps a symbol to the section of its entry, `namespaces` a symbol to
     the namespace that its users have to import, `versions` a symbol to the checksum that
     the module was built against, `crcs` an exported one to its checksum (`absolute_crcs`
     as kernels before 5.19 keep it), `defined` any other to its section and size. `extra`
-    holds more sections. `signature` stands at the end as it is.
+    has more sections. `signature` is appended unchanged.
     """
     namespaces = namespaces or {}
     sections = [_Section(b"", 0, b"")]
@@ -109,7 +109,7 @@ def sign(
     key_id: bytes = b"",
     length: int | None = None,
 ) -> bytes:
-    """The tail of a signed module; `length` lies about the signature's."""
+    """Return the tail of a signed module; `length` replaces the true length of the signature."""
     told = len(value) if length is None else length
     record = struct.pack(">BBBBB3xI", 0, hashing, id_type, len(signer), len(key_id), told)
     return signer + key_id + value + record + SIGNATURE_MAGIC

@@ -1,4 +1,4 @@
-"""Programs that stand in for those that give root, and a helper of a few lines."""
+"""Substitutes for sudo and the like, and a helper of a few lines."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A folder that looks like a system to the helper, with a modprobe that does as it is told.
+"""A directory that looks like a system to the helper, with a scripted modprobe.
 
-What the modprobe does stands in `behaviour.json` beside it; what it was called
-with (arguments, environment, folder, descriptors) is appended to `calls`.
+`behaviour.json` in it sets what modprobe does; what modprobe was called
+with (arguments, environment, directory, descriptors) is appended to `calls`.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ sys.exit(todo["exit"])
 
 
 class HelperFolder:
-    """The folder, and how to start the real helper on it."""
+    """The directory, and how to start the real helper on it."""
 
     def __init__(self, root: Path, multicall: str = "kmod") -> None:
         self.root = root
@@ -82,32 +82,34 @@ class HelperFolder:
         path.chmod(0o644)
 
     def loaded(self, *lines: str) -> None:
-        """Write /proc/modules, each line without its address."""
+        """Write /proc/modules; the lines are given without addresses."""
         text = "".join(f"{line} 0x0000000000000000\n" for line in lines)
         new = self.root / "proc" / "modules.written"
         new.write_text(text)
-        new.rename(self.root / "proc" / "modules")  # the helper may read it at any moment
+        new.rename(
+            self.root / "proc" / "modules"
+        )  # atomically, because the helper may read it at any moment
 
     def behave(self, behaviour: dict[str, dict[str, Any]]) -> None:
         """Set what modprobe does, by module name."""
         (self.root / "behaviour.json").write_text(json.dumps(behaviour))
 
     def close_gate(self) -> None:
-        """Make a modprobe that is told `"block": "gate"` wait."""
+        """Make a modprobe with `"block": "gate"` wait."""
         os.mkfifo(self.root / "gate")
 
     async def open_gate(self, until: Callable[[], bool]) -> None:
-        """Let go whoever waits at the gate, or comes to it, until something is so."""
+        """Release all who wait at the gate, until a condition is met."""
         async with asyncio.timeout(30):
             while not until():
-                # Opening it blocks for ever if nobody is at its other end.
+                # Without O_NONBLOCK, opening it would block if nobody reads.
                 with contextlib.suppress(OSError):
                     os.close(os.open(self.root / "gate", os.O_WRONLY | os.O_NONBLOCK))
                 await asyncio.sleep(0.01)
 
     @property
     def inserted(self) -> tuple[bytes, str] | None:
-        """The file and the parameters that were last given to init_module; None if none was."""
+        """The file and the parameters of the last init_module; None if there was none."""
         try:
             told = json.loads((self.root / "inserted").read_text())
         except FileNotFoundError:
@@ -116,12 +118,12 @@ class HelperFolder:
 
     @property
     def calls(self) -> list[dict[str, Any]]:
-        """The calls of modprobe until now."""
+        """The calls of modprobe so far."""
         path = self.root / "calls"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def command(self, idle: float = 60.0, limit: float = 60.0, deaf: float = 30.0) -> Sequence[str]:
-        """Return the command that runs the helper on this folder."""
+        """Return the command that runs the helper on this directory."""
         script = Path(__file__).with_name("helper_on_folder.py")
         return (
             sys.executable, "-I", "-S", str(script), str(self.root),
@@ -130,18 +132,18 @@ class HelperFolder:
 
     @property
     def modules(self) -> str:
-        """What stands in /proc/modules."""
+        """The content of /proc/modules."""
         return (self.root / "proc" / "modules").read_text()
 
     async def until_there_is(self, name: str) -> None:
-        """Wait until a modprobe that was told to touch a file has done so."""
+        """Wait until a modprobe with `touch` has created that file."""
         async with asyncio.timeout(30):
             while not (self.root / name).exists():  # noqa: ASYNC110 - another process makes it
                 await asyncio.sleep(0.01)
 
     @contextlib.asynccontextmanager
     async def session(self, idle: float = 60.0, limit: float = 60.0) -> AsyncIterator[HelperClient]:
-        """Give a session with the helper on this folder, and end it."""
+        """Open a session with the helper on this directory, and close it afterwards."""
         client = await HelperClient.connect(await self.transport(idle, limit), "test")
         try:
             yield client
@@ -149,5 +151,5 @@ class HelperFolder:
             await client.close()
 
     async def transport(self, idle: float = 60.0, limit: float = 60.0) -> PipeTransport:
-        """Start the helper on this folder."""
+        """Start the helper on this directory."""
         return await PipeTransport.over(Process.start(self.command(idle, limit), own_session=True))

@@ -1,12 +1,12 @@
-"""Runs the real helper on a folder instead of on /: `python -I -S helper_on_folder.py FOLDER`.
+"""Runs the real helper on a directory instead of /: `python -I -S helper_on_folder.py DIR`.
 
-The helper has no option for that, and must not have one: what it works on is an
-argument of its classes, and only `main` fills it in. It is loaded by its path,
-so that nothing else of kmodtui is importable here either.
+The helper has no option for that, and must not have one: its root directory is an
+argument of its classes that only `main` sets. It is loaded by its path,
+so that nothing else of kmodtui can be imported here either.
 
-The one thing that a folder cannot do is to be a kernel: what is given to
-`init_module` is written to `inserted` in it, and what comes of that stands in
-`behaviour.json` as for modprobe.
+A directory cannot replace the kernel, so what is passed to
+`init_module` is written to the file `inserted`, and the result is set in
+`behaviour.json`, as for modprobe.
 """
 
 import base64
@@ -47,7 +47,7 @@ def main() -> None:
             with open(folder + "/proc/modules", "a") as file:
                 file.write(todo.get("name", "hello") + " 16384 0 - Live 0x0000000000000000\n")
 
-    os.umask(0o077)  # as main has it, and the folder
+    os.umask(0o077)  # as in main; the directory too
     os.chdir("/")
     machine = Machine(folder, "6.1.0-test", os.getuid())
     helper.Session(machine, 0, 1, idle, limit).run()

@@ -1,9 +1,9 @@
-"""An SVG of a terminal's screen as a PNG, to be looked at.
+"""Converts an SVG of a terminal's screen to PNG, to look at it.
 
     python -m tests.support.picture SCREEN.svg SCREEN.png
 
-The text is set in DejaVu Sans Mono, which has to be installed: its line
-drawing joins without gaps, and it is what most Linux desktops come with.
+The text is drawn in DejaVu Sans Mono, which has to be installed: its line
+drawing has no gaps, and most Linux desktops have it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def png(svg: str, *, zoom: float = 1) -> bytes:
     """
     if not (FONTS / "DejaVuSansMono.ttf").exists():
         raise FileNotFoundError(f"{FAMILY} is not in {FONTS}: apt-get install fonts-dejavu-core")
-    # The faces that an export asks for lie on a web server.
+    # The fonts that an export refers to are on a web server.
     svg = _FONT_FAMILY.sub(f"font-family: {FAMILY}", _FONT_FACE.sub("", svg))
     return resvg_py.svg_to_bytes(
         svg_string=svg,

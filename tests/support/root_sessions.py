@@ -1,4 +1,4 @@
-"""What a session with root is, whichever program gives it: runs of `sudo_session.py` to watch."""
+"""Checks of root sessions that are the same for every program; they run `sudo_session.py`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def asks_and_leaves_the_terminal_alone(
     purpose: str = "helper.py",
     password: str = "secret",
 ) -> None:
-    """Type the password; root is there, and every key after it is the dashboard's."""
+    """Type the password, and check that root works and all later keys reach the dashboard."""
     session.expect("SUSPENDED")
     session.expect(f"root is needed for .*{purpose}")
     for words in said:
@@ -35,7 +35,7 @@ def asks_and_leaves_the_terminal_alone(
 
 
 def needs_no_password(session: pexpect.spawn[str], way: str) -> None:
-    """Root is there, and the screen was never given away."""
+    """Check that root works without a prompt, so that the dashboard stays on the screen."""
     session.expect(f"HELLO {way} 0")
     assert "SUSPENDED" not in session.before
     typed(session)
@@ -43,7 +43,7 @@ def needs_no_password(session: pexpect.spawn[str], way: str) -> None:
 
 
 def refuses(session: pexpect.spawn[str], answers: Sequence[str], sentence: str) -> None:
-    """Give these answers; it is told why there is no root, and the dashboard goes on."""
+    """Give these answers, and check that the refusal is reported and the dashboard returns."""
     for answer in answers:
         session.expect(PROMPT)
         session.send(answer)
@@ -54,7 +54,7 @@ def refuses(session: pexpect.spawn[str], answers: Sequence[str], sentence: str) 
 
 
 def refuses_unasked(session: pexpect.spawn[str], sentence: str) -> None:
-    """It is told why there is no root, without a prompt."""
+    """Check that the refusal is reported without a prompt."""
     session.expect(sentence)
     assert "SUSPENDED" not in session.before
     session.expect("END")
@@ -62,7 +62,7 @@ def refuses_unasked(session: pexpect.spawn[str], sentence: str) -> None:
 
 
 def helper_of(session: pexpect.spawn[str], password: str = "secret") -> int:
-    """Have root in a session that stays, and return the helper's number as it knows it."""
+    """Open a session that stays open, and return the PID that the helper reports."""
     session.expect(PROMPT)
     session.sendline(password)
     session.expect(r"PID (\d+)")
@@ -73,7 +73,7 @@ def helper_of(session: pexpect.spawn[str], password: str = "secret") -> int:
 
 
 def ends_with_the_dashboard(session: pexpect.spawn[str], helper: int, end: str) -> None:
-    """End the dashboard, by hanging up or by killing it; within a second the helper is gone."""
+    """End the dashboard by a hang-up or a kill, and check that the helper exits within a second."""
     watch = os.pidfd_open(helper)
     if end == "kill":
         session.kill(9)

@@ -1,7 +1,7 @@
-"""A small recording in the format of the demo's own: a dozen modules, a few hundred symbols.
+"""A small recording in the format of the demo's: a dozen modules, a few hundred symbols.
 
 Names, sizes, counts and dependencies are those of Debian 12's kernel 6.1;
-symbols are fewer, and their names are made up by rule.
+symbols are fewer, and their names are generated.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ VERMAGIC = f"{RELEASE} SMP preempt mod_unload modversions "
 
 @dataclass(frozen=True)
 class Parameter:
-    """A module parameter; `value` None stands for one with permissions 0."""
+    """A module parameter; `value` is None for permissions 0."""
 
     kind: str
     description: str = ""
@@ -32,13 +32,13 @@ class Part:
 
     Attributes:
         path: its file below `kernel/`, or `updates/…`.
-        depends: modules it takes symbols from.
-        symbols: how many rows of kallsyms it has once settled.
+        depends: modules that it imports symbols from.
+        symbols: how many rows of kallsyms it has after its init.
         boot: whether it is loaded at boot; those are listed newest first.
-        references: what no module holds, at boot.
-        takes: references it takes on others beside its users' lists, while it is loaded.
+        references: references at boot that are not from modules.
+        takes: references that it holds on others while it is loaded, without being in `users`.
         softdep: as in modules.softdep, without the name.
-        modinfo: entries beside the usual ones.
+        modinfo: additional entries.
     """
 
     path: str
@@ -67,7 +67,7 @@ class Part:
 
 _NEEDED_BY_BTRFS = ("zstd_compress", "raid6_pq", "xor", "libcrc32c")
 
-# In the order in which /proc/modules lists what is loaded at boot; the others follow.
+# Modules loaded at boot in the order of /proc/modules, then the others.
 PARTS: dict[str, Part] = {
     "hello": Part(
         "updates/hello.ko",
@@ -253,7 +253,7 @@ _SYSTEM = {
 
 
 def symbol_rows(name: str, count: int, base: int, *, loading: bool = False) -> bytes:
-    """Return rows of kallsyms as a module has them; some names stand there twice."""
+    """Return the rows of a module in kallsyms; some names occur twice."""
     kinds = "tttTtdrtbTtr"
     names = [f"{name}_{_WORDS[n % len(_WORDS)]}_{n // len(_WORDS)}" for n in range(count)]
     if count > 8:
@@ -371,7 +371,7 @@ def _file(name: str, part: Part) -> bytes:
 
 def _indexes(parts: Mapping[str, Part]) -> dict[str, bytes]:
     def needs(name: str) -> list[str]:
-        """Return everything a module needs, what is needed by others last."""
+        """Return all dependencies of a module, with those of others last."""
         found: list[str] = []
         for needed in parts[name].depends:
             for module in (needed, *needs(needed)):

@@ -1,7 +1,7 @@
-"""What the dashboard does around sudo or doas, but no dashboard: run as a user, in a terminal.
+"""Does what the dashboard does to become root, without a dashboard; run as a user in a terminal.
 
-Takes the terminal as the dashboard has it (no echo, no line editing, keys as bytes),
-opens a session, and tells what it saw. Needs nothing but Python and kmodtui.privileged.
+Sets up the terminal like the dashboard (no echo, no line editing, keys as bytes),
+opens a session, and prints the results. Needs only Python and kmodtui.privileged.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Spoils a real module file in one chosen way, byte for byte; 64 bit, little-endian.
+"""Damages a real module file in a given way; for 64-bit little-endian files.
 
 Formats: `man 5 elf`, `struct modversion_info` in `include/linux/module.h`,
 `struct module_signature` in `include/linux/module_signature.h`.
@@ -25,7 +25,7 @@ class _Section(NamedTuple):
 
 
 def unsigned(module: bytes) -> bytes:
-    """Without its signature: what it holds can be changed and be taken all the same."""
+    """Remove the signature, so that the kernel may load it after a change."""
     assert module.endswith(_MAGIC)
     end = len(module) - len(_MAGIC)
     (length,) = struct.unpack(">I", module[end - 4 : end])
@@ -33,7 +33,7 @@ def unsigned(module: bytes) -> bytes:
 
 
 def replaced(module: bytes, section: str, old: bytes, new: bytes) -> bytes:
-    """With a text of a section replaced by one that is as long."""
+    """Replace a string in a section by one of the same length."""
     assert len(old) == len(new)
     where = _section(module, section)
     place = module.index(old, where.offset, where.offset + where.size)
@@ -41,7 +41,7 @@ def replaced(module: bytes, section: str, old: bytes, new: bytes) -> bytes:
 
 
 def other_checksum(module: bytes, symbol: str) -> bytes:
-    """Built against another version of a symbol."""
+    """Change the checksum of an imported symbol."""
     where = _section(module, "__versions")
     name = symbol.encode() + b"\0"
     for record in range(where.offset, where.offset + where.size, 64):
@@ -51,37 +51,37 @@ def other_checksum(module: bytes, symbol: str) -> bytes:
 
 
 def with_header(module: bytes, field: int, value: int, *, width: int = 2) -> bytes:
-    """With another number in the ELF header."""
+    """Change a number in the ELF header."""
     return module[:field] + value.to_bytes(width, "little") + module[field + width :]
 
 
 def without_symbols(module: bytes) -> bytes:
-    """As if the symbol table had been stripped: its section is of another type."""
+    """Hide the symbol table, as if it had been stripped, by another section type."""
     header = _section(module, ".symtab").header
     return module[: header + 4] + struct.pack("<I", 1) + module[header + 8 :]
 
 
 def many_sections(module: bytes) -> bytes:
-    """With so many sections that the first one has to tell, which the kernel does not ask."""
+    """Put the number of sections into the first entry, which the kernel does not support."""
     data = with_header(module, _COUNT, 0)
     (table,) = struct.unpack_from("<Q", data, _TABLE)
     return data[: table + 32] + (1 << 40).to_bytes(8, "little") + data[table + 40 :]
 
 
 def cut_inside_signature(module: bytes, length: int = 100) -> bytes:
-    """With bytes missing from the middle of its signature; its end is whole."""
+    """Remove bytes from the middle of the signature; its end is intact."""
     end = len(module) - len(_MAGIC) - _RECORD
     return module[: end - 200] + module[end - 200 + length :]
 
 
 class Spoiled(NamedTuple):
-    """A way to spoil a module, and what has to come of it.
+    """A way to damage a module, and the expected result.
 
     Attributes:
-        spoil: takes the signed file.
-        errno: what the kernel answers; empty where it takes the file all the same.
-        says: words of the reason.
-        name: of the file, if not that of the module.
+        spoil: damages the bytes of the signed file.
+        errno: the kernel's error; empty if it loads the file anyway.
+        says: part of the expected reason.
+        name: of the file, if it is not that of the module.
     """
 
     spoil: Callable[[bytes], bytes]

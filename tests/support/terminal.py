@@ -1,4 +1,4 @@
-"""A real terminal with a program in it: keys go in, the screen comes out.
+"""A real terminal with a program in it, to press keys and read the screen.
 
     with Terminal(["kmodtui", "--demo"], columns=80, rows=24) as terminal:
         terminal.wait_for("btrfs")
@@ -7,8 +7,8 @@
         terminal.press("q")
         assert terminal.wait_for_exit() == 0
 
-The program has a pseudoterminal of its own as its controlling terminal; a thread reads
-what it writes into an emulator (pyte). Waiting is for output, never for time to pass.
+The program has its own pseudoterminal as controlling terminal. A thread feeds
+its output to an emulator (pyte). Tests wait for output and never for time to pass.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ KEYS = {
 }
 """What an xterm sends, by name."""
 
-# What is meant as a key and would be typed as a text: Escape for Esc, Alt+x.
+# Meant as keys, but they would be typed as text: Escape for Esc, Alt+x.
 _NAMED = re.compile(r"(Ctrl|Alt|Shift)\+\w+|F\d+|Escape|Return|Page(Up|Down)|Pg(Up|Dn)|Del|Ins")
 
 Condition = str | re.Pattern[str] | Callable[["Terminal"], object]
@@ -63,8 +63,8 @@ Condition = str | re.Pattern[str] | Callable[["Terminal"], object]
 # Private modes have their number shifted in pyte's set of modes.
 _ALTERNATE_SCREEN = 1049 << 5
 _MOUSE = frozenset(mode << 5 for mode in (1000, 1002, 1003, 1004, 1006, 1015))
-# What pyte takes for something else: `CSI > 1 u`, the kitty keyboard, for a cursor to be
-# restored; `CSI > 4 m` for colours; and private questions, for which it has no parameter.
+# Sequences that pyte misinterprets: `CSI > 1 u`, the kitty keyboard, as restoring the
+# cursor; `CSI > 4 m` as colours; and private queries, for which it has no parameter.
 _NOT_FOR_PYTE = re.compile(rb"\x1b\[(?:[<>=][0-9;:]*|\?[0-9;]*\$?(?![0-9;$hlJK]))[a-zA-Z]")
 _UNFINISHED = re.compile(rb"\x1b(\[[<>=?]?[0-9;:]*\$?)?$")
 
@@ -98,7 +98,7 @@ class _Screen(pyte.Screen):
 
 
 class Terminal:
-    """One program in one terminal.
+    """A program in a terminal.
 
     Attributes:
         columns, rows: the size.
@@ -124,7 +124,7 @@ class Terminal:
             term: TERM.
             environment: added to PATH, HOME, LANG and TERM, which is all there is.
             cwd: where it runs.
-            witness: tells what else there is to know when something waited for does not come.
+            witness: returns more information for the error if a wait fails.
         """
         self._witness = witness
         self.columns, self.rows = columns, rows
@@ -138,9 +138,9 @@ class Terminal:
         self._set_size()
         inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         self.process = subprocess.Popen(
-            # Becomes the leader of a session that this terminal controls: it gets the
-            # signals for a new size and for hanging up. None is ignored, as nohup or a shell
-            # that runs the tests in the background would have it.
+            # It becomes a session leader with this controlling terminal, so it gets the
+            # signals for a new size and a hang-up. None of them is ignored, as they could
+            # be under nohup or in a background job of a shell.
             ["setsid", "--ctty", "--", "env", "--default-signal=HUP,INT,QUIT", *command],
             stdin=slave,
             stdout=slave,
@@ -149,16 +149,16 @@ class Terminal:
             cwd=cwd,
         )
         os.close(slave)
-        # A descriptor stays open as long as somebody reads from it: to hang up, the
-        # reader has to be called away first.
+        # A descriptor stays open while it is being read: to hang up, the
+        # reader has to be stopped first.
         self._called_away, self._call_away = os.pipe()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    # What there is to see
+    # The screen
 
     def lines(self) -> list[str]:
-        """The screen, one string a line, without blanks at the end."""
+        """The lines of the screen, without trailing blanks."""
         with self._changed:
             return [line.rstrip() for line in self._screen.display]
 
@@ -167,7 +167,7 @@ class Terminal:
         return "\n".join(self.lines())
 
     def line_with(self, words: str) -> str:
-        """The first line that contains `words`; AssertionError if none does."""
+        """Return the first line that contains `words`; AssertionError if none does."""
         for line in self.lines():
             if words in line:
                 return line
@@ -190,10 +190,10 @@ class Terminal:
 
     @property
     def is_as_before(self) -> bool:
-        """Whether the terminal is as a shell wants it: nothing that a program set is left over.
+        """Whether the terminal is as it was before: every mode that the program set is reset.
 
         Normal screen, cursor shown, no mouse or focus reports, and lines edited and echoed by the
-        system; the last is about this machine's end, so not of a program behind ssh.
+        system; the last is known only for programs on this machine and not behind ssh.
         """
         local = termios.tcgetattr(self._master)[3]
         return (
@@ -204,13 +204,13 @@ class Terminal:
             and bool(local & termios.ICANON)
         )
 
-    # What a person does
+    # What the user does
 
     def press(self, *keys: str) -> None:
-        """Press keys by name (`Enter`, `Ctrl+r`), or type a text.
+        """Press keys by name (`Enter`, `Ctrl+r`), or type text.
 
-        After Esc, wait for what it does before the next key: to the program the two
-        together would be Alt with that key.
+        After Esc, wait for its effect before the next key, because for the program both
+        together are Alt with that key.
         """
         if "Esc" in keys[:-1]:
             raise ValueError("Esc has to be the last key of a call: wait for its effect")
@@ -220,14 +220,14 @@ class Terminal:
             os.write(self._master, KEYS.get(key, key).encode())
 
     def resize(self, columns: int, rows: int) -> None:
-        """Give the window another size."""
+        """Resize the window."""
         with self._changed:
             self.columns, self.rows = columns, rows
             self._screen.resize(rows, columns)
         self._set_size()
 
     def hang_up(self) -> None:
-        """Close the window, or lose the connection."""
+        """Close the window, as if the connection was lost."""
         if self._master >= 0:
             os.write(self._call_away, b"!")
             self._reader.join()
@@ -238,11 +238,11 @@ class Terminal:
     # Waiting
 
     def wait_for(self, condition: Condition, timeout: float = 10) -> None:
-        """Wait until a pattern is on the screen or a question is answered with yes.
+        """Wait until a pattern is on the screen or a condition is true.
 
         Raises:
-            AssertionError: it did not come true in `timeout` seconds, or the program ended
-                without; tells what was on the screen.
+            AssertionError: this did not happen in `timeout` seconds, or the program exited
+                before; the message has the screen.
         """
         question = condition if callable(condition) else _shows(condition)
         deadline = time.monotonic() + timeout
@@ -255,7 +255,7 @@ class Terminal:
                 self._changed.wait(left)
 
     def output_within(self, seconds: float) -> int:
-        """How many bytes the program writes in the next seconds: 0 for one that is silent."""
+        """Return how many bytes the program writes in the next seconds: 0 if it is silent."""
         before = len(self.raw)
         deadline = time.monotonic() + seconds
         with self._changed:
@@ -264,14 +264,14 @@ class Terminal:
             return len(self.raw) - before
 
     def settle(self, quiet: float = 0.5, timeout: float = 10) -> None:
-        """Wait until nothing has been written for `quiet` seconds: when a repaint is over."""
+        """Wait until nothing has been written for `quiet` seconds, as after a repaint."""
         deadline = time.monotonic() + timeout
         while self.output_within(quiet) and not self._ended:
             if time.monotonic() > deadline:
                 raise AssertionError(f"never silent for {quiet:g} s\n{self._picture()}")
 
     def wait_for_exit(self, timeout: float = 10) -> int:
-        """Wait for the program to end; gives its exit status, negative for a signal."""
+        """Wait for the program and return its exit status, negative for a signal."""
         try:
             status = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -282,7 +282,7 @@ class Terminal:
     # The rest
 
     def close(self) -> None:
-        """Close the window; ends the program if it has not ended."""
+        """Close the window, and end the program if it is still running."""
         self.hang_up()
         try:
             self.process.wait(5)
@@ -306,7 +306,7 @@ class Terminal:
             ready, _, _ = select.select([self._master, self._called_away], [], [])
             data = b""
             if self._called_away not in ready:
-                # EIO: the last process that had the terminal open is gone.
+                # EIO: the last process that had the terminal open has exited.
                 with contextlib.suppress(OSError):
                     data = os.read(self._master, 65536)
             with self._changed:
@@ -320,7 +320,7 @@ class Terminal:
 
     def _feed(self, data: bytes) -> None:
         data = _NOT_FOR_PYTE.sub(b"", self._pending + data)
-        # A sequence may have been cut in two by the reading.
+        # A sequence may be split between two reads.
         cut = _UNFINISHED.search(data)
         self._pending = cut.group() if cut else b""
         self._stream.feed(data[: len(data) - len(self._pending)])

@@ -1,4 +1,4 @@
-"""The terminal that other tests look through has to show what a real one would."""
+"""The terminal for tests behaves like a real one."""
 
 import re
 import signal
@@ -15,18 +15,18 @@ def python(script: str) -> list[str]:
     return [sys.executable, "-c", script]
 
 
-def test_shows_what_is_printed_and_sends_what_is_typed() -> None:
+def test_it_shows_output_and_sends_keys() -> None:
     with Terminal(SHELL, columns=40, rows=10) as terminal:
         terminal.press("echo $((6*7)) $TERM; tput cols; tput lines", "Enter")
         terminal.wait_for("42 xterm-256color\n40\n10\n")
 
 
-def test_gives_the_exit_status() -> None:
+def test_it_returns_the_exit_status() -> None:
     with Terminal(["sh", "-c", "exit 3"]) as terminal:
         assert terminal.wait_for_exit() == 3
 
 
-def test_waiting_ends_with_the_program_and_tells_what_was_on_the_screen() -> None:
+def test_waiting_ends_with_the_program_and_reports_the_screen() -> None:
     with (
         Terminal(["echo", "something else"]) as terminal,
         pytest.raises(AssertionError, match=r"(?s)the program ended.*something else"),
@@ -55,7 +55,7 @@ def test_hanging_up_is_noticed_by_the_program() -> None:
         assert terminal.wait_for_exit() == -signal.SIGHUP
 
 
-def test_the_alternate_screen_hides_the_shell_and_gives_it_back() -> None:
+def test_the_alternate_screen_hides_and_restores_the_shell() -> None:
     script = (
         "import sys\n"
         "w = lambda s: (sys.stdout.write(s), sys.stdout.flush())\n"
@@ -75,11 +75,11 @@ def test_the_alternate_screen_hides_the_shell_and_gives_it_back() -> None:
         assert terminal.is_as_before
 
 
-def test_counts_the_bytes_of_silence() -> None:
+def test_it_counts_the_bytes_of_output() -> None:
     with Terminal(["cat"]) as terminal:
         assert terminal.output_within(0.3) == 0
         terminal.press("x")
-        assert terminal.output_within(1.5) == 1  # on a busy machine it takes its time
+        assert terminal.output_within(1.5) == 1  # this can take long on a busy machine
 
 
 def test_a_key_right_after_escape_would_be_another_key() -> None:
@@ -88,6 +88,6 @@ def test_a_key_right_after_escape_would_be_another_key() -> None:
 
 
 @pytest.mark.parametrize("key", ["Escape", "Alt+x", "F13", "PgDn"])
-def test_a_key_that_is_not_known_is_not_typed_as_a_text(key: str) -> None:
+def test_an_unknown_key_is_not_typed_as_text(key: str) -> None:
     with Terminal(["cat"]) as terminal, pytest.raises(ValueError, match="no key"):
         terminal.press(key)

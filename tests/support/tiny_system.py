@@ -1,4 +1,4 @@
-"""A system of a few modules below a folder: /proc, /sys and /lib/modules, as a reader sees them."""
+"""A system with a few modules in a directory: /proc, /sys and /lib/modules for the readers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def modinfo(name: str, *more: bytes, vermagic: str = VERMAGIC) -> tuple[bytes, .
 
 
 def write(host: LocalHost, path: str, data: bytes | str) -> str:
-    """Make or replace a file of the system; return its path there."""
+    """Create or replace a file of the system; return its path in that system."""
     file = Path(host.locate(path))
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(data.encode() if isinstance(data, str) else data)

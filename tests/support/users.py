@@ -1,8 +1,8 @@
-"""Users who exist only for a test, and a terminal in which one of them runs kmodtui's root side.
+"""Users who exist only for a test, and terminals in which they become root with kmodtui.
 
-They live in a mount namespace of their own, with its own passwd, rules and PAM files:
-nothing of this machine is changed, except that sudo, doas and polkit are installed if they
-are missing. A test says what it needs with `pytest.mark.programs`, see `require`.
+They exist in a mount namespace with its own passwd, rules and PAM files:
+this machine is not changed, except that sudo, doas and polkit are installed if they
+are missing. Tests declare what they need with `pytest.mark.programs`, see `require`.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ KEYS = (string.ascii_letters + string.digits)[:60]
 
 @cache
 def _absent() -> frozenset[str]:
-    """Return the packages that are not here, and could not be installed."""
+    """Return the packages that are missing and could not be installed."""
     return frozenset(debian.install(PACKAGES))
 
 
 def require(*programs: str) -> None:
-    """Skip the test that runs if it cannot have users and these programs; fail with CI=true.
+    """Skip the running test if users or these programs are not available; fail with CI=true.
 
-    All tests say the same line, so that pytest prints it once.
+    All tests give the same reason, so that pytest prints it once.
     """
     if lacking := _lacking(*programs):
         line = f"the tests with the real sudo, doas and pkexec need {lacking}"
@@ -72,7 +72,7 @@ def require(*programs: str) -> None:
 
 @cache
 def _lacking(*programs: str) -> str:
-    """Return what there is not on this machine for these programs; empty if nothing."""
+    """Return what is missing on this machine for these programs; empty if nothing is."""
     if os.geteuid() != 0:
         return "root, to make users"
     wanted = {PACKAGES[name] for name in (PYTHON, "mount", "setpriv", "unshare", *programs)}
@@ -87,7 +87,7 @@ def _lacking(*programs: str) -> str:
 
 
 class Users:
-    """Files that stand in for those of /etc inside the namespace."""
+    """The users, and the files that replace those of /etc in the namespace."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -96,7 +96,7 @@ class Users:
         shutil.copy(SCRIPT, folder)
         (folder / "etc" / "pam.d").mkdir(parents=True)
         (folder / "over").mkdir()
-        # Services need the users they run as; nobody of this machine can log in here.
+        # Services need their users, but no user of this machine can log in here.
         kept = [
             line for line in Path("/etc/passwd").read_text().splitlines()
             if line.startswith(("messagebus:", "polkitd:"))
@@ -113,7 +113,7 @@ class Users:
             )  # fmt: skip
 
     def write(self, name: str, *lines: str) -> None:
-        """Write a file of the users' /etc."""
+        """Write a file in the /etc of the namespace."""
         (self.folder / "etc" / name).write_text("".join(f"{line}\n" for line in lines))
 
     def run(
@@ -133,14 +133,14 @@ class Users:
             f"mkdir {over}/work",
             f"mount -t overlay none /etc -o lowerdir=/etc,upperdir={over}/upper,"
             f"workdir={over}/work",
-            # What `kmodtui helper install` has put on this machine is not what is tested.
+            # A helper that is installed on this machine must not be used.
             f"rm -f {SUDOERS}",
             f"test ! -e {HELPER} || mount -t tmpfs -o mode=755 none {os.path.dirname(HELPER)}",
             *setup,
         ]
         quoted = command.replace("'", "'\\''")
         become = f"setpriv --reuid {UIDS[user]} --regid {UIDS[user]} --clear-groups"
-        # Not exec in a namespace of processes: polkit wants a parent that is not the first one.
+        # Without exec in a PID namespace: polkit requires a parent other than PID 1.
         lines.append(f"{'' if options else 'exec '}{become} sh -c '{quoted}'")
         arguments = ["-m", *options, "--propagation", "private", "sh", "-c", "\n".join(lines)]
         return pexpect.spawn(
@@ -157,7 +157,7 @@ class Users:
 
 
 def laid_over(*folders: str) -> list[str]:
-    """Return shell commands that let folders be written to without a trace; for `setup`."""
+    """Return shell commands for `setup` that make directories writable without a lasting change."""
     commands = []
     for folder in folders:
         above = f"/run/over/{folder.replace('/', '-')}"
@@ -179,7 +179,7 @@ def some_users() -> Iterator[Users]:
 
 
 def typed(session: pexpect.spawn[str]) -> None:
-    """Type while the helper runs: every key must reach the dashboard."""
+    """Type while the helper runs; every key must reach the dashboard."""
     session.expect("TYPE\r\n")
     session.delaybeforesend = None
     for key in KEYS:

@@ -1,4 +1,4 @@
-"""What some unit tests need of the machine."""
+"""What unit tests require of this machine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import settings
 
 from tests.support import users
 
-# An example takes as long as the machine needs: a busy one proves nothing.
+# No deadline for examples: on a busy machine it would prove nothing.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 

@@ -77,20 +77,20 @@ def put(host: LocalHost, path: str, *modinfo: bytes) -> None:
     file.write_bytes(make_module(modinfo or (b"license=GPL",)))
 
 
-def test_names_are_those_of_kmod(index: ModuleIndex) -> None:
+def test_names_are_spelled_as_in_kmod(index: ModuleIndex) -> None:
     assert index.names == ("btrfs", "snd", "snd_pcm", "thing", "xor", "zstd_compress")
     assert index.builtin_names == ("8250", "unix")
     assert "snd-pcm" in index
     assert "unix" not in index
 
 
-def test_paths_are_absolute_with_external_ones_as_they_are(index: ModuleIndex) -> None:
+def test_paths_are_absolute(index: ModuleIndex) -> None:
     assert index.path_of("snd-pcm") == f"/lib/modules/{RELEASE}/kernel/sound/snd-pcm.ko"
     assert index.path_of("thing") == "/usr/local/vendor/thing.ko"
     assert index.path_of("unix") is None
 
 
-def test_dependencies_are_in_the_order_of_loading(index: ModuleIndex) -> None:
+def test_dependencies_are_in_load_order(index: ModuleIndex) -> None:
     assert index.dependencies("btrfs") == ("xor", "zstd_compress")
     assert index.dependencies("snd") == index.dependencies("nothing") == ()
 
@@ -119,7 +119,7 @@ def test_a_name_or_alias_resolves_as_in_kmod(
     assert index.resolve(text) == names
 
 
-def test_builtin_modules_tell_what_the_kernel_recorded(index: ModuleIndex) -> None:
+def test_builtin_modules_have_the_modinfo_that_the_kernel_recorded(index: ModuleIndex) -> None:
     assert index.is_builtin("unix")
     unix = index.builtin_info("unix")
     assert unix.builtin
@@ -132,7 +132,7 @@ def test_builtin_modules_tell_what_the_kernel_recorded(index: ModuleIndex) -> No
         index.builtin_info("snd")
 
 
-def test_without_a_record_builtin_modules_are_known_by_name(host: LocalHost) -> None:
+def test_without_modinfo_builtin_modules_are_known_by_name(host: LocalHost) -> None:
     (folder_of(host) / "modules.builtin.modinfo").unlink()
     (info,) = find_module(host, RELEASE, "unix")
     assert (info.name, info.fields) == ("unix", ())
@@ -149,7 +149,7 @@ def test_find_by_name_alias_and_path(host: LocalHost) -> None:
     assert (info.name, info.license) == ("own_one", "MIT")
 
 
-def test_a_file_in_the_current_folder_is_found_by_its_name(
+def test_a_file_in_the_current_directory_is_found_by_its_name(
     host: LocalHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = tmp_path / "here"
@@ -169,7 +169,7 @@ def test_an_alias_of_several_modules_finds_each_once(host: LocalHost) -> None:
     assert [info.name for info in found] == ["snd_pcm", "thing"]
 
 
-def test_a_mistyped_name_gets_near_ones(host: LocalHost) -> None:
+def test_similar_names_are_suggested_for_a_mistyped_one(host: LocalHost) -> None:
     with pytest.raises(UnknownModuleError) as caught:
         find_module(host, RELEASE, "snd-pmc")
     assert caught.value.message == f"Kernel {RELEASE} has no module or alias snd-pmc."
@@ -180,29 +180,29 @@ def test_a_mistyped_name_gets_near_ones(host: LocalHost) -> None:
     assert "\x1b" not in caught.value.message
 
 
-def test_a_path_that_leads_nowhere_is_no_unknown_module(host: LocalHost) -> None:
+def test_a_missing_path_is_not_an_unknown_module(host: LocalHost) -> None:
     with pytest.raises(UnreadableError, match=r"There is no file /tmp/gone\.ko"):
         find_module(host, RELEASE, "/tmp/gone.ko")
 
 
-def test_a_file_that_the_index_names_in_vain_asks_for_depmod(host: LocalHost) -> None:
+def test_a_missing_file_of_the_index_suggests_depmod(host: LocalHost) -> None:
     with pytest.raises(UnreadableError) as caught:
         find_module(host, RELEASE, "btrfs")
     assert "modules.dep still lists it" in caught.value.message
     assert caught.value.hint == f"Run depmod {RELEASE} as root."
 
 
-def test_a_damaged_file_is_told_as_that(host: LocalHost) -> None:
+def test_a_damaged_file_is_reported(host: LocalHost) -> None:
     put(host, "/usr/local/vendor/thing.ko")
     Path(host.locate("/usr/local/vendor/thing.ko")).write_bytes(b"")
     with pytest.raises(ModuleFileError, match="is empty"):
         find_module(host, RELEASE, "thing")
 
 
-# -- indexes that are not as they should be ------------------------------------------
+# -- incomplete and damaged indexes ------------------------------------------
 
 
-def test_a_release_whose_folder_is_gone_names_those_that_are_there(host: LocalHost) -> None:
+def test_a_release_without_a_directory_names_the_installed_releases(host: LocalHost) -> None:
     with pytest.raises(UnreadableError) as caught:
         read_index(host, "5.10.0-old")
     assert "5.10.0-old has no directory" in caught.value.message
@@ -216,21 +216,21 @@ def test_a_system_without_any_modules(tmp_path: Path) -> None:
     assert installed_releases(LocalHost(tmp_path)) == ()
 
 
-def test_a_folder_without_an_index_asks_for_depmod(host: LocalHost) -> None:
+def test_a_directory_without_an_index_suggests_depmod(host: LocalHost) -> None:
     (folder_of(host) / "modules.dep").unlink()
     with pytest.raises(UnreadableError) as caught:
         read_index(host, RELEASE)
     assert caught.value.hint == f"Run depmod {RELEASE} as root."
 
 
-def test_an_index_that_vanishes_before_it_is_read_asks_for_depmod(host: LocalHost) -> None:
+def test_an_index_that_disappears_before_it_is_read_suggests_depmod(host: LocalHost) -> None:
     index = read_index(host, RELEASE)
     (folder_of(host) / "modules.dep").unlink()
     with pytest.raises(UnreadableError, match="Run depmod"):
         index.path_of("btrfs")
 
 
-def test_an_index_that_may_not_be_read(host: LocalHost) -> None:
+def test_an_index_that_is_not_readable(host: LocalHost) -> None:
     class Secretive(LocalHost):
         def read(self, path: str, limit: int = -1) -> bytes:
             raise PermissionError(13, "Permission denied")
@@ -249,7 +249,7 @@ def test_all_the_other_indexes_may_be_missing(host: LocalHost) -> None:
     assert not index.is_builtin("unix")
 
 
-def test_lines_that_make_no_sense_are_passed_over(host: LocalHost) -> None:
+def test_malformed_lines_are_skipped(host: LocalHost) -> None:
     noise = b"\xff\xfe\n:\n\0\nalias\nalias x\nsoftdep\nsoftdep a\n  \nno colon.ko\n"
     for file in folder_of(host).glob("modules.*"):
         file.write_bytes(noise + file.read_bytes() + noise)
@@ -259,7 +259,7 @@ def test_lines_that_make_no_sense_are_passed_over(host: LocalHost) -> None:
     assert all(name.isprintable() for name in (*index.names, *index.builtin_names))
 
 
-def test_modules_below_usr_lib_alone_are_found(host: LocalHost) -> None:
+def test_modules_only_below_usr_lib_are_found(host: LocalHost) -> None:
     (host.root / "usr").mkdir()
     (host.root / "lib").rename(host.root / "usr/lib")
     index = read_index(host, RELEASE)
@@ -267,17 +267,17 @@ def test_modules_below_usr_lib_alone_are_found(host: LocalHost) -> None:
     assert installed_releases(host) == (RELEASE,)
 
 
-def test_a_cycle_in_modules_dep_ends(host: LocalHost) -> None:
+def test_a_cycle_in_modules_dep_does_not_hang(host: LocalHost) -> None:
     (folder_of(host) / "modules.dep").write_text("a.ko: b.ko a.ko\nb.ko: a.ko\n")
     assert read_index(host, RELEASE).dependencies("a") == ("a", "b")
 
 
-def test_where_a_module_lies_is_told_of_built_in_ones_too(index: ModuleIndex) -> None:
+def test_built_in_modules_have_a_path_too(index: ModuleIndex) -> None:
     assert index.place_of("snd-pcm") == "kernel/sound/snd-pcm.ko"
     assert index.place_of("thing") == "/usr/local/vendor/thing.ko"
     assert index.place_of("unix") == "kernel/net/unix/unix.ko"
     assert index.place_of("never") == ""
 
 
-def test_other_names_are_the_aliases_that_are_no_patterns(index: ModuleIndex) -> None:
+def test_other_names_are_the_aliases_without_wildcards(index: ModuleIndex) -> None:
     assert index.other_names() == {"btrfs": ("fs-btrfs",), "unix": ("net-pf-1",)}

@@ -1,4 +1,4 @@
-"""The catalog: what it says of each module, what it keeps, and what it reads again."""
+"""The catalog: its entries, its cache, and what is read again."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RELEASE = "6.1.0-test"
 
 
 class CountingHost(LocalHost):
-    """Remembers which module files were opened."""
+    """A host that records which module files were opened."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
@@ -100,7 +100,7 @@ def run_depmod(host: LocalHost) -> None:
     index = folder / "modules.dep"
     before = index.stat().st_mtime_ns if index.exists() else 0
     index.write_text("".join(f"{file}:\n" for file in files))
-    # Within one tick of the clock two times would be the same.
+    # Within a tick of the clock, two timestamps would be equal.
     os.utime(index, ns=(before + 10**9, before + 10**9))
 
 
@@ -108,7 +108,7 @@ def read(host: LocalHost, cache: CatalogCache | None = None) -> Catalog:
     return read_catalog(host, RELEASE, cache, worth_keeping=0)
 
 
-def test_it_has_every_module_available_built_in_and_external(host: CountingHost) -> None:
+def test_it_has_all_available_built_in_and_external_modules(host: CountingHost) -> None:
     catalog = read(host)
     assert [(entry.name, entry.standing({"btrfs"})) for entry in catalog.entries] == [
         ("broken", Standing.AVAILABLE),
@@ -123,7 +123,7 @@ def test_it_has_every_module_available_built_in_and_external(host: CountingHost)
     assert catalog.complete
 
 
-def test_it_says_of_each_what_its_file_says(host: CountingHost) -> None:
+def test_entries_have_the_modinfo_of_their_files(host: CountingHost) -> None:
     by_name = read(host).by_name
     btrfs = by_name["btrfs"]
     assert btrfs.description == r"Btrfs \x1b[31m[red]"
@@ -136,7 +136,7 @@ def test_it_says_of_each_what_its_file_says(host: CountingHost) -> None:
     assert not nvidia.intree
 
 
-def test_a_built_in_module_tells_what_the_kernel_recorded(host: CountingHost) -> None:
+def test_a_built_in_module_has_the_modinfo_that_the_kernel_recorded(host: CountingHost) -> None:
     by_name = read(host).by_name
     unix, bare = by_name["unix"], by_name["xz_dec"]
     assert (unix.description, unix.license, unix.aliases) == ("UNIX sockets", "GPL", ("net-pf-1",))
@@ -146,31 +146,31 @@ def test_a_built_in_module_tells_what_the_kernel_recorded(host: CountingHost) ->
     assert bare.file == ""
 
 
-def test_the_name_of_the_file_is_told_where_it_differs(host: CountingHost) -> None:
+def test_the_file_name_is_an_alias_if_it_differs(host: CountingHost) -> None:
     by_name = read(host).by_name
     assert by_name["crc32c_intel"].other_name == "crc32c-intel.ko"
     assert by_name["btrfs"].other_name == ""
     assert by_name["unix"].other_name == ""
 
 
-def test_patterns_for_hardware_are_no_names(host: CountingHost) -> None:
+def test_patterns_for_hardware_are_not_names(host: CountingHost) -> None:
     assert read(host).by_name["crc32c_intel"].aliases == ("crc32c",)
 
 
-def test_a_file_that_is_no_module_is_told_in_its_entry(host: CountingHost) -> None:
+def test_an_invalid_file_is_reported_in_its_entry(host: CountingHost) -> None:
     broken = read(host).by_name["broken"]
     assert "is not a kernel module" in broken.problem
     assert broken.read
 
 
-def test_names_are_known_before_any_file_is_read(host: CountingHost) -> None:
+def test_names_are_available_before_any_file_is_read(host: CountingHost) -> None:
     names = names_of(read_index(host, RELEASE))
     assert [entry.name for entry in names.entries] == list(read(host).by_name)
     assert not names.complete
     assert names.by_name["crc32c_intel"].aliases == ("crc32c",)
 
 
-def test_a_second_reading_opens_no_module(host: CountingHost, cache: CatalogCache) -> None:
+def test_the_second_time_no_module_file_is_opened(host: CountingHost, cache: CatalogCache) -> None:
     (folder_of(host) / "kernel/broken.ko").unlink()
     run_depmod(host)
     first = read(host, cache)
@@ -179,7 +179,7 @@ def test_a_second_reading_opens_no_module(host: CountingHost, cache: CatalogCach
     assert host.opened == []
 
 
-def test_what_could_not_be_read_is_tried_again_each_time(
+def test_unreadable_files_are_tried_again_each_time(
     host: CountingHost, cache: CatalogCache
 ) -> None:
     read(host, cache)
@@ -190,9 +190,7 @@ def test_what_could_not_be_read_is_tried_again_each_time(
     assert read(host, cache).by_name["broken"].description == "Mended"
 
 
-def test_after_depmod_only_the_files_that_changed_are_read(
-    host: CountingHost, cache: CatalogCache
-) -> None:
+def test_after_depmod_only_changed_files_are_read(host: CountingHost, cache: CatalogCache) -> None:
     (folder_of(host) / "kernel/broken.ko").unlink()
     run_depmod(host)
     read(host, cache)
@@ -224,7 +222,7 @@ def test_after_depmod_only_the_files_that_changed_are_read(
         lambda data: b"[" * 100_000,
     ],
 )
-def test_a_damaged_cache_is_made_anew(host: CountingHost, cache: CatalogCache, damage) -> None:  # type: ignore[no-untyped-def]
+def test_a_damaged_cache_is_replaced(host: CountingHost, cache: CatalogCache, damage) -> None:  # type: ignore[no-untyped-def]
     whole = read(host, cache)
     file = cache.path_of(read_index(host, RELEASE))
     file.write_bytes(damage(file.read_bytes()))
@@ -236,7 +234,7 @@ def test_a_damaged_cache_is_made_anew(host: CountingHost, cache: CatalogCache, d
     assert host.opened == ["broken.ko"]
 
 
-def test_the_cache_is_nobody_elses_and_leaves_nothing_half_written(
+def test_the_cache_is_private_and_written_atomically(
     host: CountingHost, cache: CatalogCache
 ) -> None:
     read(host, cache)
@@ -245,19 +243,17 @@ def test_the_cache_is_nobody_elses_and_leaves_nothing_half_written(
     assert stat.S_IMODE(cache.folder.stat().st_mode) == 0o700
 
 
-def test_where_nothing_can_be_kept_everything_is_read_all_the_same(
-    host: CountingHost, tmp_path: Path
-) -> None:
+def test_without_a_writable_cache_everything_is_read(host: CountingHost, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     assert read(host, CatalogCache(tmp_path / "file" / "catalog")) == read(host)
 
 
-def test_what_is_read_in_no_time_is_not_kept(host: CountingHost, cache: CatalogCache) -> None:
+def test_a_fast_read_is_not_cached(host: CountingHost, cache: CatalogCache) -> None:
     read_catalog(host, RELEASE, cache, worth_keeping=3600)
     assert not cache.folder.exists()
 
 
-def test_old_catalogs_go(host: CountingHost, cache: CatalogCache) -> None:
+def test_old_catalogs_are_removed(host: CountingHost, cache: CatalogCache) -> None:
     cache.folder.mkdir(parents=True)
     for number in range(MOST_FILES + 3):
         old = cache.folder / f"old-{number}.json"
@@ -270,7 +266,7 @@ def test_old_catalogs_go(host: CountingHost, cache: CatalogCache) -> None:
     assert "old-0.json" not in left
 
 
-def test_what_depmod_changes_while_it_is_read_is_read_again(
+def test_changes_by_depmod_during_a_read_are_read_next_time(
     host: CountingHost, cache: CatalogCache
 ) -> None:
     def depmod_meanwhile(done: int) -> bool:
@@ -284,7 +280,7 @@ def test_what_depmod_changes_while_it_is_read_is_read_again(
     assert "late" in read(host, cache).by_name
 
 
-def test_two_trees_with_one_release_are_kept_apart(
+def test_two_trees_with_the_same_release_have_separate_caches(
     host: CountingHost, cache: CatalogCache, tmp_path: Path
 ) -> None:
     read(host, cache)
@@ -296,13 +292,13 @@ def test_two_trees_with_one_release_are_kept_apart(
     assert len(list(cache.folder.iterdir())) == 2
 
 
-def test_reading_stops_when_it_is_told_to(host: CountingHost) -> None:
+def test_reading_can_be_cancelled(host: CountingHost) -> None:
     with pytest.raises(ReadingStoppedError):
         read_catalog(host, RELEASE, None, lambda done: done < 2)
     assert len(host.opened) == 2
 
 
-def test_a_release_whose_folder_is_gone_is_told_with_those_that_are_there(
+def test_a_missing_release_is_reported_with_the_installed_ones(
     host: CountingHost,
 ) -> None:
     with pytest.raises(UnreadableError, match=r"no directory in /lib/modules") as told:
@@ -311,7 +307,7 @@ def test_a_release_whose_folder_is_gone_is_told_with_those_that_are_there(
     assert "reboot" in told.value.hint
 
 
-# Beside a dashboard
+# In the background of a dashboard
 
 
 @asynccontextmanager
@@ -334,7 +330,7 @@ async def until_read(states: AsyncIterator[CatalogState]) -> list[CatalogState]:
     return seen
 
 
-async def test_names_come_first_and_then_what_the_files_say(host: CountingHost) -> None:
+async def test_names_come_first_and_then_the_modinfo(host: CountingHost) -> None:
     live = LiveCatalog(host, RELEASE, lambda: None)
     async with looking(live) as states:
         seen = await until_read(states)
@@ -345,7 +341,7 @@ async def test_names_come_first_and_then_what_the_files_say(host: CountingHost) 
     assert seen[-1].done == 6
 
 
-async def test_depmod_is_followed_by_whoever_looks(host: CountingHost) -> None:
+async def test_subscribers_get_the_new_catalog_after_depmod(host: CountingHost) -> None:
     live = LiveCatalog(host, RELEASE, lambda: None)
     async with looking(live) as states:
         await until_read(states)
@@ -354,12 +350,12 @@ async def test_depmod_is_followed_by_whoever_looks(host: CountingHost) -> None:
         live.forget()
         async with asyncio.timeout(10):
             async for state in states:
-                assert state.catalog is not None, "what was known is shown meanwhile"
+                assert state.catalog is not None, "the previous catalog is shown meanwhile"
                 if "late" in state.catalog.by_name:
                     break
 
 
-async def test_nothing_is_read_for_nobody(host: CountingHost) -> None:
+async def test_nothing_is_read_without_subscribers(host: CountingHost) -> None:
     live = LiveCatalog(host, RELEASE, lambda: None)
     live.forget()
     await asyncio.sleep(0)
@@ -371,11 +367,13 @@ async def test_nothing_is_read_for_nobody(host: CountingHost) -> None:
         await until_read(states)
         async with looking(live) as more:
             await anext(more)
-            with pytest.raises(TimeoutError):  # a second look reads nothing, so nothing is news
+            with pytest.raises(
+                TimeoutError
+            ):  # a second subscriber reads nothing, so nothing changes
                 await asyncio.wait_for(anext(more), 0.2)
 
 
-async def test_a_missing_index_is_a_sentence(tmp_path: Path) -> None:
+async def test_a_missing_index_is_reported(tmp_path: Path) -> None:
     live = LiveCatalog(LocalHost(tmp_path), RELEASE, lambda: None)
     async with looking(live) as states:
         seen = await until_read(states)

@@ -31,9 +31,7 @@ def names(output: Output) -> list[str]:
     return [line.split()[0] for line in output.readouterr().out.splitlines()[1:]]
 
 
-def test_everything_is_listed_by_name_with_what_it_is(
-    kernel: SimulatedKernel, capsys: Output
-) -> None:
+def test_all_modules_are_listed_by_name(kernel: SimulatedKernel, capsys: Output) -> None:
     assert catalog(kernel) == 0
     head, *rows = capsys.readouterr().out.splitlines()
     assert head.split() == ["Module", "Status", "Category", "Description"]
@@ -57,21 +55,21 @@ def test_everything_is_listed_by_name_with_what_it_is(
     ],
     ids=" ".join,
 )
-def test_what_fits_is_listed_best_first(
+def test_matches_are_listed_best_first(
     kernel: SimulatedKernel, capsys: Output, words: list[str], found: list[str]
 ) -> None:
     assert catalog(kernel, *words) == 0
     assert names(capsys) == found
 
 
-def test_a_device_is_answered_with_its_module(kernel: SimulatedKernel, capsys: Output) -> None:
+def test_a_device_finds_its_module(kernel: SimulatedKernel, capsys: Output) -> None:
     path = "/sys/bus/pci/devices/0000:00:03.0/modalias"
     kernel.folder.write(path, b"virtio:d00000001v00001AF4\n")
     assert catalog(kernel, "0000:00:03.0") == 0
     assert names(capsys) == ["virtio_net"]
 
 
-def test_as_json_everything_is_told(kernel: SimulatedKernel, capsys: Output) -> None:
+def test_json_has_all_fields(kernel: SimulatedKernel, capsys: Output) -> None:
     assert catalog(kernel, "--json", "dummy") == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["release"] == RELEASE
@@ -100,9 +98,7 @@ def test_as_json_everything_is_told(kernel: SimulatedKernel, capsys: Output) -> 
     }
 
 
-def test_nothing_is_an_error_with_what_may_have_been_meant(
-    kernel: SimulatedKernel, capsys: Output
-) -> None:
+def test_no_match_is_an_error_with_suggestions(kernel: SimulatedKernel, capsys: Output) -> None:
     assert catalog(kernel, "btfrs") == 1
     said = capsys.readouterr()
     assert said.out == ""
@@ -112,7 +108,7 @@ def test_nothing_is_an_error_with_what_may_have_been_meant(
     assert json.loads(capsys.readouterr().out)["modules"] == []
 
 
-def test_a_filter_that_leaves_nothing_says_so_by_its_status_alone(
+def test_a_filter_without_a_match_only_sets_the_exit_status(
     kernel: SimulatedKernel, capsys: Output
 ) -> None:
     assert catalog(kernel, "--external", "btrfs") == 1
@@ -129,15 +125,13 @@ def test_another_release_has_nothing_loaded(kernel: SimulatedKernel, capsys: Out
     assert "modules.dep still lists it" in row
 
 
-def test_a_release_whose_folder_is_gone_is_told_as_that(
-    kernel: SimulatedKernel, capsys: Output
-) -> None:
+def test_a_release_without_a_directory_is_reported(kernel: SimulatedKernel, capsys: Output) -> None:
     assert catalog(kernel, "--kernel", "6.0-upgraded") == 1
     said = capsys.readouterr().err
     assert "Kernel 6.0-upgraded has no directory in /lib/modules." in said
     assert f"Installed: {RELEASE}" in said
 
 
-def test_it_imports_nothing_of_the_dashboard(kernel: SimulatedKernel) -> None:
+def test_it_does_not_import_the_dashboard(kernel: SimulatedKernel) -> None:
     found = imported("catalog", "btrfs", "--root", str(kernel.folder.root))
     assert not found & {"textual", "rich", "watchfiles", "asyncio", "ssl", "logging"}

@@ -1,4 +1,4 @@
-"""Facts for a check, gathered from a system, and what is made of those that are missing."""
+"""The facts for a check are read from a system, and missing facts are handled."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def marks(check: Check, topic: str) -> list[Mark]:
     return [finding.mark for finding in check.findings if finding.topic == topic]
 
 
-def test_a_module_that_agrees_with_what_is_loaded_will_load(host: LocalHost) -> None:
+def test_a_module_that_matches_the_loaded_ones_will_load(host: LocalHost) -> None:
     check = checked(host, fresh("printk", "give", versions={"printk": 0x11, "give": 0x33}))
     assert check.verdict is Verdict.LOADS, check.findings
     assert {(s.name, s.giver) for s in check.symbols} == {("printk", "kernel"), ("give", "giver")}
@@ -100,7 +100,7 @@ def test_a_module_that_agrees_with_what_is_loaded_will_load(host: LocalHost) -> 
 
 
 @pytest.mark.parametrize(("name", "crc"), [("printk", 0x12), ("give", 0x34)])
-def test_checksums_are_held_against_the_files_of_what_is_loaded(
+def test_checksums_are_compared_with_those_of_loaded_modules(
     host: LocalHost, name: str, crc: int
 ) -> None:
     check = checked(host, fresh(name, versions={name: crc}))
@@ -109,7 +109,7 @@ def test_checksums_are_held_against_the_files_of_what_is_loaded(
     assert line.endswith("the file of giver")
 
 
-def test_checksums_that_nothing_tells_are_looked_up_in_module_symvers(host: LocalHost) -> None:
+def test_other_checksums_are_looked_up_in_module_symvers(host: LocalHost) -> None:
     data = fresh("rare", versions={"rare": 0x99})
     check = checked(host, data)
     assert check.verdict is Verdict.LOADS
@@ -126,26 +126,26 @@ def test_namespaces_of_the_kernels_own_symbols_come_from_module_symvers(host: Lo
     assert (check.errno, check.because[0].topic) == ("EINVAL", "namespaces")
 
 
-def test_the_file_itself_is_no_witness_for_its_checksums(host: LocalHost) -> None:
+def test_the_checked_file_is_not_used_for_its_own_checksums(host: LocalHost) -> None:
     data = fresh("rare", versions={"rare": 0x99})
     path = f"/lib/modules/{RELEASE}/kernel/fresh.ko"
     write(host, path, data)
     dep = host.read(f"/lib/modules/{RELEASE}/modules.dep")
     write(host, f"/lib/modules/{RELEASE}/modules.dep", dep + b"kernel/fresh.ko:\n")
     assert marks(check_file(host, path), "checksums") == [Mark.NOTE]
-    # Another file of the same module is.
+    # Another file of the same module is used.
     check = checked(host, fresh("rare", versions={"rare": 0x98}))
     assert check.errno == "EINVAL"
 
 
-def test_what_is_not_loaded_has_to_be_loaded_first(host: LocalHost) -> None:
+def test_providers_that_are_not_loaded_have_to_be_loaded_first(host: LocalHost) -> None:
     write(host, "/proc/modules", "")
     write(host, "/proc/kallsyms", KALLSYMS.partition("7 T")[0])
     check = checked(host, fresh("give", versions={"give": 0x33}))
     assert (check.verdict, check.first) == (Verdict.LOADS, ("giver",))
 
 
-def test_switches_of_the_system_count(host: LocalHost) -> None:
+def test_settings_of_the_system_count(host: LocalHost) -> None:
     assert checked(host, fresh()).verdict is Verdict.LOADS
     write(host, "/sys/kernel/security/lockdown", "none [integrity] confidentiality\n")
     assert checked(host, fresh()).errno == "EPERM"
@@ -155,7 +155,7 @@ def test_switches_of_the_system_count(host: LocalHost) -> None:
     assert checked(host, fresh()).errno == "EPERM"
 
 
-def test_blacklists_of_the_boot_line_refuse_and_those_of_modprobe_do_not(host: LocalHost) -> None:
+def test_module_blacklist_refuses_and_modprobes_blacklist_does_not(host: LocalHost) -> None:
     write(host, "/etc/modprobe.d/a.conf", "# a comment\nblacklist fresh\n")
     check = checked(host, fresh())
     assert check.verdict is Verdict.LOADS
@@ -165,37 +165,37 @@ def test_blacklists_of_the_boot_line_refuse_and_those_of_modprobe_do_not(host: L
     assert checked(host, fresh()).errno == "EPERM"
 
 
-def test_a_name_that_is_there_already(host: LocalHost) -> None:
+def test_a_name_that_is_already_loaded(host: LocalHost) -> None:
     giver = host.read(f"/lib/modules/{RELEASE}/kernel/giver.ko")
     assert checked(host, giver).errno == "EEXIST"
-    # The file's name does not matter: the kernel takes that in the file.
+    # The kernel uses the name in the file, not the file's name.
     assert checked(host, giver, "another.ko").errno == "EEXIST"
     write(host, "/sys/module/fresh/version", "1\n")
     assert checked(host, fresh()).errno == "EINVAL"
 
 
-def test_symbols_that_are_there_already(host: LocalHost) -> None:
+def test_symbols_that_are_already_exported(host: LocalHost) -> None:
     check = checked(host, fresh(exports=("give", "printk", "own")))
     assert check.errno == "ENOEXEC"
     assert check.because[0].lines == ("give: giver", "printk: the kernel")
 
 
-def test_without_a_readable_module_the_version_magic_is_not_known(host: LocalHost) -> None:
+def test_without_a_readable_module_the_version_magic_is_unknown(host: LocalHost) -> None:
     write(host, f"/lib/modules/{RELEASE}/modules.dep", "")
     check = checked(host, fresh())
     assert check.verdict is Verdict.UNKNOWN
     assert "vermagic" in {finding.topic for finding in check.because}
 
 
-def test_a_release_without_a_folder_is_no_fault_of_the_file(host: LocalHost) -> None:
+def test_a_release_without_a_directory_is_not_a_problem_of_the_file(host: LocalHost) -> None:
     write(host, "/proc/sys/kernel/osrelease", "9.9.9-gone\n")
     check = checked(host, fresh())
     assert check.verdict is Verdict.UNKNOWN
     assert "/lib/modules/9.9.9-gone" in check.sentence or "is unknown" in check.sentence
 
 
-def test_a_module_built_apart_is_no_reference(host: LocalHost) -> None:
-    """It may be loaded although it was built for another release."""
+def test_an_out_of_tree_module_is_not_used_as_the_reference(host: LocalHost) -> None:
+    """It can be loaded although it was built for another release."""
     old = make_module(modinfo("aaa", vermagic="5.0 SMP"), versions={"module_layout": 9})
     write(host, f"/lib/modules/{RELEASE}/updates/aaa.ko", old)
     dep = host.read(f"/lib/modules/{RELEASE}/modules.dep")
@@ -205,7 +205,7 @@ def test_a_module_built_apart_is_no_reference(host: LocalHost) -> None:
     assert checked(host, fresh()).verdict is Verdict.LOADS
 
 
-def test_a_bomb_is_not_unpacked_to_the_end_and_that_is_said(
+def test_a_decompression_bomb_is_reported_as_unknown(
     host: LocalHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = checked_file.opened.__wrapped__.__globals__["open_unpacked"]  # type: ignore[attr-defined]
@@ -216,19 +216,19 @@ def test_a_bomb_is_not_unpacked_to_the_end_and_that_is_said(
     assert "decompresses to more than 1.0 MiB" in check.sentence
 
 
-# -- the file alone -----------------------------------------------------------------
+# -- the file itself -----------------------------------------------------------------
 
 
 def damage(host: LocalHost, data: bytes, name: str = "fresh.ko") -> str:
     return "\n".join(read_file_facts(host, write(host, f"/tmp/{name}", data)).damage)
 
 
-def test_what_is_well_has_no_damage(host: LocalHost) -> None:
+def test_a_valid_file_has_no_damage(host: LocalHost) -> None:
     for packed in (fresh("printk"), lzma.compress(fresh("printk")), gzip.compress(fresh())):
         assert damage(host, packed) == ""
 
 
-def test_damage_is_told(host: LocalHost) -> None:
+def test_damage_is_reported(host: LocalHost) -> None:
     good = fresh("printk")
     assert "no .gnu.linkonce.this_module" in damage(host, make_module(modinfo("x")))
     assert "stripped" in damage(host, make_module(modinfo("x"), stripped=True, extra=STRUCT))
@@ -240,7 +240,7 @@ def test_damage_is_told(host: LocalHost) -> None:
     assert "cannot be decompressed" in damage(host, lzma.compress(good)[:40] + bytes(90), "x.ko.xz")
 
 
-def test_a_section_behind_the_end_is_told(host: LocalHost) -> None:
+def test_a_section_beyond_the_end_is_reported(host: LocalHost) -> None:
     data = bytearray(fresh("printk"))
     table = int.from_bytes(data[40:48], "little")
     place = table + 64 * 2 + 32  # size of the second section
@@ -248,7 +248,7 @@ def test_a_section_behind_the_end_is_told(host: LocalHost) -> None:
     assert "beyond the end of the file" in damage(host, bytes(data))
 
 
-def test_a_file_that_is_not_there_or_is_no_file_is_an_error(host: LocalHost) -> None:
+def test_a_missing_file_and_a_directory_are_errors(host: LocalHost) -> None:
     with pytest.raises(UnreadableError, match="There is no file"):
         check_file(host, "/tmp/gone.ko")
     write(host, "/tmp/folder.ko/x", "")
@@ -271,7 +271,9 @@ def test_a_file_that_is_not_there_or_is_no_file_is_an_error(host: LocalHost) -> 
         (sign(b"old", id_type=1), True, ""),
     ],
 )
-def test_ends_of_files(host: LocalHost, tail: bytes, marked: bool, fault: str) -> None:
+def test_signature_at_the_end_of_the_file(
+    host: LocalHost, tail: bytes, marked: bool, fault: str
+) -> None:
     seal = read_file_facts(host, write(host, "/tmp/f.ko", fresh(tail=tail))).seal
     assert seal.marked is marked
     assert (fault in seal.fault) if fault else not seal.fault
@@ -279,7 +281,7 @@ def test_ends_of_files(host: LocalHost, tail: bytes, marked: bool, fault: str) -
         assert seal.content == len(fresh())
 
 
-def test_a_magic_line_alone_is_a_damaged_signature(host: LocalHost) -> None:
+def test_only_a_magic_line_is_a_damaged_signature(host: LocalHost) -> None:
     path = write(host, "/tmp/f.ko", SIGNATURE_MAGIC)
     check = check_file(host, path)
     assert check.verdict is Verdict.REFUSED
@@ -306,7 +308,7 @@ def test_module_symvers_of_older_and_newer_kernels() -> None:
     }
 
 
-def test_the_running_kernels_own_configuration_counts_first(host: LocalHost) -> None:
+def test_the_running_kernels_own_configuration_takes_precedence(host: LocalHost) -> None:
     assert parse_build_config(b'CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C="x"\n') == {
         "A": "y",
         "C": "x",
@@ -328,7 +330,7 @@ def run(host: LocalHost, *arguments: str) -> int:
     return cli.run(["--root", str(host.root), "check", *arguments])
 
 
-def test_the_verb_says_it_by_its_exit_status_too(
+def test_the_exit_status_of_the_verb(
     host: LocalHost, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "fresh.ko"
@@ -347,7 +349,7 @@ def test_the_verb_says_it_by_its_exit_status_too(
     assert "There is no file" in capsys.readouterr().err
 
 
-def test_what_is_no_module_has_no_signature_either(
+def test_the_signature_of_an_invalid_file_is_not_reported(
     host: LocalHost, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "bad.ko"
@@ -378,7 +380,7 @@ def test_the_verb_takes_a_name_and_prints_json(
     assert "Did you mean giver?" in capsys.readouterr().err
 
 
-def test_the_verb_tells_who_gives_what_is_taken(
+def test_the_verb_shows_the_providers_of_imports(
     host: LocalHost, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "fresh.ko"
@@ -391,7 +393,7 @@ def test_the_verb_tells_who_gives_what_is_taken(
     assert "kernel 1 symbol printk giver 1 symbol give unresolved 1 symbol lost" in words
 
 
-def test_a_release_that_differs_is_shown_beside_the_kernels_even_where_it_does_not_count(
+def test_a_different_release_is_shown_even_if_it_does_not_matter(
     host: LocalHost, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "fresh.ko"

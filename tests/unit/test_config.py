@@ -1,4 +1,4 @@
-"""The configuration file: what it may say, and what is said about one that says something else."""
+"""The configuration file: its settings, and the errors for invalid ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.simulated import make_simulated
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the configuration belongs, in a home of its own."""
+    """The path of the configuration in a temporary home directory."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     (tmp_path / "kmodtui").mkdir()
     return tmp_path / "kmodtui" / "config.toml"
@@ -36,11 +36,11 @@ def typed(*arguments: str) -> argparse.Namespace:
     return _parser().parse_args(arguments)
 
 
-def test_it_is_where_the_system_has_such_files(path: Path) -> None:
+def test_it_is_in_the_users_configuration_directory(path: Path) -> None:
     assert config_path() == path
 
 
-def test_without_a_file_nothing_is_said(path: Path) -> None:
+def test_without_a_file_there_are_no_settings(path: Path) -> None:
     assert read_config(path, LADDER) == Config(path)
 
 
@@ -88,7 +88,7 @@ def test_every_setting_is_read(path: Path) -> None:
         ("light = " + "[" * 100_000, "is not valid TOML: ", ""),
     ],
 )
-def test_what_it_may_not_say(path: Path, text: str, sentence: str, hint: str) -> None:
+def test_invalid_settings_are_reported(path: Path, text: str, sentence: str, hint: str) -> None:
     with pytest.raises(ConfigError) as told:
         read(path, text)
     assert told.value.message.startswith(str(path))
@@ -96,7 +96,7 @@ def test_what_it_may_not_say(path: Path, text: str, sentence: str, hint: str) ->
     assert hint in told.value.hint
 
 
-def test_what_cannot_be_read_is_told(path: Path) -> None:
+def test_an_unreadable_file_is_reported(path: Path) -> None:
     path.mkdir()
     with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
         read_config(path, LADDER)
@@ -106,7 +106,7 @@ def test_what_cannot_be_read_is_told(path: Path) -> None:
         read_config(path, LADDER)
 
 
-def test_what_is_typed_wins(path: Path) -> None:
+def test_the_command_line_takes_precedence(path: Path) -> None:
     path.write_text("")
     kept = Config(path, read_only=True, light=True, mouse=False)
     assert read_only(None, kept) is not None
@@ -139,7 +139,7 @@ def test_read_only_names_the_option_or_the_file_that_set_it(path: Path) -> None:
         ([], None, "running as root"),
     ],
 )
-def test_whoever_starts_it_as_root_is_told_so_for_as_long_as_it_runs(
+def test_the_header_shows_that_kmodtui_runs_as_root(
     path: Path,
     monkeypatch: pytest.MonkeyPatch,
     options: list[str],
@@ -156,7 +156,7 @@ def test_whoever_starts_it_as_root_is_told_so_for_as_long_as_it_runs(
     )
 
 
-def test_the_way_and_the_time_reach_who_starts_the_helper(
+def test_elevate_and_idle_minutes_are_used_to_start_the_helper(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[str, int | None, Path | None]] = []
@@ -180,7 +180,7 @@ def test_the_way_and_the_time_reach_who_starts_the_helper(
     assert asked == [("doas", 5, path), ("sudo", 5, None), ("", None, None)]
 
 
-def test_a_way_that_is_kept_and_cannot_work_names_its_line(
+def test_an_elevate_setting_that_cannot_work_is_reported_with_its_line(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(elevation, "_DIRECTORIES", ())

@@ -1,4 +1,4 @@
-"""The details of a module are all that its file and the kernel tell, each in its place."""
+"""The details of a module, from its file and the kernel."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def details(kernel: SimulatedKernel, name: str) -> ModuleDetails:
     return await read_details(machine, read_modules(kernel.host).by_name.get(name), name)
 
 
-async def test_a_blacklisted_module_tells_where_that_stands(kernel: SimulatedKernel) -> None:
+async def test_a_blacklisted_module_has_the_source_of_the_rule(kernel: SimulatedKernel) -> None:
     assert "blacklist" not in dict((await details(kernel, "nbd")).fields)
     kernel.folder.write("/etc/modprobe.d/a.conf", b"# none\nblacklist nbd\n")
     (told,) = dict((await details(kernel, "nbd")).fields)["blacklist"]
@@ -48,7 +48,7 @@ async def test_a_loaded_module_has_its_fields_in_the_files_order(kernel: Simulat
     assert not {"description", "parm", "parmtype"} & fields.keys()
 
 
-async def test_what_uses_a_module_beside_modules_is_a_field(kernel: SimulatedKernel) -> None:
+async def test_other_uses_of_a_module_are_a_field(kernel: SimulatedKernel) -> None:
     assert "used by" not in dict((await details(kernel, "ext4")).fields)
     line = b"22 1 254:1 / / rw - ext4 /dev/vda1 rw\n"
     kernel.folder.write("/proc/self/mountinfo", line)
@@ -56,7 +56,7 @@ async def test_what_uses_a_module_beside_modules_is_a_field(kernel: SimulatedKer
     assert "used by" not in dict((await details(kernel, "btrfs")).fields)
 
 
-async def test_taints_stand_first_and_in_words(kernel: SimulatedKernel) -> None:
+async def test_taint_flags_come_first_and_are_explained(kernel: SimulatedKernel) -> None:
     (key, values), *_ = (await details(kernel, "hello")).fields
     assert key == "taint"
     assert values == ("OE: out-of-tree, unsigned",)
@@ -78,7 +78,7 @@ async def test_a_module_that_is_not_loaded_has_no_values(kernel: SimulatedKernel
     assert {parameter.why_no_value for parameter in found.parameters} == {"not loaded"}
 
 
-async def test_a_parameter_without_a_file_says_that_the_kernel_does_not_show_it(
+async def test_a_parameter_without_a_file_is_not_shown_by_the_kernel(
     tmp_path: Path,
 ) -> None:
     secret = replace(
@@ -90,14 +90,14 @@ async def test_a_parameter_without_a_file_says_that_the_kernel_does_not_show_it(
     assert (parameter.value, parameter.why_no_value) == (None, "not shown by the kernel")
 
 
-async def test_parameters_that_only_the_kernel_knows_stand_behind(kernel: SimulatedKernel) -> None:
+async def test_parameters_that_only_the_kernel_shows_come_last(kernel: SimulatedKernel) -> None:
     kernel.folder.write("/sys/module/hello/parameters/undeclared", b"7\n")
     parameters = (await details(kernel, "hello")).parameters
     assert [parameter.name for parameter in parameters] == ["greeting", "undeclared"]
     assert (parameters[1].type, parameters[1].value) == ("", "7")
 
 
-async def test_a_module_without_a_file_says_why_and_keeps_its_values(
+async def test_a_module_without_a_file_has_the_reason_and_its_values(
     kernel: SimulatedKernel,
 ) -> None:
     (kernel.folder.root / f"lib/modules/{RELEASE}/updates/hello.ko").unlink()
@@ -107,7 +107,7 @@ async def test_a_module_without_a_file_says_why_and_keeps_its_values(
     assert found.fields == (("taint", ("OE: out-of-tree, unsigned",)),)
 
 
-async def test_without_an_index_the_kernels_part_is_shown(kernel: SimulatedKernel) -> None:
+async def test_without_an_index_the_kernels_details_are_shown(kernel: SimulatedKernel) -> None:
     kernel.folder.write("/proc/sys/kernel/osrelease", b"9.9.9\n")
     found = await details(kernel, "virtio_net")
     assert "9.9.9" in found.problem
@@ -118,7 +118,7 @@ async def test_without_an_index_the_kernels_part_is_shown(kernel: SimulatedKerne
     }
 
 
-async def test_a_built_in_module_is_told_as_that(kernel: SimulatedKernel) -> None:
+async def test_a_built_in_module(kernel: SimulatedKernel) -> None:
     kernel.folder.write("/sys/module/virtio/parameters/speed", b"9\n")
     found = await details(kernel, "virtio")
     assert (found.builtin, found.loaded) == (True, False)
@@ -126,7 +126,7 @@ async def test_a_built_in_module_is_told_as_that(kernel: SimulatedKernel) -> Non
     assert (parameter.name, parameter.value) == ("speed", "9")
 
 
-async def test_a_module_that_nobody_knows_is_a_problem_and_no_failure(
+async def test_an_unknown_module_is_a_problem_and_not_an_exception(
     kernel: SimulatedKernel,
 ) -> None:
     found = await details(kernel, "nonsense")

@@ -1,4 +1,4 @@
-"""Which way to root there is, and what is said where there is none."""
+"""Which program is chosen to become root, and the message if there is none."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from kmodtui.services.root import LocalRoot
 from tests.support.fake_root import HELPER_OF_A_FEW_LINES, never, script
 
 
-def test_root_needs_nobody() -> None:
+def test_root_needs_no_other_program() -> None:
     assert isinstance(detect(root=True), AlreadyRoot)
 
 
 @pytest.fixture
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The only folder in which a way to root may be."""
+    """The only directory in which the programs are looked for."""
     monkeypatch.setattr(elevation, "_DIRECTORIES", (str(tmp_path),))
     return tmp_path
 
@@ -42,7 +42,7 @@ def setuid(folder: Path, name: str) -> Path:
     return path
 
 
-def test_where_nothing_is_installed_there_is_no_way(places: Path) -> None:
+def test_nothing_is_installed(places: Path) -> None:
     found = detect(root=False)
     assert isinstance(found, NoElevation)
     assert (
@@ -50,7 +50,7 @@ def test_where_nothing_is_installed_there_is_no_way(places: Path) -> None:
     )
 
 
-def test_a_sudo_without_setuid_is_none(places: Path) -> None:
+def test_sudo_without_setuid_is_not_available(places: Path) -> None:
     script(places, "#!/bin/sh\n")
     found = detect(root=False)
     assert isinstance(found, NoElevation)
@@ -58,12 +58,12 @@ def test_a_sudo_without_setuid_is_none(places: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what is setuid root")
-def test_the_first_way_that_can_work_is_taken(
+def test_the_first_program_that_could_work_is_chosen(
     places: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conf = places / "doas.conf"
     monkeypatch.setattr(elevation, "_DOAS_RULES", (str(conf), str(places / "doas.d")))
-    script(places, "#!/bin/sh\n")  # a sudo, and not setuid
+    script(places, "#!/bin/sh\n")  # not setuid
     setuid(places, "doas")
     assert "not setuid root" in detect(root=False).sentence
     assert "there is no " in detect("doas", root=False).sentence
@@ -72,7 +72,7 @@ def test_the_first_way_that_can_work_is_taken(
     setuid(places, "sudo")
     assert detect(root=False).name == "sudo"
     assert detect("doas", root=False).available
-    assert detect("sudo", root=True).name == "sudo"  # asked for, so taken
+    assert detect("sudo", root=True).name == "sudo"  # selected explicitly
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what is setuid root")
@@ -102,7 +102,7 @@ def test_run0_needs_systemd_and_polkits_agent(
     places: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(elevation, "_SYSTEMD", str(places / "systemd"))
-    (places / "run0").write_text("")  # it lives from no setuid bit
+    (places / "run0").write_text("")  # it needs no setuid bit
     assert "not booted with systemd" in detect(root=False).sentence
     (places / "systemd").mkdir()
     assert "pkttyagent is not installed" in detect(root=False).sentence
@@ -116,7 +116,7 @@ def test_run0_needs_systemd_and_polkits_agent(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what is setuid root")
-def test_the_rules_of_doas_may_be_in_a_folder(
+def test_the_rules_of_doas_may_be_in_a_directory(
     places: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Alpine's doas reads /etc/doas.d/*.conf."""
@@ -129,18 +129,18 @@ def test_the_rules_of_doas_may_be_in_a_folder(
     assert detect(root=False).available
 
 
-def test_a_way_that_is_named_and_not_there_is_told(places: Path) -> None:
+def test_a_selected_program_that_is_not_available_is_reported(places: Path) -> None:
     assert detect("doas", root=False).sentence == "doas is not installed."
     assert detect("root", root=False).sentence == "You are not root."
     assert isinstance(detect("root", root=True), AlreadyRoot)
 
 
-def test_a_way_that_was_asked_for_and_cannot_work_is_an_error(places: Path) -> None:
+def test_selecting_a_program_that_cannot_work_is_an_error(places: Path) -> None:
     with pytest.raises(ElevationRefusedError, match=r"doas is not installed\. .*--elevate"):
         LocalRoot("doas")
 
 
-def test_where_there_is_no_way_it_is_looked_at_only_and_the_reason_is_kept(
+def test_without_a_program_root_is_denied_with_the_reason(
     places: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
@@ -153,7 +153,7 @@ def test_where_there_is_no_way_it_is_looked_at_only_and_the_reason_is_kept(
 
 
 class Ladder:
-    """A doas that does as it is told, and a run0 below it that lets everybody through."""
+    """A doas with a set message, followed by a run0 that permits everybody."""
 
     def __init__(self, places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._doas = setuid(places, "doas")
@@ -187,7 +187,7 @@ async def refused(root: LocalRoot) -> str:
     return str(told.value)
 
 
-async def test_where_a_way_is_not_for_this_user_the_next_one_is_taken(ladder: Ladder) -> None:
+async def test_after_a_forbidden_program_the_next_one_is_used(ladder: Ladder) -> None:
     ladder.doas_says("Operation not permitted")
     root = LocalRoot()
     assert root.sentence.startswith("doas starts the helper")
@@ -201,14 +201,14 @@ async def test_where_a_way_is_not_for_this_user_the_next_one_is_taken(ladder: La
     await channel.close()
 
 
-async def test_a_wrong_password_is_no_reason_to_take_another_way(ladder: Ladder) -> None:
+async def test_a_wrong_password_does_not_switch_to_the_next_program(ladder: Ladder) -> None:
     ladder.doas_says("Authentication failed")
     root = LocalRoot()
     assert "run0" not in await refused(root)
     assert root.sentence.startswith("doas starts the helper")
 
 
-async def test_the_way_that_was_named_is_kept(ladder: Ladder) -> None:
+async def test_a_selected_program_is_kept(ladder: Ladder) -> None:
     ladder.doas_says("Operation not permitted")
     for kept_in in (None, Path("/home/me/config.toml")):
         root = LocalRoot("doas", kept_in=kept_in)
@@ -216,16 +216,16 @@ async def test_the_way_that_was_named_is_kept(ladder: Ladder) -> None:
         assert root.sentence.startswith("doas starts the helper")
 
 
-async def test_what_tries_once_names_the_option_for_the_next_way(ladder: Ladder) -> None:
+async def test_a_single_attempt_suggests_the_option_for_the_next_program(ladder: Ladder) -> None:
     ladder.doas_says("Operation not permitted")
     assert (await refused(LocalRoot(once=True))).endswith("Try another program: --elevate run0.")
 
 
-async def test_below_the_last_way_there_is_none(ladder: Ladder, places: Path) -> None:
+async def test_there_is_no_program_after_the_last_one(ladder: Ladder, places: Path) -> None:
     ladder.doas_says("Operation not permitted")
     (places / "systemd").rmdir()
     assert "Ask the administrator of this machine" in await refused(LocalRoot())
 
 
-def test_the_command_line_knows_every_way() -> None:
+def test_the_command_line_accepts_every_program() -> None:
     assert WAYS_TO_ROOT == LADDER

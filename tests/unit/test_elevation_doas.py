@@ -49,11 +49,11 @@ def test_doas_asks_and_leaves_the_terminal_alone(world: World) -> None:
     asks_and_leaves_the_terminal_alone(world.session("kmt-alice"), "doas")
 
 
-def test_the_screen_stays_where_no_password_is_needed(world: World) -> None:
+def test_the_dashboard_stays_on_the_screen_without_a_password(world: World) -> None:
     needs_no_password(world.session("kmt-carol"), "doas")
 
 
-def test_who_is_not_in_doas_conf_is_not_asked(world: World) -> None:
+def test_a_user_without_a_rule_is_not_asked_for_a_password(world: World) -> None:
     session = world.session("kmt-bob")
     refuses_unasked(
         session, "ElevationForbiddenError: This user may not start the helper with doas"
@@ -68,12 +68,12 @@ REFUSALS: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSALS.values(), ids=REFUSALS)
-def test_each_refusal_has_its_own_sentence(world: World, case: Any) -> None:
+def test_each_refusal_has_its_own_message(world: World, case: Any) -> None:
     answer, sentence = case
     refuses(world.session("kmt-alice"), [answer], sentence)
 
 
-def test_a_broken_doas_conf_is_told(world: World) -> None:
+def test_an_invalid_doas_conf_is_reported(world: World) -> None:
     world.rules("nonsense")
     session = world.session("kmt-alice")
     refuses_unasked(session, "ElevationRefusedError: doas refused: syntax error at line 1")
@@ -86,7 +86,7 @@ def test_without_a_terminal(world: World) -> None:
     )
 
 
-def test_where_privileges_cannot_be_gained(world: World) -> None:
+def test_no_new_privs(world: World) -> None:
     session = world.session("kmt-alice", prefix="setpriv --no-new-privs")
     refuses_unasked(session, "ElevationRefusedError: This session cannot gain privileges")
 

@@ -1,4 +1,4 @@
-"""The real pkexec and polkitd, on a bus of their own, with the helper as it gets installed."""
+"""The real pkexec and polkitd, on their own bus, with an installed helper."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.users import POLKITD, Users, laid_over, some_users
 
 pytestmark = pytest.mark.programs("pkexec", "pkttyagent", POLKITD, "dbus-daemon")
 
-# Polkit calls a process by its number, and the bus says which one asks: both must be ours.
+# polkit identifies a process by its PID, and the bus reports that PID: both must be ours.
 OWN_PROCESSES = ("-p", "-f", "--mount-proc", "--kill-child")
 
 
@@ -56,7 +56,7 @@ def test_polkit_asks_and_leaves_the_terminal_alone(world: World) -> None:
     asks_and_leaves_the_terminal_alone(
         world.session("kmt-alice"),
         "pkexec",
-        "AUTHENTICATING FOR kmodtui.helper",  # an action of its own
+        "AUTHENTICATING FOR kmodtui.helper",  # kmodtui's own action
         "required to load and unload kernel modules",
         purpose="/usr/local/libexec/kmodtui-helper\r\n",
     )
@@ -73,12 +73,12 @@ REFUSALS: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSALS.values(), ids=REFUSALS)
-def test_each_refusal_has_its_own_sentence(world: World, case: Any) -> None:
+def test_each_refusal_has_its_own_message(world: World, case: Any) -> None:
     answer, sentence = case
     refuses(world.session("kmt-alice"), [answer], sentence)
 
 
-def test_what_the_rules_do_not_allow_is_told_unasked(world: World) -> None:
+def test_a_denial_by_the_rules_is_reported_without_a_prompt(world: World) -> None:
     rules = world.users.folder / "etc" / "polkit-1" / "rules.d"
     rules.mkdir(parents=True)
     (rules / "00-test.rules").write_text(
@@ -100,7 +100,7 @@ def test_without_a_terminal(world: World) -> None:
 
 def test_no_helper_outlives_the_dashboard(world: World) -> None:
     session = world.session("kmt-alice", "stay")
-    helper_of(session)  # the number that it has in there, and another one out here
+    helper_of(session)  # its PID in the namespace, which is another one here
     (helper,) = (int(pid) for pid in os.listdir("/proc") if pid.isdigit() and is_helper(pid))
     ends_with_the_dashboard(session, helper, "kill")
 

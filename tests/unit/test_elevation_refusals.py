@@ -1,4 +1,4 @@
-"""Each refusal of a program that gives root has its own sentence."""
+"""Each refusal by sudo, doas, run0 and pkexec has its own message."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ REFUSALS: list[tuple[Program, str, type[ElevationError], str]] = [
 
 
 @pytest.mark.parametrize(("program", "words", "kind", "sentence"), REFUSALS)
-def test_the_sentence_for_each_refusal(
+def test_the_message_for_each_refusal(
     program: Program, words: str, kind: type[ElevationError], sentence: str
 ) -> None:
     told = program.refusal(words, asked=True)
@@ -72,7 +72,7 @@ def test_the_sentence_for_each_refusal(
 
 
 @pytest.mark.parametrize(("program", "words", "kind", "sentence"), UNASKED)
-def test_what_is_said_without_asking_is_not_about_a_password(
+def test_refusals_without_a_prompt_do_not_mention_a_password(
     program: Program, words: str, kind: type[ElevationError], sentence: str
 ) -> None:
     told = program.refusal(words, asked=False)
@@ -81,7 +81,7 @@ def test_what_is_said_without_asking_is_not_about_a_password(
 
 
 @pytest.mark.parametrize("program", [SUDO, DOAS, RUN0, PKEXEC])
-def test_who_breaks_off_was_not_refused(program: Program) -> None:
+def test_cancelling_is_not_a_refusal(program: Program) -> None:
     words = "sudo: a password is required\nAccess denied\n"
     told = program.refusal(words, asked=True, cancelled=True)
     assert type(told) is ElevationCancelledError

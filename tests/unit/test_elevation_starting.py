@@ -1,4 +1,4 @@
-"""The helper is started as root, silently or after somebody was asked, and ends with its input."""
+"""The helper is started as root, with or without a prompt, and exits with its input."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from kmodtui.privileged.ways import Way
 from tests.support.fake_root import HELPER_OF_A_FEW_LINES, never, script
 
 
-async def test_no_way_is_an_error_with_its_reason() -> None:
+async def test_no_elevation_raises_its_reason() -> None:
     with pytest.raises(ElevationRefusedError, match="no reason at all"):
         await open_session(NoElevation("There is no reason at all."), never)
 
@@ -45,7 +45,7 @@ async def test_root_starts_the_helper_directly() -> None:
     await client.close()
 
 
-async def test_what_cannot_be_started_is_told() -> None:
+async def test_a_program_that_cannot_be_started_is_reported() -> None:
     with pytest.raises(ElevationError, match="/nonexistent/python3 cannot be started: No such"):
         await open_session(AlreadyRoot(), never, HelperCommand(("/nonexistent/python3",)))
     with pytest.raises(ElevationError, match="/nonexistent/sudo cannot be started"):
@@ -57,8 +57,8 @@ async def test_without_a_python_there_is_no_helper() -> None:
         await open_session(AlreadyRoot(), never, HelperCommand((), "The helper needs Python."))
 
 
-async def test_a_sudo_that_needs_no_password_leaves_the_screen(tmp_path: Path) -> None:
-    # A shell gives its background jobs no standard input: 3 hands it over.
+async def test_without_a_password_the_dashboard_stays_on_the_screen(tmp_path: Path) -> None:
+    # A shell redirects the standard input of background jobs, so pass it as descriptor 3.
     text = '[ "$1 $2 $3" = "-n -b --" ] || exit 1\nshift 3\nexec 3<&0\n"$@" <&3 &\n'
     sudo = script(tmp_path, "#!/bin/sh\n" + text)
     command = HelperCommand((sys.executable, "-I", "-S", "-c", HELPER_OF_A_FEW_LINES))
@@ -67,13 +67,13 @@ async def test_a_sudo_that_needs_no_password_leaves_the_screen(tmp_path: Path) -
     await client.close()
 
 
-async def test_a_sudo_without_background_has_the_helper_detach_itself(tmp_path: Path) -> None:
+async def test_with_sudo_rs_the_helper_detaches_itself(tmp_path: Path) -> None:
     """sudo-rs 0.2.5 has no -b."""
     text = (
         '[ "$1" = --version ] && exec echo sudo-rs 0.2.5\n'
         '[ "$1 $2" = "-n --" ] || exit 1\nshift 2\nexec "$@"\n'
     )
-    # Like the helper: it leaves its parent, takes the pipes along, and ends with its input.
+    # Like the helper: it forks, keeps the pipes, and exits with its input.
     detaching = f"""
 import os, sys
 assert sys.argv[1:] == ["--detach"]
@@ -88,7 +88,7 @@ if os.fork():
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the helper serves root alone")
-async def test_the_helper_detaches_itself_and_still_ends_with_its_input(tmp_path: Path) -> None:
+async def test_a_detached_helper_exits_with_its_input(tmp_path: Path) -> None:
     command = find_helper(tmp_path / "none")
     process = Process.start([*command.argv, "--detach"])
     transport = await PipeTransport.over(process)
@@ -102,7 +102,7 @@ async def test_the_helper_detaches_itself_and_still_ends_with_its_input(tmp_path
     os.close(gone)
 
 
-async def test_without_a_terminal_nothing_is_asked(
+async def test_without_a_terminal_there_is_no_prompt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(asking, "TERMINAL", str(tmp_path / "none"))
@@ -112,7 +112,7 @@ async def test_without_a_terminal_nothing_is_asked(
     assert "ssh -t" in told.value.hint
 
 
-async def test_the_last_words_of_an_unknown_sudo_are_shown(
+async def test_an_unknown_message_of_sudo_is_quoted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     terminal = tmp_path / "terminal"
@@ -130,11 +130,11 @@ async def test_the_last_words_of_an_unknown_sudo_are_shown(
     with pytest.raises(ElevationRefusedError, match=r"sudo refused: the \\x1b\[1mmoon is full"):
         await open_session(Way(SUDO, sudo), foreground, HelperCommand(("/x/helper",)))
     assert given == ["screen"]
-    assert "/x/helper" in terminal.read_text()  # the person saw what root was wanted for
+    assert "/x/helper" in terminal.read_text()  # the user was shown what root is needed for
 
 
-async def test_who_leaves_a_child_behind_is_heard_all_the_same(tmp_path: Path) -> None:
-    """What sudo or a PAM module has started may keep the pipe open for as long as it likes."""
+async def test_a_message_is_read_although_a_child_keeps_the_pipe_open(tmp_path: Path) -> None:
+    """Processes started by sudo or a PAM module may keep the pipe open."""
     doas = script(
         tmp_path,
         f"#!/bin/sh\nsleep 600 &\necho $! >{tmp_path}/child\n"
@@ -145,7 +145,7 @@ async def test_who_leaves_a_child_behind_is_heard_all_the_same(tmp_path: Path) -
     os.kill(int((tmp_path / "child").read_text()), 9)
 
 
-async def test_who_says_more_than_a_pipe_holds_is_heard_to_the_end(tmp_path: Path) -> None:
+async def test_a_message_longer_than_a_pipe_buffer_is_read_completely(tmp_path: Path) -> None:
     doas = script(tmp_path, "#!/bin/sh\nyes lecture | head -c 200000 >&2\n"
                   "echo 'doas: no' >&2\nexit 1\n")  # fmt: skip
     with pytest.raises(ElevationRefusedError, match="doas refused: no"):
@@ -153,8 +153,10 @@ async def test_who_says_more_than_a_pipe_holds_is_heard_to_the_end(tmp_path: Pat
 
 
 @pytest.mark.parametrize("stubborn", [False, True], ids=["ends", "cannot be ended"])
-def test_quitting_does_not_wait_for_a_window_that_asks(tmp_path: Path, stubborn: bool) -> None:
-    """The desktop's agent has a window open, and nobody types a password."""
+def test_quitting_does_not_wait_for_an_authentication_window(
+    tmp_path: Path, stubborn: bool
+) -> None:
+    """The desktop's polkit agent shows a window in which nobody types a password."""
     started, held = tmp_path / "started", tmp_path / "held"
     os.mkfifo(started)
     os.mkfifo(held)
@@ -172,15 +174,15 @@ def test_quitting_does_not_wait_for_a_window_that_asks(tmp_path: Path, stubborn:
         with pytest.raises(asyncio.CancelledError):
             await opening
 
-    asyncio.run(quit_while_it_asks())  # it joins the threads of the loop, and comes back
+    asyncio.run(quit_while_it_asks())  # it joins the threads of the loop's executor
     if stubborn:
         assert not select.select(watches, [], [], 0)[0]
-        held.write_text("")  # the person answers, too late
+        held.write_text("")  # the user answers too late
     assert select.select(watches, [], [], 5)[0]
     os.close(watches[0])
 
 
-# It waits for the helper's end, as run0 does for that of its unit.
+# It waits for the helper, as run0 waits for its unit.
 STAYING = """#!/bin/sh
 exec 3<&0
 while [ "$1" != -- ]; do shift; done
@@ -190,7 +192,7 @@ wait
 """
 
 
-async def test_a_run0_that_stays_is_well_once_the_helper_speaks(tmp_path: Path) -> None:
+async def test_run0_has_succeeded_once_the_helper_writes(tmp_path: Path) -> None:
     run0 = Way(RUN0, script(tmp_path, STAYING), "/nonexistent")
     command = HelperCommand((sys.executable, "-I", "-S", "-c", HELPER_OF_A_FEW_LINES))
     client = await open_session(run0, never, command)
@@ -199,10 +201,10 @@ async def test_a_run0_that_stays_is_well_once_the_helper_speaks(tmp_path: Path) 
     await client.close()
 
 
-async def test_a_run0_that_must_ask_has_an_agent_of_its_own(
+async def test_run0_with_a_prompt_has_its_own_agent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """polkit is asked about run0 itself: the agent has to be there for its number, before."""
+    """polkit checks run0 itself, so the agent must be registered for its PID before."""
     terminal = tmp_path / "terminal"
     terminal.write_text("")
     monkeypatch.setattr(asking, "TERMINAL", str(terminal))

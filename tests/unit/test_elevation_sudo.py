@@ -68,12 +68,12 @@ def test_sudo_asks_and_leaves_the_terminal_alone(world: World, defaults: list[st
     asks_and_leaves_the_terminal_alone(world.session("kmt-alice"), "sudo")
 
 
-def test_the_screen_stays_where_no_password_is_needed(world: World) -> None:
+def test_the_dashboard_stays_on_the_screen_without_a_password(world: World) -> None:
     world.defaults("use_pty")
     needs_no_password(world.session("kmt-carol"), "sudo")
 
 
-def test_a_ticket_is_used(world: World) -> None:
+def test_a_cached_credential_is_used(world: World) -> None:
     world.defaults("use_pty")
     session = world.session("kmt-alice", "twice")
     session.expect("assword.*: ")
@@ -99,7 +99,7 @@ REFUSALS: dict[str, tuple[str, list[str], str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSALS.values(), ids=REFUSALS)
-def test_each_refusal_has_its_own_sentence(world: World, case: Any) -> None:
+def test_each_refusal_has_its_own_message(world: World, case: Any) -> None:
     user, answers, sentence = case
     refuses(world.session(user), answers, sentence)
 
@@ -113,7 +113,7 @@ def test_the_right_password_at_the_second_try(world: World) -> None:
     session.close()
 
 
-def test_a_user_who_may_do_something_else_only(world: World) -> None:
+def test_a_user_with_a_rule_for_another_command(world: World) -> None:
     world.users.write("sudoers", "kmt-bob ALL=(ALL:ALL) /usr/bin/true")
     session = world.session("kmt-bob")
     session.expect("assword.*: ")
@@ -123,14 +123,14 @@ def test_a_user_who_may_do_something_else_only(world: World) -> None:
 
 
 def test_without_a_terminal(world: World) -> None:
-    # setsid leaves the terminal as standard input, and no longer the controlling one.
+    # With setsid the terminal is standard input, but not the controlling terminal.
     session = world.session("kmt-alice", prefix="setsid --wait")
     refuses_unasked(
         session, "ElevationRefusedError: sudo needs a password, but there is no terminal"
     )
 
 
-def test_where_privileges_cannot_be_gained(world: World) -> None:
+def test_no_new_privs(world: World) -> None:
     session = world.session("kmt-alice", prefix="setpriv --no-new-privs")
     refuses_unasked(session, "ElevationRefusedError: This session cannot gain privileges")
 

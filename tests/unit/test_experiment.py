@@ -55,7 +55,7 @@ def machine(demo: Demo) -> Machine:
 
 
 async def tried(machine: Machine, name: str, *parameters: str) -> Report:
-    """Carry out an experiment and return its report."""
+    """Run an experiment and return its report."""
     told: list[Report] = []
     report = await run(
         machine, await planned(machine, name, parameters), nullcontext, told.append, clock=lambda: 1

@@ -1,4 +1,4 @@
-"""Module files to be inserted: found below the root that is looked at, and never too large."""
+"""Module files to be inserted: resolved in the observed system, and limited in size."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(LocalHost(tmp_path), NoRoot("A captured tree."))
 
 
-def test_links_are_followed_below_the_root_that_is_looked_at(tmp_path: Path) -> None:
+def test_links_are_resolved_below_the_observed_root(tmp_path: Path) -> None:
     (tmp_path / "lib/modules").mkdir(parents=True)
     (tmp_path / "srv/built").mkdir(parents=True)
     (tmp_path / "srv/built/mine.ko").write_bytes(b"")
     (tmp_path / "lib/modules/new").symlink_to("/srv/built")
     (tmp_path / "home").symlink_to("lib/../srv")
     host = LocalHost(tmp_path)
-    # On most machines /lib is a link: the one of this machine has no say here.
+    # On most machines /lib is a link; this machine's must not be used.
     assert resolved(host, "/lib/modules/plain.ko") == "/lib/modules/plain.ko"
     assert resolved(host, "/lib/modules/new/mine.ko") == "/srv/built/mine.ko"
     assert resolved(host, "/home//built/./mine.ko") == "/srv/built/mine.ko"
     assert resolved(host, "/../home/gone/x.ko") == "/srv/gone/x.ko"
 
 
-def test_of_this_machine_links_are_followed_as_the_system_does(tmp_path: Path) -> None:
+def test_links_of_this_machine_are_resolved_as_by_the_system(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     (tmp_path / "here").symlink_to("there")
     path = f"{tmp_path}/here/x.ko"
     assert resolved(LocalHost(), path) == os.path.realpath(path)
 
 
-def test_links_in_a_circle_are_told(tmp_path: Path) -> None:
+def test_a_loop_of_links_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     with pytest.raises(UnreadableError, match="Too many levels of symbolic links"):
         resolved(LocalHost(tmp_path), "/a/x.ko")
 
 
-async def test_a_digest_is_that_of_the_file(tmp_path: Path, machine: Machine) -> None:
+async def test_the_digest_of_a_file(tmp_path: Path, machine: Machine) -> None:
     (tmp_path / "x.ko").write_bytes(b"module")
     assert await digest_of(machine, "/x.ko") == hashlib.sha256(b"module").hexdigest()
 
 
-async def test_a_file_larger_than_the_helper_takes_is_refused_unread(
+async def test_a_too_large_file_is_refused_without_reading(
     tmp_path: Path, machine: Machine
 ) -> None:
     (tmp_path / "huge.ko").touch()
@@ -62,7 +62,7 @@ async def test_a_file_larger_than_the_helper_takes_is_refused_unread(
         await digest_of(machine, "/huge.ko")
 
 
-async def test_what_is_no_regular_file_is_refused_unopened(
+async def test_other_than_regular_files_are_refused_without_opening(
     tmp_path: Path, machine: Machine
 ) -> None:
     os.mkfifo(tmp_path / "pipe.ko")

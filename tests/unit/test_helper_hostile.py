@@ -1,4 +1,4 @@
-"""Nothing that is not a proper request reaches a process, whoever sends it."""
+"""Invalid and hostile requests are refused before a process is started."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ NO_NUMBERS: list[Any] = [
 ]  # fmt: skip
 
 PROPER: dict[str, dict[str, Any]] = {
-    # Each would be refused for another reason, or is harmless.
+    # Valid fields: each request is harmless, or refused for another reason.
     "load": {"name": "btrfs", "parameters": []},
     "insert": {"name": "btrfs", "path": "/a.ko", "sha256": "0" * 64, "parameters": []},
     "unload": {"names": ["gone"], "wait": 0},
@@ -158,7 +158,7 @@ sys.addaudithook(_note_processes)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> HelperFolder:
     folder = HelperFolder(tmp_path_factory.mktemp("hostile") / "system")
-    # Whatever is let through would find a module to work on.
+    # An accepted request would find a module to work on.
     folder.loaded("btrfs 1 0 - Live", "a_b 1 0 - Live")
     return folder
 
@@ -172,13 +172,13 @@ def nothing_runs(folder: HelperFolder) -> Iterator[None]:
 
 
 def attempt(folder: HelperFolder, line: bytes) -> str:
-    """Take a line as a session does; return the code with which it was refused."""
+    """Handle a line as a session does; return the code with which it was refused."""
     machine = Machine(str(folder.root), RELEASE, Path(folder.root).stat().st_uid)
     try:
         asked = helper.checked(helper.parse(line))
         begin = OPERATIONS[asked["op"]][0]
         if begin:
-            next(begin(machine, asked))  # the first step, which a process would do
+            next(begin(machine, asked))  # the first step, which would be run in a process
     except helper.FAILURES as error:
         return helper.outcome_of(error).code
     return "begun"
@@ -192,8 +192,8 @@ def test_the_corpus_has_every_operation_and_every_field() -> None:
 
 
 @pytest.mark.parametrize("op", sorted(set(PROPER) - {"unblacklist"}))
-def test_what_is_proper_is_not_refused_as_such(folder: HelperFolder, op: str) -> None:
-    """Else what follows would prove nothing."""
+def test_valid_requests_are_not_refused_as_invalid(folder: HelperFolder, op: str) -> None:
+    """Otherwise the tests below would prove nothing."""
     line = json.dumps({"id": 1, "op": op, **PROPER[op]}).encode()
     assert attempt(folder, line) != "invalid"
 
@@ -248,7 +248,7 @@ def test_any_other_fields(folder: HelperFolder, data: st.DataObject, op: str) ->
 
 
 @given(name=st.from_regex(re.compile(helper.NAME), fullmatch=True))
-def test_a_proper_name_that_no_index_has(folder: HelperFolder, name: str) -> None:
+def test_a_valid_name_that_is_not_in_the_index(folder: HelperFolder, name: str) -> None:
     known = name.replace("-", "_") in ("btrfs", "xor", "ext4", "a_b")
     request = {"id": 1, "op": "load", "name": name, "parameters": []}
     if not known:

@@ -1,4 +1,4 @@
-"""`kmodtui helper install`: where only root can write, all or nothing, and gone without a trace."""
+"""`kmodtui helper install`: only root can change the result, and uninstalling removes all of it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ needs_users = pytest.mark.programs("sudo", "visudo")
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A system with polkit and sudo, and without /usr/local/libexec."""
+    """A system with polkit and sudo, without /usr/local/libexec."""
     for path in (HELPER, ACTION, SUDOERS):
         folder = Path(f"{tmp_path}{os.path.dirname(path)}")
         folder.mkdir(parents=True)
@@ -52,7 +52,7 @@ def tree(root: Path) -> set[str]:
 
 
 @needs_root
-def test_a_copy_that_is_roots_and_runs_by_its_path(root: Path) -> None:
+def test_the_copy_belongs_to_root_and_is_executable(root: Path) -> None:
     told = list(install(root=str(root)))
     installed = Path(f"{root}{HELPER}")
     assert installed.read_bytes() == Path(helper.__file__).read_bytes()
@@ -60,7 +60,7 @@ def test_a_copy_that_is_roots_and_runs_by_its_path(root: Path) -> None:
     assert stat.S_IMODE(installed.parent.stat().st_mode) == 0o755
     assert writable_part(str(installed)) == ""
     assert f'exec.path">{HELPER}<' in Path(f"{root}{ACTION}").read_text()
-    assert not Path(f"{root}{SUDOERS}").exists()  # nobody asked for it
+    assert not Path(f"{root}{SUDOERS}").exists()  # not requested
     assert str(installed) in told[0]
     with subprocess.Popen(
         [installed], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -70,7 +70,7 @@ def test_a_copy_that_is_roots_and_runs_by_its_path(root: Path) -> None:
 
 
 @needs_root
-def test_uninstalling_leaves_nothing(root: Path) -> None:
+def test_uninstalling_removes_everything(root: Path) -> None:
     before = tree(root)
     list(install(root=str(root)))
     Path(temporary_path(f"{root}{HELPER}")).write_text("of an installation that was cut off")
@@ -80,7 +80,7 @@ def test_uninstalling_leaves_nothing(root: Path) -> None:
 
 
 @needs_root
-def test_a_folder_with_other_files_stays(root: Path) -> None:
+def test_a_directory_with_other_files_is_kept(root: Path) -> None:
     list(install(root=str(root)))
     other = Path(f"{root}{HELPER}").with_name("other")
     other.write_text("")
@@ -91,7 +91,7 @@ def test_a_folder_with_other_files_stays(root: Path) -> None:
 @needs_root
 @pytest.mark.parametrize("folder", ["/usr", "/usr/local", "/usr/share/polkit-1/actions"])
 @pytest.mark.parametrize("fault", ["group", "everybody", "owner"])
-def test_what_others_could_replace_is_not_installed(root: Path, folder: str, fault: str) -> None:
+def test_it_is_not_installed_where_others_can_write(root: Path, folder: str, fault: str) -> None:
     path = Path(f"{root}{folder}")
     if fault == "owner":
         os.chown(path, 65534, 65534)
@@ -104,7 +104,7 @@ def test_what_others_could_replace_is_not_installed(root: Path, folder: str, fau
 
 
 @needs_root
-def test_a_link_that_others_can_turn_is_found(root: Path) -> None:
+def test_a_link_that_others_can_change_is_found(root: Path) -> None:
     loose = root / "loose"
     loose.mkdir()
     Path(f"{root}/real").mkdir()
@@ -127,7 +127,7 @@ def test_planted_links_are_replaced_and_not_followed(root: Path) -> None:
 
 
 @needs_root
-def test_what_the_check_refuses_changes_nothing(root: Path) -> None:
+def test_a_rule_that_visudo_rejects_changes_nothing(root: Path) -> None:
     path = Path(f"{root}{SUDOERS}")
     path.write_text("old")
     with pytest.raises(Unsafe, match="refused"):
@@ -141,12 +141,12 @@ def test_what_the_check_refuses_changes_nothing(root: Path) -> None:
     ["ALL", "%", "", "#0", "a b", "a,b", "root ALL=(ALL) ALL\nx", "+net", "%#0", "../x", "a=b", "ä",
      "!root", "User_Alias", "a\n"],
 )  # fmt: skip
-def test_who_means_something_else_to_sudoers_is_refused(who: str) -> None:
+def test_names_with_a_meaning_in_sudoers_are_refused(who: str) -> None:
     with pytest.raises(Unsafe, match="name of a user"):
         require_known(who)
 
 
-def test_who_is_not_here_is_refused() -> None:
+def test_an_unknown_user_is_refused() -> None:
     with pytest.raises(Unsafe, match="kmodtui-nobody does not exist on this machine"):
         require_known("kmodtui-nobody")
 
@@ -164,7 +164,7 @@ def test_without_isolation_or_root_it_does_nothing() -> None:
 
 
 @pytest.mark.parametrize("verb", ["install", "status", "uninstall"])
-def test_the_commands_that_hints_name_exist(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_commands_in_hints_exist(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     sources = [path.read_text() for path in Path(kmodtui.__file__).parent.rglob("*.py")]
     named = set(re.findall(r"kmodtui helper (\w+)", "\n".join(sources)))
     assert named <= {"install", "status", "uninstall"}
@@ -175,7 +175,7 @@ def test_the_commands_that_hints_name_exist(verb: str, capsys: pytest.CaptureFix
 
 @pytest.fixture
 def never_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Fail where root is asked for; returns where the configuration belongs."""
+    """Fail if root is requested; return the path of the configuration file."""
 
     def ask(*_: object, **__: object) -> NoReturn:
         pytest.fail("root was asked for")
@@ -187,7 +187,7 @@ def never_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("verb", ["install", "uninstall"])
-def test_who_wants_no_root_is_not_asked_for_it(
+def test_root_is_not_requested_in_read_only_mode(
     never_asked: Path, capsys: pytest.CaptureFixture[str], verb: str
 ) -> None:
     assert run(["--read-only", "helper", verb]) == 1
@@ -204,7 +204,7 @@ def test_who_wants_no_root_is_not_asked_for_it(
     assert "read_only" not in capsys.readouterr().err
 
 
-# As a person does it
+# As a user does it
 
 
 class World:
@@ -216,7 +216,7 @@ class World:
         run = f"import sys; sys.path.insert(0, '{users.folder}'); from kmodtui.cli import run"
         users.write("../kmodtui-here", f"#!{PYTHON} -IS", run, "sys.exit(run(sys.argv[1:]))")
         (users.folder / "kmodtui-here").chmod(0o755)
-        # Where the configuration is, without which nobody knows whether root is wanted.
+        # For the configuration, which can set read_only.
         shutil.copytree(Path(platformdirs.__file__).parent, users.folder / "platformdirs")
 
     def shell(self, user: str, command: str, *setup: str) -> pexpect.spawn[str]:
@@ -239,7 +239,7 @@ def world() -> Iterator[World]:
 
 
 @needs_users
-def test_a_person_installs_looks_and_uninstalls(world: World) -> None:
+def test_install_status_and_uninstall(world: World) -> None:
     shell = world.shell(
         "kmt-alice",
         "umask 077; kmodtui helper status; kmodtui helper install --sudoers && "
@@ -263,7 +263,7 @@ def test_a_person_installs_looks_and_uninstalls(world: World) -> None:
 
 
 @needs_users
-def test_status_names_what_others_can_write(world: World) -> None:
+def test_status_names_paths_that_others_can_write(world: World) -> None:
     shell = world.shell(
         "kmt-bob", "kmodtui helper status", "kmodtui helper install", "chmod g+w /usr/local/libexec"
     )
@@ -274,7 +274,7 @@ def test_status_names_what_others_can_write(world: World) -> None:
 
 
 @needs_users
-def test_status_tells_an_action_that_is_another_one(world: World) -> None:
+def test_status_reports_a_changed_polkit_action(world: World) -> None:
     shell = world.shell(
         "kmt-bob", "kmodtui helper status", "kmodtui helper install",
         f"sed -i s/auth_admin/yes/ {ACTION}",
@@ -285,7 +285,7 @@ def test_status_tells_an_action_that_is_another_one(world: World) -> None:
 
 
 @needs_users
-def test_who_may_not_become_root_is_told_and_nothing_is_installed(world: World) -> None:
+def test_without_permission_to_become_root_nothing_is_installed(world: World) -> None:
     shell = world.shell("kmt-bob", "kmodtui helper install; kmodtui helper status")
     shell.expect("assword.*: ")
     shell.sendline("secret")
@@ -296,8 +296,8 @@ def test_who_may_not_become_root_is_told_and_nothing_is_installed(world: World) 
 
 
 @needs_users
-def test_the_rule_is_for_the_helper_and_for_nothing_else(world: World) -> None:
-    """kmt-bob may start it through sudo with his password, and run nothing else."""
+def test_the_sudo_rule_permits_only_the_helper(world: World) -> None:
+    """kmt-bob can start the helper with sudo and his password, but nothing else."""
     shell = world.shell(
         "kmt-bob",
         f"for c in /usr/bin/id '{HELPER} --other' '/usr/bin/python3 {HELPER}'; do "

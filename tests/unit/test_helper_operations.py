@@ -1,4 +1,4 @@
-"""What the helper does beside loading and unloading, in its own process, on a folder."""
+"""The helper's operations other than load and unload, in its own process, on a directory."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def session(folder: HelperFolder) -> AsyncIterator[HelperClient]:
 
 @pytest.fixture
 def module(folder: HelperFolder) -> Path:
-    """A module file in a folder of somebody's, where the helper sees it as /home/me/hello.ko."""
+    """A module file in a home directory, at /home/me/hello.ko for the helper."""
     path = folder.root / "home" / "me" / "hello.ko"
     path.parent.mkdir(parents=True)
     path.parent.chmod(0o775)
@@ -57,7 +57,7 @@ def module(folder: HelperFolder) -> Path:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait until another process has done something."""
+    """Wait until a condition is met by another process."""
     async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -75,9 +75,7 @@ def children_of(pid: int) -> list[int]:
 
 
 @pytest.mark.usefixtures("module")
-async def test_the_file_that_was_confirmed_is_inserted(
-    folder: HelperFolder, session: HelperClient
-) -> None:
+async def test_the_confirmed_file_is_inserted(folder: HelperFolder, session: HelperClient) -> None:
     result = await session.insert("hello", "/home/me/hello.ko", DIGEST, ["a=b", "text=two words"])
     assert result.ok, result
     assert (result.before, result.after) == ({"hello": None}, {"hello": "Live"})
@@ -91,21 +89,19 @@ async def test_the_file_that_was_confirmed_is_inserted(
     assert (again.code, again.errno) == (ResultCode.ALREADY_LOADED, errno.EEXIST)
 
 
-async def test_an_insert_by_a_long_path_is_told(
-    folder: HelperFolder, session: HelperClient
-) -> None:
+async def test_insert_with_a_long_path(folder: HelperFolder, session: HelperClient) -> None:
     deep = "/" + "/".join(["\N{GRINNING FACE}" * 60] * 5 + ["x"] * 300 + ["hello.ko"])
     (folder.root / deep[1:]).parent.mkdir(parents=True)
     (folder.root / deep[1:]).write_bytes(IMAGE)
     result = await session.insert("hello", deep, DIGEST)
     assert result.ok, result.message
     assert (result.file[-1].path, len(result.file)) == (deep, 306)
-    longer = "/" + "/".join(["\N{GRINNING FACE}" * 63] * 16)  # in bytes, than the kernel takes
+    longer = "/" + "/".join(["\N{GRINNING FACE}" * 63] * 16)  # more bytes than PATH_MAX
     result = await session.insert("other", longer, DIGEST)
     assert (result.code, result.errno) == (ResultCode.FAILED, errno.ENAMETOOLONG)
 
 
-async def test_another_file_than_the_one_that_was_confirmed_is_not_inserted(
+async def test_a_file_other_than_the_confirmed_one_is_not_inserted(
     folder: HelperFolder, session: HelperClient, module: Path
 ) -> None:
     write(module, IMAGE + b"\0")
@@ -115,7 +111,7 @@ async def test_another_file_than_the_one_that_was_confirmed_is_not_inserted(
     assert folder.inserted is None
 
 
-async def test_a_compressed_file_is_told_apart(
+async def test_a_compressed_file_is_reported(
     folder: HelperFolder, session: HelperClient, module: Path
 ) -> None:
     for magic in (b"\x1f\x8b", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"):
@@ -126,12 +122,12 @@ async def test_a_compressed_file_is_told_apart(
     assert folder.inserted is None
 
 
-async def test_no_link_is_followed_and_nothing_but_a_file_is_opened(
+async def test_links_and_anything_but_regular_files_are_refused(
     folder: HelperFolder, session: HelperClient, module: Path
 ) -> None:
     (module.parent / "link.ko").symlink_to(module)
     (folder.root / "way").symlink_to(module.parent)
-    os.mkfifo(module.parent / "pipe.ko")  # to open it for reading would wait for a writer
+    os.mkfifo(module.parent / "pipe.ko")  # opening it for reading would block
     (module.parent / "folder.ko").mkdir()
     for path, number in (
         ("/home/me/link.ko", errno.ELOOP),
@@ -148,7 +144,7 @@ async def test_no_link_is_followed_and_nothing_but_a_file_is_opened(
 
 
 @pytest.mark.usefixtures("module")
-async def test_what_the_kernel_says_to_a_file_is_told(
+async def test_the_kernels_error_for_a_file_is_reported(
     folder: HelperFolder, session: HelperClient
 ) -> None:
     folder.behave({"init_module": {"errno": "EKEYREJECTED"}})
@@ -163,7 +159,7 @@ async def test_what_the_kernel_says_to_a_file_is_told(
 
 
 @pytest.mark.usefixtures("module")
-async def test_an_init_that_hangs_does_not_hang_the_session(folder: HelperFolder) -> None:
+async def test_a_hanging_init_does_not_block_the_session(folder: HelperFolder) -> None:
     folder.close_gate()
     folder.behave({"init_module": {"block": "gate"}})
     session = await HelperClient.connect(await folder.transport(limit=0.4), "test")
@@ -172,29 +168,29 @@ async def test_an_init_that_hangs_does_not_hang_the_session(folder: HelperFolder
     assert (await session.load("xor")).ok
     assert (await hanging).code is ResultCode.TIMEOUT
     await session.close()
-    # What was begun goes to its end, without the helper.
+    # The load is completed without the helper.
     await folder.open_gate(lambda: "hello" in (folder.root / "proc" / "modules").read_text())
 
 
 # --- parameters ---------------------------------------------------------------------------
 
 
-async def test_a_setter_that_hangs_does_not_hang_the_session(folder: HelperFolder) -> None:
+async def test_a_hanging_parameter_write_does_not_block_the_session(folder: HelperFolder) -> None:
     folder.loaded("nbd 1 0 - Live")
     parameters = folder.root / "sys" / "module" / "nbd" / "parameters"
     parameters.mkdir(parents=True)
-    os.mkfifo(parameters / "slow")  # nobody reads: to open it waits
+    os.mkfifo(parameters / "slow")  # without a reader, opening it blocks
     session = await HelperClient.connect(await folder.transport(limit=0.4), "test")
     hanging = asyncio.create_task(session.write_parameter("nbd", "slow", "1"))
     assert (await session.load("xor")).ok
     assert (await hanging).code is ResultCode.TIMEOUT
     (hung,) = children_of(session.hello.pid)
-    # With the pipes in its hands it would keep the dashboard waiting for the helper's end.
+    # If it had the pipes, the dashboard would not notice the end of the helper.
     assert sorted(os.listdir(f"/proc/{hung}/fd")) == ["0", "1", "2"]
     await session.close()
     with pytest.raises(ProcessLookupError):
         os.kill(session.hello.pid, 0)
-    os.kill(hung, signal.SIGKILL)  # it was left alone, and would wait for ever
+    os.kill(hung, signal.SIGKILL)  # the helper never kills it, and it would wait forever
 
 
 async def test_a_parameter_that_cannot_be_read_has_no_value(
@@ -210,9 +206,7 @@ async def test_a_parameter_that_cannot_be_read_has_no_value(
 # --- the blacklist ------------------------------------------------------------------------
 
 
-async def test_a_module_is_blacklisted_and_taken_back(
-    folder: HelperFolder, session: HelperClient
-) -> None:
+async def test_blacklist_and_unblacklist(folder: HelperFolder, session: HelperClient) -> None:
     others = folder.root / "etc" / "modprobe.d" / "other.conf"
     others.write_text("blacklist btrfs\n")
     result = await session.blacklist(["xor", "btrfs"])
@@ -237,7 +231,7 @@ async def test_a_module_is_blacklisted_and_taken_back(
     assert folder.calls == []
 
 
-async def test_what_is_no_module_here_is_not_blacklisted(
+async def test_unknown_and_built_in_modules_are_not_blacklisted(
     folder: HelperFolder, session: HelperClient
 ) -> None:
     folder.loaded("strange 1 0 - Live")
@@ -247,7 +241,7 @@ async def test_what_is_no_module_here_is_not_blacklisted(
     assert (folder.root / LIST).read_text().count("\nblacklist ") == 1
 
 
-async def test_a_blacklist_that_others_can_write_is_left_alone(
+async def test_a_blacklist_that_others_can_write_is_not_changed(
     folder: HelperFolder, session: HelperClient
 ) -> None:
     written = folder.root / LIST
@@ -262,10 +256,10 @@ async def test_a_blacklist_that_others_can_write_is_left_alone(
     assert os.listdir(written.parent) == [written.name]
 
 
-async def test_a_list_that_could_not_be_changed_is_told_nothing_of(
+async def test_no_states_are_reported_for_a_blacklist_that_could_not_be_changed(
     folder: HelperFolder, session: HelperClient
 ) -> None:
-    """What /proc/modules says of a name is no answer here: null would mean that it is not on it."""
+    """The states of /proc/modules would be wrong here: null would mean not blacklisted."""
     folder.loaded("btrfs 1 0 - Live")
     written = folder.root / LIST
     written.write_text("blacklist btrfs\n")
@@ -277,10 +271,10 @@ async def test_a_list_that_could_not_be_changed_is_told_nothing_of(
 async def test_two_writers_do_not_lose_each_others_lines(
     folder: HelperFolder, session: HelperClient
 ) -> None:
-    """One waits for the other, which may have the list in its hands at any point."""
+    """A writer waits for the lock of another one."""
     assert (await session.unblacklist(["xor"])).ok
     lock = folder.root / "run" / "kmodtui-blacklist.lock"
-    assert stat.S_IMODE(lock.stat().st_mode) == 0o600, "nobody but root can hold others up"
+    assert stat.S_IMODE(lock.stat().st_mode) == 0o600, "only root can block others"
     with lock.open("w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)  # as another helper has it while it writes
         writing = asyncio.create_task(session.blacklist(["xor"]))
@@ -291,7 +285,7 @@ async def test_two_writers_do_not_lose_each_others_lines(
     assert "blacklist btrfs\nblacklist xor\n" in (folder.root / LIST).read_text()
 
 
-async def test_what_a_writer_has_left_half_done_does_not_matter(
+async def test_a_half_written_file_of_another_writer_is_replaced(
     folder: HelperFolder, session: HelperClient
 ) -> None:
     new = folder.root / (LIST + ".new")
@@ -304,7 +298,7 @@ async def test_what_a_writer_has_left_half_done_does_not_matter(
 # --- symbols and log ----------------------------------------------------------------------
 
 
-async def test_symbols_come_byte_for_byte(folder: HelperFolder, session: HelperClient) -> None:
+async def test_symbols_are_sent_unchanged(folder: HelperFolder, session: HelperClient) -> None:
     symbols = b"ffffffff81000000 T _stext\n" * 120_000 + b"\xff\n"
     (folder.root / "proc" / "kallsyms").write_bytes(symbols)
     result = await session.kallsyms()
@@ -315,13 +309,13 @@ async def test_symbols_come_byte_for_byte(folder: HelperFolder, session: HelperC
     assert (gone.code, gone.errno, gone.data) == (ResultCode.FAILED, errno.ENOENT, b"")
 
 
-async def test_a_log_that_cannot_be_read_is_told(session: HelperClient) -> None:
+async def test_a_log_that_cannot_be_read_is_reported(session: HelperClient) -> None:
     for result in (await session.read_log(), await session.follow_log(lambda _: None)):
         assert (result.ok, result.errno) == (False, errno.ENOENT)
 
 
 def test_records_of_the_kernel_log() -> None:
-    """One read is one record, as /dev/kmsg has it; what has no head ends the reading."""
+    """Each read returns a record, as for /dev/kmsg; data without a header ends the reading."""
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     here.setblocking(False)
     there.send(b"6,812,91823344,-;Btrfs loaded, zoned=no\n SUBSYSTEM=x\n")
@@ -338,14 +332,14 @@ def test_records_of_the_kernel_log() -> None:
     assert list(log.records(9)) == []
     for _ in range(5):
         there.send(b"6,814,1,-;flood\n")
-    assert len(list(log.records(4))) == 1, "no more is told of it than was to be"
-    assert log.read() == b"6,814,1,-;flood\n", "and no more is read at once than was asked for"
+    assert len(list(log.records(4))) == 1, "not more records than permitted are reported"
+    assert log.read() == b"6,814,1,-;flood\n", "not more records are read than requested"
     assert log.read() is None
     log.close()
     there.close()
 
 
-# --- waiting, stopping, leaving -----------------------------------------------------------
+# --- waiting, cancelling, exiting -----------------------------------------------------------
 
 
 async def test_an_unload_waits_for_references_to_go(
@@ -355,14 +349,16 @@ async def test_an_unload_waits_for_references_to_go(
     unloading = asyncio.create_task(session.unload(["tun", "xor"], wait=60))
     loading = asyncio.create_task(session.load("btrfs"))
     assert (await session.set_idle(60)).ok
-    assert folder.calls == [], "it waits with both, and the next one waits for it"
+    assert folder.calls == [], "it waits before both unloads, and the next request waits for it"
     folder.loaded("tun 1 0 - Live", "xor 1 0 - Live")
     assert (await unloading).ok
     assert (await loading).ok
     assert [call["argv"][-1] for call in folder.calls] == ["tun", "xor", "btrfs"]
 
 
-async def test_the_time_to_wait_is_not_taken_from_the_unloading(folder: HelperFolder) -> None:
+async def test_the_time_of_waiting_does_not_count_for_the_timeout_of_modprobe(
+    folder: HelperFolder,
+) -> None:
     folder.loaded("tun 1 1 - Live")
     session = await HelperClient.connect(await folder.transport(limit=0.3), "test")
     unloading = asyncio.create_task(session.unload(["tun"], wait=60))
@@ -372,7 +368,7 @@ async def test_the_time_to_wait_is_not_taken_from_the_unloading(folder: HelperFo
     await session.close()
 
 
-async def test_who_stops_an_unload_of_several_keeps_the_rest(
+async def test_cancelling_an_unload_of_several_modules_keeps_the_rest(
     folder: HelperFolder, session: HelperClient
 ) -> None:
     folder.close_gate()
@@ -387,7 +383,7 @@ async def test_who_stops_an_unload_of_several_keeps_the_rest(
     assert "xor" in folder.modules
 
 
-async def test_an_unload_does_not_wait_for_ever(
+async def test_an_unload_does_not_wait_longer_than_requested(
     folder: HelperFolder, session: HelperClient
 ) -> None:
     folder.loaded("tun 1 1 - Live")
@@ -397,7 +393,9 @@ async def test_an_unload_does_not_wait_for_ever(
     assert len(folder.calls) == 1
 
 
-async def test_a_reload_waits_as_well(folder: HelperFolder, session: HelperClient) -> None:
+async def test_a_reload_waits_for_references_to_go(
+    folder: HelperFolder, session: HelperClient
+) -> None:
     folder.loaded("btrfs 1 1 - Live")
     reloading = asyncio.create_task(session.reload("btrfs", wait=60))
     assert (await session.set_idle(60)).ok
@@ -407,7 +405,7 @@ async def test_a_reload_waits_as_well(folder: HelperFolder, session: HelperClien
     assert len(folder.calls) == 2
 
 
-async def test_who_stops_waiting_is_not_surprised_later(
+async def test_a_cancelled_unload_is_not_carried_out_later(
     folder: HelperFolder, session: HelperClient
 ) -> None:
     folder.loaded("tun 1 1 - Live")
@@ -416,14 +414,14 @@ async def test_who_stops_waiting_is_not_surprised_later(
             await session.unload(["tun"], wait=60)
     assert (await session.load("xor")).ok
     folder.loaded("tun 1 0 - Live")
-    # If it still waited, it would have its turn in these.
+    # If it was still pending, it would be served with these.
     for _ in range(4):
         await session.unload(["tun"], wait=-1)
         await asyncio.sleep(0.1)
     assert [call["argv"][-1] for call in folder.calls] == ["xor"]
 
 
-async def test_the_time_without_requests_can_be_set(folder: HelperFolder) -> None:
+async def test_the_idle_timeout_can_be_set(folder: HelperFolder) -> None:
     session = await HelperClient.connect(await folder.transport(idle=0.5), "test")
     assert (await session.set_idle(3600)).ok
     for seconds in (9, 28_801, -1, float("nan")):
@@ -433,7 +431,7 @@ async def test_the_time_without_requests_can_be_set(folder: HelperFolder) -> Non
     await session.close()
 
 
-def test_who_takes_no_answer_and_hangs_up_leaves_no_helper_behind(folder: HelperFolder) -> None:
+def test_the_helper_exits_if_a_client_that_does_not_read_hangs_up(folder: HelperFolder) -> None:
     (folder.root / "proc" / "kallsyms").write_bytes(b"x" * 3_000_000)
     process = subprocess.Popen(folder.command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None
@@ -447,8 +445,8 @@ def test_who_takes_no_answer_and_hangs_up_leaves_no_helper_behind(folder: Helper
     process.stdout.close()
 
 
-def test_a_dashboard_that_is_frozen_for_long_is_given_up(folder: HelperFolder) -> None:
-    """What it gets when it thaws ends in the middle of a line, and not with half of another."""
+def test_a_client_that_does_not_read_is_dropped_after_a_timeout(folder: HelperFolder) -> None:
+    """If it reads again, the last line is incomplete, and nothing follows it."""
     (folder.root / "proc" / "kallsyms").write_bytes(b"x" * 3_000_000)
     process = subprocess.Popen(
         folder.command(deaf=0.3), stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -467,8 +465,8 @@ def test_a_dashboard_that_is_frozen_for_long_is_given_up(folder: HelperFolder) -
     process.stdout.close()
 
 
-async def test_a_request_with_an_id_is_answered_under_it(folder: HelperFolder) -> None:
-    """Whatever is wrong with it, so that who waits hears of it."""
+async def test_invalid_requests_are_answered_with_their_id(folder: HelperFolder) -> None:
+    """So that the client can report it for that request."""
     transport = await folder.transport()
     await transport.receive()
     for line in (
@@ -484,7 +482,7 @@ async def test_a_request_with_an_id_is_answered_under_it(folder: HelperFolder) -
     await transport.close()
 
 
-async def test_an_end_for_idleness_reaches_who_waits(folder: HelperFolder) -> None:
+async def test_the_client_notices_the_idle_timeout(folder: HelperFolder) -> None:
     transport = await folder.transport(idle=0.2)
     await transport.receive()
     assert isinstance(decode_answer(await transport.receive()), Bye)
@@ -496,7 +494,7 @@ async def test_an_end_for_idleness_reaches_who_waits(folder: HelperFolder) -> No
     await session.close()
 
 
-async def test_a_kernel_that_hides_its_modules_meanwhile_is_told(
+async def test_a_missing_proc_modules_during_a_load_is_reported(
     folder: HelperFolder, session: HelperClient
 ) -> None:
     folder.close_gate()
@@ -511,7 +509,7 @@ async def test_a_kernel_that_hides_its_modules_meanwhile_is_told(
 
 
 def pythons() -> list[str]:
-    """The Pythons of this machine from 3.9 on, the oldest that the helper promises."""
+    """The Pythons of this machine from 3.9 on, the oldest that the helper supports."""
     found = {path for minor in range(9, 16) if (path := shutil.which(f"python3.{minor}"))}
     found |= {"/usr/bin/python3", sys.executable}
     question = "import sys; sys.exit(sys.version_info < (3, 9))"
@@ -523,7 +521,7 @@ def pythons() -> list[str]:
 
 
 @pytest.mark.parametrize("python", pythons())
-async def test_it_runs_under_every_python_that_is_here(folder: HelperFolder, python: str) -> None:
+async def test_it_runs_under_every_installed_python(folder: HelperFolder, python: str) -> None:
     (folder.root / "a.ko").write_bytes(IMAGE)
     (folder.root / "proc" / "kallsyms").write_bytes(IMAGE)
     process = Process.start((python, *folder.command()[1:]), own_session=True)

@@ -1,4 +1,4 @@
-"""The real helper, in its own process, on a folder instead of on /."""
+"""A session with the real helper, in its own process, on a directory instead of /."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def session(folder: HelperFolder) -> Any:
 
 
 async def raw(folder: HelperFolder, *lines: bytes, **limits: float) -> list[Result]:
-    """Send bytes as they are, and return the results until the helper has ended."""
+    """Send raw lines and return the results."""
     transport = await folder.transport(**limits)
     await transport.receive()
     for line in lines:
@@ -64,7 +64,7 @@ async def test_a_load_is_done_when_the_kernel_lists_the_module(
     assert result.command == (modprobe, "-v", "--", "btrfs", "a=b", "c=1,2")
 
 
-async def test_modprobe_gets_a_fresh_world(
+async def test_modprobe_runs_with_a_fixed_environment(
     folder: HelperFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MODPROBE_OPTIONS", "--force")
@@ -75,10 +75,12 @@ async def test_modprobe_gets_a_fresh_world(
     (call,) = folder.calls
     assert call["env"] == {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
     assert call["cwd"] == "/"
-    assert call["fds"] == [0, 1, 2, 3]  # 3 is the listing of the folder itself
+    assert call["fds"] == [0, 1, 2, 3]  # 3 is the directory that is being listed
 
 
-async def test_exit_0_is_not_success(folder: HelperFolder, session: HelperClient) -> None:
+async def test_exit_status_0_alone_is_not_success(
+    folder: HelperFolder, session: HelperClient
+) -> None:
     folder.behave({"btrfs": {"idle": True}})
     result = await session.load("btrfs")
     assert (result.ok, result.code, result.exit) == (False, ResultCode.NOT_DONE, 0)
@@ -89,7 +91,7 @@ async def test_exit_0_is_not_success(folder: HelperFolder, session: HelperClient
     assert result.after == {"xor": "Live"}
 
 
-async def test_a_bad_exit_is_success_if_the_kernel_says_so(
+async def test_a_failed_modprobe_is_success_if_the_kernel_lists_the_module(
     folder: HelperFolder, session: HelperClient
 ) -> None:
     folder.behave({"btrfs": {"exit": 1}})
@@ -107,7 +109,7 @@ async def test_a_bad_exit_is_success_if_the_kernel_says_so(
         ("something else", None),
     ],
 )  # fmt: skip
-async def test_the_errno_behind_modprobes_words(
+async def test_the_errno_is_taken_from_modprobes_message(
     folder: HelperFolder, session: HelperClient, words: str, number: int | None
 ) -> None:
     text = f"modprobe: ERROR: {words}\n"
@@ -126,7 +128,7 @@ async def test_the_errno_behind_modprobes_words(
         ("xor 4096 1 - Loading", errno.EBUSY),
     ],
 )
-async def test_the_errno_of_a_refused_unload_is_in_the_state(
+async def test_the_errno_of_a_refused_unload_is_taken_from_the_state(
     folder: HelperFolder, session: HelperClient, line: str, number: int
 ) -> None:
     folder.loaded(line)
@@ -146,7 +148,7 @@ async def test_unloading_several_stops_at_the_first_that_stays(
     assert [call["argv"][-1] for call in folder.calls] == ["a", "b"]
 
 
-async def test_what_went_along_is_not_unloaded_again(
+async def test_a_module_that_was_unloaded_with_another_is_not_unloaded_again(
     folder: HelperFolder, session: HelperClient
 ) -> None:
     folder.loaded("btrfs 1 0 - Live", "xor 1 1 btrfs, Live")
@@ -156,7 +158,9 @@ async def test_what_went_along_is_not_unloaded_again(
     assert len(folder.calls) == 1
 
 
-async def test_a_reload_takes_new_parameters(folder: HelperFolder, session: HelperClient) -> None:
+async def test_a_reload_uses_the_new_parameters(
+    folder: HelperFolder, session: HelperClient
+) -> None:
     folder.loaded("btrfs 1 0 - Live")
     result = await session.reload("btrfs", ["a=b"])
     assert result.ok
@@ -168,7 +172,7 @@ async def test_a_reload_takes_new_parameters(folder: HelperFolder, session: Help
     ]
 
 
-async def test_a_reload_ends_with_the_unloading_that_fails(
+async def test_a_reload_stops_if_the_unload_fails(
     folder: HelperFolder, session: HelperClient
 ) -> None:
     folder.loaded("btrfs 1 1 - Live")
@@ -178,7 +182,7 @@ async def test_a_reload_ends_with_the_unloading_that_fails(
     assert len(folder.calls) == 1
 
 
-async def test_what_could_not_be_loaded_again_is_not_unloaded(
+async def test_a_reload_does_not_unload_a_module_that_could_not_be_loaded(
     folder: HelperFolder, session: HelperClient
 ) -> None:
     folder.loaded("strange 1 0 - Live", "btrfs 1 0 - Live")
@@ -212,7 +216,7 @@ async def test_a_parameter_is_written_and_read_back(
     assert folder.calls == []
 
 
-async def test_what_has_happened_is_told_where_a_later_step_cannot_be_done(
+async def test_a_failed_later_step_is_reported_with_the_states(
     folder: HelperFolder, session: HelperClient
 ) -> None:
     folder.loaded("btrfs 1 0 - Live")
@@ -227,7 +231,7 @@ async def test_what_has_happened_is_told_where_a_later_step_cannot_be_done(
     assert (result.before, result.after) == ({"btrfs": "Live"}, {"btrfs": None})
 
 
-async def test_an_odd_line_of_the_kernel_ends_no_session(
+async def test_an_unexpected_line_in_proc_modules_does_not_end_the_session(
     folder: HelperFolder, session: HelperClient
 ) -> None:
     (folder.root / "proc" / "modules").write_text("odd\n\nxor 1 0 - Live 0x0\nx y z\n")
@@ -235,7 +239,9 @@ async def test_an_odd_line_of_the_kernel_ends_no_session(
     assert (result.code, result.before) == (ResultCode.ALREADY_LOADED, {"xor": "Live"})
 
 
-async def test_names_are_the_kernels(folder: HelperFolder, session: HelperClient) -> None:
+async def test_names_are_reported_in_the_kernels_spelling(
+    folder: HelperFolder, session: HelperClient
+) -> None:
     folder.modules_dep("kernel/sound/snd-pcm.ko.xz:")
     assert (await session.load("snd-pcm")).after == {"snd_pcm": "Live"}
     assert (await session.unload(["snd-pcm"])).after == {"snd_pcm": None}
@@ -249,7 +255,7 @@ async def test_names_are_the_kernels(folder: HelperFolder, session: HelperClient
         ("xor", ResultCode.ALREADY_LOADED),
     ],
 )
-async def test_what_cannot_be_loaded_runs_nothing(
+async def test_nothing_is_run_for_a_module_that_cannot_be_loaded(
     folder: HelperFolder, session: HelperClient, name: str, code: ResultCode
 ) -> None:
     folder.loaded("xor 1 0 - Live")
@@ -257,7 +263,7 @@ async def test_what_cannot_be_loaded_runs_nothing(
     assert folder.calls == []
 
 
-async def test_what_is_not_loaded_is_not_unloaded(
+async def test_a_module_that_is_not_loaded_is_not_unloaded(
     folder: HelperFolder, session: HelperClient
 ) -> None:
     folder.loaded("xor 1 0 - Live")
@@ -266,7 +272,7 @@ async def test_what_is_not_loaded_is_not_unloaded(
     assert folder.calls == []
 
 
-async def test_an_index_that_others_can_write_is_not_believed(
+async def test_an_index_that_others_can_write_is_not_trusted(
     folder: HelperFolder, session: HelperClient
 ) -> None:
     index = folder.root / "lib/modules/6.1.0-test/modules.dep"
@@ -287,7 +293,7 @@ async def test_an_index_that_others_can_write_is_not_believed(
     assert folder.calls == []
 
 
-async def test_a_kernel_without_modules_is_told(
+async def test_a_kernel_without_modules_is_reported(
     folder: HelperFolder, session: HelperClient
 ) -> None:
     (folder.root / "proc" / "modules").unlink()
@@ -296,7 +302,7 @@ async def test_a_kernel_without_modules_is_told(
 
 
 @pytest.mark.parametrize("multicall", ["busybox", "toybox", "modprobe"])
-async def test_another_modprobe_than_kmods_is_not_run(tmp_path: Path, multicall: str) -> None:
+async def test_only_kmods_modprobe_is_run(tmp_path: Path, multicall: str) -> None:
     folder = HelperFolder(tmp_path / "system", multicall)
     folder.loaded("xor 1 0 - Live")
     async with folder.session() as session:
@@ -306,9 +312,7 @@ async def test_another_modprobe_than_kmods_is_not_run(tmp_path: Path, multicall:
     assert folder.calls == []
 
 
-async def test_a_modprobe_that_is_missing_is_told(
-    folder: HelperFolder, session: HelperClient
-) -> None:
+async def test_a_missing_modprobe_is_reported(folder: HelperFolder, session: HelperClient) -> None:
     (folder.root / "bin" / "kmod").unlink()
     assert (await session.load("btrfs")).code is ResultCode.NO_MODPROBE
     (folder.root / "sbin" / "modprobe").unlink()
@@ -329,30 +333,30 @@ async def test_a_modprobe_that_others_can_write_is_not_run(
     assert folder.calls == []
 
 
-async def test_parameters_that_a_shell_could_obey(
+async def test_parameters_with_a_meaning_in_a_shell(
     folder: HelperFolder, session: HelperClient
 ) -> None:
     dangerous = ["path=$(reboot)"]
     folder.behave({"btrfs": {"plan": "install /bin/sh -c something $CMDLINE_OPTS\n"}})
     result = await session.load("btrfs", dangerous)
     assert result.code == ResultCode.INVALID
-    # The rule may stand at the end of a plan that is longer than what is told of output.
+    # The rule can be at the end of a plan that is longer than MAX_OUTPUT.
     long = "insmod /lib/modules/x/needed.ko \n" * 2000
     folder.behave({"btrfs": {"plan": long + "install /bin/sh -c something $CMDLINE_OPTS\n"}})
     assert (await session.load("btrfs", dangerous)).code == ResultCode.INVALID
     assert {call["argv"][1] for call in folder.calls} == {"--show-depends"}
-    # Without a rule there is no shell, and a parameter may hold what it likes.
+    # Without a rule there is no shell, so any parameter is safe.
     folder.behave({})
     assert (await session.load("btrfs", dangerous)).ok
 
 
-async def test_a_modprobe_that_hangs_does_not_hang_the_session(folder: HelperFolder) -> None:
+async def test_a_hanging_modprobe_does_not_block_the_session(folder: HelperFolder) -> None:
     folder.close_gate()
     folder.behave({"btrfs": {"touch": "begun", "block": "gate"}})
     async with folder.session(limit=0.4) as session:
         hanging = asyncio.create_task(session.load("btrfs"))
         await folder.until_there_is("begun")
-        assert (await session.load("xor")).ok, "it has its turn when the time of the other is up"
+        assert (await session.load("xor")).ok, "it is served after the timeout of the other"
         result = await hanging
         assert (result.ok, result.code) == (False, ResultCode.TIMEOUT)
         assert (result.subject, result.after) == ("btrfs", {"btrfs": None})
@@ -360,10 +364,10 @@ async def test_a_modprobe_that_hangs_does_not_hang_the_session(folder: HelperFol
     await folder.open_gate(lambda: "btrfs" in folder.modules)
 
 
-async def test_who_waits_no_longer_need_not_wait_for_the_next(
+async def test_after_cancelling_the_next_request_is_served_at_once(
     folder: HelperFolder, session: HelperClient
 ) -> None:
-    """The limit is a minute: the hanging one is left when its person stops waiting."""
+    """The timeout is a minute, but a cancelled request is left running at once."""
     folder.close_gate()
     folder.behave({"btrfs": {"touch": "begun", "block": "gate"}})
     hanging = asyncio.create_task(session.load("btrfs"))
@@ -375,9 +379,11 @@ async def test_who_waits_no_longer_need_not_wait_for_the_next(
     await folder.open_gate(lambda: "btrfs" in folder.modules)  # it was not killed
 
 
-async def test_a_log_that_is_no_longer_followed_is_answered(folder: HelperFolder) -> None:
+async def test_cancelling_a_followed_log_is_answered(folder: HelperFolder) -> None:
     (folder.root / "dev").mkdir()
-    (folder.root / "dev" / "kmsg").write_bytes(b"6,1,5,-;early\n")  # it can be sought through
+    (folder.root / "dev" / "kmsg").write_bytes(
+        b"6,1,5,-;early\n"
+    )  # a regular file, because it must be seekable
     transport = await folder.transport()
     await transport.receive()
     await transport.send(b'{"id": 5, "op": "log", "follow": true}\n')
@@ -390,7 +396,7 @@ async def test_a_log_that_is_no_longer_followed_is_answered(folder: HelperFolder
     await transport.close()
 
 
-async def test_who_waits_no_longer_is_answered_so(folder: HelperFolder) -> None:
+async def test_a_cancelled_request_is_answered(folder: HelperFolder) -> None:
     folder.close_gate()
     folder.behave({"btrfs": {"touch": "begun", "block": "gate"}})
     transport = await folder.transport()
@@ -404,10 +410,10 @@ async def test_who_waits_no_longer_is_answered_so(folder: HelperFolder) -> None:
     await transport.close()
 
 
-def test_the_audit_has_all_of_a_request(
+def test_syslog_has_the_whole_request(
     folder: HelperFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However much there is before what matters."""
+    """Even if a long prefix precedes the important part."""
     written: list[str] = []
     monkeypatch.setattr(helper.syslog, "syslog", lambda _, text: written.append(text))
     here, there = os.pipe()
@@ -421,15 +427,15 @@ def test_the_audit_has_all_of_a_request(
     assert all(line.endswith("(uid=7)") for line in written)
 
 
-async def test_one_after_the_other(folder: HelperFolder, session: HelperClient) -> None:
-    """Requests that come at once are served in their order, and none beside another."""
+async def test_requests_are_served_in_order(folder: HelperFolder, session: HelperClient) -> None:
+    """Simultaneous requests are served one after the other."""
     folder.close_gate()
     folder.behave({"btrfs": {"touch": "begun", "block": "gate"}})
     first = asyncio.create_task(session.load("btrfs"))
     await folder.until_there_is("begun")
     second = asyncio.create_task(session.unload(["btrfs"]))
     idle = await session.set_idle(60)
-    assert idle.ok, "what is about the session itself is done at once"
+    assert idle.ok, "requests about the session itself are served at once"
     assert len(folder.calls) == 1
     folder.behave({})
     await folder.open_gate(first.done)
@@ -437,7 +443,7 @@ async def test_one_after_the_other(folder: HelperFolder, session: HelperClient) 
     assert (await second).ok
 
 
-async def test_the_helper_ends_with_its_input_while_a_modprobe_runs(folder: HelperFolder) -> None:
+async def test_the_helper_exits_with_its_input_while_modprobe_runs(folder: HelperFolder) -> None:
     folder.close_gate()
     folder.behave({"btrfs": {"touch": "begun", "block": "gate", "print": "x" * 100}})
     transport = await folder.transport()
@@ -452,7 +458,7 @@ async def test_the_helper_ends_with_its_input_while_a_modprobe_runs(folder: Help
         await loading
     with pytest.raises(ProcessLookupError):
         os.kill(session.hello.pid, 0)
-    # What was begun goes to its end.
+    # The running modprobe is completed.
     await folder.open_gate(lambda: "btrfs" in (folder.root / "proc" / "modules").read_text())
 
 
@@ -477,8 +483,8 @@ async def test_too_many_at_once(folder: HelperFolder, session: HelperClient) -> 
     assert codes == [ResultCode.DONE] + [ResultCode.ALREADY_LOADED] * (helper.MAX_JOBS - 1)
 
 
-async def test_what_hangs_counts_until_it_ends(folder: HelperFolder) -> None:
-    """Else a session could begin any number of processes."""
+async def test_hanging_children_count_until_they_exit(folder: HelperFolder) -> None:
+    """Otherwise a session could start any number of processes."""
     folder.close_gate()
     names = [f"m{number}" for number in range(helper.MAX_JOBS)]
     folder.modules_dep(*(f"{name}.ko:" for name in [*names, "last"]))
@@ -496,7 +502,7 @@ async def test_what_hangs_counts_until_it_ends(folder: HelperFolder) -> None:
         await ended
 
 
-async def test_root_is_given_up_when_nothing_is_asked(folder: HelperFolder) -> None:
+async def test_the_helper_exits_after_the_idle_timeout(folder: HelperFolder) -> None:
     transport = await folder.transport(idle=0.2)
     await transport.receive()
     answer = decode_answer(await transport.receive())
@@ -505,7 +511,7 @@ async def test_root_is_given_up_when_nothing_is_asked(folder: HelperFolder) -> N
     await transport.close()
 
 
-async def test_broken_lines_are_answered_and_survived(folder: HelperFolder) -> None:
+async def test_invalid_lines_are_answered_and_do_not_end_the_session(folder: HelperFolder) -> None:
     long = b'{"id": 1, "op": "load", "name": "' + b"x" * 300_000 + b'"}\n'
     good = b'{"id": 7, "op": "load", "name": "btrfs", "parameters": []}\n'
     lines = [b"nonsense\n", b"\xff\xfe\n", b"[" * 60_000 + b"\n", long, b"null\n", good]
@@ -514,7 +520,7 @@ async def test_broken_lines_are_answered_and_survived(folder: HelperFolder) -> N
     assert results[5].ok
 
 
-async def test_a_line_without_an_end_is_refused_before_it_ends(folder: HelperFolder) -> None:
+async def test_a_line_that_is_too_long_is_refused_before_its_end(folder: HelperFolder) -> None:
     transport = await folder.transport()
     await transport.receive()
     await transport.send(b"x" * (helper.MAX_REQUEST * 3))
@@ -528,7 +534,7 @@ async def test_a_line_without_an_end_is_refused_before_it_ends(folder: HelperFol
     await transport.close()
 
 
-async def test_a_line_in_pieces_is_one_line(folder: HelperFolder) -> None:
+async def test_a_line_sent_in_parts_is_one_line(folder: HelperFolder) -> None:
     transport = await folder.transport()
     await transport.receive()
     for byte in b'{"id": 7, "op": "load", "name": "btrfs", "parameters": []}\n':
@@ -551,7 +557,7 @@ def test_it_is_python_3_9_and_the_standard_library() -> None:
 
 
 def test_it_can_be_read_in_one_sitting() -> None:
-    """Eleven operations, and no more: whatever is not needed as root has no place in it."""
+    """At most 600 lines of code: it only has what needs root."""
     text = HELPER.read_text()
     said: set[int] = set()
     for node in ast.walk(ast.parse(text)):
@@ -565,13 +571,13 @@ def test_it_can_be_read_in_one_sitting() -> None:
     assert len(code) <= 600
 
 
-def test_it_never_takes_a_shell_and_never_forces() -> None:
+def test_it_never_uses_a_shell_or_force() -> None:
     text = HELPER.read_text()
     for word in ("shell=", "os.system", "popen(", "--force", '"-f"', "eval(", "exec("):
         assert word not in text
 
 
-def test_protocol_and_helper_say_the_same() -> None:
+def test_protocol_and_helper_have_the_same_constants() -> None:
     assert helper.PROTOCOL == protocol.PROTOCOL
     assert helper.MAX_REQUEST == protocol.MAX_REQUEST
     from kmodtui import __version__
@@ -579,7 +585,7 @@ def test_protocol_and_helper_say_the_same() -> None:
     assert __version__ == helper.VERSION
 
 
-def test_without_isolation_it_does_not_start(tmp_path: Path) -> None:
+def test_it_does_not_start_without_isolated_mode(tmp_path: Path) -> None:
     (tmp_path / "json.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     done = subprocess.run(
         [sys.executable, HELPER], cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)},
@@ -590,8 +596,8 @@ def test_without_isolation_it_does_not_start(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_planted_module_does_not_run(tmp_path: Path) -> None:
-    """Beside the helper, in the current folder, and in PYTHONPATH."""
+def test_planted_python_modules_are_not_imported(tmp_path: Path) -> None:
+    """In the helper's directory, in the current directory and in PYTHONPATH."""
     copy = tmp_path / "helper.py"
     copy.write_bytes(HELPER.read_bytes())
     for name in ("json", "re", "select", "syslog", "subprocess", "sitecustomize"):
@@ -604,11 +610,11 @@ def test_a_planted_module_does_not_run(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-def test_who_is_not_root_is_told_so() -> None:
+def test_without_root_it_reports_that() -> None:
     if os.geteuid() == 0:
         command = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
                    "/usr/bin/python3", "-I", "-S", "/dev/stdin"]  # fmt: skip
-        # A user of no name cannot read this folder perhaps: the text itself is handed over.
+        # An unprivileged user may not be able to read this directory, so pass the source.
         script = "import sys; sys.argv=['helper']; exec(compile(sys.stdin.read(), 'h', 'exec'))"
         command[-1:] = ["-c", script]
         try:
@@ -634,7 +640,7 @@ def test_bad_options_are_refused() -> None:
         assert done.stdout == b""
 
 
-def test_an_answer_has_no_field_that_the_protocol_does_not_know() -> None:
+def test_unknown_fields_of_an_answer_are_ignored() -> None:
     folder_result = {"id": 1, "result": {"ok": True, "code": "done", "new": 1}}
     answer = decode_answer(json.dumps(folder_result).encode())
     assert isinstance(answer, Finished)

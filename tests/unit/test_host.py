@@ -1,4 +1,4 @@
-"""A Host reads below its root, and nothing of this machine beside it."""
+"""A Host reads below its root directory, and nothing else of this machine."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def test_paths_are_those_of_the_observed_system(tree: Path) -> None:
         assert file.read(3) == b"xor"
 
 
-def test_a_folder_given_with_a_slash_behind_is_the_same(tree: Path) -> None:
+def test_a_trailing_slash_of_the_root_makes_no_difference(tree: Path) -> None:
     assert LocalHost(f"{tree}/").read("/proc/zzz") == b""
     assert LocalHost(f"{tree}/").badge == str(tree)
 
 
-def test_what_is_not_there_raises_as_the_system_does(tree: Path) -> None:
+def test_a_missing_file_raises_the_systems_error(tree: Path) -> None:
     host = LocalHost(tree)
     with pytest.raises(FileNotFoundError):
         host.read("/proc/nothing")
@@ -49,14 +49,14 @@ def test_what_is_not_there_raises_as_the_system_does(tree: Path) -> None:
         host.read("/proc")
 
 
-def test_a_large_file_is_read_to_its_end(tree: Path) -> None:
+def test_a_large_file_is_read_completely(tree: Path) -> None:
     data = os.urandom(3_000_000)
     (tree / "large").write_bytes(data)
     assert LocalHost(tree).read("/large") == data
 
 
 @pytest.mark.parametrize("name", ["pipe", "zero", "proc/pipe"])
-def test_what_is_no_regular_file_is_not_read(tree: Path, name: str) -> None:
+def test_only_regular_files_are_read(tree: Path, name: str) -> None:
     os.mkfifo(tree / "pipe")
     os.mkfifo(tree / "proc/pipe")
     (tree / "zero").symlink_to("/dev/zero")
@@ -67,7 +67,7 @@ def test_what_is_no_regular_file_is_not_read(tree: Path, name: str) -> None:
         assert caught.value.filename == f"/{name}"
 
 
-def test_a_pipe_of_this_machine_is_not_waited_for(tree: Path) -> None:
+def test_a_named_pipe_does_not_block(tree: Path) -> None:
     os.mkfifo(tree / "pipe")
     with pytest.raises(OSError, match="Not a regular file"):
         LocalHost().read(str(tree / "pipe"))
@@ -78,7 +78,7 @@ def test_the_null_device_is_an_empty_file(tree: Path) -> None:
     assert LocalHost(tree).read("/off.conf") == b""
 
 
-def test_a_file_that_would_fill_the_memory_is_not_read(tree: Path) -> None:
+def test_a_too_large_file_is_not_read(tree: Path) -> None:
     for name in ("modules", "kallsyms"):
         with open(tree / "proc" / name, "wb") as file:
             file.truncate(20_000_000_000)
@@ -90,7 +90,7 @@ def test_a_file_that_would_fill_the_memory_is_not_read(tree: Path) -> None:
     assert host.read("/proc/modules", limit=3) == bytes(3)
 
 
-def test_only_this_machine_lives_and_bears_no_badge(tree: Path) -> None:
+def test_only_this_machine_is_live_and_has_no_badge(tree: Path) -> None:
     here, captured = LocalHost(), LocalHost(tree)
     assert (here.live, here.badge) == (True, "")
     assert (captured.live, captured.badge) == (False, str(tree))

@@ -1,4 +1,4 @@
-"""Which helper is started, and who else could write to it."""
+"""Which helper is started, and who could change it."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from kmodtui.services.root import LocalRoot
 from tests.support.fake_root import HELPER_OF_A_FEW_LINES, never
 
 
-def test_the_helper_of_the_installation_is_used_where_none_is_installed(tmp_path: Path) -> None:
+def test_without_an_installed_helper_the_packaged_one_is_used(tmp_path: Path) -> None:
     command = find_helper(tmp_path / "none")
     assert command.argv[1:3] == ("-I", "-S")
     assert command.argv[3].endswith("kmodtui/privileged/helper.py")
     assert os.path.isabs(command.argv[0])
 
 
-def test_an_installed_helper_must_be_this_version_and_roots(tmp_path: Path) -> None:
+def test_an_installed_helper_must_have_this_version_and_belong_to_root(tmp_path: Path) -> None:
     installed = tmp_path / "kmodtui-helper"
     installed.write_text('VERSION = "0.0.0"\n')
     assert version_of(installed) == "0.0.0"
@@ -49,13 +49,13 @@ def test_an_installed_helper_must_be_this_version_and_roots(tmp_path: Path) -> N
     assert find_helper(installed).argv[3] != str(installed)
 
 
-def test_the_version_of_our_own_helper_is_found() -> None:
+def test_the_version_of_the_packaged_helper() -> None:
     assert version_of(Path(installation.__file__).with_name("helper.py")) == __version__
     assert version_of(Path("/nonexistent")) == ""
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what is root's")
-def test_what_others_can_write_is_named(tmp_path: Path) -> None:
+def test_the_part_of_a_path_that_others_can_write(tmp_path: Path) -> None:
     folder = tmp_path / "libexec"
     folder.mkdir(mode=0o755)
     file = folder / "helper"
@@ -74,7 +74,7 @@ def test_what_others_can_write_is_named(tmp_path: Path) -> None:
     assert writable_part(str(link)) == str(folder)
 
 
-def test_a_private_file_of_a_user_is_writable(tmp_path: Path) -> None:
+def test_a_private_file_of_a_user_counts_as_writable(tmp_path: Path) -> None:
     file = tmp_path / "helper"
     file.write_text("")
     if os.geteuid() == 0:
@@ -85,7 +85,7 @@ def test_a_private_file_of_a_user_is_writable(tmp_path: Path) -> None:
 
 @pytest.fixture
 def own_helper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The helper of an installation in which somebody else can write."""
+    """A packaged helper that every user can write to."""
     own = tmp_path / "helper.py"
     own.write_text(f'VERSION = "{__version__}"\n')
     own.chmod(0o666)
@@ -93,7 +93,7 @@ def own_helper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return own
 
 
-async def test_who_could_abuse_it_is_said_until_it_was_started_once(
+async def test_the_warning_is_shown_until_the_helper_was_started(
     own_helper: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(installation, "is_installed", lambda _: False)
@@ -109,7 +109,7 @@ async def test_who_could_abuse_it_is_said_until_it_was_started_once(
     await channel.close()
 
 
-async def test_the_helper_is_told_when_to_give_root_up(
+async def test_the_idle_timeout_is_sent_to_the_helper(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = LocalRoot(idle_minutes=5)
@@ -135,7 +135,7 @@ async def test_the_helper_is_told_when_to_give_root_up(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what is root's")
-def test_nothing_is_said_of_what_is_roots_alone(own_helper: Path) -> None:
+def test_no_warning_if_only_root_can_write(own_helper: Path) -> None:
     assert str(own_helper) in caution(own_helper.with_name("none"))
     installed = own_helper.with_name("kmodtui-helper")
     installed.write_text(own_helper.read_text())
@@ -145,10 +145,10 @@ def test_nothing_is_said_of_what_is_roots_alone(own_helper: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what is root's")
-def test_the_caution_is_about_the_python_that_is_started(
+def test_the_warning_is_about_the_python_that_is_started(
     tmp_path: Path, own_helper: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that is too old is not started, so it does not matter who can write to it."""
+    """A Python that is too old is not used, so its permissions do not matter."""
     own_helper.chmod(0o644)
     old, new = tmp_path / "old" / "python3", tmp_path / "new" / "python3"
     for python, status in ((old, 1), (new, 0)):
@@ -168,12 +168,12 @@ def test_the_caution_is_about_the_python_that_is_started(
     named.write_text("#!/bin/sh\nexit 0\n")
     named.chmod(0o755)
     monkeypatch.setattr(installation, "_PYTHONS", (str(named), str(new)))
-    assert find_helper(none).argv[0] == str(new)  # by its name it is too old
+    assert find_helper(none).argv[0] == str(new)  # too old, according to its name
 
 
 @pytest.fixture
 def older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An installed helper that a kmodtui of another version has left."""
+    """An installed helper of another version of kmodtui."""
     installed = tmp_path / "kmodtui-helper"
     installed.write_text('VERSION = "0.0.1"\n')
     monkeypatch.setattr(mismatch, "__defaults__", (installed,))
@@ -183,7 +183,7 @@ def older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 OTHER = f"The installed helper has version 0.0.1, this kmodtui {__version__}: it is not used."
 
 
-def test_an_installed_helper_of_another_version_is_told_with_what_to_do(older: Path) -> None:
+def test_an_installed_helper_of_another_version_is_reported_with_the_remedy(older: Path) -> None:
     assert f"{OTHER} Update it with: kmodtui helper install." in LocalRoot().sentence
     older.write_text("no helper at all\n")
     assert "has an unknown version" in LocalRoot().sentence
@@ -193,7 +193,7 @@ def test_an_installed_helper_of_another_version_is_told_with_what_to_do(older: P
     assert "version" not in LocalRoot().sentence
 
 
-async def test_who_may_start_the_older_helper_alone_is_told_so(older: Path) -> None:
+async def test_a_refusal_mentions_an_installed_helper_of_another_version(older: Path) -> None:
     class Forbidden(AlreadyRoot):
         async def start(self, command: object, foreground: object) -> NoReturn:
             raise ElevationForbiddenError("sudo does not let this user start it.", "Ask.")

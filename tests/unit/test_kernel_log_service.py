@@ -1,4 +1,4 @@
-"""The kernel's log is handed over in pieces, and nothing is looked at while nothing is logged."""
+"""The kernel log is reported in batches, and not polled while nothing is logged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kmodtui.services.kernel_log import directly
 
 
 class Log:
-    """A log in memory that counts how often it was looked at."""
+    """A log in memory that counts how often it was read."""
 
     def __init__(self, *records: int) -> None:
         self.waiting = [LogRecord(number, 0, 6, "") for number in records]
@@ -50,7 +50,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernel_log, "AT_ONCE", 3)
 
 
-async def test_what_it_holds_comes_in_pieces_and_what_comes_later_is_fresh() -> None:
+async def test_existing_records_come_in_batches_and_later_ones_are_fresh() -> None:
     log = Log(1, 2, 3, 4)
     async with aclosing(directly(log)) as batches:
         held = [await anext(batches), await anext(batches)]
@@ -65,7 +65,7 @@ async def test_what_it_holds_comes_in_pieces_and_what_comes_later_is_fresh() -> 
     assert log.closed
 
 
-async def test_nothing_is_looked_at_while_nothing_is_logged() -> None:
+async def test_the_log_is_not_polled_while_nothing_is_logged() -> None:
     log = Log(1)
     async with aclosing(directly(log)) as batches:
         await anext(batches)
@@ -84,7 +84,7 @@ async def test_nothing_is_looked_at_while_nothing_is_logged() -> None:
     ("failure", "words"),
     [(EOFError(), "has ended"), (OSError(5, "x"), "any more: Input/output error")],
 )
-async def test_a_log_that_fails_is_told_and_closed(failure: Exception, words: str) -> None:
+async def test_a_log_that_fails_is_reported_and_closed(failure: Exception, words: str) -> None:
     log = Log()
     log.failure = failure
     with pytest.raises(UnreadableError, match=words):

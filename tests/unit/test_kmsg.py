@@ -1,4 +1,4 @@
-"""The kernel's log is read record by record, as Documentation/ABI/testing/dev-kmsg has it."""
+"""The kernel log is read record by record; see Documentation/ABI/testing/dev-kmsg."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from kmodtui.model.log.record import LogRecord
     ("data", "record"),
     [
         (b"6,812,91823344,-;Btrfs loaded\n", LogRecord(812, 91823344, 6, "Btrfs loaded")),
-        # What the kernel knows of the device is no part of the message.
+        # The lines about the device are not part of the message.
         (
             b"4,1,2,-;ata1: failed\n SUBSYSTEM=scsi\n DEVICE=+scsi:host0\n",
             LogRecord(1, 2, 4, "ata1: failed"),
         ),
-        # A process that writes to the log has a facility of its own: 3·8 + 3.
+        # Messages from user space have their own facility: 3·8 + 3.
         (b"27,5,6,-,caller=T1;systemd[1]: no\n", LogRecord(5, 6, 3, "systemd[1]: no")),
         (b"6,7,8,c;a;b,c;\n", LogRecord(7, 8, 6, "a;b,c;")),
         (b"6,7,8,-;\\x1b[31mred\\x0aand \\xff\n", LogRecord(7, 8, 6, "\\x1b[31mred\\x0aand \\xff")),
@@ -40,12 +40,12 @@ from kmodtui.model.log.record import LogRecord
         (b"[    1.0] text\n", None),
     ],
 )
-def test_a_record_is_what_one_read_gives(data: bytes, record: LogRecord | None) -> None:
+def test_each_read_returns_a_record(data: bytes, record: LogRecord | None) -> None:
     assert parse_record(data) == record
 
 
 class Log(FileIO):
-    """What keeps the bounds of each write, as /dev/kmsg does, and can be overrun."""
+    """A log that keeps the boundaries of writes, like /dev/kmsg, and can overflow."""
 
     overruns = 0
 
@@ -71,7 +71,7 @@ def logged(kernel: socket.socket, *numbers: int) -> None:
         kernel.send(b"6,%d,1000,-;line %d\n KEY=value\n" % (number, number))
 
 
-def test_what_there_is_is_read_and_nothing_is_waited_for(pair: tuple[Log, socket.socket]) -> None:
+def test_reading_does_not_block(pair: tuple[Log, socket.socket]) -> None:
     file, kernel = pair
     log = Kmsg(file)
     assert log.read(10) == []
@@ -81,14 +81,14 @@ def test_what_there_is_is_read_and_nothing_is_waited_for(pair: tuple[Log, socket
     assert log.read(2) == []
 
 
-def test_an_overrun_is_read_over(pair: tuple[Log, socket.socket]) -> None:
+def test_reading_continues_after_an_overrun(pair: tuple[Log, socket.socket]) -> None:
     file, kernel = pair
     logged(kernel, 7)
     file.overruns = 2
     assert [record.seq for record in Kmsg(file).read(10)] == [7]
 
 
-def test_where_nothing_will_ever_come_it_is_told(pair: tuple[Log, socket.socket]) -> None:
+def test_the_end_of_the_log_is_reported(pair: tuple[Log, socket.socket]) -> None:
     file, kernel = pair
     logged(kernel, 1)
     kernel.close()
@@ -98,7 +98,7 @@ def test_where_nothing_will_ever_come_it_is_told(pair: tuple[Log, socket.socket]
         log.read(10)
 
 
-async def test_the_next_record_is_waited_for_and_nothing_left_behind(
+async def test_waiting_for_the_next_record_cleans_up(
     pair: tuple[Log, socket.socket],
 ) -> None:
     file, kernel = pair
@@ -115,7 +115,7 @@ async def test_the_next_record_is_waited_for_and_nothing_left_behind(
     assert not asyncio.get_running_loop().remove_reader(file.fileno())
 
 
-def test_a_captured_tree_has_no_log_whatever_is_in_it(tmp_path: Path) -> None:
+def test_a_captured_tree_never_has_a_log(tmp_path: Path) -> None:
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev/kmsg").write_bytes(b"6,1,1,-;text\n")
     with pytest.raises(FileNotFoundError):

@@ -228,10 +228,10 @@ def test_each_file_is_read_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("first_is_ahead", [True, False])
-def test_exports_of_the_kernel_are_parted_where_the_second_table_begins(
+def test_exports_of_the_kernel_are_split_at_the_second_table(
     first_is_ahead: bool,
 ) -> None:
-    """Of rows with one address the linker's comes last; a linker may put something between."""
+    """The linker's symbol is the last row with its address; other rows may be in between."""
     plain, gpl = b"0 r __ksymtab_%b\n", b"0 R __start___ksymtab%b\n"
     start = [plain % b"a", gpl % b""] if first_is_ahead else [gpl % b"", plain % b"a"]
     middle = [plain % b"b"]
@@ -242,7 +242,7 @@ def test_exports_of_the_kernel_are_parted_where_the_second_table_begins(
     assert exports.gpl_only == {"c", "d"}
 
 
-def test_a_kernel_with_one_table_for_all_does_not_say_whom_they_are_for() -> None:
+def test_with_a_single_table_the_license_of_exports_is_unknown() -> None:
     exports = kernel_exports(SymbolRows(b"0 R __start___ksymtab\n0 r __ksymtab_a\n"))
     found = exports.find("a")
     assert found

@@ -1,4 +1,4 @@
-"""What is written to the log file cannot pretend to be another record, nor command a terminal."""
+"""Logged text cannot forge records or control a terminal."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def lines_of(path: Path) -> list[str]:
     return text.rstrip("\n").split("\n")
 
 
-def test_what_was_typed_stays_in_its_record(log_file: Path) -> None:
+def test_typed_text_stays_in_its_record(log_file: Path) -> None:
     logging.getLogger("kmodtui").info("load: %s", HOSTILE)
     (line,) = lines_of(log_file)
     assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO load: numdummies=2\\n2026", line)
 
 
-def test_a_traceback_can_be_read_and_forges_nothing(log_file: Path) -> None:
+def test_a_traceback_is_readable_and_forges_no_record(log_file: Path) -> None:
     try:
         raise ValueError(HOSTILE)
     except ValueError:

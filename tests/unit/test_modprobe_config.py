@@ -1,6 +1,6 @@
-"""Every rule of modprobe.d and of the boot line is known with its place; what is none is told.
+"""Rules of modprobe.d and the kernel command line are read with their source and problems.
 
-That they are read as modprobe reads them is shown against the real one, in tests/kernel.
+tests/kernel compares the rules with what the real modprobe does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kmodtui.model.plan.plan import Option
 
 
 def config(root: Path, text: str = "", *, boot_line: str = "", **others: str) -> ModprobeConfig:
-    """The rules of a tree with one file in /etc/modprobe.d, and `run=` and `usr_lib=` ones."""
+    """The rules of a tree with a file in /etc/modprobe.d, and others for `run` and `usr_lib`."""
     files = {"etc/modprobe.d/a.conf": text, "proc/cmdline": boot_line}
     files |= {f"{name.replace('_', '/')}/modprobe.d/b.conf": text for name, text in others.items()}
     for path, content in files.items():
@@ -47,7 +47,7 @@ def test_rules_know_file_and_line(tmp_path: Path) -> None:
     assert rules.problems == ()
 
 
-def test_options_of_a_module_come_from_everywhere_and_the_last_counts(tmp_path: Path) -> None:
+def test_options_of_a_module_are_collected_and_the_last_one_wins(tmp_path: Path) -> None:
     rules = config(
         tmp_path,
         'options snd-dummy index=1 id="a b"\noptions other x=1\noptions snd_dummy index=2\n',
@@ -69,13 +69,13 @@ def test_options_of_a_module_come_from_everywhere_and_the_last_counts(tmp_path: 
     }
 
 
-def test_options_of_an_alias_are_given_where_that_is_loaded(tmp_path: Path) -> None:
+def test_options_of_an_alias_apply_if_it_is_loaded_by_that(tmp_path: Path) -> None:
     rules = config(tmp_path, "options fs-vfat a=1\noptions vfat b=2\noptions fs_vfat c=3\n")
     assert [option.text for option in rules.options("vfat")] == ["b=2"]
     assert [option.text for option in rules.options("vfat", "fs_vfat")] == ["a=1", "b=2", "c=3"]
 
 
-def test_of_commands_and_softdeps_the_first_that_fits_counts(tmp_path: Path) -> None:
+def test_the_first_match_counts_for_commands_and_softdeps(tmp_path: Path) -> None:
     rules = config(
         tmp_path,
         "install snd_* first\ninstall snd_dummy second\ninstall vfat third\ninstall vf* fourth\n"
@@ -97,8 +97,8 @@ def test_of_commands_and_softdeps_the_first_that_fits_counts(tmp_path: Path) -> 
     assert not rules.has_command("snd_x")
 
 
-def test_a_softdep_of_modprobe_d_counts_before_or_after_the_modules_own(tmp_path: Path) -> None:
-    """By the name of the file, as kmod has it."""
+def test_the_precedence_of_a_softdep_in_modprobe_d_over_the_modules_own(tmp_path: Path) -> None:
+    """It depends on the name of the file, as in kmod."""
     folder = tmp_path / "lib/modules/6.1"
     folder.mkdir(parents=True)
     (folder / "modules.softdep").write_text("# c\nsoftdep one pre: own\nsoftdep two pre: own\n")
@@ -132,7 +132,7 @@ def test_a_softdep_of_modprobe_d_counts_before_or_after_the_modules_own(tmp_path
         ("\x1b[31m x", "unknown command \\x1b[31m: line ignored."),
     ],
 )  # fmt: skip
-def test_a_line_that_does_not_do_what_was_meant_is_told(
+def test_a_line_without_the_intended_effect_is_reported(
     tmp_path: Path, line: str, told: str
 ) -> None:
     rules = config(tmp_path, f"blacklist before\n{line}\nblacklist after\n")
@@ -141,7 +141,7 @@ def test_a_line_that_does_not_do_what_was_meant_is_told(
     assert rules.blacklisted("after")
 
 
-def test_of_files_of_one_name_that_of_the_first_folder_counts(tmp_path: Path) -> None:
+def test_a_file_hides_files_of_the_same_name_in_later_directories(tmp_path: Path) -> None:
     for folder in ("etc", "run", "usr/local/lib", "usr/lib", "lib"):
         place = tmp_path / folder / "modprobe.d"
         place.mkdir(parents=True)
@@ -159,7 +159,7 @@ def test_problems_of_a_module_are_found(tmp_path: Path) -> None:
     assert rules.problems_of(["xor"]) == ()
 
 
-def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+def test_files_that_cannot_be_read_are_reported(tmp_path: Path) -> None:
     folder = tmp_path / "etc/modprobe.d"
     (folder / "folder.conf").mkdir(parents=True)
     (folder / "link.conf").symlink_to("nowhere")
@@ -175,12 +175,12 @@ def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
     }
 
 
-def test_nothing_at_all_is_no_problem(tmp_path: Path) -> None:
+def test_without_any_configuration_there_are_no_problems(tmp_path: Path) -> None:
     rules = read_modprobe_config(LocalHost(tmp_path / "nothing"))
     assert (rules.rules, rules.problems) == ((), ())
 
 
-# The boot line
+# The kernel command line
 
 
 @pytest.mark.parametrize(
@@ -203,12 +203,12 @@ def test_nothing_at_all_is_no_problem(tmp_path: Path) -> None:
         ("-- a.b=1", ["options a b=1"]),
     ],
 )
-def test_the_boot_line_sets_options_and_blacklists(line: str, rules: list[str]) -> None:
+def test_the_kernel_command_line_sets_options_and_blacklists(line: str, rules: list[str]) -> None:
     found = parse_command_line(line, [])
     assert [f"{rule.kind} {rule.name} {rule.value}".rstrip() for rule in found] == rules
 
 
-def test_what_the_boot_line_does_not_do_is_told() -> None:
+def test_problems_of_the_kernel_command_line_are_reported() -> None:
     problems: list[Problem] = []
     rules = list(parse_command_line("modprobe.blacklist=snd-dummy,a x[.y=1", problems))
     assert [rule.name for rule in rules] == ["snd-dummy", "a"]
@@ -224,21 +224,21 @@ def test_modules_that_the_kernel_itself_refuses() -> None:
     assert list(forbidden_modules("quiet")) == []
 
 
-# Words
+# Splitting values
 
 
-def test_options_come_apart_where_the_kernel_parts_them() -> None:
+def test_options_are_split_as_in_the_kernel() -> None:
     assert option_words('a=1  b="x y" c "d e"') == ("a=1", 'b="x y"', "c", '"d e"')
     assert option_words("") == ()
 
 
-def test_softdeps_come_apart_as_in_kmod() -> None:
+def test_softdeps_are_split_as_in_kmod() -> None:
     assert parse_softdep("x pre: a b post: c pre: d")[:2] == (("a", "b", "d"), ("c",))
     assert parse_softdep("   pre: a").pre == ("a",)
     assert parse_softdep(" pre: a").pre == ()
 
 
-def test_ten_thousand_rules_are_read_in_their_order(tmp_path: Path) -> None:
+def test_ten_thousand_rules_are_read_in_order(tmp_path: Path) -> None:
     text = "".join(f"options module{number % 50} n={number}\n" for number in range(10_000))
     rules = config(tmp_path, text)
     assert len(rules.of(RuleKind.OPTIONS)) == 10_000

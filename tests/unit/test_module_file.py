@@ -1,4 +1,4 @@
-"""Reading .ko files: of any machine, packed in any way, and damaged in any way."""
+"""Reading .ko files of any architecture, compression and damage."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def write(host: LocalHost, data: bytes, name: str = "hello.ko") -> str:
 
 
 @pytest.mark.parametrize("extension", PACKERS)
-def test_a_module_reads_the_same_however_it_is_packed(host: LocalHost, extension: str) -> None:
+def test_compression_makes_no_difference(host: LocalHost, extension: str) -> None:
     data = make_module(MODINFO, imports=["printk"], signature=sign(bytes(30)))
     path = write(host, PACKERS[extension](data), f"hello-world{extension}")
     info = read_module_file(host, path)
@@ -64,14 +64,14 @@ def test_a_module_reads_the_same_however_it_is_packed(host: LocalHost, extension
 
 
 @pytest.mark.parametrize("extension", PACKERS)
-def test_the_bytes_decide_how_a_file_is_packed_and_not_its_name(
+def test_the_content_decides_the_compression_and_not_the_name(
     host: LocalHost, extension: str
 ) -> None:
     path = write(host, PACKERS[extension](make_module(MODINFO)), "hello.ko.xz")
     assert read_module_file(host, path).license == "GPL"
 
 
-def test_streams_one_after_another_are_one_file(host: LocalHost) -> None:
+def test_concatenated_streams_are_one_file(host: LocalHost) -> None:
     data = make_module(MODINFO)
     path = write(host, zstd.compress(data[:100]) + zstd.compress(data[100:]))
     assert read_module_file(host, path).license == "GPL"
@@ -81,7 +81,7 @@ def test_streams_one_after_another_are_one_file(host: LocalHost) -> None:
     ("bits", "order", "machine", "shown"),
     [(64, "<", AARCH64, "aarch64"), (32, "<", I386, "386"), (64, ">", S390, "s390")],
 )
-def test_modules_of_other_machines_are_read_too(
+def test_modules_of_other_architectures_are_read(
     host: LocalHost, bits: int, order: str, machine: int, shown: str
 ) -> None:
     data = make_module(
@@ -109,7 +109,7 @@ def oid(hexadecimal: str) -> bytes:
 
 
 def pkcs7(value: bytes = b"\x5a" * 256, *, serial: bytes = b"\x00\xab\xcd") -> bytes:
-    """A SignedData of one signer, as the kernel's scripts/sign-file makes it."""
+    """A SignedData with one signer, like those of the kernel's scripts/sign-file."""
     organisation = der(0x31, der(0x30, oid("55040a"), der(0x0C, b"Org")))
     common_name = der(0x31, der(0x30, oid("550403"), der(0x0C, b"Build key")))
     email = der(0x31, der(0x30, oid("2a864886f70d010901"), der(0x16, b"a@b")))
@@ -131,18 +131,18 @@ def signature_of(host: LocalHost, tail: bytes) -> Signature | None:
     return read_module_file(host, write(host, make_module(signature=tail))).signature
 
 
-def test_a_pkcs7_signature_is_taken_apart(host: LocalHost) -> None:
+def test_a_pkcs7_signature_is_parsed(host: LocalHost) -> None:
     signature = signature_of(host, sign(pkcs7()))
     assert signature == Signature("PKCS#7", b"Build key", b"\xab\xcd", "sha512", b"\x5a" * 256)
     assert signature.readable
 
 
-def test_an_old_signature_names_its_signer_beside_itself(host: LocalHost) -> None:
+def test_an_old_signature_has_its_signer_outside(host: LocalHost) -> None:
     tail = sign(b"SIG", id_type=1, hashing=4, signer=b"Me", key_id=b"\1\2")
     assert signature_of(host, tail) == Signature("X509", b"Me", b"\1\2", "sha256", b"SIG")
 
 
-def test_a_damaged_pkcs7_signature_is_there_but_not_readable(host: LocalHost) -> None:
+def test_a_damaged_pkcs7_signature_is_reported_as_not_readable(host: LocalHost) -> None:
     signature = signature_of(host, sign(pkcs7()[:-40]))
     assert signature == Signature("PKCS#7")
     assert not signature.readable
@@ -160,11 +160,11 @@ def test_a_damaged_pkcs7_signature_is_there_but_not_readable(host: LocalHost) ->
         sign(b"SIG", hashing=99),
     ],
 )
-def test_a_tail_that_is_no_signature_is_none(host: LocalHost, tail: bytes) -> None:
+def test_an_invalid_signature_record_is_not_a_signature(host: LocalHost, tail: bytes) -> None:
     assert signature_of(host, tail) is None
 
 
-# -- what is no module --------------------------------------------------------------
+# -- invalid module files --------------------------------------------------------------
 
 
 def refusal(host: LocalHost, data: bytes, name: str = "hello.ko") -> str:
@@ -179,17 +179,17 @@ def test_an_empty_file(host: LocalHost) -> None:
 
 
 @pytest.mark.parametrize("data", [b"x", b"#!/bin/sh\n", b"<html>", b"\0" * 100])
-def test_a_file_that_is_no_elf(host: LocalHost, data: bytes) -> None:
+def test_a_file_that_is_not_elf(host: LocalHost, data: bytes) -> None:
     assert "not an ELF file" in refusal(host, data)
     assert data[:8].hex(" ") in refusal(host, data)
 
 
-def test_an_elf_file_that_is_no_module(host: LocalHost) -> None:
+def test_an_elf_file_that_is_not_a_module(host: LocalHost) -> None:
     with open(sys.executable, "rb") as file:
         assert "no .modinfo section" in refusal(host, file.read())
 
 
-def test_every_truncation_is_told(host: LocalHost) -> None:
+def test_every_truncation_is_reported(host: LocalHost) -> None:
     data = make_module(MODINFO, imports=["printk"])
     for length in range(1, len(data)):
         assert refusal(host, data[:length])
@@ -197,21 +197,23 @@ def test_every_truncation_is_told(host: LocalHost) -> None:
 
 
 @pytest.mark.parametrize("extension", [".ko.gz", ".ko.xz", ".ko.zst"])
-def test_every_truncation_of_a_packed_file_is_told(host: LocalHost, extension: str) -> None:
+def test_every_truncation_of_a_compressed_file_is_reported(host: LocalHost, extension: str) -> None:
     data = PACKERS[extension](make_module(MODINFO))
     for length in range(1, len(data)):
         assert refusal(host, data[:length], f"hello{extension}")
 
 
 @pytest.mark.parametrize("extension", [".ko.gz", ".ko.xz", ".ko.zst"])
-def test_a_bomb_is_refused_before_it_fills_the_memory(host: LocalHost, extension: str) -> None:
+def test_a_decompression_bomb_is_refused_before_it_exhausts_the_memory(
+    host: LocalHost, extension: str
+) -> None:
     path = write(host, PACKERS[extension](bytes(50_000_000)), f"bomb{extension}")
     with pytest.raises(ModuleFileError, match=r"decompresses to more than 1\.0 MiB"):
         open_unpacked(host, path, limit=1024 * 1024)
 
 
 @pytest.mark.parametrize("extension", [".ko.gz", ".ko.xz", ".ko.zst"])
-def test_a_small_file_may_not_become_a_large_one(host: LocalHost, extension: str) -> None:
+def test_an_implausible_compression_ratio_is_refused(host: LocalHost, extension: str) -> None:
     path = write(host, PACKERS[extension](bytes(40_000_000)), f"bomb{extension}")
     with pytest.raises(ModuleFileError, match=r"decompresses to more than 32\.0 MiB"):
         open_unpacked(host, path)
@@ -221,19 +223,19 @@ def test_a_small_file_may_not_become_a_large_one(host: LocalHost, extension: str
         assert len(file.read()) == 42_000_000
 
 
-def test_many_small_streams_are_a_bomb_too(host: LocalHost) -> None:
+def test_many_small_streams_are_refused_as_well(host: LocalHost) -> None:
     path = write(host, gzip.compress(bytes(300_000)) * 4)
     with pytest.raises(ModuleFileError, match="decompresses to more than"):
         open_unpacked(host, path, limit=1024 * 1024)
 
 
-def test_a_section_that_claims_the_whole_disk_is_not_read(host: LocalHost) -> None:
+def test_a_section_with_a_huge_size_is_not_read(host: LocalHost) -> None:
     data = bytearray(make_module(MODINFO))
     table = int.from_bytes(data[40:48], "little")
     size = table + 64 + 32  # of the first real section
     data[size : size + 8] = (1 << 62).to_bytes(8, "little")
     assert "truncated" in refusal(host, bytes(data))
-    # A sparse file is as large as it says without holding anything.
+    # A sparse file can be that large without using disk space.
     data[size : size + 8] = (1 << 36).to_bytes(8, "little")
     path = write(host, bytes(data))
     os.truncate(host.root / "hello.ko", 1 << 40)
@@ -241,7 +243,7 @@ def test_a_section_that_claims_the_whole_disk_is_not_read(host: LocalHost) -> No
         read_module_file(host, path)
 
 
-def test_a_folder_a_pipe_and_a_file_that_is_not_there(host: LocalHost) -> None:
+def test_a_directory_a_pipe_and_a_missing_file(host: LocalHost) -> None:
     (host.root / "folder.ko").mkdir()
     os.mkfifo(host.root / "pipe.ko")
     for name in ("/folder.ko", "/pipe.ko"):
@@ -255,7 +257,7 @@ def test_a_folder_a_pipe_and_a_file_that_is_not_there(host: LocalHost) -> None:
 
 
 class FailingHost(LocalHost):
-    """A system whose files fail in a chosen way: when opened, or at a chosen read."""
+    """A host whose files fail with a given error: when opened, or at a given read."""
 
     def __init__(self, root: Path, code: int, reads: int) -> None:
         super().__init__(root)
@@ -287,7 +289,7 @@ class FailingHost(LocalHost):
         (errno.ESTALE, "Stale file handle"),
     ],
 )
-def test_whatever_the_system_says_while_reading_is_told(
+def test_errors_while_reading_are_reported(
     host: LocalHost, code: int, says: str, reads: int
 ) -> None:
     path = write(host, make_module(MODINFO, signature=sign(bytes(30))))
@@ -296,7 +298,7 @@ def test_whatever_the_system_says_while_reading_is_told(
 
 
 class ScarceHost(LocalHost):
-    """A system that has so many bytes of memory for each read and no more."""
+    """A host with a limited amount of memory for each read."""
 
     def __init__(self, root: Path, memory: int) -> None:
         super().__init__(root)
@@ -315,9 +317,7 @@ class ScarceHost(LocalHost):
 
 
 @pytest.mark.parametrize("extension", [".ko.gz", ".ko.xz", ".ko.zst"])
-def test_unpacking_takes_memory_for_the_file_and_not_for_the_largest_one(
-    host: LocalHost, extension: str
-) -> None:
+def test_decompressing_allocates_memory_for_this_file_only(host: LocalHost, extension: str) -> None:
     packed = PACKERS[extension](make_module(MODINFO))
     path = write(host, packed, f"hello{extension}")
     scarce = ScarceHost(host.root, len(packed) + 100)

@@ -1,4 +1,4 @@
-"""Whatever bytes a .ko holds: facts or a sentence, and never anything else."""
+"""Any bytes in a .ko file give a result or an error message, never another exception."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SEEDS = [
 
 
 def read_everything(path: Path) -> None:
-    """Read and format all that there is; only errors of ours may come out."""
+    """Read and format everything; only KmodtuiError may be raised."""
     host = LocalHost()
     readers = (
         read_module_file,
@@ -83,7 +83,7 @@ def read_everything(path: Path) -> None:
     st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), max_size=8),
     st.integers(0, 1 << 16),
 )
-def test_changed_and_cut_bytes_never_raise_anything_else(
+def test_changed_and_truncated_files_raise_no_other_exception(
     tmp_path: Path, seed: bytes, changes: list[tuple[int, int]], cut: int
 ) -> None:
     data = bytearray(seed)
@@ -106,7 +106,7 @@ def test_every_byte_of_the_headers_set_to_extremes(tmp_path: Path) -> None:
                 read_everything(path)
 
 
-def test_noise_behind_each_magic_number(tmp_path: Path) -> None:
+def test_noise_after_each_magic_number(tmp_path: Path) -> None:
     noise = random.Random(1)
     path = tmp_path / "x.ko"
     for magic in (b"\x7fELF\2\1\1", b"\x1f\x8b\x08", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"):

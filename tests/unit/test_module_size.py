@@ -1,4 +1,4 @@
-"""How much memory a module will take, from its file. The real kernel's sizes: tests/kernel."""
+"""The estimated memory of a module; tests/kernel compares it with a real kernel."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def size(tmp_path: Path, sections: Mapping[str, bytes], exports: int = 0) -> int
     return read_module_size(LocalHost(), str(file))
 
 
-def test_each_group_of_sections_has_pages_of_its_own(tmp_path: Path) -> None:
+def test_each_group_of_sections_starts_on_its_own_page(tmp_path: Path) -> None:
     empty = size(tmp_path, THIS)
     assert empty is not None
     text = size(tmp_path, THIS | {".text": bytes(10), ".text.unlikely": bytes(PAGE)})
@@ -35,23 +35,23 @@ def test_each_group_of_sections_has_pages_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", [".init.text", ".init.data", ".modinfo2", ".comment", ".debug_info", "__versions"]
 )
-def test_what_goes_after_init_or_is_not_kept_does_not_count(tmp_path: Path, name: str) -> None:
+def test_init_and_unallocated_sections_do_not_count(tmp_path: Path, name: str) -> None:
     name = name.replace("2", "_more")
     assert size(tmp_path, THIS | {name: bytes(9 * PAGE)}) == size(tmp_path, THIS)
 
 
-def test_the_symbols_of_what_stays_count(tmp_path: Path) -> None:
+def test_symbols_in_kept_sections_count(tmp_path: Path) -> None:
     few, many = size(tmp_path, THIS, 1), size(tmp_path, THIS, 400)
     assert few is not None
     assert many is not None
     assert many >= few + 2 * PAGE
 
 
-def test_a_file_without_code_tells_nothing(tmp_path: Path) -> None:
+def test_a_file_without_code_has_no_size(tmp_path: Path) -> None:
     assert size(tmp_path, {}) is None
 
 
-def test_what_is_no_module_is_an_error(tmp_path: Path) -> None:
+def test_an_invalid_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.ko").write_bytes(b"\x7fELF nonsense")
     with pytest.raises(ModuleFileError):
         read_module_size(LocalHost(), str(tmp_path / "a.ko"))

@@ -12,7 +12,7 @@ from kmodtui.kernel.module_file.symbol_sizes import read_sizes
 from tests.support.elf import make_module
 
 
-def test_each_symbol_that_has_a_size_is_told(tmp_path: Path) -> None:
+def test_symbols_with_a_size_are_returned(tmp_path: Path) -> None:
     (tmp_path / "m.ko").write_bytes(
         make_module(
             exports={"add": "__ksymtab"},
@@ -26,7 +26,7 @@ def test_each_symbol_that_has_a_size_is_told(tmp_path: Path) -> None:
     assert not {b"label", b"printk"} & sizes.keys()
 
 
-def test_a_file_that_is_none_is_refused_with_a_sentence(tmp_path: Path) -> None:
+def test_an_invalid_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m.ko").write_bytes(b"nonsense")
     with pytest.raises(ModuleFileError):
         read_sizes(LocalHost(tmp_path), "/m.ko")

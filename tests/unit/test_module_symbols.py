@@ -1,4 +1,4 @@
-"""Reading what a .ko takes and gives: exports, imports, checksums, places."""
+"""Reading the symbols of a .ko file: exports, imports, checksums, definitions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def symbols(host: LocalHost, data: bytes) -> ModuleSymbols:
     return read_module_symbols(host, write(host, data))
 
 
-def test_exports_tell_the_licence_and_namespace_that_they_ask_for(host: LocalHost) -> None:
+def test_exports_have_license_and_namespace(host: LocalHost) -> None:
     data = make_module(
         exports={"free": "__ksymtab", "gpl": "__ksymtab_gpl", "spaced": "__ksymtab_gpl"},
         namespaces={"spaced": "CRYPTO_INTERNAL", "free": ""},
@@ -43,14 +43,14 @@ def test_exports_tell_the_licence_and_namespace_that_they_ask_for(host: LocalHos
     ]
 
 
-def test_exports_say_so_when_a_newer_kernel_keeps_the_licence_elsewhere(host: LocalHost) -> None:
+def test_exports_of_linux_7_1_have_an_unknown_license(host: LocalHost) -> None:
     data = make_module(exports={"a": "__ksymtab", "b": "__kflagstab"})
     (found,) = symbols(host, data).exports
     assert found.gpl_only is None
     assert "not known" in found.words
 
 
-def test_exports_tell_where_they_lie_and_how_large_they_are(host: LocalHost) -> None:
+def test_exports_have_section_and_size(host: LocalHost) -> None:
     data = make_module(exports={"add": "__ksymtab"}, defined={"add": (".text", 48)})
     found = symbols(host, data).exported["add"]
     assert (found.section, found.size) == (".text", 48)
@@ -59,7 +59,7 @@ def test_exports_tell_where_they_lie_and_how_large_they_are(host: LocalHost) -> 
 @pytest.mark.parametrize(
     ("bits", "order", "machine"), [(64, "<", 62), (32, "<", 3), (64, ">", S390)]
 )
-def test_checksums_of_what_is_given_and_of_what_is_taken(
+def test_checksums_of_exports_and_imports(
     host: LocalHost, bits: int, order: str, machine: int
 ) -> None:
     data = make_module(
@@ -80,7 +80,7 @@ def test_checksums_of_what_is_given_and_of_what_is_taken(
     assert found.versions == {"module_layout": 7, "printk": 0x92997ED8}
 
 
-def test_checksums_of_older_kernels_are_the_values_of_symbols(host: LocalHost) -> None:
+def test_checksums_of_older_kernels_are_symbol_values(host: LocalHost) -> None:
     data = make_module(exports={"a": "__ksymtab"}, absolute_crcs={"a": 0x1234ABCD})
     assert symbols(host, data).exported["a"].crc == 0x1234ABCD
 
@@ -98,13 +98,13 @@ def test_checksums_of_newer_kernels_have_names_of_any_length(host: LocalHost) ->
     assert symbols(host, data).versions == {"module_layout": 5, name: 6}
 
 
-def test_a_checksum_table_that_is_cut_off_gives_what_is_whole(host: LocalHost) -> None:
+def test_a_truncated_checksum_table_has_its_complete_records(host: LocalHost) -> None:
     record = struct.pack("<Q56s", 3, b"printk")
     data = make_module(imports=["printk"], extra={"__versions": record + record[:20]})
     assert symbols(host, data).versions == {"printk": 3}
 
 
-def test_weak_imports_are_told_apart(host: LocalHost) -> None:
+def test_weak_imports_are_marked(host: LocalHost) -> None:
     found = symbols(host, make_module(imports=["printk"], weak_imports=["maybe"]))
     assert found.imports == (Import("maybe", weak=True), Import("printk", weak=False))
 
@@ -115,7 +115,7 @@ def test_places_of_a_symbol(host: LocalHost) -> None:
     assert read_places(host, path, "printk") == ()
 
 
-def test_a_stripped_module_still_tells_its_modinfo_but_no_symbols(host: LocalHost) -> None:
+def test_a_stripped_module_has_modinfo_but_no_symbols(host: LocalHost) -> None:
     path = write(host, make_module(stripped=True))
     assert read_module_file(host, path).license == "GPL"
     with pytest.raises(ModuleFileError, match="stripped"):
@@ -134,12 +134,12 @@ def test_names_are_safe_for_a_terminal(host: LocalHost) -> None:
     ("limit", "value", "told"),
     [
         ("_MAX_STRING", 6, "its names are too long"),
-        # Names may lie in each other, so a small file can hold any number of long ones.
+        # Names may overlap, so a small file can have any number of long ones.
         ("_MAX_STRINGS", 12, "its names are too long"),
         ("_MAX_SYMBOLS", 2, "has 3 symbols; kmodtui reads at most 2"),
     ],
 )
-def test_names_that_would_fill_the_memory_are_not_read(
+def test_names_that_would_exhaust_the_memory_are_not_read(
     host: LocalHost, monkeypatch: pytest.MonkeyPatch, limit: str, value: int, told: str
 ) -> None:
     monkeypatch.setattr(elf_file, limit, value)
@@ -147,7 +147,7 @@ def test_names_that_would_fill_the_memory_are_not_read(
         symbols(host, make_module(imports=["a_symbol", "another"]))
 
 
-def test_a_name_that_never_ends_is_damage(host: LocalHost) -> None:
+def test_a_name_without_an_end_is_damage(host: LocalHost) -> None:
     assert symbols(host, make_module(imports=["a" * 4095])).imports[0].name == "a" * 4095
     with pytest.raises(ModuleFileError, match="damaged: its names are too long"):
         symbols(host, make_module(imports=["a" * 4096]))

@@ -1,4 +1,4 @@
-"""What a text stands for that is typed to choose a module: device, alias, path."""
+"""What can be chosen for a text typed into the module picker: by device, alias or path."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def write(host: LocalHost, path: str, text: str = "") -> None:
 
 
 def card(host: LocalHost, address: str, modalias: str, module: str = "") -> str:
-    """A PCI card as sysfs shows it: a folder, and a link to it."""
+    """A PCI card in sysfs: a directory, and a link to it."""
     folder = f"/sys/devices/pci0000:00/{address}"
     write(host, f"{folder}/modalias", modalias + "\n")
     links = Path(host.locate("/sys/bus/pci/devices"))
@@ -107,12 +107,12 @@ AHCI = "pci:v00008086d00002922sv00001AF4sd00001100bc01sc06i01"
         ("", Kind.MODULE),
     ],
 )
-def test_the_form_tells_what_a_text_is(text: str, kind: Kind) -> None:
+def test_the_form_of_a_text_decides_its_kind(text: str, kind: Kind) -> None:
     assert kind_of(text) is kind
     assert names_device(text) is (kind is Kind.DEVICE)
 
 
-def test_a_device_tells_what_it_asks_for_and_who_drives_it(host: LocalHost) -> None:
+def test_a_device_has_modaliases_and_a_driver(host: LocalHost) -> None:
     folder = card(host, "0000:00:1f.2", AHCI, "ahci")
     for text in ("0000:00:1f.2", "00:1F.2", folder, f"{folder}/", f"{folder}/modalias"):
         device = read_device(host, text)
@@ -120,7 +120,7 @@ def test_a_device_tells_what_it_asks_for_and_who_drives_it(host: LocalHost) -> N
         assert device.module == "ahci"
 
 
-def test_a_device_of_a_class_asks_through_its_parent(host: LocalHost) -> None:
+def test_a_class_device_has_the_modalias_of_its_parent(host: LocalHost) -> None:
     folder = card(host, "0000:00:03.0", "pci:v00008086d00001000sv0sd0bc0sc0i0")
     write(host, f"{folder}/net/eth0/mtu", "1500")
     Path(host.locate(f"{folder}/net/eth0/device")).symlink_to("../..")
@@ -129,14 +129,14 @@ def test_a_device_of_a_class_asks_through_its_parent(host: LocalHost) -> None:
     )
 
 
-def test_a_usb_device_asks_through_its_interfaces(host: LocalHost) -> None:
+def test_a_usb_device_has_the_modaliases_of_its_interfaces(host: LocalHost) -> None:
     alias = "usb:v0781p5581d0100dc00dsc00dp00ic08isc06ip50in00"
     write(host, "/sys/bus/usb/devices/1-1/1-1:1.0/modalias", alias)
     write(host, "/sys/bus/usb/devices/1-1/bNumInterfaces", "1")
     assert read_device(host, "1-1").modaliases == (alias,)
 
 
-def test_a_device_file_is_found_by_its_numbers(host: LocalHost) -> None:
+def test_a_device_file_is_found_by_major_and_minor_number(host: LocalHost) -> None:
     class WithDeviceFile(LocalHost):
         def stat(self, path: str) -> os.stat_result:
             if path == "/dev/sda":
@@ -158,13 +158,13 @@ def test_a_device_file_is_found_by_its_numbers(host: LocalHost) -> None:
         ("/dev/file", "/dev/file is not a device file."),
     ],
 )
-def test_what_is_no_device_is_told(host: LocalHost, text: str, words: str) -> None:
+def test_a_missing_device_is_reported(host: LocalHost, text: str, words: str) -> None:
     write(host, "/dev/file")
     with pytest.raises(UnreadableError, match=words):
         read_device(host, text)
 
 
-def test_a_device_is_answered_with_the_driver_it_has_first(
+def test_the_current_driver_of_a_device_comes_first(
     host: LocalHost, haystack: Haystack, index: ModuleIndex
 ) -> None:
     card(host, "0000:00:03.0", "pci:v00008086d00001000sv0sd0bc0sc0i0", "e1000")
@@ -174,7 +174,7 @@ def test_a_device_is_answered_with_the_driver_it_has_first(
     assert answer.words.endswith("; its current driver is e1000")
 
 
-def test_a_device_without_any_module_is_told(
+def test_a_device_without_a_module_is_reported(
     host: LocalHost, haystack: Haystack, index: ModuleIndex
 ) -> None:
     card(host, "0000:00:04.0", "pci:v0000FFFFd00000001sv0sd0bc0sc0i0")
@@ -185,7 +185,7 @@ def test_a_device_without_any_module_is_told(
     assert "has no modalias" in (answer_device(host, haystack, index, "/sys/devices/quiet").words)
 
 
-def test_an_alias_of_hardware_gives_its_modules_in_kmods_order(
+def test_the_modules_of_a_hardware_alias_are_in_kmods_order(
     haystack: Haystack, index: ModuleIndex
 ) -> None:
     answer = answer_modules(haystack, index, "pci:v00008086d00001000sv0sd0bc0sc0i0")
@@ -196,9 +196,7 @@ def test_an_alias_of_hardware_gives_its_modules_in_kmods_order(
     assert "is an alias of 2 modules, in this order" in answer.words
 
 
-def test_the_name_of_a_file_is_the_name_of_its_module(
-    haystack: Haystack, index: ModuleIndex
-) -> None:
+def test_a_file_name_finds_its_module(haystack: Haystack, index: ModuleIndex) -> None:
     for text in ("usb-storage", "usb_storage", "usb-storage.ko", "USB-Storage.ko.xz"):
         assert answer_modules(haystack, index, text).entries[0].name == "usb_storage", text
 
@@ -211,7 +209,7 @@ def home(host: LocalHost, monkeypatch: pytest.MonkeyPatch) -> LocalHost:
     return host
 
 
-def test_a_path_offers_folders_and_module_files(home: LocalHost) -> None:
+def test_a_path_offers_directories_and_module_files(home: LocalHost) -> None:
     answer = answer_path(home, "/home/me/")
     assert [choice.path for choice in answer.paths] == [
         "/home/me/dir/",
@@ -225,7 +223,7 @@ def test_a_path_offers_folders_and_module_files(home: LocalHost) -> None:
     assert [c.path for c in answer_path(home, "~/.").paths] == ["~/.hidden.ko"]
 
 
-def test_a_path_is_completed_as_far_as_one_thing_is_meant(home: LocalHost) -> None:
+def test_a_path_is_completed_to_the_common_prefix(home: LocalHost) -> None:
     for typed, longer in (
         ("/ho", "/home/"),
         ("~/d", "~/dir/"),
@@ -239,7 +237,7 @@ def test_a_path_is_completed_as_far_as_one_thing_is_meant(home: LocalHost) -> No
         assert completed(typed, answer_path(home, typed)) == longer, typed
 
 
-def test_a_relative_path_is_that_of_this_process(
+def test_a_relative_path_starts_at_the_current_directory(
     host: LocalHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "mine.ko").write_text("x")
@@ -247,7 +245,7 @@ def test_a_relative_path_is_that_of_this_process(
     assert [c.path for c in answer_path(LocalHost(), "./m").paths] == ["./mine.ko"]
 
 
-def test_what_cannot_be_completed_is_told(home: LocalHost) -> None:
+def test_a_path_that_cannot_be_completed_is_reported(home: LocalHost) -> None:
     assert "No such file" in answer_path(home, "/nowhere/x").words
     assert (
         answer_path(home, "/home/me/zzz").words == "/home/me has no directory or module file zzz…"
@@ -278,6 +276,6 @@ def test_a_line_is_a_name_and_parameters(
     ("line", "why"),
     [("dummy a=1 three", "“three” is not a parameter"), ('dummy a="1', "Unbalanced quotes")],
 )
-def test_a_line_that_makes_no_sense_is_told(line: str, why: str) -> None:
+def test_an_invalid_line_is_reported(line: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         split_line(line)

@@ -1,4 +1,4 @@
-"""/proc/modules is read as kernel/module/procfs.c writes it, and nothing in it is trusted."""
+"""/proc/modules is parsed as kernel/module/procfs.c writes it, without trusting it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def line(text: str | bytes) -> LoadedModule:
     return module
 
 
-def test_a_line_is_taken_apart() -> None:
+def test_a_line_is_parsed() -> None:
     assert line("xor 24576 1 btrfs, Live 0xffffffffc0442000") == LoadedModule(
         name="xor",
         size=24576,
@@ -37,12 +37,12 @@ def test_a_line_is_taken_apart() -> None:
     )
 
 
-def test_users_stand_in_the_kernels_order_and_a_dash_is_nobody() -> None:
+def test_users_are_in_the_kernels_order_and_a_dash_means_none() -> None:
     assert line("a 1 3 z,b,c, Live 0x0").users == ("z", "b", "c")
     assert line("a 1 0 - Live 0x0").users == ()
 
 
-def test_permanent_is_a_property_and_no_user() -> None:
+def test_permanent_is_not_a_user() -> None:
     alone = line("binder_linux 204800 0 [permanent], Live 0x0")
     assert (alone.permanent, alone.users) == (True, ())
     with_users = line("soundcore 16384 1 snd,[permanent], Live 0x0")
@@ -50,14 +50,14 @@ def test_permanent_is_a_property_and_no_user() -> None:
     assert not line("a 1 1 permanent, Live 0x0").permanent
 
 
-def test_a_kernel_that_cannot_unload_counts_no_references() -> None:
+def test_without_module_unload_there_is_no_reference_count() -> None:
     module = line("a 16384 - - Live 0x0")
     assert module.refcount is None
     assert module.users == ()
     assert module.other_references == 0
 
 
-def test_a_module_on_its_way_out_has_minus_one_reference() -> None:
+def test_a_module_that_is_unloading_has_a_count_of_minus_one() -> None:
     module = line("dummy 20480 -1 - Unloading 0x0 (E-)")
     assert (module.refcount, module.state) == (-1, ModuleState.UNLOADING)
     assert module.other_references == 0
@@ -75,11 +75,11 @@ def test_a_module_on_its_way_out_has_minus_one_reference() -> None:
         (" (PXYZ)", "PXYZ"),
     ],
 )
-def test_taint_letters_lose_the_signs_of_coming_and_going(field: str, letters: str) -> None:
+def test_taint_flags_lose_the_signs_for_loading_and_unloading(field: str, letters: str) -> None:
     assert line(f"a 1 0 - Live 0x0{field}").taints == letters
 
 
-def test_references_that_no_module_holds() -> None:
+def test_other_references() -> None:
     assert line("ext4 1 3 overlay, Live 0x0").other_references == 2
     assert line("ext4 1 0 overlay, Live 0x0").other_references == 0
 
@@ -94,7 +94,7 @@ def test_a_name_may_have_55_characters() -> None:
     assert line(f"{name} 1 0 {name}, Live 0x0").users == (name,)
 
 
-def test_modules_stay_in_the_kernels_order_newest_first() -> None:
+def test_modules_are_in_the_kernels_order_newest_first() -> None:
     table = parse_modules(b"b 1 0 - Live 0x0\na 2 0 - Loading 0x0\n")
     assert [module.name for module in table] == ["b", "a"]
     assert table.live == {"b"}
@@ -126,7 +126,7 @@ def test_modules_stay_in_the_kernels_order_newest_first() -> None:
         b"\0",
     ],
 )
-def test_a_line_that_makes_no_sense_is_kept_apart(bad: bytes) -> None:
+def test_a_malformed_line_is_kept_separately(bad: bytes) -> None:
     table = parse_modules(b"good 1 0 - Live 0x0\n" + bad + b"\nfine 1 0 - Live 0x0\n")
     assert [module.name for module in table] == ["good", "fine"]
     assert len(table.malformed) == 1
@@ -134,7 +134,7 @@ def test_a_line_that_makes_no_sense_is_kept_apart(bad: bytes) -> None:
 
 
 @pytest.mark.parametrize("length", range(1, 40))
-def test_a_line_that_was_cut_off_is_kept_apart_wherever_the_cut_was(length: int) -> None:
+def test_a_truncated_line_is_kept_separately(length: int) -> None:
     whole = b"hello 16384 0 - Live 0xffffffffc0000000 (OE)\n"
     cut = whole[:-length]
     table = parse_modules(b"good 1 0 - Live 0x0\n" + cut)
@@ -143,12 +143,12 @@ def test_a_line_that_was_cut_off_is_kept_apart_wherever_the_cut_was(length: int)
 
 
 def test_a_line_printed_twice_is_one_module() -> None:
-    # A load between two pages of the reading pushes the others back by one.
+    # A load between two pages moves the lines of other modules to the next page.
     table = parse_modules(b"b 1 0 - Live 0x0\na 1 0 - Live 0x0\na 1 0 - Live 0x0\n")
     assert [module.name for module in table] == ["b", "a"]
 
 
-def test_nothing_a_terminal_could_obey_comes_through() -> None:
+def test_control_characters_are_cleaned() -> None:
     table = parse_modules(
         b"evil\x1b[2J 1 0 us\x9ber,\xff, Live 0x0 (\x07)\n\x1b]0;title\x07 nonsense \xe2\x80\xae\n"
     )
@@ -196,13 +196,13 @@ def printed(module: LoadedModule) -> str:
 
 
 @given(st.lists(_modules, max_size=8, unique_by=lambda module: module.name))
-def test_what_the_kernel_prints_is_what_comes_out(modules: list[LoadedModule]) -> None:
+def test_a_line_is_parsed_without_loss(modules: list[LoadedModule]) -> None:
     table = parse_modules("".join(map(printed, modules)).encode())
     assert table.modules == tuple(modules)
     assert table.malformed == ()
 
 
-def test_a_kernel_without_modules_is_told_so_with_a_way_on(tmp_path: Path) -> None:
+def test_a_kernel_without_modules_is_reported_with_a_remedy(tmp_path: Path) -> None:
     host = LocalHost(tmp_path)
     assert not has_module_support(host)
     with pytest.raises(NoModuleSupportError, match="no /proc/modules") as caught:
@@ -210,21 +210,21 @@ def test_a_kernel_without_modules_is_told_so_with_a_way_on(tmp_path: Path) -> No
     assert "--demo" in caught.value.hint
 
 
-def test_a_kernel_with_modules_and_none_loaded_is_another_matter(tmp_path: Path) -> None:
+def test_no_loaded_modules_is_not_an_error(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc/modules").write_bytes(b"")
     assert has_module_support(LocalHost(tmp_path))
     assert len(read_modules(LocalHost(tmp_path))) == 0
 
 
-def test_a_file_that_cannot_be_read_is_told_with_its_reason(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_reported_with_the_reason(tmp_path: Path) -> None:
     os.makedirs(tmp_path / "proc/modules")
     with pytest.raises(UnreadableError, match=r"/proc/modules cannot be read: Is a directory\."):
         read_modules(LocalHost(tmp_path))
 
 
 class BusyHost(LocalHost):
-    """A system whose /proc/modules is something else at each reading, in the end the last."""
+    """A host whose /proc/modules has different content at each read, and then the last one."""
 
     def __init__(self, *readings: bytes) -> None:
         super().__init__()
@@ -235,12 +235,12 @@ class BusyHost(LocalHost):
         return self.left.pop(0) if len(self.left) > 1 else self.left[0]
 
 
-def test_a_line_that_was_missed_between_two_pages_is_read_again() -> None:
+def test_it_is_read_again_if_a_line_was_missed_between_two_pages() -> None:
     whole = b"b 1 0 - Live 0x0\na 1 0 - Live 0x0\n"
-    missed = b"c 1 0 - Live 0x0\nb 1 0 - Live 0x0\n"  # c went while this was read
+    missed = b"c 1 0 - Live 0x0\nb 1 0 - Live 0x0\n"  # c was unloaded during this read
     assert set(read_modules(BusyHost(missed, whole)).by_name) == {"a", "b"}
 
 
-def test_a_machine_that_never_stands_still_is_not_read_for_ever() -> None:
+def test_reading_ends_even_if_modules_change_all_the_time() -> None:
     host = BusyHost(*(f"a {size} 0 - Live 0x0\n".encode() for size in range(9)))
     assert read_modules(host).by_name["a"].size == 2

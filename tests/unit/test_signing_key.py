@@ -1,4 +1,4 @@
-"""Signatures held against what they sign, with a key from the kernel's own image."""
+"""Signatures are verified with the key from the kernel's image."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.elf import make_module, sign
 from tests.support.tiny_system import RELEASE, STRUCT, modinfo, tiny_system, write
 from tests.unit.test_module_file import der, oid, pkcs7
 
-# Two Mersenne primes: a key that anybody can break, and that needs no making.
+# Two Mersenne primes: an insecure key that need not be generated.
 P, Q = 2**607 - 1, 2**1279 - 1
 KEY = PublicKey(P * Q, 65537)
 SECRET = pow(KEY.exponent, -1, (P - 1) * (Q - 1))
@@ -62,7 +62,7 @@ def signed(content: bytes, key: PublicKey = KEY) -> bytes:
 
 
 def x86_image(kernel: bytes) -> bytes:
-    """A boot sector, a set-up of two sectors, and the packed kernel behind them."""
+    """A boot sector, two setup sectors, and the compressed kernel."""
     head = bytearray(3 * 512 + 100)
     head[0x1F1] = 2
     head[0x202:0x206] = b"HdrS"
@@ -95,7 +95,7 @@ def test_the_key_is_found_in_the_kernels_image(host: LocalHost, image: bytes) ->
 
 
 @pytest.mark.parametrize("offset", [1024 * 1024 - 100, 1024 * 1024 - 5, 1024 * 1024, 0])
-def test_a_certificate_that_two_pieces_share_is_found(host: LocalHost, offset: int) -> None:
+def test_a_certificate_across_two_chunks_is_found(host: LocalHost, offset: int) -> None:
     plain = bytes(offset) + certificate() + bytes(100)
     write(host, f"/boot/vmlinuz-{RELEASE}", gzip.compress(plain))
     assert read_built_in_key(host, RELEASE, SERIAL) == KEY
@@ -112,12 +112,12 @@ def test_a_certificate_that_two_pieces_share_is_found(host: LocalHost, offset: i
         x86_image(lzma.compress(certificate()[:60])),
     ],
 )
-def test_an_image_without_it_gives_no_key(host: LocalHost, image: bytes) -> None:
+def test_an_image_without_the_certificate_has_no_key(host: LocalHost, image: bytes) -> None:
     write(host, f"/boot/vmlinuz-{RELEASE}", image)
     assert read_built_in_key(host, RELEASE, SERIAL) is None
 
 
-def test_a_file_as_it_was_signed_and_one_that_was_changed(host: LocalHost) -> None:
+def test_a_signed_file_and_a_changed_one(host: LocalHost) -> None:
     check = check_file(host, write(host, "/tmp/fresh.ko", signed(MODULE)))
     assert check.verdict is Verdict.LOADS, check.because
     assert "and unmodified" in check.findings[0].text
@@ -127,18 +127,18 @@ def test_a_file_as_it_was_signed_and_one_that_was_changed(host: LocalHost) -> No
     assert "It was modified after Build key signed it" in check.sentence
 
 
-def test_a_packed_file_is_held_against_what_it_unpacks_to(host: LocalHost) -> None:
+def test_the_decompressed_content_is_verified(host: LocalHost) -> None:
     path = write(host, "/tmp/fresh.ko.xz", lzma.compress(signed(MODULE)))
     assert "and unmodified" in check_file(host, path).findings[1].text
 
 
-def test_without_the_image_only_the_kernel_can_tell(host: LocalHost) -> None:
+def test_without_the_image_the_result_is_unknown(host: LocalHost) -> None:
     write(host, f"/boot/vmlinuz-{RELEASE}", "")
     check = check_file(host, write(host, "/tmp/fresh.ko", signed(MODULE)), release=RELEASE)
     assert {f.mark for f in check.findings if f.topic == "signature"} == {Mark.NOTE}
 
 
-def test_kinds_of_signatures_that_are_not_known_here_are_left_to_the_kernel() -> None:
+def test_unsupported_kinds_of_signatures_are_unknown() -> None:
     known = Signature("PKCS#7", b"x", SERIAL, "sha256", b"value")
     assert can_verify(known)
     for kind in (
@@ -150,7 +150,7 @@ def test_kinds_of_signatures_that_are_not_known_here_are_left_to_the_kernel() ->
         assert not can_verify(kind)
 
 
-def test_another_hash_or_key_does_not_fit(host: LocalHost) -> None:
+def test_another_hash_or_key_is_invalid(host: LocalHost) -> None:
     path = write(host, "/tmp/fresh.ko", signed(MODULE))
     signature = Signature("PKCS#7", b"x", SERIAL, "sha512", b"\1" * WIDTH)
     assert not signature_fits(host, path, len(MODULE), signature, KEY)

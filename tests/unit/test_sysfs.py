@@ -1,4 +1,4 @@
-"""/sys/module: where every file may be missing, going, secret or strange."""
+"""/sys/module, where any file can be missing, disappear, be unreadable or unusual."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kmodtui.model.live_module import LiveModule, ParameterValue
 
 
 class Refusing(LocalHost):
-    """A system that answers with an error for some paths."""
+    """A host that raises an error for some paths."""
 
     def __init__(self, root: Path, codes: dict[str, int]) -> None:
         super().__init__(root)
@@ -54,7 +54,7 @@ def parameter(module: Path, name: str, value: str, mode: int = 0o644) -> None:
     file.chmod(mode)
 
 
-def test_everything_there(module: Path, tmp_path: Path) -> None:
+def test_all_fields(module: Path, tmp_path: Path) -> None:
     parameter(module, "depth", "7\n")
     assert read_live_module(LocalHost(tmp_path), "btrfs") == LiveModule(
         name="btrfs",
@@ -72,13 +72,13 @@ def test_everything_there(module: Path, tmp_path: Path) -> None:
     )
 
 
-def test_a_builtin_module_has_a_folder_and_is_not_loadable(tmp_path: Path) -> None:
+def test_a_builtin_module_has_a_directory_and_is_not_loadable(tmp_path: Path) -> None:
     (tmp_path / "sys/module/kernel/parameters").mkdir(parents=True)
     assert read_live_module(LocalHost(tmp_path), "kernel") == LiveModule("kernel", loadable=False)
 
 
 @pytest.mark.parametrize("name", ["gone", "", ".", "..", "../module/btrfs", "btrfs/holders"])
-def test_what_is_no_module_is_none(module: Path, tmp_path: Path, name: str) -> None:
+def test_an_unknown_module_is_none(module: Path, tmp_path: Path, name: str) -> None:
     host = LocalHost(tmp_path)
     assert read_live_module(host, name) is None
     assert read_parameters(host, name) == ()
@@ -89,7 +89,7 @@ def test_what_is_no_module_is_none(module: Path, tmp_path: Path, name: str) -> N
 @pytest.mark.parametrize(
     "code", [errno.ENOENT, errno.ENODEV, errno.EACCES, errno.EINVAL, errno.EIO]
 )
-def test_a_module_that_goes_while_it_is_read_leaves_gaps(
+def test_fields_are_missing_if_the_module_is_unloaded_meanwhile(
     module: Path, tmp_path: Path, code: int
 ) -> None:
     host = Refusing(tmp_path, {"refcnt": code, "initsize": code, "taint": code, ".text": code})
@@ -101,7 +101,7 @@ def test_a_module_that_goes_while_it_is_read_leaves_gaps(
     assert read_sections(host, "btrfs") is None
 
 
-def test_numbers_that_are_none(module: Path, tmp_path: Path) -> None:
+def test_malformed_numbers_are_none(module: Path, tmp_path: Path) -> None:
     (module / "coresize").write_text("")
     (module / "refcnt").write_text("many\n")
     live = read_live_module(LocalHost(tmp_path), "btrfs")
@@ -109,7 +109,7 @@ def test_numbers_that_are_none(module: Path, tmp_path: Path) -> None:
     assert live.coresize is live.refcount is None
 
 
-def test_parameters_say_why_they_show_no_value(module: Path, tmp_path: Path) -> None:
+def test_parameters_without_a_value_have_the_reason(module: Path, tmp_path: Path) -> None:
     parameter(module, "fixed", "N\n", 0o444)
     parameter(module, "secret", "x\n", 0o600)
     parameter(module, "trigger", "", 0o200)
@@ -134,7 +134,7 @@ def test_values_are_safe_for_a_screen_and_keep_their_spaces(module: Path, tmp_pa
     assert values == {"text": r" a\x1b[2J\n b ", "empty": ""}
 
 
-def test_sections_that_can_be_read(module: Path, tmp_path: Path) -> None:
+def test_readable_sections(module: Path, tmp_path: Path) -> None:
     assert read_sections(LocalHost(tmp_path), "btrfs") == {".text": 0xFFFFFFFFC0442000}
 
 

@@ -1,4 +1,4 @@
-"""Who uses a module is found wherever the system shows it, and told with its evidence."""
+"""The uses of a module are found in the system's files, and reported with their evidence."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def resolve(alias: str) -> tuple[str, ...]:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
-    """Return what makes a system of files, and of links where the content begins with `->`."""
+    """Return a function that creates a system from files; content with `->` makes a link."""
 
     def make(files: Mapping[str, str]) -> LocalHost:
         for path, content in files.items():
@@ -86,7 +86,7 @@ def test_a_mount_is_found_by_its_file_systems_type(tree: Tree) -> None:
     assert uses(host, "btrfs") == []
 
 
-def test_block_devices_are_told_only_where_they_are_in_use(tree: Tree) -> None:
+def test_only_block_devices_in_use_are_reported(tree: Tree) -> None:
     host = tree(
         {
             "/proc/self/mountinfo": "22 1 254:1 / / rw - ext4 /dev/vda1 rw\n",
@@ -118,7 +118,7 @@ def test_block_devices_are_told_only_where_they_are_in_use(tree: Tree) -> None:
     ]
 
 
-def test_an_interface_is_its_drivers_its_kinds_or_told_by_its_name(tree: Tree) -> None:
+def test_the_module_of_an_interface_is_known_by_driver_kind_or_name(tree: Tree) -> None:
     net = "/sys/class/net"
     host = tree(
         {
@@ -141,7 +141,7 @@ def test_an_interface_is_its_drivers_its_kinds_or_told_by_its_name(tree: Tree) -
     ]
 
 
-def test_an_interface_that_goes_away_is_warned_of_and_ones_own_connection_first(
+def test_warnings_about_interfaces_start_with_the_users_own_connection(
     tree: Tree,
 ) -> None:
     net = "/sys/class/net"
@@ -176,7 +176,7 @@ def test_an_interface_that_goes_away_is_warned_of_and_ones_own_connection_first(
         ("a b c d", set()),
     ],
 )
-def test_the_interface_of_the_connection_that_one_types_through(
+def test_the_interface_of_the_users_ssh_connection(
     tree: Tree, connection: str, interfaces: set[str]
 ) -> None:
     host = tree(
@@ -190,7 +190,7 @@ def test_the_interface_of_the_connection_that_one_types_through(
     assert connection_interfaces(host, connection) == interfaces
 
 
-def test_an_open_device_file_is_told_with_the_process(tree: Tree) -> None:
+def test_an_open_device_file_is_reported_with_the_process(tree: Tree) -> None:
     host = tree(
         {
             "/proc/4711/fd/3": "->/dev/null",
@@ -205,7 +205,7 @@ def test_an_open_device_file_is_told_with_the_process(tree: Tree) -> None:
     ]
 
 
-def test_a_device_file_that_hangs_below_a_driver_is_that_drivers(tree: Tree) -> None:
+def test_a_device_file_below_a_device_belongs_to_its_driver(tree: Tree) -> None:
     host = tree(
         {
             "/proc/12/fd/3": "->/dev/null",
@@ -216,7 +216,7 @@ def test_a_device_file_that_hangs_below_a_driver_is_that_drivers(tree: Tree) -> 
     assert uses(host, "nothingness") == []
 
 
-def test_sockets_and_algorithms_are_their_modules(tree: Tree) -> None:
+def test_sockets_and_algorithms(tree: Tree) -> None:
     host = tree(
         {
             "/proc/net/protocols": "protocol  size sockets  memory press maxhdr  slab module   cl\n"
@@ -235,7 +235,7 @@ def test_sockets_and_algorithms_are_their_modules(tree: Tree) -> None:
         assert uses(host, module) == []
 
 
-def test_a_system_that_shows_nothing_has_no_usage(tree: Tree) -> None:
+def test_a_system_without_these_files_has_no_usage(tree: Tree) -> None:
     assert read_usage(tree({}), ["ext4"], resolve, "1.2.3.4 1 5.6.7.8 22") == NO_USAGE
 
 
