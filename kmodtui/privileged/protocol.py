@@ -51,7 +51,7 @@ session and are served at once. Each answer has the id of its request. A line th
 request is answered with id null. The session ends when the helper's standard input closes;
 where the helper ends it, it says why:
 
-    {"bye": {"reason": "idle", "message": "Nothing was asked for a while."}}
+    {"bye": {"reason": "idle", "message": "No request within the idle timeout."}}
 
 `helper.py` imports nothing of kmodtui, so it repeats the few constants it needs; a test
 compares them.

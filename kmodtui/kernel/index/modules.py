@@ -2,7 +2,7 @@
 
 Formats: `man 5 modules.dep`, `tools/depmod.c` and `libkmod/libkmod-module.c` in kmod. The
 text indexes are read, which have the same content as the binary ones. Each is read when it
-is first needed. Soft and weak dependencies are read elsewhere, see `modprobe_config`,
+is first needed. Soft and weak dependencies are read elsewhere, see `kernel.modprobe`,
 because kmod treats their indexes like files in modprobe.d.
 """
 

@@ -1,4 +1,4 @@
-"""Reader of what modinfo shows of a module file (.ko). For its symbols see `module_symbols`."""
+"""Reader of what modinfo shows of a module file (.ko). For its symbols see `symbols`."""
 
 from __future__ import annotations
 
