@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from kmodtui import __version__
 from kmodtui.errors import (
     KmodtuiError,
-    UnfitTerminalError,
+    UnsuitableTerminalError,
     UsageError,
 )
 from kmodtui.kernel.host import Host, LocalHost
@@ -98,10 +98,10 @@ def _check_output() -> None:
     """Prepare standard output for any text.
 
     Raises:
-        UnfitTerminalError: standard output is closed.
+        UnsuitableTerminalError: standard output is closed.
     """
     if sys.stdout is None:
-        raise UnfitTerminalError("Standard output is closed.")
+        raise UnsuitableTerminalError("Standard output is closed.")
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A name can contain characters that the encoding of the terminal cannot represent.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -247,17 +247,17 @@ def _check_terminal() -> None:
     """Refuse to start where the dashboard cannot be drawn.
 
     Raises:
-        UnfitTerminalError: a standard stream is not a terminal, or TERM names none or a dumb one.
+        UnsuitableTerminalError: a standard stream is not a terminal, or TERM is missing or `dumb`.
     """
     for name, stream in (("input", sys.stdin), ("output", sys.stdout), ("error", sys.stderr)):
         if stream is None or not stream.isatty():
-            raise UnfitTerminalError(
+            raise UnsuitableTerminalError(
                 f"The dashboard needs a terminal, and standard {name} is not a terminal.",
                 "With ssh, use ssh -t. The verbs need no terminal: see kmodtui --help.",
             )
     term = os.environ.get("TERM", "")
     if term in ("", "dumb", "unknown"):
-        raise UnfitTerminalError(
+        raise UnsuitableTerminalError(
             f"The dashboard cannot be drawn on a terminal of type “{clean(term) or 'none'}”.",
             "Set TERM to the type of your terminal, such as xterm-256color. "
             "The verbs need no terminal: see kmodtui --help.",

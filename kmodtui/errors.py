@@ -45,7 +45,7 @@ class ConfigError(KmodtuiError):
     exit_code = 2
 
 
-class UnfitTerminalError(KmodtuiError):
+class UnsuitableTerminalError(KmodtuiError):
     """There is no terminal, or one that cannot show the dashboard."""
 
     title = "No suitable terminal"
@@ -104,7 +104,7 @@ class ElevationRefusedError(ElevationError):
     """The system refused: the password was wrong, or the user is not allowed to become root."""
 
 
-class ElevationForbiddenError(ElevationRefusedError):
+class ElevationNotAllowedError(ElevationRefusedError):
     """The system's policy does not allow this user to become root with this program."""
 
 
@@ -122,7 +122,7 @@ class HelperDiedError(HelperError):
     """The helper exited, or its pipe broke, before it answered."""
 
 
-class RootGivenUpError(HelperDiedError):
+class RootSessionEndedError(HelperDiedError):
     """The helper exited because it received no request within its idle timeout."""
 
     title = "Root session ended"

@@ -132,7 +132,7 @@ class SimulatedHelper:
         self._lines.put_nowait(b"")
 
     @property
-    def last_words(self) -> str:
+    def stderr_text(self) -> str:
         """Empty: the simulated helper has no standard error."""
         return ""
 

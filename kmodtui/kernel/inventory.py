@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kmodtui.kernel.host import Host
-from kmodtui.model.experiment.report import Thing
+from kmodtui.model.experiment.report import InventoryItem
 from kmodtui.model.text import clean, decode
 
 _CLASSES = {"net": "network interface", "block": "block device"}
 _MAJORS = {"Character devices:": "character major", "Block devices:": "block major"}
 
 
-def read_inventory(host: Host) -> frozenset[Thing]:
+def read_inventory(host: Host) -> frozenset[InventoryItem]:
     """Return what exists now; a source that cannot be read is skipped."""
     sources = (_classes, _buses, _filesystems, _majors, _algorithms)
     return frozenset(
-        Thing(kind, clean(name)) for read in sources for kind, name in read(host) if name
+        InventoryItem(kind, clean(name)) for read in sources for kind, name in read(host) if name
     )
 
 

@@ -12,7 +12,7 @@ from kmodtui.model.module_info import ModuleInfo, Parameter
 from kmodtui.model.text import clean, decode
 
 
-class Standing(StrEnum):
+class CatalogStatus(StrEnum):
     """Whether a module is loaded; the value is the word that is shown."""
 
     LOADED = "loaded"
@@ -76,11 +76,11 @@ class CatalogEntry:
         """Its category, such as `file system`; empty if unknown."""
         return category(self.path)
 
-    def standing(self, loaded: Iterable[str]) -> Standing:
+    def standing(self, loaded: Iterable[str]) -> CatalogStatus:
         """Return its standing, given the names of the loaded modules."""
         if self.builtin:
-            return Standing.BUILTIN
-        return Standing.LOADED if self.name in loaded else Standing.AVAILABLE
+            return CatalogStatus.BUILTIN
+        return CatalogStatus.LOADED if self.name in loaded else CatalogStatus.AVAILABLE
 
 
 def described(

@@ -40,7 +40,7 @@ class Rank(IntEnum):
     DESCRIPTION = 7
 
 
-class Hit(NamedTuple):
+class Match(NamedTuple):
     """A matching module.
 
     Attributes:
@@ -52,7 +52,7 @@ class Hit(NamedTuple):
     rank: Rank
 
 
-class Haystack:
+class SearchIndex:
     """Modules, prepared for searching.
 
     Attributes:
@@ -73,7 +73,7 @@ class Haystack:
         for place, index in enumerate(by_length):
             self._places[index] = place
 
-    def search(self, query: str) -> list[Hit]:
+    def search(self, query: str) -> list[Match]:
         """Return the modules that match all words of a query, best first.
 
         Equally good matches are sorted by length of the name, then by name. An empty
@@ -81,7 +81,7 @@ class Haystack:
         """
         words = folded(query[:_MAX_QUERY]).split()
         if not words:
-            return [Hit(index, Rank.NAME) for index in range(len(self.entries))]
+            return [Match(index, Rank.NAME) for index in range(len(self.entries))]
         found = self._find(words[0])
         for word in words[1:]:
             also = self._find(word)
@@ -94,7 +94,7 @@ class Haystack:
         same = sum(found[index] is Rank.NAME for index in ordered[:_MAX_SAME])
         typed = query.strip().replace("-", "_")
         ordered[:same] = sorted(ordered[:same], key=lambda i: self.entries[i].name != typed)
-        return [Hit(index, found[index]) for index in ordered]
+        return [Match(index, found[index]) for index in ordered]
 
     def near(self, text: str, most: int = 3) -> tuple[str, ...]:
         """Return the names with the smallest edit distance to a text; see `did_you_mean.near`."""

@@ -28,7 +28,7 @@ class TreeNode:
     repeated: bool = False
 
 
-def loaded_needs(table: ModuleTable) -> dict[str, tuple[str, ...]]:
+def loaded_dependencies(table: ModuleTable) -> dict[str, tuple[str, ...]]:
     """Return the dependencies of each loaded module, among the loaded modules.
 
     /proc/modules lists the users of each module; this is the inverse relation.

@@ -38,8 +38,8 @@ class Change:
     Attributes:
         number: 1 for the first change since the start.
         when: seconds since the epoch, taken when the change was noticed.
-        came: modules that are live now and were not before, the kernel's order.
-        went: modules that were live before and are not now, the kernel's order.
+        loaded: modules that are live now and were not before, the kernel's order.
+        unloaded: modules that were live before and are not now, the kernel's order.
         reloaded: modules that were unloaded and loaded again between two readings.
         cycles: how often modules were loaded and unloaded between the readings, beside the
             net change, by name: those of `reloaded`, and any others.
@@ -54,8 +54,8 @@ class Change:
 
     number: int
     when: float
-    came: tuple[LoadedModule, ...] = ()
-    went: tuple[LoadedModule, ...] = ()
+    loaded: tuple[LoadedModule, ...] = ()
+    unloaded: tuple[LoadedModule, ...] = ()
     reloaded: tuple[LoadedModule, ...] = ()
     cycles: Mapping[str, int] = field(default_factory=dict)
     symbols: SymbolDelta = field(default_factory=SymbolDelta)
@@ -67,7 +67,7 @@ class Change:
     @property
     def memory(self) -> int:
         """Bytes that the modules hold more (or less, negative) than before."""
-        return sum(m.size for m in self.came) - sum(m.size for m in self.went)
+        return sum(m.size for m in self.loaded) - sum(m.size for m in self.unloaded)
 
     @property
     def cycled(self) -> tuple[str, ...]:
@@ -91,7 +91,7 @@ class Change:
     @property
     def rows_kept(self) -> bool:
         """Whether the symbols themselves are here, not only how many there were."""
-        rows = (rows for owner in self.symbols.owners for rows in (owner.gained, owner.lost))
+        rows = (rows for owner in self.symbols.owners for rows in (owner.added, owner.removed))
         return not any(isinstance(one, CountedRows) for one in rows)
 
 
@@ -149,12 +149,12 @@ class Event:
     Attributes:
         change: what happened.
         totals: what there was after it.
-        stays: modules that belong to those that went and stayed, with the reason.
+        still_loaded: modules that belong to those that went and stayed, with the reason.
     """
 
     change: Change
     totals: Totals
-    stays: Mapping[str, str] = field(default_factory=dict)
+    still_loaded: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -239,8 +239,8 @@ class Timeline:
         changes = [event.change for event in self.events[first:second]]
         loads, unloads = Counter[str](), Counter[str]()
         for change in changes:
-            loads.update(m.name for m in change.came)
-            unloads.update(m.name for m in change.went)
+            loads.update(m.name for m in change.loaded)
+            unloads.update(m.name for m in change.unloaded)
             loads.update(change.cycles)
             unloads.update(change.cycles)
         cycles = dict(sorted((loads & unloads).items()))
@@ -248,8 +248,8 @@ class Timeline:
         return Change(
             number=0,
             when=self.when(second),
-            came=tuple(m for name, m in after.items() if name not in before),
-            went=tuple(m for name, m in before.items() if name not in after),
+            loaded=tuple(m for name, m in after.items() if name not in before),
+            unloaded=tuple(m for name, m in before.items() if name not in after),
             reloaded=tuple(m for name, m in after.items() if name in before and name in cycles),
             cycles=cycles,
             symbols=SymbolDelta() if missing else composed(change.symbols for change in changes),
@@ -270,11 +270,11 @@ def composed(deltas: Iterable[SymbolDelta]) -> SymbolDelta:
             so_far = net.get(step.owner, OwnerDelta(step.owner))
             net[step.owner] = OwnerDelta(
                 step.owner,
-                _sum(_less(so_far.gained, step.lost), _less(step.gained, so_far.lost)),
-                _sum(_less(so_far.lost, step.gained), _less(step.lost, so_far.gained)),
+                _sum(_less(so_far.added, step.removed), _less(step.added, so_far.removed)),
+                _sum(_less(so_far.removed, step.added), _less(step.removed, so_far.added)),
             )
-    owners = [owner for owner in net.values() if owner.gained or owner.lost]
-    owners.sort(key=lambda owner: (-len(owner.gained) - len(owner.lost), owner.owner))
+    owners = [owner for owner in net.values() if owner.added or owner.removed]
+    owners.sort(key=lambda owner: (-len(owner.added) - len(owner.removed), owner.owner))
     return SymbolDelta(tuple(owners))
 
 
@@ -287,7 +287,7 @@ def _less(rows: SymbolRows, other: SymbolRows) -> SymbolRows:
     if rows.raw == other.raw:
         return NO_ROWS
     delta = difference(SymbolTable(modules={"": other}), SymbolTable(modules={"": rows}))
-    return delta.owners[0].gained if delta.owners else NO_ROWS
+    return delta.owners[0].added if delta.owners else NO_ROWS
 
 
 def _sum(one: SymbolRows, other: SymbolRows) -> SymbolRows:
@@ -309,13 +309,13 @@ def _by_name(modules: Iterable[LoadedModule]) -> dict[str, LoadedModule]:
 
 def _after(change: Change, modules: Mapping[str, LoadedModule]) -> dict[str, LoadedModule]:
     """Return the modules after a change, newest first."""
-    gone = {module.name for module in change.went}
-    new = _by_name((*change.came, *change.reloaded))
+    gone = {module.name for module in change.unloaded}
+    new = _by_name((*change.loaded, *change.reloaded))
     return {**new, **{n: m for n, m in modules.items() if n not in gone and n not in new}}
 
 
 def _rows_size(change: Change) -> int:
-    return sum(len(owner.gained.raw) + len(owner.lost.raw) for owner in change.symbols.owners)
+    return sum(len(owner.added.raw) + len(owner.removed.raw) for owner in change.symbols.owners)
 
 
 def _unparsed(change: Change) -> Change:
@@ -330,8 +330,8 @@ def _with_rows(change: Change, turned: Callable[[SymbolRows], SymbolRows]) -> Ch
     owners = tuple(
         OwnerDelta(
             owner.owner,
-            turned(owner.gained) if owner.gained else NO_ROWS,
-            turned(owner.lost) if owner.lost else NO_ROWS,
+            turned(owner.added) if owner.added else NO_ROWS,
+            turned(owner.removed) if owner.removed else NO_ROWS,
         )
         for owner in change.symbols.owners
     )

@@ -90,7 +90,7 @@ class ModuleSymbols:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Definition:
     """Where a symbol is defined in a module file; several symbols can have the same name.
 
     Attributes:
@@ -106,34 +106,34 @@ class Place:
     weak: bool = False
 
 
-class Giver(StrEnum):
+class ProviderKind(StrEnum):
     """Kind of provider of a symbol that a module imports."""
 
     KERNEL = "kernel"
     MODULE = "module"
-    NOBODY = "nobody"
+    UNRESOLVED = "nobody"
     UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ResolvedImport:
     """A symbol that a module imports, and its provider.
 
     Attributes:
         wanted: the import.
-        giver: the provider: the kernel itself, a module, none (unresolved), or unknown.
+        provider: the provider: the kernel itself, a module, none (unresolved), or unknown.
         module: name of the providing module; empty if it is not a module.
         export: how the provider exports it; None if unknown.
     """
 
     wanted: Import
-    giver: Giver
+    provider: ProviderKind
     module: str = ""
     export: Export | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class UsedExport:
     """A symbol that a module exports, and its importers.
 
     Attributes:
@@ -153,35 +153,35 @@ class ModuleLinkage:
         name: the module.
         loaded: whether it is loaded.
         path: its file; empty if there is none.
-        takes: its imports, sorted by name; empty if there is no file.
-        gives: its exports, sorted by name.
+        imports: its imports, sorted by name; empty if there is no file.
+        exports: its exports, sorted by name.
         problems: what is unknown and why, a sentence each.
     """
 
     name: str
     loaded: bool
     path: str = ""
-    takes: tuple[Taken, ...] = ()
-    gives: tuple[Given, ...] = ()
+    imports: tuple[ResolvedImport, ...] = ()
+    exports: tuple[UsedExport, ...] = ()
     problems: tuple[str, ...] = ()
 
     @cached_property
-    def givers(self) -> dict[str, tuple[Taken, ...]]:
+    def providers(self) -> dict[str, tuple[ResolvedImport, ...]]:
         """Its imports from other modules, by provider; the modules sorted."""
-        found: dict[str, list[Taken]] = {}
-        for taken in self.takes:
+        found: dict[str, list[ResolvedImport]] = {}
+        for taken in self.imports:
             if taken.module:
                 found.setdefault(taken.module, []).append(taken)
         return {module: tuple(found[module]) for module in sorted(found)}
 
-    def taken_from(self, giver: Giver) -> tuple[Taken, ...]:
+    def taken_from(self, giver: ProviderKind) -> tuple[ResolvedImport, ...]:
         """Return its imports from one kind of provider."""
-        return tuple(taken for taken in self.takes if taken.giver is giver)
+        return tuple(taken for taken in self.imports if taken.provider is giver)
 
     @cached_property
     def users(self) -> dict[str, int]:
         """Number of its symbols that each loaded module imports, the modules sorted."""
-        counts = Counter(user for given in self.gives for user in given.users)
+        counts = Counter(user for given in self.exports for user in given.users)
         return dict(sorted(counts.items()))
 
 
@@ -191,14 +191,14 @@ class Edge:
 
     Attributes:
         user: the importer.
-        giver: the provider.
+        provider: the provider.
         symbols: sorted by name.
         problems: what is unknown and why, a sentence each.
     """
 
     user: str
-    giver: str
-    symbols: tuple[Taken, ...] = ()
+    provider: str
+    symbols: tuple[ResolvedImport, ...] = ()
     problems: tuple[str, ...] = ()
 
 
@@ -242,7 +242,7 @@ class SymbolDetails:
     module: str
     name: str
     export: Export | None = None
-    places: tuple[Place, ...] = ()
+    places: tuple[Definition, ...] = ()
     importers: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 

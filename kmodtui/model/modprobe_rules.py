@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from kmodtui.model.plan.plan import BOOT_LINE
+from kmodtui.model.plan.plan import KERNEL_COMMAND_LINE
 
 
 class RuleKind(StrEnum):
@@ -44,8 +44,8 @@ class Rule:
 
     @property
     def source(self) -> str:
-        """Its source: `/etc/modprobe.d/a.conf:3`, or `BOOT_LINE` for the kernel command line."""
-        return f"{self.file}:{self.line}" if self.file else BOOT_LINE
+        """Where it is set: `/etc/modprobe.d/a.conf:3`, or KERNEL_COMMAND_LINE."""
+        return f"{self.file}:{self.line}" if self.file else KERNEL_COMMAND_LINE
 
     def __str__(self) -> str:
         """Return the rule with its source: `/etc/modprobe.d/a.conf:3: blacklist pcspkr`."""

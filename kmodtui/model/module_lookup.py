@@ -65,6 +65,6 @@ class ModuleLookup(Protocol):
         """Return the `blacklist` rule that prevents loading it by an alias."""
         ...
 
-    def is_forbidden(self, name: str) -> bool:
+    def is_blocked(self, name: str) -> bool:
         """Return whether `module_blacklist=` on the kernel command line blocks it."""
         ...

@@ -45,7 +45,7 @@ See `Documentation/admin-guide/tainted-kernels.rst`.
 """
 
 
-def taint_letters(bits: int) -> str:
+def taint_flags(bits: int) -> str:
     """Return the taint flags for a mask such as /proc/sys/kernel/tainted; `?` if unknown."""
     letters = list(TAINTS)
     return "".join(

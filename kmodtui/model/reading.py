@@ -52,8 +52,8 @@ class Reading:
         return Change(
             number=0,
             when=self.when,
-            came=tuple(m for m in self.table if m.name in now - before),
-            went=tuple(m for m in earlier.table if m.name in before - now),
+            loaded=tuple(m for m in self.table if m.name in now - before),
+            unloaded=tuple(m for m in earlier.table if m.name in before - now),
             reloaded=tuple(m for m in self.table if m.name in (before & now) & cycles.keys()),
             cycles=dict(cycles),
             symbols=symbols,

@@ -15,7 +15,7 @@ from typing import Any
 
 from kmodtui.errors import SnapshotError
 from kmodtui.model.history import Change, Totals
-from kmodtui.model.modules import LoadedModule, ModuleState, ModuleTable, taint_letters
+from kmodtui.model.modules import LoadedModule, ModuleState, ModuleTable, taint_flags
 from kmodtui.model.symbols.table import SymbolDelta, SymbolTable, difference
 from kmodtui.model.text import clean
 
@@ -90,12 +90,12 @@ class Comparison:
     symbols: SymbolDelta = field(default_factory=SymbolDelta)
 
     @cached_property
-    def came(self) -> tuple[LoadedModule, ...]:
+    def loaded(self) -> tuple[LoadedModule, ...]:
         """Modules that only the second has."""
         return _without(self.after, self.before)
 
     @cached_property
-    def went(self) -> tuple[LoadedModule, ...]:
+    def unloaded(self) -> tuple[LoadedModule, ...]:
         """Modules that only the first has."""
         return _without(self.before, self.after)
 
@@ -122,17 +122,17 @@ class Comparison:
         return _more_words(self.before, self.after)
 
     @property
-    def taints_gained(self) -> str:
+    def taints_added(self) -> str:
         """Taint flags of the kernel that only the second has."""
-        return taint_letters(self.after.origin.tainted & ~self.before.origin.tainted)
+        return taint_flags(self.after.origin.tainted & ~self.before.origin.tainted)
 
     @property
-    def taints_lost(self) -> str:
+    def taints_removed(self) -> str:
         """Taint flags of the kernel that only the first has; only a reboot clears them."""
-        return taint_letters(self.before.origin.tainted & ~self.after.origin.tainted)
+        return taint_flags(self.before.origin.tainted & ~self.after.origin.tainted)
 
     @property
-    def caution(self) -> str:
+    def warning(self) -> str:
         """A warning about how the snapshots differ in origin; empty if there is none."""
         one, other = self.before.origin, self.after.origin
         if one.release != other.release:
@@ -152,8 +152,8 @@ class Comparison:
     def nothing_differs(self) -> bool:
         """Whether modules, symbols, kernel command line and taint are the same."""
         return not (
-            self.came
-            or self.went
+            self.loaded
+            or self.unloaded
             or self.resized
             or self.symbols
             or self.words_added
@@ -167,8 +167,8 @@ class Comparison:
         return _Between(
             number=0,
             when=self.after.origin.taken,
-            came=self.came,
-            went=self.went,
+            loaded=self.loaded,
+            unloaded=self.unloaded,
             symbols=self.symbols,
             took=abs(self.after.origin.taken - self.before.origin.taken),
         )
@@ -201,7 +201,7 @@ def _more_words(one: Snapshot, other: Snapshot) -> tuple[str, ...]:
 # File format
 
 
-def head_line(origin: Origin, modules: tuple[LoadedModule, ...]) -> bytes:
+def header_line(origin: Origin, modules: tuple[LoadedModule, ...]) -> bytes:
     """Return everything but the symbols as one line of JSON, addresses if the origin has them."""
     head: dict[str, Any] = {key: getattr(origin, name) for key, (name, _) in _ORIGIN_KEYS.items()}
     head["modules"] = [_module_json(module, addresses=origin.addresses) for module in modules]
@@ -222,7 +222,7 @@ def _module_json(module: LoadedModule, *, addresses: bool) -> dict[str, Any]:
 
 
 def read_head(line: bytes) -> tuple[Origin, tuple[LoadedModule, ...]]:
-    """Return the origin and the modules from a line written by `head_line`, safe to show.
+    """Return the origin and the modules from a line written by `header_line`, safe to show.
 
     Raises:
         SnapshotError: the line is malformed.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kmodtui.model.modules import taint_letters
+from kmodtui.model.modules import taint_flags
 
 CAP_SYS_MODULE = 16
 """Number of the capability that is required to load and unload modules."""
@@ -51,7 +51,7 @@ class SystemFacts:
     @property
     def taints(self) -> str:
         """Taint flags of the kernel; empty if it is not tainted or that is unknown."""
-        return taint_letters(self.tainted or 0)
+        return taint_flags(self.tainted or 0)
 
     @property
     def addresses_hidden_by(self) -> tuple[str, ...]:

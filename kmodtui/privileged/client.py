@@ -20,7 +20,7 @@ from kmodtui.errors import (
     HelperDiedError,
     HelperError,
     HelperVersionError,
-    RootGivenUpError,
+    RootSessionEndedError,
 )
 from kmodtui.model.log.record import LogRecord
 from kmodtui.model.result import Result, ResultCode
@@ -342,7 +342,7 @@ class HelperClient:
         return any(p.keeps_log and not p.result.done() for p in self._pending.values())
 
     def _death(self) -> HelperDiedError:
-        words = clean(self._transport.last_words.strip().rsplit("\n", 1)[-1])
+        words = clean(self._transport.stderr_text.strip().rsplit("\n", 1)[-1])
         if self._awaited:
             silent = "without an answer."
             hint = "The request may or may not have taken effect; the kernel is being read again."
@@ -363,7 +363,7 @@ class HelperClient:
 
 def _goodbye(bye: Bye) -> HelperDiedError:
     if bye.reason == "idle":
-        return RootGivenUpError(
+        return RootSessionEndedError(
             "Privileges were dropped because the helper had no request for a while.",
             "The next change starts the helper again.",
         )
@@ -383,7 +383,7 @@ async def _hello(transport: Transport) -> Hello:
         if isinstance(answer, Bye):
             raise _goodbye(answer)
         break
-    words = clean(transport.last_words.strip().rsplit("\n", 1)[-1])
+    words = clean(transport.stderr_text.strip().rsplit("\n", 1)[-1])
     raise HelperDiedError(
         "The privileged helper did not start" + (f": {words}" if words else "."),
         "It runs under the system's Python 3.9 or later.",

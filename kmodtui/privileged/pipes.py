@@ -142,7 +142,7 @@ class PipeTransport:
             await asyncio.to_thread(self._process.popen.wait, _EXIT_TIMEOUT)
 
     @property
-    def last_words(self) -> str:
+    def stderr_text(self) -> str:
         """The last part of the process's standard error."""
         return os.fsdecode(self._stderr).encode("utf-8", "backslashreplace").decode("utf-8")
 

@@ -25,7 +25,7 @@ from typing import Literal, NamedTuple
 from kmodtui.errors import (
     ElevationCancelledError,
     ElevationError,
-    ElevationForbiddenError,
+    ElevationNotAllowedError,
     ElevationRefusedError,
 )
 from kmodtui.model.text import clean
@@ -120,7 +120,7 @@ SUDO = Program(
         Rule(
             " is not in the sudoers file| is not allowed to | may not run "
             "|: I'm sorry .*I'm afraid I can't do that$",
-            ElevationForbiddenError,
+            ElevationNotAllowedError,
             "This user may not start the helper with sudo: the sudoers file does not allow it.",
             ASK_ADMINISTRATOR,
         ),
@@ -150,7 +150,7 @@ DOAS = Program(
         ),
         Rule(
             "^doas: Operation not permitted$",
-            ElevationForbiddenError,
+            ElevationNotAllowedError,
             "This user may not start the helper with doas: its rules do not allow it.",
             ASK_ADMINISTRATOR,
         ),
@@ -177,7 +177,7 @@ RUN0 = Program(
         ),
         Rule(
             "(Access|Permission) denied",
-            ElevationForbiddenError,
+            ElevationNotAllowedError,
             "This user may not use run0: polkit's rules do not allow it.",
             ASK_ADMINISTRATOR,
             asked=False,

@@ -25,6 +25,6 @@ class Transport(Protocol):
         ...
 
     @property
-    def last_words(self) -> str:
+    def stderr_text(self) -> str:
         """What the other side wrote to its standard error, which may say why it died."""
         ...

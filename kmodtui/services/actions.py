@@ -18,8 +18,8 @@ from kmodtui.model.log.record import LogRecord
 from kmodtui.model.modprobe_rules import RuleKind
 from kmodtui.model.modules import ModuleState, canonical
 from kmodtui.model.ownership import ownership
-from kmodtui.model.plan.plan import BLACKLIST_FILE, Command, Plan
-from kmodtui.model.plan.undo import Done
+from kmodtui.model.plan.plan import BLACKLIST_FILE, Plan, PlanCommand
+from kmodtui.model.plan.undo import UndoEntry
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.result import Result, ResultCode
 from kmodtui.model.text import counted
@@ -32,7 +32,7 @@ from kmodtui.services.undoing import Before, loaded_by_failure, read_before, rec
 
 log = logging.getLogger("kmodtui")
 
-_Answered = list[tuple[Command, Result]]
+_Answered = list[tuple[PlanCommand, Result]]
 """Requests with their results, in order."""
 
 
@@ -43,7 +43,7 @@ async def perform(
     on_log: LogSink,
     *,
     digest: str = "",
-    undoes: Done | None = None,
+    undoes: UndoEntry | None = None,
     wait: float = 0.0,
 ) -> Explanation:
     """Carry a plan out and return the outcome, as the kernel shows it afterwards.
@@ -113,7 +113,12 @@ class _Execution:
     """The requests of a plan, and their results so far."""
 
     def __init__(
-        self, machine: Machine, plan: Plan, before: Before, undoes: Done | None, on_log: LogSink
+        self,
+        machine: Machine,
+        plan: Plan,
+        before: Before,
+        undoes: UndoEntry | None,
+        on_log: LogSink,
     ) -> None:
         self.answered: _Answered = []
         self.died: HelperDiedError | None = None
@@ -122,14 +127,14 @@ class _Execution:
         self._before = before
         self._undoes = undoes
         self._on_log: LogSink | None = on_log
-        self._running: tuple[Command, asyncio.Task[Result]] | None = None
+        self._running: tuple[PlanCommand, asyncio.Task[Result]] | None = None
 
     def pass_log_on(self, record: LogRecord) -> None:
         """Pass a record of the kernel log on, unless the execution was left."""
         if self._on_log is not None:
             self._on_log(record)
 
-    def begin(self, request: Command, asking: Coroutine[Any, Any, Result]) -> None:
+    def begin(self, request: PlanCommand, asking: Coroutine[Any, Any, Result]) -> None:
         """Start a request."""
         self._running = (request, asyncio.create_task(asking))
 
@@ -179,10 +184,10 @@ class _Execution:
         elif len(self.answered) == len(requests(self._plan)) and all(
             result.ok for _, result in self.answered
         ):
-            self._machine.done.taken_back(self._undoes)
+            self._machine.done.remove(self._undoes)
 
 
-def requests(plan: Plan) -> tuple[Command, ...]:
+def requests(plan: Plan) -> tuple[PlanCommand, ...]:
     """Return the requests to the helper, in order.
 
     What one request can do is one request: the helper unloads in order and stops at the first
@@ -191,8 +196,8 @@ def requests(plan: Plan) -> tuple[Command, ...]:
     if plan.verb is Verb.RELOAD and [c.verb for c in plan.commands] == [Verb.UNLOAD, Verb.LOAD]:
         away, back = plan.commands
         if away.names == back.names and len(away.names) == 1:
-            return (Command(Verb.RELOAD, away.names, back.parameters),)
-    joined: list[Command] = []
+            return (PlanCommand(Verb.RELOAD, away.names, back.parameters),)
+    joined: list[PlanCommand] = []
     for command in plan.commands:
         together = command.verb in (Verb.UNLOAD, Verb.BLACKLIST, Verb.UNBLACKLIST)
         if joined and together and joined[-1].verb is command.verb:
@@ -205,7 +210,7 @@ def requests(plan: Plan) -> tuple[Command, ...]:
 async def _ask(
     channel: HelperClient,
     plan: Plan,
-    request: Command,
+    request: PlanCommand,
     on_log: LogSink,
     digest: str,
     wait: float,
@@ -234,7 +239,7 @@ async def _ask(
 # --- what the kernel shows ----------------------------------------------------------------
 
 
-def _checked(machine: Machine, request: Command, result: Result) -> Result:
+def _checked(machine: Machine, request: PlanCommand, result: Result) -> Result:
     """Return the result, as a failure if the system does not show what was requested."""
     if not result.ok:
         return result
@@ -258,7 +263,7 @@ def _checked(machine: Machine, request: Command, result: Result) -> Result:
     return result if happened else replace(result, ok=False, code=ResultCode.NOT_DONE)
 
 
-def _reread(machine: Machine, request: Command, result: Result) -> Result:
+def _reread(machine: Machine, request: PlanCommand, result: Result) -> Result:
     """Return the result with the value that /sys shows now, whatever the helper says."""
     key = request.parameters[0].partition("=")[0]
     shown = {p.name: p.value for p in read_parameters(machine.host, request.names[0])}

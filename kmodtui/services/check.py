@@ -33,9 +33,9 @@ from kmodtui.kernel.module_file.symvers import Symvers, read_symvers
 from kmodtui.kernel.proc_modules import has_module_support, read_modules
 from kmodtui.kernel.sysfs import read_live_module
 from kmodtui.kernel.system import read_system
-from kmodtui.model.check.check import Check, FileFacts, KernelFacts, Offer, Reference
+from kmodtui.model.check.check import Candidate, Check, FileFacts, KernelFacts, Reference
 from kmodtui.model.check.module import check_module
-from kmodtui.model.linkage import Giver, ModuleSymbols, Taken
+from kmodtui.model.linkage import ModuleSymbols, ProviderKind, ResolvedImport
 from kmodtui.model.modules import ModuleTable, canonical
 from kmodtui.services.linkage import Linkage, linkage
 
@@ -128,7 +128,7 @@ class _Surroundings:
                 loaded=frozenset(self._table.by_name),
                 present=name not in self._table.by_name
                 and read_live_module(self._host, name) is not None,
-                forbidden=name in config.forbidden,
+                blocked=name in config.blocked,
             )
         if symbols is None:
             return facts
@@ -136,7 +136,7 @@ class _Surroundings:
         owners = self._linkage.owners([export.name for export in symbols.exports])
         return replace(
             facts,
-            offers=self._offers(symbols, symvers, file.path),
+            candidates=self._offers(symbols, symvers, file.path),
             knows_all=self._linkage.knows_all or symvers is not None,
             duplicates={
                 symbol: owner or "the kernel" for symbol, owner in owners.items() if owner != name
@@ -200,7 +200,7 @@ class _Surroundings:
 
     def _offers(
         self, symbols: ModuleSymbols, symvers: Symvers | None, path: str
-    ) -> dict[str, Offer]:
+    ) -> dict[str, Candidate]:
         found = {}
         for taken in self._linkage.givers(symbols.imports):
             offer = self._offer(taken, symvers)
@@ -215,22 +215,22 @@ class _Surroundings:
             found[name] = replace(found[name], crc=crc, source=source)
         return found
 
-    def _offer(self, taken: Taken, symvers: Symvers | None) -> Offer | None:
+    def _offer(self, taken: ResolvedImport, symvers: Symvers | None) -> Candidate | None:
         name = taken.wanted.name
         built = symvers.exports.get(name) if symvers else None
-        if taken.giver not in (Giver.KERNEL, Giver.MODULE):
+        if taken.provider not in (ProviderKind.KERNEL, ProviderKind.MODULE):
             if built is None or symvers is None:
                 return None
             # The kernel is not running, so only its build data are available.
             there = not built.module or built.module in self._table.by_name
             export = built.export
-            return Offer(
+            return Candidate(
                 built.module, there, export.gpl_only, export.namespace, export.crc, symvers.path
             )
-        offer = Offer(taken.module, not taken.module or taken.module in self._table.by_name)
+        offer = Candidate(taken.module, not taken.module or taken.module in self._table.by_name)
         if (given := taken.export) is not None:
             offer = replace(offer, gpl_only=given.gpl_only)
-            if taken.giver is Giver.MODULE:
+            if taken.provider is ProviderKind.MODULE:
                 source = f"the file of {taken.module}"
                 offer = replace(offer, namespace=given.namespace, crc=given.crc, source=source)
         if built is not None and symvers is not None and built.module == taken.module:

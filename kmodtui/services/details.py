@@ -91,7 +91,7 @@ def _blacklists(machine: Machine, name: str) -> Iterator[tuple[str, tuple[str, .
     rules = []
     if rule := config.blacklisted(name):
         rules.append(f"not loaded by alias, only by name ({clean(rule.source)})")
-    if name in config.forbidden:
+    if name in config.blocked:
         rules.append("the kernel refuses it (module_blacklist= on the kernel command line)")
     if rules:
         yield "blacklist", tuple(rules)

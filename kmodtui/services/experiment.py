@@ -16,14 +16,14 @@ from dataclasses import replace
 from kmodtui.errors import KmodtuiError, PlanError
 from kmodtui.kernel.inventory import read_inventory
 from kmodtui.kernel.proc_modules import read_modules
-from kmodtui.model.experiment.report import Deed, Look, Report, Stage
+from kmodtui.model.experiment.report import ActionResult, Observation, Report, Stage
 from kmodtui.model.explain.explain import explain_error
 from kmodtui.model.explain.explanation import Explanation
 from kmodtui.model.log.record import LogRecord
 from kmodtui.model.modules import LoadedModule, ModuleState
 from kmodtui.model.plan.intent import Intent
 from kmodtui.model.plan.plan import Action, Plan
-from kmodtui.model.plan.undo import Done
+from kmodtui.model.plan.undo import UndoEntry
 from kmodtui.model.plan.unload import left_behind
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.text import clean
@@ -106,9 +106,9 @@ async def run(
     return await _Run(machine, report, foreground, tell, around, noticed, clock).through()
 
 
-def _unplanned(verb: Verb, name: str, error: KmodtuiError) -> Deed:
+def _unplanned(verb: Verb, name: str, error: KmodtuiError) -> ActionResult:
     """Return the result of a step that was not tried, because it could not be planned."""
-    return Deed(Plan(verb, (name,), ()), explain_error(verb, (name,), error))
+    return ActionResult(Plan(verb, (name,), ()), explain_error(verb, (name,), error))
 
 
 class _Run:
@@ -133,7 +133,7 @@ class _Run:
         self._clock = clock
         self._log: list[str] = []
         self._log_timer: asyncio.TimerHandle | None = None
-        self._undoable: list[Done] = []
+        self._undoable: list[UndoEntry] = []
         self._kept: dict[str, tuple[str, ...]] = {}
         self._channel: HelperClient | None = None
 
@@ -145,9 +145,9 @@ class _Run:
             await self._unload(before)
         await self._check_again(before)
         # If everything is as before, there is nothing to undo.
-        if not self._report.left:
+        if not self._report.differences:
             for done in reversed(self._undoable):
-                self._machine.done.taken_back(done)
+                self._machine.done.remove(done)
         return self._report
 
     def _enter(self, stage: Stage) -> None:
@@ -156,7 +156,7 @@ class _Run:
 
     # Stages
 
-    async def _check(self) -> Look:
+    async def _check(self) -> Observation:
         self._enter(Stage.CHECK)
         # Typing a password takes time, so the state is read after it.
         self._channel = await self._machine.channel(self._foreground)
@@ -179,7 +179,7 @@ class _Run:
         self._enter(Stage.LOAD)
         self._log = []
         explanation = await self._perform(self._report.plan)
-        deed = Deed(self._report.plan, explanation)
+        deed = ActionResult(self._report.plan, explanation)
         self._report = replace(self._report, loaded=deed, log=tuple(self._log))
         return not deed.failed
 
@@ -208,7 +208,7 @@ class _Run:
                 async with asyncio.timeout(NOTICE_LIMIT):
                     await self._noticed()
 
-    async def _unload(self, before: Look) -> None:
+    async def _unload(self, before: Observation) -> None:
         self._enter(Stage.UNLOAD)
         self._log = []
         tried: set[str] = set()
@@ -222,7 +222,7 @@ class _Run:
             if name not in await self._machine.loaded_names() and self._was_unloaded(name):
                 self._add(await self._loaded_again(name))
 
-    async def _check_again(self, before: Look) -> None:
+    async def _check_again(self, before: Observation) -> None:
         self._enter(Stage.CHECK_AGAIN)
         end = await self._settled()
         reasons = await self._reasons(before, end)
@@ -261,11 +261,11 @@ class _Run:
         else:
             self._report = replace(self._report, unload_log=tuple(self._log))
 
-    def _add(self, deed: Deed) -> None:
-        self._report = replace(self._report, deeds=(*self._report.deeds, deed))
+    def _add(self, deed: ActionResult) -> None:
+        self._report = replace(self._report, unloads=(*self._report.unloads, deed))
         self._tell(self._report)
 
-    async def _next_to_unload(self, before: Look, tried: set[str]) -> str | None:
+    async def _next_to_unload(self, before: Observation, tried: set[str]) -> str | None:
         """Return the target, then other modules of the plan that are unused; None at the end."""
         table = await asyncio.to_thread(read_modules, self._machine.host)
         known = before.table.by_name
@@ -276,7 +276,7 @@ class _Run:
                 return module.name
         return next((m.name for m in ours if not m.users and not m.permanent), None)
 
-    async def _unloaded(self, name: str, before: Look) -> Deed:
+    async def _unloaded(self, name: str, before: Observation) -> ActionResult:
         await self._wait_until_unused(name)
         try:
             plan = await plan_for(self._machine, [Intent(Verb.UNLOAD, (name,))])
@@ -286,21 +286,21 @@ class _Run:
             return _unplanned(Verb.UNLOAD, name, error)
         if plan.refused:
             title = f"{name} stays loaded"
-            return Deed(plan, Explanation(title, plan.refused, remedy=plan.remedy))
+            return ActionResult(plan, Explanation(title, plan.refused, remedy=plan.remedy))
         for unloaded in (s.module for s in plan.steps if s.action is Action.RMMOD):
             if unloaded in before.table.by_name:
                 # Its parameters can only be read while it is loaded.
                 parameters = await asyncio.to_thread(kept_now, self._machine, unloaded)
                 self._kept[unloaded] = parameters
-        return Deed(plan, await self._perform(plan))
+        return ActionResult(plan, await self._perform(plan))
 
-    async def _loaded_again(self, name: str) -> Deed:
+    async def _loaded_again(self, name: str) -> ActionResult:
         try:
             again = Intent(Verb.LOAD, (name,), self._kept.get(name, ()))
             plan = await plan_for(self._machine, [again])
         except KmodtuiError as error:
             return _unplanned(Verb.LOAD, name, error)
-        return Deed(plan, await self._perform(plan))
+        return ActionResult(plan, await self._perform(plan))
 
     async def _wait_until_unused(self, name: str) -> None:
         """Wait until a module has no other references than modules, at most UNUSED_LIMIT.
@@ -317,10 +317,10 @@ class _Run:
 
     def _was_unloaded(self, name: str) -> bool:
         """Return whether one of the unloads has unloaded this module as well."""
-        steps = (s for deed in self._report.deeds if not deed.failed for s in deed.plan.steps)
+        steps = (s for deed in self._report.unloads if not deed.failed for s in deed.plan.steps)
         return any(step.module == name and step.action is Action.RMMOD for step in steps)
 
-    async def _settled(self) -> Look:
+    async def _settled(self) -> Observation:
         """Return the state once no more devices appear or disappear, or after SETTLE_LIMIT."""
         limit = time.monotonic() + SETTLE_LIMIT
         host = self._machine.host
@@ -329,13 +329,13 @@ class _Run:
             reading = await asyncio.to_thread(read_both, host)
             earlier, things = things, await asyncio.to_thread(read_inventory, host)
             if earlier == things or time.monotonic() > limit:
-                return Look(replace(reading, when=self._clock()), things)
+                return Observation(replace(reading, when=self._clock()), things)
             await asyncio.sleep(_STEP)
 
-    async def _reasons(self, before: Look, end: Look) -> dict[str, str]:
+    async def _reasons(self, before: Observation, end: Observation) -> dict[str, str]:
         """Return why new modules are still loaded; what the kernel reported takes precedence."""
         known = before.table.by_name
-        planned = [s.module for deed in self._report.deeds for s in deed.plan.steps]
+        planned = [s.module for deed in self._report.unloads for s in deed.plan.steps]
         reasons: dict[str, str] = {}
         if await self._machine.index() is not None:
             try:
@@ -344,7 +344,7 @@ class _Run:
                 reasons |= left_behind(gone, frozenset(end.table.by_name), lookup, end.table)
             except KmodtuiError:
                 pass  # the modules are reported anyway, without this reason
-        for deed in self._report.deeds:
+        for deed in self._report.unloads:
             if deed.failed:
                 reasons[deed.plan.target] = deed.told.cause.rstrip(".")
         return {name: why for name, why in reasons.items() if name not in known}

@@ -24,17 +24,17 @@ from kmodtui.kernel.module_file.symbols import module_symbols, read_places
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.sysfs import read_live_module
 from kmodtui.model.linkage import (
+    Definition,
     Edge,
     Export,
-    Given,
-    Giver,
     Import,
     KernelExports,
     ModuleLinkage,
     ModuleSymbols,
-    Place,
+    ProviderKind,
+    ResolvedImport,
     SymbolDetails,
-    Taken,
+    UsedExport,
     exports_in_kallsyms,
     kernel_exports,
 )
@@ -111,7 +111,7 @@ class Linkage:
             table = self._loaded()
             loaded = module in table.by_name
             problems = list(self._mismatches(module, loaded=loaded))
-            takes: tuple[Taken, ...] = ()
+            takes: tuple[ResolvedImport, ...] = ()
             exports = self._exports(module)
             try:
                 takes = self._provided(self._read(module).imports)
@@ -132,8 +132,8 @@ class Linkage:
                 name=module,
                 loaded=loaded,
                 path=self._path(module) or "",
-                takes=takes,
-                gives=tuple(Given(e, tuple(users.get(e.name, ()))) for e in exports),
+                imports=takes,
+                exports=tuple(UsedExport(e, tuple(users.get(e.name, ()))) for e in exports),
                 problems=tuple(problems),
             )
 
@@ -146,10 +146,10 @@ class Linkage:
                 *self._mismatches(giver, loaded=giver in table.by_name),
             ]
             exported = {export.name: export for export in self._exports(giver)}
-            taken: tuple[Taken, ...] = ()
+            taken: tuple[ResolvedImport, ...] = ()
             try:
                 taken = tuple(
-                    Taken(wanted, Giver.MODULE, giver, exported[wanted.name])
+                    ResolvedImport(wanted, ProviderKind.MODULE, giver, exported[wanted.name])
                     for wanted in self._read(user).imports
                     if wanted.name in exported
                 )
@@ -166,7 +166,7 @@ class Linkage:
             if module:
                 problems += self._mismatches(module, loaded=module in table.by_name)
                 export = next((e for e in self._exports(module) if e.name == name), None)
-            places: tuple[Place, ...] = ()
+            places: tuple[Definition, ...] = ()
             if module:
                 try:
                     places = read_places(self._host, self._file(module), name)
@@ -187,7 +187,7 @@ class Linkage:
 
     # Providers of symbols
 
-    def givers(self, wanted: Iterable[Import]) -> tuple[Taken, ...]:
+    def givers(self, wanted: Iterable[Import]) -> tuple[ResolvedImport, ...]:
         """Return the provider of each import, in the same order."""
         with self._lock:
             self._loaded()
@@ -218,13 +218,13 @@ class Linkage:
         except KmodtuiError:
             return exports_in_kallsyms(self._rows.get(module, NO_ROWS))
 
-    def _provided(self, wanted: Iterable[Import]) -> tuple[Taken, ...]:
+    def _provided(self, wanted: Iterable[Import]) -> tuple[ResolvedImport, ...]:
         found = [(each, *self._provider(each.name)) for each in wanted]
         # Read each provider's file once: symbols sorted by name switch between providers.
         modules = {module for _, _, module in found if module}
         exports = {module: {e.name: e for e in self._exports(module)} for module in modules}
         return tuple(
-            Taken(
+            ResolvedImport(
                 each,
                 giver,
                 module,
@@ -233,18 +233,18 @@ class Linkage:
             for each, giver, module in found
         )
 
-    def _provider(self, name: str) -> tuple[Giver, str]:
+    def _provider(self, name: str) -> tuple[ProviderKind, str]:
         """Return the provider of a symbol; loaded modules take precedence."""
         if self._kernel.find(name) is not None:
-            return Giver.KERNEL, ""
+            return ProviderKind.KERNEL, ""
         modules = self.index.resolve(f"symbol:{name}") if self.index else ()
         loaded = next((module for module in modules if module in self._table.by_name), "")
         module = loaded or next(iter(modules), "") or self._loaded_provider(name)
         if module:
-            return Giver.MODULE, module
+            return ProviderKind.MODULE, module
         if name in self._kernel.names:
-            return Giver.KERNEL, ""
-        return (Giver.NOBODY if self._kernel.complete else Giver.UNKNOWN), ""
+            return ProviderKind.KERNEL, ""
+        return (ProviderKind.UNRESOLVED if self._kernel.complete else ProviderKind.UNKNOWN), ""
 
     def _loaded_provider(self, name: str) -> str:
         """Return the loaded module that exports a symbol, from /proc/kallsyms; empty if none."""

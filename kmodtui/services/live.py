@@ -16,7 +16,7 @@ from kmodtui.kernel.kallsyms import read_symbols
 from kmodtui.kernel.kptr import read_hiding
 from kmodtui.kernel.proc_modules import has_module_support
 from kmodtui.model.history import Change, Event, Timeline, Totals
-from kmodtui.model.modules import ModuleTable, taint_letters
+from kmodtui.model.modules import ModuleTable, taint_flags
 from kmodtui.model.plan.unload import left_behind
 from kmodtui.model.symbols.address import Hiding
 from kmodtui.model.symbols.table import SymbolTable
@@ -176,14 +176,14 @@ class LiveSystem:
         except KmodtuiError as error:
             self.failed.publish(error)
             stays = {}
-        self.new |= {module.name for module in (*change.came, *change.reloaded)}
+        self.new |= {module.name for module in (*change.loaded, *change.reloaded)}
         self.timeline = self.timeline.with_event(change, self.table, symbols, stays)
         self.changed.publish(Event(change, Totals.of(self.table, symbols), stays))
         self.timeline_changed.publish(self.timeline)
 
     async def _left_behind(self, change: Change) -> dict[str, str]:
         """Return what stays loaded although the module that brought it is gone, with the reason."""
-        unloaded = tuple(module.name for module in change.went)
+        unloaded = tuple(module.name for module in change.unloaded)
         remaining = frozenset(self.table.by_name)
         if not unloaded or await self.machine.index() is None:
             return {}
@@ -240,7 +240,7 @@ class LiveSystem:
         status = Status(
             modules=len(self.table) if self._table_was_read else None,
             memory=self.table.total_size,
-            taint=taint_letters(self.machine.tainted()),
+            taint=taint_flags(self.machine.tainted()),
             root=self.machine.privilege_words,
             root_denied=self.machine.root.denied is not None,
             paused=self._monitor.paused,

@@ -320,7 +320,7 @@ class Monitor:
             self._moved.clear()
         was_behind, self._behind = self._behind, not outcome.consistent
         events = self._show(reading.table)
-        if change.came or change.went or cycles or change.symbols:
+        if change.loaded or change.unloaded or cycles or change.symbols:
             self._changes += 1
             events.append(Changed(change, reading.table, reading.symbols))
         elif was_behind and reading.symbols is not None:

@@ -7,7 +7,7 @@ from kmodtui.kernel.host import Host
 from kmodtui.kernel.index.modules import ModuleIndex, read_index
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.system import read_system
-from kmodtui.model.graph import direct, loaded_needs
+from kmodtui.model.graph import direct, loaded_dependencies
 from kmodtui.model.modules import ModuleTable
 from kmodtui.model.text import clean
 
@@ -25,7 +25,7 @@ class Neighbours:
         self._table = table
         self._index = index
         self._index_problem = index_problem
-        self._needs = loaded_needs(table)
+        self._needs = loaded_dependencies(table)
 
     @property
     def loaded(self) -> frozenset[str]:

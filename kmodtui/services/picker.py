@@ -21,12 +21,12 @@ from kmodtui.model.plan.verb import Verb
 from kmodtui.services.files import digest_of, resolved
 from kmodtui.services.machine import Machine
 from kmodtui.services.picking import (
-    Answer,
-    Kind,
+    InputKind,
     PathChoice,
+    Suggestions,
     full_path,
     kind_of,
-    nothing_fits,
+    no_match,
 )
 from kmodtui.services.planning import plan_for
 
@@ -88,7 +88,9 @@ Outcome = Message | Completed | Chosen | NeedsForm | NeedsCheck
 class Picker:
     """Turns what was entered into a module, a file, or a message."""
 
-    def __init__(self, machine: Machine, answer_to: Callable[[str], Awaitable[Answer]]) -> None:
+    def __init__(
+        self, machine: Machine, answer_to: Callable[[str], Awaitable[Suggestions]]
+    ) -> None:
         """Pick modules of `machine`; `answer_to` returns what a text offers."""
         self._machine = machine
         self._answer_to = answer_to
@@ -117,11 +119,11 @@ class Picker:
         if not query:
             return Message("Enter the name of a module.")
         match kind_of(query):
-            case Kind.PATH:
+            case InputKind.PATH:
                 return await self._typed_path(query, parameters)
-            case Kind.DEVICE:
+            case InputKind.DEVICE:
                 return await self._device(query, parameters, form=form)
-            case Kind.MODULE:
+            case InputKind.MODULE:
                 return await self._name(query, parameters, form=form)
 
     async def accept(
@@ -178,7 +180,7 @@ class Picker:
             )
         if problem is not None:
             return Message(f"{problem.message} {did_you_mean(answer.near)}".rstrip())
-        return Message(nothing_fits(answer))
+        return Message(no_match(answer))
 
     async def _typed_path(self, query: str, parameters: tuple[str, ...]) -> Outcome:
         answer = await self._answer_to(query)

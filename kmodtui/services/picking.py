@@ -18,7 +18,7 @@ from kmodtui.kernel.index.device import names_device, read_device
 from kmodtui.kernel.index.modules import EXTENSIONS, ModuleIndex
 from kmodtui.model.catalog_entry import CatalogEntry
 from kmodtui.model.did_you_mean import did_you_mean
-from kmodtui.model.fuzzy import Haystack, Rank
+from kmodtui.model.fuzzy import Rank, SearchIndex
 from kmodtui.model.modules import canonical
 from kmodtui.model.text import clean, counted
 
@@ -28,7 +28,7 @@ MOST_FILES = 2000
 _PATH_STARTS = ("/", "./", "../", "~/")
 
 
-class Kind(Enum):
+class InputKind(Enum):
     """How a text is interpreted."""
 
     MODULE = auto()
@@ -55,7 +55,7 @@ class PathChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Suggestions:
     """The choices for a text.
 
     Attributes:
@@ -75,16 +75,16 @@ class Answer:
     near: tuple[str, ...] = ()
 
 
-def kind_of(text: str) -> Kind:
+def kind_of(text: str) -> InputKind:
     """Return how a text is interpreted, which depends on its form only."""
     if names_device(text):
-        return Kind.DEVICE
+        return InputKind.DEVICE
     if text.startswith(_PATH_STARTS) or text == "~":
-        return Kind.PATH
-    return Kind.MODULE
+        return InputKind.PATH
+    return InputKind.MODULE
 
 
-def answer_modules(haystack: Haystack, index: ModuleIndex | None, text: str) -> Answer:
+def answer_modules(haystack: SearchIndex, index: ModuleIndex | None, text: str) -> Suggestions:
     """Return the modules that match a text: those that it is an alias of, then the others."""
     query = _without_extension(text)
     matches = haystack.search(query)
@@ -97,12 +97,14 @@ def answer_modules(haystack: Haystack, index: ModuleIndex | None, text: str) -> 
             rest = [entry for entry in entries if entry not in named]
             modules = "1 module" if len(named) == 1 else f"{len(named)} modules, in this order"
             words = f"This is an alias of {modules}"
-            return Answer(text, (*named, *rest), Rank.ALIAS, words=words)
+            return Suggestions(text, (*named, *rest), Rank.ALIAS, words=words)
     near = haystack.near(query) if not entries else ()
-    return Answer(text, tuple(entries), rank, near=near)
+    return Suggestions(text, tuple(entries), rank, near=near)
 
 
-def answer_device(host: Host, haystack: Haystack, index: ModuleIndex | None, text: str) -> Answer:
+def answer_device(
+    host: Host, haystack: SearchIndex, index: ModuleIndex | None, text: str
+) -> Suggestions:
     """Return the modules for a device: that of its current driver, and those of its modaliases.
 
     Reads files. Problems are part of the answer.
@@ -110,7 +112,7 @@ def answer_device(host: Host, haystack: Haystack, index: ModuleIndex | None, tex
     try:
         device = read_device(host, text)
     except KmodtuiError as error:
-        return Answer(text, words=str(error))
+        return Suggestions(text, words=str(error))
     matching = [
         name for alias in device.modaliases for name in (index.resolve(alias) if index else ())
     ]
@@ -126,21 +128,21 @@ def answer_device(host: Host, haystack: Haystack, index: ModuleIndex | None, tex
         words = f"{counted(len(entries), 'module')} for {which or device.path}"
     if device.module:
         words += f"; its current driver is {device.module}"
-    return Answer(text, entries, Rank.ALIAS if entries else None, words=words)
+    return Suggestions(text, entries, Rank.ALIAS if entries else None, words=words)
 
 
-def answer_path(host: Host, text: str) -> Answer:
+def answer_path(host: Host, text: str) -> Suggestions:
     """Return the directories and module files that complete a path. Reads a directory."""
     path = full_path(text)
     typed, slash, start = text.rpartition("/")
     folder = path.rpartition("/")[0] or "/"
     if text in ("~", "..", "."):
-        return Answer(text, paths=(PathChoice(text + "/", None),))
+        return Suggestions(text, paths=(PathChoice(text + "/", None),))
     try:
         names = [name for name in host.listdir(folder) if name.startswith(start)]
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)
-        return Answer(text, words=f"{clean(folder)}: {why}")
+        return Suggestions(text, words=f"{clean(folder)}: {why}")
     choices = []
     for name in names:
         # Names with control characters cannot be shown, so they are not offered.
@@ -155,7 +157,7 @@ def answer_path(host: Host, text: str) -> Answer:
     words = "" if choices else f"{clean(folder)} has no directory or module file {clean(start)}…"
     if not choices and not start:
         words = f"{clean(folder)} has no directories and no module files"
-    return Answer(text, paths=tuple(choices), words=words)
+    return Suggestions(text, paths=tuple(choices), words=words)
 
 
 def full_path(text: str) -> str:
@@ -164,7 +166,7 @@ def full_path(text: str) -> str:
     return path if path.startswith("/") else f"{os.getcwd()}/{path}"
 
 
-def completed(text: str, answer: Answer) -> str:
+def completed(text: str, answer: Suggestions) -> str:
     """Return a path completed to the common prefix of all choices."""
     paths = [choice.path for choice in answer.paths]
     first, last = min(paths, default=""), max(paths, default="")
@@ -191,7 +193,7 @@ def _without_extension(text: str) -> str:
     return canonical(text) if text.endswith(EXTENSIONS) else text
 
 
-def nothing_fits(answer: Answer) -> str:
+def no_match(answer: Suggestions) -> str:
     """Return the sentence for a text that matches no module, with suggestions."""
     if answer.near:
         return f"No match for “{answer.text}”. {did_you_mean(answer.near)}"

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from kmodtui.demo import NOTICE, Demo
 from kmodtui.errors import (
-    ElevationForbiddenError,
+    ElevationNotAllowedError,
     ElevationRefusedError,
     HelperError,
     KmodtuiError,
@@ -134,7 +134,7 @@ class LocalRoot:
         """Start the helper; see `RootAccess.open`."""
         try:
             channel = await open_session(self._elevation, foreground)
-        except ElevationForbiddenError as error:
+        except ElevationNotAllowedError as error:
             other = await asyncio.to_thread(mismatch)
             raise self._with_remedy(error, other) from error
         if self._idle_minutes is not None:
@@ -150,8 +150,8 @@ class LocalRoot:
         return channel
 
     def _with_remedy(
-        self, error: ElevationForbiddenError, mismatched: str
-    ) -> ElevationForbiddenError:
+        self, error: ElevationNotAllowedError, mismatched: str
+    ) -> ElevationNotAllowedError:
         """Return the error with another possible cause and with what to do next.
 
         Unless a way was given, the next one that could work is used from now on. A wrong
@@ -173,7 +173,7 @@ class LocalRoot:
             hints.append(
                 f"The next attempt uses {following.name}; --elevate selects another program."
             )
-        return ElevationForbiddenError(message, " ".join(hints) or error.hint)
+        return ElevationNotAllowedError(message, " ".join(hints) or error.hint)
 
 
 def _helper_warning() -> str:

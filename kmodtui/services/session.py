@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from kmodtui.errors import HelperError, RootGivenUpError
+from kmodtui.errors import HelperError, RootSessionEndedError
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services.root import RootAccess
@@ -61,7 +61,7 @@ class RootSession:
         end = await channel.closed()
         if self._channel is channel:
             self._channel = None
-            self.ended = "idle" if isinstance(end.why, RootGivenUpError) else "helper exited"
+            self.ended = "idle" if isinstance(end.why, RootSessionEndedError) else "helper exited"
         self._notify(None if end.told else end.why)
         await channel.close()
 

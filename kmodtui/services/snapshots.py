@@ -25,7 +25,7 @@ from kmodtui.errors import KmodtuiError, SnapshotError, UnreadableError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.kallsyms import is_pseudo_owner
 from kmodtui.kernel.system import read_system
-from kmodtui.model.snapshot import MAX_MODULES, Origin, Snapshot, head_line, read_head
+from kmodtui.model.snapshot import MAX_MODULES, Origin, Snapshot, header_line, read_head
 from kmodtui.model.symbols.table import SymbolRows, SymbolTable
 from kmodtui.model.text import clean, decode, human_size
 from kmodtui.services.reading import read_both
@@ -165,7 +165,7 @@ def _body(snapshot: Snapshot) -> bytes:
     rows = b"".join(owner.raw for owner in owners)
     if not snapshot.origin.addresses:
         rows = b"".join(row + b"\n" for row in _ROW.findall(rows))
-    return head_line(snapshot.origin, snapshot.modules) + b"\n" + rows
+    return header_line(snapshot.origin, snapshot.modules) + b"\n" + rows
 
 
 # Reading

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from kmodtui.model.plan.undo import Done
+from kmodtui.model.plan.undo import UndoEntry
 
 MOST = 50
 """Maximum number of changes that are kept; the oldest are dropped."""
@@ -15,20 +15,20 @@ class UndoList:
     """The changes that can be undone, and the parameters of modules loaded through kmodtui."""
 
     def __init__(self) -> None:
-        self._done: deque[Done] = deque(maxlen=MOST)
+        self._done: deque[UndoEntry] = deque(maxlen=MOST)
         self._given: dict[str, tuple[str, ...]] = {}
 
     @property
-    def last(self) -> Done | None:
+    def last(self) -> UndoEntry | None:
         """The change to undo next; None if there is none."""
         return self._done[-1] if self._done else None
 
-    def note(self, done: Done | None) -> None:
+    def note(self, done: UndoEntry | None) -> None:
         """Add a change; None is no change."""
         if done is not None:
             self._done.append(done)
 
-    def taken_back(self, done: Done) -> None:
+    def remove(self, done: UndoEntry) -> None:
         """Remove a change that was undone; an equal one stays."""
         # Two changes may be equal, such as the same load twice: only this one was undone.
         kept = (each for each in self._done if each is not done)

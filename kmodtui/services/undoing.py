@@ -9,9 +9,9 @@ from typing import assert_never
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.model.modules import ModuleTable, canonical
-from kmodtui.model.plan.plan import Action, Command, Plan
+from kmodtui.model.plan.plan import Action, Plan, PlanCommand
 from kmodtui.model.plan.undo import (
-    Done,
+    UndoEntry,
     blacklisted,
     loaded,
     reloaded,
@@ -67,7 +67,7 @@ def record_change(
     machine: Machine,
     plan: Plan,
     before: Before,
-    results: Collection[tuple[Command, Result]],
+    results: Collection[tuple[PlanCommand, Result]],
     *,
     ended: bool = True,
 ) -> None:
@@ -95,9 +95,9 @@ def _undo_entry(
     machine: Machine,
     plan: Plan,
     before: Before,
-    results: Collection[tuple[Command, Result]],
-    succeeded: Collection[tuple[Command, Result]],
-) -> Done | None:
+    results: Collection[tuple[PlanCommand, Result]],
+    succeeded: Collection[tuple[PlanCommand, Result]],
+) -> UndoEntry | None:
     """Return how to undo what a plan has changed; None if it has changed nothing."""
     after = read_modules(machine.host)
     to_load = _modules(plan, Action.INSMOD) - _failed_loads(results)
@@ -135,10 +135,10 @@ def loaded_by_failure(machine: Machine, plan: Plan, before: Before) -> list[str]
     return [m.name for m in now if m.name in to_load and m.name not in before.table.by_name]
 
 
-def _with_lost(entry: Done | None, before: Before, names: Iterable[str]) -> Done | None:
+def _with_lost(entry: UndoEntry | None, before: Before, names: Iterable[str]) -> UndoEntry | None:
     """Return an undo entry with the parameter values of modules that cannot be restored."""
     lost = tuple(words for name in names for words in before.lost.get(name, ()))
-    return entry and replace(entry, lost=lost)
+    return entry and replace(entry, not_restored=lost)
 
 
 def _modules(plan: Plan, *actions: Action) -> frozenset[str]:
@@ -146,7 +146,7 @@ def _modules(plan: Plan, *actions: Action) -> frozenset[str]:
     return frozenset(canonical(step.module) for step in plan.steps if step.action in actions)
 
 
-def _failed_loads(results: Iterable[tuple[Command, Result]]) -> frozenset[str]:
+def _failed_loads(results: Iterable[tuple[PlanCommand, Result]]) -> frozenset[str]:
     """Return the modules whose load was refused: if they are loaded, somebody else did it."""
     return frozenset(
         canonical(name)
@@ -173,7 +173,7 @@ def _loaded_along(machine: Machine, names: Iterable[str]) -> frozenset[str]:
 
 
 def _writes(
-    succeeded: Iterable[tuple[Command, Result]],
+    succeeded: Iterable[tuple[PlanCommand, Result]],
 ) -> list[tuple[str, str, str | None]]:
     """Return module, parameter and value before of each successful write, in order."""
     writes = []

@@ -15,7 +15,7 @@ from kmodtui.model.load_line import LoadRequest
 from kmodtui.model.modprobe_rules import RuleKind
 from kmodtui.model.plan.intent import Intent
 from kmodtui.model.plan.plan import BLACKLIST_FILE, Plan
-from kmodtui.model.plan.undo import Done
+from kmodtui.model.plan.undo import UndoEntry
 from kmodtui.model.plan.verb import Verb
 from kmodtui.services.experiment import planned
 from kmodtui.services.live import LiveSystem
@@ -27,7 +27,7 @@ from kmodtui.ui.screens.idle import IdleDialog
 from kmodtui.ui.screens.load import LoadDialog
 from kmodtui.ui.screens.parameters import ParameterForm
 from kmodtui.ui.screens.plan import PlanDialog
-from kmodtui.ui.screens.refusal import may_have_root
+from kmodtui.ui.screens.refusal import root_allowed
 from kmodtui.ui.widgets.parameter_lines import Purpose
 
 
@@ -129,7 +129,7 @@ class ChangeFlow:
         else:
             self._work(self._undo(done))
 
-    async def _undo(self, done: Done) -> None:
+    async def _undo(self, done: UndoEntry) -> None:
         try:
             left = await left_to_undo(self._machine, done.back)
         except KmodtuiError as error:
@@ -138,14 +138,14 @@ class ChangeFlow:
         if left:
             await self._show_plan(left, undoes=done)
             return
-        cause = " ".join(done.lost) or f"There is nothing left to undo of the {done.words}."
+        cause = " ".join(done.not_restored) or f"There is nothing left to undo of the {done.words}."
         # It must not block the undo of the changes before it.
-        self._machine.done.taken_back(done)
+        self._machine.done.remove(done)
         desk(self._screen).report(PlanError(cause, "Press U again to undo the change before it."))
 
     def experiment(self) -> None:
         """Ask which module to load, examine and unload again."""
-        if may_have_root(self._screen, self._machine):
+        if root_allowed(self._screen, self._machine):
             self._screen.app.push_screen(ExperimentPicker(self._machine), self._plan_experiment)
 
     def _plan_experiment(self, request: LoadRequest | None) -> None:
@@ -188,7 +188,7 @@ class ChangeFlow:
 
     def set_idle(self) -> None:
         """Ask after how many idle minutes root privileges are dropped."""
-        if may_have_root(self._screen, self._machine):
+        if root_allowed(self._screen, self._machine):
             self._screen.app.push_screen(IdleDialog(self._machine))
 
     # From an intent to its plan
@@ -199,12 +199,12 @@ class ChangeFlow:
         )
 
     async def _show_plan(
-        self, intents: Sequence[Intent], *, undoes: Done | None = None, checked: str = ""
+        self, intents: Sequence[Intent], *, undoes: UndoEntry | None = None, checked: str = ""
     ) -> None:
         try:
             plan = await plan_for(self._machine, intents)
             if undoes is not None:
-                plan = replace(plan, warnings=(*undoes.lost, *plan.warnings))
+                plan = replace(plan, warnings=(*undoes.not_restored, *plan.warnings))
             free = await plan_once_unused(self._machine, plan)
         except KmodtuiError as error:
             desk(self._screen).report(error)

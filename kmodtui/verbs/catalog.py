@@ -10,13 +10,13 @@ from kmodtui.kernel.host import Host
 from kmodtui.kernel.index.modules import read_index
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.system import read_system
-from kmodtui.model.catalog_entry import Catalog, CatalogEntry, Standing
+from kmodtui.model.catalog_entry import Catalog, CatalogEntry, CatalogStatus
 from kmodtui.model.did_you_mean import did_you_mean
-from kmodtui.model.fuzzy import Haystack
+from kmodtui.model.fuzzy import SearchIndex
 from kmodtui.model.text import clean
 from kmodtui.services.catalog import read_catalog
 from kmodtui.services.catalog_cache import user_cache
-from kmodtui.services.picking import Answer, Kind, answer_device, answer_modules, kind_of
+from kmodtui.services.picking import InputKind, Suggestions, answer_device, answer_modules, kind_of
 from kmodtui.verbs.printing import add_json, print_json, release_of
 
 SCHEMA = 1
@@ -50,7 +50,7 @@ def run(host: Host, options: argparse.Namespace) -> int:
         else frozenset()
     )
     text = " ".join(options.words)
-    answer = _answer(host, catalog, text) if text else Answer(entries=catalog.entries)
+    answer = _answer(host, catalog, text) if text else Suggestions(entries=catalog.entries)
     found = [entry for entry in answer.entries if _wanted(entry, loaded, options)]
     if options.json:
         modules = [_json(entry, loaded) for entry in found]
@@ -62,10 +62,10 @@ def run(host: Host, options: argparse.Namespace) -> int:
     return 0 if found else 1
 
 
-def _answer(host: Host, catalog: Catalog, text: str) -> Answer:
-    haystack = Haystack(catalog.entries)
+def _answer(host: Host, catalog: Catalog, text: str) -> Suggestions:
+    haystack = SearchIndex(catalog.entries)
     index = read_index(host, catalog.release)
-    if kind_of(text) is Kind.DEVICE:
+    if kind_of(text) is InputKind.DEVICE:
         return answer_device(host, haystack, index, text)
     return answer_modules(haystack, index, text)
 
@@ -82,7 +82,7 @@ def _loaded(host: Host, *, required: bool) -> frozenset[str]:
 
 def _wanted(entry: CatalogEntry, loaded: frozenset[str], options: argparse.Namespace) -> bool:
     if options.loaded:
-        return entry.standing(loaded) is Standing.LOADED
+        return entry.standing(loaded) is CatalogStatus.LOADED
     if options.external:
         return entry.external
     return entry.builtin or not options.builtin
@@ -132,7 +132,7 @@ def _json(entry: CatalogEntry, loaded: frozenset[str]) -> dict[str, Any]:
     }
 
 
-def _no_match(release: str, text: str, answer: Answer) -> UnknownModuleError:
+def _no_match(release: str, text: str, answer: Suggestions) -> UnknownModuleError:
     if answer.words:
         return UnknownModuleError(f"{answer.words.rstrip('.')}.")
     return UnknownModuleError(

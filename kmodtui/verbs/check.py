@@ -9,7 +9,7 @@ from typing import Any
 from kmodtui.errors import UnreadableError
 from kmodtui.kernel.host import Host, LocalHost
 from kmodtui.kernel.index.modules import EXTENSIONS, is_path, read_index
-from kmodtui.model.check.check import KERNEL, NOT_KNOWN, Check, CheckedSymbol, Mark, Verdict
+from kmodtui.model.check.check import KERNEL, UNKNOWN, Check, CheckedSymbol, Mark, Verdict
 from kmodtui.model.text import clean, counted
 from kmodtui.services.check import check_file
 from kmodtui.verbs.printing import add_json, print_json, release_of
@@ -89,7 +89,7 @@ def _print(check: Check, *, symbols: bool) -> None:
             print(f"{'':20}{line}")
         if len(finding.lines) > most:
             print(f"{'':20}… and {len(finding.lines) - most:,} more")
-    for place, (provider, imports) in enumerate(check.givers.items()):
+    for place, (provider, imports) in enumerate(check.providers.items()):
         label = "" if place else "imports"
         print(f"{'':8}{label:<12}{provider or 'unresolved':<24} {counted(len(imports), 'symbol')}")
         for symbol in imports if symbols else ():
@@ -136,13 +136,13 @@ def _json(check: Check) -> dict[str, Any]:
 
 
 def _import_json(symbol: CheckedSymbol) -> dict[str, Any]:
-    kinds = {KERNEL: "kernel", NOT_KNOWN: "unknown", "": "unresolved"}
-    kind = kinds.get(symbol.giver, "module")
+    kinds = {KERNEL: "kernel", UNKNOWN: "unknown", "": "unresolved"}
+    kind = kinds.get(symbol.provider, "module")
     return {
         "name": symbol.name,
         "weak": symbol.weak,
         "provider_kind": kind,
-        "provider": symbol.giver if kind == "module" else None,
+        "provider": symbol.provider if kind == "module" else None,
         "result": _RESULTS[symbol.mark],
         "problem": symbol.words or None,
     }

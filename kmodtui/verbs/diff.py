@@ -10,7 +10,7 @@ from typing import Any
 
 from kmodtui.errors import UsageError
 from kmodtui.kernel.host import Host
-from kmodtui.model.modules import LoadedModule, taint_letters
+from kmodtui.model.modules import LoadedModule, taint_flags
 from kmodtui.model.snapshot import Comparison, Snapshot, compare
 from kmodtui.model.symbols.table import SymbolRows, counted_types
 from kmodtui.model.text import clean, counted, human_size
@@ -57,8 +57,8 @@ def as_lines(comparison: Comparison, *, symbols: bool) -> Iterator[str]:
     width = max(len(one.name), len(other.name))
     for letter, side in (("A", one), ("B", other)):
         yield f"{letter}  {side.name:<{width}}  {_origin(side)}"
-    if comparison.caution:
-        yield comparison.caution
+    if comparison.warning:
+        yield comparison.warning
     if comparison.nothing_differs:
         yield "Modules, symbols, command line and taint are the same."
         return
@@ -66,24 +66,24 @@ def as_lines(comparison: Comparison, *, symbols: bool) -> Iterator[str]:
     if comparison.words_removed or comparison.words_added:
         words = [f"-{word}" for word in comparison.words_removed]
         yield " ".join(["command line ", *words, *(f"+{w}" for w in comparison.words_added)])
-    if comparison.taints_gained or comparison.taints_lost:
-        before = taint_letters(one.origin.tainted) or "none"
-        yield f"taint         {before} → {taint_letters(other.origin.tainted) or 'none'}"
+    if comparison.taints_added or comparison.taints_removed:
+        before = taint_flags(one.origin.tainted) or "none"
+        yield f"taint         {before} → {taint_flags(other.origin.tainted) or 'none'}"
     yield (
-        f"modules       +{len(comparison.came):,} -{len(comparison.went):,}  "
+        f"modules       +{len(comparison.loaded):,} -{len(comparison.unloaded):,}  "
         f"{_signed(comparison.memory)} memory"
     )
-    longest = max((len(m.name) for m in (*comparison.came, *comparison.went)), default=0)
-    for sign, modules in (("+", comparison.came), ("-", comparison.went)):
+    longest = max((len(m.name) for m in (*comparison.loaded, *comparison.unloaded)), default=0)
+    for sign, modules in (("+", comparison.loaded), ("-", comparison.unloaded)):
         for module in modules:
             yield f"  {sign} {module.name:<{longest}}  {human_size(module.size):>10}"
     for was, now in comparison.resized:
         yield f"  = {was.name:<{longest}}  {human_size(was.size)} → {human_size(now.size)}"
     delta = comparison.symbols
-    yield f"symbols       +{delta.gained:,} -{delta.lost:,}"
+    yield f"symbols       +{delta.added:,} -{delta.removed:,}"
     longest = max((len(owner.owner or KERNEL) for owner in delta.owners), default=0)
     for owner in delta.owners:
-        for sign, rows in (("+", owner.gained), ("-", owner.lost)):
+        for sign, rows in (("+", owner.added), ("-", owner.removed)):
             if not rows:
                 continue
             types = ", ".join(counted_types(rows.types))
@@ -115,13 +115,13 @@ def as_json(comparison: Comparison, *, symbols: bool) -> dict[str, Any]:
     return {
         "before": _side(comparison.before),
         "after": _side(comparison.after),
-        "warning": comparison.caution or None,
+        "warning": comparison.warning or None,
         "same_release": comparison.before.origin.release == comparison.after.origin.release,
         "command_line": {"added": comparison.words_added, "removed": comparison.words_removed},
-        "taint": {"added": comparison.taints_gained, "removed": comparison.taints_lost},
+        "taint": {"added": comparison.taints_added, "removed": comparison.taints_removed},
         "modules": {
-            "loaded": [_module(module) for module in comparison.came],
-            "unloaded": [_module(module) for module in comparison.went],
+            "loaded": [_module(module) for module in comparison.loaded],
+            "unloaded": [_module(module) for module in comparison.unloaded],
             "resized": [
                 {"name": was.name, "size_before": was.size, "size_after": now.size}
                 for was, now in comparison.resized
@@ -129,13 +129,13 @@ def as_json(comparison: Comparison, *, symbols: bool) -> dict[str, Any]:
             "memory_change": comparison.memory,
         },
         "symbols": {
-            "added": comparison.symbols.gained,
-            "removed": comparison.symbols.lost,
+            "added": comparison.symbols.added,
+            "removed": comparison.symbols.removed,
             "by_module": [
                 {
                     "module": owner.owner or None,
-                    "added": _rows(owner.gained, symbols=symbols),
-                    "removed": _rows(owner.lost, symbols=symbols),
+                    "added": _rows(owner.added, symbols=symbols),
+                    "removed": _rows(owner.removed, symbols=symbols),
                 }
                 for owner in comparison.symbols.owners
             ],
@@ -152,7 +152,7 @@ def _side(snapshot: Snapshot) -> dict[str, Any]:
         "release": origin.release or None,
         "module_count": snapshot.totals.modules,
         "symbol_count": snapshot.totals.symbols,
-        "taint": taint_letters(origin.tainted),
+        "taint": taint_flags(origin.tainted),
     }
 
 

@@ -10,7 +10,7 @@ from kmodtui.errors import KmodtuiError, UnknownModuleError, UnreadableError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.index.modules import read_index
 from kmodtui.kernel.system import read_system
-from kmodtui.model.linkage import Edge, Export, Giver, ModuleLinkage, Taken
+from kmodtui.model.linkage import Edge, Export, ModuleLinkage, ProviderKind, ResolvedImport
 from kmodtui.model.modules import canonical
 from kmodtui.model.text import clean, counted
 from kmodtui.services.linkage import Linkage
@@ -19,10 +19,10 @@ from kmodtui.verbs.printing import add_json, print_error, print_json, release_of
 SCHEMA = 1
 
 _PROVIDER_KINDS = {
-    Giver.KERNEL: "kernel",
-    Giver.MODULE: "module",
-    Giver.NOBODY: "unresolved",
-    Giver.UNKNOWN: "unknown",
+    ProviderKind.KERNEL: "kernel",
+    ProviderKind.MODULE: "module",
+    ProviderKind.UNRESOLVED: "unresolved",
+    ProviderKind.UNKNOWN: "unknown",
 }
 
 
@@ -76,23 +76,23 @@ def _one(found: ModuleLinkage, *, as_json: bool) -> int:
                 "module": found.name,
                 "loaded": found.loaded,
                 "path": found.path or None,
-                "imports": [_import_json(taken) for taken in found.takes],
+                "imports": [_import_json(taken) for taken in found.imports],
                 "exports": [
                     {**_export_json(given.export), "importers": given.users}
-                    for given in found.gives
+                    for given in found.exports
                 ],
                 "problems": found.problems,
             },
         )
         return 1 if found.problems else 0
-    imports, exports = len(found.takes), len(found.gives)
+    imports, exports = len(found.imports), len(found.exports)
     print(f"{clean(found.name)} imports {counted(imports, 'symbol')} and exports {exports:,}.")
-    if found.takes:
+    if found.imports:
         print("\nImports")
-        _print_imports(found.takes)
-    if found.gives:
+        _print_imports(found.imports)
+    if found.exports:
         print("\nExports")
-        for given in found.gives:
+        for given in found.exports:
             importers = " ".join(given.users) or "-"
             print(f"  {given.export.name:<40} {given.export.words:<18} {importers}")
     _print_problems(found.problems)
@@ -105,7 +105,7 @@ def _two(edges: tuple[Edge, Edge], *, as_json: bool) -> int:
         found = [
             {
                 "importer": edge.user,
-                "provider": edge.giver,
+                "provider": edge.provider,
                 "imports": [_import_json(taken) for taken in edge.symbols],
             }
             for edge in edges
@@ -115,18 +115,18 @@ def _two(edges: tuple[Edge, Edge], *, as_json: bool) -> int:
     for edge in edges:
         if edge.symbols:
             count = counted(len(edge.symbols), "symbol")
-            print(f"{clean(edge.user)} imports {count} from {clean(edge.giver)}.")
+            print(f"{clean(edge.user)} imports {count} from {clean(edge.provider)}.")
             _print_imports(edge.symbols)
     if not problems and not any(edge.symbols for edge in edges):
-        names = (clean(edges[0].user), clean(edges[0].giver))
+        names = (clean(edges[0].user), clean(edges[0].provider))
         print(f"{names[0]} and {names[1]} import no symbols from each other.")
     _print_problems(problems)
     return 1 if problems else 0
 
 
-def _print_imports(symbols: Iterable[Taken]) -> None:
+def _print_imports(symbols: Iterable[ResolvedImport]) -> None:
     for taken in symbols:
-        provider = taken.module or f"({_PROVIDER_KINDS[taken.giver]})"
+        provider = taken.module or f"({_PROVIDER_KINDS[taken.provider]})"
         export = taken.export.words if taken.export else ""
         weak = "  weak" if taken.wanted.weak else ""
         print(f"  {taken.wanted.name:<40} {provider:<18} {export}{weak}".rstrip())
@@ -137,11 +137,11 @@ def _print_problems(problems: Iterable[str]) -> None:
         print_error(UnreadableError(problem))
 
 
-def _import_json(taken: Taken) -> dict[str, Any]:
+def _import_json(taken: ResolvedImport) -> dict[str, Any]:
     return {
         "name": taken.wanted.name,
         "weak": taken.wanted.weak,
-        "provider_kind": _PROVIDER_KINDS[taken.giver],
+        "provider_kind": _PROVIDER_KINDS[taken.provider],
         "provider": taken.module or None,
         "export": _export_json(taken.export) if taken.export else None,
     }

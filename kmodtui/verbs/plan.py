@@ -68,7 +68,9 @@ def _json(plan: Plan) -> dict[str, Any]:
         "commands": plan.command_lines,
         "memory_change": plan.memory,
         "steps": [_step(step) for step in plan.steps],
-        "still_loaded": [{"module": name, "reason": reason} for name, reason in plan.stays.items()],
+        "still_loaded": [
+            {"module": name, "reason": reason} for name, reason in plan.still_loaded.items()
+        ],
     }
 
 
@@ -102,12 +104,12 @@ def _command(step: Step) -> str | None:
 
 
 def _print(plan: Plan) -> None:
-    width = max((len(name) for name in (*_modules(plan), *plan.stays)), default=0)
+    width = max((len(name) for name in (*_modules(plan), *plan.still_loaded)), default=0)
     for number, step in enumerate(plan.steps, 1):
         print(f"{number:>3}  {step.action:<8} {clean(step.module):<{width}}  {_words(step)}")
         for line in _details(step):
             print(f"{'':{width + 16}}{clean(line)}")
-    for name, why in plan.stays.items():
+    for name, why in plan.still_loaded.items():
         print(f"  =  {'stays':<8} {clean(name):<{width}}  {clean(why)}")
     if plan.memory and len(plan.steps) > 1:
         more = "more" if plan.memory > 0 else "less"

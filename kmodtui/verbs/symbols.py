@@ -180,12 +180,12 @@ def _print_address(host: Host, table: SymbolTable, text: str, *, as_json: bool) 
             continue
         found_json.append(
             _as_json(row.owner, row.symbol, hidden=table.addresses_hidden)
-            | {"offset": located.offset, "size": located.size, "warning": located.doubt or None}
+            | {"offset": located.offset, "size": located.size, "warning": located.warning or None}
         )
         if not as_json:
             size = f"/{located.size:#x}" if located.size is not None else ""
             owner = f" [{row.owner}]" if row.owner else ""
-            warning = f"  ({located.doubt})" if located.doubt else ""
+            warning = f"  ({located.warning})" if located.warning else ""
             print(f"{row.symbol.name}+{located.offset:#x}{size}{owner}{warning}")
     if as_json:
         print_json(SCHEMA, {"symbols": found_json})

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.index.modules import read_index
-from kmodtui.model.fuzzy import Haystack
+from kmodtui.model.fuzzy import SearchIndex
 from kmodtui.services.catalog import names_of, read_catalog
 from kmodtui.services.live_catalog import LiveCatalog
 from tests.bench.interleaved import Comparison, clocked, compare
@@ -55,7 +55,7 @@ def catalog_search(_: RecordedMachine, rounds: int) -> Comparison | str:
     if tree is None:
         return _MISSING
     root, release = tree
-    haystack = Haystack(read_catalog(LocalHost(root), release).entries)
+    haystack = SearchIndex(read_catalog(LocalHost(root), release).entries)
 
     def ours() -> None:
         for query in QUERIES:
@@ -82,7 +82,7 @@ def key_while_reading(_: RecordedMachine, rounds: int) -> Comparison | str:
     if tree is None:
         return _MISSING
     root, release = tree
-    haystack = Haystack(names_of(read_index(LocalHost(root), release)).entries)
+    haystack = SearchIndex(names_of(read_index(LocalHost(root), release)).entries)
 
     def reading() -> float:
         return asyncio.run(_key_while_reading(haystack, root, release))
@@ -97,7 +97,7 @@ def key_while_reading(_: RecordedMachine, rounds: int) -> Comparison | str:
     )
 
 
-async def _key_while_reading(haystack: Haystack, root: Path, release: str) -> float:
+async def _key_while_reading(haystack: SearchIndex, root: Path, release: str) -> float:
     live = LiveCatalog(LocalHost(root), release, lambda: None)
     async for state in live.states():
         if state.reading:
@@ -109,7 +109,7 @@ async def _key_while_reading(haystack: Haystack, root: Path, release: str) -> fl
     return seconds
 
 
-async def _slow_key(haystack: Haystack) -> float:
+async def _slow_key(haystack: SearchIndex) -> float:
     """Return how long all but the slowest tenth of some keys take at the most."""
     took = []
     terminal = os.open(os.devnull, os.O_WRONLY)

@@ -19,7 +19,7 @@ from kmodtui.kernel.kallsyms import PATH, parse_symbols, read_symbols
 from kmodtui.model.history import Change, Event, Totals
 from kmodtui.model.symbols.list import SymbolList
 from kmodtui.model.symbols.query import parse_query
-from kmodtui.model.symbols.search import Hits, find_all
+from kmodtui.model.symbols.search import Matches, find_all
 from kmodtui.model.symbols.table import SymbolTable, difference
 from kmodtui.services.machine import Machine
 from kmodtui.services.root import NoRoot
@@ -67,8 +67,8 @@ def _change(size: str, before: bytes, after: bytes, rounds: int) -> Comparison:
 
     def notice() -> None:
         delta = difference(old, read_symbols(host, old))
-        if (delta.gained, delta.lost) != (NEWEST, 0):
-            raise AssertionError(f"+{delta.gained} -{delta.lost}")
+        if (delta.added, delta.removed) != (NEWEST, 0):
+            raise AssertionError(f"+{delta.added} -{delta.removed}")
 
     name = f"change ready, {size}, {NEWEST:,} new"
     return compare(
@@ -85,7 +85,7 @@ def _search(size: str, data: bytes, rounds: int) -> Iterator[Comparison]:
         for pattern in PATTERNS:
 
             def first(pattern: str = pattern) -> None:
-                hits = Hits(symbols, parse_query(pattern))
+                hits = Matches(symbols, parse_query(pattern))
                 hits.until(PAGE)
                 for index in range(min(PAGE, len(hits))):
                     hits.row(index).symbol  # noqa: B018  it is parsed

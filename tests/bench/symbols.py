@@ -54,8 +54,8 @@ def symbols_after_a_load(machine: RecordedMachine, rounds: int) -> Comparison | 
     def notice() -> None:
         host.extra = machine.btrfs_rows + machine.kallsyms
         delta = difference(before, read_symbols(host, before))
-        if (delta.gained, delta.lost) != (expected, 0):
-            raise AssertionError(f"+{delta.gained} -{delta.lost} symbols instead of +{expected}")
+        if (delta.added, delta.removed) != (expected, 0):
+            raise AssertionError(f"+{delta.added} -{delta.removed} symbols instead of +{expected}")
 
     def cat() -> None:
         subprocess.run(f"cat {PATH} >/dev/null", shell=True, check=True)

@@ -54,17 +54,17 @@ async def main() -> None:
     assert truth is not None
     print(
         json.dumps({
-            "loads": sum(_times(change, [m.name for m in change.came]) for change in changes),
-            "unloads": sum(_times(change, [m.name for m in change.went]) for change in changes),
+            "loads": sum(_times(change, [m.name for m in change.loaded]) for change in changes),
+            "unloads": sum(_times(change, [m.name for m in change.unloaded]) for change in changes),
             "changes": len(changes),
             "not_compared": sum(bool(change.symbols_missing) for change in changes),
             "modules": sorted({
                 name
                 for change in changes
-                for name in (*change.cycles, *(m.name for m in (*change.came, *change.went)))
+                for name in (*change.cycles, *(m.name for m in (*change.loaded, *change.unloaded)))
             }),
             "owners": sorted({o.owner for change in changes for o in change.symbols.owners}),
-            "net": sum(change.symbols.gained - change.symbols.lost for change in changes),
+            "net": sum(change.symbols.added - change.symbols.removed for change in changes),
             "wrong_at_the_end": [o.owner for o in difference(shown[-1], truth).owners],
         })
     )  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.index.modules import ModuleIndex, read_index
 from kmodtui.model.catalog_entry import Catalog
-from kmodtui.model.fuzzy import Haystack, Rank
+from kmodtui.model.fuzzy import Rank, SearchIndex
 from kmodtui.services.catalog import read_catalog
 from kmodtui.services.catalog_cache import CatalogCache
 from kmodtui.services.picking import answer_modules
@@ -59,7 +59,7 @@ def test_nothing_could_not_be_read_and_all_came_with_the_kernel(catalog: Catalog
 def test_every_name_is_found_first_by_itself_and_by_its_files_name(
     index: ModuleIndex, catalog: Catalog
 ) -> None:
-    haystack = Haystack(catalog.entries)
+    haystack = SearchIndex(catalog.entries)
     for entry in catalog.entries:
         [first, *_] = haystack.search(entry.name)
         assert (haystack.entries[first.place].name, first.rank) == (entry.name, Rank.NAME)

@@ -14,7 +14,7 @@ from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.index.modules import ModuleIndex, read_index
 from kmodtui.kernel.kallsyms import parse_symbols
 from kmodtui.model.graph import direct
-from kmodtui.model.linkage import Giver, kernel_exports
+from kmodtui.model.linkage import ProviderKind, kernel_exports
 from kmodtui.services.linkage import Linkage
 from tests.kernel.image import Image
 from tests.kernel.vm import VM
@@ -74,16 +74,16 @@ def test_everything_that_is_taken_has_a_giver_and_everything_given_its_place(
     for name in ["btrfs", "drm", "usb_storage", "ext4"]:
         file = Path(f"{debian.tree}{index.path_of(name)}")
         found = linkage.of(name)
-        assert {taken.wanted.name for taken in found.takes} == undefined(file)
+        assert {taken.wanted.name for taken in found.imports} == undefined(file)
         needed = set(index.dependencies(name))
-        assert set(found.givers) <= needed
-        assert set(direct(index.dependencies, name)) <= set(found.givers)
+        assert set(found.providers) <= needed
+        assert set(direct(index.dependencies, name)) <= set(found.providers)
         # Whose kernel does not run here may be the kernel's own, or nobody's.
-        others = {t.giver for t in found.takes if not t.module}
-        assert others == {Giver.UNKNOWN}
-        assert {given.export.name for given in found.gives} == exported(file)
+        others = {t.provider for t in found.imports if not t.module}
+        assert others == {ProviderKind.UNKNOWN}
+        assert {given.export.name for given in found.exports} == exported(file)
         sizes = {row[7]: int(row[2], 0) for row in rows(file)}
-        for given in found.gives:
+        for given in found.exports:
             assert given.export.size == sizes[given.export.name]
 
 

@@ -108,7 +108,7 @@ def test_each_change_is_the_diff_of_two_sorted_dumps(records: Path, number: int)
     assert told["changes"] == 1, told
     assert module in told["came" if loading else "went"], told
     came, went = differing(records, number)
-    assert arranged(records / f"{number}.gained") == came
-    assert arranged(records / f"{number}.lost") == went
+    assert arranged(records / f"{number}.added") == came
+    assert arranged(records / f"{number}.removed") == went
     assert (came if loading else went).count("\n") > 5
     assert not (went if loading else came)

@@ -56,7 +56,7 @@ async def step(
             wait = QUIET
     dump(folder, number)
     owners = [owner for change in changes for owner in change.symbols.owners]
-    for side in ("gained", "lost"):
+    for side in ("added", "removed"):
         (folder / f"{number}.{side}").write_bytes(
             b"".join(getattr(owner, side).raw for owner in owners)
         )
@@ -64,8 +64,8 @@ async def step(
         "command": command,
         "status": status,
         "changes": len(changes),
-        "came": [module.name for change in changes for module in change.came],
-        "went": [module.name for change in changes for module in change.went],
+        "came": [module.name for change in changes for module in change.loaded],
+        "went": [module.name for change in changes for module in change.unloaded],
     }
     (folder / f"{number}.json").write_text(json.dumps(told))
 

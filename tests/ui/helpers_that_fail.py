@@ -55,7 +55,7 @@ class Pipe:
         await self._helper.close()
 
     @property
-    def last_words(self) -> str:
+    def stderr_text(self) -> str:
         return "Killed" if self._broken or self.breaks_on_send else ""
 
 

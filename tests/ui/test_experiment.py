@@ -62,7 +62,7 @@ async def test_the_verdict_is_in_view_where_the_report_is_longer_than_the_screen
     # Whatever is drawn last is drawn once all else has been scrolled.
     check_again = experiment._Run._check_again
 
-    async def calmly(run: experiment._Run, before: model.Look) -> None:
+    async def calmly(run: experiment._Run, before: model.Observation) -> None:
         run._enter(model.Stage.CHECK_AGAIN)
         await stage.calm()
         await check_again(run, before)

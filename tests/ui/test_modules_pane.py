@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kmodtui.demo import Demo
-from kmodtui.ui.widgets.module_columns import Columns, Longest
+from kmodtui.ui.widgets.module_columns import Longest, ModuleColumns
 from tests.ui.stage import SIZES, Stage, opened
 
 KIB = {"KiB": 1, "MiB": 1024}
@@ -322,7 +322,7 @@ async def test_the_column_that_is_sorted_by_is_shown(demo: Demo) -> None:
 def test_columns_fill_the_width_and_cut_no_name_for_a_state_or_a_taint(
     width: int, longest: Longest
 ) -> None:
-    columns = Columns.within(width, longest)
+    columns = ModuleColumns.within(width, longest)
     if columns.name > 10:
         assert len(columns.head()) == width
     assert columns.users >= len("used by")

@@ -15,7 +15,7 @@ import pytest
 from kmodtui.errors import UnreadableError
 from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.index.modules import read_index
-from kmodtui.model.catalog_entry import Catalog, Standing
+from kmodtui.model.catalog_entry import Catalog, CatalogStatus
 from kmodtui.model.module_info import Parameter
 from kmodtui.services.catalog import ReadingStoppedError, names_of, read_catalog
 from kmodtui.services.catalog_cache import MOST_FILES, CatalogCache
@@ -111,12 +111,12 @@ def read(host: LocalHost, cache: CatalogCache | None = None) -> Catalog:
 def test_it_has_all_available_built_in_and_external_modules(host: CountingHost) -> None:
     catalog = read(host)
     assert [(entry.name, entry.standing({"btrfs"})) for entry in catalog.entries] == [
-        ("broken", Standing.AVAILABLE),
-        ("btrfs", Standing.LOADED),
-        ("crc32c_intel", Standing.AVAILABLE),
-        ("nvidia", Standing.AVAILABLE),
-        ("unix", Standing.BUILTIN),
-        ("xz_dec", Standing.BUILTIN),
+        ("broken", CatalogStatus.AVAILABLE),
+        ("btrfs", CatalogStatus.LOADED),
+        ("crc32c_intel", CatalogStatus.AVAILABLE),
+        ("nvidia", CatalogStatus.AVAILABLE),
+        ("unix", CatalogStatus.BUILTIN),
+        ("xz_dec", CatalogStatus.BUILTIN),
     ]
     assert [entry.name for entry in catalog.entries if entry.external] == ["nvidia"]
     assert catalog.with_file == 4

@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 
 from kmodtui.model.check.check import (
+    Candidate,
     Check,
     FileFacts,
     KernelFacts,
     Mark,
-    Offer,
     Reference,
-    Seal,
+    SignatureBlock,
     Verdict,
 )
 from kmodtui.model.check.module import check_module
@@ -46,7 +46,7 @@ def symbols(*imports: Import, layout: int | None = 7) -> ModuleSymbols:
 FILE = FileFacts(
     "/tmp/hello.ko",
     info(),
-    seal=Seal(1000, marked=True),
+    seal=SignatureBlock(1000, marked=True),
     struct_size=896,
     symbols=symbols(Import("printk", False, 11)),
 )
@@ -58,7 +58,7 @@ KERNEL = KernelFacts(
     options={"MODULES": "y", "MODULE_SIG": "y", "MODULE_FORCE_LOAD": "y"},
     lockdown="none",
     sig_enforce=False,
-    offers={"printk": Offer("", True, False, None, 11, "the file of ext4")},
+    candidates={"printk": Candidate("", True, False, None, 11, "the file of ext4")},
 )
 
 
@@ -75,15 +75,15 @@ def test_a_module_of_this_kernel_will_load() -> None:
 
 
 ALLOWING = {"MODULES": "y", "MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS": "y"}
-UNSIGNED = replace(FILE, info=info(None), seal=Seal(1000))
+UNSIGNED = replace(FILE, info=info(None), seal=SignatureBlock(1000))
 FOREIGN = replace(FILE, info=info(replace(SIGNED, key_id=b"\x09")))
 OTHER_LAYOUT = replace(FILE, symbols=symbols(Import("printk", False, 11), layout=8))
 PROPRIETARY = replace(FILE, info=info(license="Proprietary"))
 
 
 def offering(**changes: object) -> KernelFacts:
-    offer = replace(KERNEL.offers["printk"], **changes)  # type: ignore[arg-type]
-    return replace(KERNEL, offers={"printk": offer})
+    offer = replace(KERNEL.candidates["printk"], **changes)  # type: ignore[arg-type]
+    return replace(KERNEL, candidates={"printk": offer})
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def offering(**changes: object) -> KernelFacts:
     [
         (FILE, replace(KERNEL, modules_disabled=True), "EPERM", "kernel.modules_disabled"),
         (FILE, replace(KERNEL, options={}), "ENOSYS", "CONFIG_MODULES"),
-        (replace(FILE, seal=Seal(9, True, "it is cut")), KERNEL, "EBADMSG", "it is cut"),
+        (replace(FILE, seal=SignatureBlock(9, True, "it is cut")), KERNEL, "EBADMSG", "it is cut"),
         (UNSIGNED, replace(KERNEL, sig_enforce=True), "EKEYREJECTED", "sig_enforce"),
         (UNSIGNED, replace(KERNEL, lockdown="integrity"), "EPERM", "locked down (integrity)"),
         (UNSIGNED, replace(KERNEL, lockdown="confidentiality"), "EPERM", "confidentiality"),
@@ -102,7 +102,7 @@ def offering(**changes: object) -> KernelFacts:
             "CONFIG_MODULE_SIG_FORCE",
         ),
         (
-            replace(FILE, seal=Seal(1000, True, supported=False)),
+            replace(FILE, seal=SignatureBlock(1000, True, supported=False)),
             replace(KERNEL, sig_enforce=True),
             "EKEYREJECTED",
             "since Linux 4.3",
@@ -111,14 +111,14 @@ def offering(**changes: object) -> KernelFacts:
         (replace(FILE, info=info(machine="aarch64")), KERNEL, "ENOEXEC", "another architecture"),
         (replace(FILE, bits=32), KERNEL, "ENOEXEC", "32 bit"),
         (replace(FILE, little_endian=False), KERNEL, "ENOEXEC", "big-endian"),
-        (FILE, replace(KERNEL, forbidden=True), "EPERM", "module_blacklist="),
+        (FILE, replace(KERNEL, blocked=True), "EPERM", "module_blacklist="),
         (OTHER_LAYOUT, KERNEL, "ENOEXEC", "0x00000008, this kernel's 0x00000007"),
         (replace(FILE, info=info(vermagic="6.1.0-56-amd64 SMP")), KERNEL, "ENOEXEC", "preempt"),
         (FILE, replace(KERNEL, loaded={"hello"}), "EEXIST", "hello is already loaded"),
         (FILE, replace(KERNEL, present=True), "EINVAL", "built into this kernel"),
         (
             FILE,
-            replace(KERNEL, offers={}),
+            replace(KERNEL, candidates={}),
             "ENOENT",
             "Neither the kernel nor any module exports printk.",
         ),
@@ -193,7 +193,7 @@ def test_loads_with_a_note(file: FileFacts, kernel: KernelFacts, says: str) -> N
             KERNEL,
             "cannot parse the signature",
         ),
-        (FILE, replace(KERNEL, offers={}, knows_all=False), "Whether printk can be resolved"),
+        (FILE, replace(KERNEL, candidates={}, knows_all=False), "Whether printk can be resolved"),
         (replace(FILE, info=info(vermagic="")), replace(KERNEL, options=None), "anyway is unknown"),
         (
             UNSIGNED,
@@ -216,7 +216,7 @@ def test_unknown(file: FileFacts, kernel: KernelFacts, says: str) -> None:
 
 
 def test_refused_wins_over_unknown() -> None:
-    check = asked(replace(FILE, packing="gzip"), replace(KERNEL, offers={}))
+    check = asked(replace(FILE, packing="gzip"), replace(KERNEL, candidates={}))
     assert check.verdict is Verdict.REFUSED
     assert [finding.topic for finding in check.because] == ["symbols"]
 
@@ -225,7 +225,7 @@ def test_weak_symbols_may_be_missing() -> None:
     file = replace(FILE, symbols=symbols(Import("maybe", weak=True), Import("printk", False, 11)))
     check = asked(file)
     assert check.verdict is Verdict.LOADS
-    assert [(s.name, s.giver, s.mark) for s in check.symbols] == [
+    assert [(s.name, s.provider, s.mark) for s in check.symbols] == [
         ("maybe", "", Mark.FINE),
         ("printk", "kernel", Mark.FINE),
     ]
@@ -235,8 +235,8 @@ def test_a_provider_that_is_not_loaded_has_to_be_loaded_first() -> None:
     file = replace(
         FILE, symbols=symbols(Import("a", False), Import("b", False), Import("c", False))
     )
-    offers = {name: Offer(f"mod_{name}", name == "c") for name in "abc"}
-    check = asked(file, replace(KERNEL, offers=offers))
+    offers = {name: Candidate(f"mod_{name}", name == "c") for name in "abc"}
+    check = asked(file, replace(KERNEL, candidates=offers))
     assert check.verdict is Verdict.LOADS
     assert check.first == ("mod_a", "mod_b")
     assert check.sentence == "It will load once mod_a and mod_b are loaded."
@@ -253,8 +253,8 @@ def test_namespaces_that_it_may_use(namespace: str, imported: str) -> None:
 
 def test_all_symbols_with_a_problem_are_listed_with_the_reason() -> None:
     wanted = [Import(f"s{number}", False, 1) for number in range(5)]
-    offers = {each.name: Offer("", True, crc=2, source="the file of ext4") for each in wanted}
-    check = asked(replace(FILE, symbols=symbols(*wanted)), replace(KERNEL, offers=offers))
+    offers = {each.name: Candidate("", True, crc=2, source="the file of ext4") for each in wanted}
+    check = asked(replace(FILE, symbols=symbols(*wanted)), replace(KERNEL, candidates=offers))
     (finding,) = check.because
     assert finding.text.startswith("It was built against another version of 5 of")
     assert len(finding.lines) == 5

@@ -95,7 +95,10 @@ def marks(check: Check, topic: str) -> list[Mark]:
 def test_a_module_that_matches_the_loaded_ones_will_load(host: LocalHost) -> None:
     check = checked(host, fresh("printk", "give", versions={"printk": 0x11, "give": 0x33}))
     assert check.verdict is Verdict.LOADS, check.findings
-    assert {(s.name, s.giver) for s in check.symbols} == {("printk", "kernel"), ("give", "giver")}
+    assert {(s.name, s.provider) for s in check.symbols} == {
+        ("printk", "kernel"),
+        ("give", "giver"),
+    }
     assert check.release == RELEASE
 
 

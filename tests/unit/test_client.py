@@ -14,7 +14,7 @@ from kmodtui.errors import (
     HelperDiedError,
     HelperError,
     HelperVersionError,
-    RootGivenUpError,
+    RootSessionEndedError,
 )
 from kmodtui.model.log.record import LogRecord
 from kmodtui.model.result import ResultCode
@@ -146,7 +146,7 @@ async def test_root_given_up_by_the_helper() -> None:
         say({"bye": {"reason": "idle", "message": ""}})
     """)
     end = await client.closed()
-    assert isinstance(end.why, RootGivenUpError)
+    assert isinstance(end.why, RootSessionEndedError)
     assert not end.told
     with pytest.raises(HelperDiedError, match="Privileges were dropped"):
         await client.load("btrfs")

@@ -10,7 +10,7 @@ import pytest
 
 from kmodtui.demo import Demo, open_demo
 from kmodtui.kernel.inventory import read_inventory
-from kmodtui.model.experiment.report import Thing
+from kmodtui.model.experiment.report import InventoryItem
 
 
 @pytest.fixture
@@ -21,15 +21,15 @@ def demo() -> Iterator[Demo]:
 @pytest.mark.parametrize(
     ("module", "thing"),
     [
-        ("btrfs", Thing("file system", "btrfs")),
-        ("btrfs", Thing("device", "misc/btrfs-control")),
-        ("dummy", Thing("network interface", "dummy0")),
-        ("tun", Thing("device", "misc/tun")),
-        ("loop", Thing("block major", "7 loop")),
+        ("btrfs", InventoryItem("file system", "btrfs")),
+        ("btrfs", InventoryItem("device", "misc/btrfs-control")),
+        ("dummy", InventoryItem("network interface", "dummy0")),
+        ("tun", InventoryItem("device", "misc/tun")),
+        ("loop", InventoryItem("block major", "7 loop")),
     ],
 )
 def test_things_appear_and_disappear_with_their_module(
-    demo: Demo, module: str, thing: Thing
+    demo: Demo, module: str, thing: InventoryItem
 ) -> None:
     before = read_inventory(demo.host)
     assert demo.kernel.load(module).exit == 0

@@ -56,7 +56,7 @@ def test_the_dashboard_stays_on_the_screen_without_a_password(world: World) -> N
 def test_a_user_without_a_rule_is_not_asked_for_a_password(world: World) -> None:
     session = world.session("kmt-bob")
     refuses_unasked(
-        session, "ElevationForbiddenError: This user may not start the helper with doas"
+        session, "ElevationNotAllowedError: This user may not start the helper with doas"
     )
 
 

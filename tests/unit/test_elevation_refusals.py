@@ -7,7 +7,7 @@ import pytest
 from kmodtui.errors import (
     ElevationCancelledError,
     ElevationError,
-    ElevationForbiddenError,
+    ElevationNotAllowedError,
     ElevationRefusedError,
 )
 from kmodtui.privileged.programs import DOAS, PKEXEC, RUN0, SUDO, Program
@@ -18,31 +18,31 @@ _RUN0 = "Failed to start transient service unit: "
 UNASKED: list[tuple[Program, str, type[ElevationError], str]] = [
     (PKEXEC, _ANOTHER + "Not authorized\n\nThis incident has been reported.\n",
      ElevationRefusedError, "does not allow this user to start the helper, or did not accept"),
-    (RUN0, _RUN0 + "Access denied\n", ElevationForbiddenError, "This user may not use run0"),
+    (RUN0, _RUN0 + "Access denied\n", ElevationNotAllowedError, "This user may not use run0"),
 ]  # fmt: skip
 
 REFUSALS: list[tuple[Program, str, type[ElevationError], str]] = [
     (SUDO, "sudo: 3 incorrect password attempts\n", ElevationRefusedError, "not accept"),
     (SUDO, "sudo: 1 incorrect password attempt\n", ElevationRefusedError, "not accept"),
     (SUDO, "sudo: a password is required\n", ElevationCancelledError, "no password"),
-    (SUDO, "bob is not in the sudoers file.\n", ElevationForbiddenError, "sudoers file"),
+    (SUDO, "bob is not in the sudoers file.\n", ElevationNotAllowedError, "sudoers file"),
     (SUDO, "bob is not in the sudoers file.  This incident will be reported.\n",
-     ElevationForbiddenError, "sudoers file"),
+     ElevationNotAllowedError, "sudoers file"),
     (SUDO, "Sorry, user bob is not allowed to execute 'x' as root on vm.\n",
-     ElevationForbiddenError, "sudoers file"),
+     ElevationNotAllowedError, "sudoers file"),
     (SUDO, "sudo-rs: Maximum 3 incorrect authentication attempts\n",
      ElevationRefusedError, "not accept"),
     (SUDO, "sudo-rs: I'm sorry bob. I'm afraid I can't do that\n",
-     ElevationForbiddenError, "sudoers file"),
+     ElevationNotAllowedError, "sudoers file"),
     (SUDO, "sudo: I'm sorry bob. I'm afraid I can't do that\n",
-     ElevationForbiddenError, "sudoers file"),
-    (SUDO, "Sorry, user bob may not run sudo on vm.\n", ElevationForbiddenError, "sudoers file"),
+     ElevationNotAllowedError, "sudoers file"),
+    (SUDO, "Sorry, user bob may not run sudo on vm.\n", ElevationNotAllowedError, "sudoers file"),
     (SUDO, "sudo: Authentication required but not attempted\n",
      ElevationCancelledError, "no password"),
     (SUDO, "", ElevationRefusedError, "sudo refused: no reason given."),
     (SUDO, "author: unauthenticated\n", ElevationRefusedError, "unauthenticated"),
     (DOAS, "doas: Authentication failed\n", ElevationRefusedError, "a wrong password or none"),
-    (DOAS, "doas: Operation not permitted\n", ElevationForbiddenError, "its rules do not"),
+    (DOAS, "doas: Operation not permitted\n", ElevationNotAllowedError, "its rules do not"),
     (DOAS, "doas: syntax error at line 1\n", ElevationRefusedError,
      "doas refused: syntax error at line 1."),
     (PKEXEC, _ANOTHER + "Not authorized\n\nThis incident has been reported.\n",

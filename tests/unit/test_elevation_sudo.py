@@ -94,7 +94,7 @@ REFUSALS: dict[str, tuple[str, list[str], str]] = {
         ("kmt-alice", ["a\n", "\x03"], r"ElevationCancelledError: Authentication cancelled"),
     "Ctrl+D": ("kmt-alice", ["\x04"], r"ElevationCancelledError: sudo was given no password"),
     "not in sudoers":
-        ("kmt-bob", ["secret\n"], r"ElevationForbiddenError: This user may not start the helper"),
+        ("kmt-bob", ["secret\n"], r"ElevationNotAllowedError: This user may not start the helper"),
 }  # fmt: skip
 
 
@@ -118,7 +118,7 @@ def test_a_user_with_a_rule_for_another_command(world: World) -> None:
     session = world.session("kmt-bob")
     session.expect("assword.*: ")
     session.sendline("secret")
-    session.expect("ElevationForbiddenError: This user may not start the helper")
+    session.expect("ElevationNotAllowedError: This user may not start the helper")
     session.close()
 
 

@@ -16,7 +16,7 @@ from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.errors import ElevationCancelledError, PlanError, UnknownModuleError
 from kmodtui.kernel.inventory import read_inventory
 from kmodtui.model.experiment.pages import as_markdown, as_text, plan_page, text_of
-from kmodtui.model.experiment.report import Report, Stage, Thing
+from kmodtui.model.experiment.report import InventoryItem, Report, Stage
 from kmodtui.model.plan.intent import Intent
 from kmodtui.model.plan.verb import Verb
 from kmodtui.privileged.client import HelperClient
@@ -67,7 +67,7 @@ async def tried(machine: Machine, name: str, *parameters: str) -> Report:
 
 
 def left(report: Report) -> list[str]:
-    return [one.what for one in report.left]
+    return [one.what for one in report.differences]
 
 
 async def test_btrfs_is_loaded_and_unloaded_and_nothing_differs(
@@ -80,24 +80,24 @@ async def test_btrfs_is_loaded_and_unloaded_and_nothing_differs(
     report = await tried(machine, "btrfs")
     assert report.stage is Stage.OVER
     assert {path: kernel.host.read(path) for path in before} == before
-    came, went = report.came, report.went
+    came, went = report.load_change, report.unload_change
     assert came is not None
     assert went is not None
-    assert {m.name: m.size for m in came.came} == {
+    assert {m.name: m.size for m in came.loaded} == {
         name: PARTS[name].size
         for name in ("btrfs", "xor", "raid6_pq", "zstd_compress", "libcrc32c", "blake2b_generic")
     }
-    assert {o.owner: len(o.gained) for o in came.symbols.owners} == {
-        m.name: PARTS[m.name].symbols for m in came.came
+    assert {o.owner: len(o.added) for o in came.symbols.owners} == {
+        m.name: PARTS[m.name].symbols for m in came.loaded
     }
-    assert went.symbols.lost == came.symbols.gained == 369
+    assert went.symbols.removed == came.symbols.added == 369
     assert [report.symbols_of_it(look) for look in (report.before, report.after, report.end)] == [
         0,
         240,
         0,
     ]
     assert report.log[-1].startswith("Btrfs loaded")
-    assert report.left == ()
+    assert report.differences == ()
     assert report.succeeded
 
 
@@ -106,9 +106,9 @@ async def test_a_softdep_that_modprobe_leaves_loaded_is_unloaded(tmp_path: Path)
     demo = make_demo(tmp_path, parts=parts)
     before = demo.kernel.loaded
     report = await tried(Machine(demo.host, DemoRoot(demo)), "btrfs")
-    assert report.came is not None
-    assert "crc32c_generic" in {module.name for module in report.came.came}
-    assert [deed.plan.target for deed in report.deeds] == ["btrfs", "crc32c_generic"]
+    assert report.load_change is not None
+    assert "crc32c_generic" in {module.name for module in report.load_change.loaded}
+    assert [deed.plan.target for deed in report.unloads] == ["btrfs", "crc32c_generic"]
     assert demo.kernel.loaded == before
     assert report.succeeded
 
@@ -131,7 +131,7 @@ async def test_a_module_that_is_loaded_again_keeps_its_parameters(tmp_path: Path
     demo = make_demo(tmp_path, parts={**PARTS, "xor": xor})
     demo.kernel.load("xor", "speed=3")
     report = await tried(Machine(demo.host, DemoRoot(demo)), "btrfs")
-    assert report.deeds[-1].plan.command == ("modprobe", "--", "xor", "speed=3")
+    assert report.unloads[-1].plan.command == ("modprobe", "--", "xor", "speed=3")
     assert demo.host.read("/sys/module/xor/parameters/speed") == b"3\n"
 
 
@@ -139,7 +139,7 @@ async def test_a_module_that_cannot_be_loaded_again_is_reported(
     machine: Machine, kernel: SimulatedKernel
 ) -> None:
     def lose_index(report: Report) -> None:
-        if report.stage is Stage.UNLOAD and report.deeds:
+        if report.stage is Stage.UNLOAD and report.unloads:
             kernel.folder.remove("/lib/modules/6.1.0-56-amd64/modules.dep")
             machine.forget_index()
 
@@ -147,7 +147,7 @@ async def test_a_module_that_cannot_be_loaded_again_is_reported(
     report = await run(machine, await planned(machine, "btrfs"), nullcontext, lose_index)
     await machine.close()
     assert report.stage is Stage.OVER
-    (one,) = report.left
+    (one,) = report.differences
     assert one.what == "module xor is gone"
     assert "loading it again failed" in one.why
 
@@ -162,9 +162,9 @@ async def test_a_load_that_fails_leaves_none_of_its_dependencies(
     assert report.loaded is not None
     assert report.loaded.failed
     assert report.after is None
-    assert report.left == ()
+    assert report.differences == ()
     assert not report.succeeded
-    assert {deed.plan.target for deed in report.deeds} >= {"xor", "raid6_pq"}
+    assert {deed.plan.target for deed in report.unloads} >= {"xor", "raid6_pq"}
     assert "Nothing: the module was not loaded." in "\n".join(as_text(report))
 
 
@@ -172,7 +172,7 @@ async def test_a_permanent_module_is_reported_as_still_loaded(
     machine: Machine, kernel: SimulatedKernel
 ) -> None:
     report = await tried(machine, "binder_linux")
-    assert [(one.what, one.why) for one in report.left] == [
+    assert [(one.what, one.why) for one in report.differences] == [
         (
             "module binder_linux",
             "it cannot be unloaded: it has no exit function ([permanent]); "
@@ -191,7 +191,7 @@ async def test_a_module_in_use_is_reported_with_the_reason(
 
     report = await run(machine, await planned(machine, "tun"), nullcontext, opened)
     await machine.close()
-    (one,) = report.left
+    (one,) = report.differences
     assert one.what == "module tun"
     assert "No module holds its reference" in one.why
     assert one.why.endswith("unload it with modprobe -r tun")
@@ -232,9 +232,9 @@ async def test_modules_loaded_meanwhile_by_others_are_left_loaded_and_reported(
     await machine.close()
     assert {"vfat", "fat"} <= set(kernel.loaded)
     assert "dummy" not in kernel.loaded
-    assert {m.name for m in report.came_unplanned} == {"vfat", "fat"}
+    assert {m.name for m in report.unplanned_modules} == {"vfat", "fat"}
     assert left(report) == ["module vfat", "module fat"]
-    assert "not in the plan" in report.left[0].why
+    assert "not in the plan" in report.differences[0].why
 
 
 async def test_devices_and_taint_are_compared(machine: Machine, kernel: SimulatedKernel) -> None:
@@ -246,18 +246,18 @@ async def test_devices_and_taint_are_compared(machine: Machine, kernel: Simulate
             kernel.folder.write("/proc/filesystems", b"nodev\tsysfs\n\text4\n\tvfat\n")
             for number in (0, 10, 2):
                 kernel.folder.write(f"/sys/class/net/dummy{number}/address", b"00\n")
-        if report.stage is Stage.UNLOAD and not report.deeds:
+        if report.stage is Stage.UNLOAD and not report.unloads:
             kernel.folder.remove("/sys/class/net/dummy0")
             kernel.folder.write("/proc/sys/kernel/tainted", b"8192\n")
 
     report = await run(machine, await planned(machine, "dummy"), nullcontext, meanwhile)
     await machine.close()
-    assert Thing("file system", "vfat") in report.things_came
-    interfaces = [t.name for t in report.things_came if t.kind == "network interface"]
+    assert InventoryItem("file system", "vfat") in report.appeared
+    interfaces = [t.name for t in report.appeared if t.kind == "network interface"]
     assert interfaces == ["dummy0", "dummy2", "dummy10"]
     assert "file system vfat" in left(report)
     assert "network interface dummy0" not in left(report)
-    assert report.left[-1].what == "taint E"
+    assert report.differences[-1].what == "taint E"
 
 
 async def test_the_module_is_unloaded_even_if_the_system_cannot_be_read(
@@ -270,7 +270,7 @@ async def test_the_module_is_unloaded_even_if_the_system_cannot_be_read(
         if report.stage is Stage.LOOK:
             rows = kernel.host.read("/proc/kallsyms")
             kernel.folder.remove("/proc/kallsyms")
-        if report.stage is Stage.UNLOAD and not report.deeds:
+        if report.stage is Stage.UNLOAD and not report.unloads:
             kernel.folder.write("/proc/kallsyms", rows)
 
     report = await run(machine, await planned(machine, "dummy"), nullcontext, spoil)
@@ -332,7 +332,7 @@ async def test_a_module_loaded_by_others_just_before_is_not_touched(
     report = await run(machine, await planned(machine, "btrfs"), nullcontext, meanwhile)
     await machine.close()
     assert {"btrfs", "xor"} <= set(kernel.loaded)
-    assert report.deeds == ()
+    assert report.unloads == ()
     assert "module btrfs" in left(report)
 
 
@@ -410,7 +410,7 @@ async def test_earlier_changes_can_still_be_undone(
     words = []
     while (done := machine.done.last) is not None:
         words.append(done.words)
-        machine.done.taken_back(done)
+        machine.done.remove(done)
     assert words == ["load of vfat", "load of dummy"]
 
 
@@ -422,14 +422,14 @@ def test_the_inventory_is_read_from_proc_and_sys(kernel: SimulatedKernel) -> Non
     kernel.folder.write("/sys/class/block/loop0/size", b"0\n")
     kernel.folder.write("/sys/bus/pci/drivers/e1000/uevent", b"\n")
     assert read_inventory(kernel.host) == {
-        Thing("character major", "1 mem"),
-        Thing("block major", "7 loop"),
-        Thing("block major", "253 virtblk"),
-        Thing("algorithm", "sha1-generic"),
-        Thing("device class", "block"),
-        Thing("block device", "loop0"),
-        Thing("bus", "pci"),
-        Thing("driver", "pci/e1000"),
+        InventoryItem("character major", "1 mem"),
+        InventoryItem("block major", "7 loop"),
+        InventoryItem("block major", "253 virtblk"),
+        InventoryItem("algorithm", "sha1-generic"),
+        InventoryItem("device class", "block"),
+        InventoryItem("block device", "loop0"),
+        InventoryItem("bus", "pci"),
+        InventoryItem("driver", "pci/e1000"),
     }
 
 

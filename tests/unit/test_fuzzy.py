@@ -8,21 +8,21 @@ from hypothesis import strategies as st
 
 from kmodtui.model.catalog_entry import CatalogEntry
 from kmodtui.model.did_you_mean import distance
-from kmodtui.model.fuzzy import Haystack, Rank, folded, marked
+from kmodtui.model.fuzzy import Rank, SearchIndex, folded, marked
 
 
-def haystack(*names: str, **descriptions: str) -> Haystack:
+def haystack(*names: str, **descriptions: str) -> SearchIndex:
     entries = [CatalogEntry(name) for name in names]
     entries += [CatalogEntry(name, description=text) for name, text in descriptions.items()]
-    return Haystack(entries)
+    return SearchIndex(entries)
 
 
-def found(hay: Haystack, query: str) -> list[str]:
+def found(hay: SearchIndex, query: str) -> list[str]:
     return [hay.entries[hit.place].name for hit in hay.search(query)]
 
 
 def test_better_matches_come_first() -> None:
-    hay = Haystack(
+    hay = SearchIndex(
         [
             CatalogEntry("other", description="A thing for net users"),
             CatalogEntry("n_e_t"),
@@ -47,7 +47,7 @@ def test_better_matches_come_first() -> None:
 
 
 def test_the_best_match_of_a_module_counts() -> None:
-    hay = Haystack([CatalogEntry("net", aliases=("net-pf-1",), description="A net")])
+    hay = SearchIndex([CatalogEntry("net", aliases=("net-pf-1",), description="A net")])
     assert [hit.rank for hit in hay.search("net")] == [Rank.NAME]
 
 
@@ -106,7 +106,7 @@ def test_words_of_a_description_match_from_their_start() -> None:
 
 def test_an_empty_query_matches_all_modules_by_name() -> None:
     assert found(haystack("b", "c", "a"), " ") == ["a", "b", "c"]
-    assert Haystack(()).search("a") == []
+    assert SearchIndex(()).search("a") == []
 
 
 @pytest.mark.parametrize("query", ["(", "[a", "\\", "*", "?", ".", "\n", "\x00", "a" * 5000, "İ"])

@@ -10,7 +10,7 @@ from kmodtui.model.graph import (
     TreeNode,
     branch_prefix,
     direct,
-    loaded_needs,
+    loaded_dependencies,
     walk,
 )
 
@@ -24,7 +24,7 @@ TABLE = parse_modules(
 
 
 def test_dependencies_are_the_inverse_of_the_users() -> None:
-    needs = loaded_needs(TABLE)
+    needs = loaded_dependencies(TABLE)
     assert needs["btrfs"] == ("raid6_pq", "xor")
     assert needs["raid456"] == ("raid6_pq",)
     assert needs["xor"] == ()

@@ -51,13 +51,17 @@ class Machine:
         self.tables = [self.symbols]
 
     def turn(
-        self, *, went: tuple[str, ...] = (), cycles: Mapping[str, int] | None = None, **came: int
+        self,
+        *,
+        unloaded: tuple[str, ...] = (),
+        cycles: Mapping[str, int] | None = None,
+        **came: int,
     ) -> None:
         """One change: modules with a number of symbols come, others go."""
-        gone = tuple(m for m in self.table if m.name in went)
+        gone = tuple(m for m in self.table if m.name in unloaded)
         new = tuple(module(name, 4096 + count) for name, count in came.items())
         reloaded = tuple(m for m in new if m.name in self.table.live)
-        names = {m.name for m in new} | set(went)
+        names = {m.name for m in new} | set(unloaded)
         kept = {n: r for n, r in self.symbols.modules.items() if n not in names}
         symbols = replace(
             self.symbols,
@@ -69,8 +73,8 @@ class Machine:
         change = Change(
             number=len(self.timeline) + self.timeline.forgotten + 1,
             when=BEGAN + 10 * (len(self.timeline) + 1),
-            came=tuple(m for m in new if m not in reloaded),
-            went=gone,
+            loaded=tuple(m for m in new if m not in reloaded),
+            unloaded=gone,
             reloaded=reloaded,
             cycles=dict(cycles or {}) | {m.name: 1 for m in reloaded},
             symbols=difference(self.symbols, symbols),
@@ -85,7 +89,7 @@ def as_counter(delta: SymbolDelta) -> Counter[tuple[str, str, str, str]]:
     return Counter(
         (sign, owner.owner, symbol.type, symbol.name)
         for owner in delta.owners
-        for sign, found in (("+", owner.gained), ("-", owner.lost))
+        for sign, found in (("+", owner.added), ("-", owner.removed))
         for symbol in found
     )
 
@@ -97,25 +101,25 @@ def names(modules: tuple[LoadedModule, ...]) -> list[str]:
 def test_two_points_compare_by_what_came_and_went_between_them() -> None:
     machine = Machine(ext4=3)
     machine.turn(btrfs=5, xor=2)
-    machine.turn(went=("btrfs",))
+    machine.turn(unloaded=("btrfs",))
     machine.turn(dummy=4)
     change = machine.timeline.between(0, 3)
-    assert names(change.came) == ["dummy", "xor"]
-    assert change.went == ()
+    assert names(change.loaded) == ["dummy", "xor"]
+    assert change.unloaded == ()
     assert change.cycles == {"btrfs": 1}
-    assert change.symbols.gained == 6
+    assert change.symbols.added == 6
     assert change.took == 30
     assert machine.timeline.between(3, 0) == change
-    assert names(machine.timeline.between(1, 3).went) == ["btrfs"]
+    assert names(machine.timeline.between(1, 3).unloaded) == ["btrfs"]
 
 
 def test_a_module_that_came_again_has_been_reloaded() -> None:
     machine = Machine(ext4=3, loop=2)
-    machine.turn(went=("loop",))
+    machine.turn(unloaded=("loop",))
     machine.turn(loop=7)
     change = machine.timeline.between(0, 2)
-    assert (change.came, change.went, names(change.reloaded)) == ((), (), ["loop"])
-    assert (change.symbols.gained, change.symbols.lost) == (7, 2)
+    assert (change.loaded, change.unloaded, names(change.reloaded)) == ((), (), ["loop"])
+    assert (change.symbols.added, change.symbols.removed) == (7, 2)
 
 
 def test_what_nobody_saw_loaded_is_told_of_every_span_that_holds_it() -> None:
@@ -134,7 +138,7 @@ def test_symbols_that_could_not_be_read_once_are_not_made_up_for_the_span() -> N
     change = timeline.between(0, 2)
     assert change.symbols_missing == blind.symbols_missing
     assert not change.symbols
-    assert names(change.came) == ["dummy"]
+    assert names(change.loaded) == ["dummy"]
     assert timeline.totals_at(2) == Totals(2, 4096 + 4100, None)
 
 
@@ -156,9 +160,9 @@ def test_any_two_points_compare_as_the_two_tables_of_that_time(
     turns: list[tuple[set[str], dict[str, int]]], data: st.DataObject
 ) -> None:
     machine = Machine(a=2, d=3)
-    for went, came in turns:
-        gone = tuple(name for name in went if name not in came and name in machine.table.live)
-        machine.turn(went=gone, **came)
+    for unloaded, came in turns:
+        gone = tuple(name for name in unloaded if name not in came and name in machine.table.live)
+        machine.turn(unloaded=gone, **came)
     points = st.integers(0, len(turns))
     first, second = sorted((data.draw(points), data.draw(points)))
     expected = difference(machine.tables[first], machine.tables[second])
@@ -166,15 +170,15 @@ def test_any_two_points_compare_as_the_two_tables_of_that_time(
     assert as_counter(change.symbols) == as_counter(expected)
     live_before = set(machine.timeline.modules_at(first))
     live_after = set(machine.timeline.modules_at(second))
-    assert {m.name for m in change.came} == live_after - live_before
-    assert {m.name for m in change.went} == live_before - live_after
+    assert {m.name for m in change.loaded} == live_after - live_before
+    assert {m.name for m in change.unloaded} == live_before - live_after
 
 
 def test_where_rows_are_not_kept_the_numbers_still_compare() -> None:
     machine = Machine(ext4=3)
     machine.turn(btrfs=40)
     machine.turn(dummy=4)
-    machine.turn(went=("btrfs",))
+    machine.turn(unloaded=("btrfs",))
     whole = machine.timeline
     bare = replace(
         whole,
@@ -186,10 +190,10 @@ def test_where_rows_are_not_kept_the_numbers_still_compare() -> None:
     assert whole.events[0].change.rows_kept
     assert not bare.events[0].change.rows_kept
     (btrfs,) = bare.events[0].change.symbols.owners
-    assert len(btrfs.gained) == 40
-    assert btrfs.gained.types == {"b": 10, "d": 10, "r": 10, "t": 10}
-    assert bare.between(0, 3).symbols.gained == whole.between(0, 3).symbols.gained == 4
-    assert bare.between(0, 2).symbols.gained == 44
+    assert len(btrfs.added) == 40
+    assert btrfs.added.types == {"b": 10, "d": 10, "r": 10, "t": 10}
+    assert bare.between(0, 3).symbols.added == whole.between(0, 3).symbols.added == 4
+    assert bare.between(0, 2).symbols.added == 44
     assert not bare.between(0, 2).rows_kept
     assert bare.between(1, 3).rows_kept
 
@@ -203,12 +207,12 @@ def test_the_oldest_events_lose_their_rows_first() -> None:
     assert kept == sorted(kept)
     assert not kept[0]
     held = sum(
-        len(owner.gained.raw)
+        len(owner.added.raw)
         for event in machine.timeline.events
         for owner in event.change.symbols.owners
     )
     assert history.ROWS_LIMIT - 2 * size < held <= history.ROWS_LIMIT
-    assert [event.change.symbols.gained for event in machine.timeline.events] == [4000] * len(kept)
+    assert [event.change.symbols.added for event in machine.timeline.events] == [4000] * len(kept)
 
 
 def test_one_change_that_is_larger_than_the_limit_keeps_its_rows() -> None:
@@ -223,7 +227,7 @@ def test_events_beyond_the_limit_become_part_of_the_start() -> None:
     machine.turn(dummy=4)
     for _ in range(history.EVENTS_LIMIT // 2):
         machine.turn(tun=2)
-        machine.turn(went=("tun",))
+        machine.turn(unloaded=("tun",))
     timeline = machine.timeline
     assert len(timeline) == history.EVENTS_LIMIT
     assert timeline.forgotten == 1
@@ -240,7 +244,7 @@ def test_a_thousand_events_keep_memory_flat() -> None:
     def turns(count: int) -> int:
         for _ in range(count // 2):
             machine.turn(btrfs=2_000)
-            machine.turn(went=("btrfs",))
+            machine.turn(unloaded=("btrfs",))
             machine.tables.clear()
         gc.collect()
         return tracemalloc.get_traced_memory()[0]
@@ -259,8 +263,8 @@ def test_what_was_parsed_to_show_a_change_is_not_kept_with_its_event() -> None:
     table = replace(machine.symbols, modules={"dummy": rows("dummy", 4)})
     change = Change(1, BEGAN, symbols=difference(SymbolTable(), table))
     kept = machine.timeline.with_event(change, machine.table, table).events[0].change
-    assert len(change.symbols.owners[0].gained.symbols) == 4
-    assert "symbols" not in vars(kept.symbols.owners[0].gained)
+    assert len(change.symbols.owners[0].added.symbols) == 4
+    assert "symbols" not in vars(kept.symbols.owners[0].added)
     assert kept == change
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from kmodtui import __version__
 from kmodtui.errors import (
-    ElevationForbiddenError,
+    ElevationNotAllowedError,
     HelperError,
 )
 from kmodtui.privileged import elevation, installation
@@ -196,15 +196,15 @@ def test_an_installed_helper_of_another_version_is_reported_with_the_remedy(olde
 async def test_a_refusal_mentions_an_installed_helper_of_another_version(older: Path) -> None:
     class Forbidden(AlreadyRoot):
         async def start(self, command: object, foreground: object) -> NoReturn:
-            raise ElevationForbiddenError("sudo does not let this user start it.", "Ask.")
+            raise ElevationNotAllowedError("sudo does not let this user start it.", "Ask.")
 
     root = LocalRoot()
     root._elevation = Forbidden()
-    with pytest.raises(ElevationForbiddenError) as told:
+    with pytest.raises(ElevationNotAllowedError) as told:
         await root.open(never)
     assert told.value.message.startswith(f"sudo does not let this user start it. {OTHER}")
     assert "kmodtui helper install" in told.value.hint
     older.rename(older.with_name("gone"))  # noqa: ASYNC240
-    with pytest.raises(ElevationForbiddenError) as told:
+    with pytest.raises(ElevationNotAllowedError) as told:
         await root.open(never)
     assert str(told.value) == "sudo does not let this user start it. Ask."

@@ -276,8 +276,8 @@ def test_the_change_of_two_readings_is_that_of_two_multisets_of_rows(
     after = parse_symbols(second, before)
     delta = difference(before, after)
     for side, expected in (
-        ("gained", _owned(second) - _owned(first)),
-        ("lost", _owned(first) - _owned(second)),
+        ("added", _owned(second) - _owned(first)),
+        ("removed", _owned(first) - _owned(second)),
     ):
         found = Counter(
             (owner.owner, line.split(b" ", 1)[-1])

@@ -11,7 +11,7 @@ import pytest
 
 from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.index.modules import read_index
-from kmodtui.model.linkage import Giver, exports_in_kallsyms, kernel_exports
+from kmodtui.model.linkage import ProviderKind, exports_in_kallsyms, kernel_exports
 from kmodtui.model.symbols.table import SymbolRows
 from kmodtui.services.linkage import KEPT, Linkage
 from tests.support.elf import make_module
@@ -68,16 +68,16 @@ def look(host: LocalHost, *, running: bool = True) -> Linkage:
 
 def test_each_import_has_its_provider(tmp_path: Path) -> None:
     found = look(system(tmp_path)).of("taker")
-    assert {t.wanted.name: (t.giver, t.module) for t in found.takes} == {
-        "core_gpl": (Giver.KERNEL, ""),
-        "give": (Giver.MODULE, "giver"),
-        "give_gpl": (Giver.MODULE, "giver"),
-        "lost": (Giver.NOBODY, ""),
-        "maybe": (Giver.NOBODY, ""),
-        "printk": (Giver.KERNEL, ""),
-        "stray_gives": (Giver.MODULE, "stray"),
+    assert {t.wanted.name: (t.provider, t.module) for t in found.imports} == {
+        "core_gpl": (ProviderKind.KERNEL, ""),
+        "give": (ProviderKind.MODULE, "giver"),
+        "give_gpl": (ProviderKind.MODULE, "giver"),
+        "lost": (ProviderKind.UNRESOLVED, ""),
+        "maybe": (ProviderKind.UNRESOLVED, ""),
+        "printk": (ProviderKind.KERNEL, ""),
+        "stray_gives": (ProviderKind.MODULE, "stray"),
     }
-    words = {t.wanted.name: t.export.words for t in found.takes if t.export}
+    words = {t.wanted.name: t.export.words for t in found.imports if t.export}
     assert words == {
         "core_gpl": "EXPORT_SYMBOL_GPL",
         "give": "EXPORT_SYMBOL",
@@ -85,8 +85,8 @@ def test_each_import_has_its_provider(tmp_path: Path) -> None:
         "printk": "EXPORT_SYMBOL",
         "stray_gives": "EXPORT_SYMBOL_GPL",
     }
-    assert [t.wanted.name for t in found.taken_from(Giver.NOBODY)] == ["lost", "maybe"]
-    assert list(found.givers) == ["giver", "stray"]
+    assert [t.wanted.name for t in found.taken_from(ProviderKind.UNRESOLVED)] == ["lost", "maybe"]
+    assert list(found.providers) == ["giver", "stray"]
     assert found.loaded
     assert found.path.endswith("/kernel/taker.ko")
     assert found.problems == ()
@@ -94,7 +94,7 @@ def test_each_import_has_its_provider(tmp_path: Path) -> None:
 
 def test_each_export_has_its_importers(tmp_path: Path) -> None:
     found = look(system(tmp_path)).of("giver")
-    assert {g.export.name: g.users for g in found.gives} == {
+    assert {g.export.name: g.users for g in found.exports} == {
         "give": ("taker",),
         "give_gpl": ("taker",),
         "spare": (),
@@ -114,7 +114,7 @@ def test_if_the_file_is_missing_the_kernel_still_shows_exports(tmp_path: Path) -
     os.unlink(host.locate(f"/lib/modules/{RELEASE}/kernel/giver.ko"))
     linkage = look(host)
     found = linkage.of("giver")
-    assert [g.export.macro for g in found.gives] == ["EXPORT_SYMBOL", "EXPORT_SYMBOL_GPL"]
+    assert [g.export.macro for g in found.exports] == ["EXPORT_SYMBOL", "EXPORT_SYMBOL_GPL"]
     assert "There is no file" in found.problems[0]
     assert [t.wanted.name for t in linkage.edge("taker", "giver").symbols] == ["give", "give_gpl"]
     os.unlink(host.locate(f"/lib/modules/{RELEASE}/kernel/taker.ko"))
@@ -124,7 +124,7 @@ def test_if_the_file_is_missing_the_kernel_still_shows_exports(tmp_path: Path) -
 
 def test_a_module_not_in_the_index_has_what_the_kernel_shows(tmp_path: Path) -> None:
     found = look(system(tmp_path)).of("stray")
-    assert [g.export.name for g in found.gives] == ["stray_gives"]
+    assert [g.export.name for g in found.exports] == ["stray_gives"]
     assert "The file of stray is unknown" in found.problems[0]
 
 
@@ -142,25 +142,25 @@ def test_for_another_release_only_files_are_used(tmp_path: Path) -> None:
     linkage = look(system(tmp_path), running=False)
     found = linkage.of("taker")
     assert not found.loaded
-    assert {t.giver for t in found.takes if not t.module} == {Giver.UNKNOWN}
+    assert {t.provider for t in found.imports if not t.module} == {ProviderKind.UNKNOWN}
     assert linkage.of("giver").users == {}
 
 
 def test_without_kallsyms_all_the_kernels_exports_are_unknown(tmp_path: Path) -> None:
     bare = "".join(f"{row}\n" for row in KALLSYMS.split("\n") if row and "__ksymtab" not in row)
     found = look(system(tmp_path, bare)).of("taker")
-    givers = {t.wanted.name: t.giver for t in found.takes}
-    assert (givers["printk"], givers["lost"]) == (Giver.KERNEL, Giver.UNKNOWN)
-    assert next(t for t in found.takes if t.wanted.name == "printk").export is None
+    givers = {t.wanted.name: t.provider for t in found.imports}
+    assert (givers["printk"], givers["lost"]) == (ProviderKind.KERNEL, ProviderKind.UNKNOWN)
+    assert next(t for t in found.imports if t.wanted.name == "printk").export is None
 
 
 def test_modules_loaded_by_others_appear_in_the_next_result(tmp_path: Path) -> None:
     host = system(tmp_path)
     linkage = look(host)
-    assert linkage.of("taker").givers.keys() == {"giver", "stray"}
+    assert linkage.of("taker").providers.keys() == {"giver", "stray"}
     write(host, "/proc/modules", "taker 4096 0 - Live 0x0\n")
     write(host, "/proc/kallsyms", KALLSYMS.partition("ffffffffc0000000 t stray")[0])
-    assert linkage.of("taker").givers.keys() == {"giver"}
+    assert linkage.of("taker").providers.keys() == {"giver"}
 
 
 def test_details_of_one_symbol(tmp_path: Path) -> None:
@@ -220,8 +220,8 @@ def test_each_file_is_read_once(tmp_path: Path) -> None:
     tiny_system(tmp_path, modules, depends={"taker": names}, symbols=given)
     host = CountingHost(tmp_path)
     found = look(host).of("taker")
-    assert {taken.wanted.name: taken.module for taken in found.takes} == given
-    assert all(taken.export for taken in found.takes)
+    assert {taken.wanted.name: taken.module for taken in found.imports} == given
+    assert all(taken.export for taken in found.imports)
     files = {path: times for path, times in host.opened.items() if path.endswith(".ko")}
     assert set(files.values()) == {1}
     assert len(files) == len(modules)

@@ -95,7 +95,7 @@ async def test_a_change_by_another_shell_is_published_with_all_that_belongs_to_i
         await follower.until(lambda: follower.changes)
         (event,) = follower.changes
         assert event.change.origin == 0
-        assert {module.name for module in event.change.came} == live.new >= {"btrfs"}
+        assert {module.name for module in event.change.loaded} == live.new >= {"btrfs"}
         assert live.symbols is not None
         assert len(live.symbols.of("btrfs"))
         assert [kept.change.number for kept in live.timeline.events] == [1]
@@ -106,8 +106,8 @@ async def test_what_stays_loaded_after_an_unload_is_part_of_the_change(demo: Dem
     async with following(demo) as follower:
         demo.kernel.unload("btrfs")
         await follower.until(lambda: follower.changes)
-        assert follower.changes[0].stays == {"crc32c_generic": "softdep of libcrc32c"}
-        assert follower.live.timeline.events[0].stays == follower.changes[0].stays
+        assert follower.changes[0].still_loaded == {"crc32c_generic": "softdep of libcrc32c"}
+        assert follower.live.timeline.events[0].still_loaded == follower.changes[0].still_loaded
 
 
 async def test_a_command_recognizes_its_own_change_by_its_number(demo: Demo) -> None:

@@ -12,7 +12,7 @@ from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.module_file import elf_file
 from kmodtui.kernel.module_file.info import read_module_file
 from kmodtui.kernel.module_file.symbols import read_module_symbols, read_places
-from kmodtui.model.linkage import Export, Import, ModuleSymbols, Place
+from kmodtui.model.linkage import Definition, Export, Import, ModuleSymbols
 from tests.support.elf import S390, make_module
 
 
@@ -47,7 +47,7 @@ def test_exports_of_linux_7_1_have_an_unknown_license(host: LocalHost) -> None:
     data = make_module(exports={"a": "__ksymtab", "b": "__kflagstab"})
     (found,) = symbols(host, data).exports
     assert found.gpl_only is None
-    assert "not known" in found.words
+    assert "unknown" in found.words
 
 
 def test_exports_have_section_and_size(host: LocalHost) -> None:
@@ -111,7 +111,7 @@ def test_weak_imports_are_marked(host: LocalHost) -> None:
 
 def test_places_of_a_symbol(host: LocalHost) -> None:
     path = write(host, make_module(defined={"add": (".text", 48), "other": (".bss", 8)}))
-    assert read_places(host, path, "add") == (Place(".text", 0, 48),)
+    assert read_places(host, path, "add") == (Definition(".text", 0, 48),)
     assert read_places(host, path, "printk") == ()
 
 

@@ -149,7 +149,7 @@ def kernel(tmp_path: Path) -> SimulatedKernel:
     return make_simulated(tmp_path)
 
 
-def counts(delta: SymbolDelta, side: str = "gained") -> dict[str, int]:
+def counts(delta: SymbolDelta, side: str = "added") -> dict[str, int]:
     return {owner.owner: len(getattr(owner, side)) for owner in delta.owners}
 
 
@@ -185,11 +185,11 @@ async def test_a_load_by_another_shell_is_one_change_with_all_that_came(
         kernel.load("btrfs")
         told = await watch.next(Changed)
         change = told.change
-        assert tuple(module.name for module in change.came) == BTRFS
-        assert change.went == change.reloaded == ()
+        assert tuple(module.name for module in change.loaded) == BTRFS
+        assert change.unloaded == change.reloaded == ()
         assert change.cycles == {}
         assert counts(change.symbols) == symbols_of(*BTRFS)
-        assert change.symbols.lost == 0
+        assert change.symbols.removed == 0
         assert (change.number, change.when, change.symbols_missing) == (1, 1234.5, "")
         assert change.memory == sum(PARTS[name].size for name in BTRFS)
         assert [module.name for module in told.table] == list(kernel.loaded)
@@ -204,10 +204,10 @@ async def test_an_unload_is_one_change_with_all_that_went(kernel: SimulatedKerne
     async with watching(kernel) as watch:
         kernel.unload("btrfs")
         change = (await watch.next(Changed)).change
-        assert tuple(module.name for module in change.went) == BTRFS
-        assert change.came == ()
-        assert counts(change.symbols, "lost") == symbols_of(*BTRFS)
-        assert change.symbols.gained == 0
+        assert tuple(module.name for module in change.unloaded) == BTRFS
+        assert change.loaded == ()
+        assert counts(change.symbols, "removed") == symbols_of(*BTRFS)
+        assert change.symbols.added == 0
         assert change.memory == -sum(PARTS[name].size for name in BTRFS)
         await watch.turns()
         assert watch.events == []
@@ -267,7 +267,7 @@ async def test_what_came_and_went_between_two_readings_is_told(kernel: Simulated
         kernel.unload("dummy")
         change = (await watch.next(Changed)).change
         assert change.cycles == {"dummy": 1}
-        assert change.came == change.went == change.reloaded == ()
+        assert change.loaded == change.unloaded == change.reloaded == ()
         assert not change.symbols
         await watch.turns()
         assert not any(isinstance(event, Changed) for event in watch.events)
@@ -280,12 +280,12 @@ async def test_a_reload_between_two_readings_is_told(kernel: SimulatedKernel) ->
         kernel.load("dummy")
         change = (await watch.next(Changed)).change
         assert [module.name for module in change.reloaded] == ["dummy"]
-        assert change.came == change.went == ()
+        assert change.loaded == change.unloaded == ()
         assert change.cycles == {"dummy": 1}
         assert not change.symbols
         kernel.unload("dummy")
         change = (await watch.next(Changed)).change
-        assert [module.name for module in change.went] == ["dummy"]
+        assert [module.name for module in change.unloaded] == ["dummy"]
         assert change.reloaded == ()
 
 
@@ -295,8 +295,8 @@ async def test_what_came_and_what_went_can_be_one_change(kernel: SimulatedKernel
         kernel.load("tun")
         kernel.unload("dummy")
         change = (await watch.next(Changed)).change
-        assert [module.name for module in change.came] == ["tun"]
-        assert [module.name for module in change.went] == ["dummy"]
+        assert [module.name for module in change.loaded] == ["tun"]
+        assert [module.name for module in change.unloaded] == ["dummy"]
         assert change.memory == PARTS["tun"].size - PARTS["dummy"].size
 
 
@@ -347,8 +347,8 @@ async def test_a_module_in_its_exit_function_is_waited_for(kernel: SimulatedKern
         watch.monitor.read_now()
         told = await watch.next(Changed)
         assert "dummy" not in told.table.by_name
-        assert [module.name for module in told.change.went] == ["dummy"]
-        assert counts(told.change.symbols, "lost") == symbols_of("dummy")
+        assert [module.name for module in told.change.unloaded] == ["dummy"]
+        assert counts(told.change.symbols, "removed") == symbols_of("dummy")
 
 
 async def test_a_module_that_hangs_in_its_init_does_not_hold_up_the_others(
@@ -370,7 +370,7 @@ async def test_a_module_that_hangs_in_its_init_does_not_hold_up_the_others(
         for _ in hanging:
             pass
         change = (await watch.next(Changed)).change
-        assert [module.name for module in change.came] == ["nbd"]
+        assert [module.name for module in change.loaded] == ["nbd"]
         assert counts(change.symbols) == symbols_of("nbd")
 
 
@@ -422,7 +422,7 @@ async def test_a_load_during_the_reading_never_makes_a_wrong_change(
         told = await watch.next(Changed)
         assert torn.is_set()
         assert counts(told.change.symbols) == symbols_of("dummy", "tun")
-        assert told.change.symbols.lost == 0
+        assert told.change.symbols.removed == 0
 
 
 @pytest.mark.parametrize("rows", [10, 405, 420, 480, 560])
@@ -437,7 +437,7 @@ async def test_an_unload_during_the_reading_never_makes_a_wrong_change(
         change = (await watch.next(Changed)).change
         assert torn.is_set()
         assert counts(change.symbols) == symbols_of("dummy") | {"tun": 0}
-        assert counts(change.symbols, "lost") == symbols_of("tun") | {"dummy": 0}
+        assert counts(change.symbols, "removed") == symbols_of("tun") | {"dummy": 0}
 
 
 @pytest.mark.parametrize("rows", [10, 420, 480])
@@ -486,9 +486,9 @@ async def test_what_comes_and_goes_during_the_reading_never_makes_a_wrong_change
         watch.monitor.read_now()
         change = (await watch.next(Changed)).change
         assert torn.is_set()
-        assert [module.name for module in change.came] == ["dummy"]
+        assert [module.name for module in change.loaded] == ["dummy"]
         assert counts(change.symbols) == symbols_of("dummy")
-        assert change.symbols.lost == 0
+        assert change.symbols.removed == 0
         assert change.cycles == ({"tun": 1} if with_uevents else {})
 
 
@@ -528,11 +528,11 @@ async def test_a_loop_of_loads_is_counted_and_changes_no_symbols(
         assert [change.number for change in changes] == list(range(1, len(changes) + 1))
         assert "too fast" in changes[0].symbols_missing
         assert sum(change.cycles.get("dummy", 0) for change in changes) == 40
-        assert [m.name for change in changes for m in change.came] == ["tun"]
+        assert [m.name for change in changes for m in change.loaded] == ["tun"]
         # What could not be compared at first is made up for, and nothing else ever changed.
         gained = [pair for change in changes for pair in counts(change.symbols).items()]
         assert gained == list(symbols_of("tun").items())
-        assert sum(change.symbols.lost for change in changes) == 0
+        assert sum(change.symbols.removed for change in changes) == 0
 
 
 async def test_symbols_that_changed_too_fast_at_first_are_shown_once_it_is_quiet(
@@ -729,7 +729,7 @@ async def test_symbols_that_cannot_be_read_are_said_to_be_missing(kernel: Simula
         watch.host.on_open = unreadable
         kernel.load("dummy")
         told = await watch.next(Changed)
-        assert [module.name for module in told.change.came] == ["dummy"]
+        assert [module.name for module in told.change.loaded] == ["dummy"]
         assert "may not be read" in told.change.symbols_missing
         assert not told.change.symbols
         assert told.symbols is None
@@ -744,7 +744,7 @@ async def test_symbols_that_cannot_be_read_are_said_to_be_missing(kernel: Simula
         kernel.unload("tun")
         change = (await watch.next(Changed)).change
         assert change.symbols_missing == ""
-        assert counts(change.symbols, "lost") == symbols_of("tun")
+        assert counts(change.symbols, "removed") == symbols_of("tun")
 
 
 async def test_symbols_that_were_never_readable_are_told_once_and_modules_go_on(
@@ -764,7 +764,7 @@ async def test_symbols_that_were_never_readable_are_told_once_and_modules_go_on(
         assert watch.events == []
         kernel.load("dummy")
         told = await watch.next(Changed)
-        assert [module.name for module in told.change.came] == ["dummy"]
+        assert [module.name for module in told.change.loaded] == ["dummy"]
         assert "CONFIG_KALLSYMS" in told.change.symbols_missing
         # An empty table would say that the module has no symbols.
         assert told.symbols is None

@@ -11,7 +11,7 @@ import pytest
 from kmodtui.demo import Demo
 from kmodtui.errors import KmodtuiError, UnknownModuleError
 from kmodtui.kernel.index.modules import read_index
-from kmodtui.model.fuzzy import Haystack
+from kmodtui.model.fuzzy import SearchIndex
 from kmodtui.model.load_line import LoadRequest
 from kmodtui.services.catalog import names_of
 from kmodtui.services.machine import Machine
@@ -25,9 +25,9 @@ from kmodtui.services.picker import (
     Picker,
 )
 from kmodtui.services.picking import (
-    Answer,
-    Kind,
+    InputKind,
     PathChoice,
+    Suggestions,
     answer_device,
     answer_modules,
     answer_path,
@@ -48,15 +48,15 @@ async def picker(demo: Demo) -> Picker:
     machine = Machine(demo.host, DemoRoot(demo))
     index = await machine.index()
     catalog = names_of(read_index(demo.host, machine.release))
-    haystack = Haystack(catalog.entries)
+    haystack = SearchIndex(catalog.entries)
 
-    async def answer_to(text: str) -> Answer:
+    async def answer_to(text: str) -> Suggestions:
         match kind_of(text):
-            case Kind.PATH:
+            case InputKind.PATH:
                 return answer_path(demo.host, text)
-            case Kind.DEVICE:
+            case InputKind.DEVICE:
                 return answer_device(demo.host, haystack, index, text)
-            case Kind.MODULE:
+            case InputKind.MODULE:
                 return answer_modules(haystack, index, text)
 
     return Picker(machine, answer_to)

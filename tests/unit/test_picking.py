@@ -12,11 +12,11 @@ from kmodtui.errors import UnreadableError
 from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.index.device import names_device, read_device
 from kmodtui.kernel.index.modules import ModuleIndex, read_index
-from kmodtui.model.fuzzy import Haystack
+from kmodtui.model.fuzzy import SearchIndex
 from kmodtui.model.load_line import query_of, split_line
 from kmodtui.services.catalog import names_of
 from kmodtui.services.picking import (
-    Kind,
+    InputKind,
     answer_device,
     answer_modules,
     answer_path,
@@ -53,8 +53,8 @@ def index(host: LocalHost) -> ModuleIndex:
 
 
 @pytest.fixture
-def haystack(index: ModuleIndex) -> Haystack:
-    return Haystack(names_of(index).entries)
+def haystack(index: ModuleIndex) -> SearchIndex:
+    return SearchIndex(names_of(index).entries)
 
 
 def write(host: LocalHost, path: str, text: str = "") -> None:
@@ -85,31 +85,31 @@ AHCI = "pci:v00008086d00002922sv00001AF4sd00001100bc01sc06i01"
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
-        ("0000:00:1f.2", Kind.DEVICE),
-        ("00:1f.2", Kind.DEVICE),
-        ("10000:e1:00.0", Kind.DEVICE),
-        ("00:1f.9", Kind.MODULE),
-        ("1-1", Kind.DEVICE),
-        ("1-1.4:1.0", Kind.DEVICE),
-        ("/sys/bus/pci/devices/0000:00:1f.2", Kind.DEVICE),
-        ("/dev/sda", Kind.DEVICE),
-        (AHCI, Kind.MODULE),
-        ("e1000", Kind.MODULE),
-        ("8250", Kind.MODULE),
-        ("fs-ext4", Kind.MODULE),
-        ("md-level-5", Kind.MODULE),
-        ("/lib/x.ko", Kind.PATH),
-        ("./x.ko", Kind.PATH),
-        ("../", Kind.PATH),
-        ("~/x.ko", Kind.PATH),
-        ("~", Kind.PATH),
-        ("x.ko", Kind.MODULE),
-        ("", Kind.MODULE),
+        ("0000:00:1f.2", InputKind.DEVICE),
+        ("00:1f.2", InputKind.DEVICE),
+        ("10000:e1:00.0", InputKind.DEVICE),
+        ("00:1f.9", InputKind.MODULE),
+        ("1-1", InputKind.DEVICE),
+        ("1-1.4:1.0", InputKind.DEVICE),
+        ("/sys/bus/pci/devices/0000:00:1f.2", InputKind.DEVICE),
+        ("/dev/sda", InputKind.DEVICE),
+        (AHCI, InputKind.MODULE),
+        ("e1000", InputKind.MODULE),
+        ("8250", InputKind.MODULE),
+        ("fs-ext4", InputKind.MODULE),
+        ("md-level-5", InputKind.MODULE),
+        ("/lib/x.ko", InputKind.PATH),
+        ("./x.ko", InputKind.PATH),
+        ("../", InputKind.PATH),
+        ("~/x.ko", InputKind.PATH),
+        ("~", InputKind.PATH),
+        ("x.ko", InputKind.MODULE),
+        ("", InputKind.MODULE),
     ],
 )
-def test_the_form_of_a_text_decides_its_kind(text: str, kind: Kind) -> None:
+def test_the_form_of_a_text_decides_its_kind(text: str, kind: InputKind) -> None:
     assert kind_of(text) is kind
-    assert names_device(text) is (kind is Kind.DEVICE)
+    assert names_device(text) is (kind is InputKind.DEVICE)
 
 
 def test_a_device_has_modaliases_and_a_driver(host: LocalHost) -> None:
@@ -165,7 +165,7 @@ def test_a_missing_device_is_reported(host: LocalHost, text: str, words: str) ->
 
 
 def test_the_current_driver_of_a_device_comes_first(
-    host: LocalHost, haystack: Haystack, index: ModuleIndex
+    host: LocalHost, haystack: SearchIndex, index: ModuleIndex
 ) -> None:
     card(host, "0000:00:03.0", "pci:v00008086d00001000sv0sd0bc0sc0i0", "e1000")
     answer = answer_device(host, haystack, index, "00:03.0")
@@ -175,7 +175,7 @@ def test_the_current_driver_of_a_device_comes_first(
 
 
 def test_a_device_without_a_module_is_reported(
-    host: LocalHost, haystack: Haystack, index: ModuleIndex
+    host: LocalHost, haystack: SearchIndex, index: ModuleIndex
 ) -> None:
     card(host, "0000:00:04.0", "pci:v0000FFFFd00000001sv0sd0bc0sc0i0")
     write(host, "/sys/devices/quiet/uevent")
@@ -186,7 +186,7 @@ def test_a_device_without_a_module_is_reported(
 
 
 def test_the_modules_of_a_hardware_alias_are_in_kmods_order(
-    haystack: Haystack, index: ModuleIndex
+    haystack: SearchIndex, index: ModuleIndex
 ) -> None:
     answer = answer_modules(haystack, index, "pci:v00008086d00001000sv0sd0bc0sc0i0")
     assert [entry.name for entry in answer.entries] == list(
@@ -196,7 +196,7 @@ def test_the_modules_of_a_hardware_alias_are_in_kmods_order(
     assert "is an alias of 2 modules, in this order" in answer.words
 
 
-def test_a_file_name_finds_its_module(haystack: Haystack, index: ModuleIndex) -> None:
+def test_a_file_name_finds_its_module(haystack: SearchIndex, index: ModuleIndex) -> None:
     for text in ("usb-storage", "usb_storage", "usb-storage.ko", "USB-Storage.ko.xz"):
         assert answer_modules(haystack, index, text).entries[0].name == "usb_storage", text
 

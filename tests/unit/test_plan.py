@@ -116,8 +116,8 @@ def test_an_unload_does_what_its_plan_says_and_leaves_what_it_says(
     before = set(machine.kernel.loaded)
     assert machine.unload(name) == changes(plan)
     went = before - set(machine.kernel.loaded)
-    assert set(plan.stays) == machine.belonging_to(went)
-    assert all(plan.stays.values())
+    assert set(plan.still_loaded) == machine.belonging_to(went)
+    assert all(plan.still_loaded.values())
 
 
 @pytest.mark.parametrize("name", sorted(name for name, part in PARTS.items() if part.boot))
@@ -147,7 +147,7 @@ def test_plans_hold_whatever_is_loaded_or_held_at_the_time(machine: Machine, see
             assert machine.unload(name) == changes(plan), name
             if not plan.refused:
                 went = before - set(machine.kernel.loaded)
-                assert set(plan.stays) == machine.belonging_to(went), name
+                assert set(plan.still_loaded) == machine.belonging_to(went), name
         else:
             plan = machine.load_plan(name)
             assert machine.load(name) == changes(plan), name
@@ -223,11 +223,11 @@ def test_paths_are_those_of_the_release(machine: Machine) -> None:
 def test_btrfs_leaves_what_its_softdeps_brought_and_others_use(machine: Machine) -> None:
     machine.load("btrfs")
     plan = machine.unload_plan("btrfs")
-    assert plan.stays == {
+    assert plan.still_loaded == {
         "crc32c_generic": "softdep of libcrc32c; unloaded as well if only btrfs held it"
     }
     machine.kernel.hold("xor")
-    assert machine.unload_plan("btrfs").stays["xor"] == (
+    assert machine.unload_plan("btrfs").still_loaded["xor"] == (
         "in use by something other than modules; unloaded as well if only btrfs held it"
     )
 
@@ -243,7 +243,7 @@ def test_what_another_module_uses_stays_with_its_name(tmp_path: Path) -> None:
     machine.load("b")
     plan = machine.unload_plan("a")
     assert changes(plan) == [("rmmod", "a")]
-    assert plan.stays == {"shared": "used by b"}
+    assert plan.still_loaded == {"shared": "used by b"}
 
 
 def test_what_is_held_by_no_symbol_may_go_as_well_and_the_plan_says_so(tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_what_is_held_by_no_symbol_may_go_as_well_and_the_plan_says_so(tmp_path:
     machine.load("null_blk")
     plan = machine.unload_plan("null_blk")
     assert changes(plan) == [("rmmod", "null_blk")]
-    assert plan.stays["configfs"].endswith("unloaded as well if only null_blk held it")
+    assert plan.still_loaded["configfs"].endswith("unloaded as well if only null_blk held it")
     assert machine.unload("null_blk") == [*changes(plan), ("rmmod", "configfs")]
 
 
@@ -268,7 +268,7 @@ def test_what_is_permanent_stays_with_that_as_its_reason(tmp_path: Path) -> None
     machine = machine_with(tmp_path, parts)
     machine.load("a")
     plan = machine.unload_plan("a")
-    assert plan.stays == {"forever": "permanent"}
+    assert plan.still_loaded == {"forever": "permanent"}
     assert machine.unload("a") == changes(plan) == [("rmmod", "a")]
 
 

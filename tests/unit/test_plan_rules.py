@@ -295,7 +295,7 @@ def test_modprobe_ends_at_a_softdep_in_use_and_the_plan_says_where(machine: Mach
     plan = machine.plan("unload", "extra")
     assert told(plan) == ["rmmod extra"]
     assert "modprobe will fail at other" in plan.warnings[0]
-    assert plan.stays == {
+    assert plan.still_loaded == {
         "main": "softdep of extra",
         "other": "softdep of extra; unloaded as well if only extra held it",
     }

@@ -11,7 +11,7 @@ from kmodtui.demo import Demo
 from kmodtui.errors import PlanError
 from kmodtui.model.explain.explain import Explanation, Kind
 from kmodtui.model.plan.intent import Intent
-from kmodtui.model.plan.plan import Action, Command, Plan
+from kmodtui.model.plan.plan import Action, Plan, PlanCommand
 from kmodtui.model.plan.verb import Verb
 from kmodtui.services.actions import perform, requests
 from kmodtui.services.files import digest_of
@@ -84,7 +84,7 @@ async def test_a_reload_of_one_is_one_request_and_of_several_keeps_what_each_has
     demo.kernel.load("dummy", "numdummies=2")
     demo.kernel.load("tun")
     one = await plan_for(machine, [Intent(Verb.RELOAD, ("dummy",), ("numdummies=3",))])
-    assert requests(one) == (Command(Verb.RELOAD, ("dummy",), ("numdummies=3",)),)
+    assert requests(one) == (PlanCommand(Verb.RELOAD, ("dummy",), ("numdummies=3",)),)
     both = await plan_for(machine, [Intent(Verb.RELOAD, ("dummy", "tun"))])
     insmods = {s.module: s.options for s in both.steps if s.action is Action.INSMOD}
     assert [option.text for option in insmods["dummy"]] == ["numdummies=2"]
@@ -94,9 +94,9 @@ async def test_a_reload_of_one_is_one_request_and_of_several_keeps_what_each_has
 
 
 def test_unloads_in_a_row_are_asked_for_in_one_go() -> None:
-    commands = tuple(Command(Verb.UNLOAD, (name,)) for name in "ab")
+    commands = tuple(PlanCommand(Verb.UNLOAD, (name,)) for name in "ab")
     assert requests(Plan(Verb.UNLOAD, ("a", "b"), (), commands)) == (
-        Command(Verb.UNLOAD, ("a", "b")),
+        PlanCommand(Verb.UNLOAD, ("a", "b")),
     )
 
 
@@ -141,7 +141,7 @@ async def test_a_value_that_cannot_be_given_again_is_not_kept_and_told(
     done = machine.done.last
     assert done is not None
     assert done.back == (Intent(Verb.LOAD, ("hello",)),)
-    assert done.lost == (words,)
+    assert done.not_restored == (words,)
 
 
 async def test_a_backslash_of_its_own_is_kept(demo: Demo, machine: Machine) -> None:

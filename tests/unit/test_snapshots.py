@@ -22,7 +22,7 @@ from kmodtui.demo.moments import Point
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.errors import KmodtuiError, SnapshotError, UnreadableError
 from kmodtui.kernel.kallsyms import read_symbols
-from kmodtui.model.snapshot import MAX_MODULES, Origin, Snapshot, compare, head_line
+from kmodtui.model.snapshot import MAX_MODULES, Origin, Snapshot, compare, header_line
 from kmodtui.model.symbols.table import difference
 from kmodtui.services import reading, snapshots
 from kmodtui.services.snapshots import default_path, load, save, take
@@ -215,7 +215,7 @@ def test_the_default_name_has_host_and_time_and_is_unused(
 
 
 def head(**changes: Any) -> bytes:
-    fields = json.loads(head_line(Origin(1.0, "vm", "6.1"), ()))
+    fields = json.loads(header_line(Origin(1.0, "vm", "6.1"), ()))
     return json.dumps(fields | changes).encode()
 
 
@@ -371,7 +371,7 @@ NO_SYMBOLS = snapshots.SymbolTable()
 def test_different_origins_are_pointed_out(
     one: dict[str, str], other: dict[str, str], words: str
 ) -> None:
-    caution = compare(machine(**one), machine(**other)).caution
+    caution = compare(machine(**one), machine(**other)).warning
     assert words in caution
     assert bool(words) == bool(caution)
 
@@ -382,7 +382,7 @@ def test_command_line_and_taint_are_compared() -> None:
     found = compare(one, other)
     assert found.words_added == ("debug", "quiet")
     assert found.words_removed == ("splash",)
-    assert (found.taints_gained, found.taints_lost) == ("E", "O")
+    assert (found.taints_added, found.taints_removed) == ("E", "O")
     assert not found.nothing_differs
 
 

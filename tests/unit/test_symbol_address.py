@@ -86,10 +86,10 @@ def test_no_symbol_contains_it(text: str, words: str) -> None:
 
 def test_doubtful_results_say_why() -> None:
     symbols = listed()
-    assert "a different build" in look_up(symbols, "kfree+0x1/0x99")[0].doubt
-    assert "beyond its end" in look_up(symbols, "kfree+0x40/0x40")[0].doubt
-    assert "its end is unknown" in look_up(symbols, "ffffffffc0000084")[0].doubt
-    assert not look_up(symbols, "kfree+0x3f/0x40")[0].doubt
+    assert "a different build" in look_up(symbols, "kfree+0x1/0x99")[0].warning
+    assert "beyond its end" in look_up(symbols, "kfree+0x40/0x40")[0].warning
+    assert "its end is unknown" in look_up(symbols, "ffffffffc0000084")[0].warning
+    assert not look_up(symbols, "kfree+0x3f/0x40")[0].warning
 
 
 def test_with_hidden_addresses_only_symbol_and_offset_can_be_looked_up() -> None:

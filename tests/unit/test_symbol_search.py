@@ -13,7 +13,7 @@ from kmodtui.kernel.kallsyms import parse_symbols
 from kmodtui.model.symbols import list as symbol_list
 from kmodtui.model.symbols.list import SymbolList
 from kmodtui.model.symbols.query import Facet, Query, QueryError, parse_query
-from kmodtui.model.symbols.search import Hits, find_all
+from kmodtui.model.symbols.search import Matches, find_all
 
 TABLE = b"""\
 0000000000000000 A fixed_percpu_data
@@ -281,7 +281,7 @@ def test_every_query_finds_what_checking_every_row_finds(
         symbol_list._BLOCK = usual
     text = " ".join(words)
     query = parse_query(text, facet)
-    hits = Hits(symbols, query)
+    hits = Matches(symbols, query)
     assert [symbols.row(n).line + b"\n" for n in range(len(symbols))] == [
         line + b"\n" for block in symbols.blocks for line in block.lines()
     ]

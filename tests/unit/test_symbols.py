@@ -165,8 +165,8 @@ def test_a_module_that_came_gained_all_its_rows() -> None:
     module = rows("0 t x\t[m]", "0 T y\t[m]")
     delta = difference(SymbolTable(rows("1 t a")), SymbolTable(rows("1 t a"), {"m": module}))
     (owner,) = delta.owners
-    assert (owner.owner, owner.gained, owner.lost) == ("m", module, NO_ROWS)
-    assert (delta.gained, delta.lost) == (2, 0)
+    assert (owner.owner, owner.added, owner.removed) == ("m", module, NO_ROWS)
+    assert (delta.added, delta.removed) == (2, 0)
 
 
 def test_a_module_that_moved_has_the_same_symbols() -> None:
@@ -179,15 +179,15 @@ def test_a_name_that_stands_there_more_often_counts_as_often() -> None:
     before = SymbolTable(modules={"m": rows("0 r __func__.7", "0 t a")})
     after = SymbolTable(modules={"m": rows("0 r __func__.7", "0 r __func__.7", "0 r __func__.7")})
     (owner,) = difference(before, after).owners
-    assert keys(owner.gained) == {("r", "__func__.7"): 2}
-    assert keys(owner.lost) == {("t", "a"): 1}
+    assert keys(owner.added) == {("r", "__func__.7"): 2}
+    assert keys(owner.removed) == {("t", "a"): 1}
 
 
 def test_a_type_that_changed_is_one_lost_and_one_gained() -> None:
     before = SymbolTable(modules={"m": rows("0 t a")})
     after = SymbolTable(modules={"m": rows("0 T a")})
     delta = difference(before, after)
-    assert (delta.gained, delta.lost) == (1, 1)
+    assert (delta.added, delta.removed) == (1, 1)
 
 
 def test_bpf_programs_and_trampolines_belong_to_no_difference() -> None:
@@ -233,16 +233,16 @@ def one_side(delta: SymbolDelta, side: str) -> Counter[tuple[str, str, str]]:
 @given(_tables, _tables)
 def test_the_difference_is_that_of_two_multisets(before: SymbolTable, after: SymbolTable) -> None:
     delta = difference(before, after)
-    assert one_side(delta, "gained") == everything(after) - everything(before)
-    assert one_side(delta, "lost") == everything(before) - everything(after)
-    assert delta.gained == sum(one_side(delta, "gained").values())
-    assert delta.lost == sum(one_side(delta, "lost").values())
+    assert one_side(delta, "added") == everything(after) - everything(before)
+    assert one_side(delta, "removed") == everything(before) - everything(after)
+    assert delta.added == sum(one_side(delta, "added").values())
+    assert delta.removed == sum(one_side(delta, "removed").values())
     assert bool(delta) == (everything(before) != everything(after))
-    assert all(owner.gained or owner.lost for owner in delta.owners)
+    assert all(owner.added or owner.removed for owner in delta.owners)
 
 
 @given(_tables, _tables)
 def test_back_again_the_difference_is_turned_round(before: SymbolTable, after: SymbolTable) -> None:
     there, back = difference(before, after), difference(after, before)
-    assert one_side(there, "gained") == one_side(back, "lost")
-    assert one_side(there, "lost") == one_side(back, "gained")
+    assert one_side(there, "added") == one_side(back, "removed")
+    assert one_side(there, "removed") == one_side(back, "added")

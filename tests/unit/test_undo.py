@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from kmodtui.model.plan.intent import Intent
-from kmodtui.model.plan.plan import Action, Command, Option, Plan, Step, merged
+from kmodtui.model.plan.plan import Action, Option, Plan, PlanCommand, Step, merged
 from kmodtui.model.plan.undo import (
-    Done,
+    UndoEntry,
     blacklisted,
     loaded,
     reloaded,
@@ -21,13 +21,13 @@ from kmodtui.services.undo_list import MOST, UndoList
 
 def plan(name: str, *steps: tuple[Action, str], **fields: object) -> Plan:
     made = tuple(Step(action, module, "requested") for action, module in steps)
-    commands = (Command(Verb.LOAD, (name,)),)
+    commands = (PlanCommand(Verb.LOAD, (name,)),)
     return Plan(Verb.LOAD, (name,), made, commands, **fields)  # type: ignore[arg-type]
 
 
 def test_a_load_is_taken_back_newest_first_and_nothing_by_nothing() -> None:
     done = loaded("load of btrfs", ["btrfs", "xor"])
-    assert done == Done("load of btrfs", (Intent(Verb.UNLOAD, ("btrfs", "xor")),))
+    assert done == UndoEntry("load of btrfs", (Intent(Verb.UNLOAD, ("btrfs", "xor")),))
     assert loaded("load of btrfs", []) is None
 
 
@@ -63,7 +63,7 @@ def test_a_value_that_cannot_be_put_back_is_told_and_never_written(was: str | No
     done = set_back("change of a, b of m", [("m", "a", was), ("m", "b", "1")])
     assert done is not None
     assert done.back == (Intent(Verb.SET, ("m",), ("b=1",)),)
-    assert done.lost[0].startswith("a of m cannot be restored: its value before ")
+    assert done.not_restored[0].startswith("a of m cannot be restored: its value before ")
     alone = set_back("change of a of m", [("m", "a", was)])
     assert alone is not None
     assert alone.back == ()
@@ -71,7 +71,7 @@ def test_a_value_that_cannot_be_put_back_is_told_and_never_written(was: str | No
 
 def test_a_reload_and_a_blacklisting_are_taken_back_by_their_like() -> None:
     again = reloaded("reload of nbd", {"nbd": ("nbds_max=16",)})
-    assert again == Done("reload of nbd", (Intent(Verb.RELOAD, ("nbd",), ("nbds_max=16",)),))
+    assert again == UndoEntry("reload of nbd", (Intent(Verb.RELOAD, ("nbd",), ("nbds_max=16",)),))
     assert blacklisted("b", ["nbd"]).back == (Intent(Verb.UNBLACKLIST, ("nbd",)),)
     assert blacklisted("b", ["nbd"], back=True).back == (Intent(Verb.BLACKLIST, ("nbd",)),)
 
@@ -115,24 +115,24 @@ def test_the_list_gives_the_newest_back_first_and_forgets_the_oldest() -> None:
     undo = UndoList()
     assert undo.last is None
     for number in range(MOST + 5):
-        undo.note(Done(f"change {number}", ()))
+        undo.note(UndoEntry(f"change {number}", ()))
     undo.note(None)
     seen = []
     while (done := undo.last) is not None:
         seen.append(done.words)
-        undo.taken_back(done)
+        undo.remove(done)
     assert seen == [f"change {number}" for number in reversed(range(5, MOST + 5))]
 
 
 def test_of_changes_that_are_alike_the_one_that_is_meant_is_forgotten() -> None:
-    first, between, last = (Done(words, ()) for words in ("load", "change", "load"))
+    first, between, last = (UndoEntry(words, ()) for words in ("load", "change", "load"))
     assert first == last
     undo = UndoList()
     for done in (first, between, last):
         undo.note(done)
-    undo.taken_back(last)
+    undo.remove(last)
     assert undo.last is between
-    undo.taken_back(between)
+    undo.remove(between)
     assert undo.last is first
 
 

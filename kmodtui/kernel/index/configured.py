@@ -100,9 +100,9 @@ class ConfiguredIndex:
         """Return the rule that keeps the module from being loaded by alias."""
         return self.config.blacklisted(name)
 
-    def is_forbidden(self, name: str) -> bool:
+    def is_blocked(self, name: str) -> bool:
         """Return whether the kernel itself refuses the module (`module_blacklist=`)."""
-        return name in self.config.forbidden
+        return name in self.config.blocked
 
 
 def configured(index: ModuleIndex) -> ConfiguredIndex:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from kmodtui.kernel.index.aliases import normalised
 from kmodtui.model.modprobe_rules import Problem, Rule, RuleKind
 from kmodtui.model.modules import canonical
-from kmodtui.model.plan.plan import BOOT_LINE
+from kmodtui.model.plan.plan import KERNEL_COMMAND_LINE
 from kmodtui.model.text import clean
 
 _WHITESPACE = " \n\t\v\f\r"
@@ -33,12 +33,12 @@ def parse_command_line(text: str, problems: list[Problem]) -> Iterator[Rule]:
                 if "-" in name:
                     message = f"modprobe.blacklist={name} has no effect: - is not the same as _ "
                     hint = f"here. Use {canonical(name)}."
-                    problems.append(Problem(BOOT_LINE, clean(message + hint)))
+                    problems.append(Problem(KERNEL_COMMAND_LINE, clean(message + hint)))
             continue
         alias = normalised(module)
         if alias is None:
             message = f"{module}.{parameter} is ignored: it has unmatched brackets."
-            problems.append(Problem(BOOT_LINE, clean(message)))
+            problems.append(Problem(KERNEL_COMMAND_LINE, clean(message)))
         else:
             yield Rule(RuleKind.OPTIONS, alias, parameter)
 

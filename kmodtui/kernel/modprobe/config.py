@@ -55,7 +55,7 @@ class ModprobeConfig:
         """
         self.rules = tuple(rules)
         self.problems = tuple(problems)
-        self.forbidden = frozenset(forbidden)
+        self.blocked = frozenset(forbidden)
 
     def of(self, kind: RuleKind) -> tuple[Rule, ...]:
         """Return the rules of a kind, in order."""

@@ -15,7 +15,7 @@ from kmodtui.kernel.module_file.elf_file import ElfFile, opened
 from kmodtui.kernel.module_file.info import module_info
 from kmodtui.kernel.module_file.signature import read_seal
 from kmodtui.kernel.module_file.symbols import module_symbols
-from kmodtui.model.check.check import FileFacts, Seal
+from kmodtui.model.check.check import FileFacts, SignatureBlock
 from kmodtui.model.text import clean, counted, decode
 
 _MAX_SECTIONS = 0xFF00  # SHN_LORESERVE
@@ -73,7 +73,7 @@ def _facts(elf: ElfFile, path: str, packing: str) -> FileFacts:
     )
 
 
-def _damage(elf: ElfFile, seal: Seal) -> Iterator[str]:
+def _damage(elf: ElfFile, seal: SignatureBlock) -> Iterator[str]:
     header = elf.header
     if header.kind != "rel":
         kinds = {"exec": "a program", "dyn": "a program or a shared library", "core": "a core dump"}

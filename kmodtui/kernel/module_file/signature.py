@@ -14,7 +14,7 @@ import struct
 from typing import BinaryIO
 
 from kmodtui.kernel.module_file.der import Der, DerError
-from kmodtui.model.check.check import Seal
+from kmodtui.model.check.check import SignatureBlock
 from kmodtui.model.module_info import Signature
 
 _MAGIC = b"~Module signature appended~\n"
@@ -81,7 +81,7 @@ def read_signature(file: BinaryIO, size: int) -> Signature | None:
     )
 
 
-def read_seal(file: BinaryIO, size: int) -> Seal:
+def read_seal(file: BinaryIO, size: int) -> SignatureBlock:
     """Return what the kernel checks at the end of `file` before it looks for a key.
 
     Source: `mod_check_sig` in `kernel/module_signature.c` and `module_sig_check` in
@@ -91,28 +91,30 @@ def read_seal(file: BinaryIO, size: int) -> Seal:
     end = size - len(_MAGIC)
     file.seek(max(0, end))
     if end < 0 or file.read(len(_MAGIC)) != _MAGIC:
-        return Seal(content=size)
+        return SignatureBlock(content=size)
     if end <= _RECORD.size:
-        return Seal(content=end, marked=True, fault="there is nothing before the magic line")
+        return SignatureBlock(
+            content=end, marked=True, fault="there is nothing before the magic line"
+        )
     file.seek(end - _RECORD.size)
     record = file.read(_RECORD.size)
     *parameters, signer, key, length = _RECORD.unpack(record)
     content = end - _RECORD.size - length
     if content <= 0:
         fault = f"it claims to have {length:,} bytes, more than the file"
-        return Seal(content=end, marked=True, fault=fault)
+        return SignatureBlock(content=end, marked=True, fault=fault)
     if parameters[2] != _ID_TYPES.index("PKCS#7"):
-        return Seal(content=content, marked=True, supported=False)
+        return SignatureBlock(content=content, marked=True, supported=False)
     if any((*parameters[:2], signer, key, *record[5:8])):
         fault = "its record has fields that must be 0 for PKCS#7"
-        return Seal(content=content, marked=True, fault=fault)
+        return SignatureBlock(content=content, marked=True, fault=fault)
     file.seek(content)
     try:
         Der(file.read(min(length, _MAX_LENGTH))).one(_SEQUENCE)
     except DerError:
         fault = "it is not a complete PKCS#7 message"
-        return Seal(content=content, marked=True, fault=fault)
-    return Seal(content=content, marked=True)
+        return SignatureBlock(content=content, marked=True, fault=fault)
+    return SignatureBlock(content=content, marked=True)
 
 
 def _parse_pkcs7(data: bytes) -> Signature | None:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.module_file.elf_file import ElfFile, ElfSymbol, opened
-from kmodtui.model.linkage import Export, Import, ModuleSymbols, Place
+from kmodtui.model.linkage import Definition, Export, Import, ModuleSymbols
 from kmodtui.model.text import clean, decode
 
 _ENTRY = b"__ksymtab_"
@@ -76,7 +76,7 @@ def read_versions(elf: ElfFile) -> dict[str, int]:
     }
 
 
-def read_places(host: Host, path: str, name: str) -> tuple[Place, ...]:
+def read_places(host: Host, path: str, name: str) -> tuple[Definition, ...]:
     """Return where the symbols with this name are defined in the module file at `path`.
 
     Raises:
@@ -85,7 +85,7 @@ def read_places(host: Host, path: str, name: str) -> tuple[Place, ...]:
     """
     with opened(host, path) as elf:
         return tuple(
-            Place(clean(decode(elf.section_name(s.section))), s.value, s.size, s.weak)
+            Definition(clean(decode(elf.section_name(s.section))), s.value, s.size, s.weak)
             for s in elf.symbols()
             if s.section != _UNDEFINED and clean(decode(s.name)) == name
         )

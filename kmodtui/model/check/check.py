@@ -30,7 +30,7 @@ GPL_LICENSES = (
 KERNEL = "kernel"
 """Provider of the symbols that the kernel itself exports."""
 
-NOT_KNOWN = "unknown"
+UNKNOWN = "unknown"
 """Provider of a symbol where it is unknown whether the kernel itself exports it."""
 
 
@@ -52,7 +52,7 @@ class Mark(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Seal:
+class SignatureBlock:
     """The signature block at the end of a file, as the kernel parses it before it looks for a key.
 
     Attributes:
@@ -91,7 +91,7 @@ class FileFacts:
     packing: str = ""
     bits: int = 64
     little_endian: bool = True
-    seal: Seal = Seal(0)
+    seal: SignatureBlock = SignatureBlock(0)
     struct_size: int | None = None
     symbols: ModuleSymbols | None = None
     damage: tuple[str, ...] = ()
@@ -128,7 +128,7 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class Candidate:
     """An export that would resolve a symbol of the module.
 
     Attributes:
@@ -164,9 +164,9 @@ class KernelFacts:
         has_modules: whether /proc/modules or anything else shows support for modules.
         loaded: names of the loaded modules.
         present: whether /sys/module has an entry of that name, for a loaded or built-in module.
-        forbidden: whether the module is listed in `module_blacklist=` on the kernel command line.
+        blocked: whether the module is listed in `module_blacklist=` on the kernel command line.
         rules: the rules of modprobe.d for the module, each with file and line.
-        offers: the export that would resolve a symbol, by symbol.
+        candidates: the export that would resolve a symbol, by symbol.
         knows_all: whether `offers` is complete, so that a symbol without one is unresolved.
         duplicates: the module's exports that are exported already, with the module that
             exports them.
@@ -185,9 +185,9 @@ class KernelFacts:
     has_modules: bool = True
     loaded: Collection[str] = ()
     present: bool = False
-    forbidden: bool = False
+    blocked: bool = False
     rules: tuple[str, ...] = ()
-    offers: Mapping[str, Offer] = field(default_factory=dict)
+    candidates: Mapping[str, Candidate] = field(default_factory=dict)
     knows_all: bool = True
     duplicates: Mapping[str, str] = field(default_factory=dict)
     packings: Collection[str] = ("",)
@@ -221,14 +221,14 @@ class CheckedSymbol:
 
     Attributes:
         name: symbol name.
-        giver: its provider: `kernel`, a module name, `unknown`, or empty if unresolved.
+        provider: its provider: `kernel`, a module name, `unknown`, or empty if unresolved.
         mark: what it means for the verdict.
         words: what is wrong with it; empty if nothing is.
         weak: whether the module loads without it.
     """
 
     name: str
-    giver: str
+    provider: str
     mark: Mark
     words: str = ""
     weak: bool = False
@@ -257,12 +257,12 @@ class Check:
     first: tuple[str, ...] = ()
 
     @cached_property
-    def givers(self) -> dict[str, tuple[CheckedSymbol, ...]]:
+    def providers(self) -> dict[str, tuple[CheckedSymbol, ...]]:
         """Its imports by provider: `kernel`, then modules by name, then unknown and unresolved."""
         found: dict[str, list[CheckedSymbol]] = {}
         for symbol in self.symbols:
-            found.setdefault(symbol.giver, []).append(symbol)
-        order = sorted(found, key=lambda g: (g in ("", NOT_KNOWN), g != KERNEL, g))
+            found.setdefault(symbol.provider, []).append(symbol)
+        order = sorted(found, key=lambda g: (g in ("", UNKNOWN), g != KERNEL, g))
         return {giver: tuple(found[giver]) for giver in order}
 
     @property

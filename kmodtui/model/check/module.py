@@ -226,7 +226,7 @@ def _machine(file: FileFacts, info: ModuleInfo, reference: Reference | None) -> 
 
 def _blacklists(name: str, kernel: KernelFacts) -> Iterator[Finding]:
     """Mirror `blacklisted`; `blacklist` in modprobe.d only disables aliases, not loading a file."""
-    if kernel.forbidden:
+    if kernel.blocked:
         yield Finding(
             "blacklist",
             Mark.REFUSES,

@@ -14,13 +14,13 @@ from typing import NamedTuple
 from kmodtui.model.check.check import (
     GPL_LICENSES,
     KERNEL,
-    NOT_KNOWN,
+    UNKNOWN,
+    Candidate,
     CheckedSymbol,
     FileFacts,
     Finding,
     KernelFacts,
     Mark,
-    Offer,
 )
 from kmodtui.model.check.vermagic import compares_checksums
 from kmodtui.model.linkage import Import
@@ -141,13 +141,13 @@ def check_symbols(file: FileFacts, info: ModuleInfo, kernel: KernelFacts) -> Che
     found: dict[_Case, dict[str, str]] = {}
     first: dict[str, None] = {}
     for wanted in file.symbols.imports:
-        offer = kernel.offers.get(wanted.name)
+        offer = kernel.candidates.get(wanted.name)
         case, words = _judge(wanted, offer, file, info, kernel)
         if case is not None:
             found.setdefault(case, {})[wanted.name] = words
         if offer is not None and not offer.loaded and not wanted.weak:
             first[offer.module] = None
-        provider = "" if kernel.knows_all else NOT_KNOWN
+        provider = "" if kernel.knows_all else UNKNOWN
         if offer is not None:
             provider = offer.module or KERNEL
         mark = case.mark if case else Mark.FINE
@@ -159,7 +159,7 @@ def check_symbols(file: FileFacts, info: ModuleInfo, kernel: KernelFacts) -> Che
 
 
 def _judge(
-    wanted: Import, offer: Offer | None, file: FileFacts, info: ModuleInfo, kernel: KernelFacts
+    wanted: Import, offer: Candidate | None, file: FileFacts, info: ModuleInfo, kernel: KernelFacts
 ) -> tuple[_Case | None, str]:
     """Return what is wrong with a symbol (None if nothing is), and details in a few words."""
     if offer is None:

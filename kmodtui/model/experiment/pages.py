@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kmodtui.model.experiment.report import Deed, Look, Report, Stage
+from kmodtui.model.experiment.report import ActionResult, Observation, Report, Stage
 from kmodtui.model.history import Change
-from kmodtui.model.modules import taint_letters
+from kmodtui.model.modules import taint_flags
 from kmodtui.model.plan.plan import Action, Plan
 from kmodtui.model.symbols.table import OwnerDelta, counted_types
 from kmodtui.model.text import clean, counted, human_size
@@ -24,7 +24,7 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class CommandLine:
     """A command line as it would be typed in a root shell."""
 
     words: str
@@ -46,7 +46,7 @@ class Quote:
     lines: tuple[str, ...]
 
 
-Part = Sentence | Command | Rows | Quote
+Part = Sentence | CommandLine | Rows | Quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,23 +102,23 @@ def _load(report: Report) -> Iterator[Part]:
 def _added(report: Report) -> Iterator[Part]:
     if report.problem:
         yield Sentence(report.problem, "warn")
-    change = report.came
+    change = report.load_change
     if change is None:
         if report.stage > Stage.LOOK and not report.problem:
             yield Sentence("Nothing: the module was not loaded.", "dim")
         return
-    symbols, modules = change.symbols, len(change.came)
+    symbols, modules = change.symbols, len(change.loaded)
     yield Sentence(
-        f"+{counted(modules, 'module')} · +{counted(symbols.gained, 'symbol')} · "
+        f"+{counted(modules, 'module')} · +{counted(symbols.added, 'symbol')} · "
         f"+{human_size(max(0, change.memory))}",
         "good",
     )
     yield _modules_of(change)
-    for module in report.came_unplanned:
+    for module in report.unplanned_modules:
         yield Sentence(f"{module.name} is not in the plan: something else loaded it.", "warn")
-    if report.things_came:
+    if report.appeared:
         named: dict[str, list[str]] = {}
-        for thing in report.things_came:
+        for thing in report.appeared:
             named.setdefault(thing.kind, []).append(thing.name)
         cells = tuple((kind, ", ".join(names)) for kind, names in named.items())
         yield Rows(("also added", ""), cells)
@@ -131,9 +131,9 @@ def _added(report: Report) -> Iterator[Part]:
 
 
 def _unload(report: Report) -> Iterator[Part]:
-    for deed in report.deeds:
+    for deed in report.unloads:
         yield from _deed(deed)
-    if report.stage > Stage.UNLOAD and not report.deeds:
+    if report.stage > Stage.UNLOAD and not report.unloads:
         yield Sentence("There is nothing to unload.", "dim")
     if report.unload_log:
         yield Quote(report.unload_log)
@@ -143,10 +143,11 @@ def _after(report: Report) -> Iterator[Part]:
     if report.end is None:
         return
     yield _symbols_of(report, report.end)
-    went = report.went
-    if went is not None and went.went:
+    went = report.unload_change
+    if went is not None and went.unloaded:
         yield Sentence(
-            f"−{counted(len(went.went), 'module')} · −{counted(went.symbols.lost, 'symbol')} · "
+            f"−{counted(len(went.unloaded), 'module')} · "
+            f"−{counted(went.symbols.removed, 'symbol')} · "
             f"−{human_size(max(0, -went.memory))}",
             "bad",
         )
@@ -158,7 +159,7 @@ def _after(report: Report) -> Iterator[Part]:
 def _differences(report: Report) -> Iterator[Part]:
     if report.stage is not Stage.OVER:
         return
-    left = report.left
+    left = report.differences
     if not left:
         yield Sentence(
             "None. Modules, symbols, devices and taint flags are the same as before.",
@@ -169,23 +170,23 @@ def _differences(report: Report) -> Iterator[Part]:
     yield Rows(("what", "why"), tuple((one.what, one.why) for one in left))
 
 
-def _symbols_of(report: Report, look: Look) -> Sentence:
+def _symbols_of(report: Report, look: Observation) -> Sentence:
     count = report.symbols_of_it(look)
     return Sentence(f"{counted(count, 'symbol')} of {report.name} in /proc/kallsyms", "strong")
 
 
-def _totals(look: Look) -> str:
+def _totals(look: Observation) -> str:
     totals = look.totals
-    taint = taint_letters(look.tainted)
+    taint = taint_flags(look.tainted)
     return (
         f"{counted(totals.modules, 'module')} · {counted(totals.symbols or 0, 'symbol')} · "
         f"{human_size(totals.memory)} · {f'taint {taint}' if taint else 'untainted'}"
     )
 
 
-def _deed(deed: Deed) -> Iterator[Part]:
+def _deed(deed: ActionResult) -> Iterator[Part]:
     if deed.plan.command:
-        yield Command(_shell(deed.plan))
+        yield CommandLine(_shell(deed.plan))
     outcome = deed.told
     yield Sentence(f"{outcome.title}. {outcome.cause}".strip(), "bad" if deed.failed else "good")
     if outcome.remedy:
@@ -197,15 +198,15 @@ def _shell(plan: Plan) -> str:
 
 
 def _modules_of(change: Change) -> Rows:
-    sizes = {module.name: human_size(module.size) for module in change.came}
-    named = [(o.owner or "the kernel itself", o) for o in change.symbols.owners if o.gained]
-    cells = [(n, f"+{len(o.gained):,}", sizes.pop(n, ""), _types(o)) for n, o in named]
+    sizes = {module.name: human_size(module.size) for module in change.loaded}
+    named = [(o.owner or "the kernel itself", o) for o in change.symbols.owners if o.added]
+    cells = [(n, f"+{len(o.added):,}", sizes.pop(n, ""), _types(o)) for n, o in named]
     cells += [(name, "+0", size, "") for name, size in sizes.items()]
     return Rows(("module", "symbols", "memory", "types"), tuple(cells), frozenset((1, 2)))
 
 
 def _types(owner: OwnerDelta) -> str:
-    return ", ".join(counted_types(owner.gained.types))
+    return ", ".join(counted_types(owner.added.types))
 
 
 def plan_page(report: Report) -> tuple[Part, ...]:
@@ -229,8 +230,8 @@ def plan_page(report: Report) -> tuple[Part, ...]:
             "and reports the remaining differences."
         ),
         Rows(("step", "module", "why"), cells),
-        Command(_shell(plan)),
-        Command(shlex.join(("modprobe", "-r", "--", plan.target))),
+        CommandLine(_shell(plan)),
+        CommandLine(shlex.join(("modprobe", "-r", "--", plan.target))),
         *(Sentence(warning, "warn") for warning in plan.warnings),
         Sentence(others),
     )
@@ -254,7 +255,7 @@ def text_of(parts: Iterable[Part]) -> Iterator[str]:
         match part:
             case Sentence(words):
                 yield f"   {clean(words)}"
-            case Command(words):
+            case CommandLine(words):
                 yield f"   # {clean(words)}"
             case Quote(lines):
                 yield from (f"   | {clean(line).rstrip()}" for line in lines)
@@ -295,7 +296,7 @@ def _markdown(part: Part) -> Iterator[str]:
     match part:
         case Sentence(words, tone):
             yield f"**{_escaped(words)}**" if tone == "strong" else _escaped(words)
-        case Command(words):
+        case CommandLine(words):
             yield from ("```sh", f"# {clean(words)}", "```")
         case Quote(lines):
             yield from ("```text", *(clean(line).replace("```", "'''") for line in lines), "```")
@@ -320,7 +321,7 @@ def _escaped(text: str) -> str:
 
 def as_json(report: Report) -> dict[str, Any]:
     """Return the report as JSON data."""
-    came, went = report.came, report.went
+    came, went = report.load_change, report.unload_change
     return {
         "module": report.name,
         "hostname": report.hostname or None,
@@ -329,20 +330,20 @@ def as_json(report: Report) -> dict[str, Any]:
         "before": _look_json(report, report.before),
         "load": report.loaded and _deed_json(report.loaded),
         "load_change": came and _change_json(came),
-        "unplanned_modules": [module.name for module in report.came_unplanned],
-        "appeared": [{"kind": thing.kind, "name": thing.name} for thing in report.things_came],
+        "unplanned_modules": [module.name for module in report.unplanned_modules],
+        "appeared": [{"kind": thing.kind, "name": thing.name} for thing in report.appeared],
         "load_log": list(report.log),
-        "unloads": [_deed_json(deed) for deed in report.deeds],
+        "unloads": [_deed_json(deed) for deed in report.unloads],
         "unload_log": list(report.unload_log),
         "unload_change": went and _change_json(went),
         "after": _look_json(report, report.end),
-        "differences": [{"what": one.what, "why": one.why} for one in report.left],
-        "restored": report.end is not None and not report.left,
+        "differences": [{"what": one.what, "why": one.why} for one in report.differences],
+        "restored": report.end is not None and not report.differences,
         "problem": report.problem or None,
     }
 
 
-def _look_json(report: Report, look: Look | None) -> dict[str, Any] | None:
+def _look_json(report: Report, look: Observation | None) -> dict[str, Any] | None:
     if look is None:
         return None
     totals = look.totals
@@ -351,11 +352,11 @@ def _look_json(report: Report, look: Look | None) -> dict[str, Any] | None:
         "module_count": totals.modules,
         "symbol_count": totals.symbols,
         "memory": totals.memory,
-        "taint": taint_letters(look.tainted),
+        "taint": taint_flags(look.tainted),
     }
 
 
-def _deed_json(deed: Deed) -> dict[str, Any]:
+def _deed_json(deed: ActionResult) -> dict[str, Any]:
     outcome = deed.told
     return {
         "command": _shell(deed.plan) or None,
@@ -368,7 +369,7 @@ def _deed_json(deed: Deed) -> dict[str, Any]:
 
 
 def _change_json(change: Change) -> dict[str, Any]:
-    sign = "gained" if change.came else "lost"
+    sign = "added" if change.loaded else "removed"
     rows = {o.owner: getattr(o, sign) for o in change.symbols.owners}
     return {
         "modules": [
@@ -378,9 +379,9 @@ def _change_json(change: Change) -> dict[str, Any]:
                 "symbol_count": len(rows[module.name]) if module.name in rows else 0,
                 "types": dict(rows[module.name].types) if module.name in rows else {},
             }
-            for module in (*change.came, *change.went)
+            for module in (*change.loaded, *change.unloaded)
         ],
         "memory_change": change.memory,
-        "symbols_added": change.symbols.gained,
-        "symbols_removed": change.symbols.lost,
+        "symbols_added": change.symbols.added,
+        "symbols_removed": change.symbols.removed,
     }

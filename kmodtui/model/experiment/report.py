@@ -8,7 +8,7 @@ from enum import IntEnum
 
 from kmodtui.model.explain.explanation import Explanation, Kind
 from kmodtui.model.history import Change, Totals
-from kmodtui.model.modules import LoadedModule, ModuleTable, taint_letters
+from kmodtui.model.modules import LoadedModule, ModuleTable, taint_flags
 from kmodtui.model.plan.plan import Action, Plan
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.reading import Reading
@@ -29,7 +29,7 @@ class Stage(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Thing:
+class InventoryItem:
     """Something that a module can register besides symbols.
 
     Attributes:
@@ -42,7 +42,7 @@ class Thing:
 
 
 @dataclass(frozen=True)
-class Look:
+class Observation:
     """The state of the system at one moment.
 
     Attributes:
@@ -51,7 +51,7 @@ class Look:
     """
 
     reading: Reading
-    things: frozenset[Thing] = frozenset()
+    things: frozenset[InventoryItem] = frozenset()
 
     @property
     def table(self) -> ModuleTable:
@@ -73,13 +73,13 @@ class Look:
         """How many modules and symbols there are, and the memory of the modules."""
         return self.reading.totals
 
-    def since(self, earlier: Look) -> Change:
+    def since(self, earlier: Observation) -> Change:
         """Return what changed since an earlier moment."""
         return self.reading.since(earlier.reading)
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class ActionResult:
     """One load or unload, and its outcome.
 
     Attributes:
@@ -97,7 +97,7 @@ class Deed:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class Difference:
     """One difference between the machine before and after the experiment.
 
     Attributes:
@@ -122,7 +122,7 @@ class Report:
         loaded: the load and its outcome.
         after: the state after the load; None if the module was not loaded.
         log: kernel log records of the load.
-        deeds: the unloads, in order, then the loads that restore modules which were loaded
+        unloads: the unloads, in order, then the loads that restore modules which were loaded
             before and which modprobe -r unloaded as well.
         unload_log: kernel log records after the load.
         end: the state at the end.
@@ -134,13 +134,13 @@ class Report:
     stage: Stage = Stage.PLANNED
     hostname: str = ""
     release: str = ""
-    before: Look | None = None
-    loaded: Deed | None = None
-    after: Look | None = None
+    before: Observation | None = None
+    loaded: ActionResult | None = None
+    after: Observation | None = None
     log: tuple[str, ...] = ()
-    deeds: tuple[Deed, ...] = ()
+    unloads: tuple[ActionResult, ...] = ()
     unload_log: tuple[str, ...] = ()
-    end: Look | None = None
+    end: Observation | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
 
@@ -155,23 +155,23 @@ class Report:
         return frozenset(s.module for s in self.plan.steps if s.action is Action.INSMOD)
 
     @property
-    def came(self) -> Change | None:
+    def load_change(self) -> Change | None:
         """The change made by the load; None until both states are known."""
         return self.after.since(self.before) if self.after and self.before else None
 
     @property
-    def went(self) -> Change | None:
+    def unload_change(self) -> Change | None:
         """The change made by the unload; None until both states are known."""
         return self.end.since(self.after) if self.end and self.after else None
 
     @property
-    def came_unplanned(self) -> tuple[LoadedModule, ...]:
+    def unplanned_modules(self) -> tuple[LoadedModule, ...]:
         """Modules that were loaded meanwhile and are not in the plan."""
-        came = self.came
-        return tuple(m for m in came.came if m.name not in self.planned) if came else ()
+        came = self.load_change
+        return tuple(m for m in came.loaded if m.name not in self.planned) if came else ()
 
     @property
-    def things_came(self) -> tuple[Thing, ...]:
+    def appeared(self) -> tuple[InventoryItem, ...]:
         """Devices, drivers and the like that appeared with the load, sorted."""
         if self.after is None or self.before is None:
             return ()
@@ -180,52 +180,54 @@ class Report:
     @property
     def succeeded(self) -> bool:
         """Whether the module was loaded, and the machine is in its previous state again."""
-        return self.after is not None and self.end is not None and not self.left
+        return self.after is not None and self.end is not None and not self.differences
 
     @property
-    def left(self) -> tuple[Left, ...]:
+    def differences(self) -> tuple[Difference, ...]:
         """All differences between the machine before and after; empty until it is over."""
         if self.before is None or self.end is None:
             return ()
         change = self.end.since(self.before)
-        changed = {module.name for module in (*change.came, *change.went)}
-        left = [self._still_loaded(module) for module in change.came]
-        left += [self._unloaded(module) for module in change.went]
+        changed = {module.name for module in (*change.loaded, *change.unloaded)}
+        left = [self._still_loaded(module) for module in change.loaded]
+        left += [self._unloaded(module) for module in change.unloaded]
         left += [
-            Left(f"module {name} was reloaded", "modprobe -r had unloaded it as well")
+            Difference(f"module {name} was reloaded", "modprobe -r had unloaded it as well")
             for name in self._reloaded
             if name not in changed
         ]
         for owner in change.symbols.owners:
             if owner.owner not in changed:
-                numbers = f"+{len(owner.gained):,} −{len(owner.lost):,}"
+                numbers = f"+{len(owner.added):,} −{len(owner.removed):,}"
                 whose = f"of {owner.owner}" if owner.owner else "of the kernel itself"
                 why = "not caused by this experiment"
-                left.append(Left(f"{numbers} symbols {whose}", why))
+                left.append(Difference(f"{numbers} symbols {whose}", why))
         left += [
-            Left(f"{thing.kind} {thing.name}", "it appeared meanwhile and still exists")
+            Difference(f"{thing.kind} {thing.name}", "it appeared meanwhile and still exists")
             for thing in _ordered(self.end.things - self.before.things)
         ]
         left += [
-            Left(f"{thing.kind} {thing.name} is gone", "it existed before")
+            Difference(f"{thing.kind} {thing.name} is gone", "it existed before")
             for thing in _ordered(self.before.things - self.end.things)
         ]
-        if letters := taint_letters(self.end.tainted & ~self.before.tainted):
-            left.append(Left(f"taint {letters}", "the kernel stays tainted until the next boot"))
+        if letters := taint_flags(self.end.tainted & ~self.before.tainted):
+            left.append(
+                Difference(f"taint {letters}", "the kernel stays tainted until the next boot")
+            )
         return tuple(left)
 
-    def _unloaded(self, module: LoadedModule) -> Left:
+    def _unloaded(self, module: LoadedModule) -> Difference:
         why = "it was loaded before; another program unloaded it"
-        for deed in self.deeds:
+        for deed in self.unloads:
             if deed.plan.verb is Verb.LOAD and deed.plan.target == module.name and deed.failed:
                 why = f"modprobe -r unloaded it, and loading it again failed: {deed.told.cause}"
-        return Left(f"module {module.name} is gone", why)
+        return Difference(f"module {module.name} is gone", why)
 
     @property
     def _reloaded(self) -> list[str]:
-        return [deed.plan.target for deed in self.deeds if deed.plan.verb == "load"]
+        return [deed.plan.target for deed in self.unloads if deed.plan.verb == "load"]
 
-    def _still_loaded(self, module: LoadedModule) -> Left:
+    def _still_loaded(self, module: LoadedModule) -> Difference:
         remedy = f"unload it with modprobe -r {module.name}"
         if module.permanent:
             why = "it cannot be unloaded: it has no exit function ([permanent])"
@@ -240,12 +242,12 @@ class Report:
             why = "it was loaded meanwhile and is not in the plan, so it was not unloaded"
         else:
             why = "it was not unloaded"
-        return Left(f"module {module.name}", f"{why}; {remedy}")
+        return Difference(f"module {module.name}", f"{why}; {remedy}")
 
-    def symbols_of_it(self, look: Look | None) -> int:
+    def symbols_of_it(self, look: Observation | None) -> int:
         """Return the number of symbols that the module has in a state; 0 if there is none."""
         return len(look.symbols.of(self.name)) if look else 0
 
 
-def _ordered(things: Iterable[Thing]) -> tuple[Thing, ...]:
+def _ordered(things: Iterable[InventoryItem]) -> tuple[InventoryItem, ...]:
     return tuple(sorted(things, key=lambda thing: (thing.kind, natural_key(thing.name))))

@@ -42,7 +42,7 @@ class LogQuery:
     module: str = ""
 
     @property
-    def asks_nothing(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether it matches every record."""
         return self == LogQuery()
 

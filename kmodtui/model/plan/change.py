@@ -11,9 +11,9 @@ from kmodtui.model.plan.plan import (
     BLACKLIST_FILE,
     REQUESTED,
     Action,
-    Command,
     Option,
     Plan,
+    PlanCommand,
     Step,
 )
 from kmodtui.model.plan.verb import Verb
@@ -33,7 +33,7 @@ def plan_insert(file: InsertedFile, parameters: Sequence[str], facts: PlanFacts)
     """
     name = file.name
     steps: dict[str, Step] = {}
-    commands: list[Command] = []
+    commands: list[PlanCommand] = []
     warnings: list[str] = []
     refused, remedy = "", ""
     for needed in file.depends:
@@ -55,7 +55,7 @@ def plan_insert(file: InsertedFile, parameters: Sequence[str], facts: PlanFacts)
         refused, remedy = f"{name} is already loaded.", "Unload it first."
     options = tuple(Option(quoted(text)) for text in parameters)
     steps[name] = Step(Action.INSMOD, name, f"{REQUESTED}, as a file", file.path, options)
-    commands.append(Command(Verb.INSERT, (file.path,), tuple(parameters)))
+    commands.append(PlanCommand(Verb.INSERT, (file.path,), tuple(parameters)))
     warnings.append("insmod ignores modprobe.d: no options and no blacklist apply to this file.")
     return Plan(
         Verb.INSERT,
@@ -90,7 +90,7 @@ def plan_set(name: str, parameter: str, value: str, was: str) -> Plan:
     if value == was:
         unneeded = f"{parameter} of {name} is already {value}."
         return Plan(Verb.SET, (name,), (), nothing_to_do=unneeded, parameters=(text,))
-    commands = (Command(Verb.SET, (name,), (text,)),)
+    commands = (PlanCommand(Verb.SET, (name,), (text,)),)
     return Plan(Verb.SET, (name,), (step,), commands, parameters=(text,))
 
 
@@ -107,7 +107,7 @@ def plan_blacklist(name: str, facts: PlanFacts) -> Plan:
     ]
     if name in facts.table.by_name:
         warnings.insert(0, f"{name} is loaded and stays loaded.")
-    commands = (Command(Verb.BLACKLIST, (name,)),)
+    commands = (PlanCommand(Verb.BLACKLIST, (name,)),)
     return Plan(Verb.BLACKLIST, (name,), (step,), commands, warnings=tuple(warnings))
 
 
@@ -123,5 +123,5 @@ def plan_unblacklist(name: str, facts: PlanFacts) -> Plan:
         return Plan(Verb.UNBLACKLIST, (name,), (), refused=refused, remedy=remedy)
     step = Step(Action.UNBLACKLIST, name, "aliases load it again", BLACKLIST_FILE)
     warnings = tuple(f"{rule.source} also blacklists {name}." for rule in others)
-    commands = (Command(Verb.UNBLACKLIST, (name,)),)
+    commands = (PlanCommand(Verb.UNBLACKLIST, (name,)),)
     return Plan(Verb.UNBLACKLIST, (name,), (step,), commands, warnings=warnings)

@@ -13,7 +13,7 @@ from kmodtui.model.plan.change import plan_blacklist, plan_insert, plan_set, pla
 from kmodtui.model.plan.facts import PlanFacts
 from kmodtui.model.plan.intent import Intent
 from kmodtui.model.plan.load import plan_load
-from kmodtui.model.plan.plan import BLACKLIST_FILE, Action, Command, Option, Plan, Step, merged
+from kmodtui.model.plan.plan import BLACKLIST_FILE, Action, Option, Plan, PlanCommand, Step, merged
 from kmodtui.model.plan.reload import plan_reload
 from kmodtui.model.plan.unload import plan_unload
 from kmodtui.model.plan.verb import Verb
@@ -112,7 +112,7 @@ def once_unused(plan: Plan, facts: PlanFacts) -> Plan | None:
     if not any(module and module.other_references for module in modules):
         return None
     steps = tuple(Step(Action.RMMOD, name, "once it is unused") for name in plan.targets)
-    commands = tuple(Command(Verb.UNLOAD, (name,)) for name in plan.targets)
+    commands = tuple(PlanCommand(Verb.UNLOAD, (name,)) for name in plan.targets)
     return replace(plan, refused="", remedy="", steps=steps, commands=commands)
 
 

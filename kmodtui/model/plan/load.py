@@ -9,7 +9,7 @@ from kmodtui.errors import PlanError
 from kmodtui.model.modprobe_rules import Found, Rule, option_words
 from kmodtui.model.modules import ModuleState, canonical
 from kmodtui.model.plan.facts import PlanFacts
-from kmodtui.model.plan.plan import REQUESTED, Action, Command, Option, Plan, Step
+from kmodtui.model.plan.plan import REQUESTED, Action, Option, Plan, PlanCommand, Step
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.probe_list import Probe, probe_list, quoted
 
@@ -54,7 +54,7 @@ class _Loading:
         self._given = given
         self._table = facts.table
         self._steps: dict[str, Step] = {}
-        self._commands: list[Command] = []
+        self._commands: list[PlanCommand] = []
         self._warnings: list[str] = []
         # Why a target needs no load, and why the plan cannot work; each with the remedy.
         self._left: list[tuple[str, str]] = []
@@ -127,7 +127,7 @@ class _Loading:
             word for option in whole if option not in own for word in option_words(option.text)
         )
         extra = tuple(word for word in words if "=" in word)
-        self._commands.append(Command(Verb.LOAD, (target.name,), (*extra, *self._given)))
+        self._commands.append(PlanCommand(Verb.LOAD, (target.name,), (*extra, *self._given)))
         self._refuse_lacking(next(probe for probe in order if probe.found is target), text)
         self._warn_of_loop(target.name)
 
@@ -152,7 +152,7 @@ class _Loading:
         path = lookup.path_of(name)
         if path is None or not lookup.has_file(name):
             return self._without_file(probe, path)
-        if lookup.is_forbidden(name):
+        if lookup.is_blocked(name):
             return self._forbidden(probe)
         if probe.lacking and not probe.required:
             return self._skip(probe, f"its dependency {probe.lacking[0]} has no file")

@@ -22,7 +22,7 @@ GIVEN = "given"
 REQUESTED = "requested"
 """The reason of a step for a module that was named."""
 
-BOOT_LINE = "kernel command line"
+KERNEL_COMMAND_LINE = "kernel command line"
 """The source of a rule in /proc/cmdline."""
 
 
@@ -89,7 +89,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class PlanCommand:
     """One command that runs as root, of the several that a plan may need.
 
     Attributes:
@@ -139,7 +139,7 @@ class Plan:
         targets: the requested modules under their own names, in the order given.
         steps: in the order in which they will be taken.
         commands: what runs as root, in order; together they take the steps.
-        stays: modules that belong to a target and stay loaded afterwards, with the reason.
+        still_loaded: modules that belong to a target and stay loaded afterwards, with the reason.
         warnings: sentences to read before confirming.
         refused: why it cannot work as things are; empty if it can.
         nothing_to_do: why nothing needs to be done, which is not a failure, as for a module
@@ -152,8 +152,8 @@ class Plan:
     verb: Verb
     targets: tuple[str, ...]
     steps: tuple[Step, ...]
-    commands: tuple[Command, ...] = ()
-    stays: dict[str, str] = field(default_factory=dict)
+    commands: tuple[PlanCommand, ...] = ()
+    still_loaded: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     refused: str = ""
     nothing_to_do: str = ""
@@ -240,8 +240,11 @@ def merged(plans: Sequence[Plan]) -> Plan:
         targets=tuple(dict.fromkeys(name for plan in plans for name in plan.targets)),
         steps=tuple(steps.values()),
         commands=() if refused else tuple(c for plan in plans for c in plan.commands),
-        stays={
-            name: why for plan in plans for name, why in plan.stays.items() if name not in changed
+        still_loaded={
+            name: why
+            for plan in plans
+            for name, why in plan.still_loaded.items()
+            if name not in changed
         },
         warnings=tuple(
             dict.fromkeys((*warnings, *(words for plan in plans for words in plan.warnings)))

@@ -16,18 +16,18 @@ _NOT_UTF8 = re.compile(r"\\x[89a-f][0-9a-f]")
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class UndoEntry:
     """One change that was made.
 
     Attributes:
         words: what it was: `load of btrfs`.
         back: the intents that undo it, in order, all of one verb; empty if nothing can.
-        lost: a sentence for each value that cannot be restored.
+        not_restored: a sentence for each value that cannot be restored.
     """
 
     words: str
     back: tuple[Intent, ...]
-    lost: tuple[str, ...] = ()
+    not_restored: tuple[str, ...] = ()
 
 
 def why_lost(was: str | None) -> str:
@@ -48,14 +48,14 @@ def why_lost(was: str | None) -> str:
     return ""
 
 
-def loaded(words: str, added: Sequence[str]) -> Done | None:
+def loaded(words: str, added: Sequence[str]) -> UndoEntry | None:
     """Return how to undo a load: unload all added modules, the newest first.
 
     Args:
         words: what was done.
         added: modules that were not loaded before, in the kernel's order.
     """
-    return Done(words, (Intent(Verb.UNLOAD, tuple(added)),)) if added else None
+    return UndoEntry(words, (Intent(Verb.UNLOAD, tuple(added)),)) if added else None
 
 
 def unloaded(
@@ -64,7 +64,7 @@ def unloaded(
     removed: Sequence[str],
     given: Mapping[str, tuple[str, ...]],
     along: Collection[str],
-) -> Done | None:
+) -> UndoEntry | None:
     """Return how to undo an unload: load all removed modules with their parameters.
 
     Args:
@@ -80,10 +80,10 @@ def unloaded(
         for name in reversed(removed)
         if name in targets or name not in along or given.get(name)
     )
-    return Done(words, back) if back else None
+    return UndoEntry(words, back) if back else None
 
 
-def set_back(words: str, writes: Iterable[tuple[str, str, str | None]]) -> Done | None:
+def set_back(words: str, writes: Iterable[tuple[str, str, str | None]]) -> UndoEntry | None:
     """Return how to undo changes of parameters.
 
     Args:
@@ -97,19 +97,19 @@ def set_back(words: str, writes: Iterable[tuple[str, str, str | None]]) -> Done 
             lost.append(f"{parameter} of {module} cannot be restored: its value before {why}.")
         else:
             back.append(Intent(Verb.SET, (module,), (f"{parameter}={was}",)))
-    return Done(words, tuple(reversed(back)), tuple(lost)) if back or lost else None
+    return UndoEntry(words, tuple(reversed(back)), tuple(lost)) if back or lost else None
 
 
-def reloaded(words: str, given: Mapping[str, tuple[str, ...]]) -> Done | None:
+def reloaded(words: str, given: Mapping[str, tuple[str, ...]]) -> UndoEntry | None:
     """Return how to undo a reload: another one, with the parameters that each module had before."""
     back = tuple(Intent(Verb.RELOAD, (name,), words) for name, words in given.items())
-    return Done(words, back) if back else None
+    return UndoEntry(words, back) if back else None
 
 
-def blacklisted(words: str, names: Iterable[str], *, back: bool = False) -> Done:
+def blacklisted(words: str, names: Iterable[str], *, back: bool = False) -> UndoEntry:
     """Return how to undo a blacklisting, or with `back` the removal from the blacklist."""
     verb = Verb.BLACKLIST if back else Verb.UNBLACKLIST
-    return Done(words, tuple(Intent(verb, (name,)) for name in names))
+    return UndoEntry(words, tuple(Intent(verb, (name,)) for name in names))
 
 
 def words_of(plan: Plan) -> str:

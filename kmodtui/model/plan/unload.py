@@ -11,7 +11,7 @@ from kmodtui.errors import PlanError
 from kmodtui.model.module_lookup import ModuleLookup
 from kmodtui.model.modules import LoadedModule, ModuleState, ModuleTable, canonical
 from kmodtui.model.plan.facts import PlanFacts
-from kmodtui.model.plan.plan import Action, Command, Plan, Step
+from kmodtui.model.plan.plan import Action, Plan, PlanCommand, Step
 from kmodtui.model.plan.removal import InUseError, removal
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.usage import held_by, release_remedy, unload_warnings
@@ -90,7 +90,7 @@ class _Unloading:
         self._lookup = facts.lookup
         self._kernel = _PaperKernel(facts.table)
         self._steps: list[Step] = []
-        self._commands: list[Command] = []
+        self._commands: list[PlanCommand] = []
         self._warnings: list[str] = []
         self._refusals: list[tuple[str, str]] = []
         self._blocked_by: dict[str, None] = {}
@@ -135,7 +135,7 @@ class _Unloading:
                 f"In a shell: sudo rmmod {shlex.quote(name)}",
             )
             return
-        self._commands.append(Command(Verb.UNLOAD, (name,)))
+        self._commands.append(PlanCommand(Verb.UNLOAD, (name,)))
         steps = removal(name, self._lookup, self._kernel)
         answer: int | None = None
         try:
@@ -273,28 +273,30 @@ class _PaperKernel:
 
 
 def left_behind(
-    went: Iterable[str], remaining: frozenset[str], lookup: ModuleLookup, table: ModuleTable
+    unloaded: Iterable[str], remaining: frozenset[str], lookup: ModuleLookup, table: ModuleTable
 ) -> dict[str, str]:
     """Return the dependencies and softdeps of unloaded modules that stay loaded, with the reason.
 
     Args:
-        went: the unloaded modules.
+        unloaded: the unloaded modules.
         remaining: names of the modules that are still loaded.
         lookup: has the dependencies and softdeps.
         table: a reading with the holders of what remains.
     """
-    stays: dict[str, str] = {}
-    gone = tuple(went)
+    still_loaded: dict[str, str] = {}
+    gone = tuple(unloaded)
     for name in gone:
         softdep = lookup.softdep(name)
         for text in (*softdep.pre, *softdep.post):
             for found in lookup.find(text):
                 if found.name in remaining:
-                    stays.setdefault(found.name, f"softdep of {name}")
+                    still_loaded.setdefault(found.name, f"softdep of {name}")
         for needed in lookup.dependencies(name):
             if needed in remaining:
-                stays.setdefault(needed, _why_still(needed, frozenset(gone), remaining, table))
-    return stays
+                still_loaded.setdefault(
+                    needed, _why_still(needed, frozenset(gone), remaining, table)
+                )
+    return still_loaded
 
 
 def _why_still(

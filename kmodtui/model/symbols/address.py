@@ -40,13 +40,13 @@ class Located:
         row: its number in the list.
         offset: bytes from its start to the address.
         size: bytes to the next symbol of the same owner; None if it is the last one.
-        doubt: why it may be the wrong symbol, in a sentence; empty if there is no doubt.
+        warning: why it may be the wrong symbol, in a sentence; empty if there is no doubt.
     """
 
     row: int
     offset: int
     size: int | None
-    doubt: str = ""
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ class Query:
     place: Place | None = None
 
     @property
-    def asks_nothing(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether it matches every symbol."""
         return self == Query()
 

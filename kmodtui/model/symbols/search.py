@@ -23,7 +23,7 @@ _NEWLINE = 10
 _OFTEN = 8  # with fewer rows per match, checking every row is faster than bytes.find
 
 
-class Hits(Sequence[int]):
+class Matches(Sequence[int]):
     """Numbers of the rows that match a query, found so far; `advance` searches another block.
 
     A regular expression can take arbitrarily long, so the caller of `advance` has to
@@ -97,9 +97,9 @@ class Hits(Sequence[int]):
         return self.symbols.exports.get(block.owner)
 
 
-def find_all(symbols: SymbolList, query: Query) -> Hits:
+def find_all(symbols: SymbolList, query: Query) -> Matches:
     """Return all matches of a query, with all blocks searched."""
-    hits = Hits(symbols, query)
+    hits = Matches(symbols, query)
     while not hits.done:
         hits.advance()
     return hits

@@ -214,8 +214,8 @@ class OwnerDelta:
     """
 
     owner: str
-    gained: SymbolRows = NO_ROWS
-    lost: SymbolRows = NO_ROWS
+    added: SymbolRows = NO_ROWS
+    removed: SymbolRows = NO_ROWS
 
 
 @dataclass(frozen=True)
@@ -225,14 +225,14 @@ class SymbolDelta:
     owners: tuple[OwnerDelta, ...] = ()
 
     @cached_property
-    def gained(self) -> int:
+    def added(self) -> int:
         """How many symbols came."""
-        return sum(len(owner.gained) for owner in self.owners)
+        return sum(len(owner.added) for owner in self.owners)
 
     @cached_property
-    def lost(self) -> int:
+    def removed(self) -> int:
         """How many symbols went."""
-        return sum(len(owner.lost) for owner in self.owners)
+        return sum(len(owner.removed) for owner in self.owners)
 
     def __bool__(self) -> bool:
         return bool(self.owners)
@@ -251,8 +251,8 @@ def difference(before: SymbolTable, after: SymbolTable) -> SymbolDelta:
         old, new = before.of(name), after.of(name)
         if old.raw != new.raw:
             owners.append(_between(name, old, new))
-    owners = [owner for owner in owners if owner.gained or owner.lost]
-    owners.sort(key=lambda owner: (-len(owner.gained) - len(owner.lost), owner.owner))
+    owners = [owner for owner in owners if owner.added or owner.removed]
+    owners.sort(key=lambda owner: (-len(owner.added) - len(owner.removed), owner.owner))
     return SymbolDelta(tuple(owners))
 
 

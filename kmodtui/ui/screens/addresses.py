@@ -16,7 +16,7 @@ from kmodtui.kernel.kptr import read_hiding
 from kmodtui.model.text import clean
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.desk import desk
-from kmodtui.ui.screens.refusal import NO_ROOT, may_have_root
+from kmodtui.ui.screens.refusal import NO_ROOT, root_allowed
 from kmodtui.ui.screens.root_question import RootQuestion
 
 QUESTION = """\
@@ -55,7 +55,7 @@ def ask_for_addresses(screen: Screen[Any], live: LiveSystem) -> None:
     screen below. Errors are reported on the screen.
     """
     machine = live.machine
-    if not may_have_root(screen, machine, NO_ROOT):
+    if not root_allowed(screen, machine, NO_ROOT):
         return
 
     def answered(agreed: bool | None) -> None:

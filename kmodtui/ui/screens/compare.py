@@ -16,7 +16,7 @@ from textual.binding import BindingType
 from textual.worker import Worker, WorkerState
 
 from kmodtui.errors import KmodtuiError, UnreadableError
-from kmodtui.model.modules import taint_letters
+from kmodtui.model.modules import taint_flags
 from kmodtui.model.snapshot import Comparison, Snapshot, compare
 from kmodtui.model.text import clean, counted, human_size
 from kmodtui.services.live import LiveSystem
@@ -231,7 +231,7 @@ def _short(snapshot: Snapshot) -> str:
 
 def _about(snapshot: Snapshot) -> str:
     origin, totals = snapshot.origin, snapshot.totals
-    taint = taint_letters(origin.tainted)
+    taint = taint_flags(origin.tainted)
     lines = [
         f"{origin.hostname or 'unknown'} · Linux {origin.release} {origin.machine}".rstrip(),
         f"taken {_date(snapshot)} by kmodtui {origin.kmodtui}",
@@ -258,14 +258,14 @@ def _summary(found: Comparison) -> str:
         f"{counted(side.totals.symbols or 0, 'symbol')}"
         for letter, side in (("A", found.before), ("B", found.after))
     ]
-    if found.caution:
-        lines.append(found.caution)
+    if found.warning:
+        lines.append(found.warning)
     words = [f"−{word}" for word in found.words_removed] + [f"+{w}" for w in found.words_added]
     if words:
         lines.append(f"kernel command line {' '.join(words)}")
-    if found.taints_gained or found.taints_lost:
-        before = taint_letters(found.before.origin.tainted) or "none"
-        lines.append(f"taint {before} → {taint_letters(found.after.origin.tainted) or 'none'}")
+    if found.taints_added or found.taints_removed:
+        before = taint_flags(found.before.origin.tainted) or "none"
+        lines.append(f"taint {before} → {taint_flags(found.after.origin.tainted) or 'none'}")
     lines += [
         f"{was.name} {human_size(was.size)} → {human_size(now.size)}" for was, now in found.resized
     ]

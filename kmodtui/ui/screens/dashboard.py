@@ -154,7 +154,7 @@ class DashboardScreen(PaneScreen):
         """Reverse the sort order."""
         self._modules.sort_reverse()
 
-    def action_turn_tree(self) -> None:
+    def action_reverse_tree(self) -> None:
         """Reverse the dependency tree."""
         self._tree.turn()
 

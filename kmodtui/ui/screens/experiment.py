@@ -22,7 +22,7 @@ from textual.worker import Worker, WorkerState
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.model.experiment.pages import (
-    Command,
+    CommandLine,
     Page,
     Part,
     Quote,
@@ -122,7 +122,7 @@ class ExperimentScreen(ModalScreen[bool]):
             for part, following in zip(parts, (*parts[1:], None), strict=True):
                 shown.append(self._part(part))
                 # No blank line between two command lines.
-                if not (isinstance(part, Command) and isinstance(following, Command)):
+                if not (isinstance(part, CommandLine) and isinstance(following, CommandLine)):
                     shown.append(Text())
             self._body.update(Group(*shown, self._text(self._machine.root_words, "dim")))
             self._show_keys(("Esc", "cancel"))
@@ -158,16 +158,16 @@ class ExperimentScreen(ModalScreen[bool]):
         if stage is Stage.LOAD:
             return report.loaded is not None and report.loaded.failed
         if stage is Stage.UNLOAD:
-            return any(deed.failed for deed in report.deeds)
+            return any(deed.failed for deed in report.unloads)
         if stage is Stage.LOOK:
             return report.after is None
-        return stage is Stage.OVER and bool(report.left)
+        return stage is Stage.OVER and bool(report.differences)
 
     def _part(self, part: Part) -> RenderableType:
         match part:
             case Sentence(words, tone):
                 return self._text(words, _TONES.get(tone, ""))
-            case Command(words):
+            case CommandLine(words):
                 return Text.assemble(
                     ("# ", self._style("dim")), (clean(words), self._style("accent"))
                 )

@@ -137,9 +137,9 @@ class ListAndChange(Screen[None]):
         """Switch between all symbols, only functions, and only exported symbols."""
         self.change.facet = self.change.facet.next
 
-    def action_next_hit(self, step: int) -> None:
+    def action_next_match(self, step: int) -> None:
         """Go to the next match, or with `step` -1 to the previous one."""
-        self.change.next_hit(step)
+        self.change.next_match(step)
 
     def action_back(self) -> None:
         """Clear the search, leave the change, or close; one of these per key press."""

@@ -22,7 +22,7 @@ from textual.worker import Worker, WorkerState
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.index.modules import ModuleIndex
 from kmodtui.model.catalog_entry import Catalog
-from kmodtui.model.fuzzy import Haystack
+from kmodtui.model.fuzzy import SearchIndex
 from kmodtui.model.load_line import LoadRequest, query_of
 from kmodtui.model.text import clean
 from kmodtui.services.catalog import described_by_file
@@ -39,14 +39,14 @@ from kmodtui.services.picker import (
     Picker,
 )
 from kmodtui.services.picking import (
-    Answer,
-    Kind,
+    InputKind,
+    Suggestions,
     answer_device,
     answer_modules,
     answer_path,
     completed,
     kind_of,
-    nothing_fits,
+    no_match,
 )
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.desk import desk
@@ -95,9 +95,9 @@ class LoadDialog(ModalScreen[LoadRequest | None]):
         self._loaded: frozenset[str] = frozenset()
         self._state = CatalogState()
         self._catalog: Catalog | None = None
-        self._haystack = Haystack(())
+        self._haystack = SearchIndex(())
         self._ready = asyncio.Event()
-        self._answer = Answer()
+        self._answer = Suggestions()
         self._chosen = False  # whether the user moved the cursor of the list
         self._message = ""
         self._input = NameInput()
@@ -152,7 +152,7 @@ class LoadDialog(ModalScreen[LoadRequest | None]):
         async for state in self.machine.catalog.states():
             self._state = state
             if state.catalog is not None and state.catalog is not self._catalog:
-                haystack = await asyncio.to_thread(Haystack, state.catalog.entries)
+                haystack = await asyncio.to_thread(SearchIndex, state.catalog.entries)
                 self.index = await self.machine.index()
                 await self._show_catalog(state.catalog, haystack)
             elif state.problem:
@@ -161,12 +161,12 @@ class LoadDialog(ModalScreen[LoadRequest | None]):
                 self._ready.set()
             self._show_status()
 
-    async def _show_catalog(self, catalog: Catalog, haystack: Haystack) -> None:
+    async def _show_catalog(self, catalog: Catalog, haystack: SearchIndex) -> None:
         same = self._catalog is not None and len(self._catalog.entries) == len(catalog.entries)
         before = self._list.entry
         self._catalog, self._haystack = catalog, haystack
         kind = kind_of(self._query)
-        if kind is Kind.MODULE:
+        if kind is InputKind.MODULE:
             answer = answer_modules(haystack, self.index, self._query)
             if same and before is not None and answer.entries:
                 self._answer = answer
@@ -174,7 +174,7 @@ class LoadDialog(ModalScreen[LoadRequest | None]):
                 self._show_card()
             else:
                 self._offer(answer)
-        elif kind is Kind.DEVICE:
+        elif kind is InputKind.DEVICE:
             self._look_up()
         self._ready.set()
 
@@ -196,7 +196,7 @@ class LoadDialog(ModalScreen[LoadRequest | None]):
         if query == self._answer.text and self._answer.rank is not None and not self._message:
             self._show_status()
             return
-        if kind_of(query) is Kind.MODULE:
+        if kind_of(query) is InputKind.MODULE:
             self.workers.cancel_group(self, "answer")
             if self._catalog is not None:
                 self._offer(answer_modules(self._haystack, self.index, query))
@@ -209,23 +209,23 @@ class LoadDialog(ModalScreen[LoadRequest | None]):
         if answer.text == self._query:
             self._offer(answer)
 
-    def _answer_now(self, query: str) -> Answer:
+    def _answer_now(self, query: str) -> Suggestions:
         """Return what matches a query; may read files."""
         kind = kind_of(query)
         host = self.machine.host
-        if kind is Kind.PATH:
+        if kind is InputKind.PATH:
             return answer_path(host, query)
-        if kind is Kind.DEVICE:
+        if kind is InputKind.DEVICE:
             return answer_device(host, self._haystack, self.index, query)
         return answer_modules(self._haystack, self.index, query)
 
-    def _offer(self, answer: Answer) -> None:
+    def _offer(self, answer: Suggestions) -> None:
         self._answer = answer
         self._chosen = False
-        if kind_of(answer.text) is Kind.PATH:
+        if kind_of(answer.text) is InputKind.PATH:
             self._list.show_paths(answer.paths, answer.words)
         else:
-            missing = answer.words or nothing_fits(answer)
+            missing = answer.words or no_match(answer)
             by_name = self._catalog.by_name if self._catalog is not None else {}
             # Similar names can be selected, but Enter alone does not take one of them.
             similar = tuple(by_name[name] for name in answer.near)
@@ -281,7 +281,7 @@ class LoadDialog(ModalScreen[LoadRequest | None]):
 
     # What was picked
 
-    async def _answer_to(self, query: str) -> Answer:
+    async def _answer_to(self, query: str) -> Suggestions:
         """Return what matches a query, once the catalog has been read."""
         await self._ready.wait()
         return await asyncio.to_thread(self._answer_now, query)
@@ -329,7 +329,7 @@ class LoadDialog(ModalScreen[LoadRequest | None]):
     def _catch_up(self) -> None:
         """Update the list for the current text: keys can be ahead of change messages."""
         query = self._query
-        if query != self._answer.text and kind_of(query) is Kind.MODULE and self._catalog:
+        if query != self._answer.text and kind_of(query) is InputKind.MODULE and self._catalog:
             self._offer(answer_modules(self._haystack, self.index, query))
 
     def action_move(self, lines: int) -> None:

@@ -28,7 +28,7 @@ from kmodtui.model.parameters import (
     split_assignment,
     type_words,
 )
-from kmodtui.model.plan.plan import Command
+from kmodtui.model.plan.plan import PlanCommand
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.text import clean, counted
 from kmodtui.services.machine import Machine
@@ -216,12 +216,12 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
         if self.needs_reload or self._purpose is Purpose.RELOAD:
             words = self.kept if self.needs_reload else words
             return (
-                Command(Verb.UNLOAD, (name,)).line,
-                Command(Verb.LOAD, (name,), words).line,
+                PlanCommand(Verb.UNLOAD, (name,)).line,
+                PlanCommand(Verb.LOAD, (name,), words).line,
             )
         if self._purpose is Purpose.CHANGE:
-            return tuple(Command(Verb.SET, (name,), (word,)).line for word in words)
-        return (Command(Verb.LOAD, (name,), words).line,)
+            return tuple(PlanCommand(Verb.SET, (name,), (word,)).line for word in words)
+        return (PlanCommand(Verb.LOAD, (name,), words).line,)
 
     # Display
 

@@ -22,7 +22,7 @@ from kmodtui.model.explain.explanation import Kind
 from kmodtui.model.history import Change, Event
 from kmodtui.model.log.record import LogRecord
 from kmodtui.model.plan.plan import Plan
-from kmodtui.model.plan.undo import Done
+from kmodtui.model.plan.undo import UndoEntry
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.text import clean
 from kmodtui.services.actions import perform
@@ -64,7 +64,7 @@ class PlanDialog(ModalScreen[bool]):
         live: LiveSystem,
         plan: Plan,
         *,
-        undoes: Done | None = None,
+        undoes: UndoEntry | None = None,
         once_free: Plan | None = None,
         checked: str = "",
     ) -> None:
@@ -261,7 +261,7 @@ class PlanDialog(ModalScreen[bool]):
     def _take_change(self, event: Event) -> None:
         """Show a change seen by the monitor, if this plan caused it."""
         if event.change.origin == self._origin:
-            self._change, self._stays = event.change, event.stays
+            self._change, self._stays = event.change, event.still_loaded
             self._show_outcome()
 
     # Carrying out the plan

@@ -21,7 +21,7 @@ NO_CHANGE = "Changes are not possible here"
 NO_ROOT = "Root is not available here"  # for commands that only read
 
 
-def may_have_root(screen: Screen[Any], machine: Machine, title: str = NO_CHANGE) -> bool:
+def root_allowed(screen: Screen[Any], machine: Machine, title: str = NO_CHANGE) -> bool:
     """Return whether a command may use root; if not, show the reason in a dialog.
 
     A notification would not do: what the user goes on to type for the refused command,

@@ -17,7 +17,7 @@ from textual.worker import Worker
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.kallsyms import is_pseudo_owner
 from kmodtui.kernel.sysfs import read_sections
-from kmodtui.model.linkage import Place, SymbolDetails
+from kmodtui.model.linkage import Definition, SymbolDetails
 from kmodtui.model.symbols.address import Hiding, Located, size_of
 from kmodtui.model.symbols.list import SymbolList
 from kmodtui.model.symbols.table import type_word
@@ -137,8 +137,8 @@ class SymbolDialog(ModalScreen[None]):
         if self._located is not None:
             of = f" of {self._located.size:#x}" if self._located.size else ""
             rows.append(("offset", f"{self._located.offset:#x}{of} bytes from the start"))
-            if self._located.doubt:
-                rows.append(("", self._located.doubt))
+            if self._located.warning:
+                rows.append(("", self._located.warning))
         if size is not None:
             rows.append(("size", f"{counted(size, 'byte')} to the next symbol"))
         same = self._same_name()
@@ -188,6 +188,6 @@ def _from_files(details: SymbolDetails | None) -> list[tuple[str, str]]:
     return rows
 
 
-def _place_row(place: Place) -> tuple[str, str]:
+def _place_row(place: Definition) -> tuple[str, str]:
     size = f", {counted(place.size, 'byte')} in the file" if place.size else ""
     return ("section", f"{place.section or 'none'} + {place.offset:#x}{size}")

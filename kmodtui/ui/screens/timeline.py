@@ -79,7 +79,9 @@ class TimelineScreen(ListAndChange):
         else:
             event = self._timeline.events[point - 1]
             words = "" if event.change.rows_kept else "the symbols are no longer kept"
-            self.show_change(f"Change {event.change.number}", event.change, event.stays, words)
+            self.show_change(
+                f"Change {event.change.number}", event.change, event.still_loaded, words
+            )
 
     def _point_words(self, point: int) -> str:
         return f"change {self._timeline.events[point - 1].change.number}" if point else "start"

@@ -12,11 +12,11 @@ from kmodtui.model.history import CountedRows
 from kmodtui.model.symbols.list import Row, SymbolList
 from kmodtui.model.symbols.order import Order, Shown, ordered
 from kmodtui.model.symbols.query import Query
-from kmodtui.model.symbols.search import Hits
+from kmodtui.model.symbols.search import Matches
 from kmodtui.model.symbols.table import NO_ROWS, OwnerDelta, SymbolRows, SymbolTable, counted_types
 from kmodtui.services.time_limit import limited
 from kmodtui.ui.widgets.line_view import Line, fit
-from kmodtui.ui.widgets.symbol_line import Columns, symbol_line
+from kmodtui.ui.widgets.symbol_line import SymbolColumns, symbol_line
 
 EXPAND_LIMIT = 2_000
 """Largest number of matches with which a search expands a group by itself."""
@@ -59,8 +59,8 @@ class Group:
     @classmethod
     def of(cls, delta: OwnerDelta, sign: str) -> Group:
         """Return the group of the symbols that one owner gained (`+`) or lost (`−`)."""
-        rows = delta.gained if sign == "+" else delta.lost
-        whole = bool(delta.owner) and not (delta.gained and delta.lost)
+        rows = delta.added if sign == "+" else delta.removed
+        whole = bool(delta.owner) and not (delta.added and delta.removed)
         return cls(
             delta.owner, sign, rows, whole, len(rows), symbols=SymbolList([(delta.owner, rows)])
         )
@@ -112,8 +112,8 @@ class Group:
         Raises:
             TookTooLongError: the search with the query's regular expression timed out.
         """
-        searched = not query.asks_nothing
-        matches = Hits(self.symbols, query)
+        searched = not query.is_empty
+        matches = Matches(self.symbols, query)
         if query.pattern is None:
             matches.until(len(self.rows) + 1)
         else:
@@ -156,7 +156,7 @@ class Group:
     def line(self, index: int, width: int, words: list[str]) -> Line:
         """Return the line of `shown[index]`."""
         shown = self.shown[index]
-        columns = Columns.within(
+        columns = SymbolColumns.within(
             width - 7, size=self.sizes_known, address=bool(shown.line[:16].strip(b"0"))
         )
         return symbol_line(

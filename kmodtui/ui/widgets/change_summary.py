@@ -12,23 +12,25 @@ from kmodtui.model.text import clean, counted, human_size
 from kmodtui.ui.widgets.line_view import Line, Part, wrapped
 
 
-def summary(change: Change, stays: Mapping[str, str] | None = None, width: int = 0) -> list[Line]:
+def summary(
+    change: Change, still_loaded: Mapping[str, str] | None = None, width: int = 0
+) -> list[Line]:
     """Return the lines of the summary.
 
     Args:
         change: the change.
-        stays: modules that stay loaded although the module that brought them in was unloaded,
-            with the reason.
+        still_loaded: modules that stay loaded although the module that brought them in was
+            unloaded, with the reason.
         width: cells at which lists of names are wrapped; 0 for no limit.
     """
     clock = time.strftime("%H:%M:%S", time.localtime(change.when))
     lines: list[Line] = []
     parts: list[Part] = []
     delta = change.symbols
-    if delta.gained:
-        parts.append((f"+{delta.gained:,} ", "good"))
-    if delta.lost:
-        parts.append((f"−{delta.lost:,} ", "bad"))
+    if delta.added:
+        parts.append((f"+{delta.added:,} ", "good"))
+    if delta.removed:
+        parts.append((f"−{delta.removed:,} ", "bad"))
     if parts:
         owners = len(delta.owners)
         parts.append((f"symbols in {counted(owners, 'module')}", "strong"))
@@ -44,14 +46,14 @@ def summary(change: Change, stays: Mapping[str, str] | None = None, width: int =
         parts.append((f" · {detail}", "dim"))
     lines.append(tuple(parts))
     for label, style, names in (
-        ("loaded", "good", [m.name for m in change.came]),
-        ("unloaded", "bad", [m.name for m in change.went]),
+        ("loaded", "good", [m.name for m in change.loaded]),
+        ("unloaded", "bad", [m.name for m in change.unloaded]),
         ("reloaded", "accent", [change.with_times(m.name) for m in change.reloaded]),
         ("loaded and unloaded", "accent", [change.with_times(name) for name in change.cycled]),
     ):
         if names:
             lines += _labelled(label, style, " ".join(names), width)
-    return [*lines, *staying(stays or {})]
+    return [*lines, *staying(still_loaded or {})]
 
 
 def cause(change: Change, width: int = 0) -> list[Line]:
@@ -59,11 +61,11 @@ def cause(change: Change, width: int = 0) -> list[Line]:
     return _labelled("by", "dim", clean(change.cause), width) if change.cause else []
 
 
-def staying(stays: Mapping[str, str]) -> list[Line]:
+def staying(still_loaded: Mapping[str, str]) -> list[Line]:
     """Return a line for each module that stays loaded although its user was unloaded."""
     return [
         (("= ", "accent"), (name, "strong"), (f" stays loaded: {why}", "dim"))
-        for name, why in stays.items()
+        for name, why in still_loaded.items()
     ]
 
 

@@ -84,7 +84,7 @@ class ChangeLines(LineView):
         self._groups = [
             Group.of(delta, sign)
             for delta in change.symbols.owners
-            for sign, rows in (("+", delta.gained), ("−", delta.lost))
+            for sign, rows in (("+", delta.added), ("−", delta.removed))
             if rows
         ]
         self._toggled.clear()
@@ -168,7 +168,7 @@ class ChangeLines(LineView):
     @property
     def filtered(self) -> bool:
         """Whether a search or a facet hides some of the symbols."""
-        return not self._query.asks_nothing or bool(self.problem)
+        return not self._query.is_empty or bool(self.problem)
 
     @property
     def hits(self) -> int:
@@ -217,7 +217,7 @@ class ChangeLines(LineView):
         self._query = Query()
         try:
             self._query = parse_query(self._text, self._facet)
-            toggled = self._expanded if self._query.asks_nothing else self._toggled
+            toggled = self._expanded if self._query.is_empty else self._toggled
             groups = [
                 group.arranged(self._query, self._order, toggled=group.key in toggled)
                 for group in self._groups
@@ -281,12 +281,12 @@ class ChangeLines(LineView):
             return
         item, within = self._at(self.cursor)
         if isinstance(item, Group) and item.has_symbols:
-            toggled = self._expanded if self._query.asks_nothing else self._toggled
+            toggled = self._expanded if self._query.is_empty else self._toggled
             toggled ^= {item.key}
             self.cursor -= within
             self._build()
 
-    def next_hit(self, step: int) -> bool:
+    def next_match(self, step: int) -> bool:
         """Go to the next match, or with -1 to the previous one; return whether there is one."""
         if not self.filtered:
             return False

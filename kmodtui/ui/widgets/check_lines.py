@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kmodtui.model.check.check import KERNEL, NOT_KNOWN, Check, Finding, Mark, Verdict
+from kmodtui.model.check.check import KERNEL, UNKNOWN, Check, Finding, Mark, Verdict
 from kmodtui.model.check.vermagic import Word
 from kmodtui.model.text import counted
 from kmodtui.ui.widgets.line_view import Line, LineView, fit, wrapped
@@ -24,7 +24,7 @@ _SIGNS = {
 _PROVIDER_TITLES = {
     "": "unresolved",
     KERNEL: "from the kernel itself",
-    NOT_KNOWN: "from the kernel, or unresolved",
+    UNKNOWN: "from the kernel, or unresolved",
 }
 _VERDICT_STYLES = {Verdict.LOADS: "good", Verdict.REFUSED: "bad", Verdict.UNKNOWN: "warn"}
 
@@ -69,9 +69,9 @@ class CheckLines(LineView):
         lines.append(((), -1))
         for number, finding in enumerate(check.findings):
             lines += [(line, number) for line in self._finding(finding, number, check)]
-        if check.givers:
+        if check.providers:
             lines += [((), -1), (((" Imported symbols", "strong"),), -1)]
-        for number, provider in enumerate(check.givers, len(check.findings)):
+        for number, provider in enumerate(check.providers, len(check.findings)):
             lines += [(line, number) for line in self._provider(provider, number, check)]
         self._lines = lines
         self.lines_changed()
@@ -94,10 +94,10 @@ class CheckLines(LineView):
             yield ((" " * _INDENT + f"▸ {more:,} more", "accent"),)
 
     def _provider(self, provider: str, number: int, check: Check) -> Iterator[Line]:
-        imports = check.givers[provider]
+        imports = check.providers[provider]
         expanded = number in self._expanded
         title = _PROVIDER_TITLES.get(provider, f"from {provider}")
-        style = {"": "bad", NOT_KNOWN: "warn"}.get(provider, "accent")
+        style = {"": "bad", UNKNOWN: "warn"}.get(provider, "accent")
         yield (
             (f" {'▾' if expanded else '▸'} ", "dim"),
             (fit(title, 32), style),

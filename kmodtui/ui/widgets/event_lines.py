@@ -49,7 +49,7 @@ class EventLines(LineView):
 
     def line(self, index: int, width: int) -> Line:
         """Return the line of a point."""
-        columns = Columns(width, self._symbols_width)
+        columns = EventColumns(width, self._symbols_width)
         totals = self.timeline.totals_at(index)
         change = self.timeline.events[index - 1].change if index else None
         if change:
@@ -66,7 +66,7 @@ class EventLines(LineView):
 
     def head(self, width: int) -> str:
         """Return the column heads."""
-        columns = Columns(width, self._symbols_width)
+        columns = EventColumns(width, self._symbols_width)
         head = "  " + fit("time", 10) + fit("loaded + and unloaded −", columns.what)
         head += fit("symbols", columns.symbols, right=True)
         if columns.total:
@@ -76,7 +76,7 @@ class EventLines(LineView):
         return head
 
 
-class Columns:
+class EventColumns:
     """The columns that are shown at a width, and the cells of those that vary."""
 
     def __init__(self, width: int, symbols: int) -> None:
@@ -119,8 +119,8 @@ def _what(change: Change, width: int) -> tuple[Part, ...]:
     groups = [
         (sign, word, style, names)
         for sign, word, style, names in (
-            ("+", "+", "good", [module.name for module in change.came]),
-            ("−", "−", "bad", [module.name for module in change.went]),
+            ("+", "+", "good", [module.name for module in change.loaded]),
+            ("−", "−", "bad", [module.name for module in change.unloaded]),
             ("↻", "reloaded", "accent", [change.with_times(m.name) for m in change.reloaded]),
             ("±", "loaded+unloaded", "accent", list(map(change.with_times, change.cycled))),
         )
@@ -168,7 +168,7 @@ def _symbols(change: Change, width: int) -> tuple[Part, ...]:
     """Return how many symbols were added and removed, in `width` cells."""
     if change.symbols_missing:
         return ((fit("unknown", width, right=True), "warn"),)
-    gained, lost = change.symbols.gained, change.symbols.lost
+    gained, lost = change.symbols.added, change.symbols.removed
     if gained and lost:
         if _symbols_width(change) <= width:
             removed = f"−{lost:,}"
@@ -182,5 +182,5 @@ def _symbols(change: Change, width: int) -> tuple[Part, ...]:
 
 
 def _symbols_width(change: Change) -> int:
-    gained, lost = change.symbols.gained, change.symbols.lost
+    gained, lost = change.symbols.added, change.symbols.removed
     return len(f" +{gained:,} −{lost:,}") if gained and lost else _SYMBOLS

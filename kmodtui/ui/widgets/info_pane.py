@@ -28,7 +28,7 @@ _LABEL = 13
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class InfoRow:
     """A line; `field` is the field that Enter expands or collapses on it."""
 
     parts: Line
@@ -45,7 +45,7 @@ class InfoLines(LineView):
         self._expanded: set[str] = set()
         self._needle = ""
         self._width = 0
-        self._rows: list[Row] = []
+        self._rows: list[InfoRow] = []
 
     def show_details(self, details: ModuleDetails | None) -> None:
         """Show a module; the same module keeps its scroll position, another starts at the top."""
@@ -112,11 +112,11 @@ class _Composer:
         self._expanded = expanded
         self._width = width
         self._filtering = filtering
-        self._rows: list[Row] = []
+        self._rows: list[InfoRow] = []
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[InfoRow]:
         details = self._details
-        self._rows.append(Row(((f" {details.name}", "accent"), (self._headline(), "dim"))))
+        self._rows.append(InfoRow(((f" {details.name}", "accent"), (self._headline(), "dim"))))
         if details.description:
             self._text("", details.description, "strong", indent=1)
         if details.problem:
@@ -124,7 +124,9 @@ class _Composer:
         for key, values in details.fields:
             self._field(key, values)
         if details.parameters:
-            self._rows.append(Row(((" parameters", "accent"), (self._parameters_head(), "dim"))))
+            self._rows.append(
+                InfoRow(((" parameters", "accent"), (self._parameters_head(), "dim")))
+            )
             for parameter in details.parameters:
                 self._parameter(parameter)
         return self._rows
@@ -145,11 +147,11 @@ class _Composer:
                 (f"▸ {len(values):,}: ", "accent"),
                 (", ".join(values[:8]), "dim"),
             )
-            self._rows.append(Row(line, key))
+            self._rows.append(InfoRow(line, key))
             return
         if collapsible and not self._filtering:
             line = ((fit(f" {key}", _LABEL) + " ", "info"), (f"▾ {len(values):,}", "accent"))
-            self._rows.append(Row(line, key))
+            self._rows.append(InfoRow(line, key))
             for value in values:
                 self._text("", value, "", field=key)
             return
@@ -163,7 +165,7 @@ class _Composer:
             value = (f"  {parameter.why_no_value}", "dim")
         else:
             value = (f" = {parameter.value}", "strong")
-        self._rows.append(Row(((head, "info"), value, (kind, "dim"))))
+        self._rows.append(InfoRow(((head, "info"), value, (kind, "dim"))))
         if parameter.description:
             self._text("", parameter.description, "dim", indent=5)
 
@@ -173,7 +175,7 @@ class _Composer:
         for number, piece in enumerate(wrapped(text, max(8, self._width - indent))):
             head = fit(f" {label}", indent) if label and number == 0 else " " * indent
             for part in _chopped(piece, max(8, self._width - indent)):
-                self._rows.append(Row(((head, "info"), (part, style)), field))
+                self._rows.append(InfoRow(((head, "info"), (part, style)), field))
                 head = " " * indent
 
 

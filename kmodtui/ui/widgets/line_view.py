@@ -30,7 +30,7 @@ Line = tuple[Part, ...]
 STYLES = ("dim", "strong", "accent", "good", "bad", "warn", "info")
 
 
-def no_hit(step: int) -> str:
+def no_match_message(step: int) -> str:
     """Return the message for a search without a next (1) or a previous (-1) match."""
     return f"No {'next' if step > 0 else 'previous'} match."
 

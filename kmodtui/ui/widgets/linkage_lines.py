@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 
-from kmodtui.model.linkage import Given, Giver, ModuleLinkage, Taken
+from kmodtui.model.linkage import ModuleLinkage, ProviderKind, ResolvedImport, UsedExport
 from kmodtui.model.text import counted
 from kmodtui.ui.widgets.line_view import Line, LineView, fit, wrapped
 
@@ -16,9 +16,9 @@ _NAME_WIDTH = 40
 _MACRO_WIDTH = 18
 
 _PROVIDER_TITLES = {
-    Giver.KERNEL: "from the kernel itself",
-    Giver.NOBODY: "unresolved: exported by nothing",
-    Giver.UNKNOWN: "from the kernel, or unresolved: the kernel's exports are unknown",
+    ProviderKind.KERNEL: "from the kernel itself",
+    ProviderKind.UNRESOLVED: "unresolved: exported by nothing",
+    ProviderKind.UNKNOWN: "from the kernel, or unresolved: the kernel's exports are unknown",
 }
 
 
@@ -86,8 +86,8 @@ class LinkageLines(LineView):
         self._linkage = linkage
         imports, exports = tuple(_import_groups(linkage)), tuple(_export_groups(linkage))
         self._sections = {
-            f"Imports {counted(len(linkage.takes), 'symbol')}": imports,
-            f"Exports {counted(len(linkage.gives), 'symbol')}": exports,
+            f"Imports {counted(len(linkage.imports), 'symbol')}": imports,
+            f"Exports {counted(len(linkage.exports), 'symbol')}": exports,
         }
         groups = (*imports, *exports)
         shared = [group for group in groups if other and group.module == other]
@@ -209,20 +209,20 @@ class LinkageLines(LineView):
 
 
 def _import_groups(linkage: ModuleLinkage) -> Iterator[_Group]:
-    for module, symbols in linkage.givers.items():
+    for module, symbols in linkage.providers.items():
         yield _Group(f"from {module}", f"from {module}", module, _import_rows(symbols))
     for provider, title in _PROVIDER_TITLES.items():
         if symbols := linkage.taken_from(provider):
             rows = _import_rows(symbols)
-            unresolved = provider is Giver.NOBODY
+            unresolved = provider is ProviderKind.UNRESOLVED
             yield _Group(f"from {provider}", title, "", rows, unresolved=unresolved)
 
 
 def _export_groups(linkage: ModuleLinkage) -> Iterator[_Group]:
     for importer in linkage.users:
-        rows = tuple(_export_row(given) for given in linkage.gives if importer in given.users)
+        rows = tuple(_export_row(given) for given in linkage.exports if importer in given.users)
         yield _Group(f"to {importer}", f"to {importer}", importer, rows)
-    if unused := [given for given in linkage.gives if not given.users]:
+    if unused := [given for given in linkage.exports if not given.users]:
         # Before a module is loaded nothing can import its symbols.
         title = (
             "not imported by any loaded module" if linkage.loaded else "to any module, once loaded"
@@ -230,7 +230,7 @@ def _export_groups(linkage: ModuleLinkage) -> Iterator[_Group]:
         yield _Group("unused", title, "", tuple(map(_export_row, unused)))
 
 
-def _import_rows(symbols: Iterable[Taken]) -> tuple[_Row, ...]:
+def _import_rows(symbols: Iterable[ResolvedImport]) -> tuple[_Row, ...]:
     return tuple(
         _Row(
             taken.wanted.name,
@@ -248,7 +248,7 @@ def _import_rows(symbols: Iterable[Taken]) -> tuple[_Row, ...]:
     )
 
 
-def _export_row(given: Given) -> _Row:
+def _export_row(given: UsedExport) -> _Row:
     export = given.export
     place = f"{export.section} {export.size:,} B" if export.size else ""
     details = " ".join(word for word in (export.namespace, place) if word)

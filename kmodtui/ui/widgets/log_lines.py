@@ -16,7 +16,7 @@ from kmodtui.model.log.record import LogRecord
 from kmodtui.model.log.tail import Entry, LogTail
 from kmodtui.model.text import clean, counted
 from kmodtui.ui.commands import bindings
-from kmodtui.ui.widgets.line_view import Line, LineView, no_hit
+from kmodtui.ui.widgets.line_view import Line, LineView, no_match_message
 from kmodtui.ui.widgets.log_line import LogLine, line_parts, wrapped_entry
 
 _ABOVE = -1
@@ -259,7 +259,7 @@ class LogLines(LineView):
         module = "" if self.asked.module else self.module or ""
         self.ask(replace(self.asked, module=module))
 
-    def action_next_hit(self, step: int) -> None:
+    def action_next_match(self, step: int) -> None:
         """Go to the next match (1) or the previous one (-1)."""
         if not self.asked.text:
             self.notify("No search text. Press / to search.", timeout=3)
@@ -272,4 +272,4 @@ class LogLines(LineView):
                 self.move_cursor(self._first_of(entry.number))
                 return
             index += step
-        self.notify(no_hit(step), timeout=3)
+        self.notify(no_match_message(step), timeout=3)

@@ -137,7 +137,7 @@ class LogPane(Pane):
         self.set_name(f"Kernel log: {query.module}" if query.module else "Kernel log")
         search = f"/{query.text}" if query.text else ""
         severity = query.severity.value if query.severity is not Severity.ALL else ""
-        of = "" if query.asks_nothing else f"{lines.hits:,} of "
+        of = "" if query.is_empty else f"{lines.hits:,} of "
         number = f"{of}{counted(lines.total, 'line')}" if lines.total else ""
         parts = (search, severity, number, self._state_words())
         set_subtitle(self, " · ".join(filter(None, parts)))

@@ -11,14 +11,18 @@ from itertools import groupby
 
 from rich.cells import cell_len
 
-from kmodtui.model.catalog_entry import Catalog, CatalogEntry, Standing
+from kmodtui.model.catalog_entry import Catalog, CatalogEntry, CatalogStatus
 from kmodtui.model.fuzzy import marked
 from kmodtui.model.text import clean, counted, human_size
 from kmodtui.services.live_catalog import CatalogState
-from kmodtui.services.picking import Answer, Kind, PathChoice, kind_of, nothing_fits
+from kmodtui.services.picking import InputKind, PathChoice, Suggestions, kind_of, no_match
 from kmodtui.ui.widgets.line_view import Line, LineView, Part, fit
 
-STANDING_STYLES = {Standing.LOADED: "good", Standing.AVAILABLE: "dim", Standing.BUILTIN: "info"}
+STANDING_STYLES = {
+    CatalogStatus.LOADED: "good",
+    CatalogStatus.AVAILABLE: "dim",
+    CatalogStatus.BUILTIN: "info",
+}
 
 _BAR = 12  # cells of the progress bar
 _STANDING = 11  # cells of `available` and a gap of two
@@ -254,11 +258,11 @@ def _path_line(choice: PathChoice, width: int) -> Line:
     )
 
 
-def status_words(answer: Answer, catalog: Catalog | None, state: CatalogState) -> str:
+def status_words(answer: Suggestions, catalog: Catalog | None, state: CatalogState) -> str:
     """Return how many modules or files match, and how far the catalog has been read."""
     if catalog is None:
         return ""
-    if kind_of(answer.text) is not Kind.MODULE:
+    if kind_of(answer.text) is not InputKind.MODULE:
         many = counted(len(answer.paths), "file or directory", "files and directories")
         return answer.words or many
     matches, total = len(answer.entries), len(catalog.entries)
@@ -270,7 +274,7 @@ def status_words(answer: Answer, catalog: Catalog | None, state: CatalogState) -
     if answer.words:
         parts = [answer.words]
     elif answer.near:
-        parts = [nothing_fits(answer)]
+        parts = [no_match(answer)]
     if state.reading:
         parts.append(_progress(state.done, total))
     return " · ".join(parts)

@@ -45,7 +45,7 @@ class Longest:
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class ModuleColumns:
     """Cells of each column; 0 for one that is left out."""
 
     name: int
@@ -57,7 +57,7 @@ class Columns:
 
     @classmethod
     @lru_cache(maxsize=8)
-    def within(cls, width: int, longest: Longest, sorted_by: str = "") -> Columns:
+    def within(cls, width: int, longest: Longest, sorted_by: str = "") -> ModuleColumns:
         """Return the columns for rows of `width` cells.
 
         Args:

@@ -19,7 +19,7 @@ from kmodtui.ui.panes import PaneEntry
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_subtitle
 from kmodtui.ui.widgets.line_view import Line, LineView, Part
-from kmodtui.ui.widgets.module_columns import Columns, Longest
+from kmodtui.ui.widgets.module_columns import Longest, ModuleColumns
 from kmodtui.ui.widgets.pane import Pane
 
 FLASH_SECONDS = 2.0
@@ -83,9 +83,9 @@ class ModuleLines(LineView):
             mark = ("* ", "accent")
         return (mark, *self.columns(width).cells(module))
 
-    def columns(self, width: int) -> Columns:
+    def columns(self, width: int) -> ModuleColumns:
         """Return the columns for rows of `width` cells."""
-        return Columns.within(width, self.longest, self.sorted_by)
+        return ModuleColumns.within(width, self.longest, self.sorted_by)
 
     def action_mark(self) -> None:
         """Mark or unmark the module under the cursor, and move to the next one."""
@@ -170,7 +170,7 @@ class ModulesPane(Pane):
     def _show_new(self, event: Event) -> None:
         """Highlight the modules that were just loaded."""
         change = event.change
-        self._lines.flashing |= {module.name for module in (*change.came, *change.reloaded)}
+        self._lines.flashing |= {module.name for module in (*change.loaded, *change.reloaded)}
         self._lines.refresh()
         self.set_timer(FLASH_SECONDS, self._stop_flashing)
 

@@ -89,7 +89,7 @@ class PlanPage:
                 self._text(step.module, "strong" if changes else "dim"),
                 self._about(step),
             )
-        for name, why in self._plan.stays.items():
+        for name, why in self._plan.still_loaded.items():
             table.add_row(*(self._text(word, "dim") for word in (" =", "stays", name, why)))
         return table
 

@@ -16,12 +16,12 @@ from kmodtui.errors import KmodtuiError
 from kmodtui.model.symbols.address import Located, locate
 from kmodtui.model.symbols.list import Row, SymbolList
 from kmodtui.model.symbols.query import Facet, Query, parse_query
-from kmodtui.model.symbols.search import Hits
+from kmodtui.model.symbols.search import Matches
 from kmodtui.model.symbols.table import SymbolRows
 from kmodtui.model.text import clean, decode
 from kmodtui.services.time_limit import limited
 from kmodtui.ui.widgets.line_view import Line, LineView
-from kmodtui.ui.widgets.symbol_line import Columns, symbol_line
+from kmodtui.ui.widgets.symbol_line import SymbolColumns, symbol_line
 
 SLICE = 0.012
 """Seconds of searching after which waiting keys are handled."""
@@ -45,7 +45,7 @@ class SymbolBrowser(LineView):
         self._text = ""
         self._facet = Facet.ALL
         self._empty_text = ""
-        self._hits = Hits(self._symbols, Query())
+        self._hits = Matches(self._symbols, Query())
         self._located: list[Located] | None = None
         self._addresses = False
         self._search: Worker[None] | None = None
@@ -143,7 +143,7 @@ class SymbolBrowser(LineView):
         self.problem, self._located = "", None
         try:
             query = parse_query(self._text, self._facet)
-            self._hits = Hits(self._symbols, query)
+            self._hits = Matches(self._symbols, query)
             if query.place is not None:
                 self._located = locate(self._symbols, query.place)
             else:
@@ -226,7 +226,7 @@ class SymbolBrowser(LineView):
         if row is None:
             return ()
         several = len(self._symbols.owners) > 1
-        columns = Columns.within(
+        columns = SymbolColumns.within(
             width - 3, owner=several, size=self._located is not None, address=self._addresses
         )
         located = self.located_at(index)

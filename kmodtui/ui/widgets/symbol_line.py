@@ -21,7 +21,7 @@ _NAME = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class SymbolColumns:
     """Cells of the name and of each column after it; 0 for a column that is left out."""
 
     name: int
@@ -33,7 +33,7 @@ class Columns:
     @classmethod
     def within(
         cls, width: int, *, owner: bool = False, size: bool = False, address: bool = False
-    ) -> Columns:
+    ) -> SymbolColumns:
         """Return the columns that fit into `width` cells, the most useful first.
 
         Args:
@@ -58,7 +58,7 @@ class Columns:
 
 def symbol_line(
     row: Row,
-    columns: Columns,
+    columns: SymbolColumns,
     lead: Sequence[Part] = ((" ", ""),),
     *,
     suffix: str = "",

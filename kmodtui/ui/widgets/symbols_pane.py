@@ -25,7 +25,7 @@ from kmodtui.ui.screens.symbol import SymbolDialog
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_subtitle
 from kmodtui.ui.widgets.change_view import ChangeLines
-from kmodtui.ui.widgets.line_view import LineView, no_hit
+from kmodtui.ui.widgets.line_view import LineView, no_match_message
 from kmodtui.ui.widgets.pane import Pane
 from kmodtui.ui.widgets.symbol_browser import SymbolBrowser
 
@@ -92,7 +92,7 @@ class SymbolsPane(Pane):
 
     def _show_change(self, event: Event) -> None:
         """Show a change, and switch to the view of it."""
-        self._change.show_change(event.change, event.stays)
+        self._change.show_change(event.change, event.still_loaded)
         if not self.shows_change:
             self.toggle()
         self._caption()
@@ -158,13 +158,15 @@ class SymbolsPane(Pane):
             self._change.order = self._change.order.next
             self._caption()
 
-    def action_next_hit(self, step: int) -> None:
+    def action_next_match(self, step: int) -> None:
         """Go to the next matching symbol, or to the previous one."""
         if not self.shows_change:
             self._browser.move_cursor(self._browser.cursor + step)
-        elif not self._change.next_hit(step):
+        elif not self._change.next_match(step):
             searched = self._change.filtered
-            words = no_hit(step) if searched else "There is no filter. Press / to enter one."
+            words = (
+                no_match_message(step) if searched else "There is no filter. Press / to enter one."
+            )
             self.notify(words, timeout=3)
 
     def on_line_view_opened(self, event: LineView.Opened) -> None:
