@@ -32,7 +32,7 @@ from kmodtui.privileged.elevation import Foreground
 from kmodtui.services import live
 from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import Changed, Monitor, MonitorEvent
-from kmodtui.services.root import DemoRoot, RootAccess
+from kmodtui.services.root.access import DemoRoot, RootAccess
 from kmodtui.ui import app as application
 from kmodtui.ui.app import KmodtuiApp
 from kmodtui.ui.widgets.modules_pane import FLASH_SECONDS

@@ -29,10 +29,10 @@ from kmodtui.model.plan.verb import Verb
 from kmodtui.model.text import clean
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
-from kmodtui.services.actions import perform
 from kmodtui.services.machine import Machine
 from kmodtui.services.parameters import kept_now
-from kmodtui.services.planning import plan_for
+from kmodtui.services.planning.actions import perform
+from kmodtui.services.planning.planning import plan_for
 from kmodtui.services.reading import read_both
 
 UNUSED_LIMIT = 5.0

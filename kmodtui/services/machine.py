@@ -17,10 +17,10 @@ from kmodtui.model.module_info import ModuleInfo
 from kmodtui.model.text import clean
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
-from kmodtui.services.live_catalog import LiveCatalog
-from kmodtui.services.root import AS_ROOT, RootAccess
-from kmodtui.services.session import RootSession
-from kmodtui.services.undo_list import UndoList
+from kmodtui.services.catalog.live import LiveCatalog
+from kmodtui.services.planning.undo_list import UndoList
+from kmodtui.services.root.access import AS_ROOT, RootAccess
+from kmodtui.services.root.session import RootSession
 
 
 class Machine:

@@ -20,7 +20,7 @@ from kmodtui.model.plan.verb import Verb
 from kmodtui.services.experiment import planned
 from kmodtui.services.live import LiveSystem
 from kmodtui.services.parameters import read_form
-from kmodtui.services.planning import left_to_undo, plan_for, plan_once_unused
+from kmodtui.services.planning.planning import left_to_undo, plan_for, plan_once_unused
 from kmodtui.ui.desk import desk
 from kmodtui.ui.screens.experiment import ExperimentPicker, ExperimentScreen
 from kmodtui.ui.screens.idle import IdleDialog

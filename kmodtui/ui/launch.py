@@ -13,7 +13,7 @@ from kmodtui.privileged.elevation import LADDER
 from kmodtui.services.config import Config, config_path, read_config
 from kmodtui.services.log_file import open_log
 from kmodtui.services.machine import Machine
-from kmodtui.services.root import DemoRoot, NoRoot, RootAccess, chosen_root, read_only
+from kmodtui.services.root.access import DemoRoot, NoRoot, RootAccess, chosen_root, read_only
 from kmodtui.ui.app import KmodtuiApp
 from kmodtui.ui.driver import PatientDriver
 

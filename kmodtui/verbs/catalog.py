@@ -14,9 +14,15 @@ from kmodtui.model.catalog_entry import Catalog, CatalogEntry, CatalogStatus
 from kmodtui.model.did_you_mean import did_you_mean
 from kmodtui.model.fuzzy import SearchIndex
 from kmodtui.model.text import clean
-from kmodtui.services.catalog import read_catalog
-from kmodtui.services.catalog_cache import user_cache
-from kmodtui.services.picking import InputKind, Suggestions, answer_device, answer_modules, kind_of
+from kmodtui.services.catalog.cache import user_cache
+from kmodtui.services.catalog.catalog import read_catalog
+from kmodtui.services.picker.matching import (
+    InputKind,
+    Suggestions,
+    answer_device,
+    answer_modules,
+    kind_of,
+)
 from kmodtui.verbs.printing import add_json, print_json, release_of
 
 SCHEMA = 1

@@ -25,7 +25,7 @@ from kmodtui.services.config import config_path, read_config
 from kmodtui.services.experiment import planned
 from kmodtui.services.experiment import run as run_experiment
 from kmodtui.services.machine import Machine
-from kmodtui.services.root import DemoRoot, NoRoot, chosen_root, read_only
+from kmodtui.services.root.access import DemoRoot, NoRoot, chosen_root, read_only
 from kmodtui.verbs.printing import print_error, print_json
 
 SCHEMA = 1

@@ -81,7 +81,7 @@ def _refuse_read_only(options: argparse.Namespace) -> None:
     """
     from kmodtui.privileged.elevation import LADDER
     from kmodtui.services.config import config_path, read_config
-    from kmodtui.services.root import read_only
+    from kmodtui.services.root.access import read_only
 
     refusal = read_only(options.read_only, read_config(config_path(), LADDER))
     if refusal is not None:

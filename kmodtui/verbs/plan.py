@@ -10,7 +10,7 @@ from kmodtui.kernel.host import Host
 from kmodtui.model.plan.plan import Action, Plan, Step
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.text import clean, human_size
-from kmodtui.services.plans import VERBS, read_plan
+from kmodtui.services.planning.plans import VERBS, read_plan
 from kmodtui.verbs.printing import add_json, print_error, print_json, release_of
 
 SCHEMA = 1

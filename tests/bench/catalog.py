@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.index.modules import read_index
 from kmodtui.model.fuzzy import SearchIndex
-from kmodtui.services.catalog import names_of, read_catalog
-from kmodtui.services.live_catalog import LiveCatalog
+from kmodtui.services.catalog.catalog import names_of, read_catalog
+from kmodtui.services.catalog.live import LiveCatalog
 from tests.bench.interleaved import Comparison, clocked, compare
 from tests.bench.machine import RecordedMachine
 from tests.bench.start import KMODTUI

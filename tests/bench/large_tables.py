@@ -22,7 +22,7 @@ from kmodtui.model.symbols.query import parse_query
 from kmodtui.model.symbols.search import Matches, find_all
 from kmodtui.model.symbols.table import SymbolTable, difference
 from kmodtui.services.machine import Machine
-from kmodtui.services.root import NoRoot
+from kmodtui.services.root.access import NoRoot
 from kmodtui.ui.app import KmodtuiApp
 from kmodtui.ui.screens.browser import BrowserScreen
 from kmodtui.ui.screens.dashboard import DashboardScreen

@@ -11,9 +11,9 @@ from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.index.modules import ModuleIndex, read_index
 from kmodtui.model.catalog_entry import Catalog
 from kmodtui.model.fuzzy import Rank, SearchIndex
-from kmodtui.services.catalog import read_catalog
-from kmodtui.services.catalog_cache import CatalogCache
-from kmodtui.services.picking import answer_modules
+from kmodtui.services.catalog.cache import CatalogCache
+from kmodtui.services.catalog.catalog import read_catalog
+from kmodtui.services.picker.matching import answer_modules
 from tests.kernel.image import Image
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
-from kmodtui.services.root import NoRoot
+from kmodtui.services.root.access import NoRoot
 from kmodtui.ui.screens.parameters import ParameterForm
 from kmodtui.ui.screens.plan import PlanDialog
 from tests.ui.helpers_that_fail import RootThrough

@@ -8,7 +8,7 @@ from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.model.experiment import report as model
 from kmodtui.services import experiment
-from kmodtui.services.root import NoRoot
+from kmodtui.services.root.access import NoRoot
 from kmodtui.ui.screens.experiment import ExperimentPicker, ExperimentScreen
 from tests.ui.stage import Stage, opened
 

@@ -11,7 +11,7 @@ import pytest
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.kernel.host import LocalHost
-from kmodtui.services.root import NoRoot
+from kmodtui.services.root.access import NoRoot
 from tests.ui.helpers_that_fail import RootRefused, RootThrough
 from tests.ui.kernel_log import (
     CountingRoot,

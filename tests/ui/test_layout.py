@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kmodtui.demo import Demo
-from kmodtui.services.root import NoRoot
+from kmodtui.services.root.access import NoRoot
 from tests.ui.stage import SIZES, opened
 
 PANES = ["modules", "tree", "info", "symbols"]

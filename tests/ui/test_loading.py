@@ -10,7 +10,7 @@ from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.model.log.record import LogRecord
 from kmodtui.model.modules import ModuleState
-from kmodtui.services.root import NoRoot
+from kmodtui.services.root.access import NoRoot
 from kmodtui.ui.screens.load import LoadDialog
 from kmodtui.ui.screens.plan import PlanDialog
 from tests.ui.helpers_that_fail import RootBroken, RootRefused, RootThrough

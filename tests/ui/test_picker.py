@@ -10,7 +10,7 @@ import pytest
 
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
-from kmodtui.services.root import NoRoot
+from kmodtui.services.root.access import NoRoot
 from kmodtui.ui.screens.check_first import CheckFirst
 from kmodtui.ui.screens.load import LoadDialog
 from kmodtui.ui.screens.parameters import ParameterForm

@@ -16,9 +16,9 @@ from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.privileged import elevation, installation
 from kmodtui.privileged.elevation import AlreadyRoot
 from kmodtui.services import experiment as experiment_service
-from kmodtui.services import root as root_service
 from kmodtui.services.machine import Machine
-from kmodtui.services.root import AS_ROOT, LocalRoot
+from kmodtui.services.root import access as root_service
+from kmodtui.services.root.access import AS_ROOT, LocalRoot
 from tests.ui.helpers_that_fail import RootThrough
 from tests.ui.stage import Stage, opened
 

@@ -19,9 +19,9 @@ from kmodtui.model.plan.verb import Verb
 from kmodtui.model.result import Result, ResultCode
 from kmodtui.privileged.client import LogSink
 from kmodtui.privileged.protocol import Hello
-from kmodtui.services.actions import perform
 from kmodtui.services.machine import Machine
-from kmodtui.services.planning import plan_for
+from kmodtui.services.planning.actions import perform
+from kmodtui.services.planning.planning import plan_for
 from tests.support.simulated import make_demo
 
 DONE = Result(True, ResultCode.DONE, exit=0)

@@ -17,9 +17,9 @@ from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.index.modules import read_index
 from kmodtui.model.catalog_entry import Catalog, CatalogStatus
 from kmodtui.model.module_info import Parameter
-from kmodtui.services.catalog import ReadingStoppedError, names_of, read_catalog
-from kmodtui.services.catalog_cache import MOST_FILES, CatalogCache
-from kmodtui.services.live_catalog import CatalogState, LiveCatalog
+from kmodtui.services.catalog.cache import MOST_FILES, CatalogCache
+from kmodtui.services.catalog.catalog import ReadingStoppedError, names_of, read_catalog
+from kmodtui.services.catalog.live import CatalogState, LiveCatalog
 from tests.support.elf import make_module
 
 RELEASE = "6.1.0-test"

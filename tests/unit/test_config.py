@@ -12,9 +12,9 @@ from kmodtui.cli import _parser, run
 from kmodtui.errors import ConfigError, ElevationRefusedError
 from kmodtui.privileged import elevation
 from kmodtui.privileged.elevation import LADDER
-from kmodtui.services import root
 from kmodtui.services.config import Config, config_path, read_config
-from kmodtui.services.root import LocalRoot, NoRoot, read_only
+from kmodtui.services.root import access as root
+from kmodtui.services.root.access import LocalRoot, NoRoot, read_only
 from kmodtui.ui import launch
 from tests.support.simulated import make_simulated
 

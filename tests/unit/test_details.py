@@ -11,7 +11,7 @@ from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.services.details import ModuleDetails, ShownParameter, read_details
 from kmodtui.services.machine import Machine
-from kmodtui.services.root import NoRoot
+from kmodtui.services.root.access import NoRoot
 from tests.support.simulated import make_simulated
 from tests.support.small_recording import PARTS, RELEASE, Parameter
 

@@ -20,7 +20,7 @@ from kmodtui.privileged.elevation import (
     detect,
 )
 from kmodtui.privileged.installation import HelperCommand
-from kmodtui.services.root import LocalRoot
+from kmodtui.services.root.access import LocalRoot
 from tests.support.fake_root import HELPER_OF_A_FEW_LINES, never, script
 
 

@@ -22,11 +22,11 @@ from kmodtui.model.plan.verb import Verb
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services import experiment
-from kmodtui.services.actions import perform
 from kmodtui.services.experiment import planned, run
 from kmodtui.services.machine import Machine
-from kmodtui.services.planning import plan_for
-from kmodtui.services.root import DemoRoot
+from kmodtui.services.planning.actions import perform
+from kmodtui.services.planning.planning import plan_for
+from kmodtui.services.root.access import DemoRoot
 from tests.support.simulated import make_demo
 from tests.support.small_recording import PARTS, Parameter
 

@@ -12,7 +12,7 @@ from kmodtui.errors import UnreadableError
 from kmodtui.kernel.host import LocalHost
 from kmodtui.services.files import MAX_FILE, digest_of, resolved
 from kmodtui.services.machine import Machine
-from kmodtui.services.root import NoRoot
+from kmodtui.services.root.access import NoRoot
 
 
 @pytest.fixture

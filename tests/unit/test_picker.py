@@ -13,18 +13,9 @@ from kmodtui.errors import KmodtuiError, UnknownModuleError
 from kmodtui.kernel.index.modules import read_index
 from kmodtui.model.fuzzy import SearchIndex
 from kmodtui.model.load_line import LoadRequest
-from kmodtui.services.catalog import names_of
+from kmodtui.services.catalog.catalog import names_of
 from kmodtui.services.machine import Machine
-from kmodtui.services.picker import (
-    Chosen,
-    Completed,
-    Entered,
-    Message,
-    NeedsCheck,
-    NeedsForm,
-    Picker,
-)
-from kmodtui.services.picking import (
+from kmodtui.services.picker.matching import (
     InputKind,
     PathChoice,
     Suggestions,
@@ -33,7 +24,16 @@ from kmodtui.services.picking import (
     answer_path,
     kind_of,
 )
-from kmodtui.services.root import DemoRoot
+from kmodtui.services.picker.picker import (
+    Chosen,
+    Completed,
+    Entered,
+    Message,
+    NeedsCheck,
+    NeedsForm,
+    Picker,
+)
+from kmodtui.services.root.access import DemoRoot
 from tests.support.elf import make_module
 from tests.support.simulated import make_demo
 

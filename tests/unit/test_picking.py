@@ -14,8 +14,8 @@ from kmodtui.kernel.index.device import names_device, read_device
 from kmodtui.kernel.index.modules import ModuleIndex, read_index
 from kmodtui.model.fuzzy import SearchIndex
 from kmodtui.model.load_line import query_of, split_line
-from kmodtui.services.catalog import names_of
-from kmodtui.services.picking import (
+from kmodtui.services.catalog.catalog import names_of
+from kmodtui.services.picker.matching import (
     InputKind,
     answer_device,
     answer_modules,

@@ -21,7 +21,7 @@ from kmodtui.model.plan.plan import Action, Plan
 from kmodtui.model.plan.unload import plan_unload
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.probe_list import show_depends
-from kmodtui.services.plans import read_plan
+from kmodtui.services.planning.plans import read_plan
 from tests.support.simulated import make_simulated
 from tests.support.small_recording import RELEASE, Part
 

@@ -13,11 +13,11 @@ from kmodtui.model.explain.explain import Explanation, Kind
 from kmodtui.model.plan.intent import Intent
 from kmodtui.model.plan.plan import Action, Plan, PlanCommand
 from kmodtui.model.plan.verb import Verb
-from kmodtui.services.actions import perform, requests
 from kmodtui.services.files import digest_of
 from kmodtui.services.machine import Machine
-from kmodtui.services.planning import plan_for
-from kmodtui.services.root import DemoRoot
+from kmodtui.services.planning.actions import perform, requests
+from kmodtui.services.planning.planning import plan_for
+from kmodtui.services.root.access import DemoRoot
 from tests.support.simulated import make_demo
 
 

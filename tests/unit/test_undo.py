@@ -16,7 +16,7 @@ from kmodtui.model.plan.undo import (
     words_of,
 )
 from kmodtui.model.plan.verb import Verb
-from kmodtui.services.undo_list import MOST, UndoList
+from kmodtui.services.planning.undo_list import MOST, UndoList
 
 
 def plan(name: str, *steps: tuple[Action, str], **fields: object) -> Plan:

@@ -25,20 +25,10 @@ from kmodtui.model.catalog_entry import Catalog
 from kmodtui.model.fuzzy import SearchIndex
 from kmodtui.model.load_line import LoadRequest, query_of
 from kmodtui.model.text import clean
-from kmodtui.services.catalog import described_by_file
-from kmodtui.services.live_catalog import CatalogState
+from kmodtui.services.catalog.catalog import described_by_file
+from kmodtui.services.catalog.live import CatalogState
 from kmodtui.services.machine import Machine
-from kmodtui.services.picker import (
-    Chosen,
-    Completed,
-    Entered,
-    Message,
-    NeedsCheck,
-    NeedsForm,
-    Outcome,
-    Picker,
-)
-from kmodtui.services.picking import (
+from kmodtui.services.picker.matching import (
     InputKind,
     Suggestions,
     answer_device,
@@ -47,6 +37,16 @@ from kmodtui.services.picking import (
     completed,
     kind_of,
     no_match,
+)
+from kmodtui.services.picker.picker import (
+    Chosen,
+    Completed,
+    Entered,
+    Message,
+    NeedsCheck,
+    NeedsForm,
+    Outcome,
+    Picker,
 )
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.desk import desk

@@ -25,9 +25,9 @@ from kmodtui.model.plan.plan import Plan
 from kmodtui.model.plan.undo import UndoEntry
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.text import clean
-from kmodtui.services.actions import perform
 from kmodtui.services.files import digest_of, ownership_of
 from kmodtui.services.live import LiveSystem
+from kmodtui.services.planning.actions import perform
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.desk import desk
 from kmodtui.ui.subscription import subscribe

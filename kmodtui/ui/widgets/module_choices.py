@@ -14,8 +14,8 @@ from rich.cells import cell_len
 from kmodtui.model.catalog_entry import Catalog, CatalogEntry, CatalogStatus
 from kmodtui.model.fuzzy import marked
 from kmodtui.model.text import clean, counted, human_size
-from kmodtui.services.live_catalog import CatalogState
-from kmodtui.services.picking import InputKind, PathChoice, Suggestions, kind_of, no_match
+from kmodtui.services.catalog.live import CatalogState
+from kmodtui.services.picker.matching import InputKind, PathChoice, Suggestions, kind_of, no_match
 from kmodtui.ui.widgets.line_view import Line, LineView, Part, fit
 
 STANDING_STYLES = {

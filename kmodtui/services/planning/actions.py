@@ -25,10 +25,10 @@ from kmodtui.model.result import Result, ResultCode
 from kmodtui.model.text import counted
 from kmodtui.privileged.client import HelperClient, LogSink
 from kmodtui.privileged.elevation import Foreground
-from kmodtui.services.facts import read_facts
 from kmodtui.services.files import user_name
 from kmodtui.services.machine import Machine
-from kmodtui.services.undoing import Before, loaded_by_failure, read_before, record_change
+from kmodtui.services.planning.facts import read_facts
+from kmodtui.services.planning.undo import Before, loaded_by_failure, read_before, record_change
 
 log = logging.getLogger("kmodtui")
 

@@ -17,8 +17,8 @@ from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.index.modules import read_index
 from kmodtui.model.catalog_entry import Catalog
-from kmodtui.services.catalog import ReadingStoppedError, names_of, read_catalog
-from kmodtui.services.catalog_cache import CatalogCache, user_cache
+from kmodtui.services.catalog.cache import CatalogCache, user_cache
+from kmodtui.services.catalog.catalog import ReadingStoppedError, names_of, read_catalog
 
 WORK = 0.002
 """Seconds of reading until it pauses."""

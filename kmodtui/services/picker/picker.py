@@ -20,7 +20,7 @@ from kmodtui.model.plan.intent import Intent
 from kmodtui.model.plan.verb import Verb
 from kmodtui.services.files import digest_of, resolved
 from kmodtui.services.machine import Machine
-from kmodtui.services.picking import (
+from kmodtui.services.picker.matching import (
     InputKind,
     PathChoice,
     Suggestions,
@@ -28,7 +28,7 @@ from kmodtui.services.picking import (
     kind_of,
     no_match,
 )
-from kmodtui.services.planning import plan_for
+from kmodtui.services.planning.planning import plan_for
 
 
 @dataclass(frozen=True, slots=True)

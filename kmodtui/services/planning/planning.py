@@ -18,7 +18,7 @@ from kmodtui.model.plan.verb import Verb
 from kmodtui.services.files import resolved
 from kmodtui.services.machine import Machine
 from kmodtui.services.parameters import kept_and_lost, read_form_now
-from kmodtui.services.plans import VERBS, parametrized, planned, read_plan_facts
+from kmodtui.services.planning.plans import VERBS, parametrized, planned, read_plan_facts
 
 
 async def plan_for(machine: Machine, intents: Sequence[Intent]) -> Plan:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from kmodtui.errors import HelperError, RootSessionEndedError
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
-from kmodtui.services.root import RootAccess
+from kmodtui.services.root.access import RootAccess
 
 
 class RootSession:

@@ -15,7 +15,7 @@ from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.index.modules import ModuleIndex, read_index
 from kmodtui.model.catalog_entry import Catalog, CatalogEntry, described
-from kmodtui.services.catalog_cache import CatalogCache, Kept, Stamp, index_stamps
+from kmodtui.services.catalog.cache import CatalogCache, Kept, Stamp, index_stamps
 
 WORTH_KEEPING = 0.1
 """Seconds that reading must take for its result to be cached."""

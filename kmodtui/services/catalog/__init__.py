@@ -1,0 +1,1 @@
+"""The modules of a release, loaded or not, read once and kept."""

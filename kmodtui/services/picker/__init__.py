@@ -1,0 +1,1 @@
+"""What the picker offers and takes."""

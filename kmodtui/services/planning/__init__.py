@@ -1,0 +1,1 @@
+"""Plans, the actions that carry them out, and undo."""

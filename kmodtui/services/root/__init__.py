@@ -1,0 +1,1 @@
+"""Root privileges: the ways to them and the session."""
