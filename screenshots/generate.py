@@ -1,7 +1,7 @@
 """Draws the pictures of the README, from the demo.
 
-    python -m screenshots.generate                      what is in this folder
-    python -m screenshots.generate FOLDER [SCENE...]    scenes in every size, as PNG too
+    python -m screenshots.generate                      what is in this directory
+    python -m screenshots.generate DIRECTORY [SCENE...]    scenes in every size, as PNG too
 
 The demo's machine, a clock that stands still and loads that always take as long
 give the same pictures every time, for as long as kmodtui looks the same.
@@ -336,7 +336,7 @@ KEPT = {
     "dashboard": SIZES,
     "no-modules": ((80, 24),),
 }
-"""The pictures that are kept in this folder."""
+"""The pictures that are kept in this directory."""
 
 
 async def draw(name: str, size: tuple[int, int]) -> str:
@@ -344,9 +344,9 @@ async def draw(name: str, size: tuple[int, int]) -> str:
     demo = open_demo(pace=0, clock=still_clock())
     access: RootAccess = StillRoot(demo)
     host: LocalHost = demo.host
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as directory:
         if name == "no-modules":
-            host = without_modules(demo, Path(folder))
+            host = without_modules(demo, Path(directory))
         app = KmodtuiApp(Machine(host, access))
         async with app.run_test(size=size, notifications=True) as pilot:
             stage = Stage(app, pilot, demo)
@@ -361,14 +361,14 @@ def still_clock() -> Callable[[], float]:
     return lambda: next(times)
 
 
-def without_modules(demo: Demo, folder: Path) -> LocalHost:
+def without_modules(demo: Demo, directory: Path) -> LocalHost:
     """Return the demo's machine as a kernel without modules would be."""
-    (folder / "proc").mkdir()
+    (directory / "proc").mkdir()
     for path in ("version", "sys"):
-        (folder / "proc" / path).symlink_to(demo.kernel.folder.root / "proc" / path)
+        (directory / "proc" / path).symlink_to(demo.kernel.directory.root / "proc" / path)
     rows = demo.host.read("/proc/kallsyms").splitlines(keepends=True)
-    (folder / "proc/kallsyms").write_bytes(b"".join(row for row in rows if b"\t[" not in row))
-    return LocalHost(folder, badge="")
+    (directory / "proc/kallsyms").write_bytes(b"".join(row for row in rows if b"\t[" not in row))
+    return LocalHost(directory, badge="")
 
 
 def main(arguments: list[str]) -> None:
@@ -376,12 +376,12 @@ def main(arguments: list[str]) -> None:
     time.tzset()
     application.Monitor = StillMonitor  # type: ignore[misc]
     live.time = SimpleNamespace(time=lambda: NOW - 90)  # type: ignore[assignment]
-    folder = Path(arguments[0]) if arguments else HERE
+    directory = Path(arguments[0]) if arguments else HERE
     wanted = dict.fromkeys(arguments[1:] or SCENES, SIZES) if arguments else KEPT
-    folder.mkdir(exist_ok=True)
+    directory.mkdir(exist_ok=True)
     for name, sizes in wanted.items():
         for size in sizes:
-            path = folder / f"{name}-{size[0]}x{size[1]}.svg"
+            path = directory / f"{name}-{size[0]}x{size[1]}.svg"
             path.write_text(svg := asyncio.run(draw(name, size)), encoding="utf-8")
             if arguments:
                 path.with_suffix(".png").write_bytes(png(svg))

@@ -1,9 +1,9 @@
-"""Reader of /proc/kallsyms, as fast as `cat`: split into owners, parsed by nobody yet.
+"""Reader of /proc/kallsyms, as fast as `cat`: rows are split by owner, and parsed later.
 
-The file holds 100,000 to 260,000 rows. The kernel's own rows come first, then
-each module's rows in one run, newest module first, then the pseudo-owners
-(`[__builtin__ftrace]`, `[bpf]`). So a run's end is found by leaping, and a run
-that equals the one of the last reading is recognised by one comparison.
+The file has 100,000 to 260,000 rows: those of the kernel itself, then those of each module
+in one run, newest module first, then those of the pseudo-owners (`[__builtin__ftrace]`,
+`[bpf]`). So the end of a run is found by bisection, and a run that equals the one of the
+last reading is recognized by one comparison.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from kmodtui.model.text import clean, decode
 
 PATH = "/proc/kallsyms"
 
-# A read() of a seq_file gives at most a page, however large the buffer is; a
-# buffer of 1 MiB only costs the time to allocate it at every read.
+# A read() of a seq_file returns at most a page, however large the buffer is; a larger
+# buffer only costs the time to allocate it for every read.
 _PIECE = 16 * 1024
 
 
 def is_pseudo_owner(name: str) -> bool:
-    """Return whether a bracketed owner in kallsyms is no module (BPF, trampolines)."""
+    """Return whether a bracketed owner in kallsyms is not a module (BPF, trampolines)."""
     return name == "bpf" or name.startswith("__builtin__")
 
 
 def read_symbols(host: Host, previous: SymbolTable | None = None) -> SymbolTable:
-    """Return the symbol table now.
+    """Return the symbol table as it is now.
 
     Args:
         host: the system to read.
-        previous: an earlier reading; what has not changed is taken from it.
+        previous: an earlier reading, whose unchanged rows are reused.
 
     Raises:
-        UnreadableError: there is no /proc/kallsyms, or it may not be read.
+        UnreadableError: /proc/kallsyms does not exist, or this user may not read it.
     """
     try:
         data = _read_pieces(host)
@@ -43,8 +43,8 @@ def read_symbols(host: Host, previous: SymbolTable | None = None) -> SymbolTable
         ) from None
     except PermissionError:
         raise UnreadableError(
-            "/proc/kallsyms may not be read by this user.",
-            "Its mode was changed on this machine; ask its administrator.",
+            "This user may not read /proc/kallsyms.",
+            "Its mode was changed on this machine; ask the administrator.",
         ) from None
     except OSError as error:
         raise UnreadableError(f"{PATH} cannot be read: {error.strerror or error}.") from error
@@ -62,7 +62,7 @@ def _read_pieces(host: Host) -> bytes:
 def parse_symbols(data: bytes, previous: SymbolTable | None = None) -> SymbolTable:
     """Return the table in the bytes of /proc/kallsyms.
 
-    A last line without its newline was cut off and is left out.
+    A last line without a newline was truncated and is skipped.
     """
     data = data[: data.rfind(b"\n") + 1]
     # Only rows with an owner hold a tab.
@@ -105,9 +105,9 @@ def _owner_at(data: bytes, line: int) -> bytes:
 
 def _run_end(data: bytes, start: int, owner: bytes) -> int:
     """Return where the run of `owner`'s rows that begins at `start` ends."""
-    end = _leap_to_run_end(data, start, owner)
-    # Leaps take one run an owner for granted. A reading during which a module was
-    # loaded can hold two, and then the rows between them were leapt over.
+    end = _bisect_run_end(data, start, owner)
+    # The bisection relies on one run per owner. A read during which a module was loaded
+    # can have two, and then the rows between them were skipped.
     if data.count(b"\t[%b]\n" % owner, start, end) == data.count(b"\n", start, end):
         return end
     end = data.find(b"\n", start) + 1
@@ -116,11 +116,11 @@ def _run_end(data: bytes, start: int, owner: bytes) -> int:
     return end
 
 
-def _leap_to_run_end(data: bytes, start: int, owner: bytes) -> int:
+def _bisect_run_end(data: bytes, start: int, owner: bytes) -> int:
     """Return the same, if the owner has one run only.
 
-    Leaps ahead in doubling steps while the row there is still the owner's, then
-    closes in by halves: a run of n rows costs log n looks instead of n.
+    Steps ahead in doubling steps while the row there is still the owner's, then bisects:
+    a run of n rows takes log n comparisons instead of n.
     """
     inside = start  # start of a row that is the owner's
     step = 4096
@@ -143,7 +143,7 @@ def _leap_to_run_end(data: bytes, start: int, owner: bytes) -> int:
             inside = middle
         else:
             outside = middle
-    # What is left between them is a few rows: walk them.
+    # A few rows are left between them.
     while inside < outside and _owner_at(data, inside) == owner:
         inside = data.find(b"\n", inside) + 1
     return inside

@@ -1,10 +1,10 @@
-"""The kernel's own announcement that a module came or went.
+"""Uevents: the kernel's own announcement that a module was loaded or unloaded.
 
-A netlink socket of the kobject-uevent family tells of every module at once,
-to ordinary users as well. Source of the format: `lib/kobject_uevent.c`:
+A netlink socket of the family NETLINK_KOBJECT_UEVENT receives them at once, for ordinary
+users as well. Source of the format: `lib/kobject_uevent.c`:
 `add@/module/btrfs NUL ACTION=add NUL DEVPATH=/module/btrfs NUL SUBSYSTEM=module …`.
-In a network namespace of its own the socket opens and stays silent, so
-polling must go on beside it.
+In a network namespace of its own the socket opens and stays silent, so polling has to
+continue beside it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class UeventSource(Protocol):
         ...
 
     def close(self) -> None:
-        """Give the source back; `wait` must not be called afterwards."""
+        """Close the source; `wait` must not be called afterwards."""
         ...
 
 
@@ -79,12 +79,12 @@ class NoUevents:
         return ()
 
     async def wait(self) -> tuple[ModuleUevent, ...]:
-        """Wait for ever; polling does the work."""
+        """Never return; polling does the work."""
         await asyncio.get_running_loop().create_future()
         return ()
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing."""
 
 
 class NetlinkUevents:
@@ -96,7 +96,7 @@ class NetlinkUevents:
 
     @classmethod
     def open(cls) -> UeventSource:
-        """Return the socket, or a silent source where the system grants none."""
+        """Return the socket, or a silent source where the system does not allow one."""
         try:
             channel = socket.socket(
                 socket.AF_NETLINK,

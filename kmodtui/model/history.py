@@ -1,9 +1,8 @@
-"""What happened to the modules: each difference of two readings is an event on one clock.
+"""Changes of the modules and their symbols, and the timeline that keeps them.
 
-A `Timeline` keeps every event since the start in bounded memory. The rows of
-symbols are what is large: the newest events keep them, `ROWS_LIMIT` bytes of
-them together, and older ones keep their counts. Beyond `EVENTS_LIMIT` events the
-oldest become part of the start.
+A `Timeline` keeps every event since the start in bounded memory. The rows of symbols take
+most of it: the newest events keep theirs, up to `ROWS_LIMIT` bytes together, and older ones
+keep only the counts. Beyond `EVENTS_LIMIT` events the oldest become part of the start.
 """
 
 from __future__ import annotations
@@ -25,25 +24,25 @@ from kmodtui.model.symbols.table import (
 )
 
 ROWS_LIMIT = 8 * 1024 * 1024
-"""Bytes of symbol rows that the events of a timeline keep together: some 170,000 rows."""
+"""Bytes of symbol rows that the events of a timeline keep together: about 170,000 rows."""
 
 EVENTS_LIMIT = 2_000
-"""Events that a timeline keeps; what was before them is its start."""
+"""Events that a timeline keeps; earlier ones become part of its start."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """The set of live modules changed between two readings.
+    """A change of the set of Live modules between two readings.
 
     Attributes:
         number: 1 for the first change since the start.
         when: seconds since the epoch, taken when the change was noticed.
-        loaded: modules that are live now and were not before, the kernel's order.
-        unloaded: modules that were live before and are not now, the kernel's order.
+        loaded: modules that are Live now and were not before, in the kernel's order.
+        unloaded: modules that were Live before and are not now, in the kernel's order.
         reloaded: modules that were unloaded and loaded again between two readings.
         cycles: how often modules were loaded and unloaded between the readings, beside the
             net change, by name: those of `reloaded`, and any others.
-        symbols: what the symbol table gained and lost; empty if it could not be read.
+        symbols: the symbols added and removed; empty if they could not be read.
         took: seconds from noticing the change to having the symbols; of two points compared,
             those between them.
         symbols_missing: why there are no symbols, in a sentence; empty if there are.
@@ -90,17 +89,17 @@ class Change:
 
     @property
     def rows_kept(self) -> bool:
-        """Whether the symbols themselves are here, not only how many there were."""
+        """Whether the symbols themselves are kept, and not only their number."""
         rows = (rows for owner in self.symbols.owners for rows in (owner.added, owner.removed))
         return not any(isinstance(one, CountedRows) for one in rows)
 
 
 @dataclass(frozen=True)
 class CountedRows(SymbolRows):
-    """Rows that are not kept any more: how many there were of each type letter.
+    """The number of rows of each symbol type, where the rows themselves are no longer kept.
 
     Attributes:
-        counts: numbers by type letter, the most frequent first.
+        counts: numbers by symbol type, the most frequent first.
     """
 
     counts: tuple[tuple[str, int], ...] = ()
@@ -110,18 +109,18 @@ class CountedRows(SymbolRows):
 
     @cached_property
     def symbols(self) -> tuple[Symbol, ...]:
-        """None: they are gone."""
+        """None: they are no longer kept."""
         return ()
 
     @cached_property
     def types(self) -> Mapping[str, int]:
-        """How many rows there were of each type letter, the most frequent first."""
+        """The number of rows of each symbol type, the most frequent first."""
         return dict(self.counts)
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What there is at one point.
+    """The number of modules and symbols at one point.
 
     Attributes:
         modules: how many are in /proc/modules.
@@ -135,7 +134,7 @@ class Totals:
 
     @classmethod
     def of(cls, table: ModuleTable, symbols: SymbolTable | None) -> Totals:
-        """Return what two readings show; rows of BPF and trampolines belong to no module."""
+        """Return the totals of two readings, without the rows of BPF and trampolines."""
         rows = None
         if symbols is not None:
             rows = len(symbols.core) + sum(map(len, symbols.modules.values()))
@@ -144,11 +143,11 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A change, and what there is since then.
+    """A change, and the totals after it.
 
     Attributes:
-        change: what happened.
-        totals: what there was after it.
+        change: the change.
+        totals: the totals after it.
         still_loaded: modules that belong to those that went and stayed, with the reason.
     """
 
@@ -182,7 +181,7 @@ class Timeline:
 
     @classmethod
     def begin(cls, when: float, table: ModuleTable, symbols: SymbolTable | None) -> Timeline:
-        """Return the timeline of a machine that was looked at for the first time."""
+        """Return the timeline that starts with the first reading of a machine."""
         return cls(when, table.modules, Totals.of(table, symbols))
 
     def __len__(self) -> int:
@@ -195,8 +194,8 @@ class Timeline:
         symbols: SymbolTable | None,
         stays: Mapping[str, str] | None = None,
     ) -> Timeline:
-        """Return the timeline with one event more, and with less of the oldest if need be."""
-        # Rows of its own: what is parsed for showing is not kept with the event.
+        """Return the timeline with one more event, and with less of the oldest if needed."""
+        # Rows of its own: what a view parses is not kept with the event.
         event = Event(_unparsed(change), Totals.of(table, symbols), dict(stays or {}))
         events = [*self.events, event]
         began, modules, totals, forgotten = self.began, self.modules, self.totals, self.forgotten
@@ -214,7 +213,7 @@ class Timeline:
         return Timeline(began, modules, totals, tuple(events), forgotten, bare)
 
     def totals_at(self, point: int) -> Totals:
-        """Return what there was at a point."""
+        """Return the totals at a point."""
         return self.events[point - 1].totals if point else self.totals
 
     def when(self, point: int) -> float:
@@ -222,7 +221,7 @@ class Timeline:
         return self.events[point - 1].change.when if point else self.began
 
     def modules_at(self, point: int) -> dict[str, LoadedModule]:
-        """Return the modules that were live at a point by name, newest first."""
+        """Return the modules that were Live at a point, by name, newest first."""
         modules = _by_name(self.modules)
         for event in self.events[:point]:
             modules = _after(event.change, modules)
@@ -261,8 +260,8 @@ class Timeline:
 def composed(deltas: Iterable[SymbolDelta]) -> SymbolDelta:
     """Return several differences, one after the other, as one.
 
-    What came and went again cancels out. Where rows are not kept any more their
-    numbers are composed, which is exact for modules that come and go whole.
+    Symbols that were added and removed again cancel out. Where rows are no longer kept,
+    their numbers are added, which is exact for modules that are loaded and unloaded.
     """
     net: dict[str, OwnerDelta] = {}
     for delta in deltas:
@@ -279,7 +278,7 @@ def composed(deltas: Iterable[SymbolDelta]) -> SymbolDelta:
 
 
 def _less(rows: SymbolRows, other: SymbolRows) -> SymbolRows:
-    """Return the rows that `other` has not, or not as often."""
+    """Return the rows that `other` does not have, or not as often."""
     if not rows or not other:
         return rows
     if isinstance(rows, CountedRows) or isinstance(other, CountedRows):

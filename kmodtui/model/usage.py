@@ -134,7 +134,7 @@ def held_by(usage: Usage, module: str, references: int) -> str:
 def release_remedy(holders: Sequence[Use]) -> str:
     """Return how to make the holders of a module release it, whether they were found or not."""
     if not holders:
-        return "Find what uses it, for example with findmnt, lsof or ss as root, and stop that."
+        return "Find what uses it, for example with findmnt, lsof or ss as root, and end it."
     return " ".join(dict.fromkeys(use.kind.remedy for use in holders if use.kind.remedy))
 
 

@@ -42,7 +42,7 @@ class Status:
         memory: bytes of all of them.
         taint: the kernel's taint flags; empty for none.
         root: the state of the root session, in words.
-        root_denied: whether root cannot be had at all.
+        root_denied: whether no root privileges are available here at all.
         paused: whether reading is suspended.
         stopped: whether reading has ended because of an internal error.
     """
@@ -215,7 +215,7 @@ class LiveSystem:
             self.failed.publish(error)
 
     async def _follow_root(self) -> None:
-        """Keep the status of root up to date, whoever begins or ends the session."""
+        """Keep the status of the root session up to date, whoever starts or ends the session."""
         async for reason in self.machine.session.changes():
             try:
                 self.read_status()
@@ -236,7 +236,7 @@ class LiveSystem:
             self._take_symbols(symbols)
 
     def read_status(self) -> None:
-        """Find out anew what the header shows."""
+        """Update what the header shows."""
         status = Status(
             modules=len(self.table) if self._table_was_read else None,
             memory=self.table.total_size,
@@ -251,7 +251,7 @@ class LiveSystem:
             self.status_changed.publish(status)
 
     def read_hiding(self) -> None:
-        """Find out anew whether addresses are hidden, and by which setting."""
+        """Check again whether addresses are hidden, and by which setting."""
         self.hiding = read_hiding(self.machine.host)
 
     def read_now(self) -> None:

@@ -332,7 +332,7 @@ class Monitor:
 
         Waits for quiet first: for modules on their way in or out, and for modules that are
         new against `before` to drop their init memory. Where there is no quiet within
-        SETTLE_LIMIT, reads all the same; each read is checked, and after some that were
+        SETTLE_LIMIT, reads anyway; each read is checked, and after some that were
         inconsistent the modules are returned without symbols.
         """
         loop = asyncio.get_running_loop()
@@ -368,7 +368,7 @@ class Monitor:
             attempts += not in_time
             if (accepted and not untrimmed) or attempts >= ATTEMPTS:
                 break
-        # A module that is stuck in its init or exit function is not waited for again.
+        # A module that is stuck in its init or exit function is expected to stay so.
         self._stuck = frozenset(table.by_name) - table.live
         if accepted and not untrimmed:
             reading = await asyncio.to_thread(read.reading, self._host, self._clock())

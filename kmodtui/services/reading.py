@@ -150,7 +150,7 @@ def _equal(one: BracketedRead, other: BracketedRead) -> bool:
 def read_both(host: Host) -> Reading:
     """Return modules and symbols of one moment, with the symbols of Live modules only.
 
-    Modules in Loading or Unloading are waited for. Reads files: not for the event loop.
+    Waits for modules in Loading or Unloading. Reads files: not for the event loop.
 
     Raises:
         UnreadableError: one of them cannot be read, or modules change too fast.

@@ -118,7 +118,7 @@ class KmodtuiApp(App[str]):
     # Failures
 
     def report(self, error: BaseException) -> None:
-        """Show what went wrong in a sentence, and write the details to the log file."""
+        """Show an error in a sentence, and write the details to the log file."""
         if isinstance(error, KmodtuiError):
             log.info("%s: %s", error.title, error)
             self.notify(str(error), title=error.title, severity="warning", markup=False, timeout=8)

@@ -12,7 +12,7 @@ class Desk(Protocol):
     """Reports failures and suspends the terminal."""
 
     def report(self, error: BaseException) -> None:
-        """Show what went wrong in a sentence, and write the details to the log file."""
+        """Show an error in a sentence, and write the details to the log file."""
         ...
 
     def foreground(self) -> AbstractContextManager[None]:

@@ -133,7 +133,7 @@ def test_what_nobody_saw_loaded_is_told_of_every_span_that_holds_it() -> None:
 def test_symbols_that_could_not_be_read_once_are_not_made_up_for_the_span() -> None:
     machine = Machine(ext4=3)
     machine.turn(dummy=4)
-    blind = Change(2, BEGAN + 99, symbols_missing="/proc/kallsyms may not be read by this user.")
+    blind = Change(2, BEGAN + 99, symbols_missing="This user may not read /proc/kallsyms.")
     timeline = machine.timeline.with_event(blind, machine.table, None)
     change = timeline.between(0, 2)
     assert change.symbols_missing == blind.symbols_missing

@@ -242,7 +242,7 @@ def test_a_file_for_others_only_is_told_as_that() -> None:
         def open(self, path: str) -> object:  # type: ignore[override]
             raise PermissionError(13, "Permission denied", path)
 
-    with pytest.raises(UnreadableError, match="may not be read by this user"):
+    with pytest.raises(UnreadableError, match="This user may not read"):
         read_symbols(Forbidding())
 
 

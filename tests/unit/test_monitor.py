@@ -730,7 +730,7 @@ async def test_symbols_that_cannot_be_read_are_said_to_be_missing(kernel: Simula
         kernel.load("dummy")
         told = await watch.next(Changed)
         assert [module.name for module in told.change.loaded] == ["dummy"]
-        assert "may not be read" in told.change.symbols_missing
+        assert "may not read" in told.change.symbols_missing
         assert not told.change.symbols
         assert told.symbols is None
         # They come back, but what happened meanwhile must not be charged to the next change.

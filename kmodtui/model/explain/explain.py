@@ -49,7 +49,7 @@ def explain(
     """
     half = verb
     if verb is Verb.RELOAD:
-        # Whether the module is loaded tells which half of the reload has failed.
+        # Whether the module is loaded shows which half of the reload failed.
         loaded = all(canonical(name) in facts.loaded for name in names)
         half = Verb.UNLOAD if loaded else Verb.LOAD
     case = Case(half, tuple(map(canonical, names)), result, facts)

@@ -100,9 +100,9 @@ def _set(name: str, word: str, facts: PlanFacts) -> Plan:
 
 
 def once_unused(plan: Plan, facts: PlanFacts) -> Plan | None:
-    """Return the unload of modules as soon as their references are gone; None if that is no help.
+    """Return a plan that waits for the modules to become unused; None where waiting cannot help.
 
-    It helps where modules are held by something other than modules, such as a mount.
+    It can help where modules are held by something other than modules, such as a mount.
     """
     if plan.verb is not Verb.UNLOAD or not plan.refused or plan.blocked_by:
         return None

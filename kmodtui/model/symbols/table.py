@@ -3,8 +3,8 @@
 Source of the format: `s_show` in `kernel/kallsyms.c`: `ADDRESS TYPE NAME` for
 the kernel itself, with `TAB [MODULE]` behind it for a module's symbol.
 
-Names repeat (`__func__.7`, `_note_10`), and addresses are zero for an ordinary
-user, so a difference is one of multisets of (module, type, name).
+Names repeat (`__func__.7`, `_note_10`), and addresses are zero for ordinary users, so a
+difference is that of multisets of (module, type, name).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TYPE_WORDS = {
     "c": "common",
     "?": "unknown",
 }
-"""What a type letter stands for, by its lower case; `man nm` and `scripts/kallsyms.c`."""
+"""Symbol types in words, by their lower-case letter; `man nm` and `scripts/kallsyms.c`."""
 
 
 _ONE = {
@@ -43,11 +43,11 @@ _ONE = {
     "read-only": "read-only data",
     "indirect functions": "indirect function",
 }
-"""The words that are others for one symbol."""
+"""The words that differ for a single symbol."""
 
 
 def type_word(letter: str, *, core: bool = False) -> str:
-    """Return what one symbol with this type letter is; see `type_words`."""
+    """Return the type of one symbol in words; see `type_words`."""
     words = TYPE_WORDS.get(letter.lower(), f"type {letter}")
     return _in_words(_ONE.get(words, words), letter, core)
 
@@ -55,8 +55,8 @@ def type_word(letter: str, *, core: bool = False) -> str:
 def counted_types(types: Mapping[str, int]) -> list[str]:
     """Return `3,910 functions`, `1 weak object`: the most frequent first.
 
-    Both cases of a letter are one: what is exported for GPL modules only keeps the
-    lower case, so that counting upper case would count something else than exports.
+    Upper and lower case count as one: symbols that are exported for GPL modules only keep
+    the lower case, so upper case does not count the exports.
     """
     counts: Counter[str] = Counter()
     for letter, count in types.items():
@@ -65,10 +65,10 @@ def counted_types(types: Mapping[str, int]) -> list[str]:
 
 
 def type_words(letter: str, *, core: bool = False) -> str:
-    """Return the type letter in words.
+    """Return a symbol type in words.
 
-    In a module, upper case marks EXPORT_SYMBOL only. In the kernel itself (`core`)
-    it marks what is global to it, as `nm` does.
+    In a module, upper case marks EXPORT_SYMBOL only. In the kernel itself (`core`) it marks
+    global symbols, as in `nm`.
     """
     return _in_words(TYPE_WORDS.get(letter.lower(), f"type {letter}"), letter, core)
 
@@ -84,8 +84,8 @@ class Symbol(NamedTuple):
 
     Attributes:
         address: 0 where the kernel hides addresses.
-        type: the letter as it stands.
-        name: made safe for showing.
+        type: the letter as the kernel printed it.
+        name: made safe to display.
     """
 
     address: int
@@ -95,7 +95,7 @@ class Symbol(NamedTuple):
 
 @dataclass(frozen=True)
 class SymbolRows:
-    """Rows of one owner, kept as the kernel printed them and parsed when they are looked at.
+    """Rows of one owner, kept as the kernel printed them and parsed on demand.
 
     Attributes:
         raw: complete lines, each with its newline.
@@ -122,13 +122,13 @@ class SymbolRows:
 
     @cached_property
     def symbols(self) -> tuple[Symbol, ...]:
-        """The rows in the kernel's order; a row that makes no sense is left out."""
+        """The rows in the kernel's order; malformed rows are skipped."""
         return tuple(filter(None, map(parse_row, self.raw.split(b"\n"))))
 
     @cached_property
     def types(self) -> Mapping[str, int]:
-        """How many rows there are of each type letter, the most frequent first."""
-        # Where every row has two blanks, the letters are what stands between them.
+        """The number of rows of each symbol type, the most frequent first."""
+        # Where every row has two blanks, the letters are between them.
         letters = self.raw.split(b" ")[1::2]
         if len(letters) != len(self) or len(b"".join(letters)) != len(self):
             fields = (line.split(b" ", 2) for line in self.raw.split(b"\n"))
@@ -140,7 +140,7 @@ class SymbolRows:
 
 
 def parse_row(line: bytes) -> Symbol | None:
-    """Return the columns of a row without its newline; None if it makes no sense."""
+    """Return the columns of a row without its newline; None if it is malformed."""
     fields = line.split(b"\t", 1)[0].split(b" ", 2)
     if len(fields) != 3:
         return None
@@ -161,7 +161,7 @@ class SymbolTable:
     Attributes:
         core: rows of the kernel itself.
         modules: rows by module, in the kernel's order, newest module first.
-        pseudo: rows by owner of what is bracketed like a module and is none: `bpf`, `__builtin__…`.
+        pseudo: rows by bracketed owner that is not a module: `bpf`, `__builtin__…`.
         scattered: whether rows of one owner stood in more than one place, as they do only
             when modules are loaded or unloaded during the read.
     """
@@ -179,8 +179,8 @@ class SymbolTable:
     def addresses_hidden(self) -> bool:
         """Whether the kernel printed zeros instead of addresses.
 
-        The first rows are truly zero on x86 (per-CPU offsets), so the answer is
-        in `_stext`, which never is; without it, in the last row of the kernel.
+        The first rows are zero on x86 in any case (per-CPU offsets), so this looks at
+        `_stext`, which never is; without it, at the last row of the kernel.
         """
         row = self.core.raw.find(b" _stext\n")
         end = row + 1 if row >= 0 else len(self.core.raw.rstrip(b"\n"))
@@ -198,7 +198,7 @@ class SymbolTable:
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
     def without(self, modules: frozenset[str]) -> SymbolTable:
-        """Return the table without the rows of some modules: those that are not Live yet."""
+        """Return the table without the rows of some modules."""
         if modules.isdisjoint(self.modules):
             return self
         kept = {name: rows for name, rows in self.modules.items() if name not in modules}
@@ -207,7 +207,7 @@ class SymbolTable:
 
 @dataclass(frozen=True)
 class OwnerDelta:
-    """What one owner's rows gained and lost between two readings.
+    """The rows of one owner that were added and removed between two readings.
 
     Attributes:
         owner: a module's name; empty for the kernel itself.
@@ -220,18 +220,18 @@ class OwnerDelta:
 
 @dataclass(frozen=True)
 class SymbolDelta:
-    """The difference of two symbol tables, by owner: those that changed, and no others."""
+    """The difference of two symbol tables by owner, of the owners that changed."""
 
     owners: tuple[OwnerDelta, ...] = ()
 
     @cached_property
     def added(self) -> int:
-        """How many symbols came."""
+        """How many symbols were added."""
         return sum(len(owner.added) for owner in self.owners)
 
     @cached_property
     def removed(self) -> int:
-        """How many symbols went."""
+        """How many symbols were removed."""
         return sum(len(owner.removed) for owner in self.owners)
 
     def __bool__(self) -> bool:
@@ -239,10 +239,10 @@ class SymbolDelta:
 
 
 def difference(before: SymbolTable, after: SymbolTable) -> SymbolDelta:
-    """Return what `after` has that `before` had not, and the other way round.
+    """Return the symbols that were added and removed between two tables.
 
-    Pseudo-owners are left out: compiled BPF programs and trampolines come and
-    go with every tracing tool and belong to no module.
+    Pseudo-owners are ignored: compiled BPF programs and trampolines change with every
+    tracing tool and belong to no module.
     """
     owners = []
     if before.core.raw != after.core.raw:
@@ -263,7 +263,7 @@ def _between(owner: str, old: SymbolRows, new: SymbolRows) -> OwnerDelta:
 
 
 def _surplus(rows: SymbolRows, other: SymbolRows) -> SymbolRows:
-    """Return the rows that `other` has not, or not as often, addresses disregarded."""
+    """Return the rows that `other` does not have, or not as often, ignoring addresses."""
     spare = Counter(map(_without_address, other.raw.split(b"\n")[:-1]))
     surplus = []
     for line in rows.raw.split(b"\n")[:-1]:

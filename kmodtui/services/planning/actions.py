@@ -342,7 +342,7 @@ def _with_loaded(outcome: Explanation, names: Sequence[str], undo: str) -> Expla
 
 
 def _merged(outcomes: Sequence[Explanation]) -> Explanation:
-    """Return several explanations as one, with the title of the first that is no success."""
+    """Return several explanations as one, with the title of the first that is not a success."""
     if len(outcomes) == 1:
         return outcomes[0]
     wrong = next((one for one in outcomes if one.kind is not Kind.DONE), None)

@@ -24,7 +24,7 @@ class UndoList:
         return self._done[-1] if self._done else None
 
     def note(self, done: UndoEntry | None) -> None:
-        """Add a change; None is no change."""
+        """Add a change; None adds nothing."""
         if done is not None:
             self._done.append(done)
 

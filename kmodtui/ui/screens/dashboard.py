@@ -69,7 +69,7 @@ class DashboardScreen(PaneScreen):
         self.show_front()
 
     def _show_available(self, _status: object) -> None:
-        """Grey the commands that need root where it cannot be had."""
+        """Grey the commands that need root where root privileges are not available."""
         denied = self.live.status.root_denied
         self._keys.grey(frozenset(c.id for c in COMMANDS if c.needs_root and denied))
 
