@@ -42,7 +42,6 @@ class Status:
         memory: bytes of all of them.
         taint: the kernel's taint flags; empty for none.
         root: the state of the root session, in words.
-        root_denied: whether no root privileges are available here at all.
         paused: whether reading is suspended.
         stopped: whether reading has ended because of an internal error.
     """
@@ -51,7 +50,6 @@ class Status:
     memory: int = 0
     taint: str = ""
     root: str = ""
-    root_denied: bool = False
     paused: bool = False
     stopped: bool = False
 
@@ -78,6 +76,7 @@ class LiveSystem:
         timeline_changed: published when the timeline has begun or has one more event.
         index_read: published when the release's index has been read, also again after depmod.
         status_changed: published when the status differs.
+        tainted: published with the taint flags that the kernel has set since the last reading.
         refreshed: published when a person asked to read everything now.
         failed: published with every failure, expected or not.
     """
@@ -100,10 +99,12 @@ class LiveSystem:
         self.timeline_changed: Topic[Timeline] = Topic()
         self.index_read: Topic[None] = Topic()
         self.status_changed: Topic[Status] = Topic()
+        self.tainted: Topic[str] = Topic()
         self.refreshed: Topic[None] = Topic()
         self.failed: Topic[BaseException] = Topic()
         self._monitor = monitor
         self._table_was_read = False
+        self._status_was_read = False
         self._stopped = False
         self._tasks: asyncio.TaskGroup | None = None
         self._following_index = False
@@ -242,13 +243,16 @@ class LiveSystem:
             memory=self.table.total_size,
             taint=taint_flags(self.machine.tainted()),
             root=self.machine.privilege_words,
-            root_denied=self.machine.root.denied is not None,
             paused=self._monitor.paused,
             stopped=self._stopped,
         )
         if status != self.status:
+            added = "".join(flag for flag in status.taint if flag not in self.status.taint)
             self.status = status
             self.status_changed.publish(status)
+            if added and self._status_was_read:
+                self.tainted.publish(added)
+        self._status_was_read = True
 
     def read_hiding(self) -> None:
         """Check again whether addresses are hidden, and by which setting."""

@@ -101,9 +101,14 @@ def _boot_id(host: Host) -> str:
 
 
 def default_path(snapshot: Snapshot, folder: Path) -> Path:
+    """Return an unused path in a directory for a snapshot; see `unused_path`."""
+    return unused_path(snapshot.origin.hostname, snapshot.origin.taken, folder)
+
+
+def unused_path(hostname: str, taken: float, folder: Path) -> Path:
     """Return an unused path in a directory, with the host and the time in its name."""
-    host = re.sub(r"[^A-Za-z0-9.-]+", "-", snapshot.origin.hostname).strip(".-") or "machine"
-    when = time.strftime("%Y%m%d-%H%M%S", time.localtime(snapshot.origin.taken))
+    host = re.sub(r"[^A-Za-z0-9.-]+", "-", hostname).strip(".-") or "machine"
+    when = time.strftime("%Y%m%d-%H%M%S", time.localtime(taken))
     path = folder / f"{host}-{when}{SUFFIX}"
     number = 1
     while os.path.lexists(path):
