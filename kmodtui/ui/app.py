@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, ClassVar
 
 from textual import events
 from textual.app import App, SuspendNotSupported
+from textual.binding import BindingType
 from textual.screen import Screen
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.model.modules import ModuleTable
+from kmodtui.services.job_control import has_job_control
 from kmodtui.services.live import LiveSystem
 from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import Monitor
+from kmodtui.services.taint import cause_of
+from kmodtui.ui.background import run_in_background
+from kmodtui.ui.command import EVERYWHERE
+from kmodtui.ui.commands import bindings
 from kmodtui.ui.providers import CommandsProvider
 from kmodtui.ui.screens.dashboard import DashboardScreen
 from kmodtui.ui.screens.no_modules import NoModulesScreen
+from kmodtui.ui.taint_notice import taint_notice
 from kmodtui.ui.themes import THEMES
 from kmodtui.ui.typing_ahead import TypingAhead
 
@@ -34,6 +43,7 @@ class KmodtuiApp(App[str]):
     """The dashboard of one system. Returns `demo` if the demo is to be opened next."""
 
     TITLE = "kmodtui"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(EVERYWHERE)]
     CSS_PATH: ClassVar[list[str | PurePath]] = [
         STYLES / "app.tcss",
         STYLES / "panes.tcss",
@@ -67,13 +77,15 @@ class KmodtuiApp(App[str]):
         """Open the screen that fits the kernel, and follow the system."""
         if not self.is_headless:
             self._end_on_signals()
+        self.app_resume_signal.subscribe(self, self._repaint)
         self.live.failed.subscribe(self.report)
+        self.live.tainted.subscribe(self._explain_taint)
         self.live.table_read.subscribe(self._report_malformed)
         if self.live.has_modules:
             self.push_screen(DashboardScreen(self.live))
         else:
             self.push_screen(NoModulesScreen(self.live))
-        self.run_worker(self.live.run(), group="live", exit_on_error=False)
+        run_in_background(self, self.live.run, "live")
 
     def _end_on_signals(self) -> None:
         """Quit properly on SIGTERM and SIGHUP, so that the terminal is restored."""
@@ -94,6 +106,25 @@ class KmodtuiApp(App[str]):
             # The test driver has no terminal to suspend.
             yield
 
+    def action_suspend(self) -> None:
+        """Give the terminal back to the shell until it continues kmodtui."""
+        if self.is_headless or not has_job_control():
+            self.notify(
+                "No shell with job control started kmodtui: nothing could continue it.",
+                title="Cannot be suspended",
+                severity="warning",
+                markup=False,
+            )
+            return
+        self.app_suspend_signal.publish(self)
+        # The whole group, as for any program: a shell waits for all of it, also for
+        # a program that started this one. Textual's handler restores the terminal first.
+        os.killpg(0, signal.SIGTSTP)
+
+    def _repaint(self, _app: object) -> None:
+        """Repaint everything after kmodtui was suspended."""
+        self.refresh(layout=True)
+
     @property
     def _background_screens(self) -> list[Screen[Any]]:
         """The screens below a screen that does not cover them; Textual draws them with it.
@@ -102,6 +133,23 @@ class KmodtuiApp(App[str]):
         repaints the one on top whenever something changes on the covered one.
         """
         return [] if self.screen.styles.background.a == 1 else super()._background_screens
+
+    # Taint flags
+
+    def _explain_taint(self, flags: str) -> None:
+        run_in_background(self, partial(self._notify_of, flags), "taint", exclusive=False)
+
+    async def _notify_of(self, flags: str) -> None:
+        """Say of each of some new taint flags what it means and what caused it."""
+        for flag in flags:
+            cause = await asyncio.to_thread(cause_of, self.machine.host, flag, self.live.table)
+            self.notify(
+                taint_notice(flag, cause),
+                title=f"Taint flag {flag} added",
+                severity="warning",
+                markup=False,
+                timeout=12,
+            )
 
     # Keys
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
-
-from textual.screen import Screen
-from textual.worker import Worker
 
 from kmodtui.errors import KmodtuiError, PlanError, UsageError
 from kmodtui.model.load_line import LoadRequest
@@ -21,8 +19,10 @@ from kmodtui.services.experiment import planned
 from kmodtui.services.live import LiveSystem
 from kmodtui.services.parameters import read_form
 from kmodtui.services.planning.planning import left_to_undo, plan_for, plan_once_unused
-from kmodtui.ui.desk import desk
-from kmodtui.ui.screens.experiment import ExperimentPicker, ExperimentScreen
+from kmodtui.ui.background import Work
+from kmodtui.ui.commands import key_of
+from kmodtui.ui.screens.base import KmodtuiScreen
+from kmodtui.ui.screens.experiment import ExperimentScreen
 from kmodtui.ui.screens.idle import IdleDialog
 from kmodtui.ui.screens.load import LoadDialog
 from kmodtui.ui.screens.parameters import ParameterForm
@@ -38,7 +38,7 @@ class ChangeFlow:
     """
 
     def __init__(
-        self, screen: Screen[Any], live: LiveSystem, changed: Callable[[Plan], None]
+        self, screen: KmodtuiScreen[Any], live: LiveSystem, changed: Callable[[Plan], None]
     ) -> None:
         """Prepare the commands.
 
@@ -56,20 +56,21 @@ class ChangeFlow:
 
     def load(self) -> None:
         """Ask which module to load."""
-        self._screen.app.push_screen(LoadDialog(self._machine), self._plan_load)
+        self._screen.app.push_screen(LoadDialog(self._machine), self.plan_load)
 
-    def _plan_load(self, request: LoadRequest | None) -> None:
+    def plan_load(self, request: LoadRequest | None) -> None:
+        """Plan to load what was chosen in the picker; None if nothing was."""
         if request is not None:
             intent = Intent(Verb(request.verb), (request.name,), request.parameters)
-            self._work(self._show_plan([intent], checked=request.digest))
+            self._plan([intent], checked=request.digest)
 
     def unload(self, names: tuple[str, ...]) -> None:
         """Plan to unload modules."""
-        self._work(self._show_plan([Intent(Verb.UNLOAD, names)]))
+        self._plan([Intent(Verb.UNLOAD, names)])
 
     def reload(self, names: tuple[str, ...]) -> None:
         """Plan to reload modules; the parameters of a single one can be changed before."""
-        self._work(self._reload(names))
+        self._work(partial(self._reload, names))
 
     async def _reload(self, names: tuple[str, ...]) -> None:
         if len(names) > 1:
@@ -87,7 +88,7 @@ class ChangeFlow:
 
         def closed(words: tuple[str, ...] | None) -> None:
             if words is not None:
-                self._work(self._show_plan([Intent(Verb.RELOAD, names, words)]))
+                self._plan([Intent(Verb.RELOAD, names, words)])
 
         form = ParameterForm(self._machine, name, given, Purpose.RELOAD)
         await self._screen.app.push_screen(form, closed)
@@ -102,13 +103,13 @@ class ChangeFlow:
         def closed(words: tuple[str, ...] | None) -> None:
             if words:
                 verb = Verb.RELOAD if form.needs_reload else Verb.SET
-                self._work(self._show_plan([Intent(verb, (name,), words)]))
+                self._plan([Intent(verb, (name,), words)])
 
         self._screen.app.push_screen(form, closed)
 
     def blacklist(self, names: tuple[str, ...]) -> None:
         """Plan to blacklist modules, or to remove entries that kmodtui wrote."""
-        self._work(self._blacklist(names))
+        self._work(partial(self._blacklist, names))
 
     async def _blacklist(self, names: tuple[str, ...]) -> None:
         config = await asyncio.to_thread(self._machine.config)
@@ -125,44 +126,37 @@ class ChangeFlow:
         """Plan to undo the last change made through kmodtui."""
         done = self._machine.done.last
         if done is None:
-            desk(self._screen).report(PlanError("Nothing was changed that could be undone."))
+            self._screen.report(PlanError("Nothing was changed that could be undone."))
         else:
-            self._work(self._undo(done))
+            self._work(partial(self._undo, done))
 
     async def _undo(self, done: UndoEntry) -> None:
-        try:
-            left = await left_to_undo(self._machine, done.back)
-        except KmodtuiError as error:
-            desk(self._screen).report(error)
-            return
+        left = await left_to_undo(self._machine, done.back)
         if left:
             await self._show_plan(left, undoes=done)
             return
         cause = " ".join(done.not_restored) or f"There is nothing left to undo of the {done.words}."
         # It must not block the undo of the changes before it.
         self._machine.done.remove(done)
-        desk(self._screen).report(PlanError(cause, "Press U again to undo the change before it."))
+        key = key_of("dashboard.undo")
+        raise PlanError(cause, f"Press {key} again to undo the change before it.")
 
     def experiment(self) -> None:
         """Ask which module to load, examine and unload again."""
-        if root_allowed(self._screen, self._machine):
-            self._screen.app.push_screen(ExperimentPicker(self._machine), self._plan_experiment)
+        picker = LoadDialog(self._machine, "Experiment: load, inspect, unload, inspect")
+        self._screen.app.push_screen(picker, self._plan_experiment)
 
     def _plan_experiment(self, request: LoadRequest | None) -> None:
         if request is not None:
-            self._work(self._show_experiment(request))
+            self._work(partial(self._show_experiment, request))
 
     async def _show_experiment(self, request: LoadRequest) -> None:
-        try:
-            if "/" in request.name:
-                raise UsageError(
-                    "An experiment takes the name of a module, not a file.",
-                    "modprobe has to find the module, to unload it in the right order.",
-                )
-            report = await planned(self._machine, request.name, request.parameters)
-        except KmodtuiError as error:
-            desk(self._screen).report(error)
-            return
+        if "/" in request.name:
+            raise UsageError(
+                "An experiment takes the name of a module, not a file.",
+                "modprobe has to find the module, to unload it in the right order.",
+            )
+        report = await planned(self._machine, request.name, request.parameters)
 
         def closed(_: bool | None) -> None:
             self._live.read_now()
@@ -173,7 +167,7 @@ class ChangeFlow:
 
     def drop_root(self) -> None:
         """Drop root privileges, if the helper has them."""
-        self._work(self._drop_root(), group="root")
+        self._work(self._drop_root, group="root")
 
     async def _drop_root(self) -> None:
         was_open = await self._machine.session.give_up()
@@ -193,22 +187,19 @@ class ChangeFlow:
 
     # From an intent to its plan
 
-    def _work(self, work: Coroutine[Any, Any, None], *, group: str = "plan") -> None:
-        _: Worker[None] = self._screen.run_worker(
-            work, group=group, exclusive=True, exit_on_error=False
-        )
+    def _work(self, work: Work, *, group: str = "plan") -> None:
+        self._screen.work(work, group)
+
+    def _plan(self, intents: Sequence[Intent], *, checked: str = "") -> None:
+        self._work(partial(self._show_plan, intents, checked=checked))
 
     async def _show_plan(
         self, intents: Sequence[Intent], *, undoes: UndoEntry | None = None, checked: str = ""
     ) -> None:
-        try:
-            plan = await plan_for(self._machine, intents)
-            if undoes is not None:
-                plan = replace(plan, warnings=(*undoes.not_restored, *plan.warnings))
-            free = await plan_once_unused(self._machine, plan)
-        except KmodtuiError as error:
-            desk(self._screen).report(error)
-            return
+        plan = await plan_for(self._machine, intents)
+        if undoes is not None:
+            plan = replace(plan, warnings=(*undoes.not_restored, *plan.warnings))
+        free = await plan_once_unused(self._machine, plan)
 
         def closed(done: bool | None) -> None:
             self._live.read_now()

@@ -7,60 +7,14 @@ dashboard) uses none of the outer one's keys; a test checks both.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-
 from textual.binding import Binding
 
+from kmodtui.ui.command import EVERYWHERE, Command
 from kmodtui.ui.panes import IN_KEY_ORDER, PaneEntry
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """Something the user can do with a key or from the palette.
-
-    Attributes:
-        id: unique, `context.verb`; also the id of the key binding, for remapping keys.
-        keys: Textual's names of the keys; the first one is shown in footer and palette.
-        action: the action of the widget or screen that carries it out.
-        label: a word or two for the footer and the palette.
-        help: a phrase for the help screen, the palette and the tooltip.
-        terms: other words that find it in the palette, such as the commands of kmod.
-        footer: whether it is shown in the footer.
-        pinned: whether the footer shows it even where not everything fits.
-        needs_root: whether the helper is needed for it; greyed out if root is denied.
-    """
-
-    id: str
-    keys: tuple[str, ...]
-    action: str
-    label: str
-    help: str
-    terms: tuple[str, ...] = ()
-    footer: bool = False
-    pinned: bool = False
-    needs_root: bool = False
-
-    @property
-    def context(self) -> str:
-        """The context where the keys work: the first part of the id."""
-        return self.id.split(".", 1)[0]
-
-    def bindings(self) -> Iterable[Binding]:
-        """Return one binding per key, each with an id by which the key can be remapped."""
-        for number, key in enumerate(self.keys):
-            yield Binding(
-                key,
-                self.action,
-                self.label,
-                show=False,
-                id=self.id if number == 0 else f"{self.id}.{number}",
-                tooltip=self.help,
-            )
-
 
 CONTEXTS = {
     "dashboard": "On the dashboard",
+    EVERYWHERE: "Everywhere",
     "lines": "In every list",
     "modules": "In the modules pane",
     "tree": "In the dependency tree",
@@ -70,7 +24,12 @@ CONTEXTS = {
     "compare": "In the snapshot comparison",
     "experiment": "In an experiment",
     "browser": "In the symbol browser",
+    "search": "In the search field of the symbol browser",
+    "filter": "In the input line of a filter",
     "dialog": "In dialogs",
+    "page": "In the help, the legend and the details of a symbol",
+    "prompt": "Where a number is asked for",
+    "path": "Where a path is asked for",
     "picker": "In the module picker",
     "form": "In the parameter form",
     "linkage": "In the linkage view",
@@ -178,7 +137,6 @@ COMMANDS: tuple[Command, ...] = (
         "Load a module, see what it adds, unload it, see what remains",
         terms=("try", "test"),
         footer=True,
-        needs_root=True,
     ),
     Command(
         "dashboard.undo",
@@ -203,7 +161,7 @@ COMMANDS: tuple[Command, ...] = (
         ("ctrl+s",),
         "snapshot",
         "Snapshot",
-        "Take a snapshot: save modules and symbols to the current directory",
+        "Take a snapshot: save modules and symbols to a file",
         terms=("save", "export", "dump"),
     ),
     Command(
@@ -247,7 +205,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "dashboard.direction",
         ("d",),
-        "turn_tree",
+        "reverse_tree",
         "Reverse tree",
         "Reverse the dependency tree: show dependencies or dependents",
         terms=("direction", "holders", "dependents", "used by"),
@@ -314,7 +272,7 @@ COMMANDS: tuple[Command, ...] = (
         ("escape",),
         "back",
         "Back",
-        "Clear marks or the filter, restore the pane, or close the log",
+        "Clear marks or filter, restore or close the pane, or go to pane 1",
     ),
     Command(
         "dashboard.drop_root",
@@ -367,6 +325,14 @@ COMMANDS: tuple[Command, ...] = (
         footer=True,
         pinned=True,
     ),
+    Command(
+        "app.suspend",
+        ("ctrl+z",),
+        "suspend",
+        "Suspend",
+        "Suspend kmodtui, back to the shell; fg continues it",
+        terms=("stop", "background", "fg", "SIGTSTP"),
+    ),
     Command("lines.down", ("j", "down"), "cursor_down", "Down", "Move down a line"),
     Command("lines.up", ("k", "up"), "cursor_up", "Up", "Move up a line"),
     Command("lines.page_down", ("pagedown", "ctrl+d"), "page_down", "Page down", "Page down"),
@@ -374,6 +340,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("lines.top", ("g", "home"), "top", "Top", "Go to the first line"),
     Command("lines.bottom", ("G", "end"), "bottom", "Bottom", "Go to the last line"),
     Command("lines.open", ("enter",), "open_line", "Open", "Open, expand or collapse the line"),
+    Command(
+        "modules.details", ("enter",), "open_line", "Details", "Go to the details of the module"
+    ),
     Command(
         "modules.mark",
         ("space",),
@@ -390,11 +359,11 @@ COMMANDS: tuple[Command, ...] = (
         "tree.go", ("enter",), "select_cursor", "Select", "Select this module in the modules pane"
     ),
     Command("symbols.facet", ("f",), "facet", "Kind", f"Show {_KINDS}"),
-    Command("symbols.next_hit", ("n",), "next_hit(1)", "Next match", "Go to the next match"),
+    Command("symbols.next_match", ("n",), "next_match(1)", "Next match", "Go to the next match"),
     Command(
-        "symbols.previous_hit",
+        "symbols.previous_match",
         ("N",),
-        "next_hit(-1)",
+        "next_match(-1)",
         "Previous match",
         "Go to the previous match",
     ),
@@ -412,11 +381,11 @@ COMMANDS: tuple[Command, ...] = (
         "This module",
         "Show only messages that mention the selected module, or all messages",
     ),
-    Command("log.next_hit", ("n",), "next_hit(1)", "Next match", "Go to the next match"),
+    Command("log.next_match", ("n",), "next_match(1)", "Next match", "Go to the next match"),
     Command(
-        "log.previous_hit",
+        "log.previous_match",
         ("N",),
-        "next_hit(-1)",
+        "next_match(-1)",
         "Previous match",
         "Go to the previous match",
     ),
@@ -459,11 +428,11 @@ COMMANDS: tuple[Command, ...] = (
         "Switch between the events and the change",
     ),
     Command("timeline.facet", ("f",), "facet", "Kind", f"Show {_KINDS}"),
-    Command("timeline.next_hit", ("n",), "next_hit(1)", "Next match", "Go to the next match"),
+    Command("timeline.next_match", ("n",), "next_match(1)", "Next match", "Go to the next match"),
     Command(
-        "timeline.previous_hit",
+        "timeline.previous_match",
         ("N",),
-        "next_hit(-1)",
+        "next_match(-1)",
         "Previous match",
         "Go to the previous match",
     ),
@@ -519,11 +488,11 @@ COMMANDS: tuple[Command, ...] = (
         "Switch between the snapshots and the comparison",
     ),
     Command("compare.facet", ("f",), "facet", "Kind", f"Show {_KINDS}"),
-    Command("compare.next_hit", ("n",), "next_hit(1)", "Next match", "Go to the next match"),
+    Command("compare.next_match", ("n",), "next_match(1)", "Next match", "Go to the next match"),
     Command(
-        "compare.previous_hit",
+        "compare.previous_match",
         ("N",),
-        "next_hit(-1)",
+        "next_match(-1)",
         "Previous match",
         "Go to the previous match",
     ),
@@ -614,6 +583,20 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("browser.help", ("f1", "question_mark"), "help", "Help", "Show all keys"),
     Command("browser.close", ("q",), "close", "Close", "In the list: close the browser"),
+    Command("search.down", ("down",), "in_list('cursor_down')", "Down", "Move down a line"),
+    Command("search.up", ("up",), "in_list('cursor_up')", "Up", "Move up a line"),
+    Command("search.page_down", ("pagedown",), "in_list('page_down')", "Page down", "Page down"),
+    Command("search.page_up", ("pageup",), "in_list('page_up')", "Page up", "Page up"),
+    Command(
+        "search.details",
+        ("enter",),
+        "in_list('open_line')",
+        "Details",
+        "Show the details of the symbol under the cursor",
+    ),
+    Command("search.list", ("tab", "shift+tab"), "list", "List", "Go to the list"),
+    Command("filter.keep", ("enter",), "keep", "Keep", "Keep the filter, and go back"),
+    Command("filter.clear", ("escape",), "clear", "Clear", "Clear the filter, and go back"),
     Command("dialog.confirm", ("y",), "confirm", "Yes", "Confirm"),
     Command("dialog.cancel", ("escape",), "cancel", "Cancel", "Cancel, or close the dialog"),
     Command("dialog.accept", ("enter",), "accept", "Close", "Close when it has finished"),
@@ -626,6 +609,12 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("dialog.down", ("j", "down"), "scroll(1)", "Down", "Scroll down a line"),
     Command("dialog.up", ("k", "up"), "scroll(-1)", "Up", "Scroll up a line"),
+    Command("page.close", ("escape", "q"), "close", "Close", "Close the page"),
+    Command("page.down", ("j", "down"), "scroll(1)", "Down", "Scroll down a line"),
+    Command("page.up", ("k", "up"), "scroll(-1)", "Up", "Scroll up a line"),
+    Command("prompt.accept", ("enter",), "accept", "Accept", "Accept what was entered"),
+    Command("path.accept", ("enter",), "accept", "Accept", "Open the file, or save it"),
+    Command("path.complete", ("tab",), "complete", "Complete", "Complete the path"),
     Command("picker.take", ("enter",), "take", "Plan", "Show the plan for the module"),
     Command("picker.down", ("down",), "move(1)", "Down", "Go to the next module"),
     Command("picker.up", ("up",), "move(-1)", "Up", "Go to the previous module"),
@@ -744,6 +733,8 @@ COMMANDS: tuple[Command, ...] = (
     ),
 )
 
+_BY_ID = {command.id: command for command in COMMANDS}
+
 INNER = dict.fromkeys(("lines", "modules", "tree", "symbols", "log"), "dashboard")
 """The outer context of each inner one; the keys of both work at the same time."""
 
@@ -756,6 +747,35 @@ def in_context(context: str) -> tuple[Command, ...]:
 def bindings(context: str) -> list[Binding]:
     """Return the key bindings of a context, for the BINDINGS of a widget or screen."""
     return [binding for command in in_context(context) for binding in command.bindings()]
+
+
+def bindings_of(*ids: str, action: str = "") -> list[Binding]:
+    """Return the key bindings of some commands; see `Command.bindings` for `action`."""
+    return [binding for id_ in ids for binding in _BY_ID[id_].bindings(action)]
+
+
+def command_for(context: str, key: str) -> Command | None:
+    """Return the command of a context that a key stands for; None if it has none."""
+    return next((command for command in in_context(context) if key in command.keys), None)
+
+
+def key_of(id_: str) -> str:
+    """Return the name of a command's first key, as it is shown."""
+    return key_words(_BY_ID[id_].keys[0])
+
+
+Hint = tuple[str, str]
+"""A key as it is shown, or several, and what they do."""
+
+
+def hint(*ids: str, label: str = "") -> Hint:
+    """Return the keys of some commands with a label; by default, the first command's own."""
+    return " ".join(map(key_of, ids)), label or _BY_ID[ids[0]].label.lower()
+
+
+def hint_line(*hints: Hint) -> str:
+    """Return hints as plain text, for the lower edge of a frame."""
+    return " · ".join(f"{keys}: {label}" for keys, label in hints)
 
 
 def footer(context: str, width: int) -> list[Command]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from kmodtui.model.text import clean
 from kmodtui.services.machine import Machine
-from kmodtui.ui.commands import Command, in_context, key_words
+from kmodtui.ui.command import EVERYWHERE, Command
+from kmodtui.ui.commands import in_context, key_words
 
 _CONTEXTS = {"DashboardScreen": "dashboard", "NoModulesScreen": "barren"}
 # None for a dialog: the screen that the commands act on is behind it.
@@ -47,7 +49,14 @@ class CommandsProvider(Provider):
 
     def _commands(self) -> tuple[Command, ...]:
         context = _CONTEXTS.get(type(self.screen).__name__, "")
-        return tuple(c for c in in_context(context) if not c.id.endswith((".palette", ".back")))
+        if not context:
+            return ()
+        commands = (*in_context(context), *in_context(EVERYWHERE))
+        return tuple(c for c in commands if not c.id.endswith((".palette", ".back")))
+
+    def _run(self, command: Command) -> Callable[[], Awaitable[object]]:
+        holder = self.app if command.context == EVERYWHERE else self.screen
+        return partial(self.app.run_action, command.action, holder)
 
     def _title(self, command: Command) -> str:
         return "  ".join((command.label, *map(key_words, command.keys[:1])))
@@ -63,7 +72,7 @@ class CommandsProvider(Provider):
         for command in self._commands():
             yield DiscoveryHit(
                 self._title(command),
-                partial(self.screen.run_action, command.action),
+                self._run(command),
                 help=self._help(command),
             )
 
@@ -75,6 +84,6 @@ class CommandsProvider(Provider):
                 yield Hit(
                     score,
                     self._title(command),
-                    partial(self.screen.run_action, command.action),
+                    self._run(command),
                     help=self._help(command),
                 )

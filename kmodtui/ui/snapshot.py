@@ -1,35 +1,63 @@
-"""The command that saves a snapshot of modules and symbols in the current directory."""
+"""The command that saves a snapshot of modules and symbols to a file."""
 
 from __future__ import annotations
 
 import asyncio
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from textual.screen import Screen
-
-from kmodtui.errors import KmodtuiError, UnreadableError
-from kmodtui.kernel.host import Host
+from kmodtui.errors import UnreadableError
+from kmodtui.model.snapshot import Snapshot
 from kmodtui.model.text import clean, counted, human_size
-from kmodtui.services.snapshots import default_path, save, take
-from kmodtui.ui.desk import desk
+from kmodtui.services.machine import Machine
+from kmodtui.services.snapshots import save, take, unused_path
+from kmodtui.ui.commands import key_of
+from kmodtui.ui.screens.base import KmodtuiScreen
+from kmodtui.ui.screens.save_dialog import SaveDialog
 
 
-async def save_snapshot(screen: Screen[Any], host: Host) -> None:
-    """Save modules and symbols of now, and say on the screen where, or why not."""
-    try:
-        snapshot = await asyncio.to_thread(take, host)
-        path = default_path(snapshot, current_directory())
-        size = await asyncio.to_thread(save, snapshot, path)
-    except KmodtuiError as error:
-        desk(screen).report(error)
-        return
+def save_snapshot(screen: KmodtuiScreen[Any], machine: Machine) -> None:
+    """Take a snapshot now, and ask where to save it.
+
+    Raises:
+        UnreadableError: the current directory has been removed.
+    """
+    directory = current_directory()
+    name = unused_path(machine.facts.hostname or "", time.time(), directory).name
+    # Of this moment, however long the path takes to type.
+    taken = asyncio.ensure_future(asyncio.to_thread(take, machine.host))
+    taken.add_done_callback(_look_at)
+    dialog = SaveDialog("Save a snapshot", directory, name)
+
+    def closed(path: Path | None) -> None:
+        if path is None:
+            taken.cancel()
+        else:
+            saving = partial(_save, screen, taken, path, overwrite=dialog.overwrites)
+            screen.work(saving, "snapshot", exclusive=False)
+
+    screen.app.push_screen(dialog, closed)
+
+
+def _look_at(taken: asyncio.Future[Snapshot]) -> None:
+    """Look at an error: it is of no interest if the user cancels, but asyncio would log it."""
+    if not taken.cancelled():
+        taken.exception()
+
+
+async def _save(
+    screen: KmodtuiScreen[Any], taken: asyncio.Future[Snapshot], path: Path, *, overwrite: bool
+) -> None:
+    snapshot = await taken
+    size = await asyncio.to_thread(save, snapshot, path, force=overwrite)
     symbols = counted(snapshot.totals.symbols or 0, "symbol")
     # The file name has a line of its own: wrapped at its dot, its end would look like a sentence.
     screen.notify(
         f"{clean(path.name)}\nin {clean(str(path.parent))}\n"
         f"{counted(len(snapshot.modules), 'module')}, {symbols}, {human_size(size)}. "
-        "Press C to compare it.",
+        f"Press {key_of('dashboard.compare')} to compare it.",
         title="Snapshot saved",
         markup=False,
         timeout=8,

@@ -171,15 +171,16 @@ def test_read_only_starts_nothing_that_could_give_root(vm: VM) -> None:
     with open_terminal(vm, "admin", f"{trace} kmodtui --read-only") as terminal:
         await_readings(terminal)
         assert "read-only" in terminal.lines()[0]
-        terminal.press("x")
-        terminal.wait_for("Changes are not possible here", timeout=PATIENCE)
+        terminal.press("A")
+        terminal.wait_for("Root is not available here", timeout=PATIENCE)
         terminal.wait_for(r"kmodtui was started with\s+--read-only", timeout=PATIENCE)
-        close(terminal, "Changes are not possible here")
-        terminal.press("-")
-        terminal.wait_for(r"kmodtui was started with\s+--read-only", timeout=PATIENCE)
-        terminal.wait_for("Esc close", timeout=PATIENCE)
-        terminal.press("y", "Esc")
-        terminal.wait_for(lambda t: "Esc close" not in t.text(), timeout=PATIENCE)
+        close(terminal, "Root is not available here")
+        for keys in (["-"], ["b"], ["+", *"dummy", "Enter"], ["x", *"dummy", "Enter"]):
+            terminal.press(*keys)
+            terminal.wait_for(r"kmodtui was started with\s+--read-only", timeout=PATIENCE)
+            terminal.wait_for("Esc close", timeout=PATIENCE)
+            terminal.press("y", "Esc")
+            terminal.wait_for(lambda t: "Esc close" not in t.text(), timeout=PATIENCE)
         assert helpers(vm) == []
         terminal.press("q")
         assert terminal.wait_for_exit(PATIENCE) == 0

@@ -30,12 +30,12 @@ def test_what_cannot_be_obeyed_ends_the_start_with_a_sentence(
     assert b"\x1b" not in terminal.raw
 
 
-def test_read_only_refuses_to_load_and_can_be_overruled(open_terminal: Open, config: Path) -> None:
+def test_read_only_shows_plans_and_can_be_overruled(open_terminal: Open, config: Path) -> None:
     config.write_text("read_only = true\n")
     terminal = open_terminal("--demo")
     terminal.wait_for("read-only", timeout=30)
-    terminal.press("x")
-    terminal.wait_for("Changes are not possible here")
+    terminal.press("-")
+    terminal.wait_for("Esc close")
     terminal.wait_for(r"read_only = true is set in")
     terminal.wait_for("--no-read-only")
     overruled = open_terminal("--demo", "--no-read-only")

@@ -451,16 +451,14 @@ async def test_the_idle_time_is_set_from_the_palette(demo: Demo) -> None:
         assert stage.dashboard.machine.idle_minutes == 30
 
 
-@pytest.mark.parametrize("key", ["x", "A"])
-async def test_read_only_refuses_and_takes_no_typing_for_commands(
-    demo: Demo, kernel: SimulatedKernel, key: str
+async def test_read_only_reads_no_addresses_and_takes_no_typing_for_commands(
+    demo: Demo, kernel: SimulatedKernel
 ) -> None:
     hint = "To load and unload modules, start kmodtui without --read-only."
     async with opened(demo, root=NoRoot("kmodtui was started with --read-only.", hint)) as stage:
         before = stage.pane("modules")
-        stage.send(key, *"sz/qbtrfs")
-        title = "Root is not available here" if key == "A" else "Changes are not possible here"
-        await stage.until(title, "kmodtui was started with --read-only.", hint)
+        stage.send(*"Asz/qbtrfs")
+        await stage.until("Root is not available here", "started with --read-only.", hint)
         await stage.calm()
         assert stage.app.is_running
         await stage.press("enter")
@@ -469,7 +467,7 @@ async def test_read_only_refuses_and_takes_no_typing_for_commands(
         assert not kernel.log
 
 
-@pytest.mark.parametrize("command", ["experiment", "addresses", "idle time"])
+@pytest.mark.parametrize("command", ["addresses", "idle time"])
 async def test_the_palette_tells_why_a_command_cannot_be_had(demo: Demo, command: str) -> None:
     root = NoRoot("kmodtui was started with --read-only.")
     async with opened(demo, root=root) as stage:
@@ -565,9 +563,9 @@ async def test_what_modules_use_or_what_is_permanent_is_not_waited_for(
             await stage.select(name)
             await stage.press("minus")
             await planned(stage, "Esc close")
-            assert "wait" not in stage.part("#plan-keys")[0]
+            assert "wait" not in stage.part("#dialog-keys")[0]
             await stage.press("w", "y")
             await stage.calm()
-            assert stage.part("#plan-keys")[0].strip() == "Esc close"
+            assert stage.part("#dialog-keys")[0].strip() == "Esc close"
             await stage.press("escape")
             await stage.until(lambda: stage.screen is stage.dashboard)

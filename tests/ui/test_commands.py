@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,11 +14,11 @@ from textual.dom import DOMNode
 
 from kmodtui.demo import Demo
 from kmodtui.ui.app import KmodtuiApp
+from kmodtui.ui.command import Command
 from kmodtui.ui.commands import (
     COMMANDS,
     CONTEXTS,
     INNER,
-    Command,
     bindings,
     in_context,
     key_words,
@@ -26,13 +30,19 @@ from kmodtui.ui.screens.check_first import CheckFirst
 from kmodtui.ui.screens.compare import CompareScreen
 from kmodtui.ui.screens.dashboard import DashboardScreen
 from kmodtui.ui.screens.experiment import ExperimentScreen
+from kmodtui.ui.screens.help import HelpScreen
+from kmodtui.ui.screens.idle import IdleDialog
+from kmodtui.ui.screens.legend import LegendScreen
 from kmodtui.ui.screens.linkage import LinkageScreen
 from kmodtui.ui.screens.load import LoadDialog
 from kmodtui.ui.screens.no_modules import NoModulesScreen
 from kmodtui.ui.screens.parameters import ParameterForm
+from kmodtui.ui.screens.path_dialog import PathDialog
 from kmodtui.ui.screens.plan import PlanDialog
+from kmodtui.ui.screens.symbol import SymbolDialog
 from kmodtui.ui.screens.timeline import TimelineScreen
 from kmodtui.ui.widgets.change_view import ChangeLines
+from kmodtui.ui.widgets.filter_bar import FilterBar
 from kmodtui.ui.widgets.info_pane import InfoLines
 from kmodtui.ui.widgets.line_view import LineView
 from kmodtui.ui.widgets.log_lines import LogLines
@@ -44,6 +54,7 @@ from tests.ui.stage import opened
 
 PLACES: dict[str, tuple[type[DOMNode], ...]] = {
     "dashboard": (DashboardScreen,),
+    "app": (KmodtuiApp,),
     "lines": (LineView, ModuleLines, InfoLines, ChangeLines, SymbolBrowser),
     "tree": (ModuleTree,),
     "symbols": (SymbolsPane,),
@@ -59,6 +70,11 @@ PLACES: dict[str, tuple[type[DOMNode], ...]] = {
     "linkage": (LinkageScreen,),
     "check": (CheckScreen,),
     "insert": (CheckFirst,),
+    "search": (BrowserScreen,),
+    "filter": (FilterBar,),
+    "page": (HelpScreen, LegendScreen, SymbolDialog),
+    "prompt": (IdleDialog,),
+    "path": (PathDialog,),
     "barren": (NoModulesScreen,),
 }
 """The classes that hold the keys of a context."""
@@ -104,7 +120,7 @@ def test_the_action_of_every_command_exists_where_its_key_holds(command: Command
         assert callable(getattr(place, f"action_{name}", None)), place
 
 
-@pytest.mark.parametrize("context", [c for c in CONTEXTS if PLACES[c]])
+@pytest.mark.parametrize("context", [c for c in CONTEXTS if c != "search"])
 def test_every_key_of_a_context_is_bound_where_it_holds(context: str) -> None:
     for place in PLACES[context]:
         bound = {(b.key, b.action) for b in all_bindings(place)}
@@ -130,7 +146,7 @@ def test_backspace_and_its_twin_are_nobodys_keys() -> None:
 
 
 async def test_every_command_has_a_row_in_the_help(demo: Demo) -> None:
-    async with opened(demo, size=(200, 270)) as stage:
+    async with opened(demo, size=(200, 320)) as stage:
         await stage.press("question_mark")
         await stage.until("kmodtui: keys, columns and flags")
         rows = [" ".join(line.split()) for line in stage.part("#help-dialog")]
@@ -261,3 +277,62 @@ async def test_the_footer_shows_whole_keys_at_every_width(demo: Demo) -> None:
             assert words[-2:] == ["? Help", "q Quit"]
             missing = [key for key in whole if key not in words]
             assert words + missing[:1] == whole or len(stage.footer) > width - 20
+
+
+# Where keys are written
+
+UI = Path(__file__).parents[2] / "kmodtui" / "ui"
+
+REGISTRY = {"command.py", "commands.py", "panes.py"}
+"""The only files with keys; `editing.py` has those with which every line of text is edited."""
+
+KEY = re.compile(
+    r"\b(Esc|Ctrl\+\w|Tab|Space|PgUp|PgDn|F[0-9])\b"
+    r"|\bEnter\b(?! (the|a)\b)"
+    r"|[Pp]ress \S"
+    r"|(^|· )\S: \w"
+    r"|(^|[.;,] )\S (all|clears|closes|explains|loads|opens|shows|starts) "
+    r"|^(escape|enter|tab|space|pageup|pagedown|slash|plus|minus|(ctrl|shift)\+\w+)$"
+)
+"""The name of a key, as it is shown or as Textual calls it."""
+
+
+def sources() -> Iterator[tuple[str, ast.Module]]:
+    """Yield the parsed files of the user interface that must not name a key."""
+    for path in sorted(UI.rglob("*.py")):
+        if path.name not in REGISTRY | {"editing.py"}:
+            yield path.name, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def texts(tree: ast.Module) -> Iterator[str]:
+    """Yield the strings of a file but its docstrings."""
+    documented = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Constant) or id(node) in documented:
+            continue
+        if isinstance(node.value, str):
+            yield node.value
+
+
+def test_no_key_is_named_outside_the_registry() -> None:
+    found = [(name, text) for name, tree in sources() for text in texts(tree) if KEY.search(text)]
+    assert not found
+
+
+def test_every_binding_comes_from_the_registry() -> None:
+    makers = {"bindings", "bindings_of"}
+    for name, tree in sources():
+        for node in ast.walk(tree):
+            target = getattr(node, "target", None) or next(iter(getattr(node, "targets", ())), None)
+            if isinstance(target, ast.Name) and target.id == "BINDINGS":
+                value = getattr(node, "value", None)
+                assert isinstance(value, ast.List), name
+                for element in value.elts:
+                    assert isinstance(element, ast.Starred), name
+                    assert isinstance(element.value, ast.Call), name
+                    assert isinstance(element.value.func, ast.Name), name
+                    assert element.value.func.id in makers, name

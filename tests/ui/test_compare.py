@@ -45,6 +45,8 @@ def words(stage: Stage) -> str:
 async def test_a_snapshot_is_saved_in_the_current_folder(demo: Demo, here: Path) -> None:
     async with opened(demo) as stage:
         await stage.press("ctrl+s")
+        await stage.until("Save a snapshot")
+        await stage.press("enter")
         await stage.until(lambda: "Snapshot saved" in stage.toasts)
         (path,) = here.iterdir()  # noqa: ASYNC240
         assert path.name.startswith("debian-")
@@ -52,7 +54,57 @@ async def test_a_snapshot_is_saved_in_the_current_folder(demo: Demo, here: Path)
         assert {m.name for m in load(path).modules} == set(stage.kernel.loaded)
         # Twice in one second: the first stays.
         await stage.press("ctrl+s")
+        await stage.until("Save a snapshot")
+        await stage.press("enter")
         await stage.until(lambda: len(list(here.iterdir())) == 2)
+
+
+async def test_a_snapshot_is_saved_in_another_directory(
+    demo: Demo, here: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    async with opened(demo) as stage:
+        await stage.press("ctrl+s")
+        await stage.until("Save a snapshot", "Enter save", "Tab complete", "Esc cancel")
+        await stage.type(f"{tmp_path}/else")
+        await stage.press("tab")
+        await stage.until(f"{tmp_path}/elsewhere/")
+        # A directory alone: the file has the name that was offered.
+        await stage.press("enter")
+        await stage.until(lambda: list(elsewhere.glob("debian-*.kmodtui")))
+        (path,) = elsewhere.iterdir()
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert not list(here.iterdir())  # noqa: ASYNC240
+        await stage.press("ctrl+s")
+        await stage.until("Save a snapshot")
+        await stage.type(f"{tmp_path}/nowhere/x")
+        await stage.press("enter")
+        await stage.until("There is no directory")
+        await stage.press("escape")
+        await stage.until(lambda: stage.screen is stage.dashboard)
+
+
+async def test_an_existing_file_is_only_overwritten_after_a_question(
+    demo: Demo, here: Path
+) -> None:
+    path = here / "mine.kmodtui"
+    path.write_text("precious")
+    async with opened(demo) as stage:
+        await stage.press("ctrl+s")
+        await stage.until("Save a snapshot")
+        await stage.type("mine.kmodtui")
+        await stage.press("enter")
+        await stage.until("mine.kmodtui already exists.", "Enter overwrite it")
+        await stage.press("x")
+        await stage.until("Enter save")
+        await stage.press("backspace", "enter")
+        await stage.until("already exists.")
+        assert path.read_text() == "precious"
+        await stage.press("enter")
+        await stage.until(lambda: "Snapshot saved" in stage.toasts)
+        assert {m.name for m in load(path).modules} == set(stage.kernel.loaded)
+        assert path.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -64,6 +116,8 @@ async def test_the_name_of_what_was_saved_stands_on_a_line_of_its_own(
     monkeypatch.chdir(folder)
     async with opened(demo, size=size) as stage:
         await stage.press("ctrl+s")
+        await stage.until("Save a snapshot")
+        await stage.press("enter")
         await stage.until(lambda: "Press C to compare it" in stage.toasts)
         (path,) = folder.iterdir()
         (toast,) = stage.screen.query("Toast").results()

@@ -9,7 +9,8 @@ from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.model.experiment import report as model
 from kmodtui.services import experiment
 from kmodtui.services.root.access import NoRoot
-from kmodtui.ui.screens.experiment import ExperimentPicker, ExperimentScreen
+from kmodtui.ui.screens.experiment import ExperimentScreen
+from kmodtui.ui.screens.load import LoadDialog
 from tests.ui.stage import Stage, opened
 
 
@@ -19,14 +20,14 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(experiment, "_STEP", 0.01)
 
 
-async def plan(stage: Stage, name: str) -> None:
+async def plan(stage: Stage, name: str, keys: str = "y start") -> None:
     await stage.press("x")
-    await stage.until(lambda: isinstance(stage.screen, ExperimentPicker))
+    await stage.until(lambda: isinstance(stage.screen, LoadDialog))
     await stage.until("Experiment: load, inspect, unload, inspect")
     await stage.type(name)
     await stage.until(name)
     await stage.press("enter")
-    await stage.until(lambda: isinstance(stage.screen, ExperimentScreen), "y start")
+    await stage.until(lambda: isinstance(stage.screen, ExperimentScreen), keys)
 
 
 async def test_btrfs_is_loaded_looked_at_and_unloaded(demo: Demo, kernel: SimulatedKernel) -> None:
@@ -113,20 +114,25 @@ async def test_a_load_that_fails_is_explained_and_leaves_nothing(
 async def test_a_module_that_is_loaded_already_is_refused(demo: Demo) -> None:
     async with opened(demo) as stage:
         await stage.press("x")
-        await stage.until(lambda: isinstance(stage.screen, ExperimentPicker))
+        await stage.until(lambda: isinstance(stage.screen, LoadDialog))
         await stage.type("ext4")
         await stage.press("enter")
         await stage.until(lambda: "ext4 is already loaded" in stage.toasts + stage.text)
         assert not isinstance(stage.screen, ExperimentScreen)
 
 
-async def test_it_is_not_begun_where_root_is_not_to_be_had(demo: Demo) -> None:
+async def test_without_root_its_plan_is_shown_and_not_carried_out(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
     async with opened(demo, root=NoRoot("kmodtui was started with --read-only.")) as stage:
-        await stage.press("x")
-        await stage.until("Changes are not possible here", "started with --read-only")
-        await stage.press("enter")
+        await plan(stage, "tun", keys="Esc close")
+        assert stage.part("#dialog-keys")[0].strip() == "kmodtui was started with --read-only."
+        await stage.press("y", "enter")
+        await stage.calm()
+        assert isinstance(stage.screen, ExperimentScreen)
+        assert not kernel.log
+        await stage.press("escape")
         await stage.until(lambda: stage.screen is stage.dashboard)
-        assert stage.screen is stage.dashboard
 
 
 async def test_who_stops_waiting_is_told_what_may_be_left(

@@ -7,6 +7,7 @@ import pytest
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.services.monitor import Monitor
+from tests.ui.kernel_log import OpenLog, with_log
 from tests.ui.stage import opened
 
 
@@ -56,3 +57,22 @@ async def test_a_fault_in_watching_is_told(demo: Demo, monkeypatch: pytest.Monke
         # What is on the screen is not followed any more, and must not look as if it were.
         await stage.until(lambda: "STOPPED" in stage.header)
         assert stage.app.is_running
+
+
+async def test_a_new_taint_flag_is_explained(demo: Demo, kernel: SimulatedKernel) -> None:
+    """What it means, which module has it, and the line that the kernel logged."""
+    kernel.folder.write("/proc/sys/kernel/tainted", b"0\n")
+    log = OpenLog()
+    async with opened(with_log(demo, log)) as stage:
+        assert "untainted" in stage.header
+        assert not stage.toasts
+        await log.printk("hello: loading out-of-tree module taints kernel.", "hello: ready")
+        kernel.folder.write("/proc/sys/kernel/tainted", b"4096\n")
+        await stage.press("r")
+        await stage.until(lambda: "taint O" in stage.header)
+        await stage.until(lambda: "Taint flag O added" in stage.toasts)
+        assert "An out-of-tree module was loaded" in stage.toasts
+        assert "Module: hello" in stage.toasts
+        assert "Kernel log: hello: loading out-of-tree module taints kernel." in stage.toasts
+        assert "a explains all flags." in stage.toasts
+    log.close()

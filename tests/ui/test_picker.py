@@ -85,15 +85,15 @@ async def test_words_of_the_description_find_a_module(demo: Demo) -> None:
         assert names(stage) == ["nbd"]
 
 
-async def test_letters_in_their_order_find_but_are_not_taken_at_once(demo: Demo) -> None:
+async def test_enter_takes_the_highlighted_row(demo: Demo) -> None:
     async with opened(demo) as stage:
-        await ask(stage, "dumy")
-        await stage.until("1 of 22 modules")
+        await ask(stage)
+        assert not stage.highlighted("#load-names")
         await stage.press("enter")
-        await stage.until(
-            lambda: "There is no module “dumy”. Press Enter again for dummy" in stage.words
-        )
-        assert isinstance(stage.screen, LoadDialog)
+        await stage.until("Enter the name of a module.")
+        await stage.type("dumy")
+        await stage.until("1 of 22 modules")
+        assert "dummy" in stage.highlighted("#load-names")
         await stage.press("enter")
         await stage.until("Load dummy", "Esc cancel")
 
@@ -404,19 +404,26 @@ async def test_all_modules_can_be_looked_at_without_any_right(demo: Demo) -> Non
         await stage.type("dummy")
         await stage.until(lambda: "Dummy netdevice driver" in card(stage))
         await stage.press("enter")
-        await stage.until("This list is only for browsing.")
-        await stage.press("escape")
+        await stage.until("Load dummy", "started with --read-only.", "Esc close")
+        await stage.press("y", "escape")
         await stage.until(lambda: stage.screen is stage.dashboard)
+        assert "dummy" not in demo.kernel.loaded
 
 
-async def test_the_catalog_is_for_looking_and_names_the_key_that_loads(demo: Demo) -> None:
+async def test_enter_in_the_catalog_shows_a_loaded_module_and_plans_another(demo: Demo) -> None:
     async with opened(demo) as stage:
         await stage.press("c")
         await stage.until(f"Modules of {demo.kernel.release}", "22 of 22 modules")
+        await stage.type("jbd2")
         await stage.press("enter")
-        await stage.until(
-            "This list is only for browsing. To load a module, press + on the dashboard."
-        )
+        await stage.until(lambda: stage.screen is stage.dashboard, "3 Info: jbd2")
+        assert stage.focused_pane == "info"
+        await stage.press("c")
+        await stage.until("22 of 22 modules")
+        assert stage.highlighted("#load-names")
+        first = stage.highlighted("#load-names").split()[0]
+        await stage.press("enter")
+        await stage.until(f"Load {first}", "Esc cancel")
 
 
 async def test_what_comes_from_files_stays_text(tmp_path: Path) -> None:

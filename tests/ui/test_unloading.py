@@ -65,7 +65,7 @@ async def test_what_the_kernel_would_refuse_is_refused_in_the_plan(
         await stage.press("y", "enter")
         await stage.calm()
         assert isinstance(stage.screen, PlanDialog)
-        assert "Esc close" in stage.part("#plan-keys")[0]
+        assert "Esc close" in stage.part("#dialog-keys")[0]
         assert "y unload" not in stage.text
         assert name in kernel.loaded
         assert "root: off" in stage.header

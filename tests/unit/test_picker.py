@@ -71,6 +71,7 @@ async def picker(demo: Demo) -> Picker:
         ("fs-btrfs", LoadRequest("fs-btrfs", ())),
         ("dummy.ko", LoadRequest("dummy", ())),
         ("btr", LoadRequest("btrfs", ())),
+        ("btfs", LoadRequest("btrfs", ())),
     ],
 )
 async def test_a_name_an_alias_or_a_clear_match_is_chosen(
@@ -92,13 +93,6 @@ async def test_what_is_wrong_is_said(picker: Picker, line: str, words: str) -> N
     outcome = await picker.pick(Entered(line))
     assert isinstance(outcome, Message)
     assert words in outcome.text
-
-
-async def test_a_doubtful_match_is_chosen_by_pressing_enter_again(picker: Picker) -> None:
-    first = await picker.pick(Entered("btfs"))
-    assert isinstance(first, Message)
-    assert "Press Enter again for btrfs, or ↓ to choose another." in first.text
-    assert await picker.pick(Entered("btfs")) == Chosen(LoadRequest("btrfs", ()))
 
 
 async def test_the_row_under_the_cursor_counts_more_than_the_line(

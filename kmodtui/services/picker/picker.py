@@ -13,7 +13,6 @@ from kmodtui.errors import UnknownModuleError
 from kmodtui.kernel.index.modules import EXTENSIONS, ModuleIndex
 from kmodtui.model.catalog_entry import CatalogEntry
 from kmodtui.model.did_you_mean import did_you_mean
-from kmodtui.model.fuzzy import Rank
 from kmodtui.model.load_line import LoadRequest, split_line
 from kmodtui.model.modules import canonical
 from kmodtui.model.plan.intent import Intent
@@ -94,7 +93,6 @@ class Picker:
         """Pick modules of `machine`; `answer_to` returns what a text offers."""
         self._machine = machine
         self._answer_to = answer_to
-        self._warned = ""  # the text for which a message has said that it is not a name
 
     @property
     def _index(self) -> ModuleIndex | None:
@@ -168,16 +166,9 @@ class Picker:
         elif self._index is not None and self._index.resolve(first):
             return Message(f"“{others[0]}” is not a parameter: those are written key=value.")
         answer = await self._answer_to(query)
-        best = answer.entries[0].name if answer.entries else ""
-        is_sure = answer.rank is not None and answer.rank < Rank.SUBSEQUENCE
-        if best and (is_sure or self._warned == query):
-            return await self.accept(best, parameters, form=form)
-        if best:
-            self._warned = query
-            return Message(
-                f"There is no module “{query}”. Press Enter again for {best}, "
-                "or ↓ to choose another."
-            )
+        if answer.entries:
+            # The row that is highlighted. It is only planned: nobody loads what was not meant.
+            return await self.accept(answer.entries[0].name, parameters, form=form)
         if problem is not None:
             return Message(f"{problem.message} {did_you_mean(answer.near)}".rstrip())
         return Message(no_match(answer))

@@ -6,9 +6,6 @@ import asyncio
 from functools import partial
 from typing import Any
 
-from textual.screen import Screen
-from textual.worker import Worker
-
 from kmodtui.errors import HelperError, KmodtuiError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.kallsyms import parse_symbols
@@ -16,6 +13,7 @@ from kmodtui.kernel.kptr import read_hiding
 from kmodtui.model.text import clean
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.desk import desk
+from kmodtui.ui.screens.base import KmodtuiScreen
 from kmodtui.ui.screens.refusal import NO_ROOT, root_allowed
 from kmodtui.ui.screens.root_question import RootQuestion
 
@@ -48,7 +46,7 @@ def why_hidden(host: Host) -> tuple[str, str]:
     return f"Root sees no addresses either, and kernel.kptr_restrict {setting}.", ""
 
 
-def ask_for_addresses(screen: Screen[Any], live: LiveSystem) -> None:
+def ask_for_addresses(screen: KmodtuiScreen[Any], live: LiveSystem) -> None:
     """Ask whether to read the addresses; if confirmed, read the symbols with them.
 
     The question opens immediately, so that keys typed after this one do not reach the
@@ -60,23 +58,18 @@ def ask_for_addresses(screen: Screen[Any], live: LiveSystem) -> None:
 
     def answered(agreed: bool | None) -> None:
         if agreed:
-            reading = partial(_read, screen, live)
-            _: Worker[None] = screen.run_worker(reading, group="addresses", exclusive=True)
+            screen.work(partial(_read, screen, live), "addresses")
 
     question = RootQuestion("Read symbol addresses", QUESTION, machine.root_words)
     screen.app.push_screen(question, answered)
 
 
-async def _read(screen: Screen[Any], live: LiveSystem) -> None:
-    try:
-        channel = await live.machine.channel(desk(screen).foreground)
-        result = await channel.kallsyms()
-        if not result.ok:
-            raise HelperError(f"The helper could not read /proc/kallsyms: {clean(result.message)}")
-        table = await asyncio.to_thread(parse_symbols, result.data)
-        if table.addresses_hidden:
-            raise AddressesHiddenError(*why_hidden(live.machine.host))
-    except KmodtuiError as error:
-        desk(screen).report(error)
-    else:
-        live.take_addresses(table)
+async def _read(screen: KmodtuiScreen[Any], live: LiveSystem) -> None:
+    channel = await live.machine.channel(desk(screen).foreground)
+    result = await channel.kallsyms()
+    if not result.ok:
+        raise HelperError(f"The helper could not read /proc/kallsyms: {clean(result.message)}")
+    table = await asyncio.to_thread(parse_symbols, result.data)
+    if table.addresses_hidden:
+        raise AddressesHiddenError(*why_hidden(live.machine.host))
+    live.take_addresses(table)

@@ -8,9 +8,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
 from textual.widgets import Input, Label
-from textual.worker import Worker
 
 from kmodtui.model.symbols.list import SymbolList
 from kmodtui.model.symbols.query import KERNEL, Facet
@@ -19,16 +17,16 @@ from kmodtui.model.text import counted
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.screens.addresses import ask_for_addresses
+from kmodtui.ui.screens.base import KmodtuiScreen
 from kmodtui.ui.screens.help import HelpScreen
 from kmodtui.ui.screens.legend import LegendScreen
 from kmodtui.ui.screens.symbol import SymbolDialog
 from kmodtui.ui.subscription import subscribe
-from kmodtui.ui.typing_ahead import pass_on
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
+from kmodtui.ui.widgets.input_line import InputLine
 from kmodtui.ui.widgets.key_line import KeyLine
 from kmodtui.ui.widgets.line_view import LineView
 from kmodtui.ui.widgets.symbol_browser import SymbolBrowser
-from kmodtui.ui.widgets.too_small import TooSmall
 
 SYNTAX = (
     "part of a name · =exact · re:pattern · m:module · t:type · address · name+0x1f/0x40",
@@ -46,44 +44,13 @@ LIST_KEYS = frozenset(
 """Commands whose keys are letters: while the search field has the focus they type text."""
 
 
-class SearchInput(Input):
-    """The search field; keys that move in the list work from here, too."""
-
-    def __init__(self, browser: SymbolBrowser) -> None:
-        super().__init__(id="search-input", compact=True, select_on_focus=False)
-        # A blinking cursor writes to the terminal as long as it is shown.
-        self.cursor_blink = False
-        self._browser = browser
-
-    def on_key(self, event: events.Key) -> None:
-        """Move in the list, open a symbol, or go to the list."""
-        if pass_on(self, event):
-            return
-        actions = {
-            "down": self._browser.action_cursor_down,
-            "up": self._browser.action_cursor_up,
-            "pagedown": self._browser.action_page_down,
-            "pageup": self._browser.action_page_up,
-            "enter": self._browser.action_open_line,
-        }
-        if event.key in actions:
-            event.stop()
-            event.prevent_default()
-            actions[event.key]()
-        elif event.key in ("tab", "shift+tab"):
-            event.stop()
-            event.prevent_default()
-            self.screen.set_focus(self._browser)
-
-
-class BrowserScreen(Screen[None]):
+class BrowserScreen(KmodtuiScreen[None]):
     """A search field, with the matching symbols below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("browser")]
     AUTO_FOCUS = "#search-input"
 
     takes_text = True
-    """Whether keys typed before the input line has the focus are meant for that line."""
 
     def __init__(self, live: LiveSystem, search: str = "") -> None:
         """Create the browser.
@@ -97,11 +64,10 @@ class BrowserScreen(Screen[None]):
         live.read_hiding()
         self._browser = SymbolBrowser(id="all-symbols")
         self._browser.show_idle_cursor = True
-        self._input = SearchInput(self._browser)
+        self._input = InputLine("search", id="search-input", select_on_focus=False)
         self._input.value = search
         self._frame = Vertical(classes="pane", id="browser")
         self._keys = KeyLine("browser")
-        self._too_small = TooSmall()
 
     def compose(self) -> ComposeResult:
         """Lay out the search field, the list and the keys."""
@@ -111,7 +77,6 @@ class BrowserScreen(Screen[None]):
         with self._frame:
             yield self._browser
         yield self._keys
-        yield self._too_small
 
     def on_mount(self) -> None:
         """Show the symbols read so far."""
@@ -122,7 +87,6 @@ class BrowserScreen(Screen[None]):
 
     def on_resize(self, event: events.Resize) -> None:
         """Show the longest placeholder that fits."""
-        self._too_small.measure(event.size)
         fitting = (words for words in SYNTAX if len(words) + 10 <= event.size.width)
         self._input.placeholder = next(fitting, "")
         self._caption()
@@ -147,7 +111,7 @@ class BrowserScreen(Screen[None]):
         self._caption()
 
     def _prepare(self) -> None:
-        _: Worker[None] = self.run_worker(self._browser.prepare, group="prepare", exclusive=True)
+        self.work(self._browser.prepare, "prepare")
 
     # Search
 
@@ -174,6 +138,14 @@ class BrowserScreen(Screen[None]):
         set_subtitle(self._frame, facet + (words if view.filtered else total) + hidden)
 
     # Commands
+
+    async def action_in_list(self, action: str) -> None:
+        """Carry out an action of the list from the search field, which keeps the focus."""
+        await self._browser.run_action(action)
+
+    def action_list(self) -> None:
+        """Go to the list."""
+        self.set_focus(self._browser)
 
     def action_search(self) -> None:
         """Go to the search field."""

@@ -7,20 +7,18 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
-from textual.worker import Worker, WorkerState
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.services.check import check
 from kmodtui.services.machine import Machine
 from kmodtui.ui.commands import bindings
-from kmodtui.ui.desk import desk
+from kmodtui.ui.screens.dialog import Dialog
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.check_lines import CheckLines
 from kmodtui.ui.widgets.key_line import KeyLine
 
 
-class CheckScreen(ModalScreen[None]):
+class CheckScreen(Dialog[None]):
     """A page over the current screen; nothing is loaded."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("check")]
@@ -43,7 +41,7 @@ class CheckScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         """Start the check."""
-        self.run_worker(self._read(), group="check", exclusive=True, exit_on_error=False)
+        self.work(self._read, "check", failed=self._show_failure)
 
     async def _read(self) -> None:
         try:
@@ -53,11 +51,8 @@ class CheckScreen(ModalScreen[None]):
             return
         self._lines.show_check(result)
 
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Report an unexpected error of the worker."""
-        if event.state is WorkerState.ERROR and event.worker.error is not None:
-            desk(self).report(event.worker.error)
-            self._lines.show_failure("The check failed. See the log file.")
+    def _show_failure(self, _error: Exception) -> None:
+        self._lines.show_failure("The check failed. See the log file.")
 
     def action_fold(self) -> None:
         """Expand or collapse the finding under the cursor."""

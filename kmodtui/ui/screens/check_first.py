@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 
-from kmodtui.ui.commands import bindings
+from kmodtui.ui.commands import bindings, hint, hint_line
 from kmodtui.ui.screens.check import CheckScreen
 from kmodtui.ui.widgets.caption import set_subtitle
 
@@ -24,7 +24,8 @@ class CheckFirst(CheckScreen):
 
     def on_mount(self) -> None:
         """Show the keys."""
-        set_subtitle(self.query_one("#check-dialog"), "p: plan to insert it · Esc: back")
+        keys = hint("insert.plan", label="plan to insert it"), hint("check.back", label="back")
+        set_subtitle(self.query_one("#check-dialog"), hint_line(*keys))
 
     def action_plan(self) -> None:
         """Go on to the plan."""

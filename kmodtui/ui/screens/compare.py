@@ -6,14 +6,12 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.worker import Worker, WorkerState
 
 from kmodtui.errors import KmodtuiError, UnreadableError
 from kmodtui.model.modules import taint_flags
@@ -21,8 +19,7 @@ from kmodtui.model.snapshot import Comparison, Snapshot, compare
 from kmodtui.model.text import clean, counted, human_size
 from kmodtui.services.live import LiveSystem
 from kmodtui.services.snapshots import SUFFIX, load, take
-from kmodtui.ui.commands import bindings
-from kmodtui.ui.desk import desk
+from kmodtui.ui.commands import bindings, hint, hint_line, key_of
 from kmodtui.ui.screens.list_and_change import ListAndChange
 from kmodtui.ui.screens.path_dialog import PathDialog
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
@@ -35,8 +32,8 @@ READING_PAUSE = 0.05
 """Seconds that the cursor has to stay on a file before the file is read."""
 
 NONE_YET = (
-    "There are no snapshots in this directory. Ctrl+s on the dashboard takes one; "
-    "o opens one from another directory."
+    f"There are no snapshots in this directory. {key_of('dashboard.snapshot')} on the dashboard "
+    f"takes one; {key_of('compare.open')} opens one from another directory."
 )
 
 
@@ -83,12 +80,14 @@ class CompareScreen(ListAndChange):
         elif found is not None:
             self.show_change(title, found.change, {}, "", _summary(found))
         elif choice.path is None:
-            words = "Press Enter on a snapshot to compare it with the current state."
+            words = (
+                f"Press {key_of('lines.open')} on a snapshot to compare it with the current state."
+            )
             self.show_words("Now", words if len(self._files.choices) > 1 else NONE_YET)
         else:
             self.show_words(choice.name, self._described.get(choice, "Reading…"))
             if choice not in self._described:
-                self._in_background("description", partial(self._describe, choice))
+                self.work(partial(self._describe, choice), "description")
 
     async def _describe(self, choice: Choice) -> None:
         await asyncio.sleep(READING_PAUSE)
@@ -143,19 +142,15 @@ class CompareScreen(ListAndChange):
 
     def _opened(self, path: Path | None) -> None:
         if path is not None:
-            self._in_background("opening", partial(self._add, path))
+            self.work(partial(self._add, path), "opening")
 
     async def _add(self, path: Path) -> None:
         try:
             snapshot = await asyncio.to_thread(load, path)
             choice = await asyncio.to_thread(_choice, path)
-        except KmodtuiError as error:
-            desk(self).report(error)
-            return
         except OSError as error:
             why = os.strerror(error.errno) if error.errno else str(error)
-            desk(self).report(UnreadableError(f"{clean(str(path))} cannot be read: {why}."))
-            return
+            raise UnreadableError(f"{clean(str(path))} cannot be read: {why}.") from error
         self._described[choice] = _about(snapshot)
         if choice not in self._files.choices:
             self._files.show([*self._files.choices, choice])
@@ -176,15 +171,11 @@ class CompareScreen(ListAndChange):
         chosen.sort(key=lambda choice: (choice.path is None, choice.when))
         self._followed = self._files.chosen
         self.show_words("Comparing", "Reading…")
-        self._in_background("comparison", partial(self._compare, *chosen))
+        comparing = partial(self._compare, *chosen)
+        self.work(comparing, "comparison", failed=lambda _error: self.follow())
 
     async def _compare(self, first: Choice, second: Choice) -> None:
-        try:
-            self._comparison = await asyncio.to_thread(self._compared, first, second)
-        except KmodtuiError as error:
-            desk(self).report(error)
-            self.follow()
-            return
+        self._comparison = await asyncio.to_thread(self._compared, first, second)
         self.follow()
         self.enter_change()
 
@@ -193,16 +184,6 @@ class CompareScreen(ListAndChange):
 
     def _snapshot(self, choice: Choice) -> Snapshot:
         return load(choice.path) if choice.path else take(self._host)
-
-    def _in_background(self, group: str, work: Callable[[], Coroutine[None, None, None]]) -> None:
-        # A function, because a coroutine that is cancelled before it starts is never awaited,
-        # and Python warns about that.
-        _: Worker[None] = self.run_worker(work, group=group, exclusive=True, exit_on_error=False)
-
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Report an unexpected error of a worker."""
-        if event.state is WorkerState.ERROR and event.worker.error is not None:
-            desk(self).report(event.worker.error)
 
 
 def choices_in(directory: Path) -> list[Choice]:
@@ -241,7 +222,11 @@ def _about(snapshot: Snapshot) -> str:
         "",
         origin.command_line,
         "",
-        "Enter: compare with the current state. Space: mark. c: compare two marks.",
+        hint_line(
+            hint("lines.open", label="compare with the current state"),
+            hint("compare.mark"),
+            hint("compare.compare", label="compare two marks"),
+        ),
     ]
     return "\n".join(lines)
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.worker import Worker, WorkerState
 
 from kmodtui.errors import KmodtuiError
+from kmodtui.model.load_line import LoadRequest
 from kmodtui.model.plan.plan import Plan
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.text import counted
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.change_flow import ChangeFlow
-from kmodtui.ui.commands import COMMANDS, bindings
-from kmodtui.ui.desk import desk
+from kmodtui.ui.commands import bindings, key_of
 from kmodtui.ui.screens.addresses import ask_for_addresses
 from kmodtui.ui.screens.browser import BrowserScreen
 from kmodtui.ui.screens.compare import CompareScreen
@@ -28,12 +26,10 @@ from kmodtui.ui.screens.load import LoadDialog
 from kmodtui.ui.screens.pane_screen import PaneScreen
 from kmodtui.ui.screens.timeline import TimelineScreen
 from kmodtui.ui.snapshot import current_directory, save_snapshot
-from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.header_line import HeaderLine
 from kmodtui.ui.widgets.key_line import KeyLine
 from kmodtui.ui.widgets.modules_pane import ModulesPane
 from kmodtui.ui.widgets.symbols_pane import SymbolsPane
-from kmodtui.ui.widgets.too_small import TooSmall
 from kmodtui.ui.widgets.tree_pane import TreePane
 
 
@@ -47,8 +43,6 @@ class DashboardScreen(PaneScreen):
         super().__init__(live)
         self.machine = live.machine
         self._changes = ChangeFlow(self, live, self._show_changed)
-        self._keys = KeyLine("dashboard")
-        self._too_small = TooSmall()
         self._modules = self.pane_of(ModulesPane)
         self._tree = self.pane_of(TreePane)
         self._symbols = self.pane_of(SymbolsPane)
@@ -59,24 +53,11 @@ class DashboardScreen(PaneScreen):
         yield self.tabs_line
         yield self.grid()
         yield self.filter_bar
-        yield self._keys
-        yield self._too_small
+        yield KeyLine("dashboard")
 
     def on_mount(self) -> None:
-        """Show which pane has the focus, and which commands are available."""
-        subscribe(self.live.status_changed, self._show_available)
-        self._show_available(None)
+        """Show which pane has the focus."""
         self.show_front()
-
-    def _show_available(self, _status: object) -> None:
-        """Grey the commands that need root where root privileges are not available."""
-        denied = self.live.status.root_denied
-        self._keys.grey(frozenset(c.id for c in COMMANDS if c.needs_root and denied))
-
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Report a failure of work in the background."""
-        if event.state is WorkerState.ERROR and event.worker.error is not None:
-            desk(self).report(event.worker.error)
 
     # The selected module
 
@@ -118,7 +99,8 @@ class DashboardScreen(PaneScreen):
         if hidden:
             self.notify(
                 f"The filter hides {counted(len(hidden), 'marked module')}: {', '.join(hidden)}. "
-                "Press / and Esc to clear the filter, or Esc to clear all marks.",
+                f"Press {key_of('dashboard.filter')} and {key_of('filter.clear')} to clear the "
+                f"filter, or {key_of('dashboard.back')} to clear all marks.",
                 title="Marked modules are hidden",
                 markup=False,
                 timeout=8,
@@ -129,12 +111,15 @@ class DashboardScreen(PaneScreen):
         selected = self._selected()
         return () if selected is None else (selected,)
 
+    def on_modules_pane_opened(self) -> None:
+        """Go to the details of the module that was opened."""
+        self.action_pane("info")
+
     # Panes
 
     def on_resize(self, event: events.Resize) -> None:
-        """Choose between two columns and one pane, and cover a screen that is too small."""
+        """Choose between two columns and one pane."""
         self.fit_panes(event.size.width)
-        self._too_small.measure(event.size)
 
     def action_back(self) -> None:
         """Undo the last of marks, maximized pane, filter and open drawer: one with each press."""
@@ -235,7 +220,19 @@ class DashboardScreen(PaneScreen):
 
     def action_catalog(self) -> None:
         """Browse all modules of the release, loaded or not."""
-        self.app.push_screen(LoadDialog(self.machine, looking=True))
+        self.app.push_screen(LoadDialog(self.machine, looking=True), self._open_from_catalog)
+
+    def _open_from_catalog(self, request: LoadRequest | None) -> None:
+        """Show the details of a loaded module; of another one, the plan that loads it."""
+        if request is None:
+            return
+        if request.name not in self.live.table.by_name or request.parameters:
+            self._changes.plan_load(request)
+            return
+        if not self._modules.shows(request.name):
+            self._modules.filter_text = ""
+        self._modules.select(request.name)
+        self.action_pane("info")
 
     def action_linkage(self) -> None:
         """Show the symbols of the module; in the tree, those between the cursor's two modules."""
@@ -249,18 +246,18 @@ class DashboardScreen(PaneScreen):
         self.app.push_screen(TimelineScreen(self.live))
 
     def action_snapshot(self) -> None:
-        """Save modules and symbols of now to a file in the current directory."""
-        saving = partial(save_snapshot, self, self.machine.host)
-        _: Worker[None] = self.run_worker(
-            saving, group="snapshot", exclusive=True, exit_on_error=False
-        )
+        """Save modules and symbols of now to a file that is asked for."""
+        try:
+            save_snapshot(self, self.machine)
+        except KmodtuiError as error:
+            self.report(error)
 
     def action_compare(self) -> None:
         """Compare snapshots with each other, or with now."""
         try:
             self.app.push_screen(CompareScreen(self.live, current_directory()))
         except KmodtuiError as error:
-            desk(self).report(error)
+            self.report(error)
 
     def action_legend(self) -> None:
         """Explain symbol types and taint flags."""

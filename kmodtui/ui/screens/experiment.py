@@ -16,9 +16,8 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
-from textual.worker import Worker, WorkerState
+from textual.worker import Worker
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.model.experiment.pages import (
@@ -36,9 +35,9 @@ from kmodtui.model.history import Event
 from kmodtui.model.text import clean
 from kmodtui.services.experiment import run
 from kmodtui.services.live import LiveSystem
-from kmodtui.ui.commands import bindings
+from kmodtui.ui.commands import bindings, hint, key_of
 from kmodtui.ui.desk import desk
-from kmodtui.ui.screens.load import LoadDialog
+from kmodtui.ui.screens.dialog import Dialog
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_title
 
@@ -55,15 +54,7 @@ _RUNNING = {
 _MIN_WIDTH = 20  # cells: no column but the last gets narrower than this
 
 
-class ExperimentPicker(LoadDialog):
-    """The picker of the module to experiment with."""
-
-    def on_screen_resume(self) -> None:
-        """Set the title."""
-        set_title(self.query_one("#load-dialog"), "Experiment: load, inspect, unload, inspect")
-
-
-class ExperimentScreen(ModalScreen[bool]):
+class ExperimentScreen(Dialog[bool]):
     """Shows the plan, then the report as it grows; returns whether the experiment finished."""
 
     CSS_PATH = Path(__file__).parent.parent.parent / "styles" / "experiment.tcss"
@@ -80,7 +71,6 @@ class ExperimentScreen(ModalScreen[bool]):
         self._failure = ""
         self._noticed = asyncio.Event()
         self._body = Static("", id="experiment-body", markup=False)
-        self._keys = Static("", id="experiment-keys", markup=False)
         self._scroll = VerticalScroll(id="experiment-scroll")
 
     def compose(self) -> ComposeResult:
@@ -89,7 +79,7 @@ class ExperimentScreen(ModalScreen[bool]):
             set_title(frame, f"Experiment with {self._report.name}")
             with self._scroll:
                 yield self._body
-            yield self._keys
+            yield self.keys
 
     def on_mount(self) -> None:
         """Show the plan; accept a confirmation only once it has been displayed."""
@@ -99,8 +89,12 @@ class ExperimentScreen(ModalScreen[bool]):
 
     def _plan_displayed(self) -> None:
         self._displayed = True
-        if self._work is None:
-            self._show_keys(("y", "start"), ("Esc", "cancel"))
+        if self._can_be_done and self._work is None:
+            self.keys.show(hint("experiment.begin"), hint("experiment.cancel"))
+
+    @property
+    def _can_be_done(self) -> bool:
+        return self._machine.root.denied is None
 
     @property
     def _finished(self) -> bool:
@@ -108,11 +102,8 @@ class ExperimentScreen(ModalScreen[bool]):
 
     # Display
 
-    def _style(self, name: str) -> str:
-        return self.app.theme_variables.get(name, "")
-
     def _text(self, words: str, style: str = "") -> Text:
-        return Text(clean(words), self._style(style) if style else "")
+        return Text(clean(words), self.colour(style) if style else "")
 
     def _draw(self) -> None:
         report = self._report
@@ -124,8 +115,13 @@ class ExperimentScreen(ModalScreen[bool]):
                 # No blank line between two command lines.
                 if not (isinstance(part, CommandLine) and isinstance(following, CommandLine)):
                     shown.append(Text())
-            self._body.update(Group(*shown, self._text(self._machine.root_words, "dim")))
-            self._show_keys(("Esc", "cancel"))
+            if (denied := self._machine.root.denied) is None:
+                shown.append(self._text(self._machine.root_words, "dim"))
+                self.keys.show(hint("experiment.cancel"))
+            else:
+                close = hint("experiment.cancel", label="close")
+                self.keys.show(close, instead=str(denied))
+            self._body.update(Group(*shown))
             return
         shown = []
         for page in pages(report):
@@ -135,9 +131,10 @@ class ExperimentScreen(ModalScreen[bool]):
             shown += [self._text(self._failure, "error")]
         self._body.update(Group(*shown))
         if self._finished:
-            self._show_keys(("Enter", "close"), ("j k", "scroll"))
+            scroll = hint("experiment.down", "experiment.up", label="scroll")
+            self.keys.show(hint("experiment.accept"), scroll)
         else:
-            self._show_keys(("Esc", "abort"))
+            self.keys.show(hint("experiment.cancel", label="abort"))
 
     def _page(self, page: Page) -> list[RenderableType]:
         now = page.stage is self._report.stage and not self._finished
@@ -145,9 +142,9 @@ class ExperimentScreen(ModalScreen[bool]):
         if not now and self._went_wrong(page.stage):
             mark, style = ("!", "warning") if page.stage is Stage.OVER else ("✗", "error")
         head = Text.assemble(
-            (f"{mark} ", self._style(style)),
-            (f"{int(page.stage)}  {page.title}", f"bold {self._style('primary')}"),
-            (f"   {_RUNNING[page.stage]}" if now else "", self._style("dim")),
+            (f"{mark} ", self.colour(style)),
+            (f"{int(page.stage)}  {page.title}", f"bold {self.colour('primary')}"),
+            (f"   {_RUNNING[page.stage]}" if now else "", self.colour("dim")),
         )
         return [head, *(Padding(self._part(part), (0, 0, 0, 5)) for part in page.parts), Text()]
 
@@ -169,12 +166,12 @@ class ExperimentScreen(ModalScreen[bool]):
                 return self._text(words, _TONES.get(tone, ""))
             case CommandLine(words):
                 return Text.assemble(
-                    ("# ", self._style("dim")), (clean(words), self._style("accent"))
+                    ("# ", self.colour("dim")), (clean(words), self.colour("accent"))
                 )
             case Quote(lines):
-                quoted = [Text.assemble(("│ ", self._style("rule")), clean(x)) for x in lines]
+                quoted = [Text.assemble(("│ ", self.colour("rule")), clean(x)) for x in lines]
                 for line in quoted:
-                    line.stylize(self._style("dim"), 2)
+                    line.stylize(self.colour("dim"), 2)
                 return Group(*quoted)
             case Rows():
                 return self._rows(part)
@@ -203,21 +200,12 @@ class ExperimentScreen(ModalScreen[bool]):
     def _longest(rows: Rows, column: int) -> int:
         return max((cell_len(clean(cells[column])) for cells in rows.cells), default=0)
 
-    def _show_keys(self, *keys: tuple[str, str]) -> None:
-        line = Text()
-        for key, label in keys:
-            line.append(f" {key} ", self._style("accent"))
-            line.append(f"{label}  ")
-        self._keys.update(line)
-
     # Running
 
     def action_begin(self) -> None:
         """Start the experiment once; ignore keys typed before the plan was displayed."""
-        if self._displayed and self._work is None:
-            self._work = self.run_worker(
-                self._run(), group="experiment", exclusive=True, exit_on_error=False
-            )
+        if self._displayed and self._can_be_done and not self.is_covered and self._work is None:
+            self._work = self.work(self._run, "experiment", failed=self._end)
 
     async def _run(self) -> None:
         self._report = await run(
@@ -236,18 +224,12 @@ class ExperimentScreen(ModalScreen[bool]):
         self._draw()
         self.call_after_refresh(self._scroll.scroll_end, animate=False)
 
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+    def _end(self, error: Exception) -> None:
         """End the experiment after an error, and refer to the modules pane."""
-        if event.state is WorkerState.ERROR and event.worker.error is not None:
-            error = event.worker.error
-            desk(self).report(error)
-            why = (
-                str(error)
-                if isinstance(error, KmodtuiError)
-                else "Internal error (a bug in kmodtui)."
-            )
-            self._failure = f"{why} The modules pane shows what is loaded now."
-            self._draw()
+        known = isinstance(error, KmodtuiError)
+        why = str(error) if known else "Internal error (a bug in kmodtui)."
+        self._failure = f"{why} The modules pane shows what is loaded now."
+        self._draw()
 
     @contextmanager
     def _one_change(self, command: str) -> Iterator[None]:
@@ -270,8 +252,8 @@ class ExperimentScreen(ModalScreen[bool]):
         if self._work is not None and not self._finished:
             name = self._report.name
             self.app.notify(
-                f"Experiment aborted. {name} may still be loaded: select it and press - "
-                "to unload it.",
+                f"Experiment aborted. {name} may still be loaded: select it and press "
+                f"{key_of('dashboard.unload')} to unload it.",
                 severity="warning",
                 markup=False,
                 timeout=10,

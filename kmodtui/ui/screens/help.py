@@ -6,38 +6,25 @@ from typing import ClassVar
 
 from rich.table import Table
 from rich.text import Text
-from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
-from textual.widgets import Static
 
 from kmodtui.model.modules import TAINTS
 from kmodtui.model.symbols.table import TYPE_WORDS
-from kmodtui.ui.commands import CONTEXTS, in_context, key_words
-from kmodtui.ui.widgets.caption import set_subtitle, set_title
+from kmodtui.ui.commands import CONTEXTS, bindings_of, in_context, key_of, key_words
+from kmodtui.ui.screens.page_dialog import PageDialog
 
 
-class HelpScreen(ModalScreen[None]):
-    """One scrollable page with two columns: a key or sign, and what it does or means."""
+class HelpScreen(PageDialog):
+    """Two columns: a key or sign, and what it does or means."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        ("escape,q,question_mark,f1", "dismiss", "Close"),
-        ("j", "scroll('down')", "Down"),
-        ("k", "scroll('up')", "Up"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("dashboard.help", action="close")]
 
-    def compose(self) -> ComposeResult:
-        """Lay out the page in a frame."""
-        with VerticalScroll(classes="dialog", id="help-dialog") as frame:
-            set_title(frame, "kmodtui: keys, columns and flags")
-            set_subtitle(frame, "j k: scroll · Esc: close")
-            yield Static(self._page(), markup=False)
+    def __init__(self) -> None:
+        super().__init__("kmodtui: keys, columns and flags", "help-dialog")
 
-    def action_scroll(self, direction: str) -> None:
-        """Scroll by a line."""
-        frame = self.query_one("#help-dialog", VerticalScroll)
-        frame.scroll_relative(y=1 if direction == "down" else -1, animate=False)
+    def on_mount(self) -> None:
+        """Show the page."""
+        self.body.update(self._page())
 
     def _page(self) -> Table:
         colours = self.app.theme_variables
@@ -86,7 +73,10 @@ class HelpScreen(ModalScreen[None]):
 
 _PRIVILEGE = (
     ("root: off", "no root privileges; a change starts the helper, through sudo or another way"),
-    ("root: on (sudo)", "the helper runs as root, started through sudo; D ends it"),
+    (
+        "root: on (sudo)",
+        f"the helper runs as root, started through sudo; {key_of('dashboard.drop_root')} ends it",
+    ),
     ("root: denied", "no way to root privileges was found: no changes"),
     ("read-only", "root is not wanted (--read-only), or a captured tree is shown: no changes"),
     ("(idle)", "the helper exited because it was not used for a while"),
@@ -100,7 +90,7 @@ _COLUMNS = (
     ("state", "Live, Loading (its init function runs), Unloading (its exit function runs)"),
     ("taint", "taint flags that the module has set"),
     ("used by", "modules that hold a reference; +N counts other references"),
-    ("*", "marked with Space, for a plan of several modules"),
+    ("*", f"marked with {key_of('modules.mark')}, for a plan of several modules"),
     ("●", "loaded while kmodtui was running, and not selected since"),
 )
 

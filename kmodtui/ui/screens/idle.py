@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
-from kmodtui.errors import KmodtuiError
 from kmodtui.model.text import counted
 from kmodtui.services.machine import Machine
-from kmodtui.ui.commands import bindings
-from kmodtui.ui.desk import desk
-from kmodtui.ui.typing_ahead import pass_on
-from kmodtui.ui.widgets.caption import set_subtitle, set_title
+from kmodtui.ui.commands import bindings, bindings_of, hint
+from kmodtui.ui.screens.dialog import Dialog
+from kmodtui.ui.widgets.caption import set_title
+from kmodtui.ui.widgets.input_line import InputLine
 
 LIMITS = (1, 8 * 60)
 """The shortest and longest idle timeout that the helper accepts, in minutes."""
@@ -26,45 +23,32 @@ DEFAULT = 15
 """The helper's default idle timeout in minutes."""
 
 
-class MinutesInput(Input):
-    """The input line; handles Enter itself."""
-
-    async def on_key(self, event: events.Key) -> None:
-        """Handle the key at once, before it bubbles up to the application."""
-        if not pass_on(self, event) and event.key == "enter":
-            event.stop()
-            event.prevent_default()
-            await self.action_submit()
-
-
-class IdleDialog(ModalScreen[None]):
+class IdleDialog(Dialog[None]):
     """Asks for a number of minutes, and sets it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *(b for b in bindings("dialog") if b.id == "dialog.cancel"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("dialog.cancel"), *bindings("prompt")]
 
     takes_text = True
-    """Whether keys typed before the input line has the focus are meant for that line."""
 
     def __init__(self, machine: Machine) -> None:
         super().__init__()
         self._machine = machine
-        self._input = MinutesInput(id="idle-input", compact=True, placeholder="minutes")
-        self._input.cursor_blink = False
+        self.text_line = InputLine("prompt", id="idle-input", placeholder="minutes")
+        self._input = self.text_line
         self._words = Static("", id="idle-words", markup=False)
 
     def compose(self) -> ComposeResult:
-        """Lay out the input line and the explanation."""
+        """Lay out the input line, the explanation and the keys."""
         with Vertical(classes="dialog", id="idle-dialog") as frame:
             set_title(frame, "Drop root privileges after")
-            set_subtitle(frame, "Enter: set · Esc: cancel")
             yield self._input
             yield self._words
+            yield self.keys
 
     def on_mount(self) -> None:
         """Show the current timeout."""
         self.set_focus(self._input)
+        self.keys.show(hint("prompt.accept", label="set"), hint("dialog.cancel"))
         minutes = self._machine.idle_minutes
         now = counted(DEFAULT if minutes is None else minutes, "minute")
         self._words.update(
@@ -73,22 +57,24 @@ class IdleDialog(ModalScreen[None]):
             "idle_minutes in the configuration file."
         )
 
-    async def on_input_submitted(self, event: Input.Submitted) -> None:
+    def action_accept(self) -> None:
         """Set the timeout for the current root session and all later ones."""
-        text = event.value.strip()
+        text = self._input.value.strip()
         low, high = LIMITS
-        if not (text.isascii() and text.isdigit() and low <= int(text[:6]) <= high):
-            self._words.update(f"Enter a whole number of minutes from {low} to {high}.")
-            return
-        try:
-            await self._machine.set_idle(int(text))
-        except KmodtuiError as error:
-            desk(self).report(error)
+        if text.isascii() and text.isdigit() and low <= int(text[:6]) <= high:
+            self.work(lambda: self._set(int(text)), "idle", failed=self._close)
         else:
-            minutes = counted(int(text), "minute")
-            self.notify(
-                f"Root privileges are dropped after {minutes} without a request.", markup=False
-            )
+            self._words.update(f"Enter a whole number of minutes from {low} to {high}.")
+
+    async def _set(self, minutes: int) -> None:
+        await self._machine.set_idle(minutes)
+        self.notify(
+            f"Root privileges are dropped after {counted(minutes, 'minute')} without a request.",
+            markup=False,
+        )
+        self._close()
+
+    def _close(self, _error: Exception | None = None) -> None:
         self.dismiss(None)
 
     def action_cancel(self) -> None:

@@ -6,15 +6,12 @@ from typing import ClassVar
 
 from rich.table import Table
 from rich.text import Text
-from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
-from textual.widgets import Static
 
 from kmodtui.model.modules import TAINTS
 from kmodtui.model.symbols.table import TYPE_WORDS
-from kmodtui.ui.widgets.caption import set_subtitle, set_title
+from kmodtui.ui.commands import bindings_of, key_of
+from kmodtui.ui.screens.page_dialog import PageDialog
 
 TYPES = {
     "t": "function (text: code)",
@@ -43,8 +40,8 @@ SIGNS = (
     ("=", "stays loaded although a module that used it was unloaded"),
     ("×2", "the same name twice"),
     ("●", "new since you last looked"),
-    ("* ◆", "marked with Space: a module, an event or a snapshot"),
-    ("▸ ▾", "collapsed, expanded (Enter)"),
+    ("* ◆", f"marked with {key_of('modules.mark')}: a module, an event or a snapshot"),
+    ("▸ ▾", f"collapsed, expanded ({key_of('lines.open')})"),
 )
 """Signs of the lists, in words."""
 
@@ -94,7 +91,8 @@ QUESTIONS = (
         "kernel.kptr_restrict decides: 0 shows addresses to users who may profile the kernel "
         "(kernel.perf_event_paranoid at most 1) or have CAP_SYSLOG, 1 only with CAP_SYSLOG, 2 to "
         "nobody. This is decided when the file is opened. Names are always shown, so changes "
-        "are exact without addresses. A reads addresses through the helper.",
+        "are exact without addresses. "
+        f"{key_of('dashboard.addresses')} reads addresses through the helper.",
     ),
     (
         "Duplicate names",
@@ -109,25 +107,17 @@ QUESTIONS = (
 )
 
 
-class LegendScreen(ModalScreen[None]):
-    """One scrollable page."""
+class LegendScreen(PageDialog):
+    """Types, signs, questions and flags, one after the other."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        ("escape,q,a,f2", "dismiss", "Close"),
-        ("j,down", "scroll(1)", "Down"),
-        ("k,up", "scroll(-1)", "Up"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("dashboard.legend", action="close")]
 
-    def compose(self) -> ComposeResult:
-        """Lay out the page in a frame."""
-        with VerticalScroll(classes="dialog", id="legend-dialog") as frame:
-            set_title(frame, "Legend: types, signs, flags")
-            set_subtitle(frame, "j k: scroll · Esc: close")
-            yield Static(self._page(), markup=False)
+    def __init__(self) -> None:
+        super().__init__("Legend: types, signs, flags", "legend-dialog")
 
-    def action_scroll(self, lines: int) -> None:
-        """Scroll by some lines."""
-        self.query_one("#legend-dialog", VerticalScroll).scroll_relative(y=lines, animate=False)
+    def on_mount(self) -> None:
+        """Show the page."""
+        self.body.update(self._page())
 
     def _page(self) -> Table:
         colours = self.app.theme_variables

@@ -7,21 +7,19 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
-from textual.worker import Worker, WorkerState
 
 from kmodtui.model.text import counted
 from kmodtui.services.linkage import linkage_of
 from kmodtui.services.machine import Machine
 from kmodtui.ui.commands import bindings
-from kmodtui.ui.desk import desk
+from kmodtui.ui.screens.dialog import Dialog
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.filter_bar import FilterBar
 from kmodtui.ui.widgets.key_line import KeyLine
 from kmodtui.ui.widgets.linkage_lines import LinkageLines
 
 
-class LinkageScreen(ModalScreen[None]):
+class LinkageScreen(Dialog[None]):
     """A page over the dashboard, with groups of symbols to expand, filter and follow."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("linkage")]
@@ -47,7 +45,7 @@ class LinkageScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         """Start reading the module files."""
-        self.run_worker(self._read(), group="linkage", exclusive=True, exit_on_error=False)
+        self.work(self._read, "linkage", failed=self._show_failure)
 
     async def _read(self) -> None:
         linkage = await linkage_of(self._machine, self._module)
@@ -55,12 +53,9 @@ class LinkageScreen(ModalScreen[None]):
         state = "loaded" if linkage.loaded else "not loaded"
         set_title(self._frame, f"Linkage of {self._module} ({state})")
 
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Report an unexpected error of the worker."""
-        if event.state is WorkerState.ERROR and event.worker.error is not None:
-            desk(self).report(event.worker.error)
-            self._lines.empty_text = "The module files could not be read."
-            self._lines.lines_changed()
+    def _show_failure(self, _error: Exception) -> None:
+        self._lines.empty_text = "The module files could not be read."
+        self._lines.lines_changed()
 
     # Commands
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from textual import events
 from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
 from kmodtui.model.history import Change
 from kmodtui.services.live import LiveSystem
+from kmodtui.ui.screens.base import KmodtuiScreen
 from kmodtui.ui.screens.help import HelpScreen
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.change_view import ChangeLines
@@ -20,13 +20,12 @@ from kmodtui.ui.widgets.filter_bar import FilterBar
 from kmodtui.ui.widgets.header_line import HeaderLine
 from kmodtui.ui.widgets.key_line import KeyLine
 from kmodtui.ui.widgets.line_view import LineView
-from kmodtui.ui.widgets.too_small import TooSmall
 
 NARROW = 110
 """Below this width in columns, only the list or the change is shown."""
 
 
-class ListAndChange(Screen[None]):
+class ListAndChange(KmodtuiScreen[None]):
     """What the timeline and the snapshot comparison have in common.
 
     A subclass provides the list, shows the change that belongs to it in `follow`, and
@@ -47,7 +46,6 @@ class ListAndChange(Screen[None]):
         self.change_pane = Vertical(id="change-pane", classes="pane")
         self.header = HeaderLine(live)
         self._filter = FilterBar(self._search)
-        self._too_small = TooSmall()
 
     # For subclasses to extend
 
@@ -71,7 +69,6 @@ class ListAndChange(Screen[None]):
                 yield self.change
         yield self._filter
         yield KeyLine(self.context)
-        yield self._too_small
 
     def show_words(self, title: str, words: str) -> None:
         """Show text instead of a change."""
@@ -112,7 +109,6 @@ class ListAndChange(Screen[None]):
     def on_resize(self, event: events.Resize) -> None:
         """Show one pane or two, depending on the width."""
         self.set_class(event.size.width < NARROW, "-single")
-        self._too_small.measure(event.size)
 
     def _search(self, text: str) -> None:
         self.change.filter_text = text

@@ -15,9 +15,8 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
-from textual.worker import Worker, WorkerState
+from textual.worker import Worker
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.index.modules import ModuleIndex
@@ -48,11 +47,12 @@ from kmodtui.services.picker.picker import (
     Outcome,
     Picker,
 )
-from kmodtui.ui.commands import bindings
-from kmodtui.ui.desk import desk
+from kmodtui.ui.commands import Hint, bindings, bindings_of, hint, hint_line
 from kmodtui.ui.screens.check_first import CheckFirst
+from kmodtui.ui.screens.dialog import Dialog
 from kmodtui.ui.screens.parameters import ParameterForm
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
+from kmodtui.ui.widgets.input_line import InputLine
 from kmodtui.ui.widgets.line_view import LineView
 from kmodtui.ui.widgets.module_choices import (
     EntryCard,
@@ -61,7 +61,6 @@ from kmodtui.ui.widgets.module_choices import (
     path_lines,
     status_words,
 )
-from kmodtui.ui.widgets.name_input import NameInput
 
 __all__ = ["LoadDialog", "LoadRequest"]
 
@@ -72,19 +71,20 @@ LOW = 30
 """Below this height of the screen in lines, the card shows less."""
 
 
-class LoadDialog(ModalScreen[LoadRequest | None]):
+class LoadDialog(Dialog[LoadRequest | None]):
     """An input line for name and parameters, and the modules of this kernel that match."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(b for b in bindings("dialog") if b.id == "dialog.cancel"),
+        *bindings_of("dialog.cancel"),
         *bindings("picker"),
     ]
 
     takes_text = True
-    """Whether keys typed before the input line has the focus are meant for that line."""
 
-    def __init__(self, machine: Machine, *, looking: bool = False) -> None:
-        """Offer the modules of `machine`; with `looking`, only to browse them."""
+    def __init__(
+        self, machine: Machine, title: str = "Load a module", *, looking: bool = False
+    ) -> None:
+        """Offer the modules of `machine`; with `looking`, to browse them from the first on."""
         super().__init__()
         self.machine = machine
         self.index: ModuleIndex | None = None
@@ -92,6 +92,7 @@ class LoadDialog(ModalScreen[LoadRequest | None]):
         self._picking: Worker[None] | None = None
         self._left = False
         self._looking = looking
+        self._heading = f"Modules of {machine.release}" if looking else title
         self._loaded: frozenset[str] = frozenset()
         self._state = CatalogState()
         self._catalog: Catalog | None = None
@@ -100,7 +101,12 @@ class LoadDialog(ModalScreen[LoadRequest | None]):
         self._answer = Suggestions()
         self._chosen = False  # whether the user moved the cursor of the list
         self._message = ""
-        self._input = NameInput()
+        self.text_line = InputLine(
+            "picker",
+            id="load-input",
+            placeholder="name, alias, words, device or path of a .ko; then key=value",
+        )
+        self._input = self.text_line
         self._list = ModuleChoices()
         self._card = EntryCard()
         self._status = Static("", id="load-problem", markup=False)
@@ -108,36 +114,32 @@ class LoadDialog(ModalScreen[LoadRequest | None]):
     def compose(self) -> ComposeResult:
         """Lay out the input line, the list, the card and the status line."""
         with Vertical(classes="dialog", id="load-dialog") as frame:
-            if self._looking:
-                set_title(frame, f"Modules of {self.machine.release}")
-                set_subtitle(frame, "↑ ↓: select · Tab: complete · Esc: close")
-            else:
-                set_title(frame, "Load a module")
-                set_subtitle(
-                    frame, "Enter: plan · Tab: complete · Ctrl+e: parameters · Esc: cancel"
-                )
+            set_title(frame, self._heading)
+            set_subtitle(frame, hint_line(*self._hints()))
             yield self._input
             yield self._list
             yield self._card
             yield self._status
 
+    def _hints(self) -> list[Hint]:
+        if self._looking:
+            return [
+                hint("picker.up", "picker.down", label="select"),
+                hint("picker.take", label="details or plan"),
+                hint("picker.complete"),
+                hint("dialog.cancel", label="close"),
+            ]
+        ids = ("picker.take", "picker.complete", "picker.parameters", "dialog.cancel")
+        return [hint(each) for each in ids]
+
     def on_mount(self) -> None:
         """Start reading the catalog of modules."""
         self._input.focus()
-        self._work(self._follow, "catalog")
+        self.work(self._follow, "catalog", failed=lambda _error: self._ready.set())
 
     def on_resize(self, event: events.Resize) -> None:
         """Give the list more room on a low screen."""
         self.set_class(event.size.height < LOW, "-low")
-
-    def _work(self, what: object, group: str) -> Worker[None]:
-        return self.run_worker(what, group=group, exclusive=True, exit_on_error=False)  # type: ignore[arg-type]
-
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Report an unexpected error of a worker; the dialog stays open."""
-        if event.state is WorkerState.ERROR and event.worker.error is not None:
-            desk(self).report(event.worker.error)
-            self._ready.set()
 
     # The catalog
 
@@ -201,7 +203,7 @@ class LoadDialog(ModalScreen[LoadRequest | None]):
             if self._catalog is not None:
                 self._offer(answer_modules(self._haystack, self.index, query))
         else:
-            self._work(self._look_up_files, "answer")
+            self.work(self._look_up_files, "answer")
 
     async def _look_up_files(self) -> None:
         """Look up a device or a directory in a thread, because that reads files."""
@@ -227,10 +229,12 @@ class LoadDialog(ModalScreen[LoadRequest | None]):
         else:
             missing = answer.words or no_match(answer)
             by_name = self._catalog.by_name if self._catalog is not None else {}
-            # Similar names can be selected, but Enter alone does not take one of them.
+            # A row is highlighted if Enter takes it: none of the similar names, and none
+            # before something was typed, except for browsing.
             similar = tuple(by_name[name] for name in answer.near)
+            pointing = not similar and bool(answer.text or self._looking)
             self._list.show_entries(
-                answer.entries or similar, self._loaded, answer.text, missing, pointing=not similar
+                answer.entries or similar, self._loaded, answer.text, missing, pointing=pointing
             )
         self._show_card()
         self._show_status()
@@ -255,7 +259,7 @@ class LoadDialog(ModalScreen[LoadRequest | None]):
         elif entry is not None:
             self._card.show(card_lines(entry, self._loaded))
             if not entry.read:
-                self._work(self._read_card, "card")
+                self.work(self._read_card, "card")
         else:
             self._card.show(())
 
@@ -289,9 +293,7 @@ class LoadDialog(ModalScreen[LoadRequest | None]):
     def _pick(self, entered: Entered) -> None:
         """Go on with what was entered; one at a time."""
         if self._picking is None or self._picking.is_finished:
-            self._picking = self.run_worker(
-                partial(self._go_on, entered), group="pick", exit_on_error=False
-            )
+            self._picking = self.work(partial(self._go_on, entered), "pick", exclusive=False)
 
     async def _go_on(self, entered: Entered) -> None:
         try:
@@ -365,20 +367,9 @@ class LoadDialog(ModalScreen[LoadRequest | None]):
 
     def _take_current(self, *, form: bool) -> None:
         self._catch_up()
-        if self._looking:
-            self.say("This list is only for browsing. To load a module, press + on the dashboard.")
-            return
-        chosen = self._list.path or self._list.entry if self._chosen else None
+        browsed = self._looking and not self._query
+        chosen = self._list.path or self._list.entry if self._chosen or browsed else None
         self._pick(Entered(self._input.value, chosen, form))
-
-    def on_key(self, event: events.Key) -> None:
-        """Send letters to the input line even if it does not have the focus (yet)."""
-        if self.focused is self._input:
-            return
-        if event.is_printable and event.character:
-            event.stop()
-            self._input.insert_text_at_cursor(event.character)
-            self.set_focus(self._input)
 
     def action_cancel(self) -> None:
         """Close without choosing a module."""

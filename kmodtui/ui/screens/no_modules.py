@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
-from textual.screen import Screen
 from textual.widgets import Static
 
 from kmodtui.model.symbols.table import NO_ROWS, SymbolTable
 from kmodtui.model.text import counted
 from kmodtui.services.live import LiveSystem
-from kmodtui.ui.commands import bindings
+from kmodtui.ui.commands import bindings, key_of
+from kmodtui.ui.screens.base import KmodtuiScreen
 from kmodtui.ui.screens.browser import BrowserScreen
 from kmodtui.ui.screens.help import HelpScreen
 from kmodtui.ui.screens.legend import LegendScreen
@@ -24,9 +23,8 @@ from kmodtui.ui.widgets.filter_bar import FilterBar
 from kmodtui.ui.widgets.header_line import HeaderLine
 from kmodtui.ui.widgets.key_line import KeyLine
 from kmodtui.ui.widgets.symbol_browser import SymbolBrowser
-from kmodtui.ui.widgets.too_small import TooSmall
 
-WHY = """\
+WHY = f"""\
 This kernel has no loadable modules: /proc/modules does not exist.
 
 Either the kernel was built without CONFIG_MODULES, so that all drivers are built in, or \
@@ -34,11 +32,12 @@ kmodtui runs in a container or micro-VM that hides the file. Outside the contain
 the host, kmodtui shows the modules.
 
 What still works: the symbols of the kernel itself, below.
-d opens the demo: a recorded Debian system with a simulated kernel that loads modules.\
+{key_of("barren.demo")} opens the demo: a recorded Debian system with a simulated kernel that \
+loads modules.\
 """
 
 
-class NoModulesScreen(Screen[None]):
+class NoModulesScreen(KmodtuiScreen[None]):
     """The reason on top, the symbols of the kernel below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("barren")]
@@ -50,7 +49,6 @@ class NoModulesScreen(Screen[None]):
         self._browser = SymbolBrowser()
         self._frame = Vertical(classes="pane", id="symbols")
         self._filter = FilterBar(self._apply_filter)
-        self._too_small = TooSmall()
 
     def compose(self) -> ComposeResult:
         """Lay out the header, the reason, the symbols and the keys."""
@@ -60,18 +58,13 @@ class NoModulesScreen(Screen[None]):
             yield self._browser
         yield self._filter
         yield KeyLine("barren")
-        yield self._too_small
 
     def on_mount(self) -> None:
         """Show the header, and start reading the symbols."""
         subscribe(self._live.symbols_read, self._show)
         set_title(self._frame, "Symbols of the kernel")
         self._browser.show_rows(NO_ROWS, "Reading /proc/kallsyms…")
-        self.run_worker(self._read(), group="symbols", exclusive=True, exit_on_error=False)
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Show a message if the screen is too small."""
-        self._too_small.measure(event.size)
+        self.work(self._read, "symbols")
 
     async def _read(self) -> None:
         await self._live.read_symbols()

@@ -6,10 +6,10 @@ from typing import TypeVar
 
 from textual import events
 from textual.containers import Container
-from textual.screen import Screen
 
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.panes import IN_KEY_ORDER, PANES
+from kmodtui.ui.screens.base import KmodtuiScreen
 from kmodtui.ui.widgets.filter_bar import FilterBar
 from kmodtui.ui.widgets.pane import Pane
 from kmodtui.ui.widgets.tabs_line import TabsLine
@@ -20,7 +20,7 @@ NARROW = 100
 AnyPane = TypeVar("AnyPane", bound=Pane)
 
 
-class PaneScreen(Screen[None]):
+class PaneScreen(KmodtuiScreen[None]):
     """A screen of panes: two columns where there is room, else one pane at a time."""
 
     def __init__(self, live: LiveSystem) -> None:
@@ -140,10 +140,12 @@ class PaneScreen(Screen[None]):
         self._filtered.filter_text = text
 
     def action_back(self) -> None:
-        """Restore the pane, else clear its filter, else close the drawer."""
+        """Restore the pane, else clear its filter, else close the drawer, else go to the first."""
         if self.has_class("-zoomed"):
             self.remove_class("-zoomed")
         elif self._filtered.filter_text:
             self._filtered.filter_text = ""
         elif self.panes[self.front].entry.drawer:
             self.close_drawer(self.front)
+        else:
+            self.action_pane(self.main)

@@ -11,11 +11,9 @@ import shlex
 from typing import ClassVar
 
 from rich.text import Text
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static
 
 from kmodtui.errors import KmodtuiError
@@ -33,41 +31,17 @@ from kmodtui.model.plan.verb import Verb
 from kmodtui.model.text import clean, counted
 from kmodtui.services.machine import Machine
 from kmodtui.services.parameters import read_form
-from kmodtui.ui.commands import bindings
-from kmodtui.ui.desk import desk
-from kmodtui.ui.editing import edit_at_once
-from kmodtui.ui.typing_ahead import pass_on
+from kmodtui.ui.commands import Hint, bindings, bindings_of, hint, key_of
+from kmodtui.ui.screens.dialog import Dialog
 from kmodtui.ui.widgets.caption import set_title
+from kmodtui.ui.widgets.input_line import InputLine
 from kmodtui.ui.widgets.line_view import fit, wrapped
 from kmodtui.ui.widgets.parameter_lines import OTHER, ParameterLines, Purpose, column_widths
 
 _AROUND_THE_LIST = 13  # rows of everything in the dialog but the list
 
 
-class ValueInput(Input):
-    """The input line; the arrow keys go to another parameter, Enter accepts the form."""
-
-    async def on_key(self, event: events.Key) -> None:
-        """Handle the key at once, before it bubbles up to the application."""
-        form = self.screen
-        if pass_on(self, event) or not isinstance(form, ParameterForm):
-            return
-        if event.key in _MOVES:
-            event.stop()
-            event.prevent_default()
-            form.action_move(_MOVES[event.key])
-        elif event.key == "enter":
-            event.stop()
-            event.prevent_default()
-            form.action_accept()
-        else:
-            await edit_at_once(self, event)
-
-
-_MOVES = {"down": 1, "up": -1, "tab": 1, "shift+tab": -1, "pagedown": 8, "pageup": -8}
-
-
-class ParameterForm(ModalScreen[tuple[str, ...] | None]):
+class ParameterForm(Dialog[tuple[str, ...] | None]):
     """Shows types, defaults, configured and current values of parameters, and edits them.
 
     Returns the `key=value` arguments to pass, an empty tuple for none; None if it was
@@ -76,12 +50,11 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(b for b in bindings("dialog") if b.id == "dialog.cancel"),
+        *bindings_of("dialog.cancel"),
         *bindings("form"),
     ]
 
     takes_text = True
-    """Whether keys typed before the input line has the focus are meant for that line."""
 
     def __init__(
         self,
@@ -111,11 +84,9 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
         self._head = Static("", id="form-head", markup=False)
         self._about = Static("", id="form-about", markup=False)
         self._label = Label("", id="form-name", markup=False)
-        self._input = ValueInput(id="form-input", compact=True, select_on_focus=False)
-        self._input.cursor_blink = False
+        self._input = InputLine("form", id="form-input", select_on_focus=False)
         self._problem = Static("", id="form-problem", markup=False)
         self._command = Static("", id="form-command", markup=False)
-        self._keys = Static("", id="form-keys", markup=False)
 
     def compose(self) -> ComposeResult:
         """Lay out the list, the details of a parameter, the input line, and the command."""
@@ -134,7 +105,7 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
                 yield self._input
             yield self._problem
             yield self._command
-            yield self._keys
+            yield self.keys
 
     async def on_mount(self) -> None:
         """Read the parameters."""
@@ -142,7 +113,7 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
         try:
             rows = await read_form(self._machine, self._module)
         except KmodtuiError as error:
-            desk(self).report(error)
+            self.report(error)
             rows = ()
         typed = self._input.value  # while the parameters were being read
         self._lines.rows = rows
@@ -225,9 +196,6 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
 
     # Display
 
-    def _style(self, name: str) -> str:
-        return self.app.theme_variables.get(name, "")
-
     def _show_current(self) -> None:
         """Edit the parameter under the cursor in the input line."""
         self._edited = self._lines.cursor
@@ -257,17 +225,13 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
         self._about.update(Text("\n").join(self._about_lines(width)))
         errors = self._problems
         self._problem.update(
-            Text(fit(clean(errors[0]), width), self._style("error"))
+            Text(fit(clean(errors[0]), width), self.colour("error"))
             if errors
-            else Text(fit(self._hint(), width), self._style("dim"))
+            else Text(fit(self._hint(), width), self.colour("dim"))
         )
         command = Text("\n").join(Text(line) for line in self._short_commands(width))
         self._command.update(command)
-        line = Text()
-        for key, label in self._key_words():
-            line.append(f" {key} ", self._style("accent"))
-            line.append(f"{label}  ")
-        self._keys.update(line)
+        self.keys.show(*self._hints())
 
     def _short_commands(self, width: int) -> list[str]:
         lines = self._command_lines
@@ -278,17 +242,24 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
             lines = (lines[0], f"… and {counted(len(lines) - 1, 'more command')}")
         return [fit(clean(line), width) for line in lines]
 
-    def _key_words(self) -> list[tuple[str, str]]:
-        keys = [("Enter", "plan"), ("↑↓", "parameter"), ("Esc", "cancel")]
+    def _hints(self) -> list[Hint]:
+        hints = [
+            hint("form.accept"),
+            hint("form.up", "form.down", label="parameter"),
+            hint("dialog.cancel"),
+        ]
         if self._purpose is Purpose.RELOAD:
-            keys.insert(2, ("Ctrl+t", "clear" if self._lines.values else "keep"))
-        return keys
+            hints.insert(2, hint("form.fresh", label="clear" if self._lines.values else "keep"))
+        return hints
 
     def _hint(self) -> str:
         if self.needs_reload:
             names = [row.name for row in self._lines.rows if not row.writable]
             name = next((name for name in self._changed if name in names), "")
-            return f"{name or 'This'} can only be set by loading: Enter plans a reload."
+            return (
+                f"{name or 'This'} can only be set by loading: "
+                f"{key_of('form.accept')} plans a reload."
+            )
         if self._purpose is Purpose.CHANGE and not self._changed:
             return "Type a new value; those marked w can be changed while the module is loaded."
         if self._purpose is Purpose.RELOAD:
@@ -297,7 +268,7 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
 
     def _about_lines(self, width: int) -> list[Text]:
         row = self._current
-        dim = self._style("dim")
+        dim = self.colour("dim")
         if row is None:
             words = "Any key=value that the file does not declare, such as dyndbg=+p."
             return [Text(line, dim) for line in wrapped(words, width)[:2]]
@@ -318,7 +289,7 @@ class ParameterForm(ModalScreen[tuple[str, ...] | None]):
             last = row.settings[-1]
             more = f", which overrides {len(row.settings) - 1} more" if row.settings[1:] else ""
             set_by = f"set to {last.value} by {last.where}{more}"
-            lines.append(Text(fit(clean(set_by), width), self._style("warning")))
+            lines.append(Text(fit(clean(set_by), width), self.colour("warning")))
         return lines
 
     # Keys

@@ -12,9 +12,8 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
-from textual.worker import Worker, WorkerState
+from textual.worker import Worker
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.model.explain.explain import Explanation
@@ -28,14 +27,14 @@ from kmodtui.model.text import clean
 from kmodtui.services.files import digest_of, ownership_of
 from kmodtui.services.live import LiveSystem
 from kmodtui.services.planning.actions import perform
-from kmodtui.ui.commands import bindings
+from kmodtui.ui.commands import Hint, bindings, hint, key_of
 from kmodtui.ui.desk import desk
+from kmodtui.ui.screens.dialog import Dialog
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_title
 from kmodtui.ui.widgets.change_summary import summary
 from kmodtui.ui.widgets.line_view import Line
 from kmodtui.ui.widgets.plan_page import PlanPage
-from kmodtui.ui.widgets.too_small import TooSmall
 
 TICK = 0.5
 """Seconds between two updates of the elapsed time while the plan is carried out."""
@@ -52,7 +51,7 @@ LOW = 16
 _AROUND_THE_PAGE = 4  # rows of the frame and the keys
 
 
-class PlanDialog(ModalScreen[bool]):
+class PlanDialog(Dialog[bool]):
     """Shows plan, progress and outcome in one place; returns whether it succeeded."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -98,8 +97,6 @@ class PlanDialog(ModalScreen[bool]):
         self._change: Change | None = None
         self._stays: Mapping[str, str] = {}
         self._body = Static("", id="plan-body", markup=False)
-        self._keys = Static("", id="plan-keys", markup=False)
-        self._too_small = TooSmall()
 
     def compose(self) -> ComposeResult:
         """Lay out a scrollable page and the keys below it."""
@@ -107,8 +104,7 @@ class PlanDialog(ModalScreen[bool]):
             set_title(frame, self._title)
             with VerticalScroll(id="plan-scroll"):
                 yield self._body
-            yield self._keys
-        yield self._too_small
+            yield self.keys
 
     def on_resize(self, event: events.Resize) -> None:
         """Keep the keys visible; accept no confirmation if there is no room for the plan."""
@@ -116,8 +112,8 @@ class PlanDialog(ModalScreen[bool]):
         self.set_class(low, "-low")
         room = event.size.height * 9 // 10 - _AROUND_THE_PAGE
         self.query_one("#plan-scroll").styles.max_height = max(1, room) if low else None
-        self._too_small.measure(event.size)
-        if self._too_small.display:
+        self.measure(event)
+        if self.is_covered:
             self._displayed = False
         elif not self._displayed and not self._reading:
             self.call_after_refresh(self._plan_displayed)
@@ -135,7 +131,7 @@ class PlanDialog(ModalScreen[bool]):
         self._reading = self._plan.verb is Verb.INSERT and self._can_be_done
         self._show_plan()
         if self._reading:
-            self.run_worker(self._read_file(), group="digest", exit_on_error=False)
+            self.work(self._read_file, "digest", failed=self._refuse)
         else:
             self.call_after_refresh(self._plan_displayed)
 
@@ -146,7 +142,8 @@ class PlanDialog(ModalScreen[bool]):
             self._digest = await digest_of(self._machine, path)
             self._ownership = await ownership_of(self._machine, path)
         except KmodtuiError as error:
-            self._plan = replace(self._plan, refused=str(error), commands=())
+            self._refuse(error)
+            return
         if self._digest and self._checked not in ("", self._digest):
             self._plan = replace(
                 self._plan,
@@ -154,6 +151,14 @@ class PlanDialog(ModalScreen[bool]):
                 remedy="Choose it again to repeat the check.",
                 commands=(),
             )
+        self._show_read()
+
+    def _refuse(self, error: Exception) -> None:
+        """Refuse the plan, because the file to insert could not be read."""
+        self._plan = replace(self._plan, refused=_sentence(error), commands=())
+        self._show_read()
+
+    def _show_read(self) -> None:
         self._reading = False
         self._show_plan()
         self.call_after_refresh(self._plan_displayed)
@@ -164,49 +169,48 @@ class PlanDialog(ModalScreen[bool]):
         return bool(plan.commands) and not plan.does_nothing and self._machine.root.denied is None
 
     def _plan_displayed(self) -> None:
-        if self._too_small.display or self._reading:
+        if self.is_covered or self._reading:
             return
         self._displayed = True
         if self._can_be_done and self._work is None:
-            self._show_keys(("y", self._plan.verb.key), ("Esc", "cancel"))
+            self._show_keys(
+                hint("dialog.confirm", label=self._plan.verb.key), hint("dialog.cancel")
+            )
 
     # Display
 
-    def _style(self, name: str) -> str:
-        return self.app.theme_variables.get(name, "")
-
     def _text(self, words: str, style: str = "") -> Text:
-        return Text(clean(words), self._style(style) if style else "")
+        return Text(clean(words), self.colour(style) if style else "")
 
     def _page(self, *parts: RenderableType) -> None:
         self._body.update(Group(*parts))
 
     def _show_plan(self) -> None:
-        page = PlanPage(self._plan, self._machine.release, self.app.size.width, self._style)
+        page = PlanPage(self._plan, self._machine.release, self.app.size.width, self.colour)
         digest = "reading…" if self._reading else self._digest
-        denied = str(self._machine.root.denied or "")
-        self._page(*page.parts(self._machine.root_words, digest, self._ownership, denied))
+        denied = self._machine.root.denied
+        privilege = self._machine.root_words if denied is None else ""
+        self._page(*page.parts(privilege, digest, self._ownership))
+        close = hint("dialog.cancel", label="close")
         if self._can_be_done:
-            self._show_keys(("Esc", "cancel"))
+            self._show_keys(hint("dialog.cancel"))
         elif self._once_free is not None and not self._plan.commands:
-            self._show_keys(("w", "wait until it is unused"), ("Esc", "close"))
+            self._show_keys(hint("dialog.wait", label="wait until it is unused"), close)
+        elif denied is not None and self._plan.commands:
+            self._show_keys(close, instead=str(denied))
         else:
-            self._show_keys(("Esc", "close"))
+            self._show_keys(close)
 
-    def _show_keys(self, *keys: tuple[str, str]) -> None:
-        line = Text()
-        for key, label in keys:
-            line.append(f" {key} ", self._style("accent"))
-            line.append(f"{label}  ")
-        self._keys.update(line)
+    def _show_keys(self, *hints: Hint, instead: str = "") -> None:
+        self.keys.show(*hints, instead=instead)
         # Whether the page scrolls is known only after it has been laid out.
-        self.call_after_refresh(self._show_scroll_keys, line)
+        self.call_after_refresh(self._show_scroll_keys, hints, instead)
 
-    def _show_scroll_keys(self, line: Text) -> None:
+    def _show_scroll_keys(self, hints: tuple[Hint, ...], instead: str) -> None:
         # A dialog that was closed meanwhile has no page any more.
         if any(page.max_scroll_y > 0 for page in self.query("#plan-scroll")):
-            more = Text.assemble(line, (" j k ", self._style("accent")), "scroll")
-            self._keys.update(more)
+            scroll = hint("dialog.down", "dialog.up", label="scroll")
+            self.keys.show(*hints, scroll, instead=instead)
 
     def _show_running(self) -> None:
         running = self._plan.verb.running(self._plan.subject)
@@ -214,7 +218,8 @@ class PlanDialog(ModalScreen[bool]):
             self._text(f"{running}… {self._elapsed:.1f} s", "accent"),
             *(self._text(record.text, "dim") for record in self._log[-LAST:]),
         )
-        self._show_keys(("Esc", "cancel" if self._wait else "run in background"))
+        label = "cancel" if self._wait else "run in background"
+        self._show_keys(hint("dialog.cancel", label=label))
 
     def _show_outcome(self) -> None:
         outcome = self._outcome
@@ -243,7 +248,7 @@ class PlanDialog(ModalScreen[bool]):
                     for line in lines
                 ]
         self._page(*parts)
-        self._show_keys(("Enter", "close"))
+        self._show_keys(hint("dialog.accept", label="close"))
 
     def _change_lines(self, change: Change) -> list[Line]:
         """Return the summary without its duration: the outcome shows that of the action."""
@@ -255,7 +260,7 @@ class PlanDialog(ModalScreen[bool]):
     def _line(self, line: Line) -> Text:
         names = {"good": "success", "bad": "error", "warn": "warning"}
         return Text.assemble(
-            *((clean(text), self._style(names.get(style, style))) for text, style in line)
+            *((clean(text), self.colour(names.get(style, style))) for text, style in line)
         )
 
     def _take_change(self, event: Event) -> None:
@@ -270,19 +275,18 @@ class PlanDialog(ModalScreen[bool]):
         """Carry out the plan once; ignore keys typed before the plan was displayed."""
         if not self._displayed or self._work is not None or not self._can_be_done:
             return
-        self._work = self.run_worker(
-            self._perform(), group="action", exclusive=True, exit_on_error=False
-        )
+        self._work = self.work(self._perform, "action", failed=self._show_unknown)
 
     def action_wait(self) -> None:
         """Show the plan to unload the modules once they are unused; it needs a confirmation."""
-        if self._too_small.display:
+        if self.is_covered:
             return
         if self._once_free is not None and not self._plan.commands and self._work is None:
             self._plan = replace(
                 self._once_free,
                 warnings=(
-                    f"Waits up to {WAIT:.0f} s for the module to become unused. Esc cancels.",
+                    f"Waits up to {WAIT:.0f} s for the module to become unused. "
+                    f"{key_of('dialog.cancel')} cancels.",
                     *self._plan.warnings,
                 ),
             )
@@ -309,19 +313,14 @@ class PlanDialog(ModalScreen[bool]):
             ticking.stop()
         self._show_outcome()
 
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Show that the outcome is unknown if carrying out the plan failed unexpectedly."""
-        error = event.worker.error
-        if event.state is WorkerState.ERROR and error is not None:
-            desk(self).report(error)
-            self._outcome = Explanation(
-                "Outcome unknown",
-                str(error)
-                if isinstance(error, KmodtuiError)
-                else "Internal error (a bug in kmodtui).",
-                remedy="The modules pane shows what is loaded now.",
-            )
-            self._show_outcome()
+    def _show_unknown(self, error: Exception) -> None:
+        """Show that the outcome is unknown, because carrying out the plan failed unexpectedly."""
+        self._outcome = Explanation(
+            "Outcome unknown",
+            _sentence(error),
+            remedy="The modules pane shows what is loaded now.",
+        )
+        self._show_outcome()
 
     def _tick(self) -> None:
         self._elapsed += TICK
@@ -354,3 +353,8 @@ class PlanDialog(ModalScreen[bool]):
     def action_scroll(self, lines: int) -> None:
         """Scroll the page."""
         self.query_one("#plan-scroll", VerticalScroll).scroll_relative(y=lines, animate=False)
+
+
+def _sentence(error: Exception) -> str:
+    """Return an error as a sentence; the details of an unforeseen one are only in the log file."""
+    return str(error) if isinstance(error, KmodtuiError) else "Internal error (a bug in kmodtui)."

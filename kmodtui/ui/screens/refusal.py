@@ -8,13 +8,14 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widgets import Static
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.model.text import clean
 from kmodtui.services.machine import Machine
-from kmodtui.ui.commands import bindings
+from kmodtui.ui.commands import bindings_of, hint
+from kmodtui.ui.screens.dialog import Dialog
 from kmodtui.ui.widgets.caption import set_title
 
 NO_CHANGE = "Changes are not possible here"
@@ -33,36 +34,31 @@ def root_allowed(screen: Screen[Any], machine: Machine, title: str = NO_CHANGE) 
     return denied is None
 
 
-class RefusalDialog(ModalScreen[None]):
+class RefusalDialog(Dialog[None]):
     """Shows the reason until Esc or Enter; all other keys are ignored."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *(b for b in bindings("dialog") if b.action in ("cancel", "accept")),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("dialog.cancel", "dialog.accept")]
 
     def __init__(self, error: KmodtuiError, title: str) -> None:
         super().__init__()
         self._error = error
         self._title_words = title
         self._body = Static("", id="refusal-body", markup=False)
-        self._keys = Static("", id="plan-keys", markup=False)
 
     def compose(self) -> ComposeResult:
         """Lay out the reason and the keys."""
         with Vertical(classes="dialog", id="refusal-dialog") as frame:
             set_title(frame, self._title_words)
             yield self._body
-            yield self._keys
+            yield self.keys
 
     def on_mount(self) -> None:
         """Show the reason and the remedy."""
-        colours = self.app.theme_variables
-        lines = [Text(clean(self._error.message), colours.get("warning", ""))]
+        lines = [Text(clean(self._error.message), self.colour("warning"))]
         if self._error.hint:
             lines.append(Text(clean(self._error.hint)))
         self._body.update(Text("\n").join(lines))
-        key = Text.assemble((" Enter ", colours.get("accent", "")), "close")
-        self._keys.update(key)
+        self.keys.show(hint("dialog.accept", label="close"))
 
     def action_accept(self) -> None:
         """Close."""

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from kmodtui.model.text import clean
-from kmodtui.ui.commands import bindings
-from kmodtui.ui.widgets.caption import set_subtitle, set_title
-from kmodtui.ui.widgets.too_small import TooSmall
+from kmodtui.ui.commands import bindings_of, hint
+from kmodtui.ui.screens.dialog import Dialog
+from kmodtui.ui.widgets.caption import set_title
 
 
-class RootQuestion(ModalScreen[bool]):
+class RootQuestion(Dialog[bool]):
     """Asks whether root privileges may be used; returns whether the user confirmed."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *(b for b in bindings("dialog") if b.id in ("dialog.confirm", "dialog.cancel")),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("dialog.confirm", "dialog.cancel")]
 
     def __init__(self, title: str, words: str, privilege: str) -> None:
         """Create the question.
@@ -36,23 +32,21 @@ class RootQuestion(ModalScreen[bool]):
         self._title_words = title
         self._words = words
         self._privilege = privilege
-        self._too_small = TooSmall()
 
     def compose(self) -> ComposeResult:
         """Show the question, and how root privileges will be obtained."""
         with Vertical(classes="dialog") as frame:
             set_title(frame, self._title_words)
-            set_subtitle(frame, "y read · Esc cancel")
             yield Static(f"{self._words}\n\n{clean(self._privilege)}", markup=False)
-        yield self._too_small
+            yield self.keys
 
-    def on_resize(self, event: events.Resize) -> None:
-        """Accept no answer if the screen is too small to show the question."""
-        self._too_small.measure(event.size)
+    def on_mount(self) -> None:
+        """Show the keys."""
+        self.keys.show(hint("dialog.confirm", label="read"), hint("dialog.cancel"))
 
     def action_confirm(self) -> None:
-        """Confirm."""
-        if not self._too_small.display:
+        """Confirm; accept no answer if the terminal is too small to show the question."""
+        if not self.is_covered:
             self.dismiss(True)
 
     def action_cancel(self) -> None:

@@ -7,12 +7,7 @@ from typing import ClassVar
 
 from rich.table import Table
 from rich.text import Text
-from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
-from textual.widgets import Static
-from textual.worker import Worker
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.kallsyms import is_pseudo_owner
@@ -24,21 +19,17 @@ from kmodtui.model.symbols.table import type_word
 from kmodtui.model.text import clean, counted
 from kmodtui.services.linkage import symbol_details
 from kmodtui.services.machine import Machine
-from kmodtui.ui.commands import bindings
-from kmodtui.ui.desk import desk
-from kmodtui.ui.widgets.caption import set_subtitle, set_title
+from kmodtui.ui.commands import bindings_of
+from kmodtui.ui.screens.page_dialog import PageDialog
 
 _PLACES = 6
 """Largest number of places in the file to list; `__func__.7` can have hundreds."""
 
 
-class SymbolDialog(ModalScreen[None]):
+class SymbolDialog(PageDialog):
     """One symbol: first from the symbol table, then from the module's file and sysfs."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *(b for b in bindings("dialog") if b.id == "dialog.cancel"),
-        ("enter,q", "cancel", "Close"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("browser.details", action="close")]
 
     def __init__(
         self,
@@ -57,27 +48,20 @@ class SymbolDialog(ModalScreen[None]):
             hiding: the settings that decide whether addresses are visible.
             located: where in the symbol the searched address is; None without one.
         """
-        super().__init__()
+        row = symbols.row(number)
+        name = row.symbol.name if row.symbol else clean(repr(row.line))
+        super().__init__(f"Symbol {name}", "symbol-dialog")
         self._machine = machine
         self._symbols = symbols
         self._number = number
-        self._row = symbols.row(number)
+        self._row = row
         self._hiding = hiding
         self._located = located
-        self._body = Static("", markup=False)
-
-    def compose(self) -> ComposeResult:
-        """Lay out the page in a frame."""
-        with VerticalScroll(classes="dialog", id="symbol-dialog") as frame:
-            symbol = self._row.symbol
-            set_title(frame, f"Symbol {symbol.name if symbol else clean(repr(self._row.line))}")
-            set_subtitle(frame, "Esc: close")
-            yield self._body
 
     def on_mount(self) -> None:
         """Show what the symbol table has, and start reading the rest."""
         self._show(None, None, "Reading the module file…")
-        _: Worker[None] = self.run_worker(self._read, group="symbol", exclusive=True)
+        self.work(self._read, "symbol", failed=lambda _error: self._show(None, None, ""))
 
     async def _read(self) -> None:
         owner, symbol = self._row.owner, self._row.symbol
@@ -92,13 +76,7 @@ class SymbolDialog(ModalScreen[None]):
                 sections = await asyncio.to_thread(read_sections, self._machine.host, owner)
         except KmodtuiError as error:
             problem = str(error)
-        except Exception as error:
-            desk(self).report(error)
         self._show(details, sections, problem)
-
-    def action_cancel(self) -> None:
-        """Close."""
-        self.dismiss()
 
     # The page
 
@@ -120,7 +98,7 @@ class SymbolDialog(ModalScreen[None]):
             if words:
                 page.add_row("", "")
                 page.add_row("", Text(clean(words), dim))
-        self._body.update(page)
+        self.body.update(page)
 
     def _from_table(self) -> list[tuple[str, str]]:
         symbol = self._row.symbol

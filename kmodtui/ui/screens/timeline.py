@@ -11,7 +11,7 @@ from textual.binding import BindingType
 from kmodtui.model.history import Timeline
 from kmodtui.model.text import counted, human_size
 from kmodtui.services.live import LiveSystem
-from kmodtui.ui.commands import bindings
+from kmodtui.ui.commands import bindings, key_of
 from kmodtui.ui.screens.list_and_change import ListAndChange
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
@@ -108,7 +108,10 @@ class TimelineScreen(ListAndChange):
                 "From now on, every module loaded or unloaded, here or by anyone else on this "
                 "machine, adds a line on the left.\n\n"
             )
-        return words + "Space sets a mark, c compares two marks."
+        return (
+            f"{words}{key_of('timeline.mark')} sets a mark, "
+            f"{key_of('timeline.compare')} compares two marks."
+        )
 
     # Messages from the lists
 
@@ -148,7 +151,8 @@ class TimelineScreen(ListAndChange):
         if len(points) == 1:
             points = (*points, self._events.cursor)
         if len(points) < 2 or points[0] == points[1]:
-            self.notify("Set two marks with Space, then press c.", timeout=4)
+            mark, compare = key_of("timeline.mark"), key_of("timeline.compare")
+            self.say_nothing_selected(f"Set two marks with {mark}, then press {compare}.")
             return
         first, second = sorted(points)
         self._compared = (first, second)

@@ -14,6 +14,7 @@ from kmodtui.model.symbols.order import Order
 from kmodtui.model.symbols.query import Facet, Query, parse_query
 from kmodtui.model.symbols.table import SymbolTable
 from kmodtui.model.text import clean, counted, decode
+from kmodtui.ui.commands import key_of
 from kmodtui.ui.widgets.change_group import Group
 from kmodtui.ui.widgets.change_summary import cause, staying, summary
 from kmodtui.ui.widgets.line_view import Line, LineView, wrapped
@@ -24,8 +25,10 @@ FILES_AT_ONCE = 8
 WAITING = (
     "Waiting for a module to be loaded or unloaded, by kmodtui or by any other program. "
     "The symbols that this adds to or removes from /proc/kallsyms are shown here.\n\n"
-    "+ loads a module; v shows the symbols of the selected module; B all symbols; a explains "
-    "symbol types and taint flags."
+    f"{key_of('dashboard.load')} loads a module; "
+    f"{key_of('dashboard.symbol_view')} shows the symbols of the selected module; "
+    f"{key_of('dashboard.browser')} all symbols; "
+    f"{key_of('dashboard.legend')} explains symbol types and taint flags."
 )
 
 

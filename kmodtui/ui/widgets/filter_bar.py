@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Input, Label
 
-from kmodtui.ui.editing import edit_at_once
-from kmodtui.ui.typing_ahead import pass_on
+from kmodtui.ui.commands import bindings
+from kmodtui.ui.widgets.input_line import InputLine
 
 
-class FilterInput(Input):
-    """The input. Enter and Esc close it at once, so that the next key is a command again."""
-
-    def __init__(self, end: Callable[[bool], None]) -> None:
-        """Create the input; `end` is called with whether the filter is kept."""
-        super().__init__(id="filter-input", compact=True, select_on_focus=False)
-        # A blinking cursor would write to the terminal all the time.
-        self.cursor_blink = False
-        self._end = end
-
-    async def on_key(self, event: events.Key) -> None:
-        """Close the input on Enter or Esc; pass the key on if the focus has moved meanwhile."""
-        if pass_on(self, event) or await edit_at_once(self, event):
-            return
-        if event.key in ("enter", "escape"):
-            event.stop()
-            event.prevent_default()
-            self._end(event.key == "enter")
+class FilterInput(InputLine):
+    """The input."""
 
     def on_hide(self, event: events.Hide) -> None:
         """Keep the focus, which Textual takes from a hidden widget when this event arrives.
@@ -43,6 +29,8 @@ class FilterInput(Input):
 
 class FilterBar(Horizontal):
     """A label that names what is filtered, and the input."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("filter")]
 
     def __init__(self, apply: Callable[[str], None]) -> None:
         """Create the bar, hidden.
@@ -57,7 +45,7 @@ class FilterBar(Horizontal):
         self._applied = ""
         self._return_to: Widget | None = None
         self._label = Label("", markup=False)
-        self._input = FilterInput(self._end)
+        self._input = FilterInput("filter", id="filter-input", select_on_focus=False)
         self.display = False
 
     def compose(self) -> ComposeResult:
@@ -96,8 +84,15 @@ class FilterBar(Horizontal):
             self.display = False
             self._apply_once(self._input.value)
 
-    def _end(self, keep: bool) -> None:
-        """Hide the bar; Enter keeps the filter, Esc only clears it."""
+    def action_keep(self) -> None:
+        """Keep the filter, and hide the bar."""
+        self._end(keep=True)
+
+    def action_clear(self) -> None:
+        """Clear the filter, and hide the bar."""
+        self._end(keep=False)
+
+    def _end(self, *, keep: bool) -> None:
         self._apply_once(self._input.value if keep else "")
         self.screen.set_focus(self._return_to)
         self.display = False

@@ -6,12 +6,10 @@ import asyncio
 from dataclasses import dataclass
 
 from textual.app import ComposeResult
-from textual.worker import Worker, WorkerState
 
 from kmodtui.model.text import counted
 from kmodtui.services.details import ModuleDetails, ShownParameter, read_details
 from kmodtui.services.live import LiveSystem
-from kmodtui.ui.desk import desk
 from kmodtui.ui.panes import PaneEntry
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_subtitle
@@ -220,11 +218,7 @@ class InfoPane(Pane):
         self._read()
 
     def _read(self, _published: object = None) -> None:
-        # Not a coroutine object: one that the next call cancels before it has begun is
-        # never awaited, and Python warns of that.
-        _: Worker[None] = self.run_worker(
-            self._show_details, group="details", exclusive=True, exit_on_error=False
-        )
+        self.work(self._show_details, "details")
 
     async def _show_details(self) -> None:
         name, details = self._module, None
@@ -237,8 +231,3 @@ class InfoPane(Pane):
             details = await read_details(self.live.machine, module, name)
         self._lines.show_details(details)
         self.set_name(f"Info: {details.name}" if details else "Info")
-
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Report a failure of the reading."""
-        if event.state is WorkerState.ERROR and event.worker.error is not None:
-            desk(self).report(event.worker.error)

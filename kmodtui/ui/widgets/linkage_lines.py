@@ -9,6 +9,7 @@ from rich.cells import cell_len
 
 from kmodtui.model.linkage import ModuleLinkage, ProviderKind, ResolvedImport, UsedExport
 from kmodtui.model.text import counted
+from kmodtui.ui.commands import key_of
 from kmodtui.ui.widgets.line_view import Line, LineView, fit, wrapped
 
 _TITLE_WIDTH = 32
@@ -149,7 +150,8 @@ class LinkageLines(LineView):
                 lines.append(_Head(group, len(rows), expanded))
                 lines += rows if expanded else ()
         if self._filter and not any(isinstance(line, _Head) for line in lines):
-            empty = f"No symbol here contains “{self._filter}”. Esc clears the filter."
+            clear = key_of("linkage.back")
+            empty = f"No symbol here contains “{self._filter}”. {clear} clears the filter."
             lines += [((text, "dim"),) for text in wrapped(empty, max(20, self.line_width - 1))]
         self._lines = lines
         self._width = self.line_width

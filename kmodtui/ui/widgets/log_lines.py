@@ -15,7 +15,7 @@ from kmodtui.model.log.query import LogQuery
 from kmodtui.model.log.record import LogRecord
 from kmodtui.model.log.tail import Entry, LogTail
 from kmodtui.model.text import clean, counted
-from kmodtui.ui.commands import bindings
+from kmodtui.ui.commands import bindings, key_of
 from kmodtui.ui.widgets.line_view import Line, LineView, no_match_message
 from kmodtui.ui.widgets.log_line import LogLine, line_parts, wrapped_entry
 
@@ -197,12 +197,13 @@ class LogLines(LineView):
 
     def _no_match_text(self) -> str:
         text = f"No line{self.asked.words} in {counted(self.total, 'line')}."
-        hints = (
-            ("Esc clears the search." if self.asked.text else ""),
-            ("m shows the lines of all modules." if self.asked.module else ""),
-            ("f shows less severe lines." if self.asked.severity.mildest < 7 else ""),
-        )
-        return clean(" ".join((text, *filter(None, hints))))
+        if self.asked.text:
+            text += f" {key_of('dashboard.back')} clears the search."
+        if self.asked.module:
+            text += f" {key_of('log.only_module')} shows the lines of all modules."
+        if self.asked.severity.mildest < 7:
+            text += f" {key_of('log.severity')} shows less severe lines."
+        return clean(text)
 
     def on_resize(self) -> None:
         """Wrap the lines to the new width."""
@@ -262,7 +263,8 @@ class LogLines(LineView):
     def action_next_match(self, step: int) -> None:
         """Go to the next match (1) or the previous one (-1)."""
         if not self.asked.text:
-            self.notify("No search text. Press / to search.", timeout=3)
+            key = key_of("dashboard.filter")
+            self.notify(f"No search text. Press {key} to search.", timeout=3)
             return
         index = self.cursor + step
         current = self._rows[self.cursor].entry if self._rows else None

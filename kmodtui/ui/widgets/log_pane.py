@@ -7,14 +7,13 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from textual.app import ComposeResult
-from textual.worker import Worker, WorkerState
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.model.log.query import Severity
 from kmodtui.model.text import clean, counted
 from kmodtui.services.kernel_log import Batch, HiddenLogError
 from kmodtui.services.live import LiveSystem
-from kmodtui.ui.desk import desk
+from kmodtui.ui.commands import hint, hint_line, key_of
 from kmodtui.ui.log_reader import LogReader
 from kmodtui.ui.panes import PaneEntry
 from kmodtui.ui.widgets.caption import set_subtitle
@@ -67,9 +66,7 @@ class LogPane(Pane):
         self.lines.empty_text = "Opening the kernel log…"
         self.lines.say("")
         self._caption()
-        _: Worker[None] = self.run_worker(
-            self._read, group="log", exclusive=True, exit_on_error=False
-        )
+        self.work(self._read, "log")
 
     async def _read(self) -> None:
         try:
@@ -81,11 +78,6 @@ class LogPane(Pane):
         except KmodtuiError as error:
             log.info("%s: %s", error.title, error)
             self._stop(error)
-
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Report a failure of the reading."""
-        if event.state is WorkerState.ERROR and event.worker.error is not None:
-            desk(self).report(event.worker.error)
 
     def _take(self, batch: Batch) -> None:
         self._state = "following"
@@ -99,10 +91,11 @@ class LogPane(Pane):
         self._state = "stopped" if self._resumed else "not read"
         # A message from the helper may lack its full stop.
         cause = error.message if error.message.endswith(".") else f"{error.message}."
+        key = key_of("log.read_on")
         if not isinstance(error, HiddenLogError):
-            words = f"{cause} Enter {'continues' if self._resumed else 'tries again'}."
+            words = f"{cause} {key} {'continues' if self._resumed else 'tries again'}."
         elif error.helps:
-            words = f"{cause} Enter asks again. {error.hint}"
+            words = f"{cause} {key} asks again. {error.hint}"
         else:
             words = f"{cause} {error.hint}"
         self.lines.say(clean(f"No longer followed: {words}" if self._resumed else words))
@@ -146,8 +139,10 @@ class LogPane(Pane):
         if self.lines.follows:
             return self._state
         if self.stopped:
-            return f"{self._state} · G: why"  # the reason is below the visible lines
+            # The reason is below the visible lines.
+            return f"{self._state} · {hint_line(hint('lines.bottom', label='why'))}"
         if self._state != "following":
             return self._state
         news = self.lines.news
-        return f"held, {news:,} new below · G: follow" if news else "held"
+        follow = hint_line(hint("lines.bottom", label="follow"))
+        return f"held, {news:,} new below · {follow}" if news else "held"

@@ -16,6 +16,7 @@ from kmodtui.model.fuzzy import marked
 from kmodtui.model.text import clean, counted, human_size
 from kmodtui.services.catalog.live import CatalogState
 from kmodtui.services.picker.matching import InputKind, PathChoice, Suggestions, kind_of, no_match
+from kmodtui.ui.commands import key_of
 from kmodtui.ui.widgets.line_view import Line, LineView, Part, fit
 
 STANDING_STYLES = {
@@ -68,9 +69,9 @@ class ModuleChoices(LineView):
         self._restart(empty)
 
     def show_paths(self, paths: Sequence[PathChoice], empty: str) -> None:
-        """Show files and directories."""
+        """Show files and directories; none of several is selected before the cursor is moved."""
         self._entries, self._paths = (), paths
-        self._pointing = True
+        self._pointing = len(paths) == 1
         self._restart(empty)
 
     def replace_entries(self, entries: Sequence[CatalogEntry], loaded: frozenset[str]) -> None:
@@ -189,14 +190,15 @@ def card_lines(entry: CatalogEntry, loaded: frozenset[str]) -> list[Line]:
 
 def path_lines(choice: PathChoice) -> list[Line]:
     """Return the card of a file or a directory."""
+    take, complete = key_of("picker.take"), key_of("picker.complete")
     if choice.size is None:
         return [
             ((f" {clean(choice.path)}", "strong"),),
-            ((" Tab or Enter opens the directory.", "dim"),),
+            ((f" {complete} or {take} opens the directory.", "dim"),),
         ]
     return [
         ((f" {clean(choice.path)}", "strong"), (f"  {human_size(choice.size)}", "dim")),
-        ((" Enter checks the file first; nothing is loaded yet.", "dim"),),
+        ((f" {take} checks the file first; nothing is loaded yet.", "dim"),),
     ]
 
 

@@ -14,7 +14,7 @@ from textual.widgets import Static
 from kmodtui.model.history import Event
 from kmodtui.model.modules import LoadedModule, ModuleTable
 from kmodtui.services.live import LiveSystem
-from kmodtui.ui.commands import bindings
+from kmodtui.ui.commands import bindings, key_of
 from kmodtui.ui.panes import PaneEntry
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_subtitle
@@ -89,7 +89,9 @@ class ModuleLines(LineView):
 
     def action_mark(self) -> None:
         """Mark or unmark the module under the cursor, and move to the next one."""
-        if self.rows:
+        if not self.rows:
+            self.notify("There is no module to mark.", title="No module selected", timeout=4)
+        else:
             self._live.marked ^= {self.rows[self.cursor].name}
             self.refresh_line(self.cursor)
             self.post_message(self.Marked())
@@ -109,6 +111,9 @@ class ModulesPane(Pane):
         def __init__(self, name: str | None) -> None:
             super().__init__()
             self.name = name
+
+    class Opened(Message):
+        """The module under the cursor was opened, with a key or a double click."""
 
     def __init__(self, entry: PaneEntry, live: LiveSystem) -> None:
         super().__init__(entry, live)
@@ -245,9 +250,13 @@ class ModulesPane(Pane):
             parts.insert(0, f"/{self._filter} · {len(self._lines.rows)} of {len(self.live.table)}")
         set_subtitle(self, " · ".join(parts))
         if self._filter:
-            self._lines.empty_text = f"No loaded module matches “{self._filter}”. Esc clears."
+            self._lines.empty_text = (
+                f"No loaded module matches “{self._filter}”. {key_of('dashboard.back')} clears."
+            )
         elif self.live.status.modules is not None:
-            self._lines.empty_text = "No modules are loaded. Press + to load one."
+            self._lines.empty_text = (
+                f"No modules are loaded. Press {key_of('dashboard.load')} to load one."
+            )
         self._update_head()
 
     def _update_head(self) -> None:
@@ -263,6 +272,12 @@ class ModulesPane(Pane):
         """Select the module that the cursor moved to."""
         message.stop()
         self._follow_cursor()
+
+    def on_line_view_opened(self, message: LineView.Opened) -> None:
+        """Open the module under the cursor."""
+        message.stop()
+        self._follow_cursor()
+        self.post_message(self.Opened())
 
     def _follow_cursor(self) -> None:
         name = self.selected

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from textual.containers import Vertical
 from textual.widget import Widget
+from textual.worker import Worker
 
 from kmodtui.services.live import LiveSystem
+from kmodtui.ui.background import Work, run_in_background
 from kmodtui.ui.panes import PaneEntry
 from kmodtui.ui.widgets.caption import set_title
 
@@ -38,6 +40,10 @@ class Pane(Vertical):
     def set_name(self, words: str) -> None:
         """Set the title: the key of the pane, and what it shows."""
         set_title(self, f"{self.entry.key} {words}")
+
+    def work(self, work: Work, group: str, *, exclusive: bool = True) -> Worker[None]:
+        """Run work in the background; see `run_in_background`."""
+        return run_in_background(self, work, group, exclusive=exclusive)
 
     # Drawers
 

@@ -40,16 +40,14 @@ class PlanPage:
         self._style = style
 
     def parts(
-        self, privilege: str, digest: str = "", ownership: Sequence[str] = (), denied: str = ""
+        self, privilege: str, digest: str = "", ownership: Sequence[str] = ()
     ) -> list[RenderableType]:
         """Return the parts of the page, from top to bottom.
 
         Args:
-            privilege: how root privileges are obtained.
+            privilege: how root privileges are obtained; empty if they cannot be.
             digest: SHA-256 of the file to insert; empty if there is none.
             ownership: who besides root can change that file, a line each.
-            denied: why the plan cannot be confirmed, such as read-only operation; empty if
-                it can.
         """
         plan = self._plan
         parts: list[RenderableType] = []
@@ -67,9 +65,7 @@ class PlanPage:
         for warning in plan.warnings:
             parts += [self._text(f"! {warning}", "warning"), Text()]
         if plan.commands:
-            if denied:
-                parts += [self._text(f"! {denied}", "warning"), Text()]
-            parts.append(self._execution("" if denied else privilege))
+            parts.append(self._execution(privilege))
         return parts
 
     def _text(self, text: str, style: str = "") -> Text:

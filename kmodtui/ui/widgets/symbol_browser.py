@@ -20,6 +20,8 @@ from kmodtui.model.symbols.search import Matches
 from kmodtui.model.symbols.table import SymbolRows
 from kmodtui.model.text import clean, decode
 from kmodtui.services.time_limit import limited
+from kmodtui.ui.background import run_in_background
+from kmodtui.ui.commands import key_of
 from kmodtui.ui.widgets.line_view import Line, LineView
 from kmodtui.ui.widgets.symbol_line import SymbolColumns, symbol_line
 
@@ -154,11 +156,7 @@ class SymbolBrowser(LineView):
             self._return_to(keep)
         self._update()
         if self.counting and self.is_mounted:
-            # The function, not a coroutine: a coroutine that is cancelled before it starts
-            # is never awaited, and Python warns about that.
-            self._search = self.run_worker(
-                self._count_rest, group=f"search-{self.id}", exclusive=True
-            )
+            self._search = run_in_background(self, self._count_rest, f"search-{self.id}")
 
     def _advance(self, number: int) -> None:
         """Search block by block until there are `number` matches or the slice is over."""
@@ -205,7 +203,7 @@ class SymbolBrowser(LineView):
             return "Searching…"
         if self.filtered and self.total:
             what = f"“{self._text}”" if self._text else self._facet.value
-            return f"No symbol matches {what}. Esc clears."
+            return f"No symbol matches {what}. {key_of('browser.back')} clears."
         return self._empty_text
 
     async def prepare(self) -> None:

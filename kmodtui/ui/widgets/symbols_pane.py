@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import ContentSwitcher
-from textual.worker import Worker, WorkerState
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.module_file.symbol_sizes import read_sizes
@@ -18,8 +18,7 @@ from kmodtui.model.symbols.query import Facet
 from kmodtui.model.symbols.table import NO_ROWS, SymbolTable
 from kmodtui.model.text import counted
 from kmodtui.services.live import LiveSystem
-from kmodtui.ui.commands import bindings
-from kmodtui.ui.desk import desk
+from kmodtui.ui.commands import bindings, hint, hint_line, key_of
 from kmodtui.ui.panes import PaneEntry
 from kmodtui.ui.screens.symbol import SymbolDialog
 from kmodtui.ui.subscription import subscribe
@@ -164,9 +163,8 @@ class SymbolsPane(Pane):
             self._browser.move_cursor(self._browser.cursor + step)
         elif not self._change.next_match(step):
             searched = self._change.filtered
-            words = (
-                no_match_message(step) if searched else "There is no filter. Press / to enter one."
-            )
+            none = f"There is no filter. Press {key_of('dashboard.filter')} to enter one."
+            words = no_match_message(step) if searched else none
             self.notify(words, timeout=3)
 
     def on_line_view_opened(self, event: LineView.Opened) -> None:
@@ -184,9 +182,7 @@ class SymbolsPane(Pane):
     def on_change_lines_sizes_wanted(self, message: ChangeLines.SizesWanted) -> None:
         """Read the sizes of a module's symbols from its file: addresses do not show them."""
         message.stop()
-        _: Worker[None] = self.run_worker(
-            self._read_sizes(message.module), group="sizes", exit_on_error=False
-        )
+        self.work(partial(self._read_sizes, message.module), "sizes", exclusive=False)
 
     async def _read_sizes(self, module: str) -> None:
         machine = self.live.machine
@@ -199,11 +195,6 @@ class SymbolsPane(Pane):
         except KmodtuiError:
             return  # without the file there is no column of sizes
         self._change.show_sizes(module, sizes)
-
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Report a failure of the reading."""
-        if event.state is WorkerState.ERROR and event.worker.error is not None:
-            desk(self).report(event.worker.error)
 
     # The frame
 
@@ -224,7 +215,7 @@ class SymbolsPane(Pane):
         more = "+" if view.counting else ""
         matches = f"{view.line_count():,}{more} of " if view.filtered else ""
         hidden = ", addresses hidden" if self._hidden else ""
-        self._subtitle(view, f"{matches}{counted(view.total, 'symbol')}{hidden}", "v: change")
+        self._subtitle(view, f"{matches}{counted(view.total, 'symbol')}{hidden}", "change")
 
     def _caption_of_change(self) -> None:
         view = self._change
@@ -233,9 +224,10 @@ class SymbolsPane(Pane):
         words = f"{view.hits:,} of {counted(view.total, 'symbol')}" if view.filtered else ""
         if view.order is not Order.NAME:
             words = f"{words} · by {view.order}".removeprefix(" · ")
-        self._subtitle(view, words, "v: symbols")
+        self._subtitle(view, words, "symbols")
 
-    def _subtitle(self, view: ChangeLines | SymbolBrowser, words: str, keys: str) -> None:
+    def _subtitle(self, view: ChangeLines | SymbolBrowser, words: str, other: str) -> None:
         facet = view.facet.value if view.facet is not Facet.ALL else ""
         search = f"/{view.filter_text}" if view.filter_text else ""
+        keys = hint_line(hint("dashboard.symbol_view", label=other))
         set_subtitle(self, " · ".join(filter(None, (search, facet, words, keys))))

@@ -13,7 +13,7 @@ from textual.widgets.tree import TreeNode
 
 from kmodtui.services.live import LiveSystem
 from kmodtui.services.neighbours import Neighbours
-from kmodtui.ui.commands import bindings
+from kmodtui.ui.commands import bindings, hint, hint_line
 from kmodtui.ui.panes import PaneEntry
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_subtitle
@@ -90,7 +90,7 @@ class TreePane(Pane):
         titles = ("Dependencies", "Dependents")
         title, other = titles if self.downwards else reversed(titles)
         self.set_name(title)
-        set_subtitle(self, f"d: {other.lower()}")
+        set_subtitle(self, hint_line(hint("dashboard.direction", label=other.lower())))
         name = self._module
         if name is None:
             shown: tuple[object, ...] = ()

@@ -1,0 +1,62 @@
+"""KmodtuiScreen: what every screen and dialog of kmodtui has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, TypeVar
+
+from textual import events, on
+from textual.screen import Screen
+from textual.worker import Worker
+
+from kmodtui.ui.background import Work, run_in_background
+from kmodtui.ui.desk import desk
+from kmodtui.ui.widgets.too_small import TooSmall
+
+Result = TypeVar("Result")
+
+
+class KmodtuiScreen(Screen[Result]):
+    """A screen that reports failures, and is covered where the terminal is too small for it."""
+
+    takes_text: ClassVar[bool] = False
+    """Whether keys typed before the input line has the focus are meant for that line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._too_small = TooSmall()
+
+    # Decorated, so that a subclass can have an `on_mount` and an `on_resize` beside them.
+
+    @on(events.Mount)
+    def _add_cover(self) -> None:
+        self.mount(self._too_small)
+
+    @on(events.Resize)
+    def measure(self, event: events.Resize) -> None:
+        """Cover the screen if the terminal is too small for it."""
+        self._too_small.measure(event.size)
+
+    @property
+    def is_covered(self) -> bool:
+        """Whether the terminal is too small: nothing that is not seen may be confirmed."""
+        return self._too_small.display
+
+    def report(self, error: BaseException) -> None:
+        """Show an error as a sentence, and write the details to the log file."""
+        desk(self).report(error)
+
+    def work(
+        self,
+        work: Work,
+        group: str,
+        *,
+        exclusive: bool = True,
+        failed: Callable[[Exception], None] | None = None,
+    ) -> Worker[None]:
+        """Run work in the background; see `run_in_background`."""
+        return run_in_background(self, work, group, exclusive=exclusive, failed=failed)
+
+    def say_nothing_selected(self, words: str, title: str = "Nothing selected") -> None:
+        """Say why a command that acts on the selection does nothing."""
+        self.notify(words, title=title, markup=False, timeout=4)

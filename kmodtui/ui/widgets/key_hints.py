@@ -1,0 +1,32 @@
+"""The last line of a dialog: the keys that work in it now."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.widgets import Static
+
+from kmodtui.model.text import clean
+from kmodtui.ui.commands import Hint
+
+
+class KeyHints(Static):
+    """Keys and labels, with a sentence above them where a key is missing."""
+
+    def __init__(self) -> None:
+        super().__init__(id="dialog-keys", markup=False)
+
+    def show(self, *hints: Hint, instead: str = "") -> None:
+        """Show hints.
+
+        Args:
+            hints: the keys, with labels.
+            instead: why the key that confirms is missing, as a sentence.
+        """
+        colours = self.app.theme_variables
+        line = Text()
+        for keys, label in hints:
+            line.append(f" {keys} ", colours.get("accent", ""))
+            line.append(f"{label}  ")
+        if instead:
+            line = Text.assemble((f" {clean(instead)}", colours.get("warning", "")), "\n", line)
+        self.update(line)

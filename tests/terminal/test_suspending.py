@@ -1,0 +1,44 @@
+"""Ctrl+Z suspends kmodtui like any program, where a shell can continue it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support.terminal import Terminal
+from tests.terminal.conftest import KMODTUI, Open
+
+
+def test_ctrl_z_gives_the_terminal_to_the_shell_and_fg_repaints(tree: str, tmp_path: Path) -> None:
+    environment = {"HOME": str(tmp_path), "PS1": "$ "}
+    with Terminal(["sh"], environment=environment, cwd=Path.cwd()) as terminal:
+        terminal.press(f"{' '.join(KMODTUI)} --root {tree}", "Enter")
+        terminal.wait_for("1 Modules", timeout=30)
+        # Also while typing a filter, and on another screen.
+        for key, shown in (("j", "q Quit"), ("/", "filter modules:"), ("C", "Snapshots")):
+            terminal.press(key)
+            terminal.wait_for(shown)
+            terminal.press("Ctrl+z")
+            terminal.wait_for("Stopped")
+            assert not terminal.is_full_screen
+            terminal.press("echo in$((4*4))between", "Enter")
+            terminal.wait_for("in16between")
+            terminal.press("clear; fg", "Enter")
+            terminal.wait_for(shown)
+            if key != "j":
+                terminal.press("Esc")
+                terminal.wait_for(lambda t, shown=shown: shown not in t.text())
+        terminal.wait_for("1 Modules")
+        terminal.press("q")
+        terminal.wait_for(lambda t: not t.is_full_screen)
+        assert terminal.is_as_before
+
+
+def test_without_a_shell_that_could_continue_it_ctrl_z_says_so(
+    open_terminal: Open, tree: str
+) -> None:
+    terminal = open_terminal("--root", tree)
+    terminal.wait_for("1 Modules", timeout=30)
+    terminal.press("Ctrl+z")
+    terminal.wait_for("No shell with job control started kmodtui")
+    terminal.press("q")
+    assert terminal.wait_for_exit() == 0
