@@ -6,10 +6,15 @@
 There are two. `BUSYBOX` boots in seconds and runs nothing but sshd: all tests but a few
 are for it. `SYSTEMD` has what those few need: journald, logind, a bus, polkit, run0.
 
-The cache of each, `${XDG_CACHE_HOME:-~/.cache}/kmodtui-tests/<name>-<key>/`, where the key
-is a hash of this file and of the folder `guest`:
+`BUSYBOX` has Debian's newest kernel for that release. KMODTUI_TEST_KERNEL selects another kernel
+package, for instance an older point release:
 
-    tree/           the root file system as a folder; tree/lib/modules/<release> serves
+    KMODTUI_TEST_KERNEL=linux-image-6.1.0-50-amd64 make kernel
+
+The cache of each, `${XDG_CACHE_HOME:-~/.cache}/kmodtui-tests/<name>-<key>/`, where the key
+is a hash of this file and of the directory `guest`:
+
+    tree/           the root file system as a directory; tree/lib/modules/<release> serves
                     tests on the host, too
     disk.img        the same as ext4; never written to (QEMU's snapshot=on)
     vmlinuz  initramfs.gz
@@ -38,35 +43,54 @@ from tests.kernel.host_commands import SYSTEM_PATH, CannotRunError, provide, run
 
 GUEST_FILES = Path(__file__).resolve().parent / "guest"
 
+NEWEST_KERNEL = "linux-image-amd64"
+KERNEL = os.environ.get("KMODTUI_TEST_KERNEL") or NEWEST_KERNEL
+"""The kernel package of most tests."""
+
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
     """A Debian to make an image of.
 
     Attributes:
-        name: in a word, for the folder in the cache.
+        name: in a word, for the directory in the cache.
         suite: Debian's name of the release.
-        packages: what is installed beside the minimum.
+        packages: what is installed beside the minimum and the kernel.
         init: what the initramfs hands over to, with its arguments.
+        kernel: the package of the kernel.
     """
 
     name: str
     suite: str
     packages: tuple[str, ...]
     init: str
+    kernel: str = NEWEST_KERNEL
 
     @property
     def folder(self) -> Path:
         """Where its image is kept."""
         files = [Path(__file__), *sorted(GUEST_FILES.iterdir())]
-        return cache_folder() / f"{self.name}-{digest(*(path.read_text() for path in files))}"
+        return cache_folder() / f"{self._kept_as}-{digest(*(path.read_text() for path in files))}"
+
+    @property
+    def _kept_as(self) -> str:
+        return self.name if self.kernel == NEWEST_KERNEL else f"{self.name}-{self.kernel}"
+
+    @property
+    def outdated(self) -> list[Path]:
+        """Images of this distribution with the same kernel package that nobody will use again."""
+        kept = (folder for folder in cache_folder().iterdir() if folder.is_dir())
+        return [
+            folder
+            for folder in kept
+            if folder.name.rpartition("-")[0] == self._kept_as and folder != self.folder
+        ]
 
 
 _EVERYWHERE = (
     "busybox-static",
     "iproute2",
     "kmod",
-    "linux-image-amd64",
     "ncurses-term",
     "openssh-server",
     "procps",
@@ -81,6 +105,7 @@ BUSYBOX = Distribution(
     "bookworm",
     (*_EVERYWHERE, "btrfs-progs", "dosfstools", "kmon", "tmux"),
     "/bin/busybox init",
+    KERNEL,
 )
 # run0 is in systemd from 256 on, and Debian 12 has 252.
 SYSTEMD = Distribution(
@@ -106,6 +131,16 @@ NOT_WANTED = (
     "systemd-networkd-wait-online.service",
     "systemd-pstore.service",
     "systemd-tmpfiles-clean.timer",
+)
+
+# The first four are not used in a guest. Without the last one, installing the kernel would
+# make an initramfs, twice: half of the time that the whole tree takes.
+NOT_UNPACKED = (
+    "/usr/share/doc/*",
+    "/usr/share/locale/*",
+    "/usr/share/man/*",
+    "/usr/share/ca-certificates/*",
+    "/etc/kernel/postinst.d/*",
 )
 
 # Everything between the disk and init that Debian builds as a module.
@@ -162,7 +197,7 @@ class Image:
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
         """Keep this image from being cleared away by a run that has another key."""
-        with lock(self.folder.with_suffix(".lock"), fcntl.LOCK_SH):
+        with lock(beside(self.folder, ".lock"), fcntl.LOCK_SH):
             yield
 
 
@@ -175,17 +210,15 @@ def cached(distribution: Distribution = BUSYBOX) -> Image:
     root = cache_folder()
     root.mkdir(parents=True, exist_ok=True)
     image = Image(distribution.folder, distribution)
-    keep = (BUSYBOX.folder, SYSTEMD.folder)
     with lock(root / "build.lock", fcntl.LOCK_EX):
         if not image.folder.exists():
-            _remove_leftovers(root, keep)
+            _remove_unused([*root.glob("unfinished-*"), *distribution.outdated])
             # Renamed as the last step: an interrupted build is never taken for an image.
             # Under a name of its own, because what mmdebstrap had started may live on.
             unfinished = Path(tempfile.mkdtemp(prefix="unfinished-", dir=root))
             unfinished.chmod(0o755)
             _build(Image(unfinished, distribution))
             unfinished.rename(image.folder)
-        _remove_leftovers(root, keep)
     return image
 
 
@@ -203,10 +236,8 @@ def _build(image: Image) -> None:
     command = [
         "mmdebstrap",
         "--variant=minbase",
-        f"--include={','.join(image.distribution.packages)}",
-        "--dpkgopt=path-exclude=/usr/share/doc/*",
-        "--dpkgopt=path-exclude=/usr/share/locale/*",
-        "--dpkgopt=path-exclude=/usr/share/man/*",
+        f"--include={','.join((image.distribution.kernel, *image.distribution.packages))}",
+        *(f"--dpkgopt=path-exclude={pattern}" for pattern in NOT_UNPACKED),
         image.distribution.suite,
         str(tree),
     ]
@@ -218,8 +249,6 @@ def _build(image: Image) -> None:
             f"the kernel lane could not make a Debian tree: {why[0] if why else error}"
         ) from error
     _configure(image)
-    for leftover in tree.glob("boot/initrd*"):
-        leftover.unlink()
     shutil.copy(tree / "boot" / f"vmlinuz-{image.release}", image.kernel)
     _make_initramfs(image)
     make_disk(tree, image.disk, "3G")
@@ -342,19 +371,22 @@ def in_tree(
     )  # fmt: skip
 
 
+def beside(folder: Path, suffix: str) -> Path:
+    """Return the path of a file next to `folder` that has its name and a suffix."""
+    return folder.with_name(folder.name + suffix)
+
+
 def digest(*parts: str) -> str:
     """Give a short name for these texts that other texts do not have."""
     return hashlib.sha256(b"\0".join(part.encode() for part in parts)).hexdigest()[:16]
 
 
-def _remove_leftovers(root: Path, keep: Sequence[Path]) -> None:
-    for folder in root.iterdir():
-        if not folder.is_dir() or folder in keep:
-            continue
-        used = folder.with_suffix(".lock")
+def _remove_unused(folders: Sequence[Path]) -> None:
+    for folder in folders:
+        used = beside(folder, ".lock")
         with contextlib.suppress(BlockingIOError), lock(used, fcntl.LOCK_EX | fcntl.LOCK_NB):
             shutil.rmtree(folder, ignore_errors=True)
-            for file in root.glob(f"{folder.name}.*"):
+            for file in folder.parent.glob(f"{folder.name}.*"):
                 file.unlink()
 
 

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tests.kernel.host_commands import CannotRunError, run
-from tests.kernel.image import Image, digest, in_tree, lock, make_disk
+from tests.kernel.image import Image, beside, digest, in_tree, lock, make_disk
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -63,7 +63,7 @@ def dependencies(image: Image, repository: Path = REPOSITORY) -> Path:
     constraints = repository / "constraints.txt"
     key = digest("\n".join(wanted), constraints.read_text(), Path(__file__).read_text())
     venv = image.folder / f"venv-{key}"
-    with lock(image.folder.with_suffix(".venv-lock"), fcntl.LOCK_EX):
+    with lock(beside(image.folder, ".venv-lock"), fcntl.LOCK_EX):
         if venv.exists():
             return venv
         for old in image.folder.glob("venv-*"):
