@@ -11,6 +11,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
+from contextvars import Context
 from dataclasses import dataclass, replace
 
 from kmodtui.errors import KmodtuiError
@@ -104,7 +105,8 @@ class LiveCatalog:
     def _begin(self) -> None:
         self._generation += 1
         self._read = True
-        self._task = asyncio.get_running_loop().create_task(self._read_all(self._generation))
+        # In an empty context: that of the caller's worker would keep its screen in memory.
+        self._task = asyncio.create_task(self._read_all(self._generation), context=Context())
 
     async def _read_all(self, generation: int) -> None:
         """Read the names first, which is fast, and then the modinfo of all files."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextvars import Context
 
 from kmodtui.errors import HelperError, RootSessionEndedError
 from kmodtui.privileged.client import HelperClient
@@ -47,14 +48,20 @@ class RootSession:
         """
         async with self._opening:
             if (channel := self.channel) is None:
-                channel = await self._root.open(foreground)
-                self._channel = channel
-                self.ended = ""
-                self._watcher = asyncio.create_task(self._watch(channel))
-                self._notify(None)
+                # In an empty context: a task keeps the context that it was created in. Here, that
+                # is a worker's, which keeps its screen in memory, and the session outlasts both.
+                channel = await asyncio.create_task(self._start(foreground), context=Context())
                 if idle_minutes is not None:
                     await channel.set_idle(60.0 * idle_minutes)
             return channel
+
+    async def _start(self, foreground: Foreground) -> HelperClient:
+        channel = await self._root.open(foreground)
+        self._channel = channel
+        self.ended = ""
+        self._watcher = asyncio.create_task(self._watch(channel))
+        self._notify(None)
+        return channel
 
     async def _watch(self, channel: HelperClient) -> None:
         """Wait for the end of a session and notify the subscribers."""
