@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, ClassVar
@@ -16,6 +17,7 @@ from textual import events
 from textual.app import App, SuspendNotSupported
 from textual.binding import BindingType
 from textual.screen import Screen
+from textual.widget import Widget
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.model.modules import ModuleTable
@@ -27,6 +29,7 @@ from kmodtui.services.taint import cause_of
 from kmodtui.ui.background import run_in_background
 from kmodtui.ui.command import EVERYWHERE
 from kmodtui.ui.commands import bindings
+from kmodtui.ui.drawn_lines import release_closed_widgets
 from kmodtui.ui.providers import CommandsProvider
 from kmodtui.ui.screens.dashboard import DashboardScreen
 from kmodtui.ui.screens.no_modules import NoModulesScreen
@@ -58,6 +61,7 @@ class KmodtuiApp(App[str]):
     ENABLE_COMMAND_PALETTE = True
 
     def __init__(self, machine: Machine, *, interval: float = 1.0, theme: str = "kmodtui") -> None:
+        release_closed_widgets()
         super().__init__()
         self.live = LiveSystem(machine, Monitor(machine.host, interval=interval))
         self._reported_lines: set[str] = set()
@@ -150,6 +154,18 @@ class KmodtuiApp(App[str]):
                 markup=False,
                 timeout=12,
             )
+
+    def on_load(self) -> None:
+        """Remember the application's own context, for `_start_widget`."""
+        self._own_context = copy_context()
+
+    def _start_widget(self, parent: Widget, widget: Widget) -> None:
+        """Start a widget, such as a scrollbar that appears, in the application's context.
+
+        A task keeps the context that it is started in. Textual's contains the widget whose
+        message is being handled: what starts while a dialog closes would keep that dialog.
+        """
+        self._own_context.copy().run(super()._start_widget, parent, widget)
 
     # Keys
 
