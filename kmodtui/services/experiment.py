@@ -26,6 +26,7 @@ from kmodtui.model.plan.plan import Action, Plan
 from kmodtui.model.plan.undo import UndoEntry
 from kmodtui.model.plan.unload import left_behind
 from kmodtui.model.plan.verb import Verb
+from kmodtui.model.symbols.table import SymbolTable
 from kmodtui.model.text import clean
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
@@ -83,6 +84,7 @@ async def run(
     *,
     around: Around = _alone,
     noticed: Noticed | None = None,
+    known: SymbolTable | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Report:
     """Run an experiment and return the complete report.
@@ -97,13 +99,14 @@ async def run(
         tell: called with the report at every step.
         around: a context for a command line, within which a monitor attributes changes to it.
         noticed: returns once the load has been noticed, so that it is not undone before.
+        known: an earlier reading of the symbols, of which what is unchanged is reused.
         clock: returns seconds since the epoch.
 
     Raises:
         KmodtuiError: no root session could be opened, or the kernel cannot be read. If this
             happens before the load, nothing was changed.
     """
-    return await _Run(machine, report, foreground, tell, around, noticed, clock).through()
+    return await _Run(machine, report, foreground, tell, around, noticed, known, clock).through()
 
 
 def _unplanned(verb: Verb, name: str, error: KmodtuiError) -> ActionResult:
@@ -122,6 +125,7 @@ class _Run:
         tell: Tell,
         around: Around,
         noticed: Noticed | None,
+        known: SymbolTable | None,
         clock: Callable[[], float],
     ) -> None:
         self._machine = machine
@@ -130,6 +134,7 @@ class _Run:
         self._tell = tell
         self._around = around
         self._noticed = noticed
+        self._known = known
         self._clock = clock
         self._log: list[str] = []
         self._log_timer: asyncio.TimerHandle | None = None
@@ -326,7 +331,8 @@ class _Run:
         host = self._machine.host
         things = await asyncio.to_thread(read_inventory, host)
         while True:
-            reading = await asyncio.to_thread(read_both, host)
+            reading = await asyncio.to_thread(read_both, host, self._known)
+            self._known = reading.symbols
             earlier, things = things, await asyncio.to_thread(read_inventory, host)
             if earlier == things or time.monotonic() > limit:
                 return Observation(replace(reading, when=self._clock()), things)

@@ -147,23 +147,28 @@ def _equal(one: BracketedRead, other: BracketedRead) -> bool:
     )
 
 
-def read_both(host: Host) -> Reading:
+def read_both(host: Host, known: SymbolTable | None = None) -> Reading:
     """Return modules and symbols of one moment, with the symbols of Live modules only.
 
     Waits for modules in Loading or Unloading. Reads files: not for the event loop.
+
+    Args:
+        host: the system.
+        known: an earlier reading of the symbols, of which what is unchanged is reused.
 
     Raises:
         UnreadableError: one of them cannot be read, or modules change too fast.
     """
     if not has_module_support(host):
-        return Reading(symbols=read_symbols(host), tainted=read_tainted(host) or 0)
+        return Reading(symbols=read_symbols(host, known), tainted=read_tainted(host) or 0)
     limit = time.monotonic() + PATIENCE
     judge = Judge(None, static=not host.live)
     attempts = 0
     while attempts < ATTEMPTS:
-        read = read_bracketed(host, None)
+        read = read_bracketed(host, known)
         if read.symbols is None:
             raise UnreadableError(read.problem)
+        known = read.symbols
         # A module is Live a moment before its table is trimmed to what stays of it.
         trimmed = not any(initsize(host, module.name) for module in read.after.modules[:_NEWEST])
         in_time = time.monotonic() < limit

@@ -53,7 +53,11 @@ FORCE_HINT = "Choose another name, or overwrite it with --force."
 
 
 def take(
-    host: Host, *, addresses: bool = False, clock: Callable[[], float] = time.time
+    host: Host,
+    *,
+    addresses: bool = False,
+    known: SymbolTable | None = None,
+    clock: Callable[[], float] = time.time,
 ) -> Snapshot:
     """Take a snapshot of a host now. Reads files, so call it off the event loop.
 
@@ -61,13 +65,14 @@ def take(
         host: the observed system.
         addresses: whether to include addresses. They reveal where the kernel is in memory,
             so anyone who has the file can defeat KASLR.
+        known: an earlier reading of the symbols, of which what is unchanged is reused.
         clock: returns seconds since the epoch.
 
     Raises:
         UnreadableError: the system cannot be read, or the kernel hides the addresses.
     """
     facts = read_system(host)
-    reading = read_both(host)
+    reading = read_both(host, known)
     symbols = reading.symbols or SymbolTable()
     if addresses and symbols.addresses_hidden:
         by = ", ".join(facts.addresses_hidden_by) or "kptr_restrict"

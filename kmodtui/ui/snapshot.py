@@ -11,23 +11,24 @@ from typing import Any
 from kmodtui.errors import UnreadableError
 from kmodtui.model.snapshot import Snapshot
 from kmodtui.model.text import clean, counted, human_size
-from kmodtui.services.machine import Machine
+from kmodtui.services.live import LiveSystem
 from kmodtui.services.snapshots import save, take, unused_path
 from kmodtui.ui.commands import key_of
 from kmodtui.ui.screens.base import KmodtuiScreen
 from kmodtui.ui.screens.save_dialog import SaveDialog
 
 
-def save_snapshot(screen: KmodtuiScreen[Any], machine: Machine) -> None:
+def save_snapshot(screen: KmodtuiScreen[Any], live: LiveSystem) -> None:
     """Take a snapshot now, and ask where to save it.
 
     Raises:
         UnreadableError: the current directory has been removed.
     """
+    machine = live.machine
     directory = current_directory()
     name = unused_path(machine.facts.hostname or "", time.time(), directory).name
     # Of this moment, however long the path takes to type.
-    taken = asyncio.ensure_future(asyncio.to_thread(take, machine.host))
+    taken = asyncio.ensure_future(asyncio.to_thread(take, machine.host, known=live.symbols))
     taken.add_done_callback(_look_at)
     dialog = SaveDialog("Save a snapshot", directory, name)
 

@@ -15,6 +15,7 @@ from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.errors import ElevationCancelledError, PlanError, UnknownModuleError
 from kmodtui.kernel.inventory import read_inventory
+from kmodtui.kernel.kallsyms import read_symbols
 from kmodtui.model.experiment.pages import as_markdown, as_text, plan_page, text_of
 from kmodtui.model.experiment.report import InventoryItem, Report, Stage
 from kmodtui.model.plan.intent import Intent
@@ -68,6 +69,17 @@ async def tried(machine: Machine, name: str, *parameters: str) -> Report:
 
 def left(report: Report) -> list[str]:
     return [one.what for one in report.differences]
+
+
+async def test_the_observations_share_the_symbols_that_have_not_changed(machine: Machine) -> None:
+    known = read_symbols(machine.host)
+    plan = await planned(machine, "btrfs")
+    report = await run(machine, plan, nullcontext, lambda _: None, known=known)
+    await machine.close()
+    for observation in (report.before, report.after, report.end):
+        assert observation is not None
+        assert observation.symbols.core is known.core
+        assert observation.symbols.of("ext4") is known.of("ext4")
 
 
 async def test_btrfs_is_loaded_and_unloaded_and_nothing_differs(

@@ -47,7 +47,7 @@ class CompareScreen(ListAndChange):
     def __init__(self, live: LiveSystem, directory: Path) -> None:
         self._files = FileLines()
         super().__init__(self._files, live)
-        self._host = live.machine.host
+        self._live = live
         self._directory = directory
         self._comparison: Comparison | None = None
         self._followed: Choice | None = None
@@ -183,7 +183,9 @@ class CompareScreen(ListAndChange):
         return compare(self._snapshot(first), self._snapshot(second))
 
     def _snapshot(self, choice: Choice) -> Snapshot:
-        return load(choice.path) if choice.path else take(self._host)
+        if choice.path:
+            return load(choice.path)
+        return take(self._live.machine.host, known=self._live.symbols)
 
 
 def choices_in(directory: Path) -> list[Choice]:

@@ -248,7 +248,7 @@ class DashboardScreen(PaneScreen):
     def action_snapshot(self) -> None:
         """Save modules and symbols of now to a file that is asked for."""
         try:
-            save_snapshot(self, self.machine)
+            save_snapshot(self, self.live)
         except KmodtuiError as error:
             self.report(error)
 

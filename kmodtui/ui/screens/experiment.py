@@ -215,6 +215,7 @@ class ExperimentScreen(Dialog[bool]):
             self._update,
             around=self._one_change,
             noticed=self._noticed.wait,
+            known=self._live.symbols,
         )
         self._draw()
 
