@@ -31,7 +31,7 @@ def session(vm: VM) -> Open:
     async def open_(
         *, before: str = "exec", user: str = "root", first: str = "", **constants: float
     ) -> AsyncIterator[HelperClient]:
-        """Open one with a copy of the helper, with other IDLE or LIMIT if they are told."""
+        """Open one with a copy of the helper, with other constants if some are given."""
         copy = text
         for name, value in constants.items():
             copy, found = re.subn(rf"(?m)^{name.upper()} = .*$", f"{name.upper()} = {value}", copy)

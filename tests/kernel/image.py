@@ -20,6 +20,7 @@ is a hash of this file and of the directory `guest`:
     vmlinuz  initramfs.gz
     id  id.pub      an SSH key that root, admin and guest accept; known_hosts
     venv-<key>/     see `installation`
+    booted-<key>    see `vm`
 
 Needs root, the network and some commands (`host_commands`). Standard library only.
 """
@@ -57,6 +58,7 @@ class Distribution:
         suite: Debian's name of the release.
         packages: what is installed beside the minimum and the kernel.
         init: what the initramfs hands over to, with its arguments.
+        writable: whether `/` can be written from the first moment.
         kernel: the package of the kernel.
     """
 
@@ -64,6 +66,7 @@ class Distribution:
     suite: str
     packages: tuple[str, ...]
     init: str
+    writable: bool
     kernel: str = NEWEST_KERNEL
 
     @property
@@ -105,7 +108,9 @@ BUSYBOX = Distribution(
     "bookworm",
     (*_EVERYWHERE, "btrfs-progs", "dosfstools", "kmon", "tmux"),
     "/bin/busybox init",
-    KERNEL,
+    # Nothing may be written until a saved guest goes on: the disk has to be as it was.
+    writable=False,
+    kernel=KERNEL,
 )
 # run0 is in systemd from 256 on, and Debian 12 has 252.
 SYSTEMD = Distribution(
@@ -114,6 +119,7 @@ SYSTEMD = Distribution(
     (*_EVERYWHERE, "dbus", "libpam-systemd", "opendoas", "pkexec", "polkitd", "sudo-rs",
      "systemd", "systemd-sysv"),
     "/usr/lib/systemd/systemd",
+    writable=True,
 )  # fmt: skip
 
 USERS = ("root", "admin", "guest")
@@ -329,7 +335,8 @@ def _make_initramfs(image: Image) -> None:
             shutil.copy(image.tree / path.lstrip("/"), root / "modules")
         names = "".join(f"{Path(path).name}\n" for path in paths)
         (root / "modules/order").write_text(names)
-        (root / "modules/init").write_text(f"{image.distribution.init}\n")
+        access = "rw" if image.distribution.writable else "ro"
+        (root / "modules/init").write_text(f"{access} {image.distribution.init}\n")
         entries = "".join(f"{path.relative_to(root)}\n" for path in sorted(root.rglob("*")))
         archive = subprocess.run(
             ["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"],

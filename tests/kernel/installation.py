@@ -19,6 +19,8 @@ from tests.kernel.host_commands import CannotRunError, run
 from tests.kernel.image import Image, beside, digest, in_tree, lock, make_disk
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+DISK_SIZE = 512 << 20
+"""Of the disk with the venv, in bytes; mostly empty."""
 
 _PIP = ("--quiet", "--disable-pip-version-check", "--no-cache-dir", "--root-user-action=ignore")
 
@@ -40,7 +42,7 @@ def install(image: Image, into: Path, repository: Path = REPOSITORY) -> Path:
     )  # fmt: skip
     (venv / wheel.name).unlink()
     disk = into / "kmodtui.img"
-    make_disk(venv, disk, "512M")
+    make_disk(venv, disk, f"{DISK_SIZE // 1024}k")
     shutil.rmtree(venv)
     return disk
 

@@ -236,7 +236,7 @@ async def test_what_hangs_is_left_and_the_session_goes_on(
     vm: VM, session: Open, rule: Callable[[str], None]
 ) -> None:
     rule("install dummy /bin/sleep 8 && /sbin/modprobe --ignore-install dummy")
-    async with session(limit=4) as root:
+    async with session(child_timeout=4) as root:
         hanging = asyncio.create_task(root.load("dummy"))
         assert (await root.load("loop")).ok, "it has its turn when the time of the other is up"
         result = await hanging

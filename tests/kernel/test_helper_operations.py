@@ -156,7 +156,7 @@ async def test_the_log_is_read_and_followed(vm: VM, session: Open) -> None:
 
 
 async def test_following_the_log_does_not_keep_root(session: Open) -> None:
-    async with session(idle=3) as root:
+    async with session(idle_timeout=3) as root:
         following = asyncio.create_task(root.follow_log(lambda _: None))
         async with asyncio.timeout(60):
             await root.closed()
@@ -194,7 +194,7 @@ async def test_who_stops_waiting_keeps_the_module(vm: VM, session: Open) -> None
 @pytest.mark.full
 async def test_an_init_that_takes_long_is_left_in_the_kernel(vm: VM, session: Open) -> None:
     """test_bpf works for a long time in its init: the session goes on, and so does the init."""
-    async with session(limit=8) as root:
+    async with session(child_timeout=8) as root:
         hanging = asyncio.create_task(
             root.load("test_bpf", ["test_suite=test_bpf", "test_range=0,899"])
         )

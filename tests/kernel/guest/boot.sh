@@ -1,5 +1,6 @@
 #!/bin/sh
 # What a distribution's services do at boot, as far as kmodtui can see the difference.
+# Nothing is written to the disk: `/` is read-only until tests/kernel/vm.py makes it writable.
 export PATH=/usr/sbin:/usr/bin LC_ALL=C
 
 mount -t tmpfs -o mode=755,nosuid,nodev run /run
@@ -11,7 +12,6 @@ mount -t securityfs securityfs /sys/kernel/security
 mount -t debugfs -o mode=700 debugfs /sys/kernel/debug
 mount -t tracefs -o mode=700 tracefs /sys/kernel/tracing
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
-[ ! -b /dev/vdb ] || mount -t ext4 -o noatime /dev/vdb /opt/kmodtui
 ln -sf /proc/self/fd /dev/fd
 
 hostname debian

@@ -8,8 +8,8 @@ while read -r module; do
     /bin/busybox insmod "/modules/$module"
 done </modules/order
 until [ -b /dev/vda ]; do /bin/busybox sleep 0.1; done
-/bin/busybox mount -t ext4 -o noatime /dev/vda /target
+read -r access init </modules/init
+/bin/busybox mount -t ext4 -o "$access,noatime" /dev/vda /target
 for folder in dev proc sys; do /bin/busybox mount -o move /$folder /target/$folder; done
-read -r init </modules/init
 # shellcheck disable=SC2086 # a program and its arguments
 exec /bin/busybox switch_root /target $init
