@@ -23,7 +23,7 @@ def test_an_invalid_value_ends_the_start_with_a_message(open_terminal: Open, con
     assert terminal.wait_for_exit(30) == 2
     told = "".join(terminal.text().split())  # however it was wrapped
     assert f"{config}:read_onlymustbetrueorfalse,not“yes”." in told
-    assert "Correctit,orremovetheline." in told
+    assert "Correctorremovetheline." in told
     assert not terminal.is_full_screen
     assert b"\x1b" not in terminal.raw
 
