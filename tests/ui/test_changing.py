@@ -524,8 +524,7 @@ async def test_what_is_in_use_is_unloaded_once_it_is_let_go(
         await stage.press("w")
         await planned(stage, "once it is unused", "Waits up to 60 s", "y unload")
         await stage.press("y")
-        await stage.until("Unloading hello…", "Esc cancel")
-        await stage.calm()
+        await stage.until("Unloading hello… 1.0 s", "Esc cancel")
         assert "hello" in kernel.loaded
         kernel.hold("hello", -1)
         await stage.until("Unloaded hello", "Enter close")
