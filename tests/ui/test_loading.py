@@ -389,7 +389,7 @@ async def test_read_only_shows_plans_and_does_not_carry_them_out(
             await stage.calm()
             assert isinstance(stage.screen, PlanDialog)
             assert stage.part("#dialog-keys") == [
-                f" kmodtui was started with --read-only. {hint}",
+                f"kmodtui was started with --read-only. {hint}",
                 " Esc close",
             ]
             await stage.press("escape")

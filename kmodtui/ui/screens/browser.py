@@ -159,14 +159,21 @@ class BrowserScreen(KmodtuiScreen[None]):
     def action_only_module(self) -> None:
         """Show only the module of the symbol under the cursor, or all modules."""
         row = self._browser.row_at(self._browser.cursor)
-        if row is not None:
+        if row is None:
+            self._say_no_symbol()
+        else:
             self._toggle("m:", f"m:{row.owner or KERNEL}")
 
     def action_only_type(self) -> None:
         """Show only the type of the symbol under the cursor, or all types."""
         row = self._browser.row_at(self._browser.cursor)
-        if row is not None and row.symbol is not None:
+        if row is None or row.symbol is None:
+            self._say_no_symbol()
+        else:
             self._toggle("t:", f"t:{row.symbol.type}")
+
+    def _say_no_symbol(self) -> None:
+        self.say_nothing_selected("There is no symbol on this line.", "No symbol selected")
 
     def _toggle(self, prefix: str, word: str) -> None:
         words = self._input.value.split()
@@ -186,7 +193,9 @@ class BrowserScreen(KmodtuiScreen[None]):
     def action_details(self) -> None:
         """Show the details of the symbol under the cursor."""
         number = self._browser.number_at(self._browser.cursor)
-        if number is not None:
+        if number is None:
+            self._say_no_symbol()
+        else:
             located = self._browser.located_at(self._browser.cursor)
             self.app.push_screen(
                 SymbolDialog(

@@ -165,7 +165,8 @@ class CompareScreen(ListAndChange):
         if len(chosen) < 2 and chosen[0].path is not None:
             chosen.append(Choice())
         if len(chosen) < 2:
-            self.notify("Choose a snapshot to compare with the current state.", timeout=4)
+            words = "Choose a snapshot to compare with the current state."
+            self.say_nothing_selected(words, "No snapshot selected")
             return
         # The older one first; the current state is the newest.
         chosen.sort(key=lambda choice: (choice.path is None, choice.when))

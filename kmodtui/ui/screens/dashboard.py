@@ -85,7 +85,7 @@ class DashboardScreen(PaneScreen):
                 words = f"No loaded module matches the filter “{text}”."
             else:
                 words = "No modules are loaded."
-            self.notify(words, title="No module selected", markup=False, timeout=4)
+            self.say_nothing_selected(words)
         return selected
 
     def _targets(self) -> tuple[str, ...]:
@@ -237,7 +237,8 @@ class DashboardScreen(PaneScreen):
     def action_linkage(self) -> None:
         """Show the symbols of the module; in the tree, those between the cursor's two modules."""
         tree = self._tree
-        user, provider = tree.edge if tree.has_focus_within else (self._selected(), "")
+        user, provider = tree.edge if tree.has_focus_within else (None, "")
+        user = self._selected() if user is None else user
         if user is not None:
             self.app.push_screen(LinkageScreen(self.machine, user, provider))
 

@@ -70,7 +70,9 @@ class LinkageScreen(Dialog[None]):
 
     def action_follow(self) -> None:
         """Show the linkage of the module under the cursor."""
-        if module := self._lines.module:
+        if not (module := self._lines.module):
+            self.say_nothing_selected("There is no module on this line.")
+        else:
             self.app.push_screen(LinkageScreen(self._machine, module, self._module))
 
     def action_fold(self) -> None:

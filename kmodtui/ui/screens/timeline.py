@@ -152,7 +152,9 @@ class TimelineScreen(ListAndChange):
             points = (*points, self._events.cursor)
         if len(points) < 2 or points[0] == points[1]:
             mark, compare = key_of("timeline.mark"), key_of("timeline.compare")
-            self.say_nothing_selected(f"Set two marks with {mark}, then press {compare}.")
+            self.say_nothing_selected(
+                f"Set two marks with {mark}, then press {compare}.", "No marks"
+            )
             return
         first, second = sorted(points)
         self._compared = (first, second)

@@ -211,6 +211,9 @@ class LineView(ScrollView, can_focus=True):
         """Post `Opened`; a subclass can expand the line instead."""
         if self.line_count():
             self.post_message(self.Opened(self))
+        else:
+            words = self.empty_text or "The list is empty."
+            self.notify(words, title="Nothing selected", markup=False, timeout=4)
 
     def on_click(self, event: events.Click) -> None:
         """Move the cursor to the clicked line; a double click opens the line."""

@@ -255,7 +255,8 @@ class LogLines(LineView):
     def action_only_module(self) -> None:
         """Show only lines that name the selected module, or all lines again."""
         if not self.asked.module and self.module is None:
-            self.notify("No module is selected.", timeout=4)
+            words = "The log can be limited to the module that is selected in the modules pane."
+            self.notify(words, title="No module selected", timeout=4)
             return
         module = "" if self.asked.module else self.module or ""
         self.ask(replace(self.asked, module=module))
