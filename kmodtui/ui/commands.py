@@ -394,7 +394,7 @@ COMMANDS: tuple[Command, ...] = (
         ("enter",),
         "open_line",
         "Resume",
-        "Follow the log again after it has stopped",
+        "Resume following the log after an error",
     ),
     Command("timeline.mark", ("space",), "mark", "Mark", "Set or clear a mark here", footer=True),
     Command(

@@ -20,7 +20,7 @@ from kmodtui.ui.screens.root_question import RootQuestion
 
 QUESTION = """\
 The helper reads the log as root, and follows it for as long as the helper runs. \
-This changes nothing in the kernel, and does not keep root privileges any longer.\
+This changes nothing in the kernel and does not prolong the root session.\
 """
 
 

@@ -196,13 +196,13 @@ class LogLines(LineView):
         self.follows = self.cursor >= last
 
     def _no_match_text(self) -> str:
-        text = f"No line{self.asked.words} in {counted(self.total, 'line')}."
+        text = f"No match in {counted(self.total, 'message')} for: {self.asked.words}."
         if self.asked.text:
             text += f" {key_of('dashboard.back')} clears the search."
         if self.asked.module:
-            text += f" {key_of('log.only_module')} shows the lines of all modules."
+            text += f" {key_of('log.only_module')} shows the messages of all modules."
         if self.asked.severity.mildest < 7:
-            text += f" {key_of('log.severity')} shows less severe lines."
+            text += f" {key_of('log.severity')} shows less severe messages."
         return clean(text)
 
     def on_resize(self) -> None:

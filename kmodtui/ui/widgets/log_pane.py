@@ -131,7 +131,7 @@ class LogPane(Pane):
         search = f"/{query.text}" if query.text else ""
         severity = query.severity.value if query.severity is not Severity.ALL else ""
         of = "" if query.is_empty else f"{lines.hits:,} of "
-        number = f"{of}{counted(lines.total, 'line')}" if lines.total else ""
+        number = f"{of}{counted(lines.total, 'message')}" if lines.total else ""
         parts = (search, severity, number, self._state_words())
         set_subtitle(self, " · ".join(filter(None, parts)))
 
@@ -145,4 +145,4 @@ class LogPane(Pane):
             return self._state
         news = self.lines.news
         follow = hint_line(hint("lines.bottom", label="follow"))
-        return f"held, {news:,} new below · {follow}" if news else "held"
+        return f"scrolled up, {news:,} new below · {follow}" if news else "scrolled up"

@@ -163,7 +163,7 @@ class SymbolsPane(Pane):
             self._browser.move_cursor(self._browser.cursor + step)
         elif not self._change.next_match(step):
             searched = self._change.filtered
-            none = f"There is no filter. Press {key_of('dashboard.filter')} to enter one."
+            none = f"No search text. Press {key_of('dashboard.filter')} to search."
             words = no_match_message(step) if searched else none
             self.notify(words, timeout=3)
 
