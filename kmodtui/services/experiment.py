@@ -71,7 +71,9 @@ async def planned(machine: Machine, name: str, parameters: tuple[str, ...] = ())
     if why := plan.refused or plan.nothing_to_do:
         raise PlanError(why, BEGINNING)
     if plan.does_nothing:
-        raise PlanError(f"Loading {plan.target} would change nothing, so an experiment is useless.")
+        raise PlanError(
+            f"Loading {plan.target} would change nothing, so there is nothing to observe."
+        )
     facts = machine.facts
     return Report(plan, hostname=facts.hostname or "", release=facts.release or machine.release)
 

@@ -154,7 +154,7 @@ class ChangeFlow:
         if "/" in request.name:
             raise UsageError(
                 "An experiment takes the name of a module, not a file.",
-                "modprobe has to find the module, to unload it in the right order.",
+                "modprobe has to find the module to unload it in the right order.",
             )
         report = await planned(self._machine, request.name, request.parameters)
 
@@ -172,8 +172,8 @@ class ChangeFlow:
     async def _drop_root(self) -> None:
         was_open = await self._machine.session.give_up()
         words = (
-            "The helper has exited. The next change starts it again, and asks for a password only "
-            "if none is remembered."
+            "The helper has exited. The next change starts it again, which may ask for your "
+            "password."
             if was_open
             else "The helper is not running: there are no root privileges to drop."
         )

@@ -144,7 +144,7 @@ async def test_a_wrong_value_is_explained_with_the_kernels_own_line(
 async def test_a_value_that_the_init_refuses_is_explained(demo: Demo) -> None:
     async with opened(demo) as stage:
         await confirm(stage, "nbd max_part=9999")
-        assert "nbd refused to start" in stage.text
+        assert "Invalid argument for nbd" in stage.text
 
 
 async def test_a_parameter_that_there_is_not_is_told_after_the_load(demo: Demo) -> None:
@@ -159,7 +159,7 @@ async def test_a_word_that_is_no_parameter_is_told_before_anything(demo: Demo) -
     async with opened(demo) as stage:
         await ask(stage, "dummy three")
         await stage.press("enter")
-        await stage.until("“three” is not a parameter: those are written key=value.")
+        await stage.until("“three” is not a parameter: write parameters as key=value.")
         assert isinstance(stage.screen, LoadDialog)
         await stage.press(*["backspace"] * 5)
         await stage.type('"')

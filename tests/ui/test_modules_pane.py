@@ -83,7 +83,7 @@ async def test_a_filter_that_nothing_fits_says_so(demo: Demo) -> None:
     async with opened(demo) as stage:
         await stage.press("slash")
         await stage.type("xyz")
-        await stage.until("No loaded module matches “xyz”. Esc clears.")
+        await stage.until("No loaded module matches “xyz”. Esc clears the filter.")
         assert stage.modules[0] == "No"
 
 

@@ -72,14 +72,14 @@ class HelpScreen(PageDialog):
 
 
 _PRIVILEGE = (
-    ("root: off", "no root privileges; a change starts the helper, through sudo or another way"),
+    ("root: off", "no root privileges; a change starts the helper, with sudo or another program"),
     (
         "root: on (sudo)",
         f"the helper runs as root, started through sudo; {key_of('dashboard.drop_root')} ends it",
     ),
-    ("root: denied", "no way to root privileges was found: no changes"),
-    ("read-only", "root is not wanted (--read-only), or a captured tree is shown: no changes"),
-    ("(idle)", "the helper exited because it was not used for a while"),
+    ("root: denied", "no way to get root privileges was found: no changes"),
+    ("read-only", "started with --read-only, or showing a captured tree: no changes"),
+    ("(idle)", "the helper exited because it had no request for a while"),
     ("(helper exited)", "the helper exited unexpectedly: it failed or was killed"),
     ("running as root", "kmodtui itself runs as root, which it does not need"),
 )

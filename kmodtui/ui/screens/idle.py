@@ -52,8 +52,8 @@ class IdleDialog(Dialog[None]):
         minutes = self._machine.idle_minutes
         now = counted(DEFAULT if minutes is None else minutes, "minute")
         self._words.update(
-            f"Currently {now}. The helper exits when it gets no request for this long, "
-            f"{LIMITS[0]} to {LIMITS[1]} minutes. Applies until you quit; to keep it, set "
+            f"Currently {now}. The helper exits after this time without a request "
+            f"({LIMITS[0]} to {LIMITS[1]} minutes). Applies until you quit; to keep it, set "
             "idle_minutes in the configuration file."
         )
 

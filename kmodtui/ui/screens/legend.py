@@ -63,7 +63,7 @@ TAINT_FLAGS = {
     "L": "a soft lockup occurred: a CPU was stuck for a long time",
     "K": "the kernel was live patched",
     "X": "auxiliary: its meaning is defined by the distribution",
-    "T": "the kernel was built with randomised structure layout",
+    "T": "the kernel was built with randomized structure layout",
     "N": "an in-kernel test (KUnit) was run",
     "J": "a firmware debug operation was used (fwctl)",
 }
@@ -89,9 +89,9 @@ QUESTIONS = (
         "Why addresses are zero",
         "An address would reveal where the kernel is in memory (KASLR), which helps an attacker. "
         "kernel.kptr_restrict decides: 0 shows addresses to users who may profile the kernel "
-        "(kernel.perf_event_paranoid at most 1) or have CAP_SYSLOG, 1 only with CAP_SYSLOG, 2 to "
-        "nobody. This is decided when the file is opened. Names are always shown, so changes "
-        "are exact without addresses. "
+        "(kernel.perf_event_paranoid at most 1) or have CAP_SYSLOG, 1 only to users with "
+        "CAP_SYSLOG, 2 to nobody. This is decided when the file is opened. Names are always "
+        "shown, so symbols can be compared without addresses. "
         f"{key_of('dashboard.addresses')} reads addresses through the helper.",
     ),
     (
@@ -101,8 +101,9 @@ QUESTIONS = (
     ),
     (
         "[bpf] and [__builtin__ftrace]",
-        "Written in brackets like modules, but they are not: compiled BPF programs and ftrace "
-        "trampolines. They appear and disappear on their own and are never part of a change.",
+        "Shown in brackets like modules, but they are not modules: compiled BPF programs and "
+        "ftrace trampolines. They appear and disappear on their own and are never part of a "
+        "change.",
     ),
 )
 

@@ -261,7 +261,7 @@ class ParameterForm(Dialog[tuple[str, ...] | None]):
                 f"{key_of('form.accept')} plans a reload."
             )
         if self._purpose is Purpose.CHANGE and not self._changed:
-            return "Type a new value; those marked w can be changed while the module is loaded."
+            return "Parameters marked w can be changed while the module is loaded."
         if self._purpose is Purpose.RELOAD:
             return "The module is loaded again with the values in the second column."
         return ""

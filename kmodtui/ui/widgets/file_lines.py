@@ -16,7 +16,7 @@ class Choice:
     """A snapshot that can be chosen, or the system as it is now.
 
     Attributes:
-        path: the file; None for the system as it is now.
+        path: the file; None for the current state.
         when: time at which the file was written, in seconds since the epoch.
         size: size of the file in bytes.
     """
@@ -72,7 +72,7 @@ class FileLines(LineView):
         choice = self.choices[index]
         mark = ("◆ " if choice in self.marks else "  ", "accent")
         if choice.path is None:
-            return (mark, ("now", "strong"), ("  the system as it is", "dim"))
+            return (mark, ("now", "strong"), ("  the current state", "dim"))
         return (
             mark,
             (fit(choice.name, max(8, width - 30)), "strong"),

@@ -207,7 +207,7 @@ def _typed(entry: CatalogEntry) -> list[str]:
 
 
 def _origin(entry: CatalogEntry) -> tuple[Part, ...]:
-    words: list[Part] = [(entry.license or "no license", "" if entry.license else "warn")]
+    words: list[Part] = [(entry.license or "no licence", "" if entry.license else "warn")]
     if entry.version:
         words.append((f"version {entry.version}", ""))
     if entry.builtin:

@@ -251,7 +251,8 @@ class ModulesPane(Pane):
         set_subtitle(self, " · ".join(parts))
         if self._filter:
             self._lines.empty_text = (
-                f"No loaded module matches “{self._filter}”. {key_of('dashboard.back')} clears."
+                f"No loaded module matches “{self._filter}”. {key_of('dashboard.back')} clears "
+                "the filter."
             )
         elif self.live.status.modules is not None:
             self._lines.empty_text = (

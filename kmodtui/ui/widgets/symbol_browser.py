@@ -203,7 +203,7 @@ class SymbolBrowser(LineView):
             return "Searching…"
         if self.filtered and self.total:
             what = f"“{self._text}”" if self._text else self._facet.value
-            return f"No symbol matches {what}. {key_of('browser.back')} clears."
+            return f"No symbol matches {what}. {key_of('browser.back')} clears the search."
         return self._empty_text
 
     async def prepare(self) -> None:
