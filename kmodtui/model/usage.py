@@ -119,7 +119,8 @@ def held_by(usage: Usage, module: str, references: int) -> str:
     if holders and found >= references:
         return f"Held by {_listed(holders)}."
     if found:
-        sentence = f"Of {held} that no module holds, {found} found: {_listed(holders)}."
+        was = "was" if found == 1 else "were"
+        sentence = f"{found} of {held} not held by modules {was} found: {_listed(holders)}."
     elif holders:
         sentence = f"Probably held by {_listed(holders)}."
     else:

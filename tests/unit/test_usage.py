@@ -244,7 +244,9 @@ def test_holders_are_named_and_counted() -> None:
     usage = Usage({"ext4": many, "e1000": (Use(UseKind.INTERFACE, "eth0, up", ""),)})
     named = "mount /0 (ext4); mount /1 (ext4); mount /2 (ext4); and 2 more"
     assert held_by(usage, "ext4", 5) == f"Held by {named}."
-    assert held_by(usage, "ext4", 7) == (f"Of 7 references that no module holds, 5 found: {named}.")
+    assert held_by(usage, "ext4", 7) == (
+        f"5 of 7 references not held by modules were found: {named}."
+    )
     assert used_by(usage, "e1000") == "network interface eth0, up"
     assert used_by(usage, "xfs") == ""
     nothing = "and kmodtui found no mount, open file, device or socket that does."
@@ -271,7 +273,9 @@ def test_a_file_system_mounted_in_several_places_holds_one_reference(tree: Tree)
     assert held_by(usage, "ext4", 2) == (
         "Held by mount / (ext4); mount /mnt (ext4); mount /home (ext4)."
     )
-    assert held_by(usage, "virtio_blk", 3).startswith("Found 2 of 3 references")
+    assert held_by(usage, "virtio_blk", 3).startswith(
+        "2 of 3 references not held by modules were found"
+    )
 
 
 def test_devices_lose_their_driver_with_the_module(tree: Tree) -> None:
