@@ -126,7 +126,7 @@ class ChangeFlow:
         """Plan to undo the last change made through kmodtui."""
         done = self._machine.done.last
         if done is None:
-            self._screen.report(PlanError("Nothing was changed that could be undone."))
+            self._screen.report(PlanError("There is no change to undo."))
         else:
             self._work(partial(self._undo, done))
 
@@ -135,7 +135,7 @@ class ChangeFlow:
         if left:
             await self._show_plan(left, undoes=done)
             return
-        cause = " ".join(done.not_restored) or f"There is nothing left to undo of the {done.words}."
+        cause = " ".join(done.not_restored) or f"Nothing of the {done.words} is left to undo."
         # It must not block the undo of the changes before it.
         self._machine.done.remove(done)
         key = key_of("dashboard.undo")

@@ -80,7 +80,7 @@ async def test_a_writable_parameter_is_changed_while_the_module_stays(
         assert parameter(kernel, "virtio_net", "napi_tx") == b"Y\n"
         await back(stage)
         await stage.press("U")
-        await stage.until(lambda: "Nothing was changed that could be undone." in stage.toasts)
+        await stage.until(lambda: "There is no change to undo." in stage.toasts)
 
 
 async def test_a_read_only_parameter_offers_a_reload_with_the_new_value(
@@ -327,7 +327,7 @@ async def test_an_undo_does_what_is_left_of_it_and_is_forgotten_where_nothing_is
         kernel.load("hello")
         kernel.load("tun")
         await stage.press("U")
-        await stage.until("There is nothing left to undo of the unload of hello")
+        await stage.until("Nothing of the unload of hello is left to undo")
         await stage.press("U")
         await planned(stage, "Undo the unload of", "modprobe -- dummy")
         assert "modprobe -- tun" not in stage.text

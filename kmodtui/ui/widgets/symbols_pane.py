@@ -162,7 +162,7 @@ class SymbolsPane(Pane):
         if not self.shows_change:
             self._browser.move_cursor(self._browser.cursor + step)
         elif not self._change.next_match(step):
-            searched = self._change.filtered
+            searched = self._change.filtered or self.filter_text
             none = f"No search text. Press {key_of('dashboard.filter')} to search."
             words = no_match_message(step) if searched else none
             self.notify(words, timeout=3)
