@@ -34,6 +34,22 @@ class PatientDriver(LinuxDriver):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.exit_event = self._exit = _ReadableEvent()
+        self._is_suspended = False
+
+    def _sigtstp_application(self, *arguments: Any) -> None:
+        """Restore the terminal and stop, as the shell expects on SIGTSTP."""
+        self._is_suspended = True
+        super()._sigtstp_application(*arguments)
+
+    def _sigcont_application(self, *arguments: Any) -> None:
+        """Take the terminal again, if it was given back.
+
+        The kernel also sends SIGCONT when the terminal hangs up. Textual would then start
+        an input thread that nothing ends, and the process would never exit.
+        """
+        if self._is_suspended:
+            self._is_suspended = False
+            super()._sigcont_application(*arguments)
 
     def run_input_thread(self) -> None:
         """Parse what the terminal sends until `exit_event` is set."""
