@@ -237,9 +237,9 @@ async def test_who_reads_further_up_is_told_where_the_reason_stands(
         await stage.press("g")
         await stage.until("scrolled up")
         await root.sessions[0].close()
-        await stage.until("40 lines · stopped · G: why", "line 0")
+        await stage.until("40 messages · stopped · G: why", "line 0")
         await stage.press("G")
-        await stage.until("No longer followed", "40 lines · stopped ")
+        await stage.until("No longer followed", "40 messages · stopped ")
 
 
 async def test_root_that_is_refused_is_told_in_the_drawer(demo: Demo) -> None:
