@@ -160,7 +160,7 @@ def test_without_isolation_or_root_it_does_nothing() -> None:
         done = subprocess.run(
             [sys.executable, "-I", "-S", program, "install"], capture_output=True, check=False
         )
-        assert b"root is needed" in done.stderr
+        assert b"must be run as root" in done.stderr
 
 
 @pytest.mark.parametrize("verb", ["install", "status", "uninstall"])
