@@ -458,7 +458,7 @@ async def test_read_only_reads_no_addresses_and_takes_no_typing_for_commands(
     async with opened(demo, root=NoRoot("kmodtui was started with --read-only.", hint)) as stage:
         before = stage.pane("modules")
         stage.send(*"Asz/qbtrfs")
-        await stage.until("Root is not available here", "started with --read-only.", hint)
+        await stage.until("Root privileges are not available", "started with --read-only.", hint)
         await stage.calm()
         assert stage.app.is_running
         await stage.press("enter")

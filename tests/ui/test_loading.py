@@ -374,7 +374,7 @@ async def test_what_others_do_meanwhile_is_not_told_as_ones_own(
 async def test_read_only_shows_plans_and_does_not_carry_them_out(
     demo: Demo, kernel: SimulatedKernel
 ) -> None:
-    hint = "To make changes, start kmodtui without --read-only."
+    hint = "Start kmodtui without --read-only."
     root = NoRoot("kmodtui was started with --read-only.", hint)
     async with opened(demo, root=root) as stage:
         assert "read-only" in stage.header

@@ -19,7 +19,7 @@ from kmodtui.ui.screens.dialog import Dialog
 from kmodtui.ui.widgets.caption import set_title
 
 NO_CHANGE = "Changes are not possible here"
-NO_ROOT = "Root is not available here"  # for commands that only read
+NO_ROOT = "Root privileges are not available"  # for commands that only read
 
 
 def root_allowed(screen: Screen[Any], machine: Machine, title: str = NO_CHANGE) -> bool:
