@@ -107,7 +107,7 @@ class SymbolRows:
         return self._lines
 
     def __iter__(self) -> Iterator[Symbol]:
-        """Parse the rows anew, in the kernel's order; malformed rows are skipped."""
+        """Parse the rows again, in the kernel's order; malformed rows are skipped."""
         # Not kept: 120,000 parsed symbols take 30 MB.
         return filter(None, map(parse_row, self.raw.split(b"\n")))
 
