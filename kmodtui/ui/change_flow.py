@@ -21,14 +21,14 @@ from kmodtui.services.parameters import read_form
 from kmodtui.services.planning.planning import left_to_undo, plan_for, plan_once_unused
 from kmodtui.ui.background import Work
 from kmodtui.ui.commands import key_of
+from kmodtui.ui.dialogs.idle_timeout import IdleTimeoutDialog
+from kmodtui.ui.dialogs.parameters import ParameterForm
+from kmodtui.ui.dialogs.picker import ModulePicker
+from kmodtui.ui.dialogs.plan import PlanDialog
+from kmodtui.ui.dialogs.refusal import root_allowed
 from kmodtui.ui.screens.base import KmodtuiScreen
 from kmodtui.ui.screens.experiment import ExperimentScreen
-from kmodtui.ui.screens.idle import IdleDialog
-from kmodtui.ui.screens.load import LoadDialog
-from kmodtui.ui.screens.parameters import ParameterForm
-from kmodtui.ui.screens.plan import PlanDialog
-from kmodtui.ui.screens.refusal import root_allowed
-from kmodtui.ui.widgets.parameter_lines import Purpose
+from kmodtui.ui.widgets.lines.parameters import Purpose
 
 
 class ChangeFlow:
@@ -56,7 +56,7 @@ class ChangeFlow:
 
     def load(self) -> None:
         """Ask which module to load."""
-        self._screen.app.push_screen(LoadDialog(self._machine), self.plan_load)
+        self._screen.app.push_screen(ModulePicker(self._machine), self.plan_load)
 
     def plan_load(self, request: LoadRequest | None) -> None:
         """Plan to load what was chosen in the picker; None if nothing was."""
@@ -143,7 +143,7 @@ class ChangeFlow:
 
     def experiment(self) -> None:
         """Ask which module to load, examine and unload again."""
-        picker = LoadDialog(self._machine, "Experiment: load, inspect, unload, inspect")
+        picker = ModulePicker(self._machine, "Experiment: load, inspect, unload, inspect")
         self._screen.app.push_screen(picker, self._plan_experiment)
 
     def _plan_experiment(self, request: LoadRequest | None) -> None:
@@ -183,7 +183,7 @@ class ChangeFlow:
     def set_idle(self) -> None:
         """Ask after how many idle minutes root privileges are dropped."""
         if root_allowed(self._screen, self._machine):
-            self._screen.app.push_screen(IdleDialog(self._machine))
+            self._screen.app.push_screen(IdleTimeoutDialog(self._machine))
 
     # From an intent to its plan
 

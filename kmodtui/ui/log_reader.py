@@ -16,7 +16,7 @@ from kmodtui.services.kernel_log import (
 )
 from kmodtui.services.machine import Machine
 from kmodtui.ui.desk import desk
-from kmodtui.ui.screens.root_question import RootQuestion
+from kmodtui.ui.dialogs.root_question import RootQuestion
 
 QUESTION = """\
 The helper reads the log as root, and follows it for as long as the helper runs. \

@@ -17,7 +17,7 @@ from kmodtui.model.result import Result
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services.root.access import DemoRoot, NoRoot
-from kmodtui.ui.screens.addresses import AddressesHiddenError, why_hidden
+from kmodtui.ui.dialogs.addresses import AddressesHiddenError, why_hidden
 from tests.ui.stage import Stage, opened
 
 

@@ -9,8 +9,8 @@ import pytest
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.model.modules import TAINTS
+from kmodtui.ui.dialogs.legend import TAINT_FLAGS
 from kmodtui.ui.screens.browser import BrowserScreen
-from kmodtui.ui.screens.legend import TAINT_FLAGS
 from tests.ui.stage import SIZES, Stage, opened
 
 

@@ -9,8 +9,8 @@ import pytest
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.services.root.access import NoRoot
-from kmodtui.ui.screens.parameters import ParameterForm
-from kmodtui.ui.screens.plan import PlanDialog
+from kmodtui.ui.dialogs.parameters import ParameterForm
+from kmodtui.ui.dialogs.plan import PlanDialog
 from tests.ui.helpers_that_fail import RootThrough
 from tests.ui.stage import SIZES, Stage, opened
 

@@ -9,7 +9,7 @@ import pytest
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.model.log.tail import LogTail
-from kmodtui.ui.widgets.log_lines import LogLines
+from kmodtui.ui.widgets.lines.log import LogLines
 from tests.ui.kernel_log import fresh, lines, open_log, state, texts
 from tests.ui.stage import Stage, opened
 

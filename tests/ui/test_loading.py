@@ -11,8 +11,8 @@ from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.model.log.record import LogRecord
 from kmodtui.model.modules import ModuleState
 from kmodtui.services.root.access import NoRoot
-from kmodtui.ui.screens.load import LoadDialog
-from kmodtui.ui.screens.plan import PlanDialog
+from kmodtui.ui.dialogs.picker import ModulePicker
+from kmodtui.ui.dialogs.plan import PlanDialog
 from tests.ui.helpers_that_fail import RootBroken, RootRefused, RootThrough
 from tests.ui.stage import SIZES, Stage, opened
 
@@ -160,7 +160,7 @@ async def test_a_word_that_is_no_parameter_is_told_before_anything(demo: Demo) -
         await ask(stage, "dummy three")
         await stage.press("enter")
         await stage.until("“three” is not a parameter: write parameters as key=value.")
-        assert isinstance(stage.screen, LoadDialog)
+        assert isinstance(stage.screen, ModulePicker)
         await stage.press(*["backspace"] * 5)
         await stage.type('"')
         await stage.press("enter")
@@ -172,7 +172,7 @@ async def test_a_name_that_is_nearly_right_is_answered_with_the_right_one(demo: 
         await ask(stage, "btfrs")
         await stage.press("enter")
         await stage.until("has no module or alias btfrs. Did you mean btrfs?")
-        assert isinstance(stage.screen, LoadDialog)
+        assert isinstance(stage.screen, ModulePicker)
         await stage.press(*["backspace"] * 3)
         await stage.type("rfs")
         await stage.press("enter")

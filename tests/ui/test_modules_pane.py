@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kmodtui.demo import Demo
-from kmodtui.ui.widgets.module_columns import Longest, ModuleColumns
+from kmodtui.ui.widgets.panes.module_columns import Longest, ModuleColumns
 from tests.ui.stage import SIZES, Stage, opened
 
 KIB = {"KiB": 1, "MiB": 1024}

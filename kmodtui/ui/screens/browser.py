@@ -16,16 +16,16 @@ from kmodtui.model.symbols.table import SymbolTable
 from kmodtui.model.text import counted
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import bindings
-from kmodtui.ui.screens.addresses import ask_for_addresses
+from kmodtui.ui.dialogs.addresses import ask_for_addresses
+from kmodtui.ui.dialogs.help import HelpScreen
+from kmodtui.ui.dialogs.legend import LegendScreen
+from kmodtui.ui.dialogs.symbol import SymbolDialog
 from kmodtui.ui.screens.base import KmodtuiScreen
-from kmodtui.ui.screens.help import HelpScreen
-from kmodtui.ui.screens.legend import LegendScreen
-from kmodtui.ui.screens.symbol import SymbolDialog
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.input_line import InputLine
 from kmodtui.ui.widgets.key_line import KeyLine
-from kmodtui.ui.widgets.line_view import LineView
+from kmodtui.ui.widgets.lines.view import LineView
 from kmodtui.ui.widgets.symbol_browser import SymbolBrowser
 
 SYNTAX = (

@@ -20,12 +20,12 @@ from kmodtui.model.text import clean, counted, human_size
 from kmodtui.services.live import LiveSystem
 from kmodtui.services.snapshots import SUFFIX, load, take
 from kmodtui.ui.commands import bindings, hint, hint_line, key_of
+from kmodtui.ui.dialogs.path import PathDialog
 from kmodtui.ui.screens.list_and_change import ListAndChange
-from kmodtui.ui.screens.path_dialog import PathDialog
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
-from kmodtui.ui.widgets.event_lines import clock
-from kmodtui.ui.widgets.file_lines import Choice, FileLines
-from kmodtui.ui.widgets.line_view import LineView
+from kmodtui.ui.widgets.lines.events import clock
+from kmodtui.ui.widgets.lines.files import Choice, FileLines
+from kmodtui.ui.widgets.lines.view import LineView
 from kmodtui.ui.widgets.list_head import ListHead
 
 READING_PAUSE = 0.05

@@ -15,8 +15,8 @@ from kmodtui.ui.commands import bindings, key_of
 from kmodtui.ui.screens.list_and_change import ListAndChange
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
-from kmodtui.ui.widgets.event_lines import EventLines, clock
-from kmodtui.ui.widgets.line_view import LineView
+from kmodtui.ui.widgets.lines.events import EventLines, clock
+from kmodtui.ui.widgets.lines.view import LineView
 from kmodtui.ui.widgets.list_head import ListHead
 from kmodtui.ui.widgets.totals_graph import TotalsGraph
 
