@@ -135,7 +135,7 @@ async def test_enter_tells_everything_about_a_symbol(demo: Demo) -> None:
         await stage.until(lambda: names(stage) == ["crc16_open_0"])
         await stage.press("enter")
         await stage.until(
-            "Symbol crc16_open_0", "T  function, exported", "can only be read by root"
+            "Symbol crc16_open_0", "T  function, exported", "unknown: only root can read"
         )
         await stage.press("escape")
         await stage.until(lambda: isinstance(stage.screen, BrowserScreen))

@@ -524,7 +524,7 @@ async def test_what_is_in_use_is_unloaded_once_it_is_let_go(
         await stage.press("w")
         await planned(stage, "once it is unused", "Waits up to 60 s", "y unload")
         await stage.press("y")
-        await stage.until("Unloading hello… 1.0 s", "Esc cancel")
+        await stage.until("Waiting to unload hello… 1.0 s", "Esc cancel")
         assert "hello" in kernel.loaded
         kernel.hold("hello", -1)
         await stage.until("Unloaded hello", "Enter close")
@@ -542,7 +542,7 @@ async def test_waiting_for_what_is_in_use_can_be_stopped(
         await stage.press("w")
         await planned(stage, "y unload")
         await stage.press("y")
-        await stage.until("Unloading hello…")
+        await stage.until("Waiting to unload hello…")
         await stage.press("escape")
         await stage.until(lambda: stage.screen is stage.dashboard)
         await stage.until(lambda: "hello stays loaded, unless" in stage.toasts)

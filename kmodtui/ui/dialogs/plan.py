@@ -213,7 +213,8 @@ class PlanDialog(Dialog[bool]):
             self.keys.show(*hints, scroll, instead=instead)
 
     def _show_running(self) -> None:
-        running = self._plan.verb.running(self._plan.subject)
+        verb, subject = self._plan.verb, self._plan.subject
+        running = f"Waiting to {verb.infinitive(subject)}" if self._wait else verb.running(subject)
         self._page(
             self._text(f"{running}… {self._elapsed:.1f} s", "accent"),
             *(self._text(record.text, "dim") for record in self._log[-LAST:]),

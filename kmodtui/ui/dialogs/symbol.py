@@ -148,7 +148,7 @@ class SymbolDialog(PageDialog):
         if not owner or not known:
             return []
         if found is None:
-            return [("loaded at", f"/sys/module/{owner}/sections can only be read by root")]
+            return [("loaded at", f"unknown: only root can read /sys/module/{owner}/sections")]
         lines = [f"{name} {address:#x}" for name, address in found.items() if address]
         return [("loaded at", "  ".join(lines) or "hidden by the kernel")]
 
