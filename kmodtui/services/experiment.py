@@ -27,7 +27,7 @@ from kmodtui.model.plan.undo import UndoEntry
 from kmodtui.model.plan.unload import left_behind
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.symbols.table import SymbolTable
-from kmodtui.model.text import clean
+from kmodtui.model.text import clean, counted
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services.machine import Machine
@@ -177,7 +177,7 @@ class _Run:
             )
         if rows := len(before.symbols.of(name)):
             raise PlanError(
-                f"{name} is not loaded, but /proc/kallsyms lists {rows:,} symbols of it.",
+                f"{name} is not loaded, but /proc/kallsyms lists {counted(rows, 'symbol')} of it.",
                 "A module of this name is being loaded or unloaded; try again.",
             )
         return before
