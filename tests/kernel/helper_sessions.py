@@ -19,6 +19,8 @@ from tests.kernel.vm import VM
 PATH = "/root/helper.py"
 RULE = "/etc/modprobe.d/kmodtui-test.conf"
 FOLDER = "/home/admin/built"
+PATIENCE = 180
+"""Seconds that a step may take under emulation on a busy machine; most take less than one."""
 
 Open = Callable[..., AbstractAsyncContextManager[HelperClient]]
 
@@ -41,7 +43,7 @@ def session(vm: VM) -> Open:
         transport = await PipeTransport.over(Process.start(vm.ssh(user, command)))
         if first:
             await transport.send(first.encode() + b"\n")
-        client = await HelperClient.connect(transport, "ssh", within=60)
+        client = await HelperClient.connect(transport, "ssh", within=PATIENCE)
         try:
             yield client
         finally:
@@ -87,6 +89,6 @@ async def holder(vm: VM) -> asyncio.subprocess.Process:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait until something is so in the guest, which sends no word of it."""
-    async with asyncio.timeout(180):
+    async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.3)

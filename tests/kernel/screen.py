@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tests.kernel.vm import VM
 from tests.support.terminal import Terminal
 
-START_SECONDS = 60.0
+START_SECONDS = 300.0
 """How long the dashboard may take to show its first screen under emulation; 6 to 10 s are usual."""
 
 
@@ -20,10 +20,11 @@ def open_terminal(
     columns: int = 120,
     rows: int = 40,
     term: str = "xterm-256color",
+    own_connection: bool = False,
 ) -> Terminal:
     """A terminal with a command of a user in it, or with their shell if there is none."""
     return Terminal(
-        vm.ssh(user, command, terminal=True),
+        vm.ssh(user, command, terminal=True, own_connection=own_connection),
         columns=columns,
         rows=rows,
         term=term,

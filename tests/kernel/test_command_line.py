@@ -27,7 +27,7 @@ def test_list_shows_root_the_addresses(vm: VM) -> None:
 def test_list_tells_a_permanent_module(vm: VM) -> None:
     # It stays until the guest goes; what else is loaded is as it was.
     vm.run("root", ["modprobe", "binder_linux"], check=True)
-    listed = json.loads(vm.run("guest", ["kmodtui", "list", "--json"], check=True).stdout)
+    listed = json.loads(vm.kmodtui("guest", "list", "--json", check=True).stdout)
     (binder,) = (module for module in listed["modules"] if module["name"] == "binder_linux")
     assert binder["permanent"] is True
     assert binder["holders"] == []
@@ -35,9 +35,9 @@ def test_list_tells_a_permanent_module(vm: VM) -> None:
 
 def test_symbol_counts_are_those_of_kallsyms(vm: VM) -> None:
     vm.run("root", ["modprobe", "vfat"], check=True)
-    counts = json.loads(
-        vm.run("guest", ["kmodtui", "symbols", "--counts", "--json"], check=True).stdout
-    )["counts"]
+    counts = json.loads(vm.kmodtui("guest", "symbols", "--counts", "--json", check=True).stdout)[
+        "counts"
+    ]
     table = vm.read("guest", "/proc/kallsyms").decode()
     modules = {line.split()[0] for line in vm.read("guest", "/proc/modules").decode().splitlines()}
     owners = Counter(re.findall(r"\t\[(.*)\]$", table, re.MULTILINE))
@@ -51,12 +51,12 @@ def test_symbol_counts_are_those_of_kallsyms(vm: VM) -> None:
 def test_info_by_name_prints_what_modinfo_prints(vm: VM) -> None:
     names = ["btrfs", "dummy", "snd-dummy", "virtio_net", "cifs"]
     theirs = vm.run("guest", ["/sbin/modinfo", *names], check=True)
-    ours = vm.run("guest", ["kmodtui", "info", *names], check=True)
+    ours = vm.kmodtui("guest", "info", *names, check=True)
     assert ours.stdout == theirs.stdout
 
 
 def test_tree_names_what_modprobe_would_load(vm: VM) -> None:
-    result = vm.run("guest", ["kmodtui", "tree", "snd-dummy", "--json"], check=True)
+    result = vm.kmodtui("guest", "tree", "snd-dummy", "--json", check=True)
     shown = vm.run("guest", ["/sbin/modprobe", "--show-depends", "snd-dummy"], check=True).stdout
     files = re.findall(r"/([^/]+)\.ko", shown)
     assert names_in(json.loads(result.stdout)) == {file.replace("-", "_") for file in files}

@@ -35,7 +35,7 @@ def grep_counts(vm: VM, modules: list[str]) -> dict[str, int]:
 
 def experiment(vm: VM, *arguments: str) -> dict[str, Any]:
     """What the verb, as root, prints as JSON."""
-    ran = vm.run("root", ["kmodtui", "experiment", *arguments, "--yes", "--json"], timeout=180)
+    ran = vm.kmodtui("root", "experiment", *arguments, "--yes", "--json", timeout=180)
     assert ran.stdout, ran.stderr
     report: dict[str, Any] = json.loads(ran.stdout)
     succeeded = report["restored"] and report["load_change"] is not None
@@ -100,7 +100,7 @@ def test_a_parameter_that_is_refused_leaves_no_trace(vm: VM) -> None:
 
 
 def test_a_module_that_is_loaded_is_refused(vm: VM) -> None:
-    ran = vm.run("root", ["kmodtui", "experiment", "ext4", "--yes"])
+    ran = vm.kmodtui("root", "experiment", "ext4", "--yes")
     assert ran.returncode == 1
     assert "ext4 is already loaded" in ran.stderr
 
@@ -157,18 +157,18 @@ def test_btrfs_by_keys_shows_the_numbers_of_grep(vm: VM) -> None:
 def test_a_snapshot_and_now_differ_by_what_diff_says(vm: VM) -> None:
     before, modules = dump(vm), loaded(vm)
     vm.run("guest", ["rm", "-f", "/tmp/before.kmodtui"])
-    vm.run("guest", ["kmodtui", "snapshot", "-o", "/tmp/before.kmodtui"], check=True)
+    vm.kmodtui("guest", "snapshot", "-o", "/tmp/before.kmodtui", check=True)
     mode = vm.run("guest", ["stat", "-c", "%a %s", "/tmp/before.kmodtui"], check=True).stdout
     assert mode.split()[0] == "600"
     assert int(mode.split()[1]) < 1_000_000
-    again = vm.run("guest", ["kmodtui", "snapshot", "-o", "/tmp/before.kmodtui"])
+    again = vm.kmodtui("guest", "snapshot", "-o", "/tmp/before.kmodtui")
     assert again.returncode == 1
     assert "already exists" in again.stderr
 
     vm.run("root", ["modprobe", "-a", "btrfs", "8021q"], check=True)
     came = set(loaded(vm)) - set(modules)
-    diff = ["kmodtui", "diff", "/tmp/before.kmodtui", "--json", "--symbols"]
-    told = json.loads(vm.run("guest", diff, check=True).stdout)
+    diff = ["diff", "/tmp/before.kmodtui", "--json", "--symbols"]
+    told = json.loads(vm.kmodtui("guest", *diff, check=True).stdout)
     assert {module["name"] for module in told["modules"]["loaded"]} == came
     assert told["modules"]["unloaded"] == []
     rows = Counter(
@@ -182,12 +182,12 @@ def test_a_snapshot_and_now_differ_by_what_diff_says(vm: VM) -> None:
 
 def test_no_address_leaves_the_machine_unless_root_asks_for_it(vm: VM) -> None:
     vm.run("root", ["rm", "-f", "/tmp/plain.kmodtui", "/tmp/told.kmodtui"])
-    vm.run("root", ["kmodtui", "snapshot", "-o", "/tmp/plain.kmodtui"], check=True)
-    asked = ["kmodtui", "snapshot", "-o", "/tmp/told.kmodtui", "--addresses"]
-    refused = vm.run("guest", asked)
+    vm.kmodtui("root", "snapshot", "-o", "/tmp/plain.kmodtui", check=True)
+    asked = ["snapshot", "-o", "/tmp/told.kmodtui", "--addresses"]
+    refused = vm.kmodtui("guest", *asked)
     assert refused.returncode == 1
     assert "hides addresses from this user" in refused.stderr
-    assert "KASLR" in vm.run("root", asked, check=True).stdout
+    assert "KASLR" in vm.kmodtui("root", *asked, check=True).stdout
     unpack = (
         "import sys; from backports import zstd; packed = open(sys.argv[1], 'rb').read(); "
         "print(zstd.decompress(packed.split(b'\\n', 1)[1]).count(b'ffffffff'))"

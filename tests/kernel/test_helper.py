@@ -18,7 +18,7 @@ from kmodtui.model.explain.explain import Facts, Kind, explain
 from kmodtui.model.log.record import LogRecord
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.result import ResultCode
-from tests.kernel.helper_sessions import PATH, Open, alive, loaded, until
+from tests.kernel.helper_sessions import PATH, PATIENCE, Open, alive, loaded, until
 from tests.kernel.image import ADMIN_PASSWORD
 from tests.kernel.vm import VM
 
@@ -181,7 +181,7 @@ async def syslog(vm: VM) -> AsyncIterator[Callable[[], Awaitable[str]]]:
 
     async def message() -> str:
         assert listener.stdout is not None
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while b" kmodtui-helper[" not in (line := await listener.stdout.readline()):
                 assert line
         return line.decode().rstrip()

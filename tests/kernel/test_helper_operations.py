@@ -11,7 +11,7 @@ import pytest
 from kmodtui.kernel.kallsyms import parse_symbols
 from kmodtui.model.log.record import LogRecord
 from kmodtui.model.result import FilePart, ResultCode
-from tests.kernel.helper_sessions import FOLDER, Open, holder, loaded, module_file, until
+from tests.kernel.helper_sessions import FOLDER, PATIENCE, Open, holder, loaded, module_file, until
 from tests.kernel.vm import VM
 
 LIST = "/etc/modprobe.d/kmodtui-blacklist.conf"
@@ -143,7 +143,7 @@ async def test_the_log_is_read_and_followed(vm: VM, session: Open) -> None:
         following = asyncio.create_task(root.follow_log(take))
         assert (await root.load("nbd")).ok, "other requests go on"
         vm.run("root", "echo '<4>kmodtui was here' > /dev/kmsg", check=True)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             await arrived.wait()
         assert came[0].seq == 0
         assert [record.seq for record in came] == list(range(len(came)))
@@ -158,7 +158,7 @@ async def test_the_log_is_read_and_followed(vm: VM, session: Open) -> None:
 async def test_following_the_log_does_not_keep_root(session: Open) -> None:
     async with session(idle_timeout=3) as root:
         following = asyncio.create_task(root.follow_log(lambda _: None))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             await root.closed()
         following.cancel()
 
@@ -173,7 +173,7 @@ async def test_an_unload_waits_until_nobody_uses_it(vm: VM, session: Open) -> No
         assert (await root.set_idle(900)).ok
         assert "tun" in loaded(vm)
         await held.communicate(b"")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             assert (await waiting).ok
         assert "tun" not in loaded(vm)
 

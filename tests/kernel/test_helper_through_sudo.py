@@ -14,7 +14,7 @@ import pytest
 
 from kmodtui.model.log.record import LogRecord
 from kmodtui.privileged.client import HelperClient
-from tests.kernel.helper_sessions import FOLDER, Open, holder, loaded, module_file
+from tests.kernel.helper_sessions import FOLDER, PATIENCE, Open, holder, loaded, module_file
 from tests.kernel.image import ADMIN_PASSWORD
 from tests.kernel.vm import VM
 
@@ -113,7 +113,7 @@ class Steps:
 
         following = asyncio.create_task(root.follow_log(take))
         self.vm.run("root", "echo kmodtui was here >/dev/kmsg", check=True)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             await arrived.wait()
         following.cancel()
 
@@ -121,7 +121,7 @@ class Steps:
         """The last one: root is given up once nothing was asked for so long."""
         assert not (await root.set_idle(1)).ok
         assert (await root.set_idle(10)).ok
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             await root.closed()
 
 

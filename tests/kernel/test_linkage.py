@@ -109,11 +109,11 @@ def test_what_the_kernel_exports_is_read_from_the_order_of_its_symbols(vm: VM) -
 
 def test_a_loaded_module_tells_who_uses_what_it_gives(vm: VM) -> None:
     vm.run("root", ["modprobe", "btrfs"], check=True)
-    xor = json.loads(vm.run("guest", ["kmodtui", "linkage", "xor", "--json"], check=True).stdout)
+    xor = json.loads(vm.kmodtui("guest", "linkage", "xor", "--json", check=True).stdout)
     assert {export["name"]: export["importers"] for export in xor["exports"]} == {
         "xor_blocks": ["btrfs"]
     }
     assert {symbol["provider_kind"] for symbol in xor["imports"]} == {"kernel"}
-    between = vm.run("guest", ["kmodtui", "linkage", "btrfs", "xor"], check=True).stdout
+    between = vm.kmodtui("guest", "linkage", "btrfs", "xor", check=True).stdout
     assert between.splitlines()[0] == "btrfs imports 1 symbol from xor."
     assert between.split()[6:9] == ["xor_blocks", "xor", "EXPORT_SYMBOL"]

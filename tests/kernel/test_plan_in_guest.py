@@ -41,7 +41,7 @@ def rules(vm: VM) -> Iterator[VM]:
 
 def planned(vm: VM, *arguments: str, status: int = 0) -> dict[str, Any]:
     """The plan that an ordinary user sees."""
-    result = vm.run("guest", ["kmodtui", "plan", *arguments, "--json"])
+    result = vm.kmodtui("guest", "plan", *arguments, "--json")
     assert result.returncode == status, result.stderr
     found: dict[str, Any] = json.loads(result.stdout)
     return found
@@ -135,7 +135,7 @@ def test_users_go_first_whatever_the_order_of_the_names(vm: VM) -> None:
     vm.run("root", ["modprobe", "btrfs"], check=True)
     steps = plan(vm, "unload", "raid6_pq", "xor", "btrfs")
     assert acting(steps, "rmmod")[0] == "btrfs"
-    refused = vm.run("guest", ["kmodtui", "plan", "unload", "xor"])
+    refused = vm.kmodtui("guest", "plan", "unload", "xor")
     assert refused.returncode == 1
     assert "xor is in use by btrfs." in refused.stderr
     assert "Unload btrfs first." in refused.stderr
@@ -145,7 +145,7 @@ def test_users_go_first_whatever_the_order_of_the_names(vm: VM) -> None:
 
 def test_what_is_in_the_way_can_be_unloaded_in_the_order_that_is_told(vm: VM) -> None:
     vm.run("root", ["modprobe", "nft_chain_nat"], check=True)
-    refused = vm.run("guest", ["kmodtui", "plan", "unload", "nf_conntrack"])
+    refused = vm.kmodtui("guest", "plan", "unload", "nf_conntrack")
     (remedy,) = (line for line in refused.stderr.splitlines() if "Unload " in line)
     names = remedy.partition("Unload ")[2].partition(" first")[0].split(", ")
     assert len(names) > 1
@@ -208,7 +208,7 @@ def test_a_softdep_in_use_ends_modprobe_where_the_plan_says(rules: VM) -> None:
     vm = rules
     vm.write("root", RULES, b"softdep dummy post: xor\n")
     vm.run("root", ["modprobe", "-a", "btrfs", "dummy"], check=True)
-    refused = vm.run("guest", ["kmodtui", "plan", "unload", "dummy"])
+    refused = vm.kmodtui("guest", "plan", "unload", "dummy")
     assert refused.returncode == 1
     assert "modprobe unloads xor before dummy, as its softdep, and fails there" in refused.stderr
     assert vm.run("root", ["modprobe", "-r", "dummy"]).returncode != 0

@@ -39,6 +39,7 @@ from typing import Any, Self
 from tests.kernel import image as images
 from tests.kernel.host_commands import CannotRunError, run
 from tests.kernel.installation import DISK_SIZE, REPOSITORY, install
+from tests.kernel.verbs import PYTHON, SCRIPT, VerbServer
 
 BOOT_SECONDS = 300.0
 """How long a guest may take to answer; 8 to 15 s are usual, unless the machine is busy."""
@@ -84,6 +85,7 @@ class VM:
     pid: int
     boot_seconds: float = 0.0
     _masters: set[str] = field(default_factory=set)
+    _verb_servers: dict[str, VerbServer] = field(default_factory=dict)
 
     @property
     def release(self) -> str:
@@ -122,10 +124,25 @@ class VM:
             timeout=timeout,
             check=False,
         )
-        if check and result.returncode != 0:
-            said = result.stdout + result.stderr
-            raise AssertionError(f"{user}: {command!r} ended with {result.returncode}\n{said}")
-        return result
+        return _checked(result, f"{user}: {command!r}") if check else result
+
+    def kmodtui(
+        self, user: str, *arguments: str, timeout: float = COMMAND_SECONDS, check: bool = False
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a verb of kmodtui as a user, without a terminal; see `verbs`.
+
+        Raises `AssertionError` if it does not end in time, and when `check` is set and it fails.
+        """
+        if user not in self._verb_servers:
+            self._verb_servers[user] = VerbServer(self.ssh(user, [PYTHON, "-c", SCRIPT]))
+        result = self._verb_servers[user].run(arguments, timeout)
+        return _checked(result, f"{user}: kmodtui {shlex.join(arguments)}") if check else result
+
+    def end_verb_servers(self) -> None:
+        """End the processes that run verbs in the guest; they are started again when needed."""
+        for server in self._verb_servers.values():
+            server.close()
+        self._verb_servers.clear()
 
     def read(self, user: str, path: str) -> bytes:
         """A guest's file, in one piece."""
@@ -315,6 +332,7 @@ def _qemu(
         vm.boot_seconds = time.monotonic() - started
         yield vm
     finally:
+        vm.end_verb_servers()
         process.terminate()
         try:
             process.wait(10)
@@ -385,6 +403,15 @@ def _await_answer(process: subprocess.Popen[bytes], vm: VM, deadline: float) -> 
         if time.monotonic() > deadline:
             raise RuntimeError(f"the guest does not answer after {BOOT_SECONDS} s\n{_end_of(vm)}")
         time.sleep(0.2)
+
+
+def _checked(
+    result: subprocess.CompletedProcess[str], what: str
+) -> subprocess.CompletedProcess[str]:
+    if result.returncode != 0:
+        printed = result.stdout + result.stderr
+        raise AssertionError(f"{what} ended with {result.returncode}\n{printed}")
+    return result
 
 
 def _end_of(vm: VM) -> str:

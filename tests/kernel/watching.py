@@ -14,7 +14,7 @@ from tests.kernel.vm import VM
 # What starts the helper has its words among its own, and stands beside it.
 HELPER = r"^/usr/bin/python3 (-I -S|-IS) \S+/(helper\.py|kmodtui-helper)"
 
-_PATIENCE = 60.0
+_PATIENCE = 180.0
 
 # Prints a line when it watches these processes, and one when all of them have gone.
 _WATCH = """

@@ -56,15 +56,14 @@ class LogQuery:
 
     @property
     def words(self) -> str:
-        """The filter in words: `errors and worse, mentions btrfs, contains “x”`."""
+        """The filter in words that follow `line`: ` that mentions btrfs and contains “x”`."""
         asked = []
-        if self.severity is not Severity.ALL:
-            asked.append(str(self.severity))
         if self.module:
             asked.append(f"mentions {self.module}")
         if self.text:
             asked.append(f"contains “{self.text}”")
-        return ", ".join(asked)
+        words = f" that {' and '.join(asked)}" if asked else ""
+        return words + (f" among {self.severity}" if self.severity is not Severity.ALL else "")
 
 
 def names_module(text: str, module: str) -> bool:

@@ -1,1 +1,0 @@
-"""Dialogs: questions, forms and plans in front of a screen."""

@@ -1,1 +1,0 @@
-"""Views of many lines, of which only those on the screen are rendered."""
