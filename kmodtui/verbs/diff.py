@@ -60,7 +60,7 @@ def as_lines(comparison: Comparison, *, symbols: bool) -> Iterator[str]:
     if comparison.warning:
         yield comparison.warning
     if comparison.nothing_differs:
-        yield "Modules, symbols, command line and taint are the same."
+        yield "Modules, symbols, kernel command line and taint flags are the same."
         return
     yield ""
     if comparison.words_removed or comparison.words_added:
