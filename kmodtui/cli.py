@@ -10,6 +10,7 @@ import gc
 import io
 import os
 import sys
+from collections.abc import Iterable
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -21,7 +22,6 @@ from kmodtui.errors import (
 )
 from kmodtui.kernel.host import Host, LocalHost
 from kmodtui.model.text import clean
-from kmodtui.services.config import INTERVALS
 from kmodtui.verbs.printing import print_error
 
 VERBS = {
@@ -49,12 +49,15 @@ _ENDED_BY_SIGPIPE = 128 + 13
 
 def run(arguments: list[str]) -> int:
     """Run a verb or the dashboard; return the exit status: 0 success, 1 failure, 2 usage error."""
-    options = _parser().parse_args(arguments)
+    verbs = arguments[:1] if arguments[:1] and arguments[0] in VERBS else VERBS
+    options = _parser(verbs).parse_args(arguments)
     try:
         if options.verb is None:
             return _dashboard(options)
         _check_output()
-        status: int = _verb(options.verb).run(_host(options), options)
+        verb, host = _verb(options.verb), _host(options)
+        _enable_garbage_collection()
+        status: int = verb.run(host, options)
         sys.stdout.flush()
         return status
     except KmodtuiError as error:
@@ -77,6 +80,13 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         print_error(_internal_error(error))
         return 1
+
+
+def _enable_garbage_collection() -> None:
+    """Collect garbage from now on, if `kmodtui.__main__` has disabled it, but no modules."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def _internal_error(error: Exception) -> KmodtuiError:
@@ -112,8 +122,24 @@ def _discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """Return a formatter that is as wide as the terminal.
+
+    argparse makes one for every argument, and imports shutil to know the width.
+    """
+    columns = os.environ.get("COLUMNS", "")
+    try:
+        width = int(columns) if columns else os.get_terminal_size(1).columns
+    except (ValueError, OSError):
+        width = 0
+    return argparse.HelpFormatter(prog, width=(width or 80) - 2)
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose error messages contain no control characters of the arguments."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"formatter_class": _formatter, **options})
 
     def error(self, message: str) -> NoReturn:
         super().error(clean(message))
@@ -144,7 +170,8 @@ def _verb(name: str) -> Any:
     return import_module(f"kmodtui.verbs.{name}")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(names: Iterable[str] = VERBS) -> argparse.ArgumentParser:
+    """Return the parser of the command line, with the parsers of these verbs."""
     # Without SUPPRESS, the default of an option after the verb would replace the value that
     # was given before the verb.
     common = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
@@ -179,8 +206,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--light", action=either, help="use colors for a light terminal")
     parser.add_argument("--mouse", action=either, help="use the mouse in the dashboard")
     parser.set_defaults(verb=None)
-    verbs: Any = parser.add_subparsers(title="verbs", metavar="VERB", parser_class=_VerbParser)
-    for name, words in VERBS.items():
+    # Without `prog`, argparse formats the usage to find out, for which it imports much.
+    verbs: Any = parser.add_subparsers(
+        title="verbs", metavar="VERB", parser_class=_VerbParser, prog=parser.prog
+    )
+    for name in names:
+        words = VERBS[name]
         sentence = f"{words[0].upper()}{words[1:]}."
         verb = verbs.add_parser(name, parents=[common], help=words, description=sentence)
         verb.set_defaults(verb=name)
@@ -188,6 +219,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _seconds(text: str) -> float:
+    from kmodtui.services.config import INTERVALS
+
     least, most = INTERVALS
     try:
         value = float(text)
@@ -233,13 +266,9 @@ def _dashboard(options: argparse.Namespace) -> int:
         raise UsageError("--demo and --root cannot be combined.", "Leave one of them out.")
     if root is not None:
         _local_host(root)
-    # Imported modules are never freed. Searching them for garbage takes a tenth of the start
-    # time, and a part of every later collection.
-    gc.disable()
     from kmodtui.ui.launch import open_dashboard
 
-    gc.freeze()
-    gc.enable()
+    _enable_garbage_collection()
     return open_dashboard(options, root, demo=demo)
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kmodtui.kernel.kmsg import KernelLog
     from kmodtui.kernel.uevents import UeventSource
 
@@ -92,10 +93,16 @@ class LocalHost:
     """The system below a directory of this machine: `/`, or a tree with /proc, /sys and /lib."""
 
     def __init__(self, root: str | Path = "/", *, badge: str | None = None) -> None:
-        self.root = Path(root)
-        self._is_this_machine = self.root == Path("/")
-        self._prefix = "" if self._is_this_machine else str(self.root).rstrip("/")
+        self._prefix = os.fspath(root).rstrip("/")
+        self._is_this_machine = not self._prefix
         self._badge = badge
+
+    @property
+    def root(self) -> Path:
+        """The directory."""
+        from pathlib import Path
+
+        return Path(self._prefix or "/")
 
     @property
     def badge(self) -> str:

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from typing import NamedTuple
 
 MAX_NAME = 55
 """Maximum length of a module name: MODULE_NAME_LEN on 64-bit kernels, less the NUL."""
-
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,54}")
 
 TAINTS = {
     "P": "proprietary licence",
@@ -71,7 +69,7 @@ def canonical(name: str) -> str:
 
 def is_module_name(name: str) -> bool:
     """Return whether `name` is a valid module name, and so is safe as an argument."""
-    return _NAME.fullmatch(name) is not None
+    return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,54}", name) is not None
 
 
 class ModuleState(StrEnum):
@@ -82,8 +80,7 @@ class ModuleState(StrEnum):
     UNLOADING = "Unloading"
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedModule:
+class LoadedModule(NamedTuple):
     """One line of /proc/modules.
 
     Attributes:
@@ -115,7 +112,6 @@ class LoadedModule:
         return max(0, self.refcount - len(self.users))
 
 
-@dataclass(frozen=True)
 class ModuleTable:
     """One reading of /proc/modules, newest module first, as the kernel lists them.
 
@@ -125,9 +121,25 @@ class ModuleTable:
         malformed: lines that could not be parsed, made safe to show.
     """
 
-    modules: tuple[LoadedModule, ...] = ()
-    raw: bytes = b""
-    malformed: tuple[str, ...] = ()
+    # No dataclass: to import that module takes as long as all the rest of `kmodtui list`.
+    def __init__(
+        self,
+        modules: tuple[LoadedModule, ...] = (),
+        raw: bytes = b"",
+        malformed: tuple[str, ...] = (),
+    ) -> None:
+        self.modules = modules
+        self.raw = raw
+        self.malformed = malformed
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ModuleTable):
+            return NotImplemented
+        mine, others = ((t.modules, t.raw, t.malformed) for t in (self, other))
+        return mine == others
+
+    def __hash__(self) -> int:
+        return hash((self.modules, self.raw, self.malformed))
 
     @cached_property
     def by_name(self) -> dict[str, LoadedModule]:

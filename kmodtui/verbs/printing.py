@@ -26,8 +26,7 @@ def print_json(schema: int, fields: dict[str, Any]) -> None:
     """
     import json
 
-    json.dump({"schema": schema, **fields}, sys.stdout, indent=2)
-    print()
+    print(json.dumps({"schema": schema, **fields}, indent=2))
 
 
 def hexadecimal(address: int) -> str:

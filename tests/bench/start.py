@@ -28,7 +28,7 @@ def list_as_json(machine: RecordedMachine, rounds: int) -> Comparison:
         clocked(lambda: _run([*KMODTUI, "list", "--json", "--root", str(machine.root)])),
         "python -c pass",
         clocked(lambda: _run([sys.executable, "-c", "pass"])),
-        limit=6.0,
+        limit=3.0,
         rounds=rounds,
     )
 
@@ -42,7 +42,7 @@ def first_row(machine: RecordedMachine, rounds: int) -> Comparison:
         lambda: _until(row, [*KMODTUI, "--root", str(machine.root)]),
         "python -c 'import textual.app, textual.widgets'",
         clocked(lambda: _run([sys.executable, "-c", "import textual.app, textual.widgets"])),
-        limit=2.0,
+        limit=1.6,
         rounds=rounds,
     )
 

@@ -13,6 +13,8 @@ from tests.support.simulated import make_simulated
 # Of the dashboard; of what only the demo or only the root side needs.
 NEVER = ("textual", "rich", "watchfiles", "platformdirs", "asyncio", "ssl", "logging", "subprocess")
 SLOW = ("elftools", "tarfile", "kmodtui.privileged", "kmodtui.ui", "kmodtui.demo")
+# Each takes a tenth of the time of `kmodtui list`, or more.
+NOT_FOR_A_LIST = ("dataclasses", "inspect", "pathlib", "shutil")
 
 _SCRIPT = """
 import sys
@@ -57,6 +59,11 @@ def test_a_verb_imports_nothing_of_the_dashboard(
 @pytest.mark.parametrize("verb", [["list", "--json"], ["symbols"]], ids=" ".join)
 def test_what_reads_no_module_file_imports_no_reader_of_it(verb: list[str], root: Path) -> None:
     assert not imported(*verb, "--root", str(root)) & {*SLOW}
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_the_list_imports_only_what_is_cheap(form: list[str], root: Path) -> None:
+    assert not imported("list", *form, "--root", str(root)) & {*NOT_FOR_A_LIST}
 
 
 def test_the_demo_needs_no_dashboard_either() -> None:

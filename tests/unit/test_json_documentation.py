@@ -160,7 +160,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     after = take(demo.host)
     save(after, folder / "after.kmodtui")
     *others, last = after.modules
-    changed = replace(after, modules=(*others, replace(last, size=last.size + 4096)))
+    changed = replace(after, modules=(*others, last._replace(size=last.size + 4096)))
     save(changed, folder / "changed.kmodtui")
     make_simulated(folder)
     return folder

@@ -64,7 +64,7 @@ def test_a_snapshot_is_read_back_unchanged(kernel: SimulatedKernel, path: Path) 
     assert back.origin.taken == 1_764_504_000.0
     assert back.origin.release == kernel.release
     assert back.origin.command_line.startswith("BOOT_IMAGE=")
-    assert [replace(m, address=0) for m in taken.modules] == list(back.modules)
+    assert [m._replace(address=0) for m in taken.modules] == list(back.modules)
     assert back.totals == taken.totals
     assert not difference(back.symbols, read_symbols(kernel.host))
     assert back.symbols.pseudo.keys() == {"__builtin__ftrace", "bpf"}
