@@ -182,8 +182,8 @@ def _parser(names: Iterable[str] = VERBS) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="kmodtui",
         parents=[common],
-        description="Shows what Linux kernel modules do to a running kernel. "
-        "Without a verb, it opens the dashboard.",
+        description="Show what Linux kernel modules do to a running kernel. "
+        "Without a verb, kmodtui opens the dashboard.",
         epilog="The options of the dashboard can also be set in ~/.config/kmodtui/config.toml. "
         "The command line takes precedence.",
     )
@@ -192,7 +192,7 @@ def _parser(names: Iterable[str] = VERBS) -> argparse.ArgumentParser:
         "--interval",
         type=_seconds,
         metavar="SECONDS",
-        help="polling interval where the kernel sends no events (default: 1)",
+        help="polling interval if the kernel sends no events (default: 1)",
     )
     # The value is None if neither the option nor its opposite was given: the configuration decides.
     either = argparse.BooleanOptionalAction
@@ -203,7 +203,7 @@ def _parser(names: Iterable[str] = VERBS) -> argparse.ArgumentParser:
         default="",
         help="how to get root privileges (default: the first of these that works)",
     )
-    parser.add_argument("--light", action=either, help="use colors for a light terminal")
+    parser.add_argument("--light", action=either, help="use colours for a light background")
     parser.add_argument("--mouse", action=either, help="use the mouse in the dashboard")
     parser.set_defaults(verb=None)
     # Without `prog`, argparse formats the usage to find out, for which it imports much.

@@ -35,7 +35,7 @@ from kmodtui.services.monitor import Changed, Monitor, MonitorEvent
 from kmodtui.services.root.access import DemoRoot, RootAccess
 from kmodtui.ui import app as application
 from kmodtui.ui.app import KmodtuiApp
-from kmodtui.ui.widgets.modules_pane import FLASH_SECONDS
+from kmodtui.ui.widgets.panes.modules import FLASH_SECONDS
 from tests.support.picture import png
 
 HERE = Path(__file__).parent

@@ -21,7 +21,7 @@ _WORDS = {
     "drivers/block": "block device",
     "drivers/bluetooth": "Bluetooth driver",
     "drivers/char": "character device",
-    "drivers/char/hw_random": "hardware random",
+    "drivers/char/hw_random": "hardware RNG",
     "drivers/char/ipmi": "server management",
     "drivers/char/tpm": "TPM security chip",
     "drivers/comedi": "data acquisition",

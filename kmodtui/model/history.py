@@ -8,7 +8,7 @@ keep only the counts. Beyond `EVENTS_LIMIT` events the oldest become part of the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -16,7 +16,6 @@ from kmodtui.model.modules import LoadedModule, ModuleTable
 from kmodtui.model.symbols.table import (
     NO_ROWS,
     OwnerDelta,
-    Symbol,
     SymbolDelta,
     SymbolRows,
     SymbolTable,
@@ -108,11 +107,6 @@ class CountedRows(SymbolRows):
         return sum(count for _, count in self.counts)
 
     @cached_property
-    def symbols(self) -> tuple[Symbol, ...]:
-        """None: they are no longer kept."""
-        return ()
-
-    @cached_property
     def types(self) -> Mapping[str, int]:
         """The number of rows of each symbol type, the most frequent first."""
         return dict(self.counts)
@@ -195,8 +189,7 @@ class Timeline:
         stays: Mapping[str, str] | None = None,
     ) -> Timeline:
         """Return the timeline with one more event, and with less of the oldest if needed."""
-        # Rows of its own: what a view parses is not kept with the event.
-        event = Event(_unparsed(change), Totals.of(table, symbols), dict(stays or {}))
+        event = Event(change, Totals.of(table, symbols), dict(stays or {}))
         events = [*self.events, event]
         began, modules, totals, forgotten = self.began, self.modules, self.totals, self.forgotten
         bare = self.bare
@@ -317,20 +310,12 @@ def _rows_size(change: Change) -> int:
     return sum(len(owner.added.raw) + len(owner.removed.raw) for owner in change.symbols.owners)
 
 
-def _unparsed(change: Change) -> Change:
-    return _with_rows(change, lambda rows: SymbolRows(rows.raw))
-
-
 def _without_rows(change: Change) -> Change:
-    return _with_rows(change, lambda rows: _counted(rows.types))
-
-
-def _with_rows(change: Change, turned: Callable[[SymbolRows], SymbolRows]) -> Change:
     owners = tuple(
         OwnerDelta(
             owner.owner,
-            turned(owner.added) if owner.added else NO_ROWS,
-            turned(owner.removed) if owner.removed else NO_ROWS,
+            _counted(owner.added.types) if owner.added else NO_ROWS,
+            _counted(owner.removed.types) if owner.removed else NO_ROWS,
         )
         for owner in change.symbols.owners
     )

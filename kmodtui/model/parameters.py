@@ -160,7 +160,7 @@ def _number_problem(kind: str, value: str) -> str:
             return f"{kind} cannot be negative."
         number = -number
     if not low <= number <= high:
-        return f"{kind} is limited to {low:,} … {high:,}."
+        return f"{kind} must be from {low:,} to {high:,}."
     return ""
 
 

@@ -119,14 +119,15 @@ def held_by(usage: Usage, module: str, references: int) -> str:
     if holders and found >= references:
         return f"Held by {_listed(holders)}."
     if found:
-        sentence = f"Found {found} of {held} that no module holds: {_listed(holders)}."
+        was = "was" if found == 1 else "were"
+        sentence = f"{found} of {held} not held by modules {was} found: {_listed(holders)}."
     elif holders:
         sentence = f"Probably held by {_listed(holders)}."
     else:
         whose = "its reference" if references == 1 else f"its {held}"
         sentence = (
-            f"No module holds {whose}, and no mount, open file, device or socket was found that "
-            "does."
+            f"No module holds {whose}, and kmodtui found no mount, open file, device or socket "
+            "that does."
         )
     return " ".join(filter(None, (sentence, unseen_words(usage))))
 
@@ -134,7 +135,7 @@ def held_by(usage: Usage, module: str, references: int) -> str:
 def release_remedy(holders: Sequence[Use]) -> str:
     """Return how to make the holders of a module release it, whether they were found or not."""
     if not holders:
-        return "Find what uses it, for example with findmnt, lsof or ss as root, and end it."
+        return "Find what uses it, for example with findmnt, lsof or ss as root, and stop it."
     return " ".join(dict.fromkeys(use.kind.remedy for use in holders if use.kind.remedy))
 
 
@@ -143,7 +144,7 @@ def unseen_words(usage: Usage) -> str:
     if not usage.unseen:
         return ""
     processes = counted(usage.unseen, "process", "processes")
-    return f"{processes} of other users cannot be inspected without root."
+    return f"{processes} of other users cannot be inspected without root privileges."
 
 
 def unload_warnings(usage: Usage, modules: Iterable[str]) -> tuple[str, ...]:
@@ -158,7 +159,7 @@ def unload_warnings(usage: Usage, modules: Iterable[str]) -> tuple[str, ...]:
             if use.connection
         ]
         interfaces += [
-            f"The network interface {use.what}, disappears with {module}."
+            f"The network interface {use.what.replace(', ', ' (')}) disappears with {module}."
             for use in uses
             if use.kind is UseKind.INTERFACE and not use.connection
         ]

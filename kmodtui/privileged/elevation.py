@@ -222,7 +222,7 @@ def _setuid_problem(path: str, name: str) -> NoElevation | None:
     status = os.stat(path)
     if status.st_uid != 0 or not status.st_mode & stat.S_ISUID:
         return NoElevation(
-            f"{path} is not setuid root, so it cannot give root privileges.",
+            f"{path} is not setuid root, so it cannot grant root privileges.",
             "This is usual in containers; run kmodtui on the host.",
         )
     if _no_new_privileges():

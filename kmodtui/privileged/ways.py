@@ -84,7 +84,7 @@ class Way:
         require_terminal(self.name)
         # This blocks the event loop on purpose, or the dashboard would draw over the prompt.
         with foreground(), interrupts() as interrupted:
-            show(f"kmodtui: root is needed for {' '.join(command)}\n".encode())
+            show(f"kmodtui: root privileges are needed for {' '.join(command)}\n".encode())
             with self._prompting(program, [self.path, *words]) as (prompting, agent):
                 success, text = converse(prompting, stays=program.stays)
         if success:

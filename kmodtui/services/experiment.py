@@ -27,7 +27,7 @@ from kmodtui.model.plan.undo import UndoEntry
 from kmodtui.model.plan.unload import left_behind
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.symbols.table import SymbolTable
-from kmodtui.model.text import clean
+from kmodtui.model.text import clean, counted
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services.machine import Machine
@@ -71,7 +71,9 @@ async def planned(machine: Machine, name: str, parameters: tuple[str, ...] = ())
     if why := plan.refused or plan.nothing_to_do:
         raise PlanError(why, BEGINNING)
     if plan.does_nothing:
-        raise PlanError(f"Loading {plan.target} would change nothing, so an experiment is useless.")
+        raise PlanError(
+            f"Loading {plan.target} would change nothing, so there is nothing to observe."
+        )
     facts = machine.facts
     return Report(plan, hostname=facts.hostname or "", release=facts.release or machine.release)
 
@@ -175,7 +177,7 @@ class _Run:
             )
         if rows := len(before.symbols.of(name)):
             raise PlanError(
-                f"{name} is not loaded, but /proc/kallsyms lists {rows:,} symbols of it.",
+                f"{name} is not loaded, but /proc/kallsyms lists {counted(rows, 'symbol')} of it.",
                 "A module of this name is being loaded or unloaded; try again.",
             )
         return before

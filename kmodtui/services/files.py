@@ -54,7 +54,7 @@ def _check_type_and_size(path: str, status: os.stat_result) -> None:
         raise UnreadableError(f"{path} is not a regular file.")
     if status.st_size > MAX_FILE:
         limit = human_size(MAX_FILE)
-        raise UnreadableError(f"{path} is too large: a module file may have at most {limit}.")
+        raise UnreadableError(f"{path} is too large: kmodtui reads module files up to {limit}.")
 
 
 async def ownership_of(machine: Machine, path: str) -> tuple[str, ...]:

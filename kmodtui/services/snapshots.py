@@ -228,7 +228,7 @@ def _read(path: Path, shown: str) -> bytes:
                 raise SnapshotError(f"{shown} is not a regular file.")
             if status.st_size > PACKED_LIMIT:
                 raise SnapshotError(
-                    f"{shown} has {human_size(status.st_size)}, more than any snapshot."
+                    f"{shown} is {human_size(status.st_size)}, larger than any snapshot."
                 )
             with open(handle, "rb", closefd=False) as file:
                 return file.read(PACKED_LIMIT + 1)
@@ -252,7 +252,7 @@ def _unpacked(packed: bytes, shown: str) -> bytes:
     if len(body) > UNPACKED_LIMIT:
         raise SnapshotError(
             f"{shown} decompresses to more than {human_size(UNPACKED_LIMIT)}, unlike any snapshot.",
-            "Files like this are made to exhaust the memory.",
+            "Files like this are made to exhaust memory.",
         )
     if not decompressor.eof:
         raise _damaged(shown, "its end is missing")

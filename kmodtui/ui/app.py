@@ -114,7 +114,7 @@ class KmodtuiApp(App[str]):
         """Give the terminal back to the shell until it continues kmodtui."""
         if self.is_headless or not has_job_control():
             self.notify(
-                "No shell with job control started kmodtui: nothing could continue it.",
+                "kmodtui was not started by a shell with job control, so nothing could resume it.",
                 title="Cannot be suspended",
                 severity="warning",
                 markup=False,

@@ -21,14 +21,14 @@ from kmodtui.services.parameters import read_form
 from kmodtui.services.planning.planning import left_to_undo, plan_for, plan_once_unused
 from kmodtui.ui.background import Work
 from kmodtui.ui.commands import key_of
+from kmodtui.ui.dialogs.idle_timeout import IdleTimeoutDialog
+from kmodtui.ui.dialogs.parameters import ParameterForm
+from kmodtui.ui.dialogs.picker import ModulePicker
+from kmodtui.ui.dialogs.plan import PlanDialog
+from kmodtui.ui.dialogs.refusal import root_allowed
 from kmodtui.ui.screens.base import KmodtuiScreen
 from kmodtui.ui.screens.experiment import ExperimentScreen
-from kmodtui.ui.screens.idle import IdleDialog
-from kmodtui.ui.screens.load import LoadDialog
-from kmodtui.ui.screens.parameters import ParameterForm
-from kmodtui.ui.screens.plan import PlanDialog
-from kmodtui.ui.screens.refusal import root_allowed
-from kmodtui.ui.widgets.parameter_lines import Purpose
+from kmodtui.ui.widgets.lines.parameters import Purpose
 
 
 class ChangeFlow:
@@ -56,7 +56,7 @@ class ChangeFlow:
 
     def load(self) -> None:
         """Ask which module to load."""
-        self._screen.app.push_screen(LoadDialog(self._machine), self.plan_load)
+        self._screen.app.push_screen(ModulePicker(self._machine), self.plan_load)
 
     def plan_load(self, request: LoadRequest | None) -> None:
         """Plan to load what was chosen in the picker; None if nothing was."""
@@ -126,7 +126,7 @@ class ChangeFlow:
         """Plan to undo the last change made through kmodtui."""
         done = self._machine.done.last
         if done is None:
-            self._screen.report(PlanError("Nothing was changed that could be undone."))
+            self._screen.report(PlanError("There is no change to undo."))
         else:
             self._work(partial(self._undo, done))
 
@@ -135,7 +135,7 @@ class ChangeFlow:
         if left:
             await self._show_plan(left, undoes=done)
             return
-        cause = " ".join(done.not_restored) or f"There is nothing left to undo of the {done.words}."
+        cause = " ".join(done.not_restored) or f"Nothing of the {done.words} is left to undo."
         # It must not block the undo of the changes before it.
         self._machine.done.remove(done)
         key = key_of("dashboard.undo")
@@ -143,7 +143,7 @@ class ChangeFlow:
 
     def experiment(self) -> None:
         """Ask which module to load, examine and unload again."""
-        picker = LoadDialog(self._machine, "Experiment: load, inspect, unload, inspect")
+        picker = ModulePicker(self._machine, "Experiment: load, inspect, unload, inspect")
         self._screen.app.push_screen(picker, self._plan_experiment)
 
     def _plan_experiment(self, request: LoadRequest | None) -> None:
@@ -154,7 +154,7 @@ class ChangeFlow:
         if "/" in request.name:
             raise UsageError(
                 "An experiment takes the name of a module, not a file.",
-                "modprobe has to find the module, to unload it in the right order.",
+                "modprobe has to find the module to unload it in the right order.",
             )
         report = await planned(self._machine, request.name, request.parameters)
 
@@ -172,8 +172,8 @@ class ChangeFlow:
     async def _drop_root(self) -> None:
         was_open = await self._machine.session.give_up()
         words = (
-            "The helper has exited. The next change starts it again, and asks for a password only "
-            "if none is remembered."
+            "The helper has exited. The next change starts it again, which may ask for your "
+            "password."
             if was_open
             else "The helper is not running: there are no root privileges to drop."
         )
@@ -183,7 +183,7 @@ class ChangeFlow:
     def set_idle(self) -> None:
         """Ask after how many idle minutes root privileges are dropped."""
         if root_allowed(self._screen, self._machine):
-            self._screen.app.push_screen(IdleDialog(self._machine))
+            self._screen.app.push_screen(IdleTimeoutDialog(self._machine))
 
     # From an intent to its plan
 

@@ -1,22 +1,31 @@
-"""Textual's Linux driver, changed to sleep while there is no input.
+"""Textual's Linux driver with an input thread that sleeps while there is no input.
 
 Textual's input thread wakes up ten times a second. This is only needed shortly after
-a key, to tell a single Esc from the start of an escape sequence. On an idle dashboard
+input, to tell a single Esc from the start of an escape sequence. On an idle dashboard
 these wake-ups would be most of the CPU time used.
+
+Textual's thread also reads on when the terminal no longer exists. The dashboard gets
+SIGHUP then if the terminal is its controlling terminal, but with `su -c` it has none.
 """
 
 from __future__ import annotations
 
 import os
 import select
+import signal
 import threading
 import time
+from codecs import getincrementaldecoder
 from typing import Any
 
+from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 
 AWAKE = 1.0
-"""Seconds after the last input during which the input thread polls as in Textual."""
+"""Seconds after the last input during which the input thread wakes up regularly."""
+
+STEP = 0.1
+"""Seconds from one such wake-up to the next."""
 
 
 class PatientDriver(LinuxDriver):
@@ -24,40 +33,72 @@ class PatientDriver(LinuxDriver):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.exit_event = _InputOrExit(self.fileno)
+        self.exit_event = self._exit = _ReadableEvent()
+        self._is_suspended = False
+
+    def _sigtstp_application(self, *arguments: Any) -> None:
+        """Restore the terminal and stop, as the shell expects on SIGTSTP."""
+        self._is_suspended = True
+        super()._sigtstp_application(*arguments)
+
+    def _sigcont_application(self, *arguments: Any) -> None:
+        """Take the terminal again, if it was given back.
+
+        The kernel also sends SIGCONT when the terminal hangs up. Textual would then start
+        an input thread that nothing ends, and the process would never exit.
+        """
+        if self._is_suspended:
+            self._is_suspended = False
+            super()._sigcont_application(*arguments)
+
+    def run_input_thread(self) -> None:
+        """Parse what the terminal sends until `exit_event` is set."""
+        decode = getincrementaldecoder("utf-8")("backslashreplace").decode
+        parser = XTermParser(self._debug)
+        last_input = time.monotonic()
+        while not self._exit.is_set():
+            awake = time.monotonic() - last_input < AWAKE
+            ready, _, _ = select.select([self.fileno, self._exit], [], [], STEP if awake else None)
+            if self.fileno in ready:
+                data = _read(self.fileno)
+                if not data:
+                    os.kill(os.getpid(), signal.SIGHUP)
+                    return
+                # To the parser, an empty text is the end.
+                for message in parser.feed(text) if (text := decode(data)) else ():
+                    self.process_message(message)
+                last_input = time.monotonic()
+            # A single Esc that was read a moment ago.
+            for message in parser.tick():
+                self.process_message(message)
 
 
-class _InputOrExit(threading.Event):
-    """The exit event of the input thread, whose `is_set()` blocks while there is no input.
+def _read(terminal: int) -> bytes:
+    """Return waiting input; empty if the terminal no longer exists."""
+    try:
+        return os.read(terminal, 4096)
+    except OSError:
+        return b""
 
-    The thread calls `is_set()` before each poll for input. Here the call returns when
-    there is input, when the event has been set, or at once shortly after the last input.
-    """
 
-    def __init__(self, terminal: int) -> None:
+class _ReadableEvent(threading.Event):
+    """An event that `select` can wait for together with the terminal."""
+
+    def __init__(self) -> None:
         super().__init__()
-        self._terminal = terminal
-        self._pipe_out, self._pipe_in = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self._last_input = time.monotonic()
+        self._out, self._in = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable while the event is set."""
+        return self._out
 
     def set(self) -> None:
-        """Set the event, which also wakes up a blocked `is_set()`."""
+        """Set the event, and wake up whoever waits for it."""
         super().set()
-        os.write(self._pipe_in, b"\0")
+        os.write(self._in, b"\0")
 
     def clear(self) -> None:
-        """Clear the event, so that `is_set()` blocks again."""
-        while select.select([self._pipe_out], [], [], 0)[0]:
-            os.read(self._pipe_out, 64)
+        """Clear the event."""
+        while select.select([self._out], [], [], 0)[0]:
+            os.read(self._out, 64)
         super().clear()
-
-    def is_set(self) -> bool:
-        """Return whether the event is set; in the input thread, block while there is no input."""
-        if threading.current_thread() is threading.main_thread():
-            return super().is_set()  # Textual calls this from the main thread too; never block it
-        idle = time.monotonic() - self._last_input
-        if idle > AWAKE and not super().is_set():
-            ready, _, _ = select.select([self._terminal, self._pipe_out], [], [])
-            if self._terminal in ready:
-                self._last_input = time.monotonic()
-        return super().is_set()

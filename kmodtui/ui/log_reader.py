@@ -16,11 +16,11 @@ from kmodtui.services.kernel_log import (
 )
 from kmodtui.services.machine import Machine
 from kmodtui.ui.desk import desk
-from kmodtui.ui.screens.root_question import RootQuestion
+from kmodtui.ui.dialogs.root_question import RootQuestion
 
 QUESTION = """\
 The helper reads the log as root, and follows it for as long as the helper runs. \
-This changes nothing in the kernel, and does not keep root privileges any longer.\
+This changes nothing in the kernel and does not prolong the root session.\
 """
 
 

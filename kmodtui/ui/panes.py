@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kmodtui.services.live import LiveSystem
-    from kmodtui.ui.widgets.pane import Pane
+    from kmodtui.ui.widgets.panes.pane import Pane
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,31 +47,31 @@ class PaneEntry:
 
 
 def _modules(entry: PaneEntry, live: LiveSystem) -> Pane:
-    from kmodtui.ui.widgets.modules_pane import ModulesPane
+    from kmodtui.ui.widgets.panes.modules import ModulesPane
 
     return ModulesPane(entry, live)
 
 
 def _info(entry: PaneEntry, live: LiveSystem) -> Pane:
-    from kmodtui.ui.widgets.info_pane import InfoPane
+    from kmodtui.ui.widgets.panes.info import InfoPane
 
     return InfoPane(entry, live)
 
 
 def _symbols(entry: PaneEntry, live: LiveSystem) -> Pane:
-    from kmodtui.ui.widgets.symbols_pane import SymbolsPane
+    from kmodtui.ui.widgets.panes.symbols import SymbolsPane
 
     return SymbolsPane(entry, live)
 
 
 def _tree(entry: PaneEntry, live: LiveSystem) -> Pane:
-    from kmodtui.ui.widgets.tree_pane import TreePane
+    from kmodtui.ui.widgets.panes.tree import TreePane
 
     return TreePane(entry, live)
 
 
 def _log(entry: PaneEntry, live: LiveSystem) -> Pane:
-    from kmodtui.ui.widgets.log_pane import LogPane
+    from kmodtui.ui.widgets.panes.log import LogPane
 
     return LogPane(entry, live)
 

@@ -14,8 +14,8 @@ from kmodtui.model.text import clean, counted, human_size
 from kmodtui.services.live import LiveSystem
 from kmodtui.services.snapshots import save, take, unused_path
 from kmodtui.ui.commands import key_of
+from kmodtui.ui.dialogs.save import SaveDialog
 from kmodtui.ui.screens.base import KmodtuiScreen
-from kmodtui.ui.screens.save_dialog import SaveDialog
 
 
 def save_snapshot(screen: KmodtuiScreen[Any], live: LiveSystem) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kmodtui.model.text import clean
 from kmodtui.services.taint import TaintCause
 from kmodtui.ui.commands import key_of
-from kmodtui.ui.screens.legend import TAINT_FLAGS
+from kmodtui.ui.dialogs.legend import TAINT_FLAGS
 
 
 def taint_notice(flag: str, cause: TaintCause) -> str:

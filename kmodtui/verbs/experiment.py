@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 
 from kmodtui.errors import ElevationCancelledError, KmodtuiError, UsageError
 from kmodtui.kernel.host import Host
@@ -88,9 +88,12 @@ def _without_kernel(host: Host, options: argparse.Namespace) -> NoRoot | None:
 
 async def _experiment(machine: Machine, options: argparse.Namespace) -> Report:
     try:
-        if machine.root.denied is not None:
-            raise machine.root.denied
-        report = await planned(machine, options.name, tuple(options.parameters))
+        parameters = tuple(options.parameters)
+        if (denied := machine.root.denied) is not None:
+            with suppress(KmodtuiError):  # why nothing can be changed is more to the point
+                _show_plan(await planned(machine, options.name, parameters))
+            raise denied
+        report = await planned(machine, options.name, parameters)
         if not options.yes:
             _confirm(report, machine)
         printer = _Printer(quiet=options.json or options.markdown)
@@ -111,12 +114,16 @@ def _confirm(report: Report, machine: Machine) -> None:
             "The plan cannot be confirmed: standard input is not a terminal.",
             "Use --yes to run it without confirmation.",
         )
-    # The question goes to standard error: standard output may be redirected to a file.
-    for line in (*text_of(plan_page(report)), f"   {machine.root_words}", ""):
-        print(line, file=sys.stderr)
+    _show_plan(report, f"   {machine.root_words}")
     print("Continue? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise ElevationCancelledError("Cancelled. Nothing was changed.")
+
+
+def _show_plan(report: Report, *more: str) -> None:
+    """Print the plan to standard error: standard output may be redirected to a file."""
+    for line in (*text_of(plan_page(report)), *more, ""):
+        print(line, file=sys.stderr)
 
 
 class _Printer:

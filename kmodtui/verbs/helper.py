@@ -27,9 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True, dest="helper_verb")
     install = verbs.add_parser(
         "install",
-        help="install a copy that only root can write (asks for root)",
-        description="Installs a root-owned copy of the helper in /usr/local/libexec, and a polkit "
-        "action for it. Asks for root.",
+        help="install a copy that only root can write (asks for root privileges)",
+        description="Install a root-owned copy of the helper in /usr/local/libexec, and a polkit "
+        "action for it. Asks for root privileges.",
     )
     install.add_argument(
         "--sudoers",
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     status = verbs.add_parser("status", help="show what is installed and who can write to it")
     status.add_argument("--json", action="store_true", help="print JSON")
-    verbs.add_parser("uninstall", help="remove all of it (asks for root)")
+    verbs.add_parser("uninstall", help="remove the copy and its rules (asks for root privileges)")
 
 
 def run(host: Host, options: argparse.Namespace) -> int:  # noqa: ARG001

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,7 @@ async def _painted(machine: RecordedMachine, rounds: int) -> list[Comparison]:
             await pilot.pause(0.5)
             table = live.symbols
             changes = _large_changes(table)
-            first = table.core.symbols[PAGE // 2].name
+            first = next(islice(table.core, PAGE // 2, None)).name
 
             async def painted(action: Callable[[], Any]) -> float:
                 driver: Any = app._driver

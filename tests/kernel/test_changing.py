@@ -123,7 +123,7 @@ def test_several_go_with_one_plan_and_come_back_with_one(vm: VM, admin_dashboard
     terminal.wait_for(r"Unload vfat, dummy", timeout=PATIENCE)
     terminal.wait_for(r"\by unload", timeout=PATIENCE)
     # Three interfaces that the kernel does not count as references.
-    terminal.wait_for(r"interface dummy0, \w+, disappears with dummy", timeout=PATIENCE)
+    terminal.wait_for(r"interface dummy0 \(\w+\) disappears with dummy", timeout=PATIENCE)
     terminal.press("y")
     give_password(terminal)
     terminal.wait_for("Unloaded vfat, dummy", timeout=PATIENCE)

@@ -165,9 +165,9 @@ def test_read_only_starts_nothing_that_could_give_root(vm: VM) -> None:
         await_readings(terminal)
         assert "read-only" in terminal.lines()[0]
         terminal.press("A")
-        terminal.wait_for("Root is not available here", timeout=PATIENCE)
+        terminal.wait_for("Root privileges are not available", timeout=PATIENCE)
         terminal.wait_for(r"kmodtui was started with\s+--read-only", timeout=PATIENCE)
-        close(terminal, "Root is not available here")
+        close(terminal, "Root privileges are not available")
         for keys in (["-"], ["b"], ["+", *"dummy", "Enter"], ["x", *"dummy", "Enter"]):
             terminal.press(*keys)
             terminal.wait_for(r"kmodtui was started with\s+--read-only", timeout=PATIENCE)

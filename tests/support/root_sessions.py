@@ -22,7 +22,7 @@ def asks_and_leaves_the_terminal_alone(
 ) -> None:
     """Type the password, and check that root works and all later keys reach the dashboard."""
     session.expect("SUSPENDED")
-    session.expect(f"root is needed for .*{purpose}")
+    session.expect(f"root privileges are needed for .*{purpose}")
     for words in said:
         session.expect(words)
     session.expect(PROMPT)

@@ -17,15 +17,13 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def test_what_cannot_be_obeyed_ends_the_start_with_a_sentence(
-    open_terminal: Open, config: Path
-) -> None:
+def test_an_invalid_value_ends_the_start_with_a_message(open_terminal: Open, config: Path) -> None:
     config.write_text('read_only = "yes"\n')
     terminal = open_terminal("--demo")
     assert terminal.wait_for_exit(30) == 2
     told = "".join(terminal.text().split())  # however it was wrapped
-    assert f"{config}:read_onlyistrueorfalse,not“yes”." in told
-    assert "Correctit,orremovetheline." in told
+    assert f"{config}:read_onlymustbetrueorfalse,not“yes”." in told
+    assert "Correctorremovetheline." in told
     assert not terminal.is_full_screen
     assert b"\x1b" not in terminal.raw
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.support.terminal import Terminal
 
 BROKEN = """
-from kmodtui.ui.widgets.modules_pane import ModulesPane
+from kmodtui.ui.widgets.panes.modules import ModulesPane
 from kmodtui.cli import run
 def broken(self): raise RuntimeError("on purpose")
 ModulesPane.sort_next = broken

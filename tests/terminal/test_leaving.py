@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import termios
+import time
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,19 @@ def test_a_lost_connection_ends_it_and_leaves_nothing_behind(
     terminal.hang_up()
     terminal.wait_for_exit()
     assert not list(tmp_path.glob("kmodtui-demo-*"))
+
+
+def test_a_terminal_that_goes_without_a_signal_ends_it_as_well(tmp_path: Path) -> None:
+    """As under `su -c`, which puts it into a session of its own, without a terminal."""
+    command = ["setsid", "--wait", *KMODTUI, "--demo"]
+    with Terminal(command, environment={"TMPDIR": str(tmp_path)}) as terminal:
+        terminal.wait_for("1 Modules", timeout=30)
+        assert list(tmp_path.glob("kmodtui-demo-*")), "it shows no sign of life"
+        terminal.hang_up()
+        deadline = time.monotonic() + 30
+        while list(tmp_path.glob("kmodtui-demo-*")):
+            assert time.monotonic() < deadline, "it goes on without a terminal"
+            time.sleep(0.05)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from tests.support.terminal import Terminal
@@ -31,6 +32,19 @@ def test_ctrl_z_gives_the_terminal_to_the_shell_and_fg_repaints(tree: str, tmp_p
         terminal.press("q")
         terminal.wait_for(lambda t: not t.is_full_screen)
         assert terminal.is_as_before
+    # The shell is gone with the terminal; nothing may outlive it.
+    deadline = time.monotonic() + 30
+    while running := [p for p in Path("/proc").glob("[0-9]*") if tree.encode() in command_line(p)]:
+        assert time.monotonic() < deadline, running
+        time.sleep(0.05)
+
+
+def command_line(process: Path) -> bytes:
+    """The words of a process; none if it has ended."""
+    try:
+        return (process / "cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def test_without_a_shell_that_could_continue_it_ctrl_z_says_so(
@@ -39,6 +53,6 @@ def test_without_a_shell_that_could_continue_it_ctrl_z_says_so(
     terminal = open_terminal("--root", tree)
     terminal.wait_for("1 Modules", timeout=30)
     terminal.press("Ctrl+z")
-    terminal.wait_for("No shell with job control started kmodtui")
+    terminal.wait_for("not started by a shell with job control")
     terminal.press("q")
     assert terminal.wait_for_exit() == 0

@@ -17,7 +17,7 @@ from kmodtui.model.result import Result
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services.root.access import DemoRoot, NoRoot
-from kmodtui.ui.screens.addresses import AddressesHiddenError, why_hidden
+from kmodtui.ui.dialogs.addresses import AddressesHiddenError, why_hidden
 from tests.ui.stage import Stage, opened
 
 
@@ -131,12 +131,12 @@ def test_the_reason_is_the_value_that_the_kernel_has(
 async def test_where_there_is_no_root_the_reason_is_told(demo: Demo, shown: bytes) -> None:
     async with opened(demo, root=NoRoot("This is a captured tree.")) as stage:
         await stage.press("A")
-        await stage.until("Root is not available here", "This is a captured tree.")
+        await stage.until("Root privileges are not available", "This is a captured tree.")
         await stage.press("enter", "B")
         await stage.until("All symbols of /proc/kallsyms")
         await stage.press("tab")
         stage.send("A", "q")
-        await stage.until("Root is not available here", "This is a captured tree.")
+        await stage.until("Root privileges are not available", "This is a captured tree.")
         await stage.press("escape")
         await stage.until("All symbols of /proc/kallsyms")
 

@@ -10,8 +10,8 @@ import pytest
 
 from kmodtui.demo import Demo
 from kmodtui.errors import KmodtuiError
-from kmodtui.ui.screens.dialog import Dialog
-from kmodtui.ui.widgets.pane import Pane
+from kmodtui.ui.dialogs.dialog import Dialog
+from kmodtui.ui.widgets.panes.pane import Pane
 from tests.ui.stage import opened
 
 UI = Path(__file__).parents[2] / "kmodtui" / "ui"

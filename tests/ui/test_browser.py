@@ -9,8 +9,8 @@ import pytest
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.model.modules import TAINTS
+from kmodtui.ui.dialogs.legend import TAINT_FLAGS
 from kmodtui.ui.screens.browser import BrowserScreen
-from kmodtui.ui.screens.legend import TAINT_FLAGS
 from tests.ui.stage import SIZES, Stage, opened
 
 
@@ -135,7 +135,7 @@ async def test_enter_tells_everything_about_a_symbol(demo: Demo) -> None:
         await stage.until(lambda: names(stage) == ["crc16_open_0"])
         await stage.press("enter")
         await stage.until(
-            "Symbol crc16_open_0", "T  function, exported", "can only be read by root"
+            "Symbol crc16_open_0", "T  function, exported", "unknown: only root can read"
         )
         await stage.press("escape")
         await stage.until(lambda: isinstance(stage.screen, BrowserScreen))

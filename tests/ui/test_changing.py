@@ -9,8 +9,8 @@ import pytest
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.services.root.access import NoRoot
-from kmodtui.ui.screens.parameters import ParameterForm
-from kmodtui.ui.screens.plan import PlanDialog
+from kmodtui.ui.dialogs.parameters import ParameterForm
+from kmodtui.ui.dialogs.plan import PlanDialog
 from tests.ui.helpers_that_fail import RootThrough
 from tests.ui.stage import SIZES, Stage, opened
 
@@ -80,7 +80,7 @@ async def test_a_writable_parameter_is_changed_while_the_module_stays(
         assert parameter(kernel, "virtio_net", "napi_tx") == b"Y\n"
         await back(stage)
         await stage.press("U")
-        await stage.until(lambda: "Nothing was changed that could be undone." in stage.toasts)
+        await stage.until(lambda: "There is no change to undo." in stage.toasts)
 
 
 async def test_a_read_only_parameter_offers_a_reload_with_the_new_value(
@@ -327,7 +327,7 @@ async def test_an_undo_does_what_is_left_of_it_and_is_forgotten_where_nothing_is
         kernel.load("hello")
         kernel.load("tun")
         await stage.press("U")
-        await stage.until("There is nothing left to undo of the unload of hello")
+        await stage.until("Nothing of the unload of hello is left to undo")
         await stage.press("U")
         await planned(stage, "Undo the unload of", "modprobe -- dummy")
         assert "modprobe -- tun" not in stage.text
@@ -426,7 +426,7 @@ async def test_root_is_given_up_by_key_and_had_again_by_the_next_change(demo: De
         await stage.until("root: on (a test)")
         await stage.press("D")
         await stage.until("root: off")
-        await stage.until(lambda: "asks for a password only if none is remembered" in stage.toasts)
+        await stage.until(lambda: "which may ask for your password" in stage.toasts)
         await stage.press("U")
         await planned(stage, "y load")
         await done(stage, "Loaded hello")
@@ -458,7 +458,7 @@ async def test_read_only_reads_no_addresses_and_takes_no_typing_for_commands(
     async with opened(demo, root=NoRoot("kmodtui was started with --read-only.", hint)) as stage:
         before = stage.pane("modules")
         stage.send(*"Asz/qbtrfs")
-        await stage.until("Root is not available here", "started with --read-only.", hint)
+        await stage.until("Root privileges are not available", "started with --read-only.", hint)
         await stage.calm()
         assert stage.app.is_running
         await stage.press("enter")
@@ -524,8 +524,7 @@ async def test_what_is_in_use_is_unloaded_once_it_is_let_go(
         await stage.press("w")
         await planned(stage, "once it is unused", "Waits up to 60 s", "y unload")
         await stage.press("y")
-        await stage.until("Unloading hello…", "Esc cancel")
-        await stage.calm()
+        await stage.until("Waiting to unload hello… 1.0 s", "Esc cancel")
         assert "hello" in kernel.loaded
         kernel.hold("hello", -1)
         await stage.until("Unloaded hello", "Enter close")
@@ -543,7 +542,7 @@ async def test_waiting_for_what_is_in_use_can_be_stopped(
         await stage.press("w")
         await planned(stage, "y unload")
         await stage.press("y")
-        await stage.until("Unloading hello…")
+        await stage.until("Waiting to unload hello…")
         await stage.press("escape")
         await stage.until(lambda: stage.screen is stage.dashboard)
         await stage.until(lambda: "hello stays loaded, unless" in stage.toasts)

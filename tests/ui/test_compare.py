@@ -12,9 +12,9 @@ import pytest
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.services.snapshots import load, save, take
+from kmodtui.ui.dialogs.path import PathDialog
 from kmodtui.ui.screens.compare import CompareScreen, choices_in
-from kmodtui.ui.screens.path_dialog import PathDialog
-from kmodtui.ui.widgets.file_lines import Choice, FileLines
+from kmodtui.ui.widgets.lines.files import Choice, FileLines
 from tests.ui.stage import SIZES, Stage, opened
 
 

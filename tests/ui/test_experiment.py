@@ -9,8 +9,8 @@ from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.model.experiment import report as model
 from kmodtui.services import experiment
 from kmodtui.services.root.access import NoRoot
+from kmodtui.ui.dialogs.picker import ModulePicker
 from kmodtui.ui.screens.experiment import ExperimentScreen
-from kmodtui.ui.screens.load import LoadDialog
 from tests.ui.stage import Stage, opened
 
 
@@ -22,7 +22,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def plan(stage: Stage, name: str, keys: str = "y start") -> None:
     await stage.press("x")
-    await stage.until(lambda: isinstance(stage.screen, LoadDialog))
+    await stage.until(lambda: isinstance(stage.screen, ModulePicker))
     await stage.until("Experiment: load, inspect, unload, inspect")
     await stage.type(name)
     await stage.until(name)
@@ -107,14 +107,14 @@ async def test_a_load_that_fails_is_explained_and_leaves_nothing(
         await stage.press("y")
         await stage.until("None. Modules, symbols, devices", "Enter close")
         assert "✗ 2 Load" in stage.words
-        assert "nbd refused to start" in stage.words
+        assert "Invalid argument for nbd" in stage.words
         assert kernel.loaded == before
 
 
 async def test_a_module_that_is_loaded_already_is_refused(demo: Demo) -> None:
     async with opened(demo) as stage:
         await stage.press("x")
-        await stage.until(lambda: isinstance(stage.screen, LoadDialog))
+        await stage.until(lambda: isinstance(stage.screen, ModulePicker))
         await stage.type("ext4")
         await stage.press("enter")
         await stage.until(lambda: "ext4 is already loaded" in stage.toasts + stage.text)

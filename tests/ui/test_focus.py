@@ -6,7 +6,7 @@ import pytest
 
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
-from kmodtui.ui.screens.plan import PlanDialog
+from kmodtui.ui.dialogs.plan import PlanDialog
 from tests.ui.stage import Stage, opened
 
 PANES = {"modules": "1", "tree": "2", "info": "3", "symbols": "4", "log": "L"}

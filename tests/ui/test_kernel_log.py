@@ -9,7 +9,7 @@ import pytest
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.model.log.tail import LogTail
-from kmodtui.ui.widgets.log_lines import LogLines
+from kmodtui.ui.widgets.lines.log import LogLines
 from tests.ui.kernel_log import fresh, lines, open_log, state, texts
 from tests.ui.stage import Stage, opened
 
@@ -78,10 +78,10 @@ async def test_who_has_moved_up_is_left_there_and_told_what_came(
     async with opened(demo) as stage:
         await open_log(stage)
         await stage.press("k", "k")
-        await stage.until(lambda: "held" in state(stage))
+        await stage.until(lambda: "scrolled up" in state(stage))
         before = texts(stage)
         say(kernel, 30, "later")
-        await stage.until(lambda: "held, 30 new below" in state(stage))
+        await stage.until(lambda: "scrolled up, 30 new below" in state(stage))
         assert texts(stage) == before
         assert stage.highlighted("#log-lines").endswith("line 37")
         await stage.press("G")
@@ -97,9 +97,9 @@ async def test_the_wheel_holds_it_too(demo: Demo, kernel: SimulatedKernel) -> No
         await open_log(stage)
         view = stage.dashboard.query_one(LogLines)
         view.scroll_to(y=5, animate=False)
-        await stage.until("line 5", lambda: "held" in state(stage))
+        await stage.until("line 5", lambda: "scrolled up" in state(stage))
         say(kernel, 3, "later")
-        await stage.until(lambda: "held, 3 new below" in state(stage))
+        await stage.until(lambda: "scrolled up, 3 new below" in state(stage))
         assert "line 5" in stage.text
         await stage.press("G")
         await stage.until("later 2", lambda: "following" in state(stage))
@@ -115,7 +115,7 @@ async def test_slash_shows_only_what_contains_a_text_and_n_goes_through_it(
         await stage.press("n")
         await stage.until(lambda: "No search text" in stage.toasts)
         await stage.press("slash", *"USB")
-        await stage.until("filter kernel log: USB", lambda: "4 of 40 lines" in state(stage))
+        await stage.until("filter kernel log: USB", lambda: "4 of 40 messages" in state(stage))
         await stage.press("enter")
         assert texts(stage) == [f"usb {number}: is up" for number in (0, 10, 20, 30)]
         await stage.press("N", "N")
@@ -125,7 +125,7 @@ async def test_slash_shows_only_what_contains_a_text_and_n_goes_through_it(
         # What comes and does not fit is not shown, what fits is.
         kernel.printk(INFO, "net 99: is up")
         kernel.printk(INFO, "usb 99: is up")
-        await stage.until(lambda: "5 of 42 lines" in state(stage))
+        await stage.until(lambda: "5 of 42 messages" in state(stage))
         assert texts(stage)[-1] == "usb 99: is up"
         # Where the search ends, what was found stands among its neighbours.
         await stage.press("escape")
@@ -142,13 +142,13 @@ async def test_a_single_hit_is_left_in_view_when_the_search_ends(
     async with opened(demo) as stage:
         await open_log(stage)
         await stage.press("slash", *"line 25", "enter")
-        await stage.until("1 of 60 lines")
+        await stage.until("1 of 60 messages")
         await stage.press("escape")
         await stage.until("line 24", "line 26")
         assert stage.highlighted("#log-lines").endswith("line 25")
         # A search for the newest line ends where following goes on.
         await stage.press("slash", *"line 59", "enter")
-        await stage.until("1 of 60 lines")
+        await stage.until("1 of 60 messages")
         await stage.press("escape")
         await stage.until("line 58", lambda: "following" in state(stage))
 
@@ -159,11 +159,12 @@ async def test_f_shows_what_is_as_bad_or_worse(demo: Demo, kernel: SimulatedKern
     async with opened(demo) as stage:
         await open_log(stage)
         await stage.press("f")
-        await stage.until("warnings and worse · 1 of 2 lines")
+        await stage.until("warnings and worse · 1 of 2 messages")
         assert texts(stage) == ["take care"]
         await stage.press("f")
-        await stage.until("errors and worse · 0 of 2 lines")
-        assert "No line among errors and worse in 2 lines. f shows less" in stage.pane_words("log")
+        await stage.until("errors and worse · 0 of 2 messages")
+        none = "No match in 2 messages for: errors and worse. f shows less"
+        assert none in stage.pane_words("log")
         kernel.printk(ERR, "it broke")
         await stage.until("it broke")
         assert texts(stage) == ["it broke"]
@@ -187,7 +188,7 @@ async def test_m_shows_the_lines_that_name_the_selected_module(
         await stage.until("L Kernel log: tun")
         assert texts(stage) == ["tun: Universal TUN/TAP device driver, 1.6"]
         await stage.select("hello")
-        await stage.until(lambda: "No line that mentions hello" in stage.pane_words("log"))
+        await stage.until(lambda: "for: mentions hello" in stage.pane_words("log"))
         await stage.press("L", "L", "m")
         await stage.until("Btrfs loaded", "TUN/TAP")
 
@@ -198,7 +199,7 @@ async def test_text_of_the_log_is_data(demo: Demo, kernel: SimulatedKernel) -> N
         await open_log(stage)
         await stage.until("[bold]loud[/] [/nothing] \\x1b[31mred\\x07 \\u202eback \\x1b[0m")
         await stage.press("slash", *"[/", "enter")
-        await stage.until("/[/ · 1 of 1 line")
+        await stage.until("/[/ · 1 of 1 message")
 
 
 async def test_a_long_line_is_broken_and_all_of_it_seen(
@@ -228,21 +229,21 @@ async def test_only_the_newest_are_kept_and_it_says_so(demo: Demo, kernel: Simul
         stage.dashboard.query_one(LogLines).tail = LogTail(kept=100)
         say(kernel, 500)
         await open_log(stage)
-        await stage.until("line 499", "100 lines")
+        await stage.until("line 499", "100 messages")
         await stage.press("g")
-        await stage.until("400 older records dropped")
+        await stage.until("400 older messages dropped")
         await stage.press("j", "j")
         await stage.until(lambda: "line 401" in stage.highlighted("#log-lines"))
         # Who reads an old line keeps it in view until it is let go itself.
         say(kernel, 60, "later")
-        await stage.until("460 older records dropped", lambda: "held" in state(stage))
+        await stage.until("460 older messages dropped", lambda: "scrolled up" in state(stage))
 
 
 async def test_thousands_of_lines_at_once_are_shown(demo: Demo, kernel: SimulatedKernel) -> None:
     async with opened(demo) as stage:
         await open_log(stage)
         say(kernel, 5000)
-        await stage.until("line 4999", "5,000 lines")
+        await stage.until("line 4999", "5,000 messages")
         await stage.press("g")
         await stage.until(lambda: texts(stage)[0] == "line 0")
 

@@ -46,7 +46,7 @@ async def test_root_is_asked_for_with_the_reason_and_what_to_do_without(demo: De
         await stage.until("Read the kernel log", "y read")
         assert RESTRICTED in stage.words
         assert "Without the helper: sudo sysctl kernel.dmesg_restrict=0" in stage.words
-        assert "does not keep root privileges any longer" in stage.words
+        assert "does not prolong the root session" in stage.words
         assert not root.opened
         await stage.press("y")
         await stage.until("root: on (demo)", lambda: "following" in state(stage))
@@ -120,14 +120,14 @@ async def test_records_that_the_kernel_overwrote_are_told(demo: Demo, log: OpenL
         await stage.until("before")
         log.next += 41
         await log.printk("after")
-        await stage.until("after", "41 records lost")
+        await stage.until("after", "41 messages lost")
 
 
 async def test_thousands_at_once_are_read_in_pieces(demo: Demo, log: OpenLog) -> None:
     async with opened(with_log(demo, log)) as stage:
         await stage.press("L")
         await log.printk(*(f"line {number}" for number in range(3000)))
-        await stage.until("line 2999", "3,000 lines")
+        await stage.until("line 2999", "3,000 messages")
 
 
 async def test_a_log_that_ends_keeps_its_lines(demo: Demo, log: OpenLog) -> None:
@@ -235,11 +235,11 @@ async def test_who_reads_further_up_is_told_where_the_reason_stands(
     async with opened(demo, root=root) as stage:
         await open_log(stage)
         await stage.press("g")
-        await stage.until("held")
+        await stage.until("scrolled up")
         await root.sessions[0].close()
-        await stage.until("40 lines · stopped · G: why", "line 0")
+        await stage.until("40 messages · stopped · G: why", "line 0")
         await stage.press("G")
-        await stage.until("No longer followed", "40 lines · stopped ")
+        await stage.until("No longer followed", "40 messages · stopped ")
 
 
 async def test_root_that_is_refused_is_told_in_the_drawer(demo: Demo) -> None:

@@ -11,8 +11,8 @@ from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.model.log.record import LogRecord
 from kmodtui.model.modules import ModuleState
 from kmodtui.services.root.access import NoRoot
-from kmodtui.ui.screens.load import LoadDialog
-from kmodtui.ui.screens.plan import PlanDialog
+from kmodtui.ui.dialogs.picker import ModulePicker
+from kmodtui.ui.dialogs.plan import PlanDialog
 from tests.ui.helpers_that_fail import RootBroken, RootRefused, RootThrough
 from tests.ui.stage import SIZES, Stage, opened
 
@@ -144,7 +144,7 @@ async def test_a_wrong_value_is_explained_with_the_kernels_own_line(
 async def test_a_value_that_the_init_refuses_is_explained(demo: Demo) -> None:
     async with opened(demo) as stage:
         await confirm(stage, "nbd max_part=9999")
-        assert "nbd refused to start" in stage.text
+        assert "Invalid argument for nbd" in stage.text
 
 
 async def test_a_parameter_that_there_is_not_is_told_after_the_load(demo: Demo) -> None:
@@ -159,8 +159,8 @@ async def test_a_word_that_is_no_parameter_is_told_before_anything(demo: Demo) -
     async with opened(demo) as stage:
         await ask(stage, "dummy three")
         await stage.press("enter")
-        await stage.until("“three” is not a parameter: those are written key=value.")
-        assert isinstance(stage.screen, LoadDialog)
+        await stage.until("“three” is not a parameter: write parameters as key=value.")
+        assert isinstance(stage.screen, ModulePicker)
         await stage.press(*["backspace"] * 5)
         await stage.type('"')
         await stage.press("enter")
@@ -172,7 +172,7 @@ async def test_a_name_that_is_nearly_right_is_answered_with_the_right_one(demo: 
         await ask(stage, "btfrs")
         await stage.press("enter")
         await stage.until("has no module or alias btfrs. Did you mean btrfs?")
-        assert isinstance(stage.screen, LoadDialog)
+        assert isinstance(stage.screen, ModulePicker)
         await stage.press(*["backspace"] * 3)
         await stage.type("rfs")
         await stage.press("enter")
@@ -374,7 +374,7 @@ async def test_what_others_do_meanwhile_is_not_told_as_ones_own(
 async def test_read_only_shows_plans_and_does_not_carry_them_out(
     demo: Demo, kernel: SimulatedKernel
 ) -> None:
-    hint = "To make changes, start kmodtui without --read-only."
+    hint = "Start kmodtui without --read-only."
     root = NoRoot("kmodtui was started with --read-only.", hint)
     async with opened(demo, root=root) as stage:
         assert "read-only" in stage.header
@@ -389,7 +389,7 @@ async def test_read_only_shows_plans_and_does_not_carry_them_out(
             await stage.calm()
             assert isinstance(stage.screen, PlanDialog)
             assert stage.part("#dialog-keys") == [
-                f" kmodtui was started with --read-only. {hint}",
+                f"kmodtui was started with --read-only. {hint}",
                 " Esc close",
             ]
             await stage.press("escape")

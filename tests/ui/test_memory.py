@@ -17,13 +17,13 @@ from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.model.symbols.table import SymbolRows
 from kmodtui.services import experiment as experiment_service
 from kmodtui.services.root.access import NoRoot
-from kmodtui.ui.screens.check_first import CheckFirst
+from kmodtui.ui.dialogs.check_first import InsertCheckDialog
+from kmodtui.ui.dialogs.path import PathDialog
+from kmodtui.ui.dialogs.picker import ModulePicker
+from kmodtui.ui.dialogs.plan import PlanDialog
 from kmodtui.ui.screens.dashboard import DashboardScreen
 from kmodtui.ui.screens.experiment import ExperimentScreen
-from kmodtui.ui.screens.load import LoadDialog
 from kmodtui.ui.screens.no_modules import NoModulesScreen
-from kmodtui.ui.screens.path_dialog import PathDialog
-from kmodtui.ui.screens.plan import PlanDialog
 from tests.support.elf import make_module
 from tests.ui.stage import Stage, opened
 
@@ -101,12 +101,12 @@ async def plus(stage: Stage, opened: Opened) -> None:
     await opened.by("plus")
     await stage.type(KO)
     await stage.press("enter")
-    await opened.note(CheckFirst)
+    await opened.note(InsertCheckDialog)
     await opened.close()
     for key, name in (("plus", "dummy"), ("minus", "")):
         await stage.press(key)
         if name:
-            await opened.note(LoadDialog)
+            await opened.note(ModulePicker)
             await stage.type(name)
             await stage.until(name)
             await stage.press("enter")

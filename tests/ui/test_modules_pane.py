@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kmodtui.demo import Demo
-from kmodtui.ui.widgets.module_columns import Longest, ModuleColumns
+from kmodtui.ui.widgets.panes.module_columns import Longest, ModuleColumns
 from tests.ui.stage import SIZES, Stage, opened
 
 KIB = {"KiB": 1, "MiB": 1024}
@@ -83,7 +83,8 @@ async def test_a_filter_that_nothing_fits_says_so(demo: Demo) -> None:
     async with opened(demo) as stage:
         await stage.press("slash")
         await stage.type("xyz")
-        await stage.until("No loaded module matches “xyz”. Esc clears.")
+        none = "No loaded module matches “xyz”. Esc clears the filter."
+        await stage.until(lambda: none in stage.pane_words("modules"))
         assert stage.modules[0] == "No"
 
 

@@ -11,10 +11,10 @@ import pytest
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.services.root.access import NoRoot
-from kmodtui.ui.screens.check_first import CheckFirst
-from kmodtui.ui.screens.load import LoadDialog
-from kmodtui.ui.screens.parameters import ParameterForm
-from kmodtui.ui.screens.plan import PlanDialog
+from kmodtui.ui.dialogs.check_first import InsertCheckDialog
+from kmodtui.ui.dialogs.parameters import ParameterForm
+from kmodtui.ui.dialogs.picker import ModulePicker
+from kmodtui.ui.dialogs.plan import PlanDialog
 from tests.support.elf import make_module
 from tests.support.simulated import make_demo
 from tests.support.small_recording import PARTS, Part
@@ -179,7 +179,7 @@ async def test_what_may_have_been_meant_is_there_to_be_chosen(demo: Demo) -> Non
         stage.send("enter", "enter")
         await stage.until("has no module or alias btfrs. Did you mean btrfs?")
         await stage.calm()
-        assert isinstance(stage.screen, LoadDialog)
+        assert isinstance(stage.screen, ModulePicker)
         assert line(stage) == "btfrs"
         stage.send("down", "enter")
         await stage.until("Load btrfs", "Esc cancel")
@@ -228,7 +228,7 @@ async def test_a_device_that_no_module_is_for_keeps_the_line(demo: Demo) -> None
         await stage.until("No module of this kernel matches pci:v00001234d00005678")
         await stage.press("enter")
         await stage.calm()
-        assert isinstance(stage.screen, LoadDialog)
+        assert isinstance(stage.screen, ModulePicker)
         await stage.press("backspace")
         await stage.type("9")
         await stage.until("No match for “00:04.9”")
@@ -254,7 +254,7 @@ async def test_a_path_is_completed_and_its_file_checked_before_its_plan(
         await stage.press("tab")
         assert line(stage) == "/home/me/build/mine.ko"
         await stage.press("enter")
-        await stage.until(lambda: isinstance(stage.screen, CheckFirst), "Check of mine.ko")
+        await stage.until(lambda: isinstance(stage.screen, InsertCheckDialog), "Check of mine.ko")
         await stage.until("p: plan to insert it")
         await stage.press("escape")
         await stage.until("Load a module")
@@ -354,7 +354,7 @@ async def test_a_path_that_leads_nowhere_is_said(demo: Demo) -> None:
         await stage.until("/nowhere: No such file or directory")
         await stage.press("enter")
         await stage.calm()
-        assert isinstance(stage.screen, LoadDialog)
+        assert isinstance(stage.screen, ModulePicker)
 
 
 async def test_the_form_of_parameters_is_asked_for_and_left_again(
@@ -379,7 +379,7 @@ async def test_the_form_of_a_module_that_there_is_not_is_refused_in_the_dialog(d
         await ask(stage, "nvidia")
         await stage.press("ctrl+e")
         await stage.until("has no module or alias nvidia")
-        assert isinstance(stage.screen, LoadDialog)
+        assert isinstance(stage.screen, ModulePicker)
 
 
 async def test_depmod_is_followed_while_the_picker_is_open(

@@ -19,7 +19,7 @@ from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.services.monitor import Changed, Monitor, MonitorEvent
 from kmodtui.ui import app
-from kmodtui.ui.widgets import modules_pane
+from kmodtui.ui.widgets.panes import modules as modules_pane
 from tests.ui.stage import Stage, opened
 
 NOON = 1_764_504_000.0

@@ -11,7 +11,7 @@ from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.model.history import Change, CountedRows, Event, Timeline, Totals
 from kmodtui.model.symbols.table import OwnerDelta, SymbolDelta
 from kmodtui.ui.screens.timeline import TimelineScreen
-from kmodtui.ui.widgets.event_lines import EventLines
+from kmodtui.ui.widgets.lines.events import EventLines
 from kmodtui.ui.widgets.totals_graph import TotalsGraph
 from tests.ui.stage import SIZES, Stage, opened
 

@@ -9,8 +9,8 @@ from textual import events
 
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
-from kmodtui.ui.screens.load import LoadDialog
-from kmodtui.ui.screens.plan import PlanDialog
+from kmodtui.ui.dialogs.picker import ModulePicker
+from kmodtui.ui.dialogs.plan import PlanDialog
 from kmodtui.ui.widgets.filter_bar import FilterInput
 from tests.ui.stage import Stage, opened
 
@@ -65,7 +65,7 @@ async def test_letters_right_behind_plus_go_into_the_name(
     async with opened(demo) as stage:
         stage.send("plus", *"dummyq")
         await stage.until("Load a module", lambda: "dummyq" in stage.words)
-        assert isinstance(stage.screen, LoadDialog)
+        assert isinstance(stage.screen, ModulePicker)
 
 
 async def test_the_whole_load_typed_in_one_go_stops_at_the_plan(

@@ -181,7 +181,7 @@ async def test_a_lock_that_is_set_after_kmodtui_began_is_found(demo: Demo) -> No
         demo.kernel.folder.write("/proc/sys/kernel/modules_disabled", b"1\n")
 
     told = await outcome(demo, "unload", "hello", Teller(REFUSED, lock))
-    assert told.title == "Modules are locked until reboot"
+    assert told.title == "Loading and unloading are disabled until reboot"
 
 
 @pytest.mark.parametrize(

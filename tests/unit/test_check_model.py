@@ -109,7 +109,7 @@ def offering(**changes: object) -> KernelFacts:
         ),
         (replace(FILE, damage=("It is cut off.",)), KERNEL, "ENOEXEC", "It is cut off."),
         (replace(FILE, info=info(machine="aarch64")), KERNEL, "ENOEXEC", "another architecture"),
-        (replace(FILE, bits=32), KERNEL, "ENOEXEC", "32 bit"),
+        (replace(FILE, bits=32), KERNEL, "ENOEXEC", "32-bit"),
         (replace(FILE, little_endian=False), KERNEL, "ENOEXEC", "big-endian"),
         (FILE, replace(KERNEL, blocked=True), "EPERM", "module_blacklist="),
         (OTHER_LAYOUT, KERNEL, "ENOEXEC", "0x00000008, this kernel's 0x00000007"),

@@ -124,7 +124,7 @@ def test_read_only_names_the_option_or_the_file_that_set_it(path: Path) -> None:
     by_file = read_only(None, Config(path, read_only=True))
     assert isinstance(by_file, NoRoot)
     assert str(by_file.denied) == (
-        f"read_only = true is set in {path}. To make changes, start kmodtui with --no-read-only."
+        f"read_only = true is set in {path}. Start kmodtui with --no-read-only."
     )
     by_option = read_only(typed("--read-only").read_only, Config(path, read_only=True))
     assert "started with --read-only" in str(by_option and by_option.denied)

@@ -130,7 +130,7 @@ async def test_an_unknown_message_of_sudo_is_quoted(
     with pytest.raises(ElevationRefusedError, match=r"sudo refused: the \\x1b\[1mmoon is full"):
         await open_session(Way(SUDO, sudo), foreground, HelperCommand(("/x/helper",)))
     assert given == ["screen"]
-    assert "/x/helper" in terminal.read_text()  # the user was shown what root is needed for
+    assert "/x/helper" in terminal.read_text()  # the user was shown what needs root
 
 
 async def test_a_message_is_read_although_a_child_keeps_the_pipe_open(tmp_path: Path) -> None:
@@ -221,4 +221,4 @@ async def test_run0_with_a_prompt_has_its_own_agent(
     client = await open_session(Way(RUN0, run0, str(agent)), nullcontext, command)
     assert client.alive
     await client.close()
-    assert "root is needed for" in terminal.read_text()
+    assert "root privileges are needed for" in terminal.read_text()

@@ -540,9 +540,12 @@ def test_the_verb_refuses_with_a_message(
     assert captured.out == ""
 
 
-def test_read_only_refuses_an_experiment(capsys: Output) -> None:
+def test_read_only_shows_the_plan_of_an_experiment_and_refuses_to_run_it(capsys: Output) -> None:
     assert run_cli(["--read-only", "--demo", "experiment", "dummy", "--yes"]) == 1
-    assert "--read-only" in capsys.readouterr().err
+    captured = capsys.readouterr()
+    assert "# modprobe -v -- dummy" in captured.err or "modprobe" in captured.err
+    assert "--read-only" in captured.err
+    assert captured.out == ""
 
 
 def test_read_only_in_the_configuration_refuses_an_experiment(

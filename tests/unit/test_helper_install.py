@@ -160,7 +160,7 @@ def test_without_isolation_or_root_it_does_nothing() -> None:
         done = subprocess.run(
             [sys.executable, "-I", "-S", program, "install"], capture_output=True, check=False
         )
-        assert b"root is needed" in done.stderr
+        assert b"must be run as root" in done.stderr
 
 
 @pytest.mark.parametrize("verb", ["install", "status", "uninstall"])
@@ -307,7 +307,7 @@ def test_the_sudo_rule_permits_only_the_helper(world: World) -> None:
     )
     for command in ("/usr/bin/id", f"{HELPER} --other", f"/usr/bin/python3 {HELPER}"):
         shell.expect(f"kmt-bob is not allowed to execute '{command}' as root")
-    shell.expect(f"root is needed for {HELPER}\r\n")
+    shell.expect(f"root privileges are needed for {HELPER}\r\n")
     shell.expect("assword.*: ")
     shell.sendline("secret")
     shell.expect("HELLO sudo 0")

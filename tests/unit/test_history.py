@@ -258,16 +258,6 @@ def test_a_thousand_events_keep_memory_flat() -> None:
     assert at_1000 - at_200 < 800 * 4096
 
 
-def test_what_was_parsed_to_show_a_change_is_not_kept_with_its_event() -> None:
-    machine = Machine(ext4=3)
-    table = replace(machine.symbols, modules={"dummy": rows("dummy", 4)})
-    change = Change(1, BEGAN, symbols=difference(SymbolTable(), table))
-    kept = machine.timeline.with_event(change, machine.table, table).events[0].change
-    assert len(change.symbols.owners[0].added.symbols) == 4
-    assert "symbols" not in vars(kept.symbols.owners[0].added)
-    assert kept == change
-
-
 def test_nothing_composed_is_nothing() -> None:
     assert composed([]) == SymbolDelta()
 

@@ -83,10 +83,10 @@ def test_lost_records_are_noted_in_their_place() -> None:
     tail.take(records(8, 20))
     texts = [entry.text for entry in tail.entries]
     assert texts[:2] == ["line 7", "line 8"]
-    assert texts[2].startswith("11 records lost:")
+    assert texts[2].startswith("11 messages lost:")
     assert texts[3] == "line 20"
     tail.take(records(22))
-    assert tail.entries[-2].text.startswith("1 record lost:")
+    assert tail.entries[-2].text.startswith("1 message lost:")
 
 
 def test_the_newest_are_kept_and_dropped_ones_are_counted() -> None:
@@ -96,7 +96,7 @@ def test_the_newest_are_kept_and_dropped_ones_are_counted() -> None:
     _, let_go = tail.take(records(*range(105, 1111)))
     assert let_go
     assert [entry.text for entry in tail.entries] == [f"line {n}" for n in range(1011, 1111)]
-    assert tail.head_words.startswith("1,011 older records dropped")
+    assert tail.head_words.startswith("1,011 older messages dropped")
 
 
 def test_control_characters_are_escaped() -> None:

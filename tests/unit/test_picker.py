@@ -85,7 +85,7 @@ async def test_a_name_an_alias_or_a_clear_match_is_chosen(
     [
         ("", "Enter the name of a module."),
         ('dummy "', "quot"),
-        ("dummy seven", "“seven” is not a parameter: those are written key=value."),
+        ("dummy seven", "“seven” is not a parameter: write parameters as key=value."),
         ("qqqqqq", "qqqqqq"),
     ],
 )

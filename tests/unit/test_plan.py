@@ -275,7 +275,7 @@ def test_what_is_permanent_stays_with_that_as_its_reason(tmp_path: Path) -> None
 def test_what_modprobe_leaves_for_no_reason_is_told_as_that(machine: Machine) -> None:
     table = parse_modules(b"xor 1 0 - Live 0x0\n")
     assert left_behind(["btrfs"], frozenset({"xor"}), machine.lookup, table) == {
-        "xor": "modprobe -r leaves it"
+        "xor": "not removed by modprobe -r"
     }
 
 
@@ -300,7 +300,7 @@ def test_users_are_named_also_where_their_own_line_was_missed(machine: Machine) 
 def test_a_module_in_use_by_something_else_counts_the_references(machine: Machine) -> None:
     machine.kernel.hold("evdev", 1)
     plan = machine.unload_plan("evdev")
-    assert "No module holds its 3 references, and no mount" in plan.refused
+    assert "No module holds its 3 references, and kmodtui found no mount" in plan.refused
     assert "findmnt, lsof or ss" in plan.remedy
     assert machine.kernel.unload("evdev").exit != 0
 
@@ -352,7 +352,7 @@ def test_an_unload_warns_only_of_what_disappears_with_this_module(machine: Machi
     )
     usage = Usage({"dummy": uses, "ext4": uses})
     assert plan_unload(("dummy",), replace(facts, usage=usage)).warnings == (
-        "The network interface dummy0, up, disappears with dummy.",
+        "The network interface dummy0 (up) disappears with dummy.",
         "The devices 0000:00:00.0 (pci), 0000:00:01.0 (pci), 0000:00:02.0 (pci), and 1 more "
         "lose their driver with dummy.",
     )

@@ -186,7 +186,7 @@ def test_an_alias_rule_goes_before_everything(machine: Machine) -> None:
     assert plan.refused == f"gone is an alias of off ({RULES}:2), and there is no such module."
     machine.load("lib")
     machine.rules("alias lib extra")
-    assert "modprobe takes lib as an alias of extra" in machine.plan("unload", "lib").refused
+    assert "modprobe treats lib as an alias of extra" in machine.plan("unload", "lib").refused
 
 
 def test_a_weakdep_is_shown_and_not_loaded(machine: Machine) -> None:
@@ -343,7 +343,7 @@ def test_a_file_is_inserted_after_what_it_needs(machine: Machine) -> None:
     assert told(plan) == ["insmod lib", "insmod main", "insmod new"]
     assert plan.command_lines == ("modprobe -- main", "insmod /home/me/new.ko a=1")
     plan = plan_insert(InsertedFile(path, "new", ("nosuch",)), (), facts)
-    assert plan.refused == "new depends on nosuch, which is not loaded and not found."
+    assert plan.refused == "new depends on nosuch, which is neither loaded nor found."
     machine.load("main")
     facts = PlanFacts(read_modules(machine.kernel.host))
     plan = plan_insert(InsertedFile(path, "new", ("main",)), (), facts)

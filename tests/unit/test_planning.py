@@ -47,7 +47,7 @@ async def test_an_interface_that_would_go_is_in_the_plan(demo: Demo, machine: Ma
     demo.kernel.folder.link("/sys/class/net/eth0/device/driver/module", "../../x/virtio_net")
     demo.kernel.folder.write("/sys/class/net/eth0/flags", b"0x1003\n")
     plan = await plan_for(machine, [Intent(Verb.UNLOAD, ("virtio_net",))])
-    assert "The network interface eth0, up, disappears with virtio_net." in plan.warnings
+    assert "The network interface eth0 (up) disappears with virtio_net." in plan.warnings
     assert not plan.refused
 
 

@@ -326,7 +326,7 @@ def test_a_directory_and_a_too_large_file_are_refused(path: Path, tmp_path: Path
         load(tmp_path)
     with path.open("wb") as file:
         file.truncate(snapshots.PACKED_LIMIT + 1)
-    with pytest.raises(SnapshotError, match="more than any snapshot"):
+    with pytest.raises(SnapshotError, match="larger than any snapshot"):
         load(path)
 
 

@@ -40,6 +40,7 @@ def test_rows_are_parsed_when_they_are_looked_at() -> None:
         Symbol(0xFFFFFFFFC0442000, "t", "xor_blocks"),
         Symbol(0, "T", "xor_get"),
     ]
+    assert vars(found).keys() == {"raw", "_lines"}, "parsed symbols are kept"
 
 
 def test_a_row_that_makes_no_sense_is_left_out() -> None:

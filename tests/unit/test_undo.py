@@ -63,7 +63,7 @@ def test_a_value_that_cannot_be_put_back_is_told_and_never_written(was: str | No
     done = set_back("change of a, b of m", [("m", "a", was), ("m", "b", "1")])
     assert done is not None
     assert done.back == (Intent(Verb.SET, ("m",), ("b=1",)),)
-    assert done.not_restored[0].startswith("a of m cannot be restored: its value before ")
+    assert done.not_restored[0].startswith("a of m cannot be restored: its previous value ")
     alone = set_back("change of a of m", [("m", "a", was)])
     assert alone is not None
     assert alone.back == ()

@@ -157,7 +157,7 @@ def test_warnings_about_interfaces_start_with_the_users_own_connection(
     assert unload_warnings(usage, ["virtio_net", "failover"]) == (
         "You are connected through eth0, from 203.0.113.9: unloading virtio_net cuts this "
         "connection, and you may not be able to reconnect.",
-        "The network interface eth1, down, disappears with virtio_net.",
+        "The network interface eth1 (down) disappears with virtio_net.",
     )
     assert usage.holders("virtio_net") == ()
 
@@ -244,13 +244,15 @@ def test_holders_are_named_and_counted() -> None:
     usage = Usage({"ext4": many, "e1000": (Use(UseKind.INTERFACE, "eth0, up", ""),)})
     named = "mount /0 (ext4); mount /1 (ext4); mount /2 (ext4); and 2 more"
     assert held_by(usage, "ext4", 5) == f"Held by {named}."
-    assert held_by(usage, "ext4", 7) == (f"Found 5 of 7 references that no module holds: {named}.")
+    assert held_by(usage, "ext4", 7) == (
+        f"5 of 7 references not held by modules were found: {named}."
+    )
     assert used_by(usage, "e1000") == "network interface eth0, up"
     assert used_by(usage, "xfs") == ""
-    nothing = "and no mount, open file, device or socket was found that does."
+    nothing = "and kmodtui found no mount, open file, device or socket that does."
     assert held_by(usage, "e1000", 1) == f"No module holds its reference, {nothing}"
     hidden = replace(usage, unseen=3)
-    unseen = "3 processes of other users cannot be inspected without root."
+    unseen = "3 processes of other users cannot be inspected without root privileges."
     assert held_by(hidden, "xfs", 2) == f"No module holds its 2 references, {nothing} {unseen}"
     assert held_by(hidden, "ext4", 6).endswith(unseen)
     assert held_by(hidden, "ext4", 5) == f"Held by {named}."
@@ -271,7 +273,9 @@ def test_a_file_system_mounted_in_several_places_holds_one_reference(tree: Tree)
     assert held_by(usage, "ext4", 2) == (
         "Held by mount / (ext4); mount /mnt (ext4); mount /home (ext4)."
     )
-    assert held_by(usage, "virtio_blk", 3).startswith("Found 2 of 3 references")
+    assert held_by(usage, "virtio_blk", 3).startswith(
+        "2 of 3 references not held by modules were found"
+    )
 
 
 def test_devices_lose_their_driver_with_the_module(tree: Tree) -> None:

@@ -134,9 +134,9 @@ def _unpacked(path: str, start: bytes, file: BinaryIO, size_packed: int, limit: 
         size += len(piece)
         if size > limit:
             raise TooLargeFileError(
-                f"{clean(path)} has {human_size(size_packed)} and decompresses to more than "
+                f"{clean(path)} is {human_size(size_packed)} and decompresses to more than "
                 f"{human_size(limit)}, unlike any kernel module.",
-                "Do not load it: files like this are made to exhaust the memory.",
+                "Do not load it: files like this are made to exhaust memory.",
             )
         if not decompressor.eof:
             raise ModuleFileError(f"{clean(path)} is truncated: its end is missing.", REINSTALL)

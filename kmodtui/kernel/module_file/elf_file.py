@@ -256,7 +256,7 @@ class ElfFile:
         if offset + size > self.size:
             raise ModuleFileError(
                 f"{self.path} is truncated: its {clean(what)} would end at byte "
-                f"{offset + size:,}, but the file has only {self.size:,}.",
+                f"{offset + size:,}, but the file has only {self.size:,} bytes.",
                 REINSTALL,
             )
         if size > _MAX_PART:

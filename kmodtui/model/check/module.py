@@ -204,7 +204,7 @@ def _form(file: FileFacts) -> Iterator[Finding]:
 
 
 def _machine(file: FileFacts, info: ModuleInfo, reference: Reference | None) -> Iterator[Finding]:
-    words = f"{info.machine}, {file.bits} bit, {'little' if file.little_endian else 'big'}-endian"
+    words = f"{info.machine}, {file.bits}-bit, {'little' if file.little_endian else 'big'}-endian"
     if reference is None:
         text = f"It is built for {words}; what this kernel is built for is unknown."
         yield Finding("machine", Mark.UNKNOWN, text)
@@ -214,7 +214,7 @@ def _machine(file: FileFacts, info: ModuleInfo, reference: Reference | None) -> 
         yield Finding("machine", Mark.FINE, f"It is built for this architecture: {words}.")
         return
     end = "little" if reference.little_endian else "big"
-    theirs = f"{reference.machine}, {reference.bits} bit, {end}-endian"
+    theirs = f"{reference.machine}, {reference.bits}-bit, {end}-endian"
     yield Finding(
         "machine",
         Mark.REFUSES,
@@ -267,7 +267,7 @@ def _layout(file: FileFacts, kernel: KernelFacts) -> Iterator[Finding]:
         yield Finding(
             "layout",
             Mark.REFUSES if ours is None else Mark.UNKNOWN,
-            f"Its struct module has {file.struct_size:,} bytes, this kernel's has "
+            f"Its struct module is {file.struct_size:,} bytes long, this kernel's "
             f"{reference.struct_size:,}: it was built for another configuration.",
             "ENOEXEC" if ours is None else "",
             _REBUILD,

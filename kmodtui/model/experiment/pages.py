@@ -121,9 +121,9 @@ def _added(report: Report) -> Iterator[Part]:
         for thing in report.appeared:
             named.setdefault(thing.kind, []).append(thing.name)
         cells = tuple((kind, ", ".join(names)) for kind, names in named.items())
-        yield Rows(("also added", ""), cells)
+        yield Rows(("also appeared", ""), cells)
     else:
-        yield Sentence("No device, driver, file system or algorithm was added.", "dim")
+        yield Sentence("No device, driver, file system or algorithm appeared.", "dim")
     if report.log:
         yield Quote(report.log)
     else:

@@ -63,7 +63,7 @@ def _refused(case: Case, key: str, value: str, kind: str, path: str) -> Explanat
             return Explanation(
                 f"Wrong value for {key}",
                 f"{name} does not accept {value!r} for its parameter {key}{wanted}.",
-                remedy=f"Give {key} another value. It has not changed.",
+                remedy="The parameter is unchanged. Give it another value.",
                 evidence=case.evidence,
             )
         case e.EACCES | e.EPERM | e.EROFS:

@@ -19,7 +19,7 @@ def by_lock(case: Case) -> Explanation | None:
     verb = case.verb.gerund("modules")
     if facts.modules_disabled:
         return Explanation(
-            "Modules are locked until reboot",
+            "Loading and unloading are disabled until reboot",
             f"kernel.modules_disabled is 1: not even root may {case.verb.infinitive('modules')}.",
             shown=("/proc/sys/kernel/modules_disabled: 1",),
             remedy="It cannot be reset. Reboot, and find what sets it (sysctl.d).",
@@ -28,7 +28,7 @@ def by_lock(case: Case) -> Explanation | None:
         key, _, value = word.partition("=")
         if key == "module_blacklist" and case.name in map(canonical, value.split(",")):
             return Explanation(
-                f"The kernel command line forbids {case.name}",
+                f"{case.name} is blocked by the kernel command line",
                 f"The kernel was booted with module_blacklist= for {case.name}.",
                 shown=(f"/proc/cmdline: {clean(word)}",),
                 remedy="Remove it from the kernel command line and reboot.",
@@ -45,12 +45,12 @@ def by_lock(case: Case) -> Explanation | None:
             "The kernel is locked down",
             f"Lockdown is {facts.lockdown}: unsigned modules are refused.",
             shown=(f"/sys/kernel/security/lockdown: {facts.lockdown}",),
-            remedy="Sign the module and enrol its key, or switch Secure Boot off in the firmware.",
+            remedy="Sign the module and enrol its key, or disable Secure Boot in the firmware.",
         )
     return Explanation(
         "The kernel does not permit it",
-        f"{_capitalized(verb)} was refused although the helper is root: it lacks "
-        "CAP_SYS_MODULE, or a security module forbids it.",
+        f"{_capitalized(verb)} was refused although the helper runs as root: it lacks "
+        "CAP_SYS_MODULE, or a security module denies it.",
         remedy="In a container, do it on the host. Otherwise look for denials in the audit log.",
     )
 
@@ -119,7 +119,7 @@ def by_errno(case: Case) -> Explanation | None:
             )
         case e.EINVAL:
             return Explanation(
-                f"{name} refused to start",
+                f"Invalid argument for {name}",
                 f"The kernel or the init function of {name} reported an invalid argument: most "
                 "often a parameter.",
                 remedy="Check the parameters, also those in modprobe.d.",
@@ -127,8 +127,9 @@ def by_errno(case: Case) -> Explanation | None:
         case e.ENOMEM:
             return Explanation(
                 f"Not enough memory for {name}",
-                f"The kernel had no memory for {name}, or for what its parameters ask for.",
-                remedy="Free memory, or ask for less.",
+                f"The kernel could not allocate memory for {name}, or for what its parameters "
+                "request.",
+                remedy="Free memory, or give its parameters smaller values.",
             )
     return None
 

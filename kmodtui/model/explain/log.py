@@ -41,8 +41,8 @@ def _no_symbol(case: Case, found: Found) -> Explanation:
         )
     return Explanation(
         f"Unknown symbol {symbol}",
-        f"{case.name} imports the symbol {symbol}, which nothing in this kernel provides to it: "
-        "its provider is not loaded, or the symbol is for GPL modules only.",
+        f"{case.name} imports the symbol {symbol}, which the kernel could not resolve: its "
+        "provider is not loaded, or only GPL-compatible modules may use it.",
         remedy="Load the module that exports it, or rebuild against this kernel.",
     )
 
@@ -72,8 +72,8 @@ def _vermagic(case: Case, found: Found) -> Explanation:
     differing = [word for word in wants.split() if word not in has.split()]
     return Explanation(
         f"{case.name} was built for another kernel",
-        f"It was built for “{has.strip()}”, and this kernel is “{wants.strip()}”"
-        + (f"; what differs: {' '.join(differing)}." if differing else "."),
+        f"It was built for “{has.strip()}”, but this kernel is “{wants.strip()}”"
+        + (f"; the difference: {' '.join(differing)}." if differing else "."),
         remedy="Rebuild it against the headers of the running kernel, or install its package.",
     )
 
@@ -104,7 +104,7 @@ def _locked_down(case: Case, found: Found) -> Explanation:
         f"{found['what']} is restricted: the kernel is in lockdown"
         + (f" ({case.facts.lockdown})" if case.facts.lockdown not in ("", "none") else "")
         + ", which Secure Boot turns on.",
-        remedy="Sign the module and enrol its key, or switch Secure Boot off in the firmware.",
+        remedy="Sign the module and enrol its key, or disable Secure Boot in the firmware.",
     )
 
 

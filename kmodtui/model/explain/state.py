@@ -18,7 +18,7 @@ def by_state(case: Case) -> Explanation | None:
             return None
         return Explanation(
             f"{name} is no longer loaded",
-            f"{name} was unloaded by something else at the same moment.",
+            f"{name} was unloaded by something else at the same time.",
             kind=Kind.WARNING,
         )
     if module.permanent:

@@ -56,14 +56,15 @@ class LogQuery:
 
     @property
     def words(self) -> str:
-        """The filter in words that follow `line`: ` that mentions btrfs and contains “x”`."""
+        """The filter in words: `errors and worse, mentions btrfs, contains “x”`."""
         asked = []
+        if self.severity is not Severity.ALL:
+            asked.append(str(self.severity))
         if self.module:
             asked.append(f"mentions {self.module}")
         if self.text:
             asked.append(f"contains “{self.text}”")
-        words = f" that {' and '.join(asked)}" if asked else ""
-        return words + (f" among {self.severity}" if self.severity is not Severity.ALL else "")
+        return ", ".join(asked)
 
 
 def names_module(text: str, module: str) -> bool:

@@ -55,7 +55,7 @@ class LogTail:
         """The note above the oldest entry; empty if nothing was dropped."""
         if not self.let_go:
             return ""
-        return f"{counted(self.let_go, 'older record')} dropped: only the newest are kept."
+        return f"{counted(self.let_go, 'older message')} dropped: only the newest are kept."
 
     def take(self, records: Iterable[LogRecord]) -> tuple[list[Entry], bool]:
         """Add records, given in order; those that were added before are skipped.
@@ -89,4 +89,4 @@ class LogTail:
 
 def _lost_note(lost: int) -> str:
     # The kernel numbers every record: missing ones were overwritten before they were read (EPIPE).
-    return f"{counted(lost, 'record')} lost: overwritten in the log buffer before being read."
+    return f"{counted(lost, 'message')} lost: overwritten in the log buffer before being read."

@@ -40,7 +40,7 @@ def plan_insert(file: InsertedFile, parameters: Sequence[str], facts: PlanFacts)
         if needed in facts.table.by_name:
             steps.setdefault(needed, Step(Action.SKIP, needed, f"needed by {name}; loaded"))
         elif facts.modules is None or not facts.modules.find(needed):
-            refused = refused or f"{name} depends on {needed}, which is not loaded and not found."
+            refused = refused or f"{name} depends on {needed}, which is neither loaded nor found."
             remedy = remedy or f"Insert the file of {needed} first."
         else:
             plan = plan_load((needed,), (), facts)

@@ -94,7 +94,7 @@ def set_back(words: str, writes: Iterable[tuple[str, str, str | None]]) -> UndoE
     for module, parameter, was in writes:
         why = why_lost(was)
         if why:
-            lost.append(f"{parameter} of {module} cannot be restored: its value before {why}.")
+            lost.append(f"{parameter} of {module} cannot be restored: its previous value {why}.")
         else:
             back.append(Intent(Verb.SET, (module,), (f"{parameter}={was}",)))
     return UndoEntry(words, tuple(reversed(back)), tuple(lost)) if back or lost else None

@@ -105,7 +105,7 @@ class _Unloading:
                 return loaded or (name,)
             where = f" ({found[0].source})" if found[0].source else ""
             self._refuse(
-                f"modprobe takes {name} as an alias of {found[0].name}{where}.",
+                f"modprobe treats {name} as an alias of {found[0].name}{where}.",
                 f"In a shell: sudo rmmod {shlex.quote(name)}",
             )
             return (name,)
@@ -311,4 +311,4 @@ def _why_still(
         return "permanent"
     if module and module.other_references:
         return "in use by something other than modules"
-    return "modprobe -r leaves it"
+    return "not removed by modprobe -r"

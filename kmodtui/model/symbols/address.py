@@ -122,7 +122,7 @@ def _at(symbols: SymbolList, address: int) -> list[Located]:
             raise NoSymbolError(f"No symbol begins at or below {address:#x}.")
         raise NoSymbolError(
             "Addresses are hidden, so symbols cannot be looked up by address.",
-            "Use the form name+0x1f/0x40, which an oops shows beside the address.",
+            "Use the form name+0x1f/0x40, which an oops shows next to the address.",
         )
     offset = address - start
     size = _address(above) - start if above and owner == next_owner else None
@@ -158,7 +158,7 @@ def _named(symbols: SymbolList, place: Place) -> list[Located]:
         where = f" of {place.owner}" if place.owner else ""
         raise NoSymbolError(
             f"There is no symbol {place.name}{where} in this kernel.",
-            "The oops may be of another kernel, or the module is not loaded.",
+            "The oops may be from another kernel, or the module is not loaded.",
         )
     found = []
     for number in numbers:

@@ -164,7 +164,7 @@ class Picker:
                 if is_file_name and self._machine.host.exists(full_path(first)):
                     return await self._typed_path(f"./{first}", parameters)
         elif self._index is not None and self._index.resolve(first):
-            return Message(f"“{others[0]}” is not a parameter: those are written key=value.")
+            return Message(f"“{others[0]}” is not a parameter: write parameters as key=value.")
         answer = await self._answer_to(query)
         if answer.entries:
             # The row that is highlighted. It is only planned: nobody loads what was not meant.

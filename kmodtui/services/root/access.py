@@ -249,13 +249,13 @@ def read_only(typed: bool | None, config: Config, *, as_root: bool = False) -> N
     if typed:
         return NoRoot(
             "kmodtui was started with --read-only.",
-            "To make changes, start kmodtui without --read-only.",
+            "Start kmodtui without --read-only.",
             as_root=as_root,
         )
     if config.read_only and typed is None:
         return NoRoot(
             f"read_only = true is set in {config.path}.",
-            "To make changes, start kmodtui with --no-read-only.",
+            "Start kmodtui with --no-read-only.",
             as_root=as_root,
         )
     return None

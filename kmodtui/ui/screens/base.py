@@ -57,6 +57,6 @@ class KmodtuiScreen(Screen[Result]):
         """Run work in the background; see `run_in_background`."""
         return run_in_background(self, work, group, exclusive=exclusive, failed=failed)
 
-    def say_nothing_selected(self, words: str, title: str = "Nothing selected") -> None:
+    def say_nothing_selected(self, words: str, title: str = "No module selected") -> None:
         """Say why a command that acts on the selection does nothing."""
         self.notify(words, title=title, markup=False, timeout=4)

@@ -16,16 +16,16 @@ from kmodtui.model.symbols.table import SymbolTable
 from kmodtui.model.text import counted
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import bindings
-from kmodtui.ui.screens.addresses import ask_for_addresses
+from kmodtui.ui.dialogs.addresses import ask_for_addresses
+from kmodtui.ui.dialogs.help import HelpScreen
+from kmodtui.ui.dialogs.legend import LegendScreen
+from kmodtui.ui.dialogs.symbol import SymbolDialog
 from kmodtui.ui.screens.base import KmodtuiScreen
-from kmodtui.ui.screens.help import HelpScreen
-from kmodtui.ui.screens.legend import LegendScreen
-from kmodtui.ui.screens.symbol import SymbolDialog
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.input_line import InputLine
 from kmodtui.ui.widgets.key_line import KeyLine
-from kmodtui.ui.widgets.line_view import LineView
+from kmodtui.ui.widgets.lines.view import LineView
 from kmodtui.ui.widgets.symbol_browser import SymbolBrowser
 
 SYNTAX = (
@@ -159,14 +159,21 @@ class BrowserScreen(KmodtuiScreen[None]):
     def action_only_module(self) -> None:
         """Show only the module of the symbol under the cursor, or all modules."""
         row = self._browser.row_at(self._browser.cursor)
-        if row is not None:
+        if row is None:
+            self._say_no_symbol()
+        else:
             self._toggle("m:", f"m:{row.owner or KERNEL}")
 
     def action_only_type(self) -> None:
         """Show only the type of the symbol under the cursor, or all types."""
         row = self._browser.row_at(self._browser.cursor)
-        if row is not None and row.symbol is not None:
+        if row is None or row.symbol is None:
+            self._say_no_symbol()
+        else:
             self._toggle("t:", f"t:{row.symbol.type}")
+
+    def _say_no_symbol(self) -> None:
+        self.say_nothing_selected("There is no symbol on this line.", "No symbol selected")
 
     def _toggle(self, prefix: str, word: str) -> None:
         words = self._input.value.split()
@@ -186,7 +193,9 @@ class BrowserScreen(KmodtuiScreen[None]):
     def action_details(self) -> None:
         """Show the details of the symbol under the cursor."""
         number = self._browser.number_at(self._browser.cursor)
-        if number is not None:
+        if number is None:
+            self._say_no_symbol()
+        else:
             located = self._browser.located_at(self._browser.cursor)
             self.app.push_screen(
                 SymbolDialog(

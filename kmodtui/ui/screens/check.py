@@ -12,10 +12,10 @@ from kmodtui.errors import KmodtuiError
 from kmodtui.services.check import check
 from kmodtui.services.machine import Machine
 from kmodtui.ui.commands import bindings
-from kmodtui.ui.screens.dialog import Dialog
+from kmodtui.ui.dialogs.dialog import Dialog
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
-from kmodtui.ui.widgets.check_lines import CheckLines
 from kmodtui.ui.widgets.key_line import KeyLine
+from kmodtui.ui.widgets.lines.check import CheckLines
 
 
 class CheckScreen(Dialog[None]):

@@ -20,12 +20,12 @@ from kmodtui.model.text import clean, counted, human_size
 from kmodtui.services.live import LiveSystem
 from kmodtui.services.snapshots import SUFFIX, load, take
 from kmodtui.ui.commands import bindings, hint, hint_line, key_of
+from kmodtui.ui.dialogs.path import PathDialog
 from kmodtui.ui.screens.list_and_change import ListAndChange
-from kmodtui.ui.screens.path_dialog import PathDialog
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
-from kmodtui.ui.widgets.event_lines import clock
-from kmodtui.ui.widgets.file_lines import Choice, FileLines
-from kmodtui.ui.widgets.line_view import LineView
+from kmodtui.ui.widgets.lines.events import clock
+from kmodtui.ui.widgets.lines.files import Choice, FileLines
+from kmodtui.ui.widgets.lines.view import LineView
 from kmodtui.ui.widgets.list_head import ListHead
 
 READING_PAUSE = 0.05
@@ -165,7 +165,8 @@ class CompareScreen(ListAndChange):
         if len(chosen) < 2 and chosen[0].path is not None:
             chosen.append(Choice())
         if len(chosen) < 2:
-            self.notify("Choose a snapshot to compare with the current state.", timeout=4)
+            words = "Choose a snapshot to compare with the current state."
+            self.say_nothing_selected(words, "No snapshot selected")
             return
         # The older one first; the current state is the newest.
         chosen.sort(key=lambda choice: (choice.path is None, choice.when))

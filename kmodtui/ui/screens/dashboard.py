@@ -16,21 +16,21 @@ from kmodtui.model.text import counted
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.change_flow import ChangeFlow
 from kmodtui.ui.commands import bindings, key_of
-from kmodtui.ui.screens.addresses import ask_for_addresses
+from kmodtui.ui.dialogs.addresses import ask_for_addresses
+from kmodtui.ui.dialogs.help import HelpScreen
+from kmodtui.ui.dialogs.legend import LegendScreen
+from kmodtui.ui.dialogs.picker import ModulePicker
 from kmodtui.ui.screens.browser import BrowserScreen
 from kmodtui.ui.screens.compare import CompareScreen
-from kmodtui.ui.screens.help import HelpScreen
-from kmodtui.ui.screens.legend import LegendScreen
 from kmodtui.ui.screens.linkage import LinkageScreen
-from kmodtui.ui.screens.load import LoadDialog
 from kmodtui.ui.screens.pane_screen import PaneScreen
 from kmodtui.ui.screens.timeline import TimelineScreen
 from kmodtui.ui.snapshot import current_directory, save_snapshot
 from kmodtui.ui.widgets.header_line import HeaderLine
 from kmodtui.ui.widgets.key_line import KeyLine
-from kmodtui.ui.widgets.modules_pane import ModulesPane
-from kmodtui.ui.widgets.symbols_pane import SymbolsPane
-from kmodtui.ui.widgets.tree_pane import TreePane
+from kmodtui.ui.widgets.panes.modules import ModulesPane
+from kmodtui.ui.widgets.panes.symbols import SymbolsPane
+from kmodtui.ui.widgets.panes.tree import TreePane
 
 
 class DashboardScreen(PaneScreen):
@@ -85,7 +85,7 @@ class DashboardScreen(PaneScreen):
                 words = f"No loaded module matches the filter “{text}”."
             else:
                 words = "No modules are loaded."
-            self.notify(words, title="No module selected", markup=False, timeout=4)
+            self.say_nothing_selected(words)
         return selected
 
     def _targets(self) -> tuple[str, ...]:
@@ -220,7 +220,7 @@ class DashboardScreen(PaneScreen):
 
     def action_catalog(self) -> None:
         """Browse all modules of the release, loaded or not."""
-        self.app.push_screen(LoadDialog(self.machine, looking=True), self._open_from_catalog)
+        self.app.push_screen(ModulePicker(self.machine, looking=True), self._open_from_catalog)
 
     def _open_from_catalog(self, request: LoadRequest | None) -> None:
         """Show the details of a loaded module; of another one, the plan that loads it."""
@@ -237,7 +237,8 @@ class DashboardScreen(PaneScreen):
     def action_linkage(self) -> None:
         """Show the symbols of the module; in the tree, those between the cursor's two modules."""
         tree = self._tree
-        user, provider = tree.edge if tree.has_focus_within else (self._selected(), "")
+        user, provider = tree.edge if tree.has_focus_within else (None, "")
+        user = self._selected() if user is None else user
         if user is not None:
             self.app.push_screen(LinkageScreen(self.machine, user, provider))
 

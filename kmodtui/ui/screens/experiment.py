@@ -37,7 +37,7 @@ from kmodtui.services.experiment import run
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import bindings, hint, key_of
 from kmodtui.ui.desk import desk
-from kmodtui.ui.screens.dialog import Dialog
+from kmodtui.ui.dialogs.dialog import Dialog
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_title
 

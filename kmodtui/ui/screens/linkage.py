@@ -12,11 +12,11 @@ from kmodtui.model.text import counted
 from kmodtui.services.linkage import linkage_of
 from kmodtui.services.machine import Machine
 from kmodtui.ui.commands import bindings
-from kmodtui.ui.screens.dialog import Dialog
+from kmodtui.ui.dialogs.dialog import Dialog
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.filter_bar import FilterBar
 from kmodtui.ui.widgets.key_line import KeyLine
-from kmodtui.ui.widgets.linkage_lines import LinkageLines
+from kmodtui.ui.widgets.lines.linkage import LinkageLines
 
 
 class LinkageScreen(Dialog[None]):
@@ -70,7 +70,9 @@ class LinkageScreen(Dialog[None]):
 
     def action_follow(self) -> None:
         """Show the linkage of the module under the cursor."""
-        if module := self._lines.module:
+        if not (module := self._lines.module):
+            self.say_nothing_selected("There is no module on this line.")
+        else:
             self.app.push_screen(LinkageScreen(self._machine, module, self._module))
 
     def action_fold(self) -> None:

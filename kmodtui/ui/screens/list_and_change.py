@@ -12,14 +12,14 @@ from textual.widgets import Static
 
 from kmodtui.model.history import Change
 from kmodtui.services.live import LiveSystem
+from kmodtui.ui.dialogs.help import HelpScreen
 from kmodtui.ui.screens.base import KmodtuiScreen
-from kmodtui.ui.screens.help import HelpScreen
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
-from kmodtui.ui.widgets.change_view import ChangeLines
+from kmodtui.ui.widgets.change.view import ChangeLines
 from kmodtui.ui.widgets.filter_bar import FilterBar
 from kmodtui.ui.widgets.header_line import HeaderLine
 from kmodtui.ui.widgets.key_line import KeyLine
-from kmodtui.ui.widgets.line_view import LineView
+from kmodtui.ui.widgets.lines.view import LineView
 
 NARROW = 110
 """Below this width in columns, only the list or the change is shown."""

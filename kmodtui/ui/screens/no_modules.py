@@ -13,10 +13,10 @@ from kmodtui.model.symbols.table import NO_ROWS, SymbolTable
 from kmodtui.model.text import counted
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import bindings, key_of
+from kmodtui.ui.dialogs.help import HelpScreen
+from kmodtui.ui.dialogs.legend import LegendScreen
 from kmodtui.ui.screens.base import KmodtuiScreen
 from kmodtui.ui.screens.browser import BrowserScreen
-from kmodtui.ui.screens.help import HelpScreen
-from kmodtui.ui.screens.legend import LegendScreen
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.filter_bar import FilterBar

@@ -11,7 +11,7 @@ from kmodtui.services.live import LiveSystem
 from kmodtui.ui.panes import IN_KEY_ORDER, PANES
 from kmodtui.ui.screens.base import KmodtuiScreen
 from kmodtui.ui.widgets.filter_bar import FilterBar
-from kmodtui.ui.widgets.pane import Pane
+from kmodtui.ui.widgets.panes.pane import Pane
 from kmodtui.ui.widgets.tabs_line import TabsLine
 
 NARROW = 100

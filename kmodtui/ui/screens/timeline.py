@@ -15,8 +15,8 @@ from kmodtui.ui.commands import bindings, key_of
 from kmodtui.ui.screens.list_and_change import ListAndChange
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
-from kmodtui.ui.widgets.event_lines import EventLines, clock
-from kmodtui.ui.widgets.line_view import LineView
+from kmodtui.ui.widgets.lines.events import EventLines, clock
+from kmodtui.ui.widgets.lines.view import LineView
 from kmodtui.ui.widgets.list_head import ListHead
 from kmodtui.ui.widgets.totals_graph import TotalsGraph
 
@@ -152,7 +152,9 @@ class TimelineScreen(ListAndChange):
             points = (*points, self._events.cursor)
         if len(points) < 2 or points[0] == points[1]:
             mark, compare = key_of("timeline.mark"), key_of("timeline.compare")
-            self.say_nothing_selected(f"Set two marks with {mark}, then press {compare}.")
+            self.say_nothing_selected(
+                f"Set two marks with {mark}, then press {compare}.", "No marks"
+            )
             return
         first, second = sorted(points)
         self._compared = (first, second)

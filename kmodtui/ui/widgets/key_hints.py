@@ -28,5 +28,5 @@ class KeyHints(Static):
             line.append(f" {keys} ", colours.get("accent", ""))
             line.append(f"{label}  ")
         if instead:
-            line = Text.assemble((f" {clean(instead)}", colours.get("warning", "")), "\n", line)
+            line = Text.assemble((clean(instead), colours.get("warning", "")), "\n", line)
         self.update(line)

@@ -17,7 +17,7 @@ from kmodtui.model.text import clean, counted, human_size
 from kmodtui.services.catalog.live import CatalogState
 from kmodtui.services.picker.matching import InputKind, PathChoice, Suggestions, kind_of, no_match
 from kmodtui.ui.commands import key_of
-from kmodtui.ui.widgets.line_view import Line, LineView, Part, fit
+from kmodtui.ui.widgets.lines.view import Line, LineView, Part, fit
 
 STANDING_STYLES = {
     CatalogStatus.LOADED: "good",
@@ -207,7 +207,7 @@ def _typed(entry: CatalogEntry) -> list[str]:
 
 
 def _origin(entry: CatalogEntry) -> tuple[Part, ...]:
-    words: list[Part] = [(entry.license or "no license", "" if entry.license else "warn")]
+    words: list[Part] = [(entry.license or "no licence", "" if entry.license else "warn")]
     if entry.version:
         words.append((f"version {entry.version}", ""))
     if entry.builtin:

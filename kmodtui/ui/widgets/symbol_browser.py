@@ -22,8 +22,8 @@ from kmodtui.model.text import clean, decode
 from kmodtui.services.time_limit import limited
 from kmodtui.ui.background import run_in_background
 from kmodtui.ui.commands import key_of
-from kmodtui.ui.widgets.line_view import Line, LineView
-from kmodtui.ui.widgets.symbol_line import SymbolColumns, symbol_line
+from kmodtui.ui.widgets.lines.symbol_line import SymbolColumns, symbol_line
+from kmodtui.ui.widgets.lines.view import Line, LineView
 
 SLICE = 0.012
 """Seconds of searching after which waiting keys are handled."""
@@ -203,7 +203,7 @@ class SymbolBrowser(LineView):
             return "Searching…"
         if self.filtered and self.total:
             what = f"“{self._text}”" if self._text else self._facet.value
-            return f"No symbol matches {what}. {key_of('browser.back')} clears."
+            return f"No symbol matches {what}. {key_of('browser.back')} clears the search."
         return self._empty_text
 
     async def prepare(self) -> None:

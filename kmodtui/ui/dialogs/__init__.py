@@ -1,0 +1,1 @@
+"""Dialogs: questions, forms and plans in front of a screen."""

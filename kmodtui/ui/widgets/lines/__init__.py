@@ -1,0 +1,1 @@
+"""Views of many lines, of which only those on the screen are rendered."""

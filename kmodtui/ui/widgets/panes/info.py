@@ -1,0 +1,233 @@
+"""The info pane: what modinfo prints for the selected module, and its current parameters."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from textual.app import ComposeResult
+
+from kmodtui.model.text import counted
+from kmodtui.services.details import ModuleDetails, ShownParameter, read_details
+from kmodtui.services.live import LiveSystem
+from kmodtui.ui.panes import PaneEntry
+from kmodtui.ui.subscription import subscribe
+from kmodtui.ui.widgets.caption import set_subtitle
+from kmodtui.ui.widgets.lines.view import Line, LineView, fit, wrapped
+from kmodtui.ui.widgets.panes.pane import Pane
+
+COLLAPSE_ABOVE = 3
+"""A field with more values than this is collapsed into one line at first."""
+
+READING_PAUSE = 0.05
+"""Seconds that the cursor has to stay on a module before its file is read."""
+
+_LABEL = 13
+
+
+@dataclass(frozen=True, slots=True)
+class InfoRow:
+    """A line; `field` is the field that Enter expands or collapses on it."""
+
+    parts: Line
+    field: str = ""
+
+
+class InfoLines(LineView):
+    """The information about one module, wrapped to the width of the pane."""
+
+    def __init__(self) -> None:
+        super().__init__(id="info-lines")
+        self.empty_text = "Select a module to see its information (modinfo)."
+        self._details: ModuleDetails | None = None
+        self._expanded: set[str] = set()
+        self._needle = ""
+        self._width = 0
+        self._rows: list[InfoRow] = []
+
+    def show_details(self, details: ModuleDetails | None) -> None:
+        """Show a module; the same module keeps its scroll position, another starts at the top."""
+        other = details is None or self._details is None or details.name != self._details.name
+        if details == self._details:
+            return
+        self._details = details
+        if other:
+            self._expanded.clear()
+            self.cursor = 0
+            self.scroll_to(y=0, animate=False)
+        self._build()
+
+    @property
+    def filter_text(self) -> str:
+        """The text that a line has to contain to be shown."""
+        return self._needle
+
+    @filter_text.setter
+    def filter_text(self, text: str) -> None:
+        self._needle = text.casefold()
+        self._build()
+
+    def _build(self) -> None:
+        self._rows = []
+        if self._details is not None and self._width:
+            rows = _Composer(self._details, self._expanded, self._width, bool(self._needle)).rows()
+            self._rows = [
+                row
+                for row in rows
+                if not self._needle or self._needle in "".join(p[0] for p in row.parts).casefold()
+            ]
+        self.lines_changed()
+
+    def line_count(self) -> int:
+        """Return the number of lines at this width."""
+        return len(self._rows)
+
+    def line(self, index: int, width: int) -> Line:  # noqa: ARG002  wrapped beforehand
+        """Return a line."""
+        return self._rows[index].parts
+
+    def action_open_line(self) -> None:
+        """Expand or collapse the list under the cursor."""
+        if self._rows and (key := self._rows[self.cursor].field):
+            self._expanded ^= {key}
+            self._build()
+
+    def on_resize(self) -> None:
+        """Wrap the lines to the new width."""
+        width = self.line_width
+        if width != self._width:
+            self._width = width
+            self._build()
+
+
+class _Composer:
+    """Turns module details into rows of a given width."""
+
+    def __init__(
+        self, details: ModuleDetails, expanded: set[str], width: int, filtering: bool
+    ) -> None:
+        self._details = details
+        self._expanded = expanded
+        self._width = width
+        self._filtering = filtering
+        self._rows: list[InfoRow] = []
+
+    def rows(self) -> list[InfoRow]:
+        details = self._details
+        self._rows.append(InfoRow(((f" {details.name}", "accent"), (self._headline(), "dim"))))
+        if details.description:
+            self._text("", details.description, "strong", indent=1)
+        if details.problem:
+            self._text("", details.problem, "warn", indent=1)
+        for key, values in details.fields:
+            self._field(key, values)
+        if details.parameters:
+            self._rows.append(
+                InfoRow(((" parameters", "accent"), (self._parameters_head(), "dim")))
+            )
+            for parameter in details.parameters:
+                self._parameter(parameter)
+        return self._rows
+
+    def _headline(self) -> str:
+        if self._details.builtin:
+            return "  built in"
+        return "  loaded" if self._details.loaded else "  not loaded"
+
+    def _parameters_head(self) -> str:
+        return f"  {counted(len(self._details.parameters), 'parameter')}: name = current value"
+
+    def _field(self, key: str, values: tuple[str, ...]) -> None:
+        collapsible = len(values) > COLLAPSE_ABOVE
+        if collapsible and not self._filtering and key not in self._expanded:
+            line: Line = (
+                (fit(f" {key}", _LABEL) + " ", "info"),
+                (f"▸ {len(values):,}: ", "accent"),
+                (", ".join(values[:8]), "dim"),
+            )
+            self._rows.append(InfoRow(line, key))
+            return
+        if collapsible and not self._filtering:
+            line = ((fit(f" {key}", _LABEL) + " ", "info"), (f"▾ {len(values):,}", "accent"))
+            self._rows.append(InfoRow(line, key))
+            for value in values:
+                self._text("", value, "", field=key)
+            return
+        for number, value in enumerate(values):
+            self._text("" if number and not self._filtering else key, value, "", field="")
+
+    def _parameter(self, parameter: ShownParameter) -> None:
+        head = f"   {parameter.name}"
+        kind = f" ({parameter.type})" if parameter.type else ""
+        if parameter.value is None:
+            value = (f"  {parameter.why_no_value}", "dim")
+        else:
+            value = (f" = {parameter.value}", "strong")
+        self._rows.append(InfoRow(((head, "info"), value, (kind, "dim"))))
+        if parameter.description:
+            self._text("", parameter.description, "dim", indent=5)
+
+    def _text(
+        self, label: str, text: str, style: str, *, field: str = "", indent: int = _LABEL + 1
+    ) -> None:
+        for number, piece in enumerate(wrapped(text, max(8, self._width - indent))):
+            head = fit(f" {label}", indent) if label and number == 0 else " " * indent
+            for part in _chopped(piece, max(8, self._width - indent)):
+                self._rows.append(InfoRow(((head, "info"), (part, style)), field))
+                head = " " * indent
+
+
+def _chopped(text: str, width: int) -> list[str]:
+    """Return `text` in pieces of at most `width` characters; nothing is lost."""
+    return [text[start : start + width] for start in range(0, max(1, len(text)), width)]
+
+
+class InfoPane(Pane):
+    """The lines with a frame."""
+
+    def __init__(self, entry: PaneEntry, live: LiveSystem) -> None:
+        super().__init__(entry, live)
+        self._module: str | None = None
+        self._paused_on: str | None = None
+        self._lines = InfoLines()
+
+    def compose(self) -> ComposeResult:
+        """Yield the lines."""
+        yield self._lines
+
+    def on_mount(self) -> None:
+        """Name the pane, and follow what its contents depend on."""
+        self.set_name("Info")
+        subscribe(self.live.table_read, self._read)
+        subscribe(self.live.index_read, self._read)
+        subscribe(self.live.refreshed, self._read)
+
+    @property
+    def filter_text(self) -> str:
+        """The text that a line has to contain to be shown."""
+        return self._lines.filter_text
+
+    @filter_text.setter
+    def filter_text(self, text: str) -> None:
+        self._lines.filter_text = text
+        set_subtitle(self, f"/{text}" if text else "")
+
+    def show_module(self, name: str | None) -> None:
+        """Follow the selected module."""
+        self._module = name
+        self._read()
+
+    def _read(self, _published: object = None) -> None:
+        self.work(self._show_details, "details")
+
+    async def _show_details(self) -> None:
+        name, details = self._module, None
+        if name is not None:
+            if name != self._paused_on:
+                # While a key is held down, the cursor passes many modules: none is read then.
+                await asyncio.sleep(READING_PAUSE)
+                self._paused_on = name
+            module = self.live.table.by_name.get(name)
+            details = await read_details(self.live.machine, module, name)
+        self._lines.show_details(details)
+        self.set_name(f"Info: {details.name}" if details else "Info")

@@ -1,0 +1,290 @@
+"""The modules pane: a table to sort and filter, whose cursor follows its module by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.message import Message
+from textual.widgets import Static
+
+from kmodtui.model.history import Event
+from kmodtui.model.modules import LoadedModule, ModuleTable
+from kmodtui.services.live import LiveSystem
+from kmodtui.ui.commands import bindings, key_of
+from kmodtui.ui.panes import PaneEntry
+from kmodtui.ui.subscription import subscribe
+from kmodtui.ui.widgets.caption import set_subtitle
+from kmodtui.ui.widgets.lines.view import Line, LineView, Part
+from kmodtui.ui.widgets.panes.module_columns import Longest, ModuleColumns
+from kmodtui.ui.widgets.panes.pane import Pane
+
+FLASH_SECONDS = 2.0
+"""How long a newly loaded module is highlighted, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column that the table can be sorted by.
+
+    Attributes:
+        title: the name of the order in the subtitle.
+        key: the sort key of a module.
+        descending: whether the default order has the largest first.
+    """
+
+    title: str
+    key: Callable[[LoadedModule], Any]
+    descending: bool = False
+
+
+COLUMNS = (
+    Column("newest", lambda _module: 0),  # order of /proc/modules: newest first
+    Column("name", lambda module: module.name),
+    Column("size", lambda module: module.size, descending=True),
+    Column("refs", lambda module: module.refcount or 0, descending=True),
+    Column("state", lambda module: module.state),
+    Column("taint", lambda module: module.taints, descending=True),
+    Column("used by", lambda module: len(module.users), descending=True),
+)
+
+
+class ModuleLines(LineView):
+    """The rows of the table."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("modules")]
+
+    class Marked(Message):
+        """A module was marked or unmarked."""
+
+    show_idle_cursor = True
+
+    def __init__(self, live: LiveSystem) -> None:
+        super().__init__(id="module-lines")
+        self.rows: list[LoadedModule] = []
+        self.flashing: set[str] = set()
+        self._live = live
+        self.empty_text = "Reading /proc/modules…"
+        self.longest = Longest()
+        self.sorted_by = ""
+
+    def line_count(self) -> int:
+        """Return the number of modules that are shown."""
+        return len(self.rows)
+
+    def line(self, index: int, width: int) -> Line:
+        """Return a module's row."""
+        module = self.rows[index]
+        mark: Part = ("● ", "good") if module.name in self._live.new else ("  ", "")
+        if module.name in self._live.marked:
+            mark = ("* ", "accent")
+        return (mark, *self.columns(width).cells(module))
+
+    def columns(self, width: int) -> ModuleColumns:
+        """Return the columns for rows of `width` cells."""
+        return ModuleColumns.within(width, self.longest, self.sorted_by)
+
+    def action_mark(self) -> None:
+        """Mark or unmark the module under the cursor, and move to the next one."""
+        if not self.rows:
+            self.notify("There is no module to mark.", title="No module selected", timeout=4)
+        else:
+            self._live.marked ^= {self.rows[self.cursor].name}
+            self.refresh_line(self.cursor)
+            self.post_message(self.Marked())
+            self.move_cursor(self.cursor + 1)
+
+    def is_flashing(self, index: int) -> bool:
+        """Return whether the module was just loaded."""
+        return self.rows[index].name in self.flashing
+
+
+class ModulesPane(Pane):
+    """The table with its column heads; sorts and filters the modules."""
+
+    class Selected(Message):
+        """The cursor has moved to another module; the name is None if no module is shown."""
+
+        def __init__(self, name: str | None) -> None:
+            super().__init__()
+            self.name = name
+
+    class Opened(Message):
+        """The module under the cursor was opened, with a key or a double click."""
+
+    def __init__(self, entry: PaneEntry, live: LiveSystem) -> None:
+        super().__init__(entry, live)
+        self._column = 0
+        self._reversed = False
+        self._filter = ""
+        self._reported: str | None = None  # the name in the last `Selected`
+        self._lines = ModuleLines(live)
+        self._head = Static(id="module-head", markup=False)
+
+    def compose(self) -> ComposeResult:
+        """Yield the column heads and the rows."""
+        yield self._head
+        yield self._lines
+
+    def on_mount(self) -> None:
+        """Show the modules, and follow them."""
+        subscribe(self.live.table_read, self._show_table)
+        subscribe(self.live.changed, self._show_new)
+        self._show_table(self.live.table)
+
+    @property
+    def selected(self) -> str | None:
+        """Name of the module under the cursor; None if no module is shown."""
+        rows = self._lines.rows
+        return rows[self._lines.cursor].name if rows else None
+
+    def shows(self, name: str) -> bool:
+        """Return whether a module is loaded and not hidden by the filter."""
+        return any(module.name == name for module in self._lines.rows)
+
+    def clear_marks(self) -> bool:
+        """Unmark all modules; return whether one was marked."""
+        if not self.live.marked:
+            return False
+        self.live.marked.clear()
+        self._lines.refresh()
+        self._caption()
+        return True
+
+    def on_module_lines_marked(self) -> None:
+        """Update the number of marked modules."""
+        self._caption()
+
+    @property
+    def filter_text(self) -> str:
+        """The text that the names have to contain; empty for all modules."""
+        return self._filter
+
+    @filter_text.setter
+    def filter_text(self, text: str) -> None:
+        self._filter = text
+        self._arrange()
+
+    def _show_table(self, table: ModuleTable) -> None:
+        """Show the loaded modules; the cursor stays on its module even if the row moves."""
+        self._arrange(Longest.of(table))
+
+    def _show_new(self, event: Event) -> None:
+        """Highlight the modules that were just loaded."""
+        change = event.change
+        self._lines.flashing |= {module.name for module in (*change.loaded, *change.reloaded)}
+        self._lines.refresh()
+        self.set_timer(FLASH_SECONDS, self._stop_flashing)
+
+    def _stop_flashing(self) -> None:
+        self._lines.flashing.clear()
+        self._lines.refresh()
+
+    def select(self, name: str) -> bool:
+        """Move the cursor to a module; return False if it is not shown."""
+        for index, module in enumerate(self._lines.rows):
+            if module.name == name:
+                self._lines.move_cursor(index)
+                self._follow_cursor()
+                return True
+        return False
+
+    def sort_next(self) -> None:
+        """Sort by the next column."""
+        self._column = (self._column + 1) % len(COLUMNS)
+        self._reversed = False
+        self._arrange()
+
+    def sort_reverse(self) -> None:
+        """Reverse the sort order."""
+        self._reversed = not self._reversed
+        self._arrange()
+
+    def _arrange(self, longest: Longest | None = None) -> None:
+        column = COLUMNS[self._column]
+        self._fit_columns(longest or self._lines.longest, column.title)
+        needle = self._filter.casefold().replace("-", "_")
+        rows = [module for module in self.live.table if needle in module.name.casefold()]
+        rows.sort(key=column.key, reverse=column.descending)
+        if self._reversed:
+            rows.reverse()
+        selected = self.selected
+        previous, self._lines.rows = self._lines.rows, rows
+        place = {module.name: index for index, module in enumerate(rows)}
+        same_places = [m.name for m in previous] == [m.name for m in rows]
+        if same_places:
+            for index, (old, new) in enumerate(zip(previous, rows, strict=True)):
+                if old != new:
+                    self._lines.refresh_line(index)
+        else:
+            # Set, not moved: the cursor follows its module to the new row. If a filter hides
+            # that module, the cursor goes to the first module that is shown.
+            fallback = 0 if needle else self._lines.cursor
+            self._lines.cursor = place.get(selected or "", fallback)
+            self._lines.lines_changed()
+        self._caption()
+        if not rows:
+            self._lines.refresh()  # the text of the empty table may have changed
+        self._follow_cursor()
+
+    def _fit_columns(self, longest: Longest, sorted_by: str) -> None:
+        lines, width = self._lines, self._lines.line_width
+        before = lines.columns(width)
+        lines.longest, lines.sorted_by = longest, sorted_by
+        if lines.columns(width) != before:
+            lines.refresh()
+
+    def _caption(self) -> None:
+        column = COLUMNS[self._column]
+        self.set_name("Modules")
+        descending = column.descending != self._reversed
+        parts = [f"{column.title} {'▾' if descending else '▴'}"]
+        if self._column == 0:
+            parts = ["oldest first" if self._reversed else "newest first"]
+        if self.live.marked:
+            parts.insert(0, f"{len(self.live.marked)} marked")
+        if self._filter:
+            parts.insert(0, f"/{self._filter} · {len(self._lines.rows)} of {len(self.live.table)}")
+        set_subtitle(self, " · ".join(parts))
+        if self._filter:
+            self._lines.empty_text = (
+                f"No loaded module matches “{self._filter}”. {key_of('dashboard.back')} clears "
+                "the filter."
+            )
+        elif self.live.status.modules is not None:
+            self._lines.empty_text = (
+                f"No modules are loaded. Press {key_of('dashboard.load')} to load one."
+            )
+        self._update_head()
+
+    def _update_head(self) -> None:
+        head = self._lines.columns(self._lines.line_width).head()
+        if head != self._head.content:
+            self._head.update(head)
+
+    def on_resize(self) -> None:
+        """Align the column heads with the rows."""
+        self.call_after_refresh(self._update_head)
+
+    def on_line_view_cursor_moved(self, message: LineView.CursorMoved) -> None:
+        """Select the module that the cursor moved to."""
+        message.stop()
+        self._follow_cursor()
+
+    def on_line_view_opened(self, message: LineView.Opened) -> None:
+        """Open the module under the cursor."""
+        message.stop()
+        self._follow_cursor()
+        self.post_message(self.Opened())
+
+    def _follow_cursor(self) -> None:
+        name = self.selected
+        if name in self.live.new and self._lines.has_focus:
+            self.live.new.discard(name)
+            self._lines.refresh_line(self._lines.cursor)
+        if name != self._reported:
+            self._reported = name
+            self.post_message(self.Selected(name))
