@@ -46,10 +46,17 @@ class PatientDriver(LinuxDriver):
 
         The kernel also sends SIGCONT when the terminal hangs up. Textual would then start
         an input thread that nothing ends, and the process would never exit.
+
+        After the shell's `bg`, the terminal cannot be taken: the process is stopped again,
+        and still has no input thread when `fg` continues it.
         """
         if self._is_suspended:
-            self._is_suspended = False
             super()._sigcont_application(*arguments)
+            self._is_suspended = self._auto_restart and not self._has_input_thread
+
+    @property
+    def _has_input_thread(self) -> bool:
+        return self._key_thread is not None and self._key_thread.is_alive()
 
     def run_input_thread(self) -> None:
         """Parse what the terminal sends until `exit_event` is set."""

@@ -39,6 +39,25 @@ def test_ctrl_z_gives_the_terminal_to_the_shell_and_fg_repaints(tree: str, tmp_p
         time.sleep(0.05)
 
 
+def test_bg_stops_it_again_and_fg_takes_the_terminal(tree: str, tmp_path: Path) -> None:
+    environment = {"HOME": str(tmp_path), "PS1": "$ "}
+    with Terminal(["sh"], environment=environment, cwd=Path.cwd()) as terminal:
+        terminal.press(f"{' '.join(KMODTUI)} --root {tree}", "Enter")
+        terminal.wait_for("1 Modules", timeout=30)
+        for _ in range(2):
+            terminal.press("Ctrl+z")
+            terminal.wait_for("Stopped")
+            stopped = "jobs > jobs; grep -q Stopped jobs"
+            again = f"clear; bg; until {stopped}; do sleep 0.1; done; echo again$((4*4))"
+            terminal.press(f"cd {tmp_path}; {again}", "Enter")
+            terminal.wait_for("again16")
+            terminal.press("clear; fg", "Enter")
+            terminal.wait_for("1 Modules", timeout=30)
+        terminal.press("q")
+        terminal.wait_for(lambda t: not t.is_full_screen)
+        assert terminal.is_as_before
+
+
 def command_line(process: Path) -> bytes:
     """The words of a process; none if it has ended."""
     try:
