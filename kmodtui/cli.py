@@ -22,6 +22,7 @@ from kmodtui.errors import (
 )
 from kmodtui.kernel.host import Host, LocalHost
 from kmodtui.model.text import clean
+from kmodtui.model.ways_to_root import WAYS_TO_ROOT
 from kmodtui.verbs.printing import print_error
 
 VERBS = {
@@ -39,9 +40,6 @@ VERBS = {
     "helper": "install, inspect or remove the root-owned copy of the helper",
 }
 """The verbs and their help, in the order of `--help`; each is a module of `kmodtui.verbs`."""
-
-WAYS_TO_ROOT = ("root", "sudo", "doas", "run0", "pkexec")
-"""Values of --elevate: the same as `privileged.elevation.LADDER`, without importing it."""
 
 _ENDED_BY_SIGPIPE = 128 + 13
 """The status a shell reports for a process that SIGPIPE ended."""

@@ -32,7 +32,8 @@ from kmodtui.privileged.elevation import Foreground
 from kmodtui.services import live
 from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import Changed, Monitor, MonitorEvent
-from kmodtui.services.root.access import DemoRoot, RootAccess
+from kmodtui.services.root.access import RootAccess
+from kmodtui.services.root.demo import DemoRoot
 from kmodtui.ui import app as application
 from kmodtui.ui.app import KmodtuiApp
 from kmodtui.ui.widgets.panes.modules import FLASH_SECONDS

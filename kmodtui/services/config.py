@@ -37,7 +37,7 @@ class Config:
         path: the file, whether or not it exists.
         read_only: whether never to ask for root privileges.
         interval: seconds between two reads.
-        elevate: how to become root, one of `privileged.elevation.LADDER`.
+        elevate: how to become root, one of `model.ways_to_root.WAYS_TO_ROOT`.
         idle_minutes: minutes without a request until the helper drops root privileges.
         light: whether to use colours for a light terminal.
         mouse: whether the dashboard uses the mouse.

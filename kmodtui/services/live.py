@@ -17,7 +17,6 @@ from kmodtui.kernel.kptr import read_hiding
 from kmodtui.kernel.proc_modules import has_module_support
 from kmodtui.model.history import Change, Event, Timeline, Totals
 from kmodtui.model.modules import ModuleTable, taint_flags
-from kmodtui.model.plan.unload import left_behind
 from kmodtui.model.symbols.address import Hiding
 from kmodtui.model.symbols.table import SymbolTable
 from kmodtui.services.index_watch import index_changes
@@ -188,6 +187,8 @@ class LiveSystem:
         remaining = frozenset(self.table.by_name)
         if not unloaded or await self.machine.index() is None:
             return {}
+        from kmodtui.model.plan.unload import left_behind
+
         lookup = await asyncio.to_thread(self.machine.lookup)
         return left_behind(unloaded, remaining, lookup, self.table)
 

@@ -1,26 +1,32 @@
-"""The observed machine: its host, kernel release, index of modules, and way to root."""
+"""The observed machine: its host, kernel release, index of modules, and way to root.
+
+The dashboard shows the modules before it uses most of this: what reads the index, the
+configuration and the catalog is imported by the methods that need it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kmodtui.errors import HelperError, KmodtuiError, UnreadableError
 from kmodtui.kernel.host import Host
-from kmodtui.kernel.index.configured import ConfiguredIndex, configured
-from kmodtui.kernel.index.modules import ModuleIndex, read_index
-from kmodtui.kernel.modprobe.config import ModprobeConfig, read_modprobe_config
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.system import read_system, read_tainted
-from kmodtui.model.module_info import ModuleInfo
 from kmodtui.model.text import clean
-from kmodtui.privileged.client import HelperClient
-from kmodtui.privileged.elevation import Foreground
-from kmodtui.services.catalog.live import LiveCatalog
 from kmodtui.services.planning.undo_list import UndoList
 from kmodtui.services.root.access import AS_ROOT, RootAccess
 from kmodtui.services.root.session import RootSession
+
+if TYPE_CHECKING:
+    from kmodtui.kernel.index.configured import ConfiguredIndex
+    from kmodtui.kernel.index.modules import ModuleIndex
+    from kmodtui.kernel.modprobe.config import ModprobeConfig
+    from kmodtui.model.module_info import ModuleInfo
+    from kmodtui.privileged.client import HelperClient
+    from kmodtui.privileged.elevation import Foreground
+    from kmodtui.services.catalog.live import LiveCatalog
 
 
 class Machine:
@@ -33,7 +39,7 @@ class Machine:
         self.facts = read_system(host)
         self.release = release or self.facts.release or ""
         self.index_problem: KmodtuiError | None = None
-        self.catalog = LiveCatalog(host, self.release)
+        self._catalog: LiveCatalog | None = None
         self.done = UndoList()
         self.idle_minutes: int | None = None
         self._index: ModuleIndex | None = None
@@ -46,6 +52,15 @@ class Machine:
     # Modules and configuration
 
     @property
+    def catalog(self) -> LiveCatalog:
+        """All modules of the release, which are read when they are first asked for."""
+        from kmodtui.services.catalog.live import LiveCatalog
+
+        if self._catalog is None:
+            self._catalog = LiveCatalog(self.host, self.release)
+        return self._catalog
+
+    @property
     def index_if_read(self) -> ModuleIndex | None:
         """The index of modules if it has been read already; reads nothing."""
         return self._index
@@ -56,6 +71,8 @@ class Machine:
 
     def index_now(self) -> ModuleIndex | None:
         """Return the same, reading in this thread."""
+        from kmodtui.kernel.index.modules import read_index
+
         with self._index_lock:
             if self._index is None:
                 try:
@@ -70,7 +87,8 @@ class Machine:
         with self._index_lock:
             self._index = None
         self._info = None
-        self.catalog.forget()
+        if self._catalog is not None:
+            self._catalog.forget()
 
     def module_info(self, name: str) -> ModuleInfo:
         """Return the information in a module's file. Reads files: not for the event loop.
@@ -107,6 +125,8 @@ class Machine:
 
     def config(self) -> ModprobeConfig:
         """Return the current rules of modprobe.d and of the kernel command line. Reads files."""
+        from kmodtui.kernel.modprobe.config import read_modprobe_config
+
         index = self.index_now()
         return read_modprobe_config(self.host, index.folder if index else "")
 
@@ -116,6 +136,8 @@ class Machine:
         Raises:
             KmodtuiError: there is no index; the message says why.
         """
+        from kmodtui.kernel.index.configured import configured
+
         index = self.index_now()
         if index is None:
             raise self.index_problem or UnreadableError("The index of modules cannot be read.")
@@ -162,5 +184,6 @@ class Machine:
 
     async def close(self) -> None:
         """Drop privileges, and stop background work."""
-        self.catalog.close()
+        if self._catalog is not None:
+            self._catalog.close()
         await self.session.close()

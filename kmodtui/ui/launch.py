@@ -7,14 +7,13 @@ import os
 import sys
 from typing import TypeVar
 
-from kmodtui.demo import open_demo
 from kmodtui.kernel.host import LocalHost
-from kmodtui.privileged.elevation import LADDER
+from kmodtui.model.ways_to_root import WAYS_TO_ROOT
 from kmodtui.services.config import Config, config_path, read_config
 from kmodtui.services.log_file import open_log
 from kmodtui.services.machine import Machine
 from kmodtui.services.memory import return_freed_memory
-from kmodtui.services.root.access import DemoRoot, NoRoot, RootAccess, chosen_root, read_only
+from kmodtui.services.root.access import NoRoot, RootAccess, read_only
 from kmodtui.ui.app import KmodtuiApp
 from kmodtui.ui.driver import PatientDriver
 
@@ -33,7 +32,7 @@ def open_dashboard(options: argparse.Namespace, root: str | None, *, demo: bool)
         demo: whether to start with the demo.
     """
     return_freed_memory()
-    config = read_config(config_path(), LADDER)
+    config = read_config(config_path(), WAYS_TO_ROOT)
     log_file = open_log()
     while True:
         app = KmodtuiApp(
@@ -73,6 +72,8 @@ def _machine(options: argparse.Namespace, config: Config, root: str | None) -> M
             as_root=as_root,
         )
     else:
+        from kmodtui.services.root.local import chosen_root
+
         access = read_only(options.read_only, config, as_root=as_root) or chosen_root(
             options.elevate, config
         )
@@ -82,5 +83,8 @@ def _machine(options: argparse.Namespace, config: Config, root: str | None) -> M
 
 
 def _demo_machine(options: argparse.Namespace, config: Config) -> Machine:
+    from kmodtui.demo import open_demo
+    from kmodtui.services.root.demo import DemoRoot
+
     demo = open_demo()
     return Machine(demo.host, read_only(options.read_only, config) or DemoRoot(demo))

@@ -25,7 +25,9 @@ from kmodtui.services.config import config_path, read_config
 from kmodtui.services.experiment import planned
 from kmodtui.services.experiment import run as run_experiment
 from kmodtui.services.machine import Machine
-from kmodtui.services.root.access import DemoRoot, NoRoot, chosen_root, read_only
+from kmodtui.services.root.access import NoRoot, read_only
+from kmodtui.services.root.demo import DemoRoot
+from kmodtui.services.root.local import chosen_root
 from kmodtui.verbs.printing import print_error, print_json
 
 SCHEMA = 1

@@ -14,7 +14,7 @@ from kmodtui.demo.simulated_host import SimulatedHost
 from kmodtui.kernel.kmsg import KernelLog, Kmsg
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
-from kmodtui.services.root.access import DemoRoot
+from kmodtui.services.root.demo import DemoRoot
 from tests.ui.stage import Stage
 
 

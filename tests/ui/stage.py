@@ -27,7 +27,8 @@ from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import Monitor
-from kmodtui.services.root.access import DemoRoot, RootAccess
+from kmodtui.services.root.access import RootAccess
+from kmodtui.services.root.demo import DemoRoot
 from kmodtui.ui.app import KmodtuiApp
 from kmodtui.ui.panes import PANES
 from kmodtui.ui.screens.dashboard import DashboardScreen

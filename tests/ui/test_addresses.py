@@ -16,7 +16,8 @@ from kmodtui.kernel.host import LocalHost
 from kmodtui.model.result import Result
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
-from kmodtui.services.root.access import DemoRoot, NoRoot
+from kmodtui.services.root.access import NoRoot
+from kmodtui.services.root.demo import DemoRoot
 from kmodtui.ui.dialogs.addresses import AddressesHiddenError, why_hidden
 from tests.ui.stage import Stage, opened
 

@@ -17,8 +17,9 @@ from kmodtui.privileged import elevation, installation
 from kmodtui.privileged.elevation import AlreadyRoot
 from kmodtui.services import experiment as experiment_service
 from kmodtui.services.machine import Machine
-from kmodtui.services.root import access as root_service
-from kmodtui.services.root.access import AS_ROOT, LocalRoot
+from kmodtui.services.root import local as root_service
+from kmodtui.services.root.access import AS_ROOT
+from kmodtui.services.root.local import LocalRoot
 from tests.ui.helpers_that_fail import RootThrough
 from tests.ui.stage import Stage, opened
 

@@ -13,8 +13,9 @@ from kmodtui.errors import ConfigError, ElevationRefusedError
 from kmodtui.privileged import elevation
 from kmodtui.privileged.elevation import LADDER
 from kmodtui.services.config import Config, config_path, read_config
-from kmodtui.services.root import access as root
-from kmodtui.services.root.access import LocalRoot, NoRoot, read_only
+from kmodtui.services.root import local as root
+from kmodtui.services.root.access import NoRoot, read_only
+from kmodtui.services.root.local import LocalRoot
 from kmodtui.ui import launch
 from tests.support.simulated import make_simulated
 

@@ -22,7 +22,7 @@ from kmodtui.model.plan.intent import Intent
 from kmodtui.model.plan.verb import Verb
 from kmodtui.services.machine import Machine
 from kmodtui.services.planning.planning import plan_for
-from kmodtui.services.root.access import DemoRoot
+from kmodtui.services.root.demo import DemoRoot
 from tests.unit.test_simulated_kernel import state_of_the_machine
 
 

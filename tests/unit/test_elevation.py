@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from kmodtui.cli import WAYS_TO_ROOT
 from kmodtui.errors import (
     ElevationRefusedError,
 )
+from kmodtui.model.ways_to_root import WAYS_TO_ROOT
 from kmodtui.privileged import elevation
 from kmodtui.privileged.elevation import (
     LADDER,
@@ -20,7 +20,7 @@ from kmodtui.privileged.elevation import (
     detect,
 )
 from kmodtui.privileged.installation import HelperCommand
-from kmodtui.services.root.access import LocalRoot
+from kmodtui.services.root.local import LocalRoot
 from tests.support.fake_root import HELPER_OF_A_FEW_LINES, never, script
 
 

@@ -27,7 +27,7 @@ from kmodtui.services.experiment import planned, run
 from kmodtui.services.machine import Machine
 from kmodtui.services.planning.actions import perform
 from kmodtui.services.planning.planning import plan_for
-from kmodtui.services.root.access import DemoRoot
+from kmodtui.services.root.demo import DemoRoot
 from tests.support.simulated import make_demo
 from tests.support.small_recording import PARTS, Parameter
 

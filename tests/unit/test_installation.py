@@ -28,7 +28,7 @@ from kmodtui.privileged.installation import (
     version_of,
     writable_part,
 )
-from kmodtui.services.root.access import LocalRoot
+from kmodtui.services.root.local import LocalRoot
 from tests.support.fake_root import HELPER_OF_A_FEW_LINES, never
 
 

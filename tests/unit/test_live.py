@@ -17,7 +17,7 @@ from kmodtui.model.history import Event
 from kmodtui.services.live import LiveSystem
 from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import Monitor
-from kmodtui.services.root.access import DemoRoot
+from kmodtui.services.root.demo import DemoRoot
 from tests.support.simulated import make_demo
 
 

@@ -33,7 +33,7 @@ from kmodtui.services.picker.picker import (
     NeedsForm,
     Picker,
 )
-from kmodtui.services.root.access import DemoRoot
+from kmodtui.services.root.demo import DemoRoot
 from tests.support.elf import make_module
 from tests.support.simulated import make_demo
 

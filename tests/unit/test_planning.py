@@ -17,7 +17,7 @@ from kmodtui.services.files import digest_of
 from kmodtui.services.machine import Machine
 from kmodtui.services.planning.actions import perform, requests
 from kmodtui.services.planning.planning import plan_for
-from kmodtui.services.root.access import DemoRoot
+from kmodtui.services.root.demo import DemoRoot
 from tests.support.simulated import make_demo
 
 

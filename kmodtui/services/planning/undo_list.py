@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from kmodtui.model.plan.undo import UndoEntry
+if TYPE_CHECKING:
+    from kmodtui.model.plan.undo import UndoEntry
 
 MOST = 50
 """Maximum number of changes that are kept; the oldest are dropped."""

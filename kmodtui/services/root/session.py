@@ -9,11 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextvars import Context
+from typing import TYPE_CHECKING
 
 from kmodtui.errors import HelperError, RootSessionEndedError
-from kmodtui.privileged.client import HelperClient
-from kmodtui.privileged.elevation import Foreground
-from kmodtui.services.root.access import RootAccess
+
+if TYPE_CHECKING:
+    from kmodtui.privileged.client import HelperClient
+    from kmodtui.privileged.elevation import Foreground
+    from kmodtui.services.root.access import RootAccess
 
 
 class RootSession:
