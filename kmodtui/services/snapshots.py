@@ -128,12 +128,15 @@ def save(snapshot: Snapshot, path: Path, *, force: bool = False) -> int:
     The file is written atomically. An existing file is only replaced with `force`.
 
     Raises:
-        KmodtuiError: the file already exists, or cannot be written.
+        KmodtuiError: the file already exists, is not a regular file, or cannot be written.
     """
     data = _MAGIC + b"%d\n" % FORMAT + _zstd().compress(_body(snapshot), options=_packing())
     shown = clean(str(path))
     if not force and os.path.lexists(path):
         raise KmodtuiError(f"{shown} already exists.", FORCE_HINT)
+    # Replaced by a snapshot, /dev/null would be gone for the whole system.
+    if path.exists() and not path.is_file():
+        raise KmodtuiError(f"{shown} is not a regular file.", "Choose another name.")
     try:
         # tempfile creates files with mode 0600.
         handle, made = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:64]}.")

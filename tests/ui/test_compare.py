@@ -107,6 +107,21 @@ async def test_an_existing_file_is_only_overwritten_after_a_question(
         assert path.stat().st_mode & 0o777 == 0o600
 
 
+async def test_a_link_to_nowhere_is_only_replaced_after_a_question(demo: Demo, here: Path) -> None:
+    path = here / "mine.kmodtui"
+    path.symlink_to(here / "nowhere")
+    async with opened(demo) as stage:
+        await stage.press("ctrl+s")
+        await stage.until("Save a snapshot")
+        await stage.type("mine.kmodtui")
+        await stage.press("enter")
+        await stage.until("mine.kmodtui already exists.", "Enter overwrite it")
+        assert path.is_symlink()
+        await stage.press("enter")
+        await stage.until(lambda: "Snapshot saved" in stage.toasts)
+        assert load(path).modules
+
+
 @pytest.mark.parametrize("size", SIZES, ids=str)
 async def test_the_name_of_what_was_saved_stands_on_a_line_of_its_own(
     demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]

@@ -167,6 +167,19 @@ def test_an_existing_file_is_kept_unless_forced(kernel: SimulatedKernel, path: P
     assert load(path).modules
 
 
+def test_what_is_not_a_regular_file_is_never_replaced(kernel: SimulatedKernel, path: Path) -> None:
+    os.mkfifo(path)
+    link = path.with_name("link.kmodtui")
+    link.symlink_to(path)
+    for unsuitable in (path, link, path.parent):
+        with pytest.raises(KmodtuiError, match="not a regular file"):
+            save(take(kernel.host), unsuitable, force=True)
+    assert path.is_fifo()
+    assert link.is_symlink()
+    names = {each.name for each in path.parent.iterdir() if not each.is_dir()}
+    assert names == {link.name, path.name}
+
+
 def test_a_file_created_meanwhile_is_kept(
     kernel: SimulatedKernel, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from kmodtui.ui.dialogs.path import PathDialog
@@ -43,7 +44,8 @@ class SaveDialog(PathDialog):
             self.say(f"It cannot be saved there: {error}")
 
     def _take(self, path: Path) -> None:
-        if path.exists() and self._asked_about != path:
+        # Also if it is a link to a file that does not exist.
+        if os.path.lexists(path) and self._asked_about != path:
             self._asked_about = path
             self.say(f"{path} already exists.")
             self._show_keys("overwrite it")
