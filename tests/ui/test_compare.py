@@ -99,12 +99,25 @@ async def test_an_existing_file_is_only_overwritten_after_a_question(
         await stage.press("x")
         await stage.until("Enter save")
         await stage.press("backspace", "enter")
-        await stage.until("already exists.")
+        await stage.until("already exists.", "Enter overwrite it")
         assert path.read_text() == "precious"
         await stage.press("enter")
         await stage.until(lambda: "Snapshot saved" in stage.toasts)
         assert {m.name for m in load(path).modules} == set(stage.kernel.loaded)
         assert path.stat().st_mode & 0o777 == 0o600
+
+
+async def test_enter_pressed_twice_at_once_overwrites_nothing(demo: Demo, here: Path) -> None:
+    path = here / "mine.kmodtui"
+    path.write_text("precious")
+    async with opened(demo) as stage:
+        await stage.press("ctrl+s")
+        await stage.until("Save a snapshot")
+        stage.send(*"mine.kmodtui", "enter", "enter")
+        await stage.until("Enter overwrite it")
+        await stage.press("escape")
+        await stage.until(lambda: stage.screen is stage.dashboard)
+        assert path.read_text() == "precious"
 
 
 async def test_a_link_to_nowhere_is_only_replaced_after_a_question(demo: Demo, here: Path) -> None:

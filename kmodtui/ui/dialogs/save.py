@@ -46,9 +46,15 @@ class SaveDialog(PathDialog):
     def _take(self, path: Path) -> None:
         # Also if it is a link to a file that does not exist.
         if os.path.lexists(path) and self._asked_about != path:
-            self._asked_about = path
             self.say(f"{path} already exists.")
-            self._show_keys("overwrite it")
+            # Not yet: Enter that was pressed before this is visible is no answer to it.
+            self.call_after_refresh(self._ask_about, path, self.typed)
             return
         self.overwrites = self._asked_about == path
         self.dismiss(path)
+
+    def _ask_about(self, path: Path, typed: str) -> None:
+        """Overwrite a file at the next Enter, unless another path has been typed."""
+        if self.typed == typed:
+            self._asked_about = path
+            self._show_keys("overwrite it")
