@@ -5,8 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
+from kmodtui.model.modules import LoadedModule
+from kmodtui.services.details import ModuleDetails
+from kmodtui.services.machine import Machine
+from kmodtui.ui.widgets.panes import info
 from tests.support.simulated import make_demo
 from tests.support.small_recording import PARTS, Parameter, Part
 from tests.ui.stage import Stage, opened
@@ -148,3 +154,53 @@ async def test_without_the_folder_of_modules_the_pane_says_so_and_everything_els
         await stage.press("enter")
         await stage.until("Load a module", "has no directory in /lib/modules")
         assert "dummy" not in kernel.loaded
+
+
+async def test_only_a_change_of_the_module_itself_reads_it_again(
+    demo: Demo, kernel: SimulatedKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    original = info.read_details
+
+    async def counting(machine: Machine, loaded: LoadedModule | None, name: str) -> ModuleDetails:
+        read.append(name)
+        return await original(machine, loaded, name)
+
+    monkeypatch.setattr(info, "read_details", counting)
+    async with opened(demo) as stage:
+        await stage.select("hello")
+        await stage.until("Info: hello")
+        read.clear()
+        kernel.hold("ext4")
+        await stage.until(lambda: stage.app.live.table.by_name["ext4"].refcount == 2)
+        await stage.handled()
+        assert read == []
+        kernel.hold("hello")
+        await stage.until(lambda: read)
+        assert set(read) == {"hello"}
+
+
+async def test_counts_that_never_stand_still_do_not_cut_a_reading_short(
+    demo: Demo, kernel: SimulatedKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = info.read_details
+    ended = []
+
+    async def slow(machine: Machine, loaded: LoadedModule | None, name: str) -> ModuleDetails:
+        before = machine_count()
+        kernel.hold("hello")
+        await stage.until(lambda: machine_count() > before)
+        await stage.handled()
+        details = await original(machine, loaded, name)
+        ended.append(details)
+        return details
+
+    def machine_count() -> int:
+        return stage.app.live.table.by_name["hello"].refcount or 0
+
+    async with opened(demo) as stage:
+        monkeypatch.setattr(info, "read_details", slow)
+        await stage.select("hello")
+        await stage.until(lambda: len(ended) > 1)
+        await stage.until("Info: hello")
+        monkeypatch.setattr(info, "read_details", original)

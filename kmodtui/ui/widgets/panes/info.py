@@ -6,7 +6,9 @@ import asyncio
 from dataclasses import dataclass
 
 from textual.app import ComposeResult
+from textual.worker import Worker
 
+from kmodtui.model.modules import LoadedModule, ModuleTable
 from kmodtui.model.text import counted
 from kmodtui.services.details import ModuleDetails, ShownParameter, read_details
 from kmodtui.services.live import LiveSystem
@@ -189,6 +191,9 @@ class InfoPane(Pane):
         super().__init__(entry, live)
         self._module: str | None = None
         self._paused_on: str | None = None
+        self._row: LoadedModule | None = None  # of the module when its details were read
+        self._outdated = False  # whether the row has changed since
+        self._reading: Worker[None] | None = None
         self._lines = InfoLines()
 
     def compose(self) -> ComposeResult:
@@ -198,7 +203,7 @@ class InfoPane(Pane):
     def on_mount(self) -> None:
         """Name the pane, and follow what its contents depend on."""
         self.set_name("Info")
-        subscribe(self.live.table_read, self._read)
+        subscribe(self.live.table_read, self._read_if_changed)
         subscribe(self.live.index_read, self._read)
         subscribe(self.live.refreshed, self._read)
 
@@ -218,16 +223,38 @@ class InfoPane(Pane):
         self._read()
 
     def _read(self, _published: object = None) -> None:
-        self.work(self._show_details, "details")
+        self._reading = self.work(self._show_details, "details")
+
+    def _read_if_changed(self, table: ModuleTable) -> None:
+        """Read again if the row of the module has changed, but do not cut a reading short.
+
+        Reference counts may change all the time, and finding what uses a module may take
+        longer than they stand still.
+        """
+        if table.by_name.get(self._module or "") == self._row:
+            return
+        if self._reading is None or self._reading.is_finished:
+            self._read()
+        else:
+            self._outdated = True
 
     async def _show_details(self) -> None:
+        self._outdated = True
+        while self._outdated:
+            await self._show_details_once()
+
+    async def _show_details_once(self) -> None:
         name, details = self._module, None
         if name is not None:
             if name != self._paused_on:
                 # While a key is held down, the cursor passes many modules: none is read then.
                 await asyncio.sleep(READING_PAUSE)
                 self._paused_on = name
-            module = self.live.table.by_name.get(name)
-            details = await read_details(self.live.machine, module, name)
+            self._row = self.live.table.by_name.get(name)
+            self._outdated = False
+            details = await read_details(self.live.machine, self._row, name)
+        else:
+            self._row = None
+            self._outdated = False
         self._lines.show_details(details)
         self.set_name(f"Info: {details.name}" if details else "Info")
