@@ -135,15 +135,14 @@ class Stage:
         """Wait until whatever was to happen has happened, however slow the machine is.
 
         That is: nothing was written for a while, no thread is at work, and no timer is due
-        within HORIZON, the monitor's next look at /proc/modules aside.
+        within HORIZON. What repeats for ever, such as a look at a log, is not waited for.
         """
+        loop = asyncio.get_running_loop()
         since, written = time.monotonic(), self.terminal.written
-        deadline = since + 6 * PATIENCE
-        while time.monotonic() < since + quiet:
+        while (rest := time.monotonic() - since) < quiet or (rest < 1 and _timer_is_due(loop)):
             await self._pilot.pause(0.01)
-            if self.terminal.written != written or _is_busy(asyncio.get_running_loop()):
+            if self.terminal.written != written or _threads_work(loop):
                 since, written = time.monotonic(), self.terminal.written
-            assert time.monotonic() < deadline, "it does not come to rest"
 
     def _holds(self, condition: Condition) -> object:
         return condition in self.text if isinstance(condition, str) else condition()
@@ -309,13 +308,16 @@ async def opened(
     await asyncio.sleep(0)
 
 
-def _is_busy(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether work goes on in a thread of the loop's, or a timer is due soon."""
+def _threads_work(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether work goes on in a thread of the loop's."""
     executor = getattr(loop, "_default_executor", None)
-    if executor is not None and (
+    return executor is not None and bool(
         executor._work_queue.qsize() or executor._idle_semaphore._value < len(executor._threads)
-    ):
-        return True
+    )
+
+
+def _timer_is_due(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether a timer is due soon, the monitor's next look at /proc/modules aside."""
     soon = loop.time() + HORIZON
     return any(
         handle.when() < soon and getattr(handle._callback, "__func__", None) is not Monitor._look
