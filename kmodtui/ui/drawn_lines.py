@@ -12,10 +12,15 @@ from typing import Any
 
 from textual._styles_cache import StylesCache
 
+_NAME = "get_inner_outer"
+
 
 def release_closed_widgets() -> None:
-    """Let the drawn lines of a widget be collected together with it."""
-    if not isinstance(StylesCache.__dict__["get_inner_outer"], staticmethod):
-        uncached: Any = StylesCache.get_inner_outer.__wrapped__
-        cached: Any = staticmethod(lru_cache(1024)(partial(uncached, StylesCache)))
-        StylesCache.get_inner_outer = cached  # type: ignore[method-assign]
+    """Let the drawn lines of a widget be collected together with it.
+
+    Does nothing with a release of Textual that has no such cache.
+    """
+    cached_method: Any = vars(StylesCache).get(_NAME)
+    if isinstance(cached_method, type(lru_cache(abs))):
+        shared = lru_cache(1024)(partial(cached_method.__wrapped__, StylesCache))
+        setattr(StylesCache, _NAME, staticmethod(shared))
