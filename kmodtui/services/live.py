@@ -147,7 +147,8 @@ class LiveSystem:
             case ReadingFailed(error):
                 self.symbols_problem = str(error)
                 self.failed.publish(error)
-                self._begin_timeline()
+                if self._table_was_read:  # otherwise it would begin without any modules
+                    self._begin_timeline()
                 self._begin_following_index()
 
     def _take_table(self, table: ModuleTable) -> None:

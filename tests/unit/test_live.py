@@ -175,6 +175,23 @@ async def test_symbols_that_cannot_be_read_are_a_failure_and_the_timeline_begins
         assert all(isinstance(failure, KmodtuiError) for failure in follower.failures)
 
 
+async def test_the_timeline_does_not_begin_before_the_modules_could_be_read(demo: Demo) -> None:
+    modules = demo.kernel.folder.read("/proc/modules")
+    follower = Following(demo)
+    demo.kernel.folder.remove("/proc/modules")
+    task = asyncio.create_task(follower.live.run())
+    try:
+        await follower.until(lambda: follower.failures)
+        assert not follower.live.timeline.began
+        demo.kernel.folder.write("/proc/modules", modules)
+        await follower.until(lambda: follower.live.timeline.began)
+        assert follower.live.timeline.totals.modules == len(demo.kernel.loaded)
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+        await follower.live.machine.close()
+
+
 async def test_an_error_of_a_subscriber_is_published_and_ends_nothing(demo: Demo) -> None:
     async with following(demo) as follower:
 
