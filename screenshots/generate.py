@@ -366,7 +366,7 @@ def without_modules(demo: Demo, directory: Path) -> LocalHost:
     """Return the demo's machine as a kernel without modules would be."""
     (directory / "proc").mkdir()
     for path in ("version", "sys"):
-        (directory / "proc" / path).symlink_to(demo.kernel.directory.root / "proc" / path)
+        (directory / "proc" / path).symlink_to(demo.kernel.folder.root / "proc" / path)
     rows = demo.host.read("/proc/kallsyms").splitlines(keepends=True)
     (directory / "proc/kallsyms").write_bytes(b"".join(row for row in rows if b"\t[" not in row))
     return LocalHost(directory, badge="")
