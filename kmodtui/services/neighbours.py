@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from kmodtui.errors import KmodtuiError, UnknownModuleError
 from kmodtui.kernel.host import Host
-from kmodtui.kernel.index.modules import ModuleIndex, read_index
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.system import read_system
 from kmodtui.model.graph import direct, loaded_dependencies
 from kmodtui.model.modules import ModuleTable
 from kmodtui.model.text import clean
+
+if TYPE_CHECKING:
+    from kmodtui.kernel.index.modules import ModuleIndex
 
 
 class Neighbours:
@@ -81,6 +85,8 @@ def read_neighbours(host: Host, release: str | None) -> Neighbours:
     Raises:
         KmodtuiError: neither source can be read.
     """
+    from kmodtui.kernel.index.modules import read_index
+
     running = read_system(host).release or ""
     if release and running and release != running:
         return Neighbours(ModuleTable(), read_index(host, release))

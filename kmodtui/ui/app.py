@@ -25,15 +25,12 @@ from kmodtui.services.job_control import has_job_control
 from kmodtui.services.live import LiveSystem
 from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import Monitor
-from kmodtui.services.taint import cause_of
 from kmodtui.ui.background import run_in_background
 from kmodtui.ui.command import EVERYWHERE
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.drawn_lines import release_closed_widgets
 from kmodtui.ui.providers import CommandsProvider
 from kmodtui.ui.screens.dashboard import DashboardScreen
-from kmodtui.ui.screens.no_modules import NoModulesScreen
-from kmodtui.ui.taint_notice import taint_notice
 from kmodtui.ui.themes import THEMES
 from kmodtui.ui.typing_ahead import TypingAhead
 
@@ -88,6 +85,8 @@ class KmodtuiApp(App[str]):
         if self.live.has_modules:
             self.push_screen(DashboardScreen(self.live))
         else:
+            from kmodtui.ui.screens.no_modules import NoModulesScreen
+
             self.push_screen(NoModulesScreen(self.live))
         run_in_background(self, self.live.run, "live")
 
@@ -145,6 +144,9 @@ class KmodtuiApp(App[str]):
 
     async def _notify_of(self, flags: str) -> None:
         """Say of each of some new taint flags what it means and what caused it."""
+        from kmodtui.services.taint import cause_of
+        from kmodtui.ui.taint_notice import taint_notice
+
         for flag in flags:
             cause = await asyncio.to_thread(cause_of, self.machine.host, flag, self.live.table)
             self.notify(

@@ -10,7 +10,7 @@ from textual.worker import Worker
 
 from kmodtui.ui.desk import desk
 
-Work = Callable[[], Coroutine[Any, Any, None]]
+Work = Callable[[], Coroutine[Any, Any, object]]
 """A function, because a coroutine that is cancelled before it starts is never awaited, and
 Python warns about that."""
 

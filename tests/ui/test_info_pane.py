@@ -10,9 +10,9 @@ import pytest
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.model.modules import LoadedModule
+from kmodtui.services import details
 from kmodtui.services.details import ModuleDetails
 from kmodtui.services.machine import Machine
-from kmodtui.ui.widgets.panes import info
 from tests.support.simulated import make_demo
 from tests.support.small_recording import PARTS, Parameter, Part
 from tests.ui.stage import Stage, opened
@@ -160,13 +160,13 @@ async def test_only_a_change_of_the_module_itself_reads_it_again(
     demo: Demo, kernel: SimulatedKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    original = info.read_details
+    original = details.read_details
 
     async def counting(machine: Machine, loaded: LoadedModule | None, name: str) -> ModuleDetails:
         read.append(name)
         return await original(machine, loaded, name)
 
-    monkeypatch.setattr(info, "read_details", counting)
+    monkeypatch.setattr(details, "read_details", counting)
     async with opened(demo) as stage:
         await stage.select("hello")
         await stage.until("Info: hello")
@@ -183,7 +183,7 @@ async def test_only_a_change_of_the_module_itself_reads_it_again(
 async def test_counts_that_never_stand_still_do_not_cut_a_reading_short(
     demo: Demo, kernel: SimulatedKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = info.read_details
+    original = details.read_details
     ended = []
 
     async def slow(machine: Machine, loaded: LoadedModule | None, name: str) -> ModuleDetails:
@@ -199,8 +199,8 @@ async def test_counts_that_never_stand_still_do_not_cut_a_reading_short(
         return stage.app.live.table.by_name["hello"].refcount or 0
 
     async with opened(demo) as stage:
-        monkeypatch.setattr(info, "read_details", slow)
+        monkeypatch.setattr(details, "read_details", slow)
         await stage.select("hello")
         await stage.until(lambda: len(ended) > 1)
         await stage.until("Info: hello")
-        monkeypatch.setattr(info, "read_details", original)
+        monkeypatch.setattr(details, "read_details", original)

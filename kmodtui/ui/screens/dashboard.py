@@ -1,36 +1,36 @@
-"""The dashboard: the panes of one system, and the keys that are valid in all of them."""
+"""The dashboard: the panes of one system, and the keys that are valid in all of them.
+
+Dialogs and other screens are imported when they are opened: to import all of them takes as
+long as everything that has to be done before the first module is on the screen.
+"""
 
 from __future__ import annotations
 
-from typing import ClassVar
+import asyncio
+from functools import cached_property, partial
+from importlib import import_module
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from kmodtui.errors import KmodtuiError
-from kmodtui.model.load_line import LoadRequest
-from kmodtui.model.plan.plan import Plan
-from kmodtui.model.plan.verb import Verb
 from kmodtui.model.text import counted
 from kmodtui.services.live import LiveSystem
-from kmodtui.ui.change_flow import ChangeFlow
 from kmodtui.ui.commands import bindings, key_of
-from kmodtui.ui.dialogs.addresses import ask_for_addresses
-from kmodtui.ui.dialogs.help import HelpScreen
-from kmodtui.ui.dialogs.legend import LegendScreen
-from kmodtui.ui.dialogs.picker import ModulePicker
-from kmodtui.ui.screens.browser import BrowserScreen
-from kmodtui.ui.screens.compare import CompareScreen
-from kmodtui.ui.screens.linkage import LinkageScreen
 from kmodtui.ui.screens.pane_screen import PaneScreen
-from kmodtui.ui.screens.timeline import TimelineScreen
-from kmodtui.ui.snapshot import current_directory, save_snapshot
+from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.header_line import HeaderLine
 from kmodtui.ui.widgets.key_line import KeyLine
 from kmodtui.ui.widgets.panes.modules import ModulesPane
 from kmodtui.ui.widgets.panes.symbols import SymbolsPane
 from kmodtui.ui.widgets.panes.tree import TreePane
+
+if TYPE_CHECKING:
+    from kmodtui.model.load_line import LoadRequest
+    from kmodtui.model.plan.plan import Plan
+    from kmodtui.ui.change_flow import ChangeFlow
 
 
 class DashboardScreen(PaneScreen):
@@ -42,7 +42,6 @@ class DashboardScreen(PaneScreen):
     def __init__(self, live: LiveSystem) -> None:
         super().__init__(live)
         self.machine = live.machine
-        self._changes = ChangeFlow(self, live, self._show_changed)
         self._modules = self.pane_of(ModulesPane)
         self._tree = self.pane_of(TreePane)
         self._symbols = self.pane_of(SymbolsPane)
@@ -57,7 +56,18 @@ class DashboardScreen(PaneScreen):
 
     def on_mount(self) -> None:
         """Show which pane has the focus."""
+        subscribe(self.live.index_read, self._prepare_changes)
         self.show_front()
+
+    def _prepare_changes(self, _: None) -> None:
+        """Import what most keys need, so that the first of them does not wait for that."""
+        self.work(partial(asyncio.to_thread, import_module, "kmodtui.ui.change_flow"), "imports")
+
+    @cached_property
+    def _changes(self) -> ChangeFlow:
+        from kmodtui.ui.change_flow import ChangeFlow
+
+        return ChangeFlow(self, self.live, self._show_changed)
 
     # The selected module
 
@@ -203,6 +213,8 @@ class DashboardScreen(PaneScreen):
 
     def _show_changed(self, plan: Plan) -> None:
         """Show what a plan has changed, once its dialog has closed."""
+        from kmodtui.model.plan.verb import Verb
+
         self._modules.clear_marks()
         if plan.verb not in (Verb.SET, Verb.BLACKLIST, Verb.UNBLACKLIST):
             # The cursor only: the focus stays in the pane where it was.
@@ -212,14 +224,20 @@ class DashboardScreen(PaneScreen):
 
     def action_browser(self) -> None:
         """Browse all symbols."""
+        from kmodtui.ui.screens.browser import BrowserScreen
+
         self.app.push_screen(BrowserScreen(self.live))
 
     def action_addresses(self) -> None:
         """Read hidden addresses through the helper, if the person agrees."""
+        from kmodtui.ui.dialogs.addresses import ask_for_addresses
+
         ask_for_addresses(self, self.live)
 
     def action_catalog(self) -> None:
         """Browse all modules of the release, loaded or not."""
+        from kmodtui.ui.dialogs.picker import ModulePicker
+
         self.app.push_screen(ModulePicker(self.machine, looking=True), self._open_from_catalog)
 
     def _open_from_catalog(self, request: LoadRequest | None) -> None:
@@ -236,6 +254,8 @@ class DashboardScreen(PaneScreen):
 
     def action_linkage(self) -> None:
         """Show the symbols of the module; in the tree, those between the cursor's two modules."""
+        from kmodtui.ui.screens.linkage import LinkageScreen
+
         tree = self._tree
         user, provider = tree.edge if tree.has_focus_within else (None, "")
         user = self._selected() if user is None else user
@@ -244,10 +264,14 @@ class DashboardScreen(PaneScreen):
 
     def action_timeline(self) -> None:
         """Show every change since the start."""
+        from kmodtui.ui.screens.timeline import TimelineScreen
+
         self.app.push_screen(TimelineScreen(self.live))
 
     def action_snapshot(self) -> None:
         """Save modules and symbols of now to a file that is asked for."""
+        from kmodtui.ui.snapshot import save_snapshot
+
         try:
             save_snapshot(self, self.live)
         except KmodtuiError as error:
@@ -255,6 +279,9 @@ class DashboardScreen(PaneScreen):
 
     def action_compare(self) -> None:
         """Compare snapshots with each other, or with now."""
+        from kmodtui.ui.screens.compare import CompareScreen
+        from kmodtui.ui.snapshot import current_directory
+
         try:
             self.app.push_screen(CompareScreen(self.live, current_directory()))
         except KmodtuiError as error:
@@ -262,10 +289,14 @@ class DashboardScreen(PaneScreen):
 
     def action_legend(self) -> None:
         """Explain symbol types and taint flags."""
+        from kmodtui.ui.dialogs.legend import LegendScreen
+
         self.app.push_screen(LegendScreen())
 
     def action_help(self) -> None:
         """Show every key."""
+        from kmodtui.ui.dialogs.help import HelpScreen
+
         self.app.push_screen(HelpScreen())
 
     def action_palette(self) -> None:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.worker import Worker
 
 from kmodtui.model.modules import LoadedModule, ModuleTable
 from kmodtui.model.text import counted
-from kmodtui.services.details import ModuleDetails, ShownParameter, read_details
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.panes import PaneEntry
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_subtitle
 from kmodtui.ui.widgets.lines.view import Line, LineView, fit, wrapped
 from kmodtui.ui.widgets.panes.pane import Pane
+
+if TYPE_CHECKING:
+    from kmodtui.services.details import ModuleDetails, ShownParameter
 
 COLLAPSE_ABOVE = 3
 """A field with more values than this is collapsed into one line at first."""
@@ -250,6 +253,8 @@ class InfoPane(Pane):
                 # While a key is held down, the cursor passes many modules: none is read then.
                 await asyncio.sleep(READING_PAUSE)
                 self._paused_on = name
+            from kmodtui.services.details import read_details
+
             self._row = self.live.table.by_name.get(name)
             self._outdated = False
             details = await read_details(self.live.machine, self._row, name)

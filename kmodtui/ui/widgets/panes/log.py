@@ -5,20 +5,24 @@ from __future__ import annotations
 import logging
 from contextlib import aclosing
 from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.model.log.query import Severity
 from kmodtui.model.text import clean, counted
-from kmodtui.services.kernel_log import Batch, HiddenLogError
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import hint, hint_line, key_of
-from kmodtui.ui.log_reader import LogReader
 from kmodtui.ui.panes import PaneEntry
 from kmodtui.ui.widgets.caption import set_subtitle
 from kmodtui.ui.widgets.lines.log import LogLines
 from kmodtui.ui.widgets.panes.pane import Pane
+
+if TYPE_CHECKING:
+    from kmodtui.services.kernel_log import Batch
+    from kmodtui.ui.log_reader import LogReader
 
 log = logging.getLogger("kmodtui")
 
@@ -29,7 +33,6 @@ class LogPane(Pane):
     def __init__(self, entry: PaneEntry, live: LiveSystem) -> None:
         super().__init__(entry, live)
         self.lines = LogLines()
-        self._reader = LogReader(self, live.machine)
         self._state = ""
         self._resumed = False
 
@@ -54,6 +57,13 @@ class LogPane(Pane):
         super().close()
 
     # Reading
+
+    @cached_property
+    def _reader(self) -> LogReader:
+        # Imported when the drawer is first opened: most of it is for reading as root.
+        from kmodtui.ui.log_reader import LogReader
+
+        return LogReader(self, self.live.machine)
 
     def on_log_lines_read_on_wanted(self, message: LogLines.ReadOnWanted) -> None:
         """Continue to read the log if it is not followed."""
@@ -87,6 +97,8 @@ class LogPane(Pane):
 
     def _stop(self, error: KmodtuiError) -> None:
         """Show why the log is not followed, and what to do."""
+        from kmodtui.services.kernel_log import HiddenLogError
+
         self._resumed = bool(self.lines.total)
         self._state = "stopped" if self._resumed else "not read"
         # A message from the helper may lack its full stop.

@@ -11,7 +11,6 @@ from textual.binding import BindingType
 from textual.widgets import ContentSwitcher
 
 from kmodtui.errors import KmodtuiError
-from kmodtui.kernel.module_file.symbol_sizes import read_sizes
 from kmodtui.model.history import Event
 from kmodtui.model.symbols.order import Order
 from kmodtui.model.symbols.query import Facet
@@ -19,7 +18,6 @@ from kmodtui.model.symbols.table import NO_ROWS, SymbolTable
 from kmodtui.model.text import counted
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import bindings, hint, hint_line, key_of
-from kmodtui.ui.dialogs.symbol import SymbolDialog
 from kmodtui.ui.panes import PaneEntry
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_subtitle
@@ -169,6 +167,8 @@ class SymbolsPane(Pane):
 
     def on_line_view_opened(self, event: LineView.Opened) -> None:
         """Show everything about a symbol of the module; a group of a change folds by itself."""
+        from kmodtui.ui.dialogs.symbol import SymbolDialog
+
         browser = self._browser
         number = browser.number_at(browser.cursor)
         if event.view is browser and number is not None:
@@ -185,6 +185,8 @@ class SymbolsPane(Pane):
         self.work(partial(self._read_sizes, message.module), "sizes", exclusive=False)
 
     async def _read_sizes(self, module: str) -> None:
+        from kmodtui.kernel.module_file.symbol_sizes import read_sizes
+
         machine = self.live.machine
         index = await machine.index()
         path = index.path_of(module) if index is not None else None
