@@ -37,6 +37,15 @@ class KmodtuiScreen(Screen[Result]):
         """Cover the screen if the terminal is too small for it."""
         self._too_small.measure(event.size)
 
+    def _compositor_refresh(self) -> None:
+        """Draw what has changed, unless updates are batched.
+
+        Within a batch, Textual would draw and discard the result, and leave parts of it out of
+        what is drawn next.
+        """
+        if not getattr(self.app, "_batch_count", 0):
+            super()._compositor_refresh()
+
     @property
     def is_covered(self) -> bool:
         """Whether the terminal is too small: nothing that is not seen may be confirmed."""
