@@ -104,7 +104,7 @@ class ModuleChoices(LineView):
 
     def _background(self, index: int) -> str:
         # The input line has the focus and moves this cursor.
-        return "lines--cursor" if self._pointing and index == self.cursor else ""
+        return "cursor" if self._pointing and index == self.cursor else ""
 
     def move(self, lines: int) -> None:
         """Move the cursor, or show it if it was hidden."""

@@ -36,7 +36,7 @@ class ParameterLines(LineView):
         return len(self.rows) + 1 if self.rows else 0
 
     def _background(self, index: int) -> str:
-        return "lines--cursor" if index == self.cursor else ""
+        return "cursor" if index == self.cursor else ""
 
     def line(self, index: int, width: int) -> Line:
         """Return name, new value, current value, initial value and type."""

@@ -27,7 +27,16 @@ Part = tuple[str, str]
 
 Line = tuple[Part, ...]
 
-STYLES = ("dim", "strong", "accent", "good", "bad", "warn", "info")
+STYLES = {
+    "dim": "dim",
+    "strong": "strong",
+    "accent": "accent",
+    "good": "success",
+    "bad": "error",
+    "warn": "warning",
+    "info": "secondary",
+}
+"""The color of each style: a variable of the theme."""
 
 
 def no_match_message(step: int) -> str:
@@ -39,13 +48,6 @@ class LineView(ScrollView, can_focus=True):
     """Lines with a cursor. A subclass provides the lines: `line_count` and `line`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("lines")]
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        *(f"lines--{name}" for name in STYLES),
-        "lines--cursor",
-        "lines--cursor-idle",
-        "lines--flash",
-    }
 
     class CursorMoved(Message):
         """The cursor has moved to another line, or its line has new contents."""
@@ -141,9 +143,10 @@ class LineView(ScrollView, can_focus=True):
         return self._strip((("  " + text, "dim"),), width, "")
 
     def _background(self, index: int) -> str:
+        """Return the background of a line: a variable of the theme, or empty for none."""
         if index == self.cursor and (self.has_focus or self.show_idle_cursor):
-            return "lines--cursor" if self.has_focus else "lines--cursor-idle"
-        return "lines--flash" if self.is_flashing(index) else ""
+            return "cursor" if self.has_focus else "cursor-idle"
+        return "flash" if self.is_flashing(index) else ""
 
     def _strip(self, parts: Line, width: int, background: str) -> Strip:
         segments = []
@@ -167,12 +170,12 @@ class LineView(ScrollView, can_focus=True):
     def _style(self, name: str, background: str) -> Style:
         key = (name, background)
         if key not in self._styles:
+            colors = self.app.theme_variables
             style = self.rich_style
             if name:
-                part = self.get_component_rich_style(f"lines--{name}")
-                style += Style(color=part.color, bold=part.bold, italic=part.italic)
+                style += Style(color=colors[STYLES[name]])
             if background:
-                style += Style(bgcolor=self.get_component_rich_style(background).bgcolor)
+                style += Style(bgcolor=colors[background])
             self._styles[key] = style
         return self._styles[key]
 
