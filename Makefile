@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 PIP    := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
           $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run demo env check unit kernel test lane-here lane-guest test-full bench screenshots build clean
+.PHONY: run demo env check unit kernel test image lane-here lane-guest lane-dashboard test-full bench screenshots build clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.run-ready ## open the dashboard on this machine
@@ -49,16 +49,24 @@ unit: $(READY) ## unit, ui and terminal tests: everything except the kernel test
 kernel: $(READY) ## the tests on Debian's kernel in QEMU
 	$(BIN)/pytest -q tests/kernel
 
-# In parallel: one lane mostly waits for a guest, the other for terminals.
-test: check ## all tests that a change has to pass
-	@echo "The tests run in two parallel lanes, here and in a guest. Each prints its output when it ends."
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync lane-here lane-guest
+# In parallel, also with what they need first: the lanes wait most of the time, each for something
+# else.
+test: ## all tests that a change has to pass
+	@echo "The tests run in three parallel lanes: here, in a guest, and with the dashboard in a guest."
+	@echo "Each prints its output when it ends."
+	@$(MAKE) --no-print-directory --jobs=4 --output-sync lane-here lane-guest lane-dashboard
 
-lane-here: $(READY)
+image: $(BIN)/python
+	@$(BIN)/python -m tests.kernel.prepare
+
+lane-here: check
 	$(BIN)/pytest -q tests --ignore=tests/kernel -m "not full"
 
-lane-guest: $(READY)
-	$(BIN)/pytest -q tests/kernel -m "not full"
+lane-guest: check image
+	$(BIN)/pytest -q tests/kernel -m "not full and not dashboard"
+
+lane-dashboard: check image
+	$(BIN)/pytest -q tests/kernel -m "not full and dashboard"
 
 test-full: check ## also the slow tests, such as every .ko file of the distribution
 	$(BIN)/pytest -q tests

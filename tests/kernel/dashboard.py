@@ -21,6 +21,9 @@ POLLING_SECONDS = 60
 
 SUDO_PROMPT = "password for admin:"
 
+_FILTER = re.compile(r"/\S+ ·")
+"""The filter that is set, in the frame of the modules pane."""
+
 _answered_at: WeakKeyDictionary[Terminal, int] = WeakKeyDictionary()
 """By terminal, how many bytes it had received when a password was last typed there."""
 
@@ -86,7 +89,8 @@ class SharedDashboard:
             terminal.press("D")
             terminal.wait_for("root: off", timeout=PATIENCE)
         terminal.press("1")
-        clear_filter(terminal)
+        if _FILTER.search(terminal.text()):
+            clear_filter(terminal)
         await_in_guest(self._vm, f"! pgrep -f '{HELPER}'")
         # Otherwise sudo would remember the password.
         self._vm.run("root", "rm -rf /run/sudo/ts/*", check=True)
@@ -103,7 +107,7 @@ def clear_filter(terminal: Terminal) -> None:
     open_filter(terminal)
     terminal.press("Esc")
     terminal.wait_for(
-        lambda t: "filter modules:" not in t.text() and not re.search(r"/\S+ ·", t.text()),
+        lambda t: "filter modules:" not in t.text() and not _FILTER.search(t.text()),
         timeout=PATIENCE,
     )
 

@@ -21,6 +21,8 @@ from tests.kernel.vm import VM
 from tests.kernel.watching import HELPER, await_in_guest
 from tests.support.terminal import Terminal
 
+pytestmark = pytest.mark.dashboard
+
 BLACKLIST = "/etc/modprobe.d/kmodtui-blacklist.conf"
 
 

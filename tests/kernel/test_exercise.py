@@ -6,6 +6,8 @@ import re
 import time
 from collections.abc import Callable
 
+import pytest
+
 from tests.kernel.dashboard import (
     PATIENCE,
     POLLING_SECONDS,
@@ -20,6 +22,8 @@ from tests.kernel.image import ADMIN_PASSWORD
 from tests.kernel.screen import open_terminal
 from tests.kernel.vm import VM
 from tests.support.terminal import Terminal
+
+pytestmark = pytest.mark.dashboard
 
 
 def _symbols_of(vm: VM, module: str) -> int:

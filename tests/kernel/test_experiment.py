@@ -72,10 +72,9 @@ def test_btrfs_by_verb_has_the_numbers_of_grep_and_leaves_no_trace(vm: VM) -> No
     "name",
     [
         "dummy",
-        "loop",
         *(
             pytest.param(name, marks=pytest.mark.full)
-            for name in ("snd-dummy", "bridge", "null_blk", "vcan")
+            for name in ("loop", "snd-dummy", "bridge", "null_blk", "vcan")
         ),
     ],
 )

@@ -10,6 +10,8 @@ from tests.kernel.dashboard import PATIENCE, give_password
 from tests.kernel.vm import VM
 from tests.support.terminal import Terminal
 
+pytestmark = pytest.mark.dashboard
+
 FRESH = r"● \[ *\d+\.\d{6}\] info +Btrfs loaded"
 """The line of a load that has come since the drawer was opened."""
 

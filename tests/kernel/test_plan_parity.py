@@ -139,7 +139,9 @@ def rules_at_random(lookup: ConfiguredIndex, folder: Path, seed: int) -> None:
     (folder / "z.conf").write_text("\n".join(lines[400:]) + "\n")
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.full) for seed in (1, 2))]
+)
 def test_under_rules_of_all_kinds(debian: Image, tmp_path: Path, seed: int) -> None:
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib/modules").symlink_to(debian.modules.parent.resolve())

@@ -24,6 +24,8 @@ from tests.kernel.vm import VM
 from tests.kernel.watching import await_in_guest, helpers, watched
 from tests.support.terminal import Terminal
 
+pytestmark = pytest.mark.dashboard
+
 RULE = "/etc/modprobe.d/kmodtui-test.conf"
 
 
