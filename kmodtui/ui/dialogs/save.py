@@ -47,7 +47,7 @@ class SaveDialog(PathDialog):
         # Also if it is a link to a file that does not exist.
         if os.path.lexists(path) and self._asked_about != path:
             self.say(f"{path} already exists.")
-            # Not yet: Enter that was pressed before this is visible is no answer to it.
+            # Later: Enter that was pressed before this is visible does not answer it.
             self.call_after_refresh(self._ask_about, path, self.typed)
             return
         self.overwrites = self._asked_about == path
