@@ -199,8 +199,9 @@ async def test_counts_that_never_stand_still_do_not_cut_a_reading_short(
         return stage.app.live.table.by_name["hello"].refcount or 0
 
     async with opened(demo) as stage:
-        monkeypatch.setattr(details, "read_details", slow)
         await stage.select("hello")
+        monkeypatch.setattr(details, "read_details", slow)
+        kernel.hold("hello")
         await stage.until(lambda: len(ended) > 1)
         await stage.until("Info: hello")
         monkeypatch.setattr(details, "read_details", original)
