@@ -14,14 +14,14 @@ import pytest
 
 from tests.kernel import image as images
 from tests.kernel.dashboard import POLLING_SECONDS, SharedDashboard
-from tests.kernel.helper_sessions import rule, session
+from tests.kernel.helper_sessions import gate, rule, session
 from tests.kernel.host_commands import CannotRunError
 from tests.kernel.image import Image
 from tests.kernel.installation import dependencies
 from tests.kernel.vm import VM, boot
 from tests.support.terminal import Terminal
 
-__all__ = ["rule", "session"]
+__all__ = ["gate", "rule", "session"]
 
 HERE = Path(__file__).parent
 IMAGE = pytest.StashKey[Image]()

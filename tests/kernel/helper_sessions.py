@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -53,10 +53,40 @@ def session(vm: VM) -> Open:
 
 
 @pytest.fixture
-def rule(vm: VM) -> AsyncIterator[Callable[[str], None]]:
+def rule(vm: VM) -> Iterator[Callable[[str], None]]:
     """Write a rule for modprobe; it is gone after the test."""
     yield lambda text: vm.write("root", RULE, text.encode() + b"\n")
     vm.run("root", ["rm", "-f", RULE], check=True)
+
+
+class Gate:
+    """Holds up every load of dummy, in the install command of a rule, until it is opened."""
+
+    PATH = "/run/gate"
+    RULE = f"install dummy /bin/cat {PATH} && /sbin/modprobe --ignore-install dummy"
+
+    def __init__(self, vm: VM) -> None:
+        self._vm = vm
+        self._keeper: asyncio.subprocess.Process | None = None
+
+    async def reached(self) -> None:
+        """Wait until a load stands at the gate."""
+        # A pipe with a name: opening it for writing waits until somebody reads from it.
+        self._keeper = await _process(self._vm, f"exec 3>{self.PATH}; echo reached; exec cat")
+
+    async def open(self) -> None:
+        """Let the load go on; `reached` comes first."""
+        assert self._keeper
+        await self._keeper.communicate(b"")
+
+
+@pytest.fixture
+def gate(vm: VM, rule: Callable[[str], None]) -> Iterator[Gate]:
+    """Have every load of dummy wait; the rule is gone after the test."""
+    vm.run("root", ["mkfifo", Gate.PATH], check=True)
+    rule(Gate.RULE)
+    yield Gate(vm)
+    vm.run("root", ["rm", Gate.PATH], check=True)
 
 
 def loaded(vm: VM) -> set[str]:
@@ -78,12 +108,17 @@ def module_file(vm: VM, name: str) -> tuple[bytes, str]:
 
 async def holder(vm: VM) -> asyncio.subprocess.Process:
     """Return a process that holds /dev/net/tun until its input ends."""
+    return await _process(vm, "exec 3<>/dev/net/tun; echo held; exec cat")
+
+
+async def _process(vm: VM, command: str) -> asyncio.subprocess.Process:
+    """Start a command of root that runs until its input ends; return when it has printed a line."""
     process = await asyncio.create_subprocess_exec(
-        *vm.ssh("root", "exec 3<>/dev/net/tun; echo held; exec cat"),
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+        *vm.ssh("root", command), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
     assert process.stdout is not None
-    await process.stdout.readline()
+    async with asyncio.timeout(PATIENCE):
+        assert await process.stdout.readline()
     return process
 
 

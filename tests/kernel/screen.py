@@ -37,7 +37,7 @@ def _guest(vm: VM, user: str) -> str:
     threads = "ps -eLo pid,ppid,lwp,stat,pcpu,wchan:24,args --sort pid | grep -v '\\]$' | tail -40"
     log = f"tail -15 ~{user}/.local/state/kmodtui/log/kmodtui.log"
     try:
-        seen = vm.run("root", f"uptime; {threads}; {log}", timeout=60)
+        seen = vm.run("root", f"uptime; {threads}; {log}", timeout=180)
     except subprocess.TimeoutExpired:
         return "the guest does not answer"
     return seen.stdout + seen.stderr

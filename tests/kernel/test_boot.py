@@ -2,6 +2,7 @@
 
 import re
 
+from tests.kernel.dashboard import PATIENCE
 from tests.kernel.image import ADMIN_PASSWORD
 from tests.kernel.screen import open_terminal
 from tests.kernel.vm import VM
@@ -30,24 +31,24 @@ def test_hides_addresses_from_ordinary_users_only(vm: VM) -> None:
 def test_sudo_asks_the_administrator_for_a_password(vm: VM) -> None:
     assert vm.run("admin", ["sudo", "-n", "true"]).returncode == 1
     with open_terminal(vm, "admin", ["sudo", "-k", "id", "-un"]) as terminal:
-        terminal.wait_for(r"password for admin:", timeout=30)
+        terminal.wait_for(r"password for admin:", timeout=PATIENCE)
         terminal.press(ADMIN_PASSWORD, "Enter")
-        assert terminal.wait_for_exit(30) == 0
+        assert terminal.wait_for_exit(PATIENCE) == 0
         assert "\nroot\n" in terminal.text()
         assert ADMIN_PASSWORD not in terminal.text()
 
 
 def test_sudo_is_not_for_guests(vm: VM) -> None:
     with open_terminal(vm, "guest", ["sudo", "true"]) as terminal:
-        terminal.wait_for(r"password for guest:", timeout=30)
+        terminal.wait_for(r"password for guest:", timeout=PATIENCE)
         terminal.press(ADMIN_PASSWORD, "Enter")
-        terminal.wait_for("guest is not in the sudoers file", timeout=30)
-        assert terminal.wait_for_exit(30) == 1
+        terminal.wait_for("guest is not in the sudoers file", timeout=PATIENCE)
+        assert terminal.wait_for_exit(PATIENCE) == 1
 
 
 def test_a_terminal_has_the_size_and_the_name_that_was_asked_for(vm: VM) -> None:
     with open_terminal(vm, "guest", "stty size; echo $TERM $LANG", columns=80, rows=24) as terminal:
-        terminal.wait_for(re.escape("24 80\nxterm-256color C.UTF-8"), timeout=30)
+        terminal.wait_for(re.escape("24 80\nxterm-256color C.UTF-8"), timeout=PATIENCE)
 
 
 def test_kmodtui_is_installed_from_its_wheel(vm: VM) -> None:

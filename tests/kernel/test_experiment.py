@@ -35,7 +35,7 @@ def grep_counts(vm: VM, modules: list[str]) -> dict[str, int]:
 
 def experiment(vm: VM, *arguments: str) -> dict[str, Any]:
     """What the verb, as root, prints as JSON."""
-    ran = vm.kmodtui("root", "experiment", *arguments, "--yes", "--json", timeout=180)
+    ran = vm.kmodtui("root", "experiment", *arguments, "--yes", "--json")
     assert ran.stdout, ran.stderr
     report: dict[str, Any] = json.loads(ran.stdout)
     succeeded = report["restored"] and report["load_change"] is not None

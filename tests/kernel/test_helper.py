@@ -18,7 +18,7 @@ from kmodtui.model.explain.explain import Facts, Kind, explain
 from kmodtui.model.log.record import LogRecord
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.result import ResultCode
-from tests.kernel.helper_sessions import PATH, PATIENCE, Open, alive, loaded, until
+from tests.kernel.helper_sessions import PATH, PATIENCE, Gate, Open, alive, holder, loaded, until
 from tests.kernel.image import ADMIN_PASSWORD
 from tests.kernel.vm import VM
 
@@ -68,15 +68,10 @@ async def test_a_wrong_value_a_wrong_name_and_an_init_that_refuses(vm: VM, sessi
 async def test_what_cannot_leave(vm: VM, session: Open) -> None:
     async with session() as root:
         assert (await root.load("tun")).ok
-        holder = await asyncio.create_subprocess_exec(
-            *vm.ssh("root", "exec 3<>/dev/net/tun; echo held; exec cat"),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        assert holder.stdout is not None
-        await holder.stdout.readline()
+        held = await holder(vm)
         busy = await root.unload(["tun"])
         assert (busy.code, busy.errno) == (ResultCode.FAILED, errno.EAGAIN)
-        await holder.communicate(b"")
+        await held.communicate(b"")
         assert (await root.unload(["tun"])).ok
         gone = await root.unload(["tun"])
         assert (gone.code, gone.errno) == (ResultCode.NOT_LOADED, errno.ENOENT)
@@ -233,57 +228,54 @@ async def test_through_sudo_with_a_password_and_into_the_log(
 
 
 async def test_what_hangs_is_left_and_the_session_goes_on(
-    vm: VM, session: Open, rule: Callable[[str], None]
+    vm: VM, session: Open, gate: Gate
 ) -> None:
-    rule("install dummy /bin/sleep 8 && /sbin/modprobe --ignore-install dummy")
-    async with session(child_timeout=4) as root:
+    async with session(child_timeout=6) as root:
         hanging = asyncio.create_task(root.load("dummy"))
         assert (await root.load("loop")).ok, "it has its turn when the time of the other is up"
         result = await hanging
         assert (result.code, result.after) == (ResultCode.TIMEOUT, {"dummy": None})
         assert (await root.unload(["loop"])).ok
+        await gate.reached()
+        await gate.open()
         await until(lambda: "dummy" in loaded(vm))  # it was not killed
 
 
 async def test_who_waits_no_longer_for_what_hangs_can_go_on(
-    vm: VM, session: Open, rule: Callable[[str], None]
+    vm: VM, session: Open, gate: Gate
 ) -> None:
-    rule("install dummy /bin/sleep 8 && /sbin/modprobe --ignore-install dummy")
     async with session() as root:
         hanging = asyncio.create_task(root.load("dummy"))
-        await until(lambda: vm.run("root", ["pgrep", "-x", "sleep"]).returncode == 0)
+        await gate.reached()
         hanging.cancel()
         assert (await root.load("loop")).ok
         assert "dummy" not in loaded(vm)
+        await gate.open()
         await until(lambda: "dummy" in loaded(vm))  # it was not killed
 
 
-async def test_the_helper_killed_in_the_middle(
-    vm: VM, session: Open, rule: Callable[[str], None]
-) -> None:
-    rule("install dummy /bin/sleep 600")
+async def test_the_helper_killed_in_the_middle(vm: VM, session: Open, gate: Gate) -> None:
     async with session() as root:
         loading = asyncio.create_task(root.load("dummy"))
-        await asyncio.sleep(0)
-        await until(lambda: vm.run("root", ["pgrep", "-x", "sleep"]).returncode == 0)
+        await gate.reached()
         vm.run("root", ["kill", "-KILL", str(root.hello.pid)], check=True)
         with pytest.raises(HelperDiedError):
             await loading
         assert not root.alive
-    vm.run("root", ["pkill", "-x", "sleep"])
+    await gate.open()
+    await until(lambda: "dummy" in loaded(vm))
 
 
-async def test_no_helper_without_its_connection(
-    vm: VM, session: Open, rule: Callable[[str], None]
-) -> None:
-    rule("install dummy /bin/sleep 5 && /sbin/modprobe --ignore-install dummy")
+async def test_no_helper_without_its_connection(vm: VM, session: Open, gate: Gate) -> None:
     async with session() as root:
         loading = asyncio.create_task(root.load("dummy"))
-        await until(lambda: vm.run("root", ["pgrep", "-x", "sleep"]).returncode == 0)
+        await gate.reached()
         pid = root.hello.pid
     with pytest.raises(HelperDiedError):
         await loading
-    assert not alive(vm, pid)
+    await until(lambda: not alive(vm, pid))
+    assert "dummy" not in loaded(vm)
+    await gate.open()
     await until(lambda: "dummy" in loaded(vm))  # what was begun went to its end
 
 
