@@ -16,7 +16,6 @@ PACKAGES = {
     "cpio": "cpio",
     "mke2fs": "e2fsprogs",
     "mmdebstrap": "mmdebstrap",
-    "modinfo": "kmod",
     "nm": "binutils",
     "qemu-system-x86_64": "qemu-system-x86",
     "setpriv": "util-linux",

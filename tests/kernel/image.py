@@ -228,6 +228,20 @@ def cached(distribution: Distribution = BUSYBOX) -> Image:
     return image
 
 
+def kmod(tool: str) -> list[str]:
+    """Return the words that run a tool of kmod here as it is in `BUSYBOX`, where it has been made.
+
+    What the tools print depends on their version, and this machine may have any.
+    """
+    tree = Image(BUSYBOX.folder).tree
+    libraries = tree / "usr/lib/x86_64-linux-gnu"
+    linker = libraries / "ld-linux-x86-64.so.2"
+    return [
+        *(str(linker), "--argv0", tool, "--library-path", str(libraries)),
+        str(tree / "usr/bin/kmod"),
+    ]
+
+
 def cache_folder() -> Path:
     """Where images are kept; it may not exist yet."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")

@@ -15,7 +15,7 @@ from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.modprobe.config import FOLDERS, ModprobeConfig, read_modprobe_config
 from kmodtui.kernel.modprobe.file import parse_softdep
 from kmodtui.model.modprobe_rules import Rule, RuleKind
-from tests.kernel.image import Image
+from tests.kernel.image import Image, kmod
 
 pytestmark = pytest.mark.usefixtures("debian")
 
@@ -27,7 +27,7 @@ IN_ORDER = (
     RuleKind.OPTIONS,
     RuleKind.SOFTDEP,
 )
-"""As modprobe shows them. kmod 30, which is tested against, knows no weakdep."""
+"""As modprobe shows them. kmod 30, which Debian 12 has, knows no weakdep."""
 
 
 class TreeOnThisMachine(LocalHost):
@@ -52,7 +52,7 @@ def shown(root: Path) -> tuple[list[str], Counter[str]]:
     folders = [f"{root}{folder}" for folder in FOLDERS]
     arguments = [word for folder in folders for word in ("-C", folder)]
     done = subprocess.run(
-        ["modprobe", "-d", str(root), "-S", "none", *arguments, "--showconfig"],
+        [*kmod("modprobe"), "-d", str(root), "-S", "none", *arguments, "--showconfig"],
         capture_output=True,
         check=False,
     )
@@ -182,7 +182,9 @@ def test_files_of_old_names_are_read_as_long_as_kmod_reads_them(tmp_path: Path) 
     config = config_of(tmp_path, {"etc/modprobe.d/d.alias": "blacklist d\n"})
     assert config.blacklisted("d")
     assert [problem.source for problem in config.problems] == ["/etc/modprobe.d/d.alias"]
-    version = subprocess.run(["modprobe", "--version"], capture_output=True, check=True).stdout
+    version = subprocess.run(
+        [*kmod("modprobe"), "--version"], capture_output=True, check=True
+    ).stdout
     said, _ = shown(tmp_path)
     assert ("blacklist d" in said) == (int(version.split()[2].split(b".")[0]) < 33)
 

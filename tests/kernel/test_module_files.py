@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 
-from tests.kernel.image import Image
+from tests.kernel.image import Image, kmod
 
 AT_A_TIME = 500
 
@@ -32,7 +32,7 @@ def test_info_prints_what_modinfo_prints_for_every_module(debian: Image) -> None
     files = files_of(debian)
     for start in range(0, len(files), AT_A_TIME):
         some = files[start : start + AT_A_TIME]
-        theirs = printed(["modinfo"], some)
+        theirs = printed(kmod("modinfo"), some)
         ours = printed([sys.executable, "-m", "kmodtui", "info"], some)
         assert len(theirs) == len(some)
         for their, our in zip_longest(theirs, ours):
