@@ -69,17 +69,18 @@ def read_config(path: Path, ways: Sequence[str]) -> Config:
     Raises:
         ConfigError: the file cannot be read or is invalid; the message names file and key.
     """
-    import tomllib
-
     try:
-        text = path.read_bytes().decode()
-        found = tomllib.loads(text)
+        content = path.read_bytes()
     except FileNotFoundError:
         return Config(path)
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be read: {error.strerror}.", "Make it readable, or remove it."
         ) from error
+    import tomllib
+
+    try:
+        found = tomllib.loads(content.decode())
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not in UTF-8.", "Save it as UTF-8, or remove it.") from error
     except (ValueError, RecursionError) as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -105,14 +106,20 @@ class LiveSystem:
         self._table_was_read = False
         self._status_was_read = False
         self._stopped = False
+        self._shown: Callable[[], Awaitable[object]] | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._following_index = False
         self.read_status()
 
     # Following the system
 
-    async def run(self) -> None:
-        """Follow the system until cancelled. Failures are published and end nothing else."""
+    async def run(self, shown: Callable[[], Awaitable[object]] | None = None) -> None:
+        """Follow the system until cancelled. Failures are published and end nothing else.
+
+        Args:
+            shown: returns once the modules are on the screen: only then are the symbols read.
+        """
+        self._shown = shown
         async with asyncio.TaskGroup() as self._tasks:
             self._tasks.create_task(self._follow_root())
             if self.has_modules:
@@ -135,6 +142,9 @@ class LiveSystem:
         match event:
             case TableRead(table):
                 self._take_table(table)
+                shown, self._shown = self._shown, None
+                if shown is not None:
+                    await shown()
             case SymbolsRead(symbols):
                 self._take_symbols(symbols)
                 self._begin_timeline()

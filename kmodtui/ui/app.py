@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from functools import partial
 from pathlib import Path, PurePath
@@ -24,17 +24,22 @@ from kmodtui.model.modules import ModuleTable
 from kmodtui.services.job_control import has_job_control
 from kmodtui.services.live import LiveSystem
 from kmodtui.services.machine import Machine
+from kmodtui.services.memory import return_freed_memory
 from kmodtui.services.monitor import Monitor
 from kmodtui.ui.background import run_in_background
 from kmodtui.ui.command import EVERYWHERE
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.drawn_lines import release_closed_widgets
 from kmodtui.ui.providers import CommandsProvider
+from kmodtui.ui.screens.base import KmodtuiScreen
 from kmodtui.ui.screens.dashboard import DashboardScreen
 from kmodtui.ui.themes import THEMES
 from kmodtui.ui.typing_ahead import TypingAhead
 
 STYLES = Path(__file__).parent.parent / "styles"
+
+DRAWING_LIMIT = 1.0
+"""Seconds that the symbols wait for the modules to be drawn."""
 
 log = logging.getLogger("kmodtui")
 
@@ -65,9 +70,17 @@ class KmodtuiApp(App[str]):
         self._typing = TypingAhead()
         for known in THEMES:
             self.register_theme(known)
-        self.theme = theme
+        self._begin_with(theme)
         # Each frame of an animation is sent to the terminal, often over SSH.
         self.animation_level = "none"
+
+    def _begin_with(self, theme: str) -> None:
+        if self.available_themes[theme].dark == self.current_theme.dark:
+            # Without its watcher, which would parse all styles again before anything is drawn.
+            self.set_reactive(KmodtuiApp.theme, theme)
+            self.stylesheet.set_variables(self.get_css_variables())
+        else:
+            self.theme = theme
 
     @property
     def machine(self) -> Machine:
@@ -83,12 +96,20 @@ class KmodtuiApp(App[str]):
         self.live.tainted.subscribe(self._explain_taint)
         self.live.table_read.subscribe(self._report_malformed)
         if self.live.has_modules:
-            self.push_screen(DashboardScreen(self.live))
+            screen: KmodtuiScreen[None] = DashboardScreen(self.live)
         else:
             from kmodtui.ui.screens.no_modules import NoModulesScreen
 
-            self.push_screen(NoModulesScreen(self.live))
-        run_in_background(self, self.live.run, "live")
+            screen = NoModulesScreen(self.live)
+        self.push_screen(screen)
+        run_in_background(self, partial(self.live.run, partial(self._shown, screen)), "live")
+
+    async def _shown(self, screen: KmodtuiScreen[None]) -> None:
+        """Return once the first screen has been drawn; what can wait until then is done here."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAWING_LIMIT):
+                await screen.drawn.wait()
+        return_freed_memory()
 
     def _end_on_signals(self) -> None:
         """Quit properly on SIGTERM and SIGHUP, so that the terminal is restored."""

@@ -12,7 +12,6 @@ from kmodtui.model.ways_to_root import WAYS_TO_ROOT
 from kmodtui.services.config import Config, config_path, read_config
 from kmodtui.services.log_file import open_log
 from kmodtui.services.machine import Machine
-from kmodtui.services.memory import return_freed_memory
 from kmodtui.services.root.access import NoRoot, RootAccess, read_only
 from kmodtui.ui.app import KmodtuiApp
 from kmodtui.ui.driver import PatientDriver
@@ -31,7 +30,6 @@ def open_dashboard(options: argparse.Namespace, root: str | None, *, demo: bool)
         root: the directory of a captured tree; None for this machine.
         demo: whether to start with the demo.
     """
-    return_freed_memory()
     config = read_config(config_path(), WAYS_TO_ROOT)
     log_file = open_log()
     while True:

@@ -86,6 +86,27 @@ async def test_it_holds_modules_symbols_and_the_beginning_of_the_timeline(demo: 
         assert list(first)[:4] == expected
 
 
+async def test_symbols_are_read_once_the_modules_are_shown(demo: Demo) -> None:
+    follower = Following(demo)
+    drawing, drawn = asyncio.Event(), asyncio.Event()
+
+    async def shown() -> None:
+        drawing.set()
+        await drawn.wait()
+
+    task = asyncio.create_task(follower.live.run(shown))
+    await drawing.wait()
+    assert follower.live.table.modules
+    assert "symbols_read" not in follower.published
+    demo.kernel.load("dummy")  # what happens meanwhile is not lost
+    drawn.set()
+    await follower.until(lambda: "dummy" in follower.live.table.by_name)
+    await follower.until(lambda: follower.live.symbols)
+    task.cancel()
+    await asyncio.wait({task})
+    await follower.live.machine.close()
+
+
 async def test_a_change_by_another_shell_is_published_with_all_that_belongs_to_it(
     demo: Demo,
 ) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from kmodtui.model.symbols.list import Block, Row, SymbolList
 from kmodtui.model.symbols.query import KERNEL, Facet, Query
@@ -134,15 +134,16 @@ def _count_containing(block: Block, needle: bytes) -> int:
     if needle not in names:
         return 0
     if len(needle) == 1 and names.count(needle) * _OFTEN > block.count:
-        return names.translate(None, _ALL_BUT[needle[0]]).count(needle + b"\n")
+        return names.translate(None, _all_but(needle[0])).count(needle + b"\n")
     # Two occurrences without a newline between them are in the same name.
     between = names.split(needle)
     return len(between) - 1 - sum(b"\n" not in part for part in between[1:-1])
 
 
-_ALL_BUT = [
-    bytes(other for other in range(256) if other not in (kept, _NEWLINE)) for kept in range(256)
-]
+@cache
+def _all_but(kept: int) -> bytes:
+    """Return all bytes but one and the newline."""
+    return bytes(other for other in range(256) if other not in (kept, _NEWLINE))
 
 
 def _rows(block: Block, query: Query, exported: frozenset[bytes] | None) -> Sequence[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import ClassVar, TypeVar
 
@@ -25,6 +26,8 @@ class KmodtuiScreen(Screen[Result]):
     def __init__(self) -> None:
         super().__init__()
         self._too_small = TooSmall()
+        self.drawn = asyncio.Event()
+        """Set when the screen is drawn for the first time."""
 
     # Decorated, so that a subclass can have an `on_mount` and an `on_resize` beside them.
 
@@ -45,6 +48,7 @@ class KmodtuiScreen(Screen[Result]):
         """
         if not getattr(self.app, "_batch_count", 0):
             super()._compositor_refresh()
+            self.drawn.set()
 
     @property
     def is_covered(self) -> bool:
