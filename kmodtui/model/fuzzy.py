@@ -7,9 +7,11 @@ milliseconds, because it is done after every key that is typed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from functools import lru_cache
+from itertools import accumulate
 from typing import NamedTuple
 
 from kmodtui.model.catalog_entry import CatalogEntry
@@ -52,6 +54,35 @@ class Match(NamedTuple):
     rank: Rank
 
 
+class _Texts:
+    """One text for each module, in one string, so that one search goes through all of them.
+
+    Attributes:
+        joined: the texts, each followed by a newline.
+    """
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        parts = [f"{text}\n" for text in texts]
+        self.joined = "".join(parts)
+        self._ends = list(accumulate(map(len, parts)))
+
+    def containing(self, needle: str) -> Iterator[int]:
+        """Yield the numbers of the texts that contain `needle`, which is within one of them."""
+        at = self.joined.find(needle)
+        while at >= 0:
+            number = bisect_right(self._ends, at)
+            yield number
+            at = self.joined.find(needle, self._ends[number])
+
+    def matching(self, pattern: re.Pattern[str]) -> Iterator[tuple[int, re.Match[str]]]:
+        """Yield the numbers of the texts that a pattern matches, and its first match in each."""
+        match = pattern.search(self.joined)
+        while match is not None:
+            number = bisect_right(self._ends, match.start())
+            yield number, match
+            match = pattern.search(self.joined, self._ends[number])
+
+
 class SearchIndex:
     """Modules, prepared for searching.
 
@@ -62,12 +93,10 @@ class SearchIndex:
     def __init__(self, entries: Iterable[CatalogEntry]) -> None:
         self.entries: tuple[CatalogEntry, ...] = tuple(sorted(entries, key=lambda e: e.name))
         self._names = [folded(entry.name) for entry in self.entries]
-        self._aliases = [
-            (index, f"\n{folded(chr(10).join(entry.aliases))}\n")
-            for index, entry in enumerate(self.entries)
-            if entry.aliases
-        ]
-        self._descriptions = [_words(entry.description) for entry in self.entries]
+        self._all_names = _Texts(self._names)
+        # Each alias has a newline on both sides; those of one module are one text.
+        self._aliases = _Texts(f"\n{folded(chr(10).join(e.aliases))}" for e in self.entries)
+        self._descriptions = _Texts(_words(entry.description) for entry in self.entries)
         self._places = [0] * len(self.entries)
         by_length = sorted(range(len(self.entries)), key=lambda i: (len(self._names[i]), i))
         for place, index in enumerate(by_length):
@@ -94,7 +123,7 @@ class SearchIndex:
         same = sum(found[index] is Rank.NAME for index in ordered[:_MAX_SAME])
         typed = query.strip().replace("-", "_")
         ordered[:same] = sorted(ordered[:same], key=lambda i: self.entries[i].name != typed)
-        return [Match(index, found[index]) for index in ordered]
+        return list(map(Match, ordered, map(found.__getitem__, ordered)))
 
     def near(self, text: str, most: int = 3) -> tuple[str, ...]:
         """Return the names with the smallest edit distance to a text; see `did_you_mean.near`."""
@@ -104,21 +133,18 @@ class SearchIndex:
         """Return the rank of each module that matches one word, by index."""
         found: dict[int, Rank] = {}
         if plain := _words(needle).rstrip():
-            for index, text in enumerate(self._descriptions):
-                if plain in text:
-                    found[index] = Rank.DESCRIPTION
-        subsequence = _subsequence(needle)
-        longest = _SPAN * len(needle)
-        for index, name in enumerate(self._names):
-            if needle in name:
-                found[index] = _rank_in_name(needle, name)
-            elif (run := subsequence.search(name)) and run.end() - run.start("run") <= longest:
-                found[index] = Rank.SUBSEQUENCE
-        whole = f"\n{needle}\n"
-        for index, text in self._aliases:
-            if needle in text:
-                rank = Rank.ALIAS if whole in text else Rank.ALIAS_PART
-                found[index] = min(rank, found.get(index, rank))
+            found = dict.fromkeys(self._descriptions.containing(plain), Rank.DESCRIPTION)
+        if len(needle) > 1:  # one letter is in a name, or it is not
+            longest = _SPAN * len(needle)
+            for index, match in self._all_names.matching(_subsequence(needle)):
+                if match.end() - match.start() <= longest:
+                    found[index] = Rank.SUBSEQUENCE
+        for index in self._all_names.containing(needle):
+            found[index] = _rank_in_name(needle, self._names[index])
+        for index in self._aliases.containing(needle):
+            found[index] = min(Rank.ALIAS_PART, found.get(index, Rank.ALIAS_PART))
+        for index in self._aliases.containing(f"\n{needle}\n"):
+            found[index] = min(Rank.ALIAS, found.get(index, Rank.ALIAS))
         return found
 
 
@@ -131,7 +157,7 @@ def marked(query: str, name: str) -> tuple[bool, ...]:
             start = _best_start(word, text)
             marks[start : start + len(word)] = [True] * len(word)
         elif match := _subsequence(word).search(text):
-            at = match.start("run")
+            at = match.start()
             for letter in word:
                 at = text.index(letter, at)
                 marks[at] = True
@@ -161,7 +187,9 @@ def _best_start(word: str, text: str) -> int:
 @lru_cache(maxsize=64)
 def _subsequence(needle: str) -> re.Pattern[str]:
     """Return a pattern for the letters in order with gaps, from the start of a part of a name."""
-    return re.compile(f"(?:^|_)(?P<run>{'.*?'.join(map(re.escape, needle))})")
+    first, *others = map(re.escape, needle)
+    # The first letter comes first in the pattern: Python looks for it faster than for a start.
+    return re.compile(".*?".join((f"{first}(?<![^\\n_]{first})", *others)))
 
 
 def _words(text: str) -> str:
