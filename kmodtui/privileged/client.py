@@ -226,6 +226,31 @@ class HelperClient:
         """Remove modules from that file; other files are never changed."""
         return await self._ask("unblacklist", names=list(names))
 
+    async def block(self, names: Sequence[str]) -> Result:
+        """Block modules in kmodtui's own file, which has an install rule for each.
+
+        Raises:
+            HelperVersionError: the helper is an older one.
+        """
+        return await self._ask_newer("block", names)
+
+    async def log_loads(self, names: Sequence[str]) -> Result:
+        """Have the loads of modules logged by that file instead; raises as `block`."""
+        return await self._ask_newer("log-loads", names)
+
+    async def unblock(self, names: Sequence[str]) -> Result:
+        """Remove modules from that file; raises as `block`."""
+        return await self._ask_newer("unblock", names)
+
+    async def _ask_newer(self, operation: str, names: Sequence[str]) -> Result:
+        if operation not in self._hello.operations:
+            raise HelperVersionError(
+                f"The privileged helper has version {clean(self._hello.version)}, which cannot "
+                "block modules.",
+                "Install the helper of this version: kmodtui helper install.",
+            )
+        return await self._ask(operation, names=list(names))
+
     async def kallsyms(self) -> Result:
         """Return /proc/kallsyms as root sees it in `data`, some megabytes."""
         return await self._ask("kallsyms")

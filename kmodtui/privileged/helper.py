@@ -66,8 +66,22 @@ CHILD_TIMEOUT = 60.0  # seconds until a child is left running in the background
 SEND_TIMEOUT = 30.0  # seconds until a client that does not read its answers is dropped
 
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
-BLACKLIST = "/etc/modprobe.d/kmodtui-blacklist.conf"
-BLACKLIST_HEAD = "# Written by kmodtui, which replaces this file; see blacklist in modprobe.d(5).\n"
+
+RULES_HEAD = "# Written by kmodtui, which replaces this file; see modprobe.d(5).\n"
+BLACKLIST, BLOCK = (f"/etc/modprobe.d/kmodtui-{which}.conf" for which in ("blacklist", "block"))
+# The lines for a module in each state. kmod up to 34 ignores the install rule of a module that
+# has softdeps; of several softdep rules the first counts, and an empty one leaves none.
+RULES = {
+    "blacklisted": "blacklist {0}\n",
+    "blocked": "blacklist {0}\ninstall {0} /bin/false\nsoftdep {0} pre:\n",
+    "logged": "install {0} /usr/bin/logger -t kmodtui -p authpriv.notice -- load of {0}; "
+    "exec /sbin/modprobe --ignore-install -- {0} $CMDLINE_OPTS\n",
+}
+# The file that an operation changes, and the state of the named modules in it afterwards.
+RULE_CHANGES: dict[str, tuple[str, str | None]] = {
+    "blacklist": (BLACKLIST, "blacklisted"), "unblacklist": (BLACKLIST, None),
+    "block": (BLOCK, "blocked"), "log-loads": (BLOCK, "logged"), "unblock": (BLOCK, None),
+}  # fmt: skip
 
 # libc has no wrapper for init_module(2). These are the kernel's numbers, by machine/bits.
 INIT_MODULE = {
@@ -269,38 +283,46 @@ class Machine:
         if libc.syscall(number, image, ctypes.c_ulong(len(image)), parameters) != 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
-    def blacklist(self, asked: Request) -> Outcome:
-        """Add modules to the blacklist or remove them, replacing kmodtui's file as a whole."""
-        names, wanted, path = asked["names"], asked["op"] == "blacklist", self.root + BLACKLIST
+    def change_rules(self, asked: Request) -> Outcome:
+        """Add modules to one of kmodtui's files or remove them, replacing the file as a whole."""
+        names, (file, wanted) = asked["names"], RULE_CHANGES[asked["op"]]
+        path = self.root + file
         for name in set(names) - set(self.modules()) if wanted else ():
             self.check_known(name)
         self.check_trusted(os.path.dirname(path))
-        with open(self.root + "/run/kmodtui-blacklist.lock", "w") as lock:
+        lock_file = f"{self.root}/run/{os.path.basename(file)[:-5]}.lock"
+        with open(lock_file, "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # one writer at a time
-            before = self.blacklisted(path)
-            after = before | set(names) if wanted else before - set(names)
-            with open(path + ".new", "w") as file:
-                file.write(BLACKLIST_HEAD + "".join(f"blacklist {n}\n" for n in sorted(after)))
-                file.flush()
-                os.fchmod(file.fileno(), 0o644)
-                os.fsync(file.fileno())
+            before = self.rule_states(path)
+            after = {name: state for name, state in before.items() if name not in names}
+            after.update(dict.fromkeys(names, wanted) if wanted else {})
+            with open(path + ".new", "w") as out:
+                lines = (RULES[state].format(name) for name, state in sorted(after.items()))
+                out.write(RULES_HEAD + "".join(lines))
+                out.flush()
+                os.fchmod(out.fileno(), 0o644)
+                os.fsync(out.fileno())
             os.rename(path + ".new", path)
             if not after:
                 os.unlink(path)
-            after = self.blacklisted(path)
-        states = [{name: "blacklisted" if name in listed else None for name in names}
-                  for listed in (before, after)]  # fmt: skip
-        done = all((name in after) == wanted for name in names)
+            after = self.rule_states(path)
+        states = [{name: state.get(name) for name in names} for state in (before, after)]
+        done = all(after.get(name) == wanted for name in names)
         return Outcome("done" if done else "not-done", before=states[0], after=states[1])
 
-    def blacklisted(self, path: str) -> set[str]:
-        """Return the modules on the blacklist, which must be root's if it exists."""
+    def rule_states(self, path: str) -> dict[str, str]:
+        """Return the state of each module in a file, which must be root's if it exists."""
         if not os.path.exists(path):
-            return set()
+            return {}
         self.check_trusted(path)
         with open(path, encoding="ascii", errors="replace") as file:
             text = file.read(1 << 20)
-        return set(map(canonical, re.findall(rf"(?m)^blacklist[ \t]+({NAME})[ \t]*$", text)))
+        keyword = "blacklist" if path.endswith(BLACKLIST) else "install"
+        rules = re.findall(rf"(?m)^{keyword}[ \t]+({NAME})(?![\w-])[ \t]*(.*?)[ \t]*$", text)
+        if keyword == "blacklist":
+            return {canonical(name): "blacklisted" for name, _ in rules}
+        states = {"/bin/false": "blocked"}
+        return {canonical(name): states.get(rest, "logged") for name, rest in rules if rest}
 
 
 def canonical(path: str) -> str:
@@ -493,10 +515,8 @@ def kallsyms(machine: Machine, _: Request) -> Steps:
 
 def in_child(machine: Machine, asked: Request) -> Steps:
     """Run the whole operation in a child, because each part of it may hang."""
-    work = {
-        "insert": machine.insert, "write-parameter": machine.write_parameter,
-        "blacklist": machine.blacklist, "unblacklist": machine.blacklist,
-    }[asked["op"]]  # fmt: skip
+    own = {"insert": machine.insert, "write-parameter": machine.write_parameter}
+    work = own.get(asked["op"], machine.change_rules)
     return cast("Outcome", (yield lambda: work(asked)))
 
 
@@ -508,8 +528,7 @@ OPERATIONS: dict[str, tuple[Any, ...]] = {
     "unload": (unload, "names", "wait"),
     "reload": (reload, "name", "parameters", "wait"),
     "write-parameter": (in_child, "name", "parameter", "value"),
-    "blacklist": (in_child, "names"),
-    "unblacklist": (in_child, "names"),
+    **dict.fromkeys(RULE_CHANGES, (in_child, "names")),
     "kallsyms": (kallsyms,),
     "log": (None, "follow"),
     "stop": (None, "request"),

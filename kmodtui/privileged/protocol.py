@@ -15,29 +15,33 @@ Each request has an id that the client chooses, and all the fields of its operat
     {"id": 5, "op": "write-parameter", "name": "nbd", "parameter": "nbds_max", "value": "4"}
     {"id": 6, "op": "blacklist", "names": ["nouveau"]}
     {"id": 7, "op": "unblacklist", "names": ["nouveau"]}
-    {"id": 8, "op": "kallsyms"}
-    {"id": 9, "op": "log", "follow": true}
-    {"id": 10, "op": "stop", "request": 9}
-    {"id": 11, "op": "idle", "seconds": 1800}
+    {"id": 8, "op": "block", "names": ["nouveau"]}
+    {"id": 9, "op": "log-loads", "names": ["nouveau"]}
+    {"id": 10, "op": "unblock", "names": ["nouveau"]}
+    {"id": 11, "op": "kallsyms"}
+    {"id": 12, "op": "log", "follow": true}
+    {"id": 13, "op": "stop", "request": 12}
+    {"id": 14, "op": "idle", "seconds": 1800}
 
 It is answered by any number of lines of progress, and one result:
 
     {"id": 1, "log": {"seq": 812, "usec": 91823344, "level": 6, "text": "Btrfs loaded, …"}}
-    {"id": 8, "data": "MDAwMDAwMDAw…"}
+    {"id": 11, "data": "MDAwMDAwMDAw…"}
     {"id": 1, "result": {"ok": true, "code": "done", "message": "", "errno": null,
         "subject": "btrfs", "command": ["/sbin/modprobe", "-v", "--", "btrfs"],
         "exit": 0, "output": "…",
         "before": {"btrfs": null}, "after": {"btrfs": "Live"}, "took": 0.43}}
 
-`before` and `after` are what the system shows. For a change of modules they have the
-state of each named module in /proc/modules: `Live`, `Loading`, `Unloading`, or null if it
-is not loaded. For a parameter they have its value in /sys, null if it cannot be read; for
-a blacklisted name `blacklisted`, or null if kmodtui's file has no such line. `ok` is true
-only if `after` is what was requested; the kernel shows a parameter in its own notation, so
-for parameters `ok` means that the kernel accepted the value. `subject` is the module at
-which the request stopped, or the last one; `command` is the command that ran last, empty
-if none ran. `file` describes an inserted file: the directories above it from / on, then the
-file itself, each with its name, owner and mode when it was opened:
+`before` and `after` are what the system shows. For a change of modules they have the state
+of each named module in /proc/modules: `Live`, `Loading`, `Unloading`, or null if it is not
+loaded. For a parameter they have its value in /sys, null if it cannot be read; for a change
+of kmodtui's files in modprobe.d they have what the file says of each named module:
+`blacklisted`, `blocked`, `logged`, or null if nothing. `ok` is true only if `after` is what
+was requested; the kernel shows a parameter in its own notation, so for parameters `ok`
+means that the kernel accepted the value. `subject` is the module at which the request
+stopped, or the last one; `command` is the command that ran last, empty if none ran. `file`
+describes an inserted file: the directories above it from / on, then the file itself, each
+with its name, owner and mode when it was opened:
 
     "file": [{"name": "home", "uid": 0, "mode": 493}, …]
 

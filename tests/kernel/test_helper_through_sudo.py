@@ -94,6 +94,20 @@ class Steps:
         by_alias = ["/sbin/modprobe", "-b", "-n", "-v", "rtnl-link-dummy"]
         assert "insmod" in self.vm.run("root", by_alias).stdout
 
+    async def block(self, root: HelperClient) -> None:
+        assert (await root.block(["dummy"])).after == {"dummy": "blocked"}
+        assert self.vm.run("root", ["/sbin/modprobe", "dummy"]).returncode == 1
+
+    async def log_loads(self, root: HelperClient) -> None:
+        assert (await root.log_loads(["dummy"])).after == {"dummy": "logged"}
+        assert self.vm.run("root", ["/sbin/modprobe", "dummy"]).returncode == 0
+        assert "dummy" in loaded(self.vm)
+
+    async def unblock(self, root: HelperClient) -> None:
+        assert (await root.unblock(["dummy"])).after == {"dummy": None}
+        assert self.vm.run("root", ["/sbin/modprobe", "-r", "dummy"]).returncode == 0
+        assert "dummy" not in loaded(self.vm)
+
     async def kallsyms(self, root: HelperClient) -> None:
         """The addresses, which admin himself does not see."""
         (line,) = (

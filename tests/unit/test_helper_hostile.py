@@ -64,6 +64,9 @@ PROPER: dict[str, dict[str, Any]] = {
     "write-parameter": {"name": "gone", "parameter": "a", "value": "b"},
     "blacklist": {"names": ["ext4"]},
     "unblacklist": {"names": ["gone"]},
+    "block": {"names": ["ext4"]},
+    "log-loads": {"names": ["ext4"]},
+    "unblock": {"names": ["gone"]},
     "kallsyms": {},
     "log": {"follow": False},
     "stop": {"request": 7},
@@ -131,6 +134,11 @@ LINES: list[bytes] = [
     b'{"id": 1, "op": "kallsyms", "path": "/etc/shadow"}',
     b'{"id": 1, "op": "log"}', b'{"id": 1, "op": "log", "follow": true, "path": "/etc/shadow"}',
     b'{"id": 1, "op": "blacklist", "names": ["btrfs"], "path": "/etc/passwd"}',
+    b'{"id": 1, "op": "block", "names": ["btrfs"], "command": "/bin/true"}',
+    b'{"id": 1, "op": "block", "names": ["btrfs /bin/true"]}',
+    b'{"id": 1, "op": "block", "names": ["btrfs\\ninstall xor /bin/sh"]}',
+    b'{"id": 1, "op": "log-loads", "names": ["btrfs; reboot"]}',
+    b'{"id": 1, "op": "unblock", "names": ["btrfs"], "path": "/etc/passwd"}',
     b'{"id": 1, "op": "insert", "name": "a", "path": "/a.ko", "parameters": []}',
     b'{"id": 1, "op": "insert", "name": "a", "fd": 3, "sha256": "", "parameters": []}',
     b'//{"id": 1}', b"{'id': 1}", b'{"id": 1,}', b'{"id": 01}',
@@ -191,7 +199,7 @@ def test_the_corpus_has_every_operation_and_every_field() -> None:
         assert set(operation[1:]) == set(PROPER[name])
 
 
-@pytest.mark.parametrize("op", sorted(set(PROPER) - {"unblacklist"}))
+@pytest.mark.parametrize("op", sorted(set(PROPER) - {"unblacklist", "unblock"}))
 def test_valid_requests_are_not_refused_as_invalid(folder: HelperFolder, op: str) -> None:
     """Otherwise the tests below would prove nothing."""
     line = json.dumps({"id": 1, "op": op, **PROPER[op]}).encode()
@@ -230,7 +238,7 @@ def test_any_bytes(folder: HelperFolder, line: bytes) -> None:
     assert attempt(folder, line) == "invalid"
 
 
-@given(data=st.data(), op=st.sampled_from(sorted(set(PROPER) - {"unblacklist"})))
+@given(data=st.data(), op=st.sampled_from(sorted(set(PROPER) - {"unblacklist", "unblock"})))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_any_value_in_any_field(folder: HelperFolder, data: st.DataObject, op: str) -> None:
     request = {"id": 1, "op": op, **PROPER[op]}

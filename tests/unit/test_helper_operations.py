@@ -31,6 +31,7 @@ from tests.support.helper_folder import HelperFolder
 IMAGE = b"\x7fELF" + bytes(range(256)) * 9000
 DIGEST = hashlib.sha256(IMAGE).hexdigest()
 LIST = "etc/modprobe.d/kmodtui-blacklist.conf"
+BLOCKS = "etc/modprobe.d/kmodtui-block.conf"
 
 
 @pytest.fixture
@@ -293,6 +294,63 @@ async def test_a_half_written_file_of_another_writer_is_replaced(
     assert (await session.blacklist(["xor"])).ok
     assert not new.exists()
     assert "half" not in (folder.root / LIST).read_text()
+
+
+# --- blocked modules ----------------------------------------------------------------------
+
+
+async def test_block_log_and_unblock(folder: HelperFolder, session: HelperClient) -> None:
+    written = folder.root / BLOCKS
+    assert (await session.block(["xor"])).after == {"xor": "blocked"}
+    assert written.read_text().splitlines()[1:] == [
+        "blacklist xor",
+        "install xor /bin/false",
+        "softdep xor pre:",
+    ]
+    assert stat.S_IMODE(written.stat().st_mode) == 0o644
+    result = await session.log_loads(["btrfs", "xor"])
+    assert result.before == {"btrfs": None, "xor": "blocked"}
+    assert result.after == {"btrfs": "logged", "xor": "logged"}
+    assert "blacklist" not in written.read_text().replace(helper.RULES_HEAD, "")
+    assert (await session.block(["btrfs"])).before == {"btrfs": "logged"}
+    assert (await session.unblock(["btrfs"])).after == {"btrfs": None}
+    assert "exec /sbin/modprobe --ignore-install -- xor $CMDLINE_OPTS\n" in written.read_text()
+    assert (await session.unblock(["xor", "never_was"])).ok
+    assert os.listdir(written.parent) == []
+    assert folder.calls == []
+
+
+async def test_blocking_leaves_the_blacklist_and_other_files_alone(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    others = folder.root / "etc" / "modprobe.d" / "other.conf"
+    others.write_text("install xor /bin/true\n")
+    assert (await session.blacklist(["xor"])).ok
+    assert (await session.block(["xor"])).before == {"xor": None}
+    assert (await session.unblock(["xor"])).ok
+    assert (folder.root / LIST).read_text().endswith("blacklist xor\n")
+    assert others.read_text() == "install xor /bin/true\n"
+
+
+async def test_unknown_and_built_in_modules_are_not_blocked(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    assert (await session.block(["nope"])).code is ResultCode.UNKNOWN_MODULE
+    assert (await session.block(["ext4"])).code is ResultCode.BUILT_IN
+    assert (await session.block(["xor", "ext4"])).code is ResultCode.BUILT_IN
+    assert not (folder.root / BLOCKS).exists()
+
+
+async def test_a_failed_write_leaves_the_file_as_it_was(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    """A full disk or a killed helper leaves at most the .new file, which modprobe ignores."""
+    assert (await session.block(["xor"])).ok
+    before = (folder.root / BLOCKS).read_bytes()
+    (folder.root / (BLOCKS + ".new")).mkdir()  # so that it cannot be written
+    result = await session.block(["btrfs"])
+    assert (result.code, result.errno) == (ResultCode.FAILED, errno.EISDIR)
+    assert (folder.root / BLOCKS).read_bytes() == before
 
 
 # --- symbols and log ----------------------------------------------------------------------
