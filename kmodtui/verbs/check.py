@@ -8,10 +8,11 @@ from typing import Any
 
 from kmodtui.errors import UnreadableError
 from kmodtui.kernel.host import Host, LocalHost
-from kmodtui.kernel.index.modules import EXTENSIONS, is_path, read_index
+from kmodtui.kernel.index.modules import EXTENSIONS, read_index
 from kmodtui.model.check.check import KERNEL, UNKNOWN, Check, CheckedSymbol, Mark, Verdict
 from kmodtui.model.text import clean, counted
 from kmodtui.services.check import check_file
+from kmodtui.verbs.named_file import named_file
 from kmodtui.verbs.printing import add_json, print_json, release_of
 
 SCHEMA = 1
@@ -52,11 +53,11 @@ def run(host: Host, options: argparse.Namespace) -> int:
 
 def _locate(host: Host, release: str, text: str) -> tuple[Host, str]:
     """Return the host and the path of a file on this machine or of an installed module."""
-    here = LocalHost()
-    full = os.path.abspath(text)
-    if is_path(text, here) or here.exists(full):
-        # A path of a recorded or captured system may not exist on this machine.
-        return (host, text) if not here.exists(full) and host.exists(text) else (here, full)
+    if named := named_file(host, text):
+        return named
+    here, full = LocalHost(), os.path.abspath(text)
+    if here.exists(full):
+        return here, full
     index = read_index(host, release)
     path = index.path_of(text)
     if path is None:

@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from kmodtui.errors import KmodtuiError
-from kmodtui.kernel.host import Host, LocalHost
-from kmodtui.kernel.index.modules import find_module, is_path
+from kmodtui.kernel.host import Host
+from kmodtui.kernel.index.modules import find_module
+from kmodtui.kernel.module_file.info import read_module_file
 from kmodtui.model.module_info import (
     ModuleInfo,
     modinfo_lines,
@@ -18,6 +19,7 @@ from kmodtui.model.module_info import (
     parameter_strings,
 )
 from kmodtui.model.text import decode
+from kmodtui.verbs.named_file import named_file
 from kmodtui.verbs.printing import add_json, print_error, print_json, release_of
 
 SCHEMA = 1
@@ -36,14 +38,17 @@ def run(host: Host, options: argparse.Namespace) -> int:
     root = os.path.abspath(getattr(options, "root", "/")).rstrip("/")
     for what in options.what:
         try:
-            if is_path(what, LocalHost()):
-                # A file needs no release. The one of another machine may not be installed here.
-                infos += find_module(host, "", what, files=LocalHost())
-                continue
-            for info in find_module(host, release_of(host, options), what):
+            # A file needs no release. The one of another machine may not be installed here.
+            if named := named_file(host, what):
+                files, path = named
+                found: tuple[ModuleInfo, ...] = (read_module_file(files, path),)
+            else:
+                files = host
+                found = find_module(host, release_of(host, options), what)
+            for info in found:
                 # The path on this machine, as `modinfo --basedir` prints it.
-                path = info.filename if info.builtin else root + info.filename
-                infos.append(replace(info, filename=path))
+                here = info.builtin or files is not host
+                infos.append(info if here else replace(info, filename=root + info.filename))
         except KmodtuiError as error:
             print_error(error)
             status = error.exit_code

@@ -259,7 +259,7 @@ def installed_releases(host: Host) -> tuple[str, ...]:
 
 def is_path(text: str, files: Host) -> bool:
     """Return whether `modinfo TEXT` would treat the text as a path and not as a name."""
-    return "/" in text or (text.endswith(EXTENSIONS) and files.exists(_full_path(text)))
+    return "/" in text or (text.endswith(EXTENSIONS) and files.exists(full_path(text)))
 
 
 def find_module(
@@ -281,7 +281,7 @@ def find_module(
     """
     files = files or host
     if is_path(text, files):
-        return (read_module_file(files, _full_path(text)),)
+        return (read_module_file(files, full_path(text)),)
     index = read_index(host, release)
     names = index.resolve(text)
     if not names:
@@ -289,7 +289,8 @@ def find_module(
     return tuple(index.read_info(name) for name in names)
 
 
-def _full_path(path: str) -> str:
+def full_path(path: str) -> str:
+    """Return an absolute path as modinfo makes it: with the current directory before it."""
     return path if path.startswith("/") else f"{os.getcwd()}/{path}"
 
 
