@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Host(Protocol):
         ...
 
     def locate(self, path: str) -> str:
-        """Return the path on this machine, to watch the file or to show its name."""
+        """Return the path on this machine, to watch the file; links in it are resolved."""
         ...
 
     def read(self, path: str, limit: int = -1) -> bytes:
@@ -90,7 +91,10 @@ class Host(Protocol):
 
 
 class LocalHost:
-    """The system below a directory of this machine: `/`, or a tree with /proc, /sys and /lib."""
+    """The system below a directory of this machine: `/`, or a tree with /proc, /sys and /lib.
+
+    Symbolic links are resolved inside that directory: nothing outside is ever read.
+    """
 
     def __init__(self, root: str | Path = "/", *, badge: str | None = None) -> None:
         self._prefix = os.fspath(root).rstrip("/")
@@ -118,6 +122,12 @@ class LocalHost:
 
     def locate(self, path: str) -> str:
         """Return the path on this machine; see `Host.locate`."""
+        if self._is_this_machine:
+            return path
+        from kmodtui.kernel.in_root import real_path
+
+        with suppress(OSError):  # links that lead in a circle
+            path = real_path(path, self.readlink)
         return self._prefix + path
 
     def read(self, path: str, limit: int = -1) -> bytes:
@@ -142,7 +152,7 @@ class LocalHost:
         # Callers read a copied /proc file as a whole.
         whole = path.startswith(_KERNEL_DIRECTORIES)
         return open(
-            self.locate(path),
+            path,
             "rb",
             buffering=0,
             opener=lambda _path, _flags: self._descriptor(path, whole=whole),
@@ -150,19 +160,45 @@ class LocalHost:
 
     def listdir(self, path: str) -> list[str]:
         """Return the names in a directory; see `Host.listdir`."""
-        return sorted(os.listdir(self.locate(path)))
+        if self._is_this_machine:
+            return sorted(os.listdir(path))
+        directory = self._open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            return sorted(os.listdir(directory))
+        finally:
+            os.close(directory)
 
     def readlink(self, path: str) -> str:
         """Return the target of a symbolic link; see `Host.readlink`."""
-        return os.readlink(self.locate(path))
+        if self._is_this_machine:
+            return os.readlink(path)
+        from kmodtui.kernel.in_root import open_in_root
+
+        link = open_in_root(self._prefix, path, os.O_PATH | os.O_NOFOLLOW)
+        try:
+            return os.readlink("", dir_fd=link)
+        except FileNotFoundError:  # which readlinkat(2) returns for what is not a link
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), path) from None
+        finally:
+            os.close(link)
 
     def exists(self, path: str) -> bool:
         """Return whether `path` exists; see `Host.exists`."""
-        return os.path.exists(self.locate(path))
+        try:
+            self.stat(path)
+        except (OSError, ValueError):
+            return False
+        return True
 
     def stat(self, path: str) -> os.stat_result:
         """Return the status of a file; see `Host.stat`."""
-        return os.stat(self.locate(path))
+        if self._is_this_machine:
+            return os.stat(path)
+        file = self._open(path, os.O_PATH)
+        try:
+            return os.fstat(file)
+        finally:
+            os.close(file)
 
     def uevents(self) -> UeventSource:
         """Return the kernel's uevents for this machine; a captured tree has none."""
@@ -176,12 +212,34 @@ class LocalHost:
         from kmodtui.kernel.kmsg import PATH, Kmsg
 
         if not self._is_this_machine:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.locate(PATH))
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), PATH)
         return Kmsg.open()
+
+    def _open(self, path: str, flags: int) -> int:
+        if self._is_this_machine:
+            return os.open(path, flags | os.O_CLOEXEC)
+        from kmodtui.kernel.in_root import open_in_root
+
+        try:
+            return open_in_root(self._prefix, path, flags)
+        except FileNotFoundError:
+            if self._is_disabled(path):
+                return os.open(os.devnull, flags | os.O_CLOEXEC)
+            raise
+
+    def _is_disabled(self, path: str) -> bool:
+        """Return whether a path is a link to /dev/null, as for a file in modprobe.d.
+
+        A captured tree has such links, but rarely a /dev.
+        """
+        with suppress(OSError):
+            self.readlink(path)
+            return self.locate(path) == self._prefix + os.devnull
+        return False
 
     def _descriptor(self, path: str, *, whole: bool) -> int:
         # Without O_NONBLOCK, opening a named pipe would block.
-        file = os.open(self.locate(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = self._open(path, os.O_RDONLY | os.O_NONBLOCK)
         # The kernel's own files are trusted, and do not report their sizes.
         if not (self._is_this_machine and path.startswith(_KERNEL_DIRECTORIES)):
             try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import hashlib
 import os
 import pwd
@@ -12,6 +11,7 @@ from collections.abc import Iterator
 
 from kmodtui.errors import UnreadableError
 from kmodtui.kernel.host import Host
+from kmodtui.kernel.in_root import real_path
 from kmodtui.model.ownership import ownership
 from kmodtui.model.result import FilePart
 from kmodtui.model.text import human_size
@@ -21,8 +21,6 @@ _CHUNK = 1024 * 1024
 
 MAX_FILE = 512 * 1024 * 1024
 """Bytes of the largest file that the helper inserts."""
-
-_MAX_LINKS = 40  # MAXSYMLINKS of include/linux/namei.h
 
 
 async def digest_of(machine: Machine, path: str) -> str:
@@ -90,24 +88,7 @@ def resolved(host: Host, path: str) -> str:
     Raises:
         UnreadableError: there are too many links.
     """
-    left = os.path.join(os.getcwd(), path).split("/")[::-1]
-    parts: list[str] = []
-    links = 0
-    while left:
-        part = left.pop()
-        if part == "..":
-            del parts[-1:]
-        if part in ("", ".", ".."):
-            continue
-        try:
-            target = host.readlink("/".join(("", *parts, part)))
-        except OSError:
-            parts.append(part)
-            continue
-        links += 1
-        if links > _MAX_LINKS:
-            raise UnreadableError(f"{path} cannot be read: {os.strerror(errno.ELOOP)}.")
-        if target.startswith("/"):
-            parts.clear()
-        left += target.split("/")[::-1]
-    return "/" + "/".join(parts)
+    try:
+        return real_path(os.path.join(os.getcwd(), path), host.readlink)
+    except OSError as error:
+        raise UnreadableError(f"{path} cannot be read: {error.strerror}.") from None

@@ -55,11 +55,11 @@ def test_a_large_file_is_read_completely(tree: Path) -> None:
     assert LocalHost(tree).read("/large") == data
 
 
-@pytest.mark.parametrize("name", ["pipe", "zero", "proc/pipe"])
+@pytest.mark.parametrize("name", ["pipe", "link", "proc/pipe"])
 def test_only_regular_files_are_read(tree: Path, name: str) -> None:
     os.mkfifo(tree / "pipe")
     os.mkfifo(tree / "proc/pipe")
-    (tree / "zero").symlink_to("/dev/zero")
+    (tree / "link").symlink_to("pipe")
     host = LocalHost(tree)
     for look in (host.read, lambda path: host.read(path, 4), host.open):
         with pytest.raises(OSError, match="Not a regular file") as caught:
@@ -76,6 +76,12 @@ def test_a_named_pipe_does_not_block(tree: Path) -> None:
 def test_the_null_device_is_an_empty_file(tree: Path) -> None:
     (tree / "off.conf").symlink_to("/dev/null")
     assert LocalHost(tree).read("/off.conf") == b""
+
+
+def test_a_link_to_what_is_missing_in_the_tree_is_no_null_device(tree: Path) -> None:
+    (tree / "off.conf").symlink_to("/dev/zero")
+    with pytest.raises(FileNotFoundError):
+        LocalHost(tree).read("/off.conf")
 
 
 def test_a_too_large_file_is_not_read(tree: Path) -> None:
