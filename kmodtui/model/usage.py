@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import assert_never
 
+from kmodtui.model.modules import LoadedModule
 from kmodtui.model.text import counted
 
 _NAMED = 3
@@ -103,6 +104,21 @@ def used_by(usage: Usage, module: str) -> str:
     `mount / (ext4); network interface eth0, up; and 2 more`
     """
     return _listed(usage.by_module.get(module, ()))
+
+
+def users_of(module: LoadedModule, usage: Usage) -> str:
+    """Return everything that is known to use a module, for the column `used by`.
+
+    `[permanent] xfs ext4; mount /mnt (btrfs) +1`: modules first; a number at the end counts
+    the references of unknown users. It is left out where it would stand alone, because then
+    it only repeats the reference count.
+    """
+    modules = " ".join((*(("[permanent]",) if module.permanent else ()), *module.users))
+    words = "; ".join(filter(None, (modules, used_by(usage, module.name))))
+    found = sum(use.references for use in usage.holders(module.name))
+    unknown = module.other_references - found
+    known = module.users or module.name in usage.by_module
+    return f"{words} +{unknown}" if unknown > 0 and known else words
 
 
 def held_by(usage: Usage, module: str, references: int) -> str:

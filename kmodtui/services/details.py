@@ -13,7 +13,7 @@ from kmodtui.model.module_info import ModuleInfo, Parameter
 from kmodtui.model.modules import LoadedModule, canonical, taint_words
 from kmodtui.model.text import clean
 from kmodtui.services.machine import Machine
-from kmodtui.services.planning.plans import usage_of
+from kmodtui.services.usage import usage_of
 
 
 @dataclass(frozen=True, slots=True)

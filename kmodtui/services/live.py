@@ -21,6 +21,7 @@ from kmodtui.model.modules import ModuleTable, taint_flags
 from kmodtui.model.symbols.address import Hiding
 from kmodtui.model.symbols.table import SymbolTable
 from kmodtui.services.index_watch import index_changes
+from kmodtui.services.live_usage import LiveUsage
 from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import (
     Changed,
@@ -66,6 +67,7 @@ class LiveSystem:
         addresses_read: whether `symbols` has addresses that the kernel hides from this process.
         symbols_problem: why there are no symbols, as a sentence; empty if there are.
         hiding: the settings that decide whether this process sees addresses.
+        usage: what uses the modules beside other modules.
         timeline: every change since the start.
         new: modules that were loaded while kmodtui runs and were not selected since.
         marked: modules that were marked for the next command.
@@ -102,6 +104,7 @@ class LiveSystem:
         self.tainted: Topic[str] = Topic()
         self.refreshed: Topic[None] = Topic()
         self.failed: Topic[BaseException] = Topic()
+        self.usage = LiveUsage(machine, self.failed.publish)
         self._monitor = monitor
         self._table_was_read = False
         self._status_was_read = False
@@ -109,6 +112,7 @@ class LiveSystem:
         self._shown: Callable[[], Awaitable[object]] | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._following_index = False
+        self._following_usage = False
         self.read_status()
 
     # Following the system
@@ -168,6 +172,7 @@ class LiveSystem:
         self.marked.intersection_update(table.by_name)
         self.read_status()
         self.table_read.publish(table)
+        self.usage.read_again()
 
     def _take_symbols(self, symbols: SymbolTable) -> None:
         self.symbols = symbols
@@ -219,6 +224,10 @@ class LiveSystem:
         try:
             await self.machine.index()
             self.index_read.publish(None)
+            if not self._following_usage and self._tasks is not None:
+                # Only now: the uses of modules are found with the aliases of the index.
+                self._following_usage = True
+                self._tasks.create_task(self.usage.follow())
             async for _ in index_changes(self.machine.host, f"/lib/modules/{self.machine.release}"):
                 self.machine.forget_index()
                 await self.machine.index()
@@ -275,6 +284,7 @@ class LiveSystem:
         self._monitor.read_now()
         # Equal bytes of /proc/modules say nothing about taint, root and parameters.
         self.read_status()
+        self.usage.read_again()
         self.refreshed.publish(None)
 
     @property

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kmodtui.errors import UnreadableError
+from kmodtui.errors import KmodtuiError, UnreadableError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.proc_modules import read_modules
-from kmodtui.model.modules import LoadedModule
-from kmodtui.verbs.printing import add_json, hexadecimal, print_error, print_json
+from kmodtui.model.modules import LoadedModule, ModuleTable
+from kmodtui.verbs.printing import add_json, hexadecimal, print_error, print_json, release_of
+
+if TYPE_CHECKING:
+    from kmodtui.model.usage import Usage
 
 SCHEMA = 1
 
@@ -28,17 +31,32 @@ def run(host: Host, options: argparse.Namespace) -> int:
         modules = [_module_json(module) for module in table]
         print_json(SCHEMA, {"modules": modules, "malformed_lines": table.malformed})
         return 0
+    from kmodtui.model.usage import users_of
+
+    usage = _usage(host, options, table)
     width = max((len(module.name) for module in table), default=4)
     print(f"{'Module':<{width}}  {'Size':>10}  {'Refs':>4}  {'State':<9}  {'Taint':<5}  Used by")
     for module in table:
         refs = "-" if module.refcount is None else module.refcount
-        used_by = " ".join((*(("[permanent]",) if module.permanent else ()), *module.users))
+        used_by = users_of(module, usage)
         line = (
             f"{module.name:<{width}}  {module.size:>10}  {refs:>4}  "
             f"{module.state:<9}  {module.taints:<5}  {used_by}"
         )
         print(line.rstrip())
     return 0
+
+
+def _usage(host: Host, options: argparse.Namespace, table: ModuleTable) -> Usage:
+    """Return what uses the modules; imported here, because `list --json` does without."""
+    from kmodtui.kernel.index.modules import read_index
+    from kmodtui.services.usage import usage_of
+
+    try:
+        index = read_index(host, release_of(host, options))
+    except KmodtuiError:
+        index = None  # what is found by an alias is missing then
+    return usage_of(host, index, tuple(table.by_name), open_files=False)
 
 
 def _module_json(module: LoadedModule) -> dict[str, Any]:

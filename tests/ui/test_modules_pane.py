@@ -299,6 +299,19 @@ async def test_names_are_whole_where_they_fit_beside_size_refs_and_users(
         assert stage.row("chacha_x86_64")[1:] == ["240.0", "KiB", "1", "xor"]
 
 
+MOUNT = b"22 1 254:1 / / rw - ext4 /dev/vda1 rw\n"
+
+
+async def test_a_mount_is_shown_as_a_user_of_the_file_system(demo: Demo) -> None:
+    demo.kernel.folder.write("/proc/self/mountinfo", MOUNT)
+    demo.kernel.hold("ext4")
+    async with opened(demo, size=(200, 50)) as stage:
+        await stage.until("mount / (ext4)")
+        demo.kernel.folder.write("/proc/self/mountinfo", b"")
+        demo.kernel.hold("ext4", -1)
+        await stage.until_gone("mount / (ext4)")
+
+
 async def test_the_column_that_is_sorted_by_is_shown(demo: Demo) -> None:
     async with opened(demo, size=(100, 40)) as stage:
         assert not {"state", "taint"} & set(stage.part("#module-head")[0].split())

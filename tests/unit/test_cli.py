@@ -144,6 +144,16 @@ def test_list_shows_what_is_loaded_newest_first(
     assert "hello                 16384     0  Live       OE" in lines
 
 
+def test_list_shows_mounts_beside_the_modules_that_use_a_module(
+    kernel: SimulatedKernel, root: str, capsys: Output
+) -> None:
+    kernel.folder.write("/proc/self/mountinfo", b"22 1 254:1 / / rw - ext4 /dev/vda1 rw\n")
+    (line,) = (
+        line for line in printed(capsys, "list", "--root", root).splitlines() if "ext4 " in line
+    )
+    assert line.endswith("mount / (ext4)")
+
+
 def test_list_as_json_has_the_keys_of_the_kernels_line(
     kernel: SimulatedKernel, root: str, capsys: Output
 ) -> None:

@@ -61,9 +61,8 @@ def test_what_reads_no_module_file_imports_no_reader_of_it(verb: list[str], root
     assert not imported(*verb, "--root", str(root)) & {*SLOW}
 
 
-@pytest.mark.parametrize("form", [[], ["--json"]])
-def test_the_list_imports_only_what_is_cheap(form: list[str], root: Path) -> None:
-    assert not imported("list", *form, "--root", str(root)) & {*NOT_FOR_A_LIST}
+def test_the_list_for_programs_imports_only_what_is_cheap(root: Path) -> None:
+    assert not imported("list", "--json", "--root", str(root)) & {*NOT_FOR_A_LIST}
 
 
 def test_the_demo_needs_no_dashboard_either() -> None:

@@ -7,17 +7,22 @@ import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kmodtui.demo import Demo
 from kmodtui.errors import KmodtuiError
+from kmodtui.kernel.host import Host
 from kmodtui.kernel.kallsyms import parse_symbols
+from kmodtui.kernel.proc_modules import read_raw
 from kmodtui.model.history import Event
+from kmodtui.model.usage import Usage
 from kmodtui.services.live import LiveSystem
 from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import Monitor
 from kmodtui.services.root.demo import DemoRoot
+from kmodtui.services.usage import usage_of
 from tests.support.simulated import make_demo
 
 
@@ -63,7 +68,12 @@ class Following:
 
 @asynccontextmanager
 async def following(demo: Demo) -> AsyncIterator[Following]:
-    follower = Following(demo)
+    async with running(Following(demo)) as follower:
+        yield follower
+
+
+@asynccontextmanager
+async def running(follower: Following) -> AsyncIterator[Following]:
     task = asyncio.create_task(follower.live.run())
     try:
         await follower.until(lambda: "index_read" in follower.published)
@@ -252,3 +262,35 @@ async def test_a_kernel_without_modules_is_not_watched_and_its_symbols_are_read_
     await live.read_symbols()
     assert live.symbols is not None
     assert follower.published == ["symbols_read"]
+
+
+async def test_uses_are_read_again_when_a_count_changes_and_not_while_nothing_does(
+    demo: Demo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings, polls = 0, 0
+
+    def counted_usage(*arguments: Any, **options: Any) -> Usage:
+        nonlocal readings
+        readings += 1
+        return usage_of(*arguments, **options)
+
+    def counted_poll(host: Host) -> bytes:
+        nonlocal polls
+        polls += 1
+        follower._news.set()
+        return read_raw(host)
+
+    monkeypatch.setattr("kmodtui.services.usage.usage_of", counted_usage)
+    monkeypatch.setattr("kmodtui.services.monitor.read_raw", counted_poll)
+    mount = b"22 1 254:1 / / rw - ext4 /dev/vda1 rw\n"
+    demo.kernel.folder.write("/proc/self/mountinfo", mount)
+    follower = Following(demo)
+    async with running(follower):
+        usage = follower.live.usage
+        await follower.until(lambda: "ext4" in usage.now.by_module)
+        demo.kernel.folder.write("/proc/self/mountinfo", b"")
+        demo.kernel.hold("ext4", 1)
+        await follower.until(lambda: not usage.now.by_module)
+        readings, polls = 0, 0
+        await follower.until(lambda: polls == 5)
+        assert readings == 0

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kmodtui.kernel.host import LocalHost
+from kmodtui.kernel.proc_modules import parse_modules
 from kmodtui.kernel.routes import connection_interfaces
 from kmodtui.kernel.usage import read_usage
 from kmodtui.model.usage import (
@@ -19,6 +20,7 @@ from kmodtui.model.usage import (
     held_by,
     unload_warnings,
     used_by,
+    users_of,
 )
 
 ALIASES = {
@@ -295,3 +297,20 @@ def test_devices_lose_their_driver_with_the_module(tree: Tree) -> None:
         "The device 0000:00:04.0 (pci) loses its driver with e1000.",
     )
     assert usage.holders("e1000") == ()
+
+
+def test_the_column_used_by_names_modules_then_others_then_counts_the_unknown() -> None:
+    row = "ext4 983040 {} {} Live 0x0000000000000000\n"
+    mount = Use(UseKind.MOUNT, "/ (ext4)", "")
+    usage = Usage({"ext4": (mount,)})
+
+    def words(references: int, users: str, usage: Usage) -> str:
+        (module,) = parse_modules(row.format(references, users).encode())
+        return users_of(module, usage)
+
+    assert words(0, "-", NO_USAGE) == ""
+    assert words(1, "-", usage) == "mount / (ext4)"
+    assert words(2, "overlay,", usage) == "overlay; mount / (ext4)"
+    assert words(4, "overlay,[permanent],", usage) == "[permanent] overlay; mount / (ext4) +2"
+    assert words(3, "-", NO_USAGE) == ""  # the count stands in the column `refs`
+    assert words(3, "overlay,", NO_USAGE) == "overlay +2"

@@ -17,7 +17,7 @@ from kmodtui.model.plan.verb import Verb
 from kmodtui.model.result import Result
 from kmodtui.model.usage import NO_USAGE, Usage
 from kmodtui.services.machine import Machine
-from kmodtui.services.planning.plans import usage_of
+from kmodtui.services.usage import usage_of
 
 _SYMBOL = re.compile(r"Unknown symbol (\S+) \(err -?\d+\)")
 

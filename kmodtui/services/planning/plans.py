@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -19,7 +18,6 @@ from kmodtui.kernel.module_file.size import read_module_size
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.sysfs import read_parameters
 from kmodtui.kernel.system import read_system
-from kmodtui.kernel.usage import read_usage
 from kmodtui.model.modprobe_rules import RuleKind
 from kmodtui.model.modules import ModuleTable, canonical
 from kmodtui.model.plan.facts import PlanFacts
@@ -27,7 +25,8 @@ from kmodtui.model.plan.intent import Intent
 from kmodtui.model.plan.intents import plan_intents
 from kmodtui.model.plan.plan import Action, Plan, Step, with_memory
 from kmodtui.model.plan.verb import Verb
-from kmodtui.model.usage import NO_USAGE, Usage
+from kmodtui.model.usage import NO_USAGE
+from kmodtui.services.usage import usage_of
 
 VERBS = (Verb.LOAD, Verb.UNLOAD, Verb.RELOAD)
 """Verbs that the index of modules is needed for."""
@@ -59,27 +58,6 @@ def read_plan(
             continue
         types[name] = {parameter.name: parameter.type for parameter in info.parameters}
     return planned(intents, replace(facts, parameter_types=types), host)
-
-
-# --- what uses modules ------------------------------------------------------------------------
-
-
-def usage_of(
-    host: Host, index: ModuleIndex | None, modules: Sequence[str], *, open_files: bool = True
-) -> Usage:
-    """Return what uses modules beside other modules. Reads many files: not for the event loop.
-
-    Args:
-        host: the system.
-        index: resolves the aliases of file systems and devices; None finds fewer uses.
-        modules: names of loaded modules.
-        open_files: whether to read the open files of all processes, which takes longest.
-    """
-    # Only a session on this machine itself is connected through one of its interfaces.
-    here = host.live and not host.badge
-    connection = os.environ.get("SSH_CONNECTION", "") if here else ""
-    resolve = index.resolve if index else lambda _: ()
-    return read_usage(host, modules, resolve, connection, open_files=open_files)
 
 
 # --- reading ----------------------------------------------------------------------------------

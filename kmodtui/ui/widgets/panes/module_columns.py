@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from kmodtui.model.modules import LoadedModule, ModuleState
 from kmodtui.model.text import human_size
+from kmodtui.model.usage import Usage, users_of
 from kmodtui.ui.widgets.lines.view import Part, fit
 
 _MARK = 2
@@ -36,10 +37,11 @@ class Longest:
     users: int = 0
 
     @classmethod
-    def of(cls, modules: Iterable[LoadedModule]) -> Longest:
+    def of(cls, modules: Iterable[LoadedModule], usage: Usage) -> Longest:
         """Return the longest texts of some modules."""
         rows = [
-            (m.name, human_size(m.size), _refs(m), m.state, m.taints, _used_by(m)) for m in modules
+            (m.name, human_size(m.size), _refs(m), m.state, m.taints, users_of(m, usage))
+            for m in modules
         ]
         return cls(*(max(map(len, column)) for column in zip(*rows, strict=True)))
 
@@ -100,7 +102,7 @@ class ModuleColumns:
             + fit("used by", self.users)
         )
 
-    def cells(self, module: LoadedModule) -> tuple[Part, ...]:
+    def cells(self, module: LoadedModule, usage: Usage) -> tuple[Part, ...]:
         """Return the cells of a module's row, without its mark."""
         live = module.state is ModuleState.LIVE
         state, users = "", self.users
@@ -115,18 +117,9 @@ class ModuleColumns:
             (fit(module.state if self.state else "", self.state), "dim" if live else "warn"),
             (fit(module.taints if self.taint else "", self.taint), "warn"),
             (state, "warn"),
-            (fit(_used_by(module), users), "dim"),
+            (fit(users_of(module, usage), users), "dim"),
         )
 
 
 def _refs(module: LoadedModule) -> str:
     return "-" if module.refcount is None else str(module.refcount)
-
-
-def _used_by(module: LoadedModule) -> str:
-    users = list(module.users)
-    if module.permanent:
-        users.insert(0, "[permanent]")
-    if module.other_references and module.users:
-        users.append(f"+{module.other_references}")
-    return " ".join(users)

@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from kmodtui.model.history import Event
 from kmodtui.model.modules import LoadedModule, ModuleTable
+from kmodtui.model.usage import NO_USAGE, Usage
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import bindings, key_of
 from kmodtui.ui.panes import PaneEntry
@@ -65,6 +66,7 @@ class ModuleLines(LineView):
     def __init__(self, live: LiveSystem) -> None:
         super().__init__(id="module-lines")
         self.rows: list[LoadedModule] = []
+        self.usage = NO_USAGE
         self.flashing: set[str] = set()
         self._live = live
         self.empty_text = "Reading /proc/modules…"
@@ -81,7 +83,7 @@ class ModuleLines(LineView):
         mark: Part = ("● ", "good") if module.name in self._live.new else ("  ", "")
         if module.name in self._live.marked:
             mark = ("* ", "accent")
-        return (mark, *self.columns(width).cells(module))
+        return (mark, *self.columns(width).cells(module, self.usage))
 
     def columns(self, width: int) -> ModuleColumns:
         """Return the columns for rows of `width` cells."""
@@ -132,6 +134,7 @@ class ModulesPane(Pane):
     def on_mount(self) -> None:
         """Show the modules, and follow them."""
         subscribe(self.live.table_read, self._show_table)
+        subscribe(self.live.usage.read, self._show_usage)
         subscribe(self.live.changed, self._show_new)
         self._show_table(self.live.table)
 
@@ -170,7 +173,15 @@ class ModulesPane(Pane):
 
     def _show_table(self, table: ModuleTable) -> None:
         """Show the loaded modules; the cursor stays on its module even if the row moves."""
-        self._arrange(Longest.of(table))
+        self._arrange(Longest.of(table, self._lines.usage))
+
+    def _show_usage(self, usage: Usage) -> None:
+        """Show what else uses the modules."""
+        before, self._lines.usage = self._lines.usage, usage
+        self._arrange(Longest.of(self.live.table, usage))
+        for index, module in enumerate(self._lines.rows):
+            if before.by_module.get(module.name) != usage.by_module.get(module.name):
+                self._lines.refresh_line(index)
 
     def _show_new(self, event: Event) -> None:
         """Highlight the modules that were just loaded."""
