@@ -89,8 +89,6 @@ class KmodtuiApp(App[str]):
 
     def on_mount(self) -> None:
         """Open the screen that fits the kernel, and follow the system."""
-        if not self.is_headless:
-            self._end_on_signals()
         self.app_resume_signal.subscribe(self, self._repaint)
         self.live.failed.subscribe(self.report)
         self.live.tainted.subscribe(self._explain_taint)
@@ -110,11 +108,6 @@ class KmodtuiApp(App[str]):
             async with asyncio.timeout(DRAWING_LIMIT):
                 await screen.drawn.wait()
         return_freed_memory()
-
-    def _end_on_signals(self) -> None:
-        """Quit properly on SIGTERM and SIGHUP, so that the terminal is restored."""
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, self.exit)
 
     async def on_unmount(self) -> None:
         """End the root session."""

@@ -1,111 +1,231 @@
-"""Textual's Linux driver with an input thread that sleeps while there is no input.
+"""The driver of the dashboard: connects the application to the terminal.
 
-Textual's input thread wakes up ten times a second. This is only needed shortly after
-input, to tell a single Esc from the start of an escape sequence. On an idle dashboard
-these wake-ups would be most of the CPU time used.
-
-Textual's thread also reads on when the terminal no longer exists. The dashboard gets
-SIGHUP then if the terminal is its controlling terminal, but with `su -c` it has none.
+Textual's Linux driver blocks the event loop while the terminal does not read, loses signals
+then, and does not notice if the terminal no longer exists.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
-import select
 import signal
+import sys
+import termios
 import threading
-import time
-from codecs import getincrementaldecoder
+from collections.abc import Iterable, Iterator
+from enum import Enum
 from typing import Any
 
-from textual._xterm_parser import XTermParser
-from textual.drivers.linux_driver import LinuxDriver
+from textual import events
+from textual.app import App
+from textual.driver import Driver
+from textual.geometry import Size
+from textual.message import Message
 
-AWAKE = 1.0
-"""Seconds after the last input during which the input thread wakes up regularly."""
+from kmodtui.ui.terminal import modes
+from kmodtui.ui.terminal.delivery import Delivery
+from kmodtui.ui.terminal.input import Input
+from kmodtui.ui.terminal.output import Output
+from kmodtui.ui.terminal.supervisor import QUIT_GRACE, Supervisor
 
-STEP = 0.1
-"""Seconds from one such wake-up to the next."""
+RESIZE_INTERVAL = 0.1
+"""Seconds from one change of the size to the next: each one draws the whole screen."""
+
+_DRAIN = 0.3  # seconds that the terminal has to accept everything when it is restored
+_PATIENCE = 0.5  # seconds to wait for another thread that changes the modes
 
 
-class PatientDriver(LinuxDriver):
+class _State(Enum):
+    """Who has the terminal: nobody or the shell, the dashboard, or a password prompt."""
+
+    OFF = "off"
+    ON = "on"
+    LENT = "lent"
+    STOPPED = "stopped"
+
+
+class TerminalDriver(Driver):
     """The driver used for the dashboard on a real terminal."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.exit_event = self._exit = _ReadableEvent()
-        self._is_suspended = False
-
-    def _sigtstp_application(self, *arguments: Any) -> None:
-        """Restore the terminal and stop, as the shell expects on SIGTSTP."""
-        self._is_suspended = True
-        super()._sigtstp_application(*arguments)
-
-    def _sigcont_application(self, *arguments: Any) -> None:
-        """Take the terminal again, if it was given back.
-
-        The kernel also sends SIGCONT when the terminal hangs up. Textual would then start
-        an input thread that nothing ends, and the process would never exit.
-
-        After the shell's `bg`, the terminal cannot be taken: the process is stopped again,
-        and still has no input thread when `fg` continues it.
-        """
-        if self._is_suspended:
-            super()._sigcont_application(*arguments)
-            self._is_suspended = self._auto_restart and not self._has_input_thread
+    def __init__(self, app: App[Any], *, supervisor: Supervisor, **options: Any) -> None:
+        super().__init__(app, **options)
+        assert sys.__stdin__ is not None
+        assert sys.__stderr__ is not None
+        self._terminal = sys.__stdin__.fileno()
+        self._encoding = sys.__stderr__.encoding
+        self._supervisor = supervisor
+        self._delivery = Delivery(app, self._loop)
+        self._input = Input(self._terminal, take=self._take, on_lost=supervisor.on_lost)
+        self._output = Output(
+            sys.__stderr__.fileno(), on_lost=supervisor.on_lost, on_skipped=self._repaint
+        )
+        self._size: tuple[int, int] | None = modes.size(self._terminal)
+        self._state = _State.OFF
+        self._before: list[Any] | None = None
+        """The terminal's attributes as the dashboard found them."""
+        self._changing = threading.RLock()
+        """Held while the modes of the terminal are changed."""
+        self._resized_at = 0.0
+        self._resize: asyncio.TimerHandle | None = None
 
     @property
-    def _has_input_thread(self) -> bool:
-        return self._key_thread is not None and self._key_thread.is_alive()
+    def can_suspend(self) -> bool:
+        """Whether the terminal can be given to another program for a while."""
+        return True
 
-    def run_input_thread(self) -> None:
-        """Parse what the terminal sends until `exit_event` is set."""
-        decode = getincrementaldecoder("utf-8")("backslashreplace").decode
-        parser = XTermParser(self._debug)
-        last_input = time.monotonic()
-        while not self._exit.is_set():
-            awake = time.monotonic() - last_input < AWAKE
-            ready, _, _ = select.select([self.fileno, self._exit], [], [], STEP if awake else None)
-            if self.fileno in ready:
-                data = _read(self.fileno)
-                if not data:
-                    os.kill(os.getpid(), signal.SIGHUP)
-                    return
-                # To the parser, an empty text is the end.
-                for message in parser.feed(text) if (text := decode(data)) else ():
-                    self.process_message(message)
-                last_input = time.monotonic()
-            # A single Esc that was read a moment ago.
-            for message in parser.tick():
-                self.process_message(message)
+    # Output
 
+    def write(self, data: str) -> None:
+        """Write to the terminal, soon; nothing while the dashboard does not have it."""
+        if self._state is _State.ON:
+            self._output.write(self._encode(data))
 
-def _read(terminal: int) -> bytes:
-    """Return waiting input; empty if the terminal no longer exists."""
-    try:
-        return os.read(terminal, 4096)
-    except OSError:
-        return b""
+    def _encode(self, text: str) -> bytes:
+        return text.encode(self._encoding, "replace")
 
+    # Input
 
-class _ReadableEvent(threading.Event):
-    """An event that `select` can wait for together with the terminal."""
+    def send_message(self, message: Message) -> None:
+        """Pass a message on to the application."""
+        self._delivery.put(message)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._out, self._in = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    def _take(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            self.process_message(message)
+        # A session without a controlling terminal gets no signal when the size changes.
+        if modes.size(self._terminal) != self._size:
+            self.resize()
 
-    def fileno(self) -> int:
-        """Return a descriptor that is readable while the event is set."""
-        return self._out
+    # The application
 
-    def set(self) -> None:
-        """Set the event, and wake up whoever waits for it."""
-        super().set()
-        os.write(self._in, b"\0")
+    def start_application_mode(self) -> None:
+        """Take the terminal."""
+        self._supervisor.supervise(self)
+        self._output.start()
+        self._enter()
+        self._send_size()
 
-    def clear(self) -> None:
-        """Clear the event."""
-        while select.select([self._out], [], [], 0)[0]:
-            os.read(self._out, 64)
-        super().clear()
+    def resume_application_mode(self) -> None:
+        """Take the terminal after a password prompt."""
+        self._enter()
+        self.resize()
+
+    def suspend_application_mode(self) -> None:
+        """Give the terminal to a password prompt."""
+        self._leave(_State.LENT)
+
+    def stop_application_mode(self) -> None:
+        """Restore the terminal."""
+        self._leave(_State.OFF)
+
+    def disable_input(self) -> None:
+        """Stop to read the terminal."""
+        self._input.stop()
+
+    def close(self) -> None:
+        """Expect the process to end now."""
+        self._supervisor.limit(QUIT_GRACE, self._app.return_code or 0)
+
+    # The supervisor
+
+    def ask_to_exit(self) -> None:
+        """See `Supervised`."""
+        with contextlib.suppress(RuntimeError):  # the loop has been closed
+            self._loop.call_soon_threadsafe(self._app.exit)
+
+    def restore(self) -> None:
+        """See `Supervised`."""
+        self._leave(_State.OFF)
+
+    def stop(self) -> None:
+        """See `Supervised`."""
+        if self._state is _State.ON:
+            self._leave(_State.STOPPED)
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def continue_(self) -> None:
+        """See `Supervised`.
+
+        The shell continues the process in the background after `bg`: it stops again then.
+        If it was stopped without a warning, the terminal still has the dashboard's modes,
+        unless the shell has changed them.
+        """
+        if self._state not in (_State.ON, _State.STOPPED):
+            return
+        if not modes.is_foreground(self._terminal):
+            os.kill(os.getpid(), signal.SIGSTOP)
+            return
+        if self._state is _State.ON:
+            self._input.stop()
+        self._enter()
+        self._repaint()
+        self.resize()
+
+    def resize(self) -> None:
+        """See `Supervised`."""
+        with contextlib.suppress(RuntimeError):  # the loop has been closed
+            self._loop.call_soon_threadsafe(self._schedule_resize)
+
+    # Modes
+
+    def _enter(self) -> None:
+        """Set the modes of the dashboard and begin to read keys."""
+        with self._changing:
+            now = modes.attributes(self._terminal)
+            if now is not None:
+                # Whatever is not the dashboard's own was set by the shell, and is restored.
+                if self._before is None or now != modes.raw(self._before):
+                    self._before = now
+                modes.set_attributes(self._terminal, modes.raw(self._before))
+            if self._state is _State.ON:
+                # A terminal counts how often the keyboard protocol is enabled.
+                self._output.write(self._encode("\x1b[<u"))
+            self._output.write(self._encode(modes.setting(mouse=self._mouse)))
+            self._state = _State.ON
+            self._input.start()
+
+    def _leave(self, state: _State) -> None:
+        """Reset the modes of the dashboard, and stop to read keys."""
+        with self._exclusively():
+            was, self._state = self._state, state
+            if was is not _State.ON:
+                return
+            self._input.stop()
+            last = self._encode(modes.resetting(mouse=self._mouse))
+            self._output.finish(last, within=_DRAIN)
+            if self._before is not None and modes.is_foreground(self._terminal):
+                with contextlib.suppress(termios.error, OSError):
+                    # Mouse reports, which the shell would take for keys.
+                    termios.tcflush(self._terminal, termios.TCIFLUSH)
+                modes.set_attributes(self._terminal, self._before)
+
+    @contextlib.contextmanager
+    def _exclusively(self) -> Iterator[None]:
+        """Change the modes in one thread only; but better in two than never."""
+        has_lock = self._changing.acquire(timeout=_PATIENCE)
+        try:
+            yield
+        finally:
+            if has_lock:
+                self._changing.release()
+
+    # Size and repainting
+
+    def _schedule_resize(self) -> None:
+        """Use the new size, but not more often than once in `RESIZE_INTERVAL`."""
+        if self._resize is None:
+            due = self._resized_at + RESIZE_INTERVAL
+            self._resize = self._loop.call_at(due, self._send_size)
+
+    def _send_size(self) -> None:
+        self._resize = None
+        self._resized_at = self._loop.time()
+        self._size = modes.size(self._terminal)
+        size = Size(*self._size)
+        self._app.post_message(events.Resize(size, size))
+
+    def _repaint(self) -> None:
+        """Have everything painted again: the terminal shows something else."""
+        with contextlib.suppress(RuntimeError):  # the loop has been closed
+            self._loop.call_soon_threadsafe(self._app.post_message, self.SignalResume())

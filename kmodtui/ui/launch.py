@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from functools import partial
 from typing import TypeVar
 
 from kmodtui.kernel.host import LocalHost
@@ -14,7 +15,8 @@ from kmodtui.services.log_file import open_log
 from kmodtui.services.machine import Machine
 from kmodtui.services.root.access import NoRoot, RootAccess, read_only
 from kmodtui.ui.app import KmodtuiApp
-from kmodtui.ui.driver import PatientDriver
+from kmodtui.ui.driver import TerminalDriver
+from kmodtui.ui.terminal.supervisor import Supervisor
 
 INTERVAL = 1.0
 """Default number of seconds between two reads of the kernel state."""
@@ -32,14 +34,18 @@ def open_dashboard(options: argparse.Namespace, root: str | None, *, demo: bool)
     """
     config = read_config(config_path(), WAYS_TO_ROOT)
     log_file = open_log()
+    assert sys.__stdin__ is not None
+    supervisor = Supervisor(sys.__stdin__.fileno())
     while True:
         app = KmodtuiApp(
             _demo_machine(options, config) if demo else _machine(options, config, root),
             interval=_first(options.interval, config.interval, INTERVAL),
             theme="kmodtui-light" if _first(options.light, config.light, False) else "kmodtui",
         )
-        app.driver_class = PatientDriver
+        app.driver_class = partial(TerminalDriver, supervisor=supervisor)  # type: ignore[assignment]
         result = app.run(mouse=_first(options.mouse, config.mouse, True))
+        if supervisor.is_ending:
+            return supervisor.status
         if app.return_code:
             where = f" See {log_file}." if log_file else ""
             print(f"kmodtui: internal error (a bug in kmodtui).{where}", file=sys.stderr)  # noqa: T201
@@ -47,6 +53,7 @@ def open_dashboard(options: argparse.Namespace, root: str | None, *, demo: bool)
         if result != "demo":
             return 0
         demo = True
+        supervisor.limit(None)
 
 
 def _first(option: _T | None, configured: _T | None, default: _T) -> _T:

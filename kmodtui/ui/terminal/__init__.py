@@ -1,0 +1,1 @@
+"""The terminal of the dashboard: its modes, what is written to it, and what it sends."""

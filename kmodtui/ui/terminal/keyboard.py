@@ -1,0 +1,173 @@
+"""What the bytes from a terminal mean: keys, mouse reports and pasted text.
+
+Textual's parser knows the sequences of keys, but cannot be given everything: an unknown
+sequence becomes the keys `[`, `9`, `z`, and pasted text without an end swallows all keys.
+So it is only given complete sequences (ECMA-48, section 5.4).
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from codecs import getincrementaldecoder
+
+from textual import events, messages
+from textual._xterm_parser import XTermParser
+from textual.constants import ESCAPE_DELAY
+from textual.message import Message
+
+PASTE_LIMIT = 64 * 1024
+"""Bytes of pasted text that are used; no input line needs more."""
+
+PASTE_SILENCE = 2.0
+"""Seconds of silence after which pasted text has ended, even if its end was not marked."""
+
+BURST = 256
+"""More characters than this that arrive at once were pasted, not typed."""
+
+QUIT = "ctrl+q"
+_QUIT_BYTE = b"\x11"
+
+_PASTE_BEGIN, _PASTE_END = b"\x1b[200~", b"\x1b[201~"
+_LONGEST = 64  # bytes of a sequence
+
+_COMPLETE = re.compile(
+    rb"""
+    (?P<x10> \x1b\[M... )                      # a mouse report of three bytes, each of any value
+    | \x1b[\]P^_X][ -~]*?(?:\x07|\x1b\\)       # an answer of the terminal, which nobody asked for
+    | (?P<key> \x1b\[\d+\$(?![@-~])            # rxvt's keys with Shift
+        | \x1b\[(?!M)\[?[0-?]*[ -/]*[@-Z\\-~]
+        | \x1bO[0-9;]*[@-~]
+        | \x1b(?:[^\x1b\[O\x80-\xff] | [\xc2-\xf4][\x80-\xbf]+)  # with Alt
+      )
+    | (?P<esc> \x1b(?=\x1b|[\x80-\xff]))
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_INCOMPLETE = re.compile(
+    rb"\x1b(?:\[M.{0,2}|\[\[?[0-?]*[ -/]*|O[0-9;]*|[\xc2-\xf4][\x80-\xbf]*)?", re.DOTALL
+)
+
+
+class Keyboard:
+    """Turns bytes into messages for the application. Accepts all bytes in any order."""
+
+    def __init__(self) -> None:
+        self._parser = XTermParser()
+        self._decoder = getincrementaldecoder("utf-8")("replace")
+        self._rest = b""
+        self._paste: bytearray | None = None
+        self._last_input = 0.0
+
+    @property
+    def wait(self) -> float | None:
+        """Seconds until `expire` has something to do if there is no input; None if never."""
+        if not self._rest and self._paste is None:
+            return None
+        patience = ESCAPE_DELAY if self._paste is None else PASTE_SILENCE
+        return max(0.0, self._last_input + patience - time.monotonic())
+
+    def feed(self, data: bytes) -> list[Message]:
+        """Return what these bytes mean, together with those before them."""
+        self._last_input = time.monotonic()
+        self._rest += data
+        found: list[Message] = []
+        while self._rest:
+            before = len(self._rest)
+            found += self._take()
+            if len(self._rest) == before:
+                break
+        return found
+
+    def expire(self) -> list[Message]:
+        """Return what the waiting bytes mean if nothing follows them; see `wait`."""
+        if self.wait != 0.0:
+            return []
+        if self._paste is not None:
+            self._paste += self._rest
+            self._rest = b""
+            return self._pasted()
+        rest, self._rest = self._rest, b""
+        if rest == b"\x1b":
+            return [events.Key("escape", "\x1b")]
+        # Alt+[ and Alt+O; longer ones are sequences of which the rest was lost.
+        return self._key(rest) if len(rest) == 2 else []
+
+    def _take(self) -> list[Message]:
+        """Remove one unit from the start of the waiting bytes, if it is complete."""
+        if self._paste is not None:
+            return self._take_pasted(self._paste)
+        if self._rest[0] != 0x1B:
+            text, escape, rest = self._rest.partition(b"\x1b")
+            self._rest = escape + rest
+            return self._text(text, final=bool(escape))
+        match = _COMPLETE.match(self._rest)
+        if match is None:
+            incomplete = _INCOMPLETE.match(self._rest)
+            assert incomplete is not None
+            malformed = incomplete.end() < len(self._rest)
+            self._rest = self._rest[incomplete.end() :] if malformed else self._rest[:_LONGEST]
+            return []
+        unit = match.group()
+        self._rest = self._rest[match.end() :]
+        if match["esc"]:
+            return [events.Key("escape", "\x1b")]
+        if unit == _PASTE_BEGIN:
+            self._paste = bytearray()
+            return []
+        return self._key(unit) if match["key"] and len(unit) <= _LONGEST else []
+
+    def _take_pasted(self, paste: bytearray) -> list[Message]:
+        text, end, rest = self._rest.partition(_PASTE_END)
+        if _QUIT_BYTE in text:
+            self._rest, self._paste = b"", None
+            return [events.Key(QUIT, "\x11")]
+        if not end:
+            # The end may have arrived in part.
+            kept = len(_PASTE_END) - 1
+            text, rest = self._rest[:-kept], self._rest[-kept:]
+        paste += text[: max(0, PASTE_LIMIT - len(paste))]
+        self._rest = rest
+        return self._pasted() if end else []
+
+    def _pasted(self) -> list[Message]:
+        assert self._paste is not None
+        text = self._paste.decode("utf-8", "replace")
+        self._paste = None
+        return _paste(text)
+
+    def _text(self, data: bytes, *, final: bool) -> list[Message]:
+        if _QUIT_BYTE in data:
+            return [events.Key(QUIT, "\x11")]  # nothing else matters any more
+        text = self._decoder.decode(data, final=final)
+        return _paste(text) if len(text) > BURST else self._parse(text)
+
+    def _key(self, sequence: bytes) -> list[Message]:
+        text = sequence.decode("utf-8", "replace")
+        found = self._parse(text)
+        if not found:
+            # The parser waits for more of a sequence that is complete.
+            parser, self._parser = self._parser, XTermParser()
+            if len(text) == 2:
+                found = list(parser.feed(""))  # Alt with a key
+        return [message for message in found if not _is_size(message)]
+
+    def _parse(self, text: str) -> list[Message]:
+        try:
+            return list(self._parser.feed(text)) if text else []
+        except (ValueError, OverflowError, ArithmeticError):
+            # A number in a sequence that cannot be the number of a character, or the like.
+            self._parser = XTermParser()
+            return []
+
+
+def _paste(text: str) -> list[Message]:
+    return [events.Paste(text[:PASTE_LIMIT].replace("\x00", ""))]
+
+
+def _is_size(message: Message) -> bool:
+    """Return whether a message is about the size, for which the system is asked instead.
+
+    A report of the size also lets Textual switch mouse reports to pixels.
+    """
+    return isinstance(message, events.Resize | messages.InBandWindowResize)
