@@ -26,8 +26,8 @@ from textual.message import Message
 from kmodtui.ui.terminal import modes
 from kmodtui.ui.terminal.delivery import Delivery
 from kmodtui.ui.terminal.input import Input
-from kmodtui.ui.terminal.output import Output
 from kmodtui.ui.terminal.supervisor import QUIT_GRACE, Supervisor
+from kmodtui.ui.terminal.writer import Writer
 
 RESIZE_INTERVAL = 0.1
 """Seconds from one change of the size to the next: each one draws the whole screen."""
@@ -57,7 +57,7 @@ class TerminalDriver(Driver):
         self._supervisor = supervisor
         self._delivery = Delivery(app, self._loop)
         self._input = Input(self._terminal, take=self._take, on_lost=supervisor.on_lost)
-        self._output = Output(
+        self._writer = Writer(
             sys.__stderr__.fileno(), on_lost=supervisor.on_lost, on_skipped=self._repaint
         )
         self._size: tuple[int, int] | None = modes.size(self._terminal)
@@ -79,7 +79,7 @@ class TerminalDriver(Driver):
     def write(self, data: str) -> None:
         """Write to the terminal, soon; nothing while the dashboard does not have it."""
         if self._state is _State.ON:
-            self._output.write(self._encode(data))
+            self._writer.write(self._encode(data))
 
     def _encode(self, text: str) -> bytes:
         return text.encode(self._encoding, "replace")
@@ -102,7 +102,7 @@ class TerminalDriver(Driver):
     def start_application_mode(self) -> None:
         """Take the terminal."""
         self._supervisor.supervise(self)
-        self._output.start()
+        self._writer.start()
         self._enter()
         self._send_size()
 
@@ -180,8 +180,8 @@ class TerminalDriver(Driver):
                 modes.set_attributes(self._terminal, modes.raw(self._before))
             if self._state is _State.ON:
                 # A terminal counts how often the keyboard protocol is enabled.
-                self._output.write(self._encode("\x1b[<u"))
-            self._output.write(self._encode(modes.setting(mouse=self._mouse)))
+                self._writer.write(self._encode("\x1b[<u"))
+            self._writer.write(self._encode(modes.setting(mouse=self._mouse)))
             self._state = _State.ON
             self._input.start()
 
@@ -193,7 +193,7 @@ class TerminalDriver(Driver):
                 return
             self._input.stop()
             last = self._encode(modes.resetting(mouse=self._mouse))
-            self._output.finish(last, within=_DRAIN)
+            self._writer.finish(last, within=_DRAIN)
             if self._before is not None and modes.is_foreground(self._terminal):
                 with contextlib.suppress(termios.error, OSError):
                     # Mouse reports, which the shell would take for keys.

@@ -23,7 +23,7 @@ _CHUNK = 4096
 _LAST_CHANCE = 0.2  # seconds in which an emptied terminal has to accept the last bytes
 
 
-class Output:
+class Writer:
     """A queue of bytes for a terminal.
 
     Attributes:
@@ -33,7 +33,7 @@ class Output:
     def __init__(
         self, terminal: int, *, on_lost: Callable[[], None], on_skipped: Callable[[], None]
     ) -> None:
-        """Prepare output; `start` begins to write it.
+        """Prepare the thread; `start` begins to write it.
 
         Args:
             terminal: the descriptor.
@@ -47,7 +47,7 @@ class Output:
         self._is_writing = False
         self._skipped = False
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="terminal output", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="terminal writer", daemon=True)
 
     def start(self) -> None:
         """Start the thread, unless it runs already."""
