@@ -119,13 +119,27 @@ class HelperError(KmodtuiError):
 
 
 class HelperDiedError(HelperError):
-    """The helper exited, or its pipe broke, before it answered."""
+    """The helper exited, or the connection to it broke, before it answered."""
 
 
 class RootSessionEndedError(HelperDiedError):
     """The helper exited because it received no request within its idle timeout."""
 
     title = "Root session ended"
+
+
+class UnexpectedAnswerError(HelperDiedError):
+    """The helper answered something that this process did not request."""
+
+    title = "Root session ended"
+
+    def __init__(self, what: str) -> None:
+        """Take what arrived, as a noun phrase."""
+        super().__init__(
+            f"The root session was ended because the privileged helper sent {what}, which kmodtui "
+            "did not expect: another program may have used its connection.",
+            "See what the helper did: journalctl -t kmodtui-helper.",
+        )
 
 
 class HelperVersionError(HelperError):

@@ -16,6 +16,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 from kmodtui import __version__
@@ -102,6 +103,7 @@ class SimulatedHelper:
         self._turn = asyncio.Lock()  # one change at a time
         self._stopped: set[int] = set()
         self._open = True
+        self._answers = count(1)
         hello = {
             "protocol": helper.PROTOCOL,
             "version": __version__,
@@ -109,7 +111,7 @@ class SimulatedHelper:
             "uid": 0,
             "operations": sorted(helper.OPERATIONS),
         }
-        self._reply({"hello": hello})
+        self._lines.put_nowait(json.dumps({"hello": hello}).encode("ascii") + b"\n")
 
     async def send(self, line: bytes) -> None:
         """Receive a request; see `Transport.send`."""
@@ -137,7 +139,8 @@ class SimulatedHelper:
         return ""
 
     def _reply(self, message: dict[str, Any]) -> None:
-        self._lines.put_nowait(json.dumps(message).encode("ascii") + b"\n")
+        numbered = {"serial": next(self._answers), **message}
+        self._lines.put_nowait(json.dumps(numbered).encode("ascii") + b"\n")
 
     async def _serve(self, line: bytes) -> None:
         number: int | None = None

@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from kmodtui.errors import ElevationError, ElevationRefusedError
-from kmodtui.privileged.pipes import Process
+from kmodtui.privileged.sockets import Process
 
 Foreground = Callable[[], AbstractContextManager[object]]
 """A context that hands the terminal over while it is active: `App.suspend`."""
@@ -160,7 +160,7 @@ def converse(process: Process, *, stays: bool) -> tuple[bool, str]:
     """Wait for a program that prompts on this terminal, and show its messages.
 
     Blocks until the program has succeeded or exited; see `outcome`. Processes that it has
-    started may keep its pipes open.
+    started may keep its standard error open.
 
     Returns:
         Whether it succeeded, and its standard error.
@@ -169,7 +169,7 @@ def converse(process: Process, *, stays: bool) -> tuple[bool, str]:
     text = bytearray()
     while True:
         # Polled before reading, because the last message can be read once the program has
-        # exited. There is no end of the pipe to wait for: the helper keeps it open.
+        # exited. There is no end of the stream to wait for: the helper keeps it open.
         status = process.popen.poll()
         success = status == 0 or (stays and _available(output) > 0)
         done = success or status is not None
@@ -196,10 +196,9 @@ def show(text: bytes) -> None:
 def _descriptors(process: Process) -> tuple[int, int]:
     """Return the descriptors of standard error, made non-blocking, and of standard output."""
     assert process.popen.stderr is not None
-    assert process.popen.stdout is not None
     errors = process.popen.stderr.fileno()
     os.set_blocking(errors, False)
-    return errors, process.popen.stdout.fileno()
+    return errors, process.channel.fileno()
 
 
 def _read(errors: int, text: bytearray) -> bool:

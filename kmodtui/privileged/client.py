@@ -1,6 +1,6 @@
 """The unprivileged side of a session with the helper: requests, their results, and its end.
 
-`HelperClient` works over a `Transport` of lines: the pipes of a real helper (see
+`HelperClient` works over a `Transport` of lines: the socket of a real helper (see
 `privileged.elevation`) or a simulated kernel that answers the same lines. Nothing here
 blocks the event loop.
 """
@@ -21,6 +21,7 @@ from kmodtui.errors import (
     HelperError,
     HelperVersionError,
     RootSessionEndedError,
+    UnexpectedAnswerError,
 )
 from kmodtui.model.log.record import LogRecord
 from kmodtui.model.result import Result, ResultCode
@@ -45,6 +46,8 @@ START_TIME = 30.0
 LogSink = Callable[[LogRecord], None]
 """Called on the event loop with each record of the kernel log as it arrives."""
 
+_LONGEST_ID = 2**53 - 1
+
 # PAM modules and shell profiles may print before the helper does.
 _NOISE_LINES = 200
 
@@ -64,7 +67,7 @@ class Ended:
 
 @dataclass
 class _Pending:
-    """A request without a result yet."""
+    """A request without a result yet; what arrives for a cancelled one is dropped."""
 
     result: asyncio.Future[Result]
     on_log: LogSink | None
@@ -99,6 +102,7 @@ class HelperClient:
         self._hello = hello
         self._via = via
         self._ids = count(1)
+        self._answers = count(1)
         self._pending: dict[int, _Pending] = {}
         self._end: HelperError | None = None
         self._ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
@@ -293,33 +297,33 @@ class HelperClient:
     async def _ask(self, operation: str, on_log: LogSink | None = None, **fields: Any) -> Result:
         if self._end is not None:
             raise self._end
-        number = next(self._ids)
-        line = encode_request(number, operation, **fields)
-        if len(line) > MAX_REQUEST:
+        if len(encode_request(_LONGEST_ID, operation, **fields)) > MAX_REQUEST:
             message = "The request is longer than the helper accepts."
             return Result(False, ResultCode.INVALID, message, errno.EMSGSIZE)
+        number = next(self._ids)  # without gaps, which the helper would notice
         result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         follows = fields.get("follow", False)
         self._pending[number] = _Pending(result, on_log, keeps_log=not follows)
         try:
             try:
-                await self._transport.send(line)
+                await self._transport.send(encode_request(number, operation, **fields))
             except OSError:
                 self._finish(self._death())
             return await result
         except BaseException:
+            result.cancel()
             await self._stop(number)
             raise
-        finally:
-            # Also when the request was cancelled: what arrives later is dropped.
-            self._pending.pop(number, None)
 
     async def _stop(self, request: int) -> None:
         """Have the helper not begin a request that was cancelled; its result is dropped."""
         if self._end is None:
+            number = next(self._ids)
+            result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+            result.cancel()
+            self._pending[number] = _Pending(result, None, keeps_log=False)
             with contextlib.suppress(OSError):
-                line = encode_request(next(self._ids), "stop", request=request)
-                await self._transport.send(line)
+                await self._transport.send(encode_request(number, "stop", request=request))
 
     async def _read(self) -> None:
         try:
@@ -340,16 +344,22 @@ class HelperClient:
 
     def _take(self, line: bytes) -> None:
         answer = decode_answer(line)
+        if isinstance(answer, Hello):
+            raise UnexpectedAnswerError("a second hello")
+        if answer.serial != (expected := next(self._answers)):
+            raise UnexpectedAnswerError(f"answer {answer.serial} instead of {expected}")
         if isinstance(answer, Bye):
             raise _goodbye(answer)
-        if isinstance(answer, Hello):
-            raise HelperError("The privileged helper said hello within a session.")
         if isinstance(answer, Finished) and answer.id == 0:
             # Every request has an id: which one this answers is unknown.
             reason = clean(answer.result.message)
-            raise HelperError(f"The privileged helper could not read a request: {reason}")
+            raise UnexpectedAnswerError(f"a request that it could not read ({reason})")
         pending = self._pending.get(answer.id)
-        if pending is None or pending.result.done():
+        if pending is None:
+            raise UnexpectedAnswerError(f"an answer to request {answer.id}")
+        if isinstance(answer, Finished):
+            del self._pending[answer.id]
+        if pending.result.done():
             return
         if isinstance(answer, Progress):
             try:
@@ -357,7 +367,7 @@ class HelperClient:
             except Exception as error:
                 # A mistake of this request's caller must not end the session of others.
                 pending.result.set_exception(error)
-        elif isinstance(answer, Finished):
+        else:
             log, data = tuple(pending.log), b"".join(pending.data)
             pending.result.set_result(replace(answer.result, log=log, data=data))
 

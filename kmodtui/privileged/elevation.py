@@ -24,8 +24,9 @@ from kmodtui.privileged.installation import (
     is_installed,
     mismatch,
 )
-from kmodtui.privileged.pipes import PipeTransport, Process
+from kmodtui.privileged.own_process import make_non_dumpable
 from kmodtui.privileged.programs import PROGRAMS, Program
+from kmodtui.privileged.sockets import Process, SocketTransport
 from kmodtui.privileged.transport import Transport
 from kmodtui.privileged.ways import Way
 
@@ -78,7 +79,7 @@ class Elevation(Protocol):
         ...
 
     async def start(self, command: Sequence[str], foreground: Foreground) -> Transport:
-        """Run `command` as root and return a transport over its pipes.
+        """Run `command` as root and return a transport to it.
 
         Raises:
             ElevationCancelledError: the user cancelled at the prompt.
@@ -109,7 +110,7 @@ class AlreadyRoot:
             process = Process.start(command, own_session=True)
         except OSError as error:
             raise ElevationError(f"{command[0]} cannot be started: {error.strerror}.") from error
-        return await PipeTransport.over(process)
+        return await SocketTransport.over(process)
 
     def run(self, command: Sequence[str]) -> int:
         """Run a command; see `Elevation.run`."""
@@ -287,6 +288,7 @@ async def open_session(
         helper = await asyncio.to_thread(find_helper)
     if not helper.argv:
         raise HelperError(helper.problem, READ_ONLY)
+    make_non_dumpable()
     transport = await elevation.start(helper.argv, foreground)
     return await HelperClient.connect(transport, elevation.name)
 

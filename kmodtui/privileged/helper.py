@@ -17,7 +17,8 @@ anything else.
 
 Anything that may hang, above all a module's init function, runs in a child process. Children
 are never killed: after a timeout or a cancelled request they keep running in the background.
-The session ends when its input is closed, or when no request arrives for a while.
+The session ends when its input is closed, when no request arrives for a while, or when the
+numbers of the requests show that they do not all come from the same client.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ from collections.abc import Callable, Generator, Iterator
 from io import FileIO
 from typing import Any, NamedTuple, Union, cast
 
-PROTOCOL = 3
+PROTOCOL = 4
 VERSION = "0.1.0"
 
 MAX_REQUEST = 64 * 1024  # bytes per line
@@ -122,6 +123,14 @@ class Ended(NamedTuple):
 
     exit: int
     output: str
+
+
+class SessionOver(Exception):  # noqa: N818 - not always an error
+    """Why the helper ends the session: a reason of the protocol's `bye`, and a message."""
+
+    def __init__(self, reason: str, message: str):
+        super().__init__(message)
+        self.reason, self.message = reason, message
 
 
 # An operation yields a command to run in a child, and receives its Ended; a function to call
@@ -609,18 +618,25 @@ class Session:
         self.logs: dict[int, Log] = {}  # by the id of the request that receives the records
         self.background: dict[int, Child] = {}  # timed out or cancelled, by pidfd
         self.last = time.monotonic()  # when the last request or answer was handled
+        self.requests = self.answers = 0  # how many were numbered so far
 
     def run(self) -> None:
         """Send the hello and serve requests until the input closes or the idle timeout expires."""
         hello = {"protocol": PROTOCOL, "version": VERSION, "pid": os.getpid(), "uid": os.geteuid()}
-        with contextlib.suppress(EOFError):
+        try:
             self.send({"hello": {**hello, "operations": sorted(OPERATIONS)}})
             while time.monotonic() < self.last + self.idle:
                 self.handle_events(self.last + self.idle)
                 while self.queue:
                     self.serve(self.queue[0])
                     self.stopped.discard(self.queue.pop(0)["id"])
-            self.send({"bye": {"reason": "idle", "message": "No request within the idle timeout."}})
+            raise SessionOver("idle", "No request within the idle timeout.")
+        except SessionOver as over:
+            self.audit("end", over.message)
+            with contextlib.suppress(EOFError):
+                self.progress({"bye": {"reason": over.reason, "message": over.message}})
+        except EOFError:
+            self.audit("end", "input closed")
 
     def handle_events(self, until: float, awaited: int = -1) -> bool:
         """Handle the next events; return whether descriptor `awaited` was among them."""
@@ -662,9 +678,17 @@ class Session:
                 raise Outcome("invalid", "The line is too long.", errno.EMSGSIZE)
             request = parse(line)
             number = request["id"]
+            self.count(number)
             self.begin(checked(request))
         except FAILURES as error:
             self.answer(number, outcome_of(error).fields())
+
+    def count(self, number: int) -> None:
+        """End the session unless this is the next request: another process may have sent one."""
+        self.requests += 1
+        if number != self.requests:
+            message = f"Request {number} arrived instead of request {self.requests}."
+            raise SessionOver("unexpected", message)
 
     def begin(self, asked: Request) -> None:
         """Queue a request, or handle it at once if it concerns the session itself."""
@@ -726,7 +750,7 @@ class Session:
             elif isinstance(step, bytes):
                 for start in range(0, len(step), CHUNK):
                     data = base64.b64encode(step[start : start + CHUNK]).decode("ascii")
-                    self.send({"id": number, "data": data})
+                    self.progress({"id": number, "data": data})
             else:
                 if isinstance(step, list):
                     result.update(subject=step[step.index("--") + 1], command=step, exit=None)
@@ -751,25 +775,33 @@ class Session:
         """Send new kernel log records, after at most so many reads of each log."""
         for number, log in list(self.logs.items()):
             for record in log.records(most):
-                self.send({"id": number, "log": record})
+                self.progress({"id": number, "log": record})
 
     def answer(self, number: int | None, result: dict[str, Any]) -> None:
         """Send a result and write it to syslog."""
         self.last = time.monotonic()
         kept = {key: result.get(key) for key in ("code", "errno", "subject", "command", "after")}
         self.audit("result", f"id {number} {json.dumps(kept)}")
-        self.send({"id": number, "result": result})
+        self.progress({"id": number, "result": result})
+
+    def progress(self, message: dict[str, Any]) -> None:
+        """Send any line but the hello, with the next number."""
+        self.answers += 1
+        self.send({"serial": self.answers, **message})
 
     def send(self, message: dict[str, Any]) -> None:
         """Write one line. EOFError if the client has gone or does not read it in time."""
         data = json.dumps(message).encode("ascii") + b"\n"
         poller = select.poll()
         poller.register(self.sink, select.POLLOUT)
-        poller.register(self.source, 0)  # reports only hang-ups, which end the wait as well
+        poller.register(self.source, select.POLLRDHUP)  # the end of the input ends the wait too
         while data:
             if dict(poller.poll(SEND_TIMEOUT * 1000)).get(self.sink) != select.POLLOUT:
                 raise EOFError  # nothing more is sent after an incomplete line
-            data = data[os.write(self.sink, data[: select.PIPE_BUF]) :]
+            try:
+                data = data[os.write(self.sink, data[: select.PIPE_BUF]) :]
+            except OSError:
+                raise EOFError from None
 
     def audit(self, what: str, text: str) -> None:
         """Write all of `text` to syslog in printable ASCII: if cut, spaces could hide its end."""
@@ -827,7 +859,6 @@ def main() -> None:
     session.audit("session", "started")
     try:
         session.run()
-        session.audit("end", "input closed or idle timeout")
     except Exception as error:
         session.audit("end", repr(error))
         sys.exit(1)

@@ -2,10 +2,10 @@
 
 The helper speaks first:
 
-    {"hello": {"protocol": 3, "version": "0.1.0", "pid": 4711, "uid": 0,
+    {"hello": {"protocol": 4, "version": "0.1.0", "pid": 4711, "uid": 0,
                "operations": ["load", "unload", …]}}
 
-Each request has an id that the client chooses, and all the fields of its operation:
+Each request has an id, which counts from 1 without gaps, and all the fields of its operation:
 
     {"id": 1, "op": "load", "name": "btrfs", "parameters": ["key=value"]}
     {"id": 2, "op": "insert", "name": "hello", "path": "/home/me/hello.ko",
@@ -25,9 +25,9 @@ Each request has an id that the client chooses, and all the fields of its operat
 
 It is answered by any number of lines of progress, and one result:
 
-    {"id": 1, "log": {"seq": 812, "usec": 91823344, "level": 6, "text": "Btrfs loaded, …"}}
-    {"id": 11, "data": "MDAwMDAwMDAw…"}
-    {"id": 1, "result": {"ok": true, "code": "done", "message": "", "errno": null,
+    {"serial": 1, "id": 1, "log": {"seq": 812, "usec": 91823344, "level": 6, "text": "Btrfs …"}}
+    {"serial": 2, "id": 11, "data": "MDAwMDAwMDAw…"}
+    {"serial": 3, "id": 1, "result": {"ok": true, "code": "done", "message": "", "errno": null,
         "subject": "btrfs", "command": ["/sbin/modprobe", "-v", "--", "btrfs"],
         "exit": 0, "output": "…",
         "before": {"btrfs": null}, "after": {"btrfs": "Live"}, "took": 0.43}}
@@ -51,11 +51,14 @@ it, and a running program continues in the background. `data` is the next piece 
 base64.
 
 Requests are served one after the other, except `stop`, `idle` and `log`, which concern the
-session and are served at once. Each answer has the id of its request. A line that is not a
-request is answered with id null. The session ends when the helper's standard input closes;
-where the helper ends it, it says why:
+session and are served at once. Each answer has the id of its request; `serial` counts all lines
+of the helper after its hello. A line that is not a request is answered with id null. The session
+ends when the helper's standard input closes; where the helper ends it, it says why:
 
-    {"bye": {"reason": "idle", "message": "No request within the idle timeout."}}
+    {"serial": 4, "bye": {"reason": "idle", "message": "No request within the idle timeout."}}
+
+It does so where the id of a request is not the next one, and the client where an answer has no
+request or not the next serial: then something else has used the connection.
 
 `helper.py` imports nothing of kmodtui, so it repeats the few constants it needs; a test
 compares them.
@@ -73,7 +76,7 @@ from kmodtui.errors import HelperError
 from kmodtui.model.log.record import LogRecord
 from kmodtui.model.result import FilePart, Result, ResultCode
 
-PROTOCOL = 3
+PROTOCOL = 4
 """Version of this protocol; raised when an old helper would misunderstand a request."""
 
 MAX_LINE = 1024 * 1024
@@ -98,6 +101,7 @@ class Hello:
 class Progress:
     """A line before the result of request `id`: a kernel log record, or a piece of a file."""
 
+    serial: int
     id: int
     log: LogRecord | None = None
     data: bytes = b""
@@ -110,16 +114,18 @@ class Finished:
     Id 0 stands for null: the helper could not read the request.
     """
 
+    serial: int
     id: int
     result: Result
 
 
 @dataclass(frozen=True, slots=True)
 class Bye:
-    """The helper ends the session: `idle`, or `not-root` instead of a hello."""
+    """The helper ends the session, or says so instead of a hello (`serial` is 0 then)."""
 
     reason: str
     message: str = ""
+    serial: int = 0
 
 
 Answer = Hello | Progress | Finished | Bye
@@ -142,19 +148,22 @@ def decode_answer(line: bytes) -> Answer:
             hello = message["hello"]
             return Hello(**{**_known(hello, Hello), "operations": tuple(hello["operations"])})
         if "bye" in message:
-            return Bye(**_known(message["bye"], Bye))
+            serial = int(message.get("serial", 0))
+            return Bye(**{**_known(message["bye"], Bye), "serial": serial})
+        serial = int(message["serial"])
         if "log" in message:
-            return Progress(int(message["id"]), LogRecord(**_known(message["log"], LogRecord)))
+            record = LogRecord(**_known(message["log"], LogRecord))
+            return Progress(serial, int(message["id"]), record)
         if "data" in message:
             data = base64.b64decode(message["data"], validate=True)
-            return Progress(int(message["id"]), data=data)
+            return Progress(serial, int(message["id"]), data=data)
         fields = _known(message["result"], Result)
         fields["code"] = ResultCode(fields["code"])
         fields["command"] = tuple(fields.get("command", ()))
         fields["file"] = tuple(_file_parts(fields.get("file", ())))
         for streamed in ("log", "data"):
             fields.pop(streamed, None)
-        return Finished(int(message["id"] or 0), Result(**fields))
+        return Finished(serial, int(message["id"] or 0), Result(**fields))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise HelperError(
             f"The privileged helper sent a malformed answer ({error}).",

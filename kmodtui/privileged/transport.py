@@ -1,4 +1,4 @@
-"""Lines to and from a helper: the pipes of a real one, or a simulated one."""
+"""Lines to and from a helper: the socket of a real one, or a simulated one."""
 
 from __future__ import annotations
 

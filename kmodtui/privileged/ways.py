@@ -26,8 +26,8 @@ from kmodtui.privileged.asking import (
     show,
     text_agent,
 )
-from kmodtui.privileged.pipes import PipeTransport, Process
 from kmodtui.privileged.programs import SUDO, SUDO_RS, Program
+from kmodtui.privileged.sockets import Process, SocketTransport
 from kmodtui.privileged.transport import Transport
 
 _VERSION_TIMEOUT = 10.0  # seconds for `sudo --version`
@@ -77,7 +77,7 @@ class Way:
         )  # fmt: skip
         success, text = await outcome(silent, stays=program.stays)
         if success:
-            return await PipeTransport.over(silent)
+            return await SocketTransport.over(silent)
         silent.discard()
         if not re.search(program.could_ask, text):
             raise program.refusal(text, asked=False)
@@ -88,7 +88,7 @@ class Way:
             with self._prompting(program, [self.path, *words]) as (prompting, agent):
                 success, text = converse(prompting, stays=program.stays)
         if success:
-            return await PipeTransport.over(prompting)
+            return await SocketTransport.over(prompting)
         killed = (prompting.popen.returncode or 0) < 0
         prompting.discard()
         # Ctrl+C at the prompt sends SIGINT to this process as well.
@@ -119,8 +119,7 @@ class Way:
             asked_for, options = process.popen.pid, ["--fallback"]
         try:
             with text_agent(self.agent, asked_for, *options) as agent:
-                assert process.popen.stdin is not None
-                process.popen.stdin.write(b"\n")
+                process.channel.sendall(b"\n")
                 yield process, agent
         except ElevationError:
             process.discard()  # the gate exits at the end of its input

@@ -13,7 +13,7 @@ import pytest
 
 from kmodtui.privileged import helper
 from kmodtui.privileged.client import HelperClient
-from kmodtui.privileged.pipes import PipeTransport, Process
+from kmodtui.privileged.sockets import Process, SocketTransport
 from tests.kernel.vm import VM
 
 PATH = "/root/helper.py"
@@ -40,7 +40,7 @@ def session(vm: VM) -> Open:
             assert found == 1
         vm.write("root", PATH, copy.encode())
         command = f"{before} /usr/bin/python3 -I -S {PATH}"
-        transport = await PipeTransport.over(Process.start(vm.ssh(user, command)))
+        transport = await SocketTransport.over(Process.start(vm.ssh(user, command)))
         if first:
             await transport.send(first.encode() + b"\n")
         client = await HelperClient.connect(transport, "ssh", within=PATIENCE)

@@ -23,6 +23,7 @@ from tests.kernel.screen import open_terminal
 from tests.kernel.vm import VM
 from tests.kernel.watching import await_in_guest, helpers, watched
 from tests.support.terminal import Terminal
+from tests.support.users import INTRUDER
 
 pytestmark = pytest.mark.dashboard
 
@@ -101,6 +102,35 @@ def test_two_dashboards_at_once_see_each_others_changes_and_do_not_disturb_each_
         one.wait_for("Loaded loop", timeout=PATIENCE)
         one.wait_for("Enter close", timeout=PATIENCE)
         close(one, "Loaded loop")
+
+
+def test_other_programs_of_the_user_cannot_use_the_root_session(
+    vm: VM, admin_dashboard: Terminal
+) -> None:
+    """Neither with /proc/PID/fd nor with pidfd_getfd, in any process between it and the helper."""
+    terminal = admin_dashboard
+    load(terminal, "loop")
+    give_password(terminal)
+    terminal.wait_for("Loaded loop", timeout=PATIENCE)
+    terminal.wait_for("Enter close", timeout=PATIENCE)
+    close(terminal, "Loaded loop")
+    (dashboard,) = vm.run("root", ["pgrep", "-u", "admin", "-x", "kmodtui"]).stdout.split()
+    vm.write("admin", "/tmp/intruder.py", INTRUDER.read_bytes())
+    assert vm.run("admin", ["ls", f"/proc/{dashboard}/fd"]).returncode != 0
+    control = "(sleep 60 | sleep 60) >/dev/null 2>&1 & "
+    done = vm.run("admin", f"{control}python3 /tmp/intruder.py 0", check=True)
+    reached = [line for line in done.stdout.splitlines() if line.startswith("REACHED")]
+    assert any(" sleep 0 " in line for line in reached), "it reaches what is not protected"
+    assert [line for line in reached if re.search(" (kmodtui|sudo|python3) ", line)] == []
+
+    # The session is the dashboard's as before.
+    select(terminal, "loop")
+    terminal.press("-")
+    terminal.wait_for(r"\by unload", timeout=PATIENCE)
+    terminal.press("y")
+    terminal.wait_for("Unloaded loop", timeout=PATIENCE)
+    terminal.wait_for("Enter close", timeout=PATIENCE)
+    close(terminal, "Unloaded loop")
 
 
 def test_root_that_was_denied_can_be_had_at_the_next_try(vm: VM, admin_dashboard: Terminal) -> None:

@@ -30,7 +30,7 @@ from tests.kernel.screen import open_terminal
 from tests.kernel.vm import VM, boot
 from tests.kernel.watching import await_in_guest, helpers, watched
 from tests.support import root_sessions
-from tests.support.users import SCRIPT
+from tests.support.users import INTRUDER, SCRIPT
 
 pytestmark = pytest.mark.full
 
@@ -63,6 +63,7 @@ def vm() -> Iterator[VM]:
     with boot(image=image) as vm:
         vm.run("root", ["kmodtui", "helper", "install"], check=True)
         vm.write("root", SESSION, SCRIPT.read_bytes())
+        vm.write("root", f"/usr/local/lib/{INTRUDER.name}", INTRUDER.read_bytes())
         yield vm
 
 
@@ -124,6 +125,27 @@ def test_the_terminal_is_left_alone(vm: VM, way: str) -> None:
     root_sessions.asks_and_leaves_the_terminal_alone(
         running, way, purpose=purpose, password=ADMIN_PASSWORD
     )
+
+
+@pytest.mark.parametrize("way", ["sudo", "doas", "pkexec"])
+def test_other_programs_of_the_user_cannot_use_the_session(vm: VM, way: str) -> None:
+    root_sessions.keeps_others_out(session(vm, "admin", way, "intruder"), ADMIN_PASSWORD)
+
+
+def test_nobody_sends_requests_through_run0(vm: VM) -> None:
+    """It runs as the user and holds the helper's end: what is written there ends the session."""
+    running = session(vm, "admin", "run0", "intruder")
+    running.expect(root_sessions.PROMPT)
+    running.sendline(ADMIN_PASSWORD)
+    running.expect(r"PID (\d+)")
+    helper = running.match.group(1)  # type: ignore[union-attr]
+    root_sessions.typed(running)
+    running.expect(r"REACHED taken run0 0 socket")
+    running.expect("INTRUDER DONE")
+    assert "opened run0" not in running.before
+    running.expect("HelperError: The privileged helper sent a malformed answer")
+    await_in_guest(vm, f"! test -d /proc/{helper}")
+    assert "77" not in re.sub(r"\(.*\)", "", journal(vm, helper))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from kmodtui import __version__
 
 HELPER_OF_A_FEW_LINES = f"""
 import json, sys
-print(json.dumps({{"hello": {{"protocol": 3, "version": "{__version__}", "pid": 1, "uid": 0,
+print(json.dumps({{"hello": {{"protocol": 4, "version": "{__version__}", "pid": 1, "uid": 0,
                              "operations": [], "modprobe": ""}}}}), flush=True)
 sys.stdin.read()
 """

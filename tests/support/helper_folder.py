@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kmodtui.privileged.client import HelperClient
-from kmodtui.privileged.pipes import PipeTransport, Process
+from kmodtui.privileged.sockets import Process, SocketTransport
 
 RELEASE = "6.1.0-test"
 
@@ -150,6 +150,8 @@ class HelperFolder:
         finally:
             await client.close()
 
-    async def transport(self, idle: float = 60.0, limit: float = 60.0) -> PipeTransport:
+    async def transport(self, idle: float = 60.0, limit: float = 60.0) -> SocketTransport:
         """Start the helper on this directory."""
-        return await PipeTransport.over(Process.start(self.command(idle, limit), own_session=True))
+        return await SocketTransport.over(
+            Process.start(self.command(idle, limit), own_session=True)
+        )

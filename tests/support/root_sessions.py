@@ -34,6 +34,19 @@ def asks_and_leaves_the_terminal_alone(
     finished(session)
 
 
+def keeps_others_out(session: pexpect.spawn[str], password: str = "secret") -> None:
+    """Check that no other program of the user can send a request to the helper."""
+    session.expect(PROMPT)
+    session.sendline(password)
+    typed(session)
+    session.expect("INTRUDER DONE")
+    reached = [line for line in session.before.splitlines() if "REACHED" in line]
+    assert any(" sleep 0 " in line for line in reached), "it reaches what is not protected"
+    assert [line for line in reached if " sleep 0 " not in line] == []
+    session.expect("AFTERWARDS (unknown-module|no-modules)")
+    finished(session)
+
+
 def needs_no_password(session: pexpect.spawn[str], way: str) -> None:
     """Check that root works without a prompt, so that the dashboard stays on the screen."""
     session.expect(f"HELLO {way} 0")

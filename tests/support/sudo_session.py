@@ -19,6 +19,7 @@ from kmodtui.errors import KmodtuiError
 from kmodtui.privileged.elevation import detect, open_session
 
 KEYS = 60
+INTRUDER = os.path.join(os.path.dirname(os.path.realpath(__file__)), "intruder.py")
 way = next((word[4:] for word in sys.argv if word.startswith("way=")), "")
 cooked = termios.tcgetattr(0)
 
@@ -36,6 +37,22 @@ def foreground() -> Iterator[None]:
     finally:
         tty.setraw(0)
         say("RESUMED")
+
+
+async def intrude() -> None:
+    """Run another program of this user against all of this user's processes."""
+    victim = await asyncio.create_subprocess_exec(
+        "sleep", "600", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, INTRUDER, "0", stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    text, _ = await process.communicate()
+    victim.kill()
+    await victim.wait()
+    for line in text.decode().splitlines():
+        say(line)
 
 
 async def main() -> None:
@@ -56,6 +73,10 @@ async def main() -> None:
     while len(got) < KEYS:
         got += await asyncio.to_thread(os.read, 0, 1)
     say(f"GOT {got.decode()}")
+    if "intruder" in sys.argv:
+        await intrude()
+        result = await client.load("kmodtui_none")
+        say(f"AFTERWARDS {result.code}")
     if "stay" in sys.argv:
         say("STAYING")
         signal.pause()

@@ -25,6 +25,7 @@ from kmodtui.privileged.install_helper import HELPER, SUDOERS
 from tests.support import debian
 
 SCRIPT = Path(__file__).with_name("sudo_session.py")
+INTRUDER = Path(__file__).with_name("intruder.py")
 PACKAGE = Path(kmodtui.__file__).parent
 PYTHON = "/usr/bin/python3"
 POLKITD = "/usr/lib/polkit-1/polkitd"
@@ -94,6 +95,7 @@ class Users:
         folder.chmod(0o755)
         shutil.copytree(PACKAGE, folder / "kmodtui", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(SCRIPT, folder)
+        shutil.copy(INTRUDER, folder)
         (folder / "etc" / "pam.d").mkdir(parents=True)
         (folder / "over").mkdir()
         # Services need their users, but no user of this machine can log in here.

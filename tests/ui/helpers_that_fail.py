@@ -26,8 +26,8 @@ class Pipe:
 
     def end(self, bye: str = "") -> None:
         """Let the helper end now: with this reason, or killed."""
-        told = json.dumps({"bye": {"reason": bye}}).encode() + b"\n" if bye else b""
-        self._last.set_result(told)
+        told = {"serial": next(self._helper._answers), "bye": {"reason": bye}}
+        self._last.set_result(json.dumps(told).encode() + b"\n" if bye else b"")
 
     async def send(self, line: bytes) -> None:
         if self.breaks_on_send:

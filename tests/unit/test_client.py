@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import sys
 import textwrap
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -15,20 +17,26 @@ from kmodtui.errors import (
     HelperError,
     HelperVersionError,
     RootSessionEndedError,
+    UnexpectedAnswerError,
 )
 from kmodtui.model.log.record import LogRecord
 from kmodtui.model.result import ResultCode
 from kmodtui.privileged.client import HelperClient
-from kmodtui.privileged.pipes import PipeTransport, Process
+from kmodtui.privileged.sockets import Process, SocketTransport
 
 HELLO = {
-    "protocol": 3, "version": "0.1.0", "pid": 1, "uid": 0,
+    "protocol": 4, "version": "0.1.0", "pid": 1, "uid": 0,
     "operations": ["load", "unload"], "later": "field",
 }  # fmt: skip
 
 OPENING = f"""
 import json, sys, time
+serial = 0
 def say(message):
+    global serial
+    if isinstance(message, dict) and "hello" not in message:
+        serial += 1
+        message = {{"serial": serial, **message}}
     print(json.dumps(message), flush=True)
 def hear():
     return json.loads(sys.stdin.readline())
@@ -36,10 +44,10 @@ hello = {HELLO!r}
 """
 
 
-async def script(body: str) -> PipeTransport:
+async def script(body: str) -> SocketTransport:
     """Start a helper of a few lines."""
     code = OPENING + textwrap.dedent(body)
-    return await PipeTransport.over(Process.start([sys.executable, "-I", "-S", "-c", code]))
+    return await SocketTransport.over(Process.start([sys.executable, "-I", "-S", "-c", code]))
 
 
 async def connect(body: str, **options: Any) -> HelperClient:
@@ -61,9 +69,9 @@ async def test_what_is_printed_before_the_hello_is_passed_over() -> None:
 
 
 async def test_another_version_is_told_with_what_to_do() -> None:
-    with pytest.raises(HelperVersionError, match=r"protocol 4; this kmodtui speaks 3") as told:
+    with pytest.raises(HelperVersionError, match=r"protocol 5; this kmodtui speaks 4") as told:
         await connect("""
-            say({"hello": {**hello, "protocol": 4}})
+            say({"hello": {**hello, "protocol": 5}})
             sys.stdin.read()
         """)
     assert "kmodtui helper install" in told.value.hint
@@ -198,6 +206,52 @@ async def test_an_answer_that_makes_no_sense_ends_the_session(answer: str) -> No
     await client.close()
 
 
+RESULT = "'result': {'ok': True, 'code': 'done'}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "what"),
+    [
+        (f"'serial': 1, 'id': 7, {RESULT}", "an answer to request 7"),
+        (f"'serial': 1, 'id': 1, {RESULT}}}, {{'serial': 2, 'id': 1, {RESULT}",
+         "an answer to request 1"),
+        (f"'serial': 2, 'id': 1, {RESULT}", "answer 2 instead of 1"),
+        (f"'serial': 0, 'id': 1, {RESULT}", "answer 0 instead of 1"),
+        ("'serial': 1, 'id': 7, 'data': ''", "an answer to request 7"),
+    ],
+)  # fmt: skip
+async def test_an_answer_that_nobody_asked_for_ends_the_session(answer: str, what: str) -> None:
+    """Somebody else has sent a request, or read an answer."""
+    client = await connect(f"""
+        say({{"hello": hello}})
+        hear()
+        for answer in ({{{answer}}},):
+            print(json.dumps(answer), flush=True)
+        sys.stdin.read()
+    """)
+    with suppress(UnexpectedAnswerError):
+        assert (await client.load("btrfs")).ok
+    end = await client.closed()
+    assert isinstance(end.why, UnexpectedAnswerError)
+    assert f"the privileged helper sent {what}," in str(end.why)
+    assert end.told == (what != "an answer to request 1"), "else it is shown as a notification"
+    assert not client.alive
+    await client.close()
+
+
+async def test_what_passes_the_connection_on_cannot_write_requests() -> None:
+    """Such as run0, and the shell that waits for polkit's agent: they run as the same user."""
+    process = Process.start(["sleep", "600"])
+    try:
+        for number in (0, 1):
+            with pytest.raises(OSError, match="No such device or address"):
+                os.open(f"/proc/{process.popen.pid}/fd/{number}", os.O_RDWR)
+    finally:
+        process.popen.kill()
+        process.popen.wait()
+        process.discard()
+
+
 async def test_an_answer_that_is_nested_too_deep_ends_the_session() -> None:
     client = await connect("""
         say({"hello": hello})
@@ -298,7 +352,7 @@ async def test_a_request_that_is_too_long_is_refused_and_not_sent() -> None:
     client = await connect("""
         say({"hello": hello})
         assert hear()["name"] == "short"
-        say({"id": 2, "result": {"ok": True, "code": "done"}})
+        say({"id": 1, "result": {"ok": True, "code": "done"}})
         sys.stdin.read()
     """)
     long = await client.load("long", ["a=" + "ü" * 1000] * 64)
@@ -314,7 +368,7 @@ async def test_an_answer_to_nobody_ends_the_waiting_of_all() -> None:
         say({"id": None, "result": {"ok": False, "code": "invalid", "message": "Too long."}})
         sys.stdin.read()
     """)
-    with pytest.raises(HelperError, match="could not read a request: Too long"):
+    with pytest.raises(HelperError, match=r"a request that it could not read \(Too long\.\)"):
         await client.load("btrfs")
     assert not client.alive
     await client.close()

@@ -12,6 +12,7 @@ from tests.support.root_sessions import (
     asks_and_leaves_the_terminal_alone,
     ends_with_the_dashboard,
     helper_of,
+    keeps_others_out,
     needs_no_password,
     refuses,
     refuses_unasked,
@@ -77,6 +78,10 @@ def test_an_invalid_doas_conf_is_reported(world: World) -> None:
     world.rules("nonsense")
     session = world.session("kmt-alice")
     refuses_unasked(session, "ElevationRefusedError: doas refused: syntax error at line 1")
+
+
+def test_other_programs_of_the_user_cannot_use_the_session(world: World) -> None:
+    keeps_others_out(world.session("kmt-alice", "intruder"))
 
 
 def test_without_a_terminal(world: World) -> None:

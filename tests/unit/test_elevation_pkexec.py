@@ -13,6 +13,7 @@ from tests.support.root_sessions import (
     asks_and_leaves_the_terminal_alone,
     ends_with_the_dashboard,
     helper_of,
+    keeps_others_out,
     refuses,
     refuses_unasked,
 )
@@ -89,6 +90,10 @@ def test_a_denial_by_the_rules_is_reported_without_a_prompt(world: World) -> Non
     refuses_unasked(
         session, "ElevationRefusedError: polkit does not allow this user to start the helper"
     )
+
+
+def test_other_programs_of_the_user_cannot_use_the_session(world: World) -> None:
+    keeps_others_out(world.session("kmt-alice", "intruder"))
 
 
 def test_without_a_terminal(world: World) -> None:

@@ -27,8 +27,8 @@ from kmodtui.privileged.installation import (
     HelperCommand,
     find_helper,
 )
-from kmodtui.privileged.pipes import PipeTransport, Process
 from kmodtui.privileged.programs import DOAS, PKEXEC, RUN0, SUDO
+from kmodtui.privileged.sockets import Process, SocketTransport
 from kmodtui.privileged.ways import Way
 from tests.support.fake_root import HELPER_OF_A_FEW_LINES, never, script
 
@@ -91,7 +91,7 @@ if os.fork():
 async def test_a_detached_helper_exits_with_its_input(tmp_path: Path) -> None:
     command = find_helper(tmp_path / "none")
     process = Process.start([*command.argv, "--detach"])
-    transport = await PipeTransport.over(process)
+    transport = await SocketTransport.over(process)
     client = await HelperClient.connect(transport, "test")
     assert process.popen.wait(10) == 0
     assert client.hello.pid != process.popen.pid

@@ -12,6 +12,7 @@ from tests.support.root_sessions import (
     asks_and_leaves_the_terminal_alone,
     ends_with_the_dashboard,
     helper_of,
+    keeps_others_out,
     needs_no_password,
     refuses,
     refuses_unasked,
@@ -120,6 +121,10 @@ def test_a_user_with_a_rule_for_another_command(world: World) -> None:
     session.sendline("secret")
     session.expect("ElevationNotAllowedError: This user may not start the helper")
     session.close()
+
+
+def test_other_programs_of_the_user_cannot_use_the_session(world: World) -> None:
+    keeps_others_out(world.session("kmt-alice", "intruder"))
 
 
 def test_without_a_terminal(world: World) -> None:

@@ -118,7 +118,7 @@ async def test_the_idle_timeout_is_sent_to_the_helper(
     told = HELPER_OF_A_FEW_LINES.replace(
         "sys.stdin.read()",
         f"open({str(tmp_path / 'asked')!r}, 'w').write(sys.stdin.readline())\n"
-        f'print(json.dumps({{"id": 1, "result": {result!r}}}), flush=True)\n'
+        f'print(json.dumps({{"serial": 1, "id": 1, "result": {result!r}}}), flush=True)\n'
         "sys.stdin.read()",
     )
     command = HelperCommand((sys.executable, "-I", "-S", "-c", told))

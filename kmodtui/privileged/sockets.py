@@ -1,7 +1,11 @@
-"""A transport for the event loop over the pipes of a helper process.
+"""A transport for the event loop over the socket between kmodtui and a helper process.
 
-The process may be the helper itself, or a sudo that exits and leaves its pipes to the
-helper. So only the end of the pipes shows that the helper has exited.
+The process may be the helper itself, or a sudo that exits and leaves its standard input and
+output to the helper. So only the end of the stream shows that the helper has exited.
+
+The two ends of a socket differ, those of a pipe do not: whoever opens /proc/PID/fd/0 of a process
+that only passes a pipe on, such as run0, can write requests to it. A socket cannot be opened
+there, and what is written to the helper's end comes to kmodtui.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,9 +27,10 @@ _EXIT_TIMEOUT = 2.0  # seconds that the helper has to exit after its input is cl
 
 @dataclass
 class Process:
-    """A process with three pipes, not yet connected to an event loop."""
+    """A process and this side of its standard input and output, not yet in an event loop."""
 
     popen: subprocess.Popen[bytes]
+    channel: socket.socket
 
     @classmethod
     def start(
@@ -47,29 +53,33 @@ class Process:
         Raises:
             OSError: it cannot be started.
         """
-        pipe = subprocess.PIPE
-        return cls(
-            subprocess.Popen(
-                list(command),
-                bufsize=0,
-                stdin=pipe,
-                stdout=pipe,
-                stderr=pipe,
-                env=environment,
-                start_new_session=own_session,
-                process_group=0 if own_group else None,
-            )
-        )
+        here, there = socket.socketpair()
+        with there:
+            try:
+                popen = subprocess.Popen(
+                    list(command),
+                    bufsize=0,
+                    stdin=there.fileno(),
+                    stdout=there.fileno(),
+                    stderr=subprocess.PIPE,
+                    env=environment,
+                    start_new_session=own_session,
+                    process_group=0 if own_group else None,
+                )
+            except BaseException:
+                here.close()
+                raise
+        return cls(popen, here)
 
     def discard(self) -> None:
-        """Close the pipes of a process that has failed."""
-        for pipe in (self.popen.stdin, self.popen.stdout, self.popen.stderr):
-            assert pipe is not None
-            pipe.close()
+        """Close the connection to a process that has failed."""
+        assert self.popen.stderr is not None
+        self.popen.stderr.close()
+        self.channel.close()
 
 
-class PipeTransport:
-    """A `Transport` over the pipes of a process."""
+class SocketTransport:
+    """A `Transport` over the socket of a process."""
 
     def __init__(
         self,
@@ -77,34 +87,26 @@ class PipeTransport:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         errors: asyncio.StreamReader,
-        transports: Sequence[asyncio.BaseTransport],
+        errors_transport: asyncio.BaseTransport,
     ) -> None:
         self._process = process
         self._reader = reader
         self._writer = writer
         self._stderr = b""
         self._closing: asyncio.Task[None] | None = None
-        self._transports = transports
+        self._errors_transport = errors_transport
         self._stderr_reader = asyncio.create_task(self._read_stderr(errors), name="helper stderr")
 
     @classmethod
-    async def over(cls, process: Process) -> PipeTransport:
-        """Return a transport, which owns the pipes of `process` from now on."""
+    async def over(cls, process: Process) -> SocketTransport:
+        """Return a transport, which owns the connection to `process` from now on."""
         loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(limit=MAX_LINE)
         errors = asyncio.StreamReader()
-        popen = process.popen
-        out, _ = await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), popen.stdout
+        errors_transport, _ = await loop.connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(errors), process.popen.stderr
         )
-        err, _ = await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(errors), popen.stderr
-        )
-        into, protocol = await loop.connect_write_pipe(
-            lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()), popen.stdin
-        )
-        writer = asyncio.StreamWriter(into, protocol, None, loop)
-        return cls(process, reader, writer, errors, (out, err, into))
+        reader, writer = await asyncio.open_unix_connection(sock=process.channel, limit=MAX_LINE)
+        return cls(process, reader, writer, errors, errors_transport)
 
     async def send(self, line: bytes) -> None:
         """Send a line; OSError if the other side has gone."""
@@ -129,14 +131,14 @@ class PipeTransport:
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
-        self._writer.close()
         with contextlib.suppress(TimeoutError, OSError, ValueError):
+            self._writer.write_eof()
             async with asyncio.timeout(_EXIT_TIMEOUT):
                 while await self._reader.read(MAX_LINE):
                     pass
         self._stderr_reader.cancel()
-        for transport in self._transports:
-            transport.close()
+        self._errors_transport.close()
+        self._writer.close()
         # Reap the process if it has exited; if it hangs, nothing more can be done.
         with contextlib.suppress(subprocess.TimeoutExpired):
             await asyncio.to_thread(self._process.popen.wait, _EXIT_TIMEOUT)
