@@ -24,6 +24,7 @@ from kmodtui.model.plan.removal import InUseError, removal
 from kmodtui.model.probe_list import probe_list, show_depends
 
 PATH = "/sbin/modprobe"
+RMMOD = "/sbin/rmmod"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,10 @@ class Modprobe:
         words = command[separator + 1 :]
         failure = 0
         try:
-            if "-r" in command[:separator]:
+            if command[0] == RMMOD:
+                for name in words:
+                    failure = (yield from self._rmmod(name, output)) or failure
+            elif "-r" in command[:separator]:
                 for name in words:
                     failure = (yield from self._unload(name, output)) or failure
             else:

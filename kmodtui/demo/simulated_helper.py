@@ -51,9 +51,9 @@ class SimulatedMachine(helper.Machine):
         for folder in ("/etc/modprobe.d", "/run"):
             os.makedirs(self.root + folder, exist_ok=True)
 
-    def modprobe(self) -> str:
-        """Return the path of modprobe; it is simulated, too."""
-        return PATH
+    def program(self, name: str) -> str:
+        """Return the path of a program of kmod; they are simulated, too."""
+        return f"{os.path.dirname(PATH)}/{name}"
 
     def write_parameter(self, asked: helper.Request) -> helper.Outcome:
         """Write the value as the kernel would show it; fail if the kernel would refuse it."""

@@ -21,7 +21,7 @@ from kmodtui.demo.recording import Recording, write_files
 from kmodtui.demo.simulated_host import SimulatedHost
 from kmodtui.demo.simulated_module import SimulatedModule
 from kmodtui.demo.system_folder import SystemFolder
-from kmodtui.kernel.index.modules import read_index
+from kmodtui.kernel.index.release import read_index
 from kmodtui.kernel.kallsyms import parse_symbols
 from kmodtui.kernel.proc_modules import parse_modules
 from kmodtui.kernel.uevents import SEQUENCE, ModuleUevent

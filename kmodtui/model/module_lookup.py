@@ -7,14 +7,15 @@ from typing import Protocol
 from kmodtui.errors import UnknownModuleError
 from kmodtui.model.modprobe_rules import Found, Rule, Softdep
 from kmodtui.model.plan.plan import Option
+from kmodtui.model.storage import Advice
 
 
 class ModuleLookup(Protocol):
     """depmod's index combined with the rules of modprobe.d; see `kernel.configured_index`."""
 
     @property
-    def release(self) -> str:
-        """The kernel release that the modules belong to."""
+    def advice(self) -> Advice:
+        """What to do about module files and their index on this system."""
         ...
 
     def find(self, text: str) -> tuple[Found, ...]:
@@ -31,6 +32,10 @@ class ModuleLookup(Protocol):
 
     def has_file(self, name: str) -> bool:
         """Return whether that file exists."""
+        ...
+
+    def link_of(self, name: str) -> str:
+        """Return the target of a file that is a symbolic link; empty for others."""
         ...
 
     def is_builtin(self, name: str) -> bool:

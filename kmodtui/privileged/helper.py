@@ -210,9 +210,9 @@ class Machine:
                 message = f"{path} is writable by users other than root."
                 raise Outcome("no-modules", message, errno.EPERM)
 
-    def modprobe(self) -> str:
-        """Return the path of kmod's modprobe, a link to `kmod`; refuse others, as BusyBox's."""
-        path = self.root + "/sbin/modprobe"
+    def program(self, name: str) -> str:
+        """Return the path of a program of kmod, a link to `kmod`; refuse others, as BusyBox's."""
+        path = f"{self.root}/sbin/{name}"
         real = os.path.realpath(path)
         if os.path.basename(real) != "kmod" or not os.path.exists(real):
             raise Outcome("no-modprobe", f"{path} is missing or not kmod's.", errno.ENOENT)
@@ -459,7 +459,7 @@ def loader(machine: Machine, asked: Request) -> Generator[Any, Any, str]:
     """Return the path of modprobe; refuse unknown modules and unsafe parameters."""
     (name,) = asked["names"]
     machine.check_known(name)
-    modprobe = machine.modprobe()
+    modprobe = machine.program("modprobe")
     if not all(SHELL_SAFE.fullmatch(parameter) for parameter in asked["parameters"]):
         plan = yield [modprobe, "--show-depends", "--", name]
         if plan.exit or "install " in plan.output or len(plan.output) >= CHILD_OUTPUT:
@@ -488,17 +488,22 @@ def failure(ended: Ended, number: int | None = None) -> Outcome:
 
 
 def unload(machine: Machine, asked: Request) -> Steps:
-    """Unload modules in this order, with `modprobe -r`: unused dependencies are unloaded too."""
+    """Unload modules in this order, with `modprobe -r`: unused dependencies are unloaded too.
+
+    A loaded module that is not in the index is unloaded with `rmmod`, by itself.
+    """
     names, until = asked["names"], time.monotonic() + asked["wait"]
     for name in names:
         machine.check_loaded(name, wanted=True)
-    modprobe = machine.modprobe()
+    modprobe = machine.program("modprobe")
     for name in names:
         while module := machine.modules().get(name):  # None if unloaded with an earlier one
             if module.refcount > 0 and time.monotonic() < until:
                 yield 0.2
                 continue
             ended = yield [modprobe, "-v", "-r", "--", name]
+            if f"Module {name} not found" in ended.output:
+                ended = yield [machine.program("rmmod"), "-v", "--", name]
             module = machine.modules().get(name)
             if module and (module.refcount == 0 or time.monotonic() >= until):
                 busy = module.permanent or module.state != "Live"

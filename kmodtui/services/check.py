@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.build_config import read_build_config
 from kmodtui.kernel.host import Host
-from kmodtui.kernel.index.modules import ModuleIndex, read_index
+from kmodtui.kernel.index.modules import ModuleIndex
+from kmodtui.kernel.index.release import read_index
 from kmodtui.kernel.modprobe.config import read_modprobe_config
 from kmodtui.kernel.module_file.checked import read_file_facts, struct_size
 from kmodtui.kernel.module_file.compression import packing_of
@@ -161,7 +162,8 @@ class _Surroundings:
                     size = struct_size(elf)
             except KmodtuiError:
                 continue
-            if not info.vermagic:
+            # A module of another release may be reused (weak-updates).
+            if info.vermagic.split(" ")[0] != self._release:
                 continue
             live = read_live_module(self._host, name) if name in self._table.by_name else None
             if live and live.srcversion and info.srcversion not in ("", live.srcversion):

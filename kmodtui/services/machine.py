@@ -71,7 +71,7 @@ class Machine:
 
     def index_now(self) -> ModuleIndex | None:
         """Return the same, reading in this thread."""
-        from kmodtui.kernel.index.modules import read_index
+        from kmodtui.kernel.index.release import read_index
 
         with self._index_lock:
             if self._index is None:
@@ -81,6 +81,15 @@ class Machine:
                 except KmodtuiError as error:
                     self.index_problem = error
         return self._index
+
+    def index_or_empty(self) -> ModuleIndex:
+        """Return the index of modules, or one without modules that knows why there is none."""
+        from kmodtui.kernel.index.release import EmptyIndex
+
+        problem = UnreadableError("The index of modules cannot be read.")
+        return self.index_now() or EmptyIndex(
+            self.host, self.release, self.index_problem or problem
+        )
 
     def forget_index(self) -> None:
         """Read the index again when it is used next, because its files have changed."""
@@ -127,21 +136,13 @@ class Machine:
         """Return the current rules of modprobe.d and of the kernel command line. Reads files."""
         from kmodtui.kernel.modprobe.config import read_modprobe_config
 
-        index = self.index_now()
-        return read_modprobe_config(self.host, index.folder if index else "")
+        return read_modprobe_config(self.host, self.index_or_empty().folder)
 
     def lookup(self) -> ConfiguredIndex:
-        """Return the index under these rules. Reads files: not for the event loop.
-
-        Raises:
-            KmodtuiError: there is no index; the message says why.
-        """
+        """Return the index under these rules. Reads files: not for the event loop."""
         from kmodtui.kernel.index.configured import configured
 
-        index = self.index_now()
-        if index is None:
-            raise self.index_problem or UnreadableError("The index of modules cannot be read.")
-        return configured(index)
+        return configured(self.index_or_empty())
 
     # Root
 

@@ -85,7 +85,7 @@ def read_neighbours(host: Host, release: str | None) -> Neighbours:
     Raises:
         KmodtuiError: neither source can be read.
     """
-    from kmodtui.kernel.index.modules import read_index
+    from kmodtui.kernel.index.release import read_index
 
     running = read_system(host).release or ""
     if release and running and release != running:

@@ -7,7 +7,7 @@ from typing import Any
 
 from kmodtui.errors import KmodtuiError, UnknownModuleError
 from kmodtui.kernel.host import Host
-from kmodtui.kernel.index.modules import read_index
+from kmodtui.kernel.index.release import read_index
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.system import read_system
 from kmodtui.model.catalog_entry import Catalog, CatalogEntry, CatalogStatus

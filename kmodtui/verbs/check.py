@@ -8,7 +8,8 @@ from typing import Any
 
 from kmodtui.errors import UnreadableError
 from kmodtui.kernel.host import Host, LocalHost
-from kmodtui.kernel.index.modules import EXTENSIONS, read_index
+from kmodtui.kernel.index.places import EXTENSIONS
+from kmodtui.kernel.index.release import read_index
 from kmodtui.model.check.check import KERNEL, UNKNOWN, Check, CheckedSymbol, Mark, Verdict
 from kmodtui.model.text import clean, counted
 from kmodtui.services.check import check_file

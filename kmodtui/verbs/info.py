@@ -10,7 +10,7 @@ from typing import Any
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.host import Host
-from kmodtui.kernel.index.modules import find_module
+from kmodtui.kernel.index.release import find_module
 from kmodtui.kernel.module_file.info import read_module_file
 from kmodtui.model.module_info import (
     ModuleInfo,

@@ -8,7 +8,7 @@ from typing import Any
 
 from kmodtui.errors import KmodtuiError, UnknownModuleError, UnreadableError
 from kmodtui.kernel.host import Host
-from kmodtui.kernel.index.modules import read_index
+from kmodtui.kernel.index.release import read_index
 from kmodtui.kernel.system import read_system
 from kmodtui.model.linkage import Edge, Export, ModuleLinkage, ProviderKind, ResolvedImport
 from kmodtui.model.modules import canonical

@@ -49,7 +49,7 @@ def run(host: Host, options: argparse.Namespace) -> int:
 
 def _usage(host: Host, options: argparse.Namespace, table: ModuleTable) -> Usage:
     """Return what uses the modules; imported here, because `list --json` does without."""
-    from kmodtui.kernel.index.modules import read_index
+    from kmodtui.kernel.index.release import read_index
     from kmodtui.services.usage import usage_of
 
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kmodtui.kernel.host import Host, LocalHost
-from kmodtui.kernel.index.modules import full_path, is_path
+from kmodtui.kernel.index.release import full_path, is_path
 
 
 def named_file(host: Host, text: str) -> tuple[Host, str] | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kmodtui.kernel.host import LocalHost
-from kmodtui.kernel.index.modules import read_index
+from kmodtui.kernel.index.release import read_index
 from kmodtui.model.fuzzy import SearchIndex
 from kmodtui.services.catalog.catalog import names_of, read_catalog
 from kmodtui.services.catalog.live import LiveCatalog

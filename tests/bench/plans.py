@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.index.configured import configured
-from kmodtui.kernel.index.modules import read_index
+from kmodtui.kernel.index.release import read_index
 from tests.bench.interleaved import Comparison, clocked, compare
 from tests.bench.machine import RecordedMachine
 from tests.kernel import image
@@ -23,7 +23,7 @@ ALIASES = 200
 # In a process of its own, from its start to its end.
 PLAN_ALL = """
 import sys
-from kmodtui.kernel.index.modules import read_index
+from kmodtui.kernel.index.release import read_index
 from kmodtui.kernel.index.configured import configured
 from kmodtui.kernel.host import LocalHost
 from kmodtui.model.modules import ModuleTable

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from kmodtui.kernel.host import LocalHost
-from kmodtui.kernel.index.modules import ModuleIndex, read_index
+from kmodtui.kernel.index.modules import ModuleIndex
+from kmodtui.kernel.index.release import read_index
 from kmodtui.model.catalog_entry import Catalog
 from kmodtui.model.fuzzy import Rank, SearchIndex
 from kmodtui.services.catalog.cache import CatalogCache

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from kmodtui.kernel.host import LocalHost
-from kmodtui.kernel.index.modules import ModuleIndex, read_index
+from kmodtui.kernel.index.modules import ModuleIndex
+from kmodtui.kernel.index.release import read_index
 from kmodtui.kernel.kallsyms import parse_symbols
 from kmodtui.model.graph import direct
 from kmodtui.model.linkage import ProviderKind, kernel_exports

@@ -15,7 +15,8 @@ import pytest
 
 from kmodtui.errors import UnknownModuleError
 from kmodtui.kernel.host import LocalHost
-from kmodtui.kernel.index.modules import ModuleIndex, find_module, read_index
+from kmodtui.kernel.index.modules import ModuleIndex
+from kmodtui.kernel.index.release import find_module, read_index
 from kmodtui.kernel.module_file.info import read_module_file
 from kmodtui.kernel.module_file.symbols import read_module_symbols
 from kmodtui.model.module_info import modinfo_lines

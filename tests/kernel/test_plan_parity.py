@@ -11,7 +11,7 @@ import pytest
 
 from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.index.configured import ConfiguredIndex, configured
-from kmodtui.kernel.index.modules import read_index
+from kmodtui.kernel.index.release import read_index
 from kmodtui.model.modules import ModuleTable
 from kmodtui.model.plan.facts import PlanFacts
 from kmodtui.model.plan.load import plan_load

@@ -33,7 +33,8 @@ with open(root + "/calls", "a") as file:
 with open(root + "/behaviour.json") as file:
     behaviour = json.load(file)
 name = arguments[arguments.index("--") + 1]
-todo = {{"exit": 0, **behaviour.get(name, {{}})}}
+program = os.path.basename(sys.argv[0])
+todo = {{"exit": 0, **behaviour.get(program + " " + name, behaviour.get(name, {{}}))}}
 if "--show-depends" in arguments:
     print(todo.get("plan", "insmod /lib/modules/x/" + name + ".ko "))
     sys.exit()
@@ -46,7 +47,7 @@ path = root + "/proc/modules"
 with open(path) as file:
     lines = file.read().splitlines(True)
 if not todo.get("idle"):
-    if "-r" in arguments:
+    if "-r" in arguments or program == "rmmod":
         gone = [name, *todo.get("also", [])]
         lines = [line for line in lines if line.split(" ")[0] not in gone]
     else:
@@ -74,7 +75,8 @@ class HelperFolder:
         program = root / "bin" / multicall
         program.write_text(_MODPROBE.format(python=sys.executable, root=str(root)))
         program.chmod(0o755)
-        (root / "sbin" / "modprobe").symlink_to(program)
+        for name in ("modprobe", "rmmod"):
+            (root / "sbin" / name).symlink_to(program)
 
     def modules_dep(self, *lines: str) -> None:
         path = self.root / "lib" / "modules" / RELEASE / "modules.dep"
@@ -91,7 +93,7 @@ class HelperFolder:
         )  # atomically, because the helper may read it at any moment
 
     def behave(self, behaviour: dict[str, dict[str, Any]]) -> None:
-        """Set what modprobe does, by module name."""
+        """Set what modprobe does, by module name, or what another `PROGRAM NAME` does."""
         (self.root / "behaviour.json").write_text(json.dumps(behaviour))
 
     def close_gate(self) -> None:

@@ -8,12 +8,10 @@ import pytest
 
 from kmodtui.errors import ModuleFileError, UnknownModuleError, UnreadableError
 from kmodtui.kernel.host import LocalHost
-from kmodtui.kernel.index.modules import (
-    ModuleIndex,
-    find_module,
-    installed_releases,
-    read_index,
-)
+from kmodtui.kernel.index.modules import ModuleIndex
+from kmodtui.kernel.index.places import installed_releases
+from kmodtui.kernel.index.release import find_module, read_index
+from kmodtui.kernel.index.state import index_problems
 from tests.support.elf import make_module
 
 RELEASE = "6.1.0-test"
@@ -218,9 +216,17 @@ def test_a_system_without_any_modules(tmp_path: Path) -> None:
 
 def test_a_directory_without_an_index_suggests_depmod(host: LocalHost) -> None:
     (folder_of(host) / "modules.dep").unlink()
+    index = read_index(host, RELEASE)
+    assert index.builtin_names == ("8250", "unix")
+    assert f"Run depmod {RELEASE} as root." in str(index_problems(index)[0])
+
+
+def test_an_empty_directory_suggests_the_package(tmp_path: Path) -> None:
+    (tmp_path / "lib/modules" / RELEASE).mkdir(parents=True)
     with pytest.raises(UnreadableError) as caught:
-        read_index(host, RELEASE)
-    assert caught.value.hint == f"Run depmod {RELEASE} as root."
+        read_index(LocalHost(tmp_path), RELEASE)
+    assert "nor module files" in caught.value.message
+    assert caught.value.hint == "Reinstall the kernel package."
 
 
 def test_an_index_that_disappears_before_it_is_read_suggests_depmod(host: LocalHost) -> None:

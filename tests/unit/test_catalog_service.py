@@ -14,7 +14,7 @@ import pytest
 
 from kmodtui.errors import UnreadableError
 from kmodtui.kernel.host import LocalHost
-from kmodtui.kernel.index.modules import read_index
+from kmodtui.kernel.index.release import read_index
 from kmodtui.model.catalog_entry import Catalog, CatalogStatus
 from kmodtui.model.module_info import Parameter
 from kmodtui.services.catalog.cache import MOST_FILES, CatalogCache

@@ -401,6 +401,20 @@ def test_records_of_the_kernel_log() -> None:
 # --- waiting, cancelling, exiting -----------------------------------------------------------
 
 
+async def test_a_module_that_modprobe_cannot_find_is_unloaded_with_rmmod(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    folder.loaded("tun 1 0 - Live")
+    missing = {"idle": True, "exit": 1, "print": "modprobe: FATAL: Module tun not found.\n"}
+    folder.behave({"modprobe tun": missing})
+    result = await session.unload(["tun"])
+    assert result.ok
+    assert [call["argv"] for call in folder.calls] == [
+        [f"{folder.root}/sbin/modprobe", "-v", "-r", "--", "tun"],
+        [f"{folder.root}/sbin/rmmod", "-v", "--", "tun"],
+    ]
+
+
 async def test_an_unload_waits_for_references_to_go(
     folder: HelperFolder, session: HelperClient
 ) -> None:

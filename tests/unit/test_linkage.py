@@ -10,7 +10,7 @@ from typing import BinaryIO
 import pytest
 
 from kmodtui.kernel.host import LocalHost
-from kmodtui.kernel.index.modules import read_index
+from kmodtui.kernel.index.release import read_index
 from kmodtui.model.linkage import ProviderKind, exports_in_kallsyms, kernel_exports
 from kmodtui.model.symbols.table import SymbolRows
 from kmodtui.services.linkage import KEPT, Linkage

@@ -98,4 +98,4 @@ def test_a_name_that_is_none_and_one_that_is_built_in(
     assert "built into the kernel" in capsys.readouterr().err
     os.unlink(host.locate(f"/lib/modules/{RELEASE}/modules.dep"))
     assert run(host, "nosuch") == 1
-    assert "depmod" in capsys.readouterr().err
+    assert "no module or alias nosuch" in capsys.readouterr().err

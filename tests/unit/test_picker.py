@@ -10,7 +10,7 @@ import pytest
 
 from kmodtui.demo import Demo
 from kmodtui.errors import KmodtuiError, UnknownModuleError
-from kmodtui.kernel.index.modules import read_index
+from kmodtui.kernel.index.release import read_index
 from kmodtui.model.fuzzy import SearchIndex
 from kmodtui.model.load_line import LoadRequest
 from kmodtui.services.catalog.catalog import names_of

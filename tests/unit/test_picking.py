@@ -11,7 +11,8 @@ import pytest
 from kmodtui.errors import UnreadableError
 from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.index.device import names_device, read_device
-from kmodtui.kernel.index.modules import ModuleIndex, read_index
+from kmodtui.kernel.index.modules import ModuleIndex
+from kmodtui.kernel.index.release import read_index
 from kmodtui.model.fuzzy import SearchIndex
 from kmodtui.model.load_line import query_of, split_line
 from kmodtui.services.catalog.catalog import names_of

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from kmodtui.errors import PlanError, UnknownModuleError, UnreadableError
+from kmodtui.errors import PlanError, UnknownModuleError
 from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.index.configured import ConfiguredIndex, configured
-from kmodtui.kernel.index.modules import read_index
+from kmodtui.kernel.index.release import read_index
 from kmodtui.kernel.proc_modules import parse_modules, read_modules
 from kmodtui.model.modules import ModuleTable
 from kmodtui.model.plan.facts import PlanFacts
@@ -190,10 +190,10 @@ def test_what_depmod_does_not_write_is_the_packages(tree: Tree) -> None:
     assert warning.endswith("Reinstall the kernel package.")
 
 
-def test_without_modules_dep_there_is_no_plan(tree: Tree) -> None:
-    with pytest.raises(UnreadableError) as caught:
+def test_without_files_a_name_that_is_not_found_says_so(tree: Tree) -> None:
+    with pytest.raises(UnknownModuleError, match="neither modules") as caught:
         tree.plan("a")
-    assert caught.value.hint == f"Run depmod {RELEASE} as root."
+    assert caught.value.hint == "Reinstall the kernel package."
 
 
 # Out of date

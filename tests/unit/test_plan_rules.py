@@ -8,7 +8,7 @@ import pytest
 
 from kmodtui.errors import PlanError
 from kmodtui.kernel.index.configured import configured
-from kmodtui.kernel.index.modules import read_index
+from kmodtui.kernel.index.release import read_index
 from kmodtui.kernel.proc_modules import parse_modules, read_modules
 from kmodtui.model.modprobe_rules import Rule, RuleKind
 from kmodtui.model.modules import ModuleTable

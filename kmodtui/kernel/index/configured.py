@@ -9,6 +9,7 @@ from kmodtui.kernel.modprobe.config import ModprobeConfig, read_modprobe_config
 from kmodtui.model.modprobe_rules import Found, Rule, Softdep
 from kmodtui.model.modules import canonical
 from kmodtui.model.plan.plan import Option
+from kmodtui.model.storage import Advice
 
 
 class ConfiguredIndex:
@@ -20,13 +21,13 @@ class ConfiguredIndex:
         self._files: dict[str, bool] = {}
 
     @property
-    def release(self) -> str:
-        """The kernel release of these modules."""
-        return self.index.release
+    def advice(self) -> Advice:
+        """What to do about module files and their index on this system."""
+        return self.index.advice
 
     def _is_from_index(self, source: str) -> bool:
         """Return whether a rule is from the modules themselves, collected in depmod's index."""
-        return source.startswith(f"{self.index.folder}/")
+        return any(source.startswith(f"{folder}/") for folder in self.index.folders)
 
     def find(self, text: str) -> tuple[Found, ...]:
         """Return the modules that a name or an alias resolves to, each once.
@@ -66,6 +67,10 @@ class ConfiguredIndex:
             path = self.index.path_of(name)
             self._files[name] = path is not None and self.index.host.exists(path)
         return self._files[name]
+
+    def link_of(self, name: str) -> str:
+        """Return the target of a file that is a symbolic link; empty for others."""
+        return self.index.link_of(name)
 
     def is_builtin(self, name: str) -> bool:
         """Return whether the module is built into the kernel."""

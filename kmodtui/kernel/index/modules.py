@@ -14,15 +14,19 @@ from functools import cached_property
 from kmodtui.errors import UnknownModuleError, UnreadableError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.index.aliases import AliasIndex, has_wildcard, normalised
+from kmodtui.kernel.index.places import (
+    advice,
+    in_other_generation,
+)
 from kmodtui.kernel.module_file.compression import unreadable
 from kmodtui.kernel.module_file.info import read_module_file
+from kmodtui.kernel.sysfs import read_live_module, read_parameters
+from kmodtui.kernel.system import read_system
 from kmodtui.model.did_you_mean import did_you_mean, near
 from kmodtui.model.module_info import BUILTIN, ModuleInfo
 from kmodtui.model.modules import canonical
+from kmodtui.model.storage import Advice
 from kmodtui.model.text import clean, decode
-
-FOLDERS = ("/lib/modules", "/usr/lib/modules")
-EXTENSIONS = (".ko", ".ko.gz", ".ko.xz", ".ko.zst")
 
 
 class ModuleIndex:
@@ -31,10 +35,23 @@ class ModuleIndex:
     As in kmod, `-` and `_` are the same in names, and returned names have `_`.
     """
 
-    def __init__(self, host: Host, release: str, folder: str) -> None:
+    def __init__(self, host: Host, release: str, folder: str, *more: str) -> None:
+        """Read the index in `folder`, and in `more` for modules that it does not have."""
         self.host = host
         self.release = release
         self.folder = folder
+        self.folders = (folder, *more)
+
+    scanned = False
+    """Whether it was made from the module files, because depmod has written no index."""
+
+    ignored = ""
+    """Another directory of this release, which kmod does not read; usually empty."""
+
+    @cached_property
+    def advice(self) -> Advice:
+        """What to do about module files and their index on this system."""
+        return advice(self.host, self.release, self.folder)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -92,7 +109,8 @@ class ModuleIndex:
 
     def is_builtin(self, name: str) -> bool:
         """Return whether a module is built into the kernel."""
-        return canonical(name) in self._builtin
+        name = canonical(name)
+        return name in self._builtin or self._is_shown_as_builtin(name)
 
     def builtin_info(self, name: str) -> ModuleInfo:
         """Return the modinfo of a built-in module, which is nearly empty before Linux 5.2.
@@ -101,9 +119,13 @@ class ModuleIndex:
             UnknownModuleError: there is no built-in module of that name.
         """
         name = canonical(name)
-        if name not in self._builtin and name not in self._builtin_modinfo:
-            raise self.unknown(name)
-        return ModuleInfo(name, BUILTIN, b"\0".join(self._builtin_modinfo.get(name, ())))
+        strings = self._builtin_modinfo.get(name, [])
+        if name not in self._builtin and not strings:
+            if not self._is_shown_as_builtin(name):
+                raise self.unknown(name)
+            shown = read_parameters(self.host, name)
+            strings = [f"parm={parameter.name}:".encode() for parameter in shown]
+        return ModuleInfo(name, BUILTIN, b"\0".join(strings))
 
     def resolve(self, text: str) -> tuple[str, ...]:
         """Return the modules that a name or an alias resolves to, in kmod's order; may be empty.
@@ -123,7 +145,9 @@ class ModuleIndex:
             return found
         if alias in self._builtin:
             return (alias,)
-        return self._builtin_aliases.matching(alias)
+        if found := self._builtin_aliases.matching(alias):
+            return found
+        return (alias,) if self._is_shown_as_builtin(alias) else ()
 
     def read_info(self, name: str) -> ModuleInfo:
         """Return the modinfo of a module, from its file or as a built-in module.
@@ -141,24 +165,64 @@ class ModuleIndex:
         except UnreadableError as error:
             if self.host.exists(path):
                 raise
+            where = f"{clean(self.folder)}/modules.dep"
+            if target := self.link_of(name):
+                raise UnreadableError(
+                    f"{clean(path)} is a link to {clean(target)}, which does not exist. "
+                    f"{where} lists it.",
+                    self.advice.restore(name),
+                ) from None
             raise UnreadableError(
-                f"{error.message} {clean(self.folder)}/modules.dep still lists it.",
-                f"Run depmod {clean(self.release)} as root.",
+                f"{error.message} {where} still lists it.", self.advice.rebuild
             ) from None
+
+    def link_of(self, name: str) -> str:
+        """Return the target of a module's file that is a symbolic link; empty for others."""
+        path = self.path_of(name)
+        try:
+            return self.host.readlink(path) if path else ""
+        except OSError:
+            return ""
 
     def unknown(self, text: str) -> UnknownModuleError:
         """Return the error for an unknown name or alias, with suggestions."""
+        if other := self._generation_with(canonical(text)):
+            return UnknownModuleError(
+                f"{clean(text)} is in {clean(other)}, but not in {clean(self.folder)}, which "
+                "belongs to the booted generation.",
+                "modprobe finds it after a reboot into the current generation.",
+            )
         names = near(text, (*self.names, *self.builtin_names))
         return UnknownModuleError(
             f"Kernel {clean(self.release)} has no module or alias {clean(text)}.",
             did_you_mean(names),
         )
 
+    def _generation_with(self, name: str) -> str:
+        """Return NixOS's directory of the generation that will be booted, if it has a module."""
+        other = in_other_generation(self.host, self.release, self.folder)
+        return other if other and name in ModuleIndex(self.host, self.release, other) else ""
+
+    def _is_shown_as_builtin(self, name: str) -> bool:
+        """Return whether /sys/module shows built-in code of this name.
+
+        It counts only without modules.builtin, and for the running kernel.
+        """
+        if self._builtin or read_system(self.host).release != self.release:
+            return False
+        live = read_live_module(self.host, name)
+        return live is not None and not live.loadable
+
     @cached_property
     def _rows(self) -> dict[str, str]:
         """The lines of modules.dep by module name, not yet split."""
-        lines = self._lines("modules.dep", required=True)
-        return {_name_of(line.partition(":")[0]): line for line in lines if ":" in line}
+        rows = {}
+        for folder in reversed(self.folders):
+            lines = self._lines("modules.dep", folder, required=True)
+            if folder != self.folder:
+                lines = [_made_absolute(line, folder) for line in lines]
+            rows.update({_name_of(line.partition(":")[0]): line for line in lines if ":" in line})
+        return rows
 
     @cached_property
     def _builtin(self) -> dict[str, str]:
@@ -206,100 +270,38 @@ class ModuleIndex:
                 found[words[1]] = (*found.get(words[1], ()), words[2])
         return found
 
-    def _lines(self, file: str, *, required: bool = False) -> list[str]:
-        data = self._read(file, required=required)
+    def _lines(self, file: str, folder: str = "", *, required: bool = False) -> list[str]:
+        """Return the lines of an index file, of all directories unless one is given."""
+        data = self._read(file, *((folder,) if folder else self.folders), required=required)
         return [line for line in os.fsdecode(data).split("\n") if line and line[0] != "#"]
 
-    def _read(self, file: str, *, required: bool = False) -> bytes:
-        path = f"{self.folder}/{file}"
-        try:
-            return self.host.read(path)
-        except FileNotFoundError:
-            if required:
-                raise _no_index(self.folder, self.release) from None
-            return b""
-        except OSError as error:
-            raise unreadable(path, error) from None
+    def _read(self, file: str, *folders: str, required: bool = False) -> bytes:
+        found = []
+        for folder in folders or self.folders:
+            path = f"{folder}/{file}"
+            try:
+                found.append(self.host.read(path))
+            except FileNotFoundError:
+                if required:
+                    raise UnreadableError(
+                        f"{clean(folder)} has no modules.dep, the module index.",
+                        self.advice.rebuild,
+                    ) from None
+            except OSError as error:
+                raise unreadable(path, error) from None
+        return found[0] if len(found) == 1 else b"".join(found)
 
     def _absolute(self, path: str) -> str:
         return path if path.startswith("/") else f"{self.folder}/{path}"
 
 
-def read_index(host: Host, release: str) -> ModuleIndex:
-    """Return the module index of a kernel release.
-
-    Raises:
-        UnreadableError: the release has no directory, or depmod has not been run for it.
-    """
-    for folder in FOLDERS:
-        if host.exists(f"{folder}/{release}/modules.dep"):
-            return ModuleIndex(host, release, f"{folder}/{release}")
-    for folder in FOLDERS:
-        if host.exists(f"{folder}/{release}"):
-            raise _no_index(f"{folder}/{release}", release)
-    others = installed_releases(host)
-    raise UnreadableError(
-        f"Kernel {clean(release)} has no directory in /lib/modules.",
-        f"Installed: {', '.join(map(clean, others))}. If the kernel was upgraded, reboot."
-        if others
-        else "No kernel modules are installed here.",
-    )
-
-
-def installed_releases(host: Host) -> tuple[str, ...]:
-    """Return the kernel releases whose modules are installed, sorted by name."""
-    for folder in FOLDERS:
-        try:
-            names = host.listdir(folder)
-        except OSError:
-            continue
-        return tuple(name for name in names if host.exists(f"{folder}/{name}/modules.dep"))
-    return ()
-
-
-def is_path(text: str, files: Host) -> bool:
-    """Return whether `modinfo TEXT` would treat the text as a path and not as a name."""
-    return "/" in text or (text.endswith(EXTENSIONS) and files.exists(full_path(text)))
-
-
-def find_module(
-    host: Host, release: str, text: str, files: Host | None = None
-) -> tuple[ModuleInfo, ...]:
-    """Return what `modinfo TEXT` shows, for a file or for each module that TEXT resolves to.
-
-    Args:
-        host: the observed system.
-        release: its kernel release.
-        text: the path of a file, the name of a module or an alias. Text that contains a
-            `/`, or is the name of an existing module file, is a path.
-        files: the system that paths refer to; `host` if None.
-
-    Raises:
-        UnknownModuleError: there is no such module or alias.
-        UnreadableError: the file or the index cannot be read.
-        ModuleFileError: the file is not a kernel module.
-    """
-    files = files or host
-    if is_path(text, files):
-        return (read_module_file(files, full_path(text)),)
-    index = read_index(host, release)
-    names = index.resolve(text)
-    if not names:
-        raise index.unknown(text)
-    return tuple(index.read_info(name) for name in names)
-
-
-def full_path(path: str) -> str:
-    """Return an absolute path as modinfo makes it: with the current directory before it."""
-    return path if path.startswith("/") else f"{os.getcwd()}/{path}"
+def _made_absolute(line: str, folder: str) -> str:
+    """Return a line of modules.dep with absolute paths."""
+    path, colon, needed = line.partition(":")
+    paths = (path, *needed.split()) if colon else ()
+    first, *others = (p if p.startswith("/") else f"{folder}/{p}" for p in paths or (line,))
+    return f"{first}: {' '.join(others)}" if colon else line
 
 
 def _name_of(path: str) -> str:
     return clean(canonical(path))
-
-
-def _no_index(folder: str, release: str) -> UnreadableError:
-    return UnreadableError(
-        f"{clean(folder)} has no modules.dep, the module index.",
-        f"Run depmod {clean(release)} as root.",
-    )

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from kmodtui.kernel.index.modules import ModuleIndex
 from kmodtui.model.modprobe_rules import Problem
+from kmodtui.model.storage import Storage
 from kmodtui.model.text import clean
 
 _TEXT_FILES = {
@@ -34,17 +35,30 @@ def index_problems(index: ModuleIndex, names: Iterable[str] = ()) -> tuple[Probl
         index: of a release.
         names: modules whose files are checked as well.
     """
-    depmod = f"Run depmod {clean(index.release)} as root."
-    reinstall = "Reinstall the kernel package."
+    if not index.folder:
+        return ()
+    depmod = index.advice.rebuild
     folder = clean(index.folder)
+    found = []
+    if index.ignored:
+        message = f"kmod does not read it, but {folder}: they are different directories."
+        found.append(Problem(clean(index.ignored), message))
+    if index.scanned:
+        found.append(Problem(folder, _without_index(index)))
+        return tuple(found)
     checked = ("modules.dep", *_TEXT_FILES, *_KERNEL_BUILD_FILES, *_BINARIES)
     times = {name: _mtime(index, name) for name in checked}
-    found = [
-        Problem(f"{folder}/{name}", f"It is missing, so {effect}. {remedy}")
-        for files, remedy in ((_TEXT_FILES, depmod), (_KERNEL_BUILD_FILES, reinstall))
-        for name, effect in files.items()
-        if times[name] is None
-    ]
+    # libmodprobe needs no more than modules.dep.
+    if index.advice.storage is not Storage.PARTITIONS:
+        found += [
+            Problem(f"{folder}/{name}", f"It is missing, so {effect}. {remedy}")
+            for files, remedy in (
+                (_TEXT_FILES, depmod),
+                (_KERNEL_BUILD_FILES, index.advice.reinstall),
+            )
+            for name, effect in files.items()
+            if times[name] is None
+        ]
     # modprobe does not run in a tree that was copied without any of them.
     if any(times[name] is not None for name in _BINARIES):
         found += _binary_problems(folder, times, depmod)
@@ -64,6 +78,13 @@ def index_problems(index: ModuleIndex, names: Iterable[str] = ()) -> tuple[Probl
             message = f"It is older than {clean(name)}'s file: its dependencies may have changed. "
             found.append(Problem(f"{folder}/modules.dep", message + depmod))
     return tuple(found)
+
+
+def _without_index(index: ModuleIndex) -> str:
+    said = "There is no modules.dep: dependencies are what the files themselves declare."
+    if index.advice.storage is Storage.OPENWRT:
+        return said
+    return f"{said} kmod's modprobe needs it, OpenWrt's does not. {index.advice.rebuild}"
 
 
 def _binary_problems(folder: str, times: dict[str, float | None], depmod: str) -> list[Problem]:

@@ -63,7 +63,7 @@ class PlanFacts:
             PlanError: it cannot be read.
         """
         if self.modules is None:
-            raise PlanError("The index of modules cannot be read.", "Run depmod as root.")
+            raise PlanError("The index of modules was not read.")
         return self.modules
 
     def blacklist_rules(self, name: str) -> tuple[Rule, ...]:

@@ -36,6 +36,8 @@ def plan_load(asked: Sequence[str], parameters: Sequence[str], facts: PlanFacts)
     loading = _Loading(tuple(parameters), facts)
     for text in asked:
         found = loading.lookup.find(text)
+        if not found and canonical(text) in facts.table.by_name:
+            found = (Found(canonical(text)),)  # loaded, whatever files there are
         if not found:
             raise loading.lookup.unknown(text)
         for target in found:
@@ -193,7 +195,9 @@ class _Loading:
             # An optional module is skipped silently, as modprobe does.
             return self._skip(probe, "it has no file")
         if path is not None:
-            self._refuse_missing(name, f"{name} has no file: {path} does not exist.")
+            link = self.lookup.link_of(name)
+            why = f"is a link to {link}, which does not exist" if link else "does not exist"
+            self._refuse_missing(name, f"{name} has no file: {path} {why}.")
         elif probe.found.source:
             self._refusals.append(
                 (
@@ -226,11 +230,7 @@ class _Loading:
             self._refuse_missing(name, f"{name}, a dependency of {text}, has no file{where}.")
 
     def _refuse_missing(self, name: str, sentence: str) -> None:
-        remedy = (
-            f"Reinstall the package that contains {name}, "
-            f"or run depmod {self.lookup.release} as root if it was removed on purpose."
-        )
-        self._refusals.append((sentence, remedy))
+        self._refusals.append((sentence, self.lookup.advice.restore(name)))
 
     def _warn_of_loop(self, target: str) -> None:
         """Warn where modules.dep says that two modules depend on each other."""
@@ -245,8 +245,7 @@ class _Loading:
                         else f"{name} and {other} depend on each other"
                     )
                     self._warnings.append(
-                        f"modules.dep is wrong: it says that {loop}. "
-                        f"Run depmod {self.lookup.release} as root."
+                        f"modules.dep is wrong: it says that {loop}. {self.lookup.advice.rebuild}"
                     )
                     return
 

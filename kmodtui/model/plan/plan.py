@@ -96,11 +96,13 @@ class PlanCommand:
         verb: never `reload`, which is an unload and a load.
         names: the modules; the file's path for `insert`.
         parameters: `name=value`, for load, insert and set.
+        indexed: of an unload, whether modprobe finds the modules in the index.
     """
 
     verb: Verb
     names: tuple[str, ...]
     parameters: tuple[str, ...] = ()
+    indexed: bool = True
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -108,6 +110,8 @@ class PlanCommand:
         match self.verb:
             case Verb.LOAD:
                 return ("modprobe", "--", *self.names, *self.parameters)
+            case Verb.UNLOAD if not self.indexed:
+                return ("rmmod", "--", *self.names)
             case Verb.UNLOAD:
                 return ("modprobe", "-r", "--", *self.names)
             case Verb.INSERT:

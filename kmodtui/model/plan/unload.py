@@ -11,7 +11,7 @@ from kmodtui.errors import PlanError
 from kmodtui.model.module_lookup import ModuleLookup
 from kmodtui.model.modules import LoadedModule, ModuleState, ModuleTable, canonical
 from kmodtui.model.plan.facts import PlanFacts
-from kmodtui.model.plan.plan import Action, Plan, PlanCommand, Step
+from kmodtui.model.plan.plan import REQUESTED, Action, Plan, PlanCommand, Step
 from kmodtui.model.plan.removal import InUseError, removal
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.usage import held_by, release_remedy, unload_warnings
@@ -128,12 +128,7 @@ class _Unloading:
             self._refuse(why, remedy)
             return
         if not self._lookup.find(name):
-            # modprobe only searches the index, and does not ask the kernel.
-            self._refuse(
-                f"modprobe cannot find {name}: it is not in the index of this kernel.",
-                "It was inserted from a file, or the index has been rebuilt since. "
-                f"In a shell: sudo rmmod {shlex.quote(name)}",
-            )
+            self._take_without_index(name)
             return
         self._commands.append(PlanCommand(Verb.UNLOAD, (name,)))
         steps = removal(name, self._lookup, self._kernel)
@@ -148,6 +143,17 @@ class _Unloading:
             pass
         except InUseError as error:
             self._stop_in_use(name, error.name)
+
+    def _take_without_index(self, name: str) -> None:
+        """Plan the unload of a module that only the kernel knows: it needs no file for that."""
+        step = Step(Action.RMMOD, name, REQUESTED)
+        self._kernel.answer(step)
+        self._note(step)
+        self._commands.append(PlanCommand(Verb.UNLOAD, (name,), indexed=False))
+        self._warnings.append(
+            f"modprobe cannot find {name}, which is not in the index of this kernel: rmmod "
+            "unloads it, and nothing else."
+        )
 
     def plan(self, targets: tuple[str, ...]) -> Plan:
         """Return the plan for everything that was taken."""
@@ -291,12 +297,17 @@ def left_behind(
             for found in lookup.find(text):
                 if found.name in remaining:
                     still_loaded.setdefault(found.name, f"softdep of {name}")
-        for needed in lookup.dependencies(name):
+        for needed in lookup.dependencies(name) or _loaded_dependencies(name, table):
             if needed in remaining:
                 still_loaded.setdefault(
                     needed, _why_still(needed, frozenset(gone), remaining, table)
                 )
     return still_loaded
+
+
+def _loaded_dependencies(name: str, table: ModuleTable) -> tuple[str, ...]:
+    """Return the modules that a loaded module uses, as the kernel shows them."""
+    return tuple(module.name for module in table if name in module.users)
 
 
 def _why_still(

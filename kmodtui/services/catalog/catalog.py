@@ -13,7 +13,8 @@ from dataclasses import replace
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.host import Host
-from kmodtui.kernel.index.modules import ModuleIndex, read_index
+from kmodtui.kernel.index.modules import ModuleIndex
+from kmodtui.kernel.index.release import read_index
 from kmodtui.model.catalog_entry import Catalog, CatalogEntry, described
 from kmodtui.services.catalog.cache import CatalogCache, Kept, Stamp, index_stamps
 

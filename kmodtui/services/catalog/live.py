@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.host import Host
-from kmodtui.kernel.index.modules import read_index
+from kmodtui.kernel.index.release import read_index
 from kmodtui.model.catalog_entry import Catalog
 from kmodtui.services.catalog.cache import CatalogCache, user_cache
 from kmodtui.services.catalog.catalog import ReadingStoppedError, names_of, read_catalog

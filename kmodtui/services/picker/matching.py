@@ -15,7 +15,8 @@ from itertools import takewhile
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.index.device import names_device, read_device
-from kmodtui.kernel.index.modules import EXTENSIONS, ModuleIndex
+from kmodtui.kernel.index.modules import ModuleIndex
+from kmodtui.kernel.index.places import EXTENSIONS
 from kmodtui.model.catalog_entry import CatalogEntry
 from kmodtui.model.did_you_mean import did_you_mean
 from kmodtui.model.fuzzy import Rank, SearchIndex

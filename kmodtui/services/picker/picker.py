@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from kmodtui.errors import UnknownModuleError
-from kmodtui.kernel.index.modules import EXTENSIONS, ModuleIndex
+from kmodtui.kernel.index.modules import ModuleIndex
+from kmodtui.kernel.index.places import EXTENSIONS
 from kmodtui.model.catalog_entry import CatalogEntry
 from kmodtui.model.did_you_mean import did_you_mean
 from kmodtui.model.load_line import LoadRequest, split_line

@@ -18,7 +18,7 @@ from kmodtui.model.plan.verb import Verb
 from kmodtui.services.files import resolved
 from kmodtui.services.machine import Machine
 from kmodtui.services.parameters import kept_and_lost, read_form_now
-from kmodtui.services.planning.plans import VERBS, parametrized, planned, read_plan_facts
+from kmodtui.services.planning.plans import parametrized, planned, read_plan_facts
 
 
 async def plan_for(machine: Machine, intents: Sequence[Intent]) -> Plan:
@@ -52,9 +52,7 @@ async def left_to_undo(machine: Machine, intents: Sequence[Intent]) -> tuple[Int
 
 def _facts_for(machine: Machine, intents: Sequence[Intent]) -> PlanFacts:
     verbs = {intent.verb for intent in intents}
-    if machine.index_now() is None and verbs.intersection(VERBS):
-        machine.lookup()  # raises the reason
-    facts, config = read_plan_facts(machine.host, machine.index_now(), intents)
+    facts, config = read_plan_facts(machine.host, machine.index_or_empty(), intents)
     kept, lost, types = {}, {}, {}
     for name in parametrized(intents, facts):
         if Verb.RELOAD in verbs:

@@ -11,7 +11,8 @@ from dataclasses import replace
 from kmodtui.errors import KmodtuiError, PlanError, UnknownModuleError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.index.configured import ConfiguredIndex
-from kmodtui.kernel.index.modules import ModuleIndex, read_index
+from kmodtui.kernel.index.modules import ModuleIndex
+from kmodtui.kernel.index.release import index_or_empty
 from kmodtui.kernel.index.state import index_problems
 from kmodtui.kernel.modprobe.config import ModprobeConfig, read_modprobe_config
 from kmodtui.kernel.module_file.size import read_module_size
@@ -26,6 +27,7 @@ from kmodtui.model.plan.intents import plan_intents
 from kmodtui.model.plan.plan import Action, Plan, Step, with_memory
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.usage import NO_USAGE
+from kmodtui.services.planning.files import file_notes, refused_without_index
 from kmodtui.services.usage import usage_of
 
 VERBS = (Verb.LOAD, Verb.UNLOAD, Verb.RELOAD)
@@ -47,7 +49,7 @@ def read_plan(
     Raises:
         KmodtuiError: it cannot be planned; the message says why.
     """
-    index = read_index(host, release)
+    index = index_or_empty(host, release)
     intents = [Intent(verb, tuple(asked), tuple(parameters))]
     facts, _ = read_plan_facts(host, index, intents)
     types = {}
@@ -65,7 +67,7 @@ def read_plan(
 
 def read_plan_facts(
     host: Host,
-    index: ModuleIndex | None,
+    index: ModuleIndex,
     intents: Sequence[Intent],
 ) -> tuple[PlanFacts, ModprobeConfig]:
     """Return one reading of what plans of these intents need, and modprobe's configuration.
@@ -77,14 +79,14 @@ def read_plan_facts(
         KmodtuiError: it cannot be read, or nothing of this release can be unloaded.
     """
     verbs = {intent.verb for intent in intents}
-    config = read_modprobe_config(host, index.folder if index else "")
+    config = read_modprobe_config(host, index.folder)
     table = _loaded(host, index, verbs)
     usage = NO_USAGE
     if verbs.intersection((Verb.UNLOAD, Verb.RELOAD)):
         usage = usage_of(host, index, tuple(table.by_name))
     facts = PlanFacts(
         table,
-        ConfiguredIndex(index, config) if index else None,
+        ConfiguredIndex(index, config),
         config.of(RuleKind.BLACKLIST),
         usage,
         shown={
@@ -97,10 +99,10 @@ def read_plan_facts(
     return facts, config
 
 
-def _loaded(host: Host, index: ModuleIndex | None, verbs: set[Verb]) -> ModuleTable:
+def _loaded(host: Host, index: ModuleIndex, verbs: set[Verb]) -> ModuleTable:
     """Return what is loaded; nothing, for a load in a tree without /proc/modules."""
     running = read_system(host).release
-    if index is not None and running not in (None, index.release) and verbs.intersection(VERBS):
+    if running not in (None, index.release) and verbs.intersection(VERBS):
         if verbs == {Verb.LOAD}:
             return ModuleTable()
         raise PlanError(
@@ -151,10 +153,12 @@ def planned(intents: Sequence[Intent], facts: PlanFacts, host: Host) -> Plan:
     inserted = [step.module for step in plan.steps if step.action is Action.INSMOD]
     touched = [step.module for step in plan.steps]
     # A softdep of the distribution that is missing is not a mistake in the configuration.
-    own = f"{lookup.index.folder}/"
+    own = tuple(f"{folder}/" for folder in lookup.index.folders)
     rules = [p for p in lookup.config.problems_of(touched) if not p.source.startswith(own)]
     problems = (*rules, *index_problems(lookup.index, inserted))
-    return replace(plan, warnings=(*plan.warnings, *map(str, problems)))
+    notes = file_notes(plan, lookup.index, facts.table)
+    plan = replace(plan, warnings=(*notes, *plan.warnings, *map(str, problems)))
+    return refused_without_index(plan, lookup.index)
 
 
 def _sizes(host: Host) -> Callable[[Step], int | None]:

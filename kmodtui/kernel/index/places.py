@@ -1,0 +1,220 @@
+"""Where the modules of a kernel release can be: the only component that knows.
+
+Sources: `libkmod/libkmod.c` and `meson.options` (module_directory) in kmod; the patch
+`module-dir.patch` of kmod in nixpkgs; `libmodprobe` in Android's system/core; `kmodloader.c` of
+OpenWrt's ubox.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kmodtui.kernel.host import Host
+from kmodtui.kernel.in_root import real_path
+from kmodtui.model.storage import Advice, Storage
+from kmodtui.model.system import is_initial_id_map
+from kmodtui.model.text import clean, decode
+
+EXTENSIONS = (".ko", ".ko.gz", ".ko.xz", ".ko.zst")
+
+_BOOTED, _CURRENT = (
+    f"/run/{which}-system/kernel-modules/lib/modules" for which in ("booted", "current")
+)
+_STANDARD = ("/lib/modules", "/usr/lib/modules")
+_PARTITIONS = tuple(
+    f"/{partition}/lib/modules"
+    for partition in ("vendor_dlkm", "system_dlkm", "odm_dlkm", "vendor", "odm", "system")
+)
+"""The partitions that have modules of Android."""
+
+_KMOD = ("/usr/bin/kmod", "/bin/kmod", "/usr/sbin/kmod", "/sbin/kmod", "/sbin/modprobe")
+_MAX_PROGRAM = 8 * 1024 * 1024  # bytes; kmod has 170 KB
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The directories with modules of a release.
+
+    Attributes:
+        folders: directories that exist, the one that counts first. More than one only on
+            Android.
+        ignored: another directory of this release that kmod does not read; usually empty.
+        unreadable: a directory that this user may not read; empty if there is none.
+    """
+
+    folders: tuple[str, ...] = ()
+    ignored: str = ""
+    unreadable: str = ""
+
+
+def candidates(release: str) -> tuple[str, ...]:
+    """Return the directories that can belong to a release, most of which do not exist."""
+    return tuple(f"{top}/{release}" for top in (_BOOTED, _CURRENT, *_STANDARD))
+
+
+def find_places(host: Host, release: str) -> Places:
+    """Return where the modules of a release are. Calls stat(2) a few times."""
+    unreadable = ""
+    found: dict[tuple[int, int], str] = {}
+    # What is not readable may be the directory that counts: remember it, and go on.
+    for folder in (*candidates(release), *_in_partitions(release)):
+        try:
+            status = host.stat(folder)
+            if folder in _PARTITIONS and not _has_modules(host, folder):
+                continue
+        except PermissionError:
+            unreadable = unreadable or folder
+            continue
+        except (OSError, ValueError):
+            continue
+        found.setdefault((status.st_dev, status.st_ino), folder)
+    folders = tuple(found.values())
+    partitions = tuple(folder for folder in folders if folder.startswith(_PARTITIONS))
+    others = tuple(folder for folder in folders if folder not in partitions)
+    if not others:
+        return Places(partitions, unreadable=unreadable)
+    first, ignored = _first_of(host, others)
+    return Places((first,), ignored, unreadable)
+
+
+def _first_of(host: Host, folders: tuple[str, ...]) -> tuple[str, str]:
+    """Return the directory that kmod reads, and a different one that it does not read."""
+    if folders[0].startswith(_BOOTED):
+        return folders[0], ""
+    standard = [folder for folder in folders if folder.startswith(_STANDARD)]
+    if len(standard) < 2:
+        return folders[0], ""
+    indexed = [folder for folder in standard if host.exists(f"{folder}/modules.dep")]
+    if len(indexed) == 1:
+        return indexed[0], ""
+    lib, usr_lib = standard
+    return (usr_lib, lib) if _kmod_reads_usr(host) else (lib, usr_lib)
+
+
+def _kmod_reads_usr(host: Host) -> bool:
+    """Return whether this system's kmod was built for /usr/lib/modules.
+
+    The directory is a constant of the program: `"%s" MODULE_DIRECTORY "/%s"`.
+    """
+    for path in _KMOD:
+        try:
+            return b"/usr/lib/modules/%s" in host.read(path, _MAX_PROGRAM)
+        except OSError:
+            continue
+    return False
+
+
+def _in_partitions(release: str) -> Iterator[str]:
+    for top in _PARTITIONS:
+        yield f"{top}/{release}"
+        yield top
+
+
+def _has_modules(host: Host, folder: str) -> bool:
+    names = host.listdir(folder)
+    return any(name == "modules.dep" or name.endswith(EXTENSIONS) for name in names)
+
+
+def installed_releases(host: Host) -> tuple[str, ...]:
+    """Return the kernel releases whose modules are installed, sorted by name."""
+    found = set()
+    for top in (_BOOTED, _CURRENT, *_STANDARD):
+        try:
+            names = host.listdir(top)
+        except OSError:
+            continue
+        found |= {name for name in names if host.exists(f"{top}/{name}/modules.dep")}
+    return tuple(sorted(found))
+
+
+def in_other_generation(host: Host, release: str, folder: str) -> str:
+    """Return NixOS's directory for the next boot, if `folder` is that of another generation."""
+    current = f"{_CURRENT}/{release}"
+    if not folder.startswith(_BOOTED) or not host.exists(current):
+        return ""
+    one, other = host.stat(folder), host.stat(current)
+    same = (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+    return "" if same else current
+
+
+def advice(host: Host, release: str, folder: str = "") -> Advice:
+    """Return what to do about module files and their index on this system."""
+    return Advice(_storage(host, release, folder), clean(release), clean(folder))
+
+
+def _storage(host: Host, release: str, folder: str) -> Storage:
+    def any_exists(*paths: str) -> bool:
+        return any(map(host.exists, paths))
+
+    if "microsoft" in release.lower():
+        return Storage.WINDOWS
+    if _is_container(host):
+        return Storage.HOST
+    if any_exists("/run/booted-system", "/run/current-system", "/etc/NIXOS"):
+        return Storage.NIXOS
+    if any_exists("/etc/openwrt_release", "/sbin/kmodloader") or _is_flat(host, folder):
+        return Storage.OPENWRT
+    if folder.startswith(_PARTITIONS) or any_exists("/vendor_dlkm", "/system_dlkm", "/system/bin"):
+        return Storage.PARTITIONS
+    if any_exists("/run/ostree-booted") or _is_read_only(host, folder or "/lib/modules"):
+        return Storage.IMAGE
+    return Storage.PACKAGES
+
+
+def _is_flat(host: Host, folder: str) -> bool:
+    """Return whether a directory has module files, but neither an index nor kmod to read one."""
+    if not folder or has_kmod(host):
+        return False
+    try:
+        names = host.listdir(folder)
+    except OSError:
+        return False
+    indexed = any(name.startswith("modules.") for name in names)
+    return not indexed and any(name.endswith(EXTENSIONS) for name in names)
+
+
+def _is_container(host: Host) -> bool:
+    """Return whether the system is a container: its kernel belongs to another system."""
+    marks = ("/.dockerenv", "/run/.containerenv", "/run/systemd/container", "/dev/lxd")
+    if any(map(host.exists, marks)):
+        return True
+    try:
+        if b"\0container=" in b"\0" + host.read("/proc/1/environ"):
+            return True
+    except OSError:
+        pass  # only root may read it
+    try:
+        return not is_initial_id_map(decode(host.read("/proc/self/uid_map")))
+    except OSError:
+        return False
+
+
+def _is_read_only(host: Host, folder: str) -> bool:
+    """Return whether the file system that has the directory is mounted read-only."""
+    try:
+        folder = real_path(folder, host.readlink)
+        lines = os.fsdecode(host.read("/proc/self/mounts")).splitlines()
+    except OSError:
+        return False
+    best, read_only = -1, False
+    for line in lines:
+        words = line.split()
+        if len(words) < 4:
+            continue
+        point = words[1].rstrip("/")
+        if (folder == point or folder.startswith(f"{point}/")) and len(point) >= best:
+            best, read_only = len(point), "ro" in words[3].split(",")
+    return read_only
+
+
+def has_kmod(host: Host) -> bool:
+    """Return whether the system loads modules with kmod, which needs an index."""
+    return any(map(host.exists, _KMOD[:4])) and not host.exists("/sbin/kmodloader")
+
+
+def may_not_read(error: OSError) -> bool:
+    """Return whether only root may read a file."""
+    return error.errno in (errno.EACCES, errno.EPERM)

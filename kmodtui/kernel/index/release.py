@@ -1,0 +1,152 @@
+"""Finds the modules of a kernel release, and what a name or a path stands for.
+
+Without depmod's index, the modules are those whose files there are. Where there are no files
+either, an empty index still knows why.
+"""
+
+from __future__ import annotations
+
+import os
+
+from kmodtui.errors import KmodtuiError, UnknownModuleError, UnreadableError
+from kmodtui.kernel.host import Host
+from kmodtui.kernel.index.modules import ModuleIndex
+from kmodtui.kernel.index.places import (
+    EXTENSIONS,
+    advice,
+    find_places,
+    installed_releases,
+    may_not_read,
+)
+from kmodtui.kernel.module_file.compression import unreadable
+from kmodtui.kernel.module_file.info import read_module_file
+from kmodtui.kernel.proc_modules import PATH
+from kmodtui.kernel.system import read_system
+from kmodtui.model.module_info import ModuleInfo
+from kmodtui.model.text import clean
+
+
+def read_index(host: Host, release: str) -> ModuleIndex:
+    """Return the modules of a kernel release.
+
+    Without depmod's index, they are those whose files there are.
+
+    Raises:
+        UnreadableError: the release has no directory, no module in it, or only root may read it.
+    """
+    places = find_places(host, release)
+    folders = [f for f in places.folders if host.exists(f"{f}/modules.dep")]
+    if folders:
+        index = ModuleIndex(host, release, *folders)
+        index.ignored = places.ignored
+        return index
+    for folder in places.folders:
+        from kmodtui.kernel.index.scanned import ScannedIndex
+
+        try:
+            scanned = ScannedIndex(host, release, folder)
+        except OSError as error:
+            if may_not_read(error):
+                raise _only_for_root(folder) from None
+            raise unreadable(folder, error) from None
+        if scanned.names or scanned.builtin_names:
+            return scanned
+    if places.unreadable:
+        raise _only_for_root(places.unreadable)
+    others = tuple(map(clean, installed_releases(host)))
+    if read_system(host).release not in (None, release):
+        raise UnreadableError(
+            f"Kernel {clean(release)} has no directory in /lib/modules.",
+            f"Installed: {', '.join(others)}."
+            if others
+            else "No kernel modules are installed here.",
+        )
+    if places.folders:
+        raise UnreadableError(
+            f"{clean(places.folders[0])} has neither modules.dep, the module index, nor module "
+            "files.",
+            advice(host, release, places.folders[0]).reinstall,
+        )
+    loaded = _has_loaded_modules(host)
+    raise UnreadableError(*advice(host, release).no_files(others, loaded=loaded))
+
+
+def index_or_empty(host: Host, release: str) -> ModuleIndex:
+    """Return the modules of a release; an index without modules if there is none.
+
+    A loaded module can be unloaded, and a built-in one named, without any index.
+    """
+    try:
+        return read_index(host, release)
+    except KmodtuiError as error:
+        return EmptyIndex(host, release, error)
+
+
+class EmptyIndex(ModuleIndex):
+    """An index without modules that have files."""
+
+    def __init__(self, host: Host, release: str, problem: KmodtuiError) -> None:
+        super().__init__(host, release, "")
+        self.folders = ()
+        self.problem = problem
+
+    def unknown(self, text: str) -> UnknownModuleError:
+        """Return the error for a module that is neither loaded nor built in."""
+        return UnknownModuleError(
+            f"{clean(text)} is not loaded, and its file cannot be found. {self.problem.message}",
+            self.problem.hint,
+        )
+
+
+def _has_loaded_modules(host: Host) -> bool | None:
+    """Return whether the kernel has loaded modules; None for a tree without a /proc."""
+    if read_system(host).release is None:
+        return None
+    try:
+        return bool(host.read(PATH, 1))
+    except OSError:
+        return False
+
+
+def _only_for_root(folder: str) -> UnreadableError:
+    return UnreadableError(
+        f"{clean(folder)} may not be read by you: only root may.",
+        "Loaded modules are shown anyway. To see the files as well, run kmodtui as root.",
+    )
+
+
+def is_path(text: str, files: Host) -> bool:
+    """Return whether `modinfo TEXT` would treat the text as a path and not as a name."""
+    return "/" in text or (text.endswith(EXTENSIONS) and files.exists(full_path(text)))
+
+
+def find_module(
+    host: Host, release: str, text: str, files: Host | None = None
+) -> tuple[ModuleInfo, ...]:
+    """Return what `modinfo TEXT` shows, for a file or for each module that TEXT resolves to.
+
+    Args:
+        host: the observed system.
+        release: its kernel release.
+        text: the path of a file, the name of a module or an alias. Text that contains a
+            `/`, or is the name of an existing module file, is a path.
+        files: the system that paths refer to; `host` if None.
+
+    Raises:
+        UnknownModuleError: there is no such module or alias.
+        UnreadableError: the file or the index cannot be read.
+        ModuleFileError: the file is not a kernel module.
+    """
+    files = files or host
+    if is_path(text, files):
+        return (read_module_file(files, full_path(text)),)
+    index = read_index(host, release)
+    names = index.resolve(text)
+    if not names:
+        raise index.unknown(text)
+    return tuple(index.read_info(name) for name in names)
+
+
+def full_path(path: str) -> str:
+    """Return an absolute path as modinfo makes it: with the current directory before it."""
+    return path if path.startswith("/") else f"{os.getcwd()}/{path}"

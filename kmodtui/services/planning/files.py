@@ -1,0 +1,89 @@
+"""What the files of a plan's modules make a person want to know before a load."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from kmodtui.errors import KmodtuiError
+from kmodtui.kernel.in_root import real_path
+from kmodtui.kernel.index.modules import ModuleIndex
+from kmodtui.kernel.index.places import has_kmod
+from kmodtui.kernel.module_file.info import read_module_file
+from kmodtui.model.modules import ModuleTable, canonical
+from kmodtui.model.plan.plan import Action, Plan, Step
+from kmodtui.model.text import clean
+
+_RELEASE = re.compile(r"/lib/modules/([^/]+)/")
+_NUMBER = re.compile(r"(\d+)")
+
+
+def file_notes(plan: Plan, index: ModuleIndex, table: ModuleTable) -> tuple[str, ...]:
+    """Return sentences about files that are not what their names say. Reads these files."""
+    steps = [step for step in plan.steps if step.action is Action.INSMOD and step.path]
+    names = dict.fromkeys((*plan.targets, *(step.module for step in steps)))
+    return (
+        *(sentence for name in names for sentence in _link(name, index)),
+        *(sentence for step in steps for sentence in _other_name(step, index, table)),
+    )
+
+
+def _link(name: str, index: ModuleIndex) -> Iterator[str]:
+    """Yield where a module's file is, if that belongs to another release (weak-updates)."""
+    path = index.path_of(name)
+    try:
+        real = real_path(path, index.host.readlink) if path else ""
+    except OSError:
+        return
+    found = _RELEASE.search(real)
+    if path is None or found is None or found[1] == index.release or real == path:
+        return
+    other = found[1]
+    newer = _order(other) > _order(index.release)
+    yield (
+        f"{clean(path)} is a link to {clean(real)}, built for "
+        f"{'the newer ' if newer else ''}kernel {clean(other)}. "
+        + (
+            "A module of a newer kernel usually does not load; the link may be wrong. "
+            if newer
+            else "It is reused if its symbol checksums agree with this kernel's (kABI). "
+        )
+        + f"To compare them: kmodtui check {clean(name)}"
+    )
+
+
+def _order(release: str) -> list[tuple[int, str]]:
+    """Return a key that sorts releases by their numbers."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in _NUMBER.split(release)]
+
+
+def _other_name(step: Step, index: ModuleIndex, table: ModuleTable) -> Iterator[str]:
+    """Yield the name that the kernel will show, if it is not that of the file."""
+    try:
+        info = read_module_file(index.host, step.path)
+    except KmodtuiError:
+        return
+    name = canonical(info.text("name")) if info.text("name") else ""
+    if name in ("", step.module):
+        return
+    loaded = " It is already loaded, so the kernel will not load it again."
+    yield (
+        f"The file of {step.module} contains the module {name}: the kernel, lsmod and rmmod know "
+        f"it by that name, and modprobe only as {step.module}."
+        f"{loaded if name in table.by_name else ''}"
+    )
+
+
+def refused_without_index(plan: Plan, index: ModuleIndex) -> Plan:
+    """Return a load as refused where modprobe finds no module, because there is no index."""
+    if not index.scanned or plan.refused or not has_kmod(index.host):
+        return plan
+    if not any(step.action is Action.INSMOD for step in plan.steps):
+        return plan
+    return replace(
+        plan,
+        commands=(),
+        refused=f"modprobe finds no module without {clean(index.folder)}/modules.dep, the index.",
+        remedy=index.advice.rebuild,
+    )

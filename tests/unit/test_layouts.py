@@ -1,0 +1,416 @@
+"""Modules are found wherever a system keeps them, and the advice fits that system."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kmodtui.cli import run
+from kmodtui.kernel.host import LocalHost
+from kmodtui.kernel.index.places import find_places
+from kmodtui.kernel.index.release import read_index
+from tests.support.layouts import ELF_32_BIG_ENDIAN, Link, captured, indexed, module
+
+Output = pytest.CaptureFixture[str]
+
+NIXOS = "6.12.9"
+STORE = "/nix/store/0123-kernel-modules"
+BOOTED, CURRENT = (f"/run/{which}-system/kernel-modules" for which in ("booted", "current"))
+
+
+def said(capsys: Output, root: str, *words: str, status: int | None = None) -> str:
+    """Return what a verb prints, with the errors."""
+    found = run(["--root", root, *words])
+    assert status is None or found == status
+    captured_output = capsys.readouterr()
+    return captured_output.out + captured_output.err
+
+
+def not_advised(text: str, *words: str) -> None:
+    for word in words:
+        assert word not in text.lower(), text
+
+
+# NixOS
+
+
+def nixos(folder: Path, *, newer: bool = False) -> str:
+    lib = f"lib/modules/{NIXOS}"
+    files = {
+        **indexed(f"{STORE}/{lib}", NIXOS, {"extra/probe-a.ko": (), "kernel/loop.ko": ()}),
+        BOOTED: Link(STORE),
+        CURRENT: Link(f"{STORE}-new" if newer else STORE),
+    }
+    if newer:
+        files |= indexed(f"{STORE}-new/{lib}", NIXOS, {"extra/probe-b.ko": ()})
+    return captured(folder, NIXOS, files, ["loop 4096 0 -"])
+
+
+def test_nixos_keeps_modules_in_its_store(tmp_path: Path, capsys: Output) -> None:
+    root = nixos(tmp_path)
+    path = f"{BOOTED}/lib/modules/{NIXOS}/extra/probe-a.ko"
+    assert f"filename:       {root}{path}" in said(capsys, root, "info", "probe-a", status=0)
+    assert path in said(capsys, root, "plan", "load", "probe_a", status=0)
+    assert "probe_a" in said(capsys, root, "catalog", status=0)
+
+
+def test_nixos_tells_a_module_of_another_generation(tmp_path: Path, capsys: Output) -> None:
+    root = nixos(tmp_path, newer=True)
+    for words in (["info", "probe-b"], ["plan", "load", "probe-b"]):
+        text = said(capsys, root, *words, status=1)
+        assert f"probe-b is in {CURRENT}" in text
+        assert "after a reboot into the current generation" in text
+        not_advised(text, "depmod")
+
+
+def test_nixos_never_advises_depmod(tmp_path: Path, capsys: Output) -> None:
+    root = nixos(tmp_path)
+    os.unlink(f"{root}{STORE}/lib/modules/{NIXOS}/extra/probe-a.ko")
+    os.unlink(f"{root}{STORE}/lib/modules/{NIXOS}/modules.softdep")
+    for words in (["info", "probe-a"], ["plan", "load", "probe-a"], ["plan", "unload", "loop"]):
+        text = said(capsys, root, *words)
+        assert "nixos" in text.lower()
+        not_advised(text, "depmod")
+
+
+# OpenWrt
+
+
+def openwrt(folder: Path, release: str = "4.14.72", *marks: str, loaded: bool = True) -> str:
+    files = {
+        f"/lib/modules/{release}/{name}.ko": module(
+            name.replace("-", "_"), release, depends=needed, alias=f"x:{name}*", machine=8,
+            **ELF_32_BIG_ENDIAN,
+        )
+        for name, needed in (("mac80211", "cfg80211"), ("cfg80211", "nf-one"), ("nf-one", ""))
+    }  # fmt: skip
+    rows = ["mac80211 4096 0 -", "cfg80211 4096 1 mac80211,", "nf_one 4096 1 cfg80211,"]
+    return captured(folder, release, {**files, **dict.fromkeys(marks, "")}, rows if loaded else ())
+
+
+@pytest.mark.parametrize("marks", [(), ("/etc/openwrt_release",), ("/sbin/kmodloader",)])
+def test_openwrt_has_no_index(tmp_path: Path, capsys: Output, marks: tuple[str, ...]) -> None:
+    root = openwrt(tmp_path, "5.15.150", *marks, loaded=False)
+    text = said(capsys, root, "plan", "load", "mac80211", status=0)
+    steps = [line.split()[2] for line in text.splitlines() if " insmod " in line]
+    assert steps == ["nf_one", "cfg80211", "mac80211"]
+    assert "dependencies are what the files themselves declare" in text
+    not_advised(text, "run depmod")
+    assert "cfg80211" in said(capsys, root, "info", "mac80211", status=0)
+    assert "nf_one" in said(capsys, root, "catalog", status=0)
+    assert "mac80211 is an alias" not in text
+    assert "insmod   nf_one" in said(capsys, root, "plan", "load", "x:nf-one-and-more", status=0)
+
+
+def test_openwrt_unloads_what_the_kernel_shows(tmp_path: Path, capsys: Output) -> None:
+    root = openwrt(tmp_path)
+    assert "in use by cfg80211" in said(capsys, root, "plan", "unload", "nf_one", status=1)
+    text = said(capsys, root, "plan", "unload", "mac80211", status=0)
+    assert "rmmod    mac80211" in text
+
+
+def test_without_an_index_kmods_modprobe_finds_nothing(tmp_path: Path, capsys: Output) -> None:
+    """Where kmod is installed, the plan shows the steps, and what is missing."""
+    root = openwrt(tmp_path, "6.1.0-deb", "/usr/bin/kmod", loaded=False)
+    text = said(capsys, root, "plan", "load", "mac80211", status=1)
+    assert "insmod   nf_one" in text
+    assert "modprobe finds no module without" in text
+    assert "Run depmod 6.1.0-deb as root." in text
+
+
+def test_modules_in_a_loop_of_depends_come_to_an_end(tmp_path: Path, capsys: Output) -> None:
+    files = {
+        f"/lib/modules/6.1/{name}.ko": module(name, "6.1", depends=other)
+        for name, other in (("a", "b"), ("b", "a"), ("c", "c,nothing"))
+    }
+    root = captured(tmp_path, "6.1", files)
+    text = said(capsys, root, "plan", "load", "a", status=0)
+    assert "insmod   b" in text
+    assert "nothing, a dependency of c, has no file" in said(
+        capsys, root, "plan", "load", "c", status=1
+    )
+
+
+# Android
+
+
+ANDROID = "5.10.149-android13-4-00001-gabc"
+
+
+def android(folder: Path) -> str:
+    vendor, system = "/vendor_dlkm/lib/modules", "/system_dlkm/lib/modules"
+    rfkill = f"{system}/{ANDROID}/kernel/net/rfkill.ko"
+    files: dict[str, bytes | str] = {
+        f"{vendor}/modules.dep": f"{vendor}/wlan.ko: {vendor}/common.ko {rfkill}\n"
+        f"{vendor}/common.ko: {rfkill}\n",
+        f"{vendor}/wlan.ko": module("wlan", ANDROID, depends="common"),
+        f"{vendor}/common.ko": module("common", ANDROID, depends="rfkill"),
+        f"{vendor}/modules.load": "common.ko\nwlan.ko\n",
+        f"{system}/{ANDROID}/modules.dep": "kernel/net/rfkill.ko:\nkernel/net/bt.ko: "
+        "kernel/net/rfkill.ko\n",
+        f"{system}/{ANDROID}/kernel/net/rfkill.ko": module("rfkill", ANDROID),
+        f"{system}/{ANDROID}/kernel/net/bt.ko": module("bt", ANDROID, depends="rfkill"),
+        "/vendor/lib/modules": Link("/vendor_dlkm/lib/modules"),
+    }
+    return captured(folder, ANDROID, files, ["rfkill 4096 0 -"])
+
+
+def test_android_has_an_index_on_each_partition(tmp_path: Path, capsys: Output) -> None:
+    root = android(tmp_path)
+    text = said(capsys, root, "plan", "load", "wlan", status=0)
+    steps = [line.split()[1:3] for line in text.splitlines() if line[:3].strip().isdigit()]
+    assert steps == [["skip", "rfkill"], ["insmod", "common"], ["insmod", "wlan"]]
+    assert f"/system_dlkm/lib/modules/{ANDROID}/kernel/net/bt.ko" in said(
+        capsys, root, "info", "bt", status=0
+    )
+    for name in ("wlan", "bt", "rfkill"):
+        assert name in said(capsys, root, "catalog", status=0)
+    not_advised(said(capsys, root, "plan", "load", "nothing"), "depmod", "reboot")
+
+
+def test_a_partition_that_is_found_twice_counts_once(tmp_path: Path) -> None:
+    host = LocalHost(android(tmp_path))
+    assert find_places(host, ANDROID).folders == (
+        "/vendor_dlkm/lib/modules",
+        f"/system_dlkm/lib/modules/{ANDROID}",
+    )
+
+
+# Containers, WSL, micro-VMs
+
+
+HOSTS = "5.15.0-79-generic"
+DOCKER = ["xt_addrtype 16384 4 -", "overlay 45056 0 -", "br_netfilter 32768 0 -"]
+
+
+@pytest.mark.parametrize("mark", ["", "/.dockerenv", "/run/.containerenv", "/proc/1/environ"])
+def test_a_container_does_not_see_the_hosts_files(
+    tmp_path: Path, capsys: Output, mark: str
+) -> None:
+    marks = {mark: "PATH=/bin\0container=lxc\0"} if mark else {}
+    root = captured(tmp_path, HOSTS, {"/lib/modules/": "", **marks}, DOCKER)
+    assert "xt_addrtype is already loaded" in said(
+        capsys, root, "plan", "load", "xt_addrtype", status=0
+    )
+    assert "rmmod -- overlay" in said(capsys, root, "plan", "unload", "overlay", status=0)
+    for words in (["plan", "load", "wireguard"], ["info", "wireguard"], ["catalog"]):
+        text = said(capsys, root, *words, status=1)
+        assert "ount the host's /lib/modules read-only" in text
+        assert "on the host" in text
+        not_advised(text, "depmod", "reboot")
+
+
+WSL = "5.15.90.1-microsoft-standard-WSL2"
+
+
+@pytest.mark.parametrize("has_proc", [True, False])
+def test_wsl_has_nearly_everything_built_in(tmp_path: Path, capsys: Output, has_proc: bool) -> None:
+    files = {
+        **indexed("/lib/modules/6.1.0-12-amd64", "6.1.0-12-amd64", {"kernel/loop.ko": ()}),
+        "/sys/module/fuse/parameters/max_user_bgreq": "1024\n",
+    }
+    root = captured(tmp_path, WSL, files, () if has_proc else None)
+    for words in (["plan", "load", "loop"], ["info", "loop"], ["catalog"]):
+        text = said(capsys, root, *words, status=1)
+        assert "comes with Windows" in text
+        not_advised(text, "depmod", "reboot")
+    assert "fuse is built into this kernel" in said(capsys, root, "plan", "load", "fuse", status=0)
+
+
+def test_a_kernel_that_has_loaded_nothing_is_not_to_be_rebooted(
+    tmp_path: Path, capsys: Output
+) -> None:
+    """A micro-VM: the packages in its image are for another kernel."""
+    files = indexed("/lib/modules/6.1.0-12-amd64", "6.1.0-12-amd64", {"kernel/loop.ko": ()})
+    root = captured(tmp_path, "6.6.30-fc", files)
+    text = said(capsys, root, "plan", "load", "loop", status=1)
+    assert "probably built in" in text
+    assert "6.1.0-12-amd64" in text
+    not_advised(text, "reboot", "depmod")
+
+
+def test_an_upgraded_kernel_advises_a_reboot(tmp_path: Path, capsys: Output) -> None:
+    files = indexed("/lib/modules/6.1.0-13-amd64", "6.1.0-13-amd64", {"kernel/loop.ko": ()})
+    root = captured(tmp_path, "6.1.0-12-amd64", files, ["ext4 4096 1 -"])
+    assert "reboot" in said(capsys, root, "plan", "load", "loop", status=1)
+
+
+def test_another_release_is_not_to_be_booted(tmp_path: Path, capsys: Output) -> None:
+    files = indexed("/lib/modules/6.1.0", "6.1.0", {"kernel/loop.ko": ()})
+    root = captured(tmp_path, "6.1.0", files, ["loop 4096 1 -"])
+    text = said(capsys, root, "--kernel", "6.9.9", "catalog", status=1)
+    assert "Installed: 6.1.0" in text
+    not_advised(text, "reboot")
+
+
+# Built in, by what /sys shows
+
+
+def test_without_modules_builtin_sys_shows_what_is_built_in(tmp_path: Path, capsys: Output) -> None:
+    files = indexed("/lib/modules/4.14.295_1", "4.14.295_1", {"kernel/a.ko": ()})
+    del files["/lib/modules/4.14.295_1/modules.builtin"]
+    files["/sys/module/fuse/parameters/max_user_bgreq"] = "1024\n"
+    files["/sys/module/gone/initstate"] = "live\n"
+    root = captured(tmp_path, "4.14.295_1", files, ["a 4096 0 -"])
+    text = said(capsys, root, "info", "fuse", status=0)
+    assert "(builtin)" in text
+    assert "max_user_bgreq" in text
+    assert "built into this kernel" in said(capsys, root, "plan", "load", "fuse", status=0)
+    assert "no module or alias gone" in said(capsys, root, "info", "gone", status=1)
+    assert "built into this kernel" in said(capsys, root, "plan", "unload", "fuse", status=1)
+
+
+# /lib and /usr/lib
+
+
+@pytest.mark.parametrize(
+    ("program", "first"),
+    [(b"%s/lib/modules/%s\0", "/lib"), (b"%s/usr/lib/modules/%s\0", "/usr/lib"), (None, "/lib")],
+)
+def test_of_two_directories_kmods_own_counts(
+    tmp_path: Path, capsys: Output, program: bytes | None, first: str
+) -> None:
+    files: dict[str, bytes | str] = {}
+    for top in ("/lib", "/usr/lib"):
+        files |= indexed(f"{top}/modules/6.1", "6.1", {f"kernel/{top[1]}-only.ko": ()})
+    if program is not None:
+        files["/usr/bin/kmod"] = b"\x7fELF" + program
+    root = captured(tmp_path, "6.1", files)
+    name = f"{first[1]}_only"
+    text = said(capsys, root, "plan", "load", name, status=0)
+    assert f"{first}/modules/6.1/kernel/{first[1]}-only.ko" in text
+    other = {"/lib": "/usr/lib", "/usr/lib": "/lib"}[first]
+    assert f"{other}/modules/6.1: kmod does not read it" in text
+
+
+def test_one_directory_under_two_names_is_one(tmp_path: Path, capsys: Output) -> None:
+    files = indexed("/usr/lib/modules/6.1", "6.1", {"kernel/loop.ko": ()})
+    for target in ("usr/lib", "/usr/lib"):
+        root = captured(tmp_path / target.replace("/", "-"), "6.1", {**files, "/lib": Link(target)})
+        text = said(capsys, root, "plan", "load", "loop", status=0)
+        assert "/lib/modules/6.1/kernel/loop.ko" in text
+        assert "does not read" not in text
+
+
+# Images
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [
+        {"/run/ostree-booted": ""},
+        {"/proc/self/mounts": "/dev/a / btrfs ro 0 0\n/dev/a /var btrfs rw 0 0\n"},
+        {"/proc/self/mounts": "/dev/a / ext4 rw 0 0\noverlay /usr overlay rw,ro 0 0\n"},
+    ],
+)
+def test_an_image_is_not_changed_with_depmod(
+    tmp_path: Path, capsys: Output, marks: dict[str, str]
+) -> None:
+    files = indexed("/usr/lib/modules/6.1", "6.1", {"kernel/loop.ko": (), "extra/gone.ko": ()})
+    del files["/usr/lib/modules/6.1/extra/gone.ko"]
+    del files["/usr/lib/modules/6.1/modules.softdep"]
+    root = captured(tmp_path, "6.1", {**files, **marks, "/lib": Link("usr/lib")})
+    for words in (["plan", "load", "loop"], ["plan", "load", "gone"], ["info", "gone"]):
+        text = said(capsys, root, *words)
+        assert "change the image" in text
+        not_advised(text, "depmod")
+
+
+def test_a_writable_system_is_no_image(tmp_path: Path, capsys: Output) -> None:
+    files = indexed("/lib/modules/6.1", "6.1", {"kernel/loop.ko": ()})
+    del files["/lib/modules/6.1/modules.softdep"]
+    files["/proc/self/mounts"] = "/dev/a / ext4 rw 0 0\n/dev/b /lib/firmware ext4 ro 0 0\n"
+    root = captured(tmp_path, "6.1", files)
+    assert "Run depmod 6.1 as root." in said(capsys, root, "plan", "load", "loop", status=0)
+
+
+# Links to other releases
+
+
+OLD, NEW = "5.14.0-362.el9.x86_64", "5.14.0-427.el9.x86_64"
+
+
+@pytest.mark.parametrize(
+    ("running", "other", "words"),
+    [(NEW, OLD, "kABI"), (OLD, NEW, "of a newer kernel usually does not load")],
+)
+def test_weak_updates_are_shown_as_links(
+    tmp_path: Path, capsys: Output, running: str, other: str, words: str
+) -> None:
+    files = {
+        **indexed(f"/lib/modules/{running}", running, {"kernel/a.ko": ()}),
+        f"/lib/modules/{other}/extra/x.ko": module("x", other),
+        f"/lib/modules/{running}/weak-updates/x.ko": Link(f"/lib/modules/{other}/extra/x.ko"),
+    }
+    files[f"/lib/modules/{running}/modules.dep"] = "kernel/a.ko:\nweak-updates/x.ko:\n"
+    root = captured(tmp_path, running, files)
+    text = said(capsys, root, "plan", "load", "x", status=0)
+    assert f"is a link to /lib/modules/{other}/extra/x.ko" in text
+    assert words in text
+
+
+def test_a_link_to_nothing_is_told_as_that(tmp_path: Path, capsys: Output) -> None:
+    files = indexed(f"/lib/modules/{NEW}", NEW, {"weak-updates/x.ko": ()})
+    files[f"/lib/modules/{NEW}/weak-updates/x.ko"] = Link(f"/lib/modules/{OLD}/extra/x.ko")
+    root = captured(tmp_path, NEW, files)
+    for words in (["plan", "load", "x"], ["info", "x"]):
+        text = said(capsys, root, *words, status=1)
+        assert f"is a link to /lib/modules/{OLD}/extra/x.ko, which does not exist" in text
+
+
+# A file whose name is not the module's
+
+
+def test_a_file_of_another_name_says_which_module_it_contains(
+    tmp_path: Path, capsys: Output
+) -> None:
+    files = indexed("/lib/modules/6.1", "6.1", {"updates/wl-dkms.ko": ()})
+    files["/lib/modules/6.1/updates/wl-dkms.ko"] = module("wl", "6.1")
+    root = captured(tmp_path, "6.1", files, ["wl 4096 0 -"])
+    text = said(capsys, root, "plan", "load", "wl-dkms", status=0)
+    assert "The file of wl_dkms contains the module wl" in text
+    assert "It is already loaded" in text
+    assert "rmmod -- wl" in said(capsys, root, "plan", "unload", "wl", status=0)
+
+
+# Directories that only root may read
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv"
+)
+def test_what_only_root_may_read_is_not_called_missing(tmp_path: Path) -> None:
+    files = indexed("/lib/modules/6.1", "6.1", {"kernel/x.ko": (), "kernel/y.ko": ()})
+    files["/sys/module/x/initstate"] = "live\n"
+    root = captured(tmp_path, "6.1", files, ["x 4096 0 -", "y 4096 1 x,"])
+    for folder in ("lib/modules", "sys"):
+        os.chown(f"{root}/{folder}", 12345, 12345)
+        os.chmod(f"{root}/{folder}", 0o700)
+
+    def as_a_user(*words: str) -> subprocess.CompletedProcess[str]:
+        lost = "-dac_override,-dac_read_search"
+        return subprocess.run(
+            ["setpriv", f"--bounding-set={lost}", f"--inh-caps={lost}",
+             sys.executable, "-m", "kmodtui", "--root", root, *words],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    for words in (["info", "z"], ["catalog"], ["plan", "load", "z"]):
+        found = as_a_user(*words)
+        assert found.returncode == 1
+        assert "may not be read by you" in found.stderr, found.stderr
+        assert "run kmodtui as root" in found.stderr
+    assert "rmmod -- x" in as_a_user("plan", "unload", "x").stdout
+    assert "y is already loaded" in as_a_user("plan", "load", "y").stdout
+
+
+def test_an_index_is_read_from_the_directory_that_has_it(tmp_path: Path) -> None:
+    files = indexed("/usr/lib/modules/6.1", "6.1", {"kernel/loop.ko": ()})
+    root = captured(tmp_path, "6.1", {**files, "/lib/modules/6.1/kernel/": ""})
+    index = read_index(LocalHost(root), "6.1")
+    assert index.path_of("loop") == "/usr/lib/modules/6.1/kernel/loop.ko"
