@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kmodtui.model.modules import ModuleTable
 
 Neighbours = Callable[[str], tuple[str, ...]]
 """Returns the direct dependencies of a module, or its direct dependents, in a stable order."""
+
+MAX_DEPTH = 200
+"""Levels of a tree that are shown. No chain of real modules is nearly as long, and each further
+level would be indented more than the last one: the output would grow with the square."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +24,14 @@ class TreeNode:
         depth: 0 for the root.
         last: for each level down to this one, whether it is the last branch of its parent.
         repeated: whether its branches are left out because an earlier node has them.
+        truncated: whether its branches are left out because it is on the last level shown.
     """
 
     name: str
     depth: int
     last: tuple[bool, ...]
     repeated: bool = False
+    truncated: bool = False
 
 
 def loaded_dependencies(table: ModuleTable) -> dict[str, tuple[str, ...]]:
@@ -48,21 +54,44 @@ def direct(dependencies: Neighbours, name: str) -> tuple[str, ...]:
     dependencies follow.
     """
     every = dependencies(name)
-    indirect = {other for name in every for other in dependencies(name) if other != name}
-    return tuple(sorted(name for name in every if name not in indirect))
+    indirect: set[str] = set()
+    # The module that is loaded last comes first, because it may imply all others.
+    for other in reversed(every):
+        if other not in indirect:
+            indirect.update(dependencies(other))
+            indirect.discard(other)  # a damaged index can list a module for itself
+    return tuple(sorted(other for other in every if other not in indirect))
+
+
+def inverse(dependencies: Neighbours, names: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
+    """Return the direct dependents of each module that has any, sorted as `names` are.
+
+    Args:
+        dependencies: all dependencies of a module.
+        names: of all modules.
+    """
+    users: dict[str, list[str]] = {}
+    for name in names:
+        for other in direct(dependencies, name):
+            users.setdefault(other, []).append(name)
+    return {name: tuple(found) for name, found in users.items()}
 
 
 def walk(neighbours: Neighbours, root: str) -> Iterator[TreeNode]:
-    """Yield the tree from `root`, depth first; only the first node of a module has branches."""
+    """Yield the tree from `root`, depth first, down to level MAX_DEPTH.
+
+    Only the first node of a module has branches.
+    """
     opened: set[str] = set()
     ahead: list[tuple[str, tuple[bool, ...]]] = [(root, ())]
     while ahead:
         name, last = ahead.pop()
         children = neighbours(name)
         repeated = name in opened and bool(children)
-        yield TreeNode(name, len(last), last, repeated)
-        opened.add(name)
-        if not repeated:
+        truncated = len(last) == MAX_DEPTH and bool(children) and not repeated
+        yield TreeNode(name, len(last), last, repeated, truncated)
+        if not repeated and not truncated:
+            opened.add(name)
             ahead.extend((child, (*last, child == children[-1])) for child in reversed(children))
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from kmodtui.errors import KmodtuiError, UnknownModuleError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.system import read_system
-from kmodtui.model.graph import direct, loaded_dependencies
+from kmodtui.model.graph import direct, inverse, loaded_dependencies
 from kmodtui.model.modules import ModuleTable
 from kmodtui.model.text import clean
 
@@ -30,8 +32,9 @@ class Neighbours:
         self._index = index
         self._index_problem = index_problem
         self._needs = loaded_dependencies(table)
+        self._dependencies: dict[str, tuple[str, ...]] = {}
 
-    @property
+    @cached_property
     def loaded(self) -> frozenset[str]:
         """The names of the loaded modules."""
         return frozenset(self._table.by_name)
@@ -51,20 +54,26 @@ class Neighbours:
         """Return the direct dependencies of a module."""
         if self._kernel_knows(name):
             return self._needs.get(name, ())
-        return direct(self._index.dependencies, name) if self._index is not None else ()
+        return direct(self._all_dependencies, name)
 
     def users(self, name: str) -> tuple[str, ...]:
         """Return the direct dependents of a module: only loaded ones if it is loaded."""
         if self._kernel_knows(name):
             return tuple(sorted(self._table.by_name[name].users))
-        index = self._index
-        if index is None:
-            return ()
-        return tuple(
-            other
-            for other in index.names
-            if name in index.dependencies(other) and name in direct(index.dependencies, other)
-        )
+        return self._users.get(name, ())
+
+    def _all_dependencies(self, name: str) -> tuple[str, ...]:
+        """Return the dependencies of a module in the index, direct and indirect."""
+        found = self._dependencies.get(name)
+        if found is None:
+            found = self._index.dependencies(name) if self._index is not None else ()
+            self._dependencies[name] = found
+        return found
+
+    @cached_property
+    def _users(self) -> Mapping[str, tuple[str, ...]]:
+        """The direct dependents of each module in the index."""
+        return inverse(self._all_dependencies, self._index.names if self._index else ())
 
     def _kernel_knows(self, name: str) -> bool:
         """Return whether /proc/modules lists the users of a module.

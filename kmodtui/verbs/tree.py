@@ -40,7 +40,8 @@ def run(host: Host, options: argparse.Namespace) -> int:
     for node in nodes:
         marks = "" if node.name in neighbours.loaded else "  (not loaded)"
         again = "  (see above)" if node.repeated else ""
-        print(f"{branch_prefix(node.last)}{clean(node.name)}{marks}{again}")
+        more = "  (deeper levels are not shown)" if node.truncated else ""
+        print(f"{branch_prefix(node.last)}{clean(node.name)}{marks}{again}{more}")
     return 0
 
 
@@ -58,6 +59,7 @@ def _nested(nodes: Iterator[Any], loaded: frozenset[str], direction: str) -> dic
             "name": node.name,
             "loaded": node.name in loaded,
             "repeated": node.repeated,
+            "truncated": node.truncated,
             direction: [],
         }
         del path[node.depth :]

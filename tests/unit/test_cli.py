@@ -348,7 +348,8 @@ def test_tree_as_json_is_modules_in_modules(
 ) -> None:
     nested: list[dict[str, Any]] = []
     for name in reversed(names):
-        nested = [{"name": name, "loaded": True, "repeated": False, direction: nested}]
+        node = {"name": name, "loaded": True, "repeated": False, "truncated": False}
+        nested = [{**node, direction: nested}]
     assert printed_json(capsys, "tree", names[0], *option, "--root", root) == {
         "schema": 1,
         **nested[0],

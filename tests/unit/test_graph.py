@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from kmodtui.kernel.proc_modules import parse_modules
 from kmodtui.model.graph import (
+    MAX_DEPTH,
     TreeNode,
     branch_prefix,
     direct,
@@ -84,9 +85,12 @@ def test_a_cycle_ends() -> None:
     ]
 
 
-def test_a_chain_may_be_longer_than_the_recursion_limit() -> None:
+def test_a_chain_is_shown_down_to_the_last_level() -> None:
     nodes = list(walk(lambda name: (str(int(name) + 1),) if name != "3000" else (), "0"))
-    assert (nodes[-1].name, nodes[-1].depth) == ("3000", 3000)
+    assert (nodes[-1].name, nodes[-1].depth) == (str(MAX_DEPTH), MAX_DEPTH)
+    assert [node.truncated for node in nodes] == [False] * MAX_DEPTH + [True]
+    shorter = list(walk(lambda name: (str(int(name) + 1),) if name != "200" else (), "0"))
+    assert not shorter[-1].truncated
 
 
 def test_a_module_without_dependencies_is_a_tree() -> None:
