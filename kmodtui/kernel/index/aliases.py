@@ -8,9 +8,9 @@ first wildcard, which only a few of them share with a given string.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 _WILDCARD = re.compile(r"[*?\[\\]")
 # A `]` that comes first in a bracket expression is a member of it.
@@ -20,6 +20,18 @@ _OTHER_THAN_STAR = re.compile(r"[?\[\\]")
 
 _Token: TypeAlias = str | re.Pattern[str] | None  # a character, one of several, or None for `*`
 _ANY = re.compile(".", re.DOTALL)
+_Value = TypeVar("_Value")
+
+MAX_ALIAS = 4096
+"""kmod looks up no name or alias with so many characters (PATH_MAX)."""
+
+
+def lookup_form(text: str) -> str | None:
+    """Return a name or an alias in the form that is looked up; None if kmod would not look it up.
+
+    See `normalised`.
+    """
+    return normalised(text) if len(text) < MAX_ALIAS else None
 
 
 def normalised(alias: str) -> str | None:
@@ -47,32 +59,53 @@ def has_wildcard(alias: str) -> bool:
     return _WILDCARD.search(alias) is not None
 
 
+class PatternIndex(Generic[_Value]):
+    """Values by pattern, in the order in which they were given."""
+
+    def __init__(self, rows: Iterable[tuple[str, _Value]]) -> None:
+        """Index pairs of a normalised pattern and a value."""
+        self._values: list[_Value] = []
+        self._by_start: dict[str, list[tuple[int, str]]] = {}
+        for number, (pattern, value) in enumerate(rows):
+            self._values.append(value)
+            wildcard = _WILDCARD.search(pattern)
+            start = pattern[: wildcard.start()] if wildcard else pattern
+            self._by_start.setdefault(start, []).append((number, pattern))
+        # Only these lengths are tried: the text can be much longer than any pattern.
+        self._lengths = sorted({len(start) for start in self._by_start})
+
+    def matching(self, text: str) -> list[_Value]:
+        """Return the values whose patterns match a text."""
+        found = []
+        for length in self._lengths:
+            if length > len(text):
+                break
+            for number, pattern in self._by_start.get(text[:length], ()):
+                if matches(pattern, text):
+                    found.append(number)
+        return [self._values[number] for number in sorted(found)]
+
+
 class AliasIndex:
     """The aliases of many modules, in the order of their lines."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         """Index lines of the form `alias PATTERN MODULE`; skip all others."""
-        self._by_start: dict[str, list[tuple[int, str, str]]] = {}
-        for number, line in enumerate(lines):
-            if not line.startswith("alias "):
-                continue
-            raw, _, module = line[6:].rpartition(" ")
-            pattern = normalised(raw) if "-" in raw or "]" in raw else raw
-            if not pattern:
-                continue
-            wildcard = _WILDCARD.search(pattern)
-            start = pattern[: wildcard.start()] if wildcard else pattern
-            self._by_start.setdefault(start, []).append((number, pattern, module))
+        self._modules = PatternIndex(_aliases(lines))
 
     def matching(self, alias: str) -> tuple[str, ...]:
         """Return the modules whose patterns match `alias`, each module once."""
-        found = [
-            (number, module)
-            for length in range(len(alias) + 1)
-            for number, pattern, module in self._by_start.get(alias[:length], ())
-            if matches(pattern, alias)
-        ]
-        return tuple(dict.fromkeys(module for _, module in sorted(found)))
+        return tuple(dict.fromkeys(self._modules.matching(alias)))
+
+
+def _aliases(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for line in lines:
+        if not line.startswith("alias "):
+            continue
+        raw, _, module = line[6:].rpartition(" ")
+        pattern = normalised(raw) if "-" in raw or "]" in raw else raw
+        if pattern:
+            yield pattern, module
 
 
 def matches(pattern: str, text: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kmodtui.errors import UnknownModuleError
-from kmodtui.kernel.index.aliases import normalised
+from kmodtui.kernel.index.aliases import lookup_form
 from kmodtui.kernel.index.modules import ModuleIndex
 from kmodtui.kernel.modprobe.config import ModprobeConfig, read_modprobe_config
 from kmodtui.model.modprobe_rules import Found, Rule, Softdep
@@ -35,7 +35,7 @@ class ConfiguredIndex:
         The first of these that has a match counts: alias rules, file names, symbols, names
         with an install or remove rule, the modules' aliases, built-in modules, their aliases.
         """
-        alias = normalised(text)
+        alias = lookup_form(text)
         if alias is None:
             return ()
         if rules := self.config.aliased(alias):

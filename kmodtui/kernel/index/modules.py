@@ -13,7 +13,7 @@ from functools import cached_property
 
 from kmodtui.errors import UnknownModuleError, UnreadableError
 from kmodtui.kernel.host import Host
-from kmodtui.kernel.index.aliases import AliasIndex, has_wildcard, normalised
+from kmodtui.kernel.index.aliases import AliasIndex, has_wildcard, lookup_form
 from kmodtui.kernel.index.places import (
     advice,
     in_other_generation,
@@ -134,7 +134,7 @@ class ModuleIndex:
         built-in modules, their aliases. The rules of modprobe.d, which come before all of
         them, are not applied here.
         """
-        alias = normalised(text)
+        alias = lookup_form(text)
         if alias is None:
             return ()
         if alias in self._rows:
@@ -221,7 +221,9 @@ class ModuleIndex:
             lines = self._lines("modules.dep", folder, required=True)
             if folder != self.folder:
                 lines = [_made_absolute(line, folder) for line in lines]
-            rows.update({_name_of(line.partition(":")[0]): line for line in lines if ":" in line})
+            # No path contains a NUL byte: such a line is malformed.
+            lines = [line for line in lines if ":" in line and "\0" not in line]
+            rows.update({_name_of(line.partition(":")[0]): line for line in lines})
         return rows
 
     @cached_property
@@ -263,12 +265,12 @@ class ModuleIndex:
 
     @cached_property
     def _symbols(self) -> dict[str, tuple[str, ...]]:
-        found: dict[str, tuple[str, ...]] = {}
+        found: dict[str, list[str]] = {}
         for line in self._lines("modules.symbols"):
             words = line.split()
             if len(words) == 3 and words[0] == "alias":
-                found[words[1]] = (*found.get(words[1], ()), words[2])
-        return found
+                found.setdefault(words[1], []).append(words[2])
+        return {symbol: tuple(modules) for symbol, modules in found.items()}
 
     def _lines(self, file: str, folder: str = "", *, required: bool = False) -> list[str]:
         """Return the lines of an index file, of all directories unless one is given."""
