@@ -68,30 +68,42 @@ def parse_symbols(data: bytes, previous: SymbolTable | None = None) -> SymbolTab
     # Only rows with an owner hold a tab.
     first_tab = data.find(b"\t")
     core_end = data.rfind(b"\n", 0, first_tab) + 1 if first_tab >= 0 else len(data)
-    core_runs = [data[:core_end]]
-    modules: dict[str, SymbolRows] = {}
-    pseudo: dict[str, SymbolRows] = {}
-    position, scattered = core_end, False
+    core_runs = [SymbolRows(data[:core_end])]
+    modules: dict[str, list[SymbolRows]] = {}
+    pseudo: dict[str, list[SymbolRows]] = {}
+    position, scattered, one_run_each = core_end, False, True
     while position < len(data):
         owner = _owner_at(data, position)
         name = clean(decode(owner))
         known = previous.of(name) if previous is not None else NO_ROWS
         if not (known and data.startswith(known.raw, position)):
-            known = SymbolRows(data[position : _run_end(data, position, owner)])
+            end = _run_end(data, position, owner) if one_run_each else None
+            if end is None:
+                one_run_each = False
+                end = _next_owner(data, position, owner)
+            known = SymbolRows(data[position:end])
         position += len(known.raw)
         if not owner:
-            core_runs.append(known.raw)
+            core_runs.append(known)
             scattered = True
             continue
         rows = pseudo if is_pseudo_owner(name) else modules
-        if name in rows:
-            known = SymbolRows(rows[name].raw + known.raw)
-            scattered = scattered or rows is modules
-        rows[name] = known
-    core = SymbolRows(b"".join(core_runs))
+        scattered = scattered or (rows is modules and name in rows)
+        rows.setdefault(name, []).append(known)
+    core = _joined(core_runs)
     if previous is not None and previous.core.raw == core.raw:
         core = previous.core
-    return SymbolTable(core, modules, pseudo, scattered)
+    return SymbolTable(
+        core,
+        {name: _joined(runs) for name, runs in modules.items()},
+        {name: _joined(runs) for name, runs in pseudo.items()},
+        scattered,
+    )
+
+
+def _joined(runs: list[SymbolRows]) -> SymbolRows:
+    """Return the rows of several runs of one owner; of a single run, the same object."""
+    return runs[0] if len(runs) == 1 else SymbolRows(b"".join(run.raw for run in runs))
 
 
 def _owner_at(data: bytes, line: int) -> bytes:
@@ -103,21 +115,28 @@ def _owner_at(data: bytes, line: int) -> bytes:
     return data[tab + 2 : end - 1] if tab >= 0 else b""
 
 
-def _run_end(data: bytes, start: int, owner: bytes) -> int:
-    """Return where the run of `owner`'s rows that begins at `start` ends."""
-    end = _bisect_run_end(data, start, owner)
-    # The bisection relies on one run per owner. A read during which a module was loaded
-    # can have two, and then the rows between them were skipped.
-    if data.count(b"\t[%b]\n" % owner, start, end) == data.count(b"\n", start, end):
-        return end
+def _next_owner(data: bytes, start: int, owner: bytes) -> int:
+    """Return where the run of `owner`'s rows that begins at `start` ends, row by row."""
     end = data.find(b"\n", start) + 1
     while end < len(data) and _owner_at(data, end) == owner:
         end = data.find(b"\n", end) + 1
     return end
 
 
+def _run_end(data: bytes, start: int, owner: bytes) -> int | None:
+    """Return the same by bisection; None if the owner has more than one run.
+
+    A read during which a module was loaded can have two. From there on, rows are looked at
+    one by one: a bisection that fails for every run would read the rest again for each.
+    """
+    end = _bisect_run_end(data, start, owner)
+    if data.count(b"\t[%b]\n" % owner, start, end) == data.count(b"\n", start, end):
+        return end
+    return None
+
+
 def _bisect_run_end(data: bytes, start: int, owner: bytes) -> int:
-    """Return the same, if the owner has one run only.
+    """Return the end of a run, which is wrong if the owner has more than one.
 
     Steps ahead in doubling steps while the row there is still the owner's, then bisects:
     a run of n rows takes log n comparisons instead of n.
