@@ -288,5 +288,18 @@ def exports_in_kallsyms(rows: SymbolRows) -> tuple[Export, ...]:
     return tuple(Export(name, name not in for_all) for name in sorted(names | for_all))
 
 
+def providers_in_kallsyms(owners: Mapping[str, SymbolRows]) -> dict[str, str]:
+    """Return the module that exports each symbol; of several, the one that was loaded last.
+
+    Args:
+        owners: the rows of each module, newest first, as /proc/kallsyms has them.
+    """
+    found: dict[str, str] = {}
+    for module, rows in owners.items():
+        for name in _ENTRY.findall(rows.raw):
+            found.setdefault(_text(name), module)
+    return found
+
+
 def _text(name: bytes) -> str:
     return clean(decode(name))

@@ -37,6 +37,7 @@ from kmodtui.model.linkage import (
     UsedExport,
     exports_in_kallsyms,
     kernel_exports,
+    providers_in_kallsyms,
 )
 from kmodtui.model.modules import ModuleTable
 from kmodtui.model.symbols.table import NO_ROWS, SymbolRows, SymbolTable
@@ -96,6 +97,7 @@ class Linkage:
         self._imports: dict[str, frozenset[str]] = {}
         self._table = ModuleTable()
         self._rows: Mapping[str, SymbolRows] = {}
+        self._providers: dict[str, str] | None = None
         self._kernel = KernelExports()
 
     def knows(self, module: str) -> bool:
@@ -248,9 +250,9 @@ class Linkage:
 
     def _loaded_provider(self, name: str) -> str:
         """Return the loaded module that exports a symbol, from /proc/kallsyms; empty if none."""
-        row = b" __ksymtab_%b\t[" % name.encode()
-        owners = self._rows.items()
-        return next((module for module, rows in owners if row in rows.raw), "")
+        if self._providers is None:
+            self._providers = providers_in_kallsyms(self._rows)
+        return self._providers.get(name, "")
 
     def _possible_users(self, module: str) -> tuple[str, ...]:
         """Return the loaded modules that may import from a module, or from "" for the kernel.
@@ -285,6 +287,7 @@ class Linkage:
                 symbols = SymbolTable()
             # The kernel's own rows are most of the table and never change: do not keep them.
             self._rows = symbols.modules
+            self._providers = None
             if not self._kernel.names:
                 self._kernel = kernel_exports(symbols.core)
         self._table = table
