@@ -6,7 +6,7 @@ import re
 import shlex
 from dataclasses import dataclass
 
-_PARAMETERS = re.compile(r"\s+(?=[^\s=]+=)")
+_PARAMETERS = re.compile(r"(?<!\s)\s++(?=[^\s=]++=)")
 
 
 @dataclass(frozen=True, slots=True)

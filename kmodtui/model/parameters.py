@@ -50,9 +50,12 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _DEFAULT = re.compile(
     r"\bdef(?:ault)?(?: value)?\s*(?:=|:|\bis\b)\s*\"?(?P<behind>-?[\w.,/+-]*\w)\"?"
     r"|\bdefault (?P<number>-?\d[\w.,]*)"
-    r"|(?P<before>-?\d+)\s*(?:=|for|-)\s*[\w /]+?\s*[\[(]def(?:ault)?[\])]",
+    r"|(?P<before>(?<!\d)-?\d++)\s*+(?:=|for|-)\s*+(?:(?!\d\s*+for)[\w /])++\s*+"
+    r"[\[(]def(?:ault)?[\])]",
     re.IGNORECASE,
 )
+# Possessive repetitions (`++`), and words that end before the next `NUMBER for`: nothing is
+# tried twice, so that a long description takes no longer than reading it.
 _DEFAULT_NUMBER = re.compile(r"-?(?:0[xX][0-9a-fA-F]+|\d[\d,]*)")
 
 

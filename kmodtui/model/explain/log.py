@@ -154,6 +154,9 @@ _RULES: tuple[tuple[re.Pattern[str], Rule], ...] = (
 )
 
 
+MAX_RECORD = 1024
+"""Characters of a record that are searched; the kernel's own limit for a line is about the same."""
+
 # What stands in place of a module's name where the kernel logs about itself.
 _NO_MODULE = ("", "Lockdown")
 
@@ -163,7 +166,8 @@ def explain_log(case: Case) -> Explanation | None:
 
     Others may load modules at the same moment: records about theirs are left out.
     """
-    ours = [text for text in case.texts if speaker(text) in case.asked.union(_NO_MODULE)]
+    known = case.asked.union(_NO_MODULE)
+    ours = [text[:MAX_RECORD] for text in case.texts if speaker(text) in known]
     for pattern, rule in _RULES:
         for text in ours:
             if found := pattern.search(text):
