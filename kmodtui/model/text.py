@@ -43,9 +43,16 @@ def _escaped(char: str) -> str:
     if char == "\t":
         return "\\t"
     code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:
+        code -= 0xDC00  # a byte that is not UTF-8, as in Python's paths and arguments
     if code <= 0xFF:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def shortened(text: str, most: int = 100) -> str:
+    """Return a text that names something, cut where it is longer than anything has names."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def human_size(size: int) -> str:

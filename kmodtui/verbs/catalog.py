@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs="*",
         metavar="WORD",
-        help="part of a name, an alias or a description; a hardware alias; a device",
+        help="part of a name, an alias, a description or a category; a hardware alias; a device",
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--loaded", action="store_true", help="only loaded modules")
@@ -59,7 +59,7 @@ def run(host: Host, options: argparse.Namespace) -> int:
     answer = _answer(host, catalog, text) if text else Suggestions(entries=catalog.entries)
     found = [entry for entry in answer.entries if _wanted(entry, loaded, options)]
     if options.json:
-        modules = [_json(entry, loaded) for entry in found]
+        modules = (_json(entry, loaded) for entry in found)
         print_json(SCHEMA, {"release": release, "modules": modules})
     else:
         _print(found, loaded)

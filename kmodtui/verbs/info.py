@@ -74,9 +74,8 @@ def _info_json(info: ModuleInfo) -> dict[str, Any]:
             fields.setdefault(decode(field.raw_key), []).append(decode(field.raw))
     signature = info.signature
     return {
-        # Python keeps invalid bytes of a path as surrogates, which strict JSON readers refuse.
-        "name": decode(os.fsencode(info.name)),
-        "filename": decode(os.fsencode(info.filename)),
+        "name": info.name,
+        "filename": info.filename,
         "fields": fields,
         "parameters": [
             {

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from kmodtui.errors import KmodtuiError, UsageError
 from kmodtui.kernel.host import Host
-from kmodtui.model.text import clean
+from kmodtui.model.text import clean, shortened
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +19,10 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def print_json(schema: int, fields: dict[str, Any]) -> None:
-    """Print a JSON object in ASCII; docs/json.md describes the object of each verb.
+    r"""Print a JSON object in ASCII; docs/json.md describes the object of each verb.
+
+    The items of an iterator are printed as they come, one in a line: a list of a million
+    symbols is never in memory as a whole. A byte that is not UTF-8 becomes `\xNN`.
 
     Args:
         schema: version of the verb's JSON. Increased when a field is renamed, removed or
@@ -26,7 +31,42 @@ def print_json(schema: int, fields: dict[str, Any]) -> None:
     """
     import json
 
-    print(json.dumps({"schema": schema, **fields}, indent=2))
+    # With an indentation, Python's encoder would be ten times as slow.
+    line = json.JSONEncoder().encode
+    page = json.JSONEncoder(indent=2).encode
+    write = sys.stdout.write
+    write(f'{{\n  "schema": {schema}')
+    for key, value in fields.items():
+        write(f",\n  {_json_text(line, key)}: ")
+        if isinstance(value, Iterator):
+            start = "["
+            for item in value:
+                write(f"{start}\n    {_json_text(line, item)}")
+                start = ","
+            write("[]" if start == "[" else "\n  ]")
+        else:
+            write(_json_text(page, value).replace("\n", "\n  "))
+    write("\n}\n")
+
+
+def _json_text(encode: Callable[[Any], str], value: Any) -> str:
+    """Return a value as JSON. Python would write half of a surrogate pair for a lone byte."""
+    text = encode(value)
+    return encode(_utf8(value)) if "\\ud" in text else text
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _utf8(value: Any) -> Any:
+    r"""Return a value in whose texts each byte that is not UTF-8 is replaced by `\xNN`."""
+    if isinstance(value, str):
+        return _SURROGATE.sub(lambda match: clean(match[0]), value)
+    if isinstance(value, dict):
+        return {_utf8(key): _utf8(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_utf8(item) for item in value]
+    return value
 
 
 def hexadecimal(address: int) -> str:
@@ -38,9 +78,13 @@ def print_error(error: KmodtuiError) -> None:
     """Print the message and the hint of an error to standard error."""
     # If standard error is closed, print() would write to standard output instead.
     if sys.stderr is not None:
-        print(f"kmodtui: {clean(error.message)}", file=sys.stderr)
+        print(f"kmodtui: {shortened(clean(error.message), _MAX_MESSAGE)}", file=sys.stderr)
         if error.hint:
-            print(f"         {clean(error.hint)}", file=sys.stderr)
+            print(f"         {shortened(clean(error.hint), _MAX_MESSAGE)}", file=sys.stderr)
+
+
+_MAX_MESSAGE = 4000
+"""Characters of a message that are printed: an argument in it can be much longer."""
 
 
 def release_of(host: Host, options: argparse.Namespace) -> str:

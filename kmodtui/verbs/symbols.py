@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -126,14 +127,18 @@ _SEARCH_TIMEOUT = 20.0
 
 def _print_rows(rows: Iterable[tuple[str, Symbol]], table: SymbolTable, *, as_json: bool) -> int:
     """Print rows of a table; return their number."""
+    hidden, digits, count = table.addresses_hidden, _digits(table), 0
+
+    def counted() -> Iterator[tuple[str, Symbol]]:
+        nonlocal count
+        for count, row in enumerate(rows, 1):  # noqa: B007  used after the loop
+            yield row
+
     if as_json:
-        hidden = table.addresses_hidden
-        found = [_as_json(owner, symbol, hidden=hidden) for owner, symbol in rows]
+        found = (_as_json(owner, symbol, hidden=hidden) for owner, symbol in counted())
         print_json(SCHEMA, {"symbols": found})
-        return len(found)
-    count, digits = 0, _digits(table)
-    for count, (owner, symbol) in enumerate(rows, 1):  # noqa: B007  used after the loop
-        print(_row(owner, symbol, digits))
+    else:
+        sys.stdout.writelines(f"{_row(owner, row, digits)}\n" for owner, row in counted())
     return count
 
 
