@@ -5,7 +5,7 @@ Their meaning: `man 5 modprobe.d`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -59,10 +59,19 @@ class Problem:
     Attributes:
         source: its source: `/etc/modprobe.d/a.conf:3`, or a file.
         text: what is wrong, in a sentence.
+        modules: the modules or patterns that it is about, with `_` for `-`; empty if it is
+            unknown which ones the line was meant for.
     """
 
     source: str
     text: str
+    modules: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def file(self) -> str:
+        """The file, without a line number."""
+        file, _, line = self.source.rpartition(":")
+        return file if line.isdecimal() else self.source
 
     def __str__(self) -> str:
         """Return source and text for the screen."""
@@ -103,13 +112,12 @@ class Found:
 
 def option_words(text: str) -> tuple[str, ...]:
     """Return the options of a line; as in the kernel, blanks within double quotes do not split."""
-    words = [""]
-    quoted = False
-    for char in text:
+    words: list[str] = []
+    start, quoted = 0, False
+    for position, char in enumerate(text):
         if char == '"':
             quoted = not quoted
-        if char.isspace() and not quoted:
-            words.append("")
-        else:
-            words[-1] += char
-    return tuple(word for word in words if word)
+        elif char.isspace() and not quoted:
+            words.append(text[start:position])
+            start = position + 1
+    return tuple(filter(None, (*words, text[start:])))

@@ -13,7 +13,7 @@ import pytest
 from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.modprobe.command_line import forbidden_modules, parse_command_line
 from kmodtui.kernel.modprobe.config import ModprobeConfig, read_modprobe_config
-from kmodtui.kernel.modprobe.file import parse_softdep
+from kmodtui.kernel.modprobe.file import MAX_NOT_RULES, parse_softdep
 from kmodtui.model.modprobe_rules import Problem, RuleKind, option_words
 from kmodtui.model.plan.plan import Option
 
@@ -153,10 +153,36 @@ def test_a_file_hides_files_of_the_same_name_in_later_directories(tmp_path: Path
 
 
 def test_problems_of_a_module_are_found(tmp_path: Path) -> None:
-    rules = config(tmp_path, "blacklist snd-dummy vfat\nsoftdep btrfs x\nnonsense\n")
+    rules = config(tmp_path, "blacklist snd-dummy vfat\nsoftdep btrfs x\n")
     assert [problem.source[-1] for problem in rules.problems_of(["snd_dummy"])] == ["1"]
     assert [problem.source[-1] for problem in rules.problems_of(["vfat", "btrfs"])] == ["1", "2"]
     assert rules.problems_of(["xor"]) == ()
+
+
+def test_a_problem_is_that_of_the_module_of_its_line_and_not_of_its_words(tmp_path: Path) -> None:
+    rules = config(tmp_path, "softdep btrfs x\nblacklist vfat line\nblacklist fat\r\n")
+    assert "softdep" in rules.problems[0].text
+    assert [problem.source[-1] for problem in rules.problems_of(["softdep", "effect"])] == []
+    assert [problem.source[-1] for problem in rules.problems_of(["line", "fat"])] == ["2", "3"]
+
+
+def test_lines_that_are_not_rules_are_reported_for_every_module_once_in_a_file(
+    tmp_path: Path,
+) -> None:
+    rules = config(tmp_path, "404: Not Found\nnonsense\nblacklist x\n", usr_lib="junk\n" * 500)
+    problems = rules.problems_of(["xor"])
+    assert [problem.source for problem in problems] == [
+        "/etc/modprobe.d/a.conf:1",
+        "/usr/lib/modprobe.d/b.conf:1",
+    ]
+    assert "404:" in problems[0].text
+
+
+def test_of_many_lines_that_are_not_rules_only_the_first_are_listed(tmp_path: Path) -> None:
+    rules = config(tmp_path, "junk\n" * 100_000 + "blacklist x\n")
+    assert rules.blacklisted("x")
+    assert len(rules.problems) == MAX_NOT_RULES + 1
+    assert rules.problems[-1].text == "99,980 more lines are not rules and are ignored."
 
 
 def test_files_that_cannot_be_read_are_reported(tmp_path: Path) -> None:

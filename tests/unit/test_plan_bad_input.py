@@ -245,7 +245,7 @@ def test_a_bad_line_about_a_module_of_the_plan_is_told(tree: Tree) -> None:
     tree.modules({"a": "", "b": ""})
     folder = tree.root / "etc/modprobe.d"
     folder.mkdir(parents=True)
-    (folder / "x.conf").write_text("blacklist c b\nnonsense\n")
+    (folder / "x.conf").write_text("blacklist c b\nblacklist d e\n")
     assert tree.plan("b").warnings == ("/etc/modprobe.d/x.conf:1: only c is blacklisted, not b.",)
     assert tree.plan("a").warnings == ()
 

@@ -33,12 +33,13 @@ def parse_command_line(text: str, problems: list[Problem]) -> Iterator[Rule]:
                 if "-" in name:
                     message = f"modprobe.blacklist={name} has no effect: - is not the same as _ "
                     hint = f"here. Use {canonical(name)}."
-                    problems.append(Problem(KERNEL_COMMAND_LINE, clean(message + hint)))
+                    text = clean(message + hint)
+                    problems.append(Problem(KERNEL_COMMAND_LINE, text, (canonical(name),)))
             continue
         alias = normalised(module)
         if alias is None:
             message = f"{module}.{parameter} is ignored: it has unmatched brackets."
-            problems.append(Problem(KERNEL_COMMAND_LINE, clean(message)))
+            problems.append(Problem(KERNEL_COMMAND_LINE, clean(message), (module,)))
         else:
             yield Rule(RuleKind.OPTIONS, alias, parameter)
 

@@ -12,11 +12,10 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from kmodtui.kernel.host import Host
-from kmodtui.kernel.index.aliases import has_wildcard, matches
+from kmodtui.kernel.index.aliases import PatternIndex, has_wildcard
 from kmodtui.kernel.modprobe.command_line import forbidden_modules, parse_command_line
 from kmodtui.kernel.modprobe.file import parse_rules, parse_softdep
 from kmodtui.model.modprobe_rules import Problem, Rule, RuleKind, Softdep, option_words
-from kmodtui.model.modules import canonical
 from kmodtui.model.plan.plan import Option
 from kmodtui.model.text import clean
 
@@ -63,7 +62,7 @@ class ModprobeConfig:
 
     def aliased(self, text: str) -> tuple[Rule, ...]:
         """Return the alias rules whose pattern matches a normalised alias."""
-        return tuple(rule for rule in self._aliases if matches(rule.name, text))
+        return tuple(self._aliases.matching(text))
 
     def options(self, name: str, alias: str = "") -> tuple[Option, ...]:
         """Return the options that a module is loaded with, one item per rule; the last one wins.
@@ -112,20 +111,29 @@ class ModprobeConfig:
         return self._blacklists.get(name)
 
     def problems_of(self, names: Iterable[str]) -> tuple[Problem, ...]:
-        """Return the problems that mention one of the modules."""
-        wanted = set(names)
-        return tuple(
-            problem
-            for problem in self.problems
-            if wanted.intersection(canonical(word.strip(".,:'")) for word in problem.text.split())
-        )
+        """Return the problems that a plan for some modules should mention.
+
+        Those are the problems of their rules; and of each file with lines that are not rules
+        the first such line, because it is unknown which module they were meant for.
+        """
+        wanted = frozenset(names)
+        files: set[str] = set()
+        found = []
+        for problem in self.problems:
+            if problem.modules:
+                if not wanted.isdisjoint(problem.modules):
+                    found.append(problem)
+            elif problem.file not in files:
+                files.add(problem.file)
+                found.append(problem)
+        return tuple(found)
 
     def _is_option_of(self, rule: Rule, name: str, alias: str) -> bool:
         return rule.kind is RuleKind.OPTIONS and rule.name in (name, alias)
 
     @cached_property
-    def _aliases(self) -> tuple[Rule, ...]:
-        return self.of(RuleKind.ALIAS)
+    def _aliases(self) -> PatternIndex[Rule]:
+        return PatternIndex((rule.name, rule) for rule in self.of(RuleKind.ALIAS))
 
     @cached_property
     def _options(self) -> dict[str, list[Rule]]:
@@ -161,22 +169,19 @@ class _FirstMatch:
     def __init__(self, rules: tuple[Rule, ...]) -> None:
         self.names: dict[str, int] = {}
         self._rules = rules
-        self._patterns: list[int] = []
+        patterns: list[tuple[str, int]] = []
         for number, rule in enumerate(rules):
             if has_wildcard(rule.name):
-                self._patterns.append(number)
+                patterns.append((rule.name, number))
             else:
                 self.names.setdefault(rule.name, number)
+        self._patterns = PatternIndex(patterns)
 
     def first(self, name: str) -> Rule | None:
-        found = self.names.get(name, len(self._rules))
-        for number in self._patterns:
-            if number > found:
-                break
-            if matches(self._rules[number].name, name):
-                found = number
-                break
-        return self._rules[found] if found < len(self._rules) else None
+        found = self._patterns.matching(name)[:1]
+        if name in self.names:
+            found.append(self.names[name])
+        return self._rules[min(found)] if found else None
 
 
 def read_modprobe_config(host: Host, folder: str = "") -> ModprobeConfig:

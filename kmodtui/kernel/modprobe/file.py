@@ -10,9 +10,15 @@ from collections.abc import Iterator
 
 from kmodtui.kernel.index.aliases import normalised
 from kmodtui.model.modprobe_rules import Problem, Rule, RuleKind, Softdep
-from kmodtui.model.text import clean
+from kmodtui.model.modules import canonical
+from kmodtui.model.text import clean, shortened
 
+MAX_NOT_RULES = 20
+"""Lines of a file that are reported one by one if they are not rules; the rest is counted."""
+
+_KEYWORDS = frozenset(RuleKind.__members__.values())
 _BLANKS = "\t "
+_BLANK = re.compile(f"[{_BLANKS}]")
 # Whitespace as for isspace(3).
 _WORD = re.compile(r"[^ \t\n\v\f\r]+")
 _ONE_BLANK = re.compile(r"[ \t\n\v\f\r][^ \t\n\v\f\r]")
@@ -24,19 +30,29 @@ def parse_rules(text: str, file: str, problems: list[Problem]) -> Iterator[Rule]
     Args:
         text: its content.
         file: its path, for the rules and the problems.
-        problems: receives what is wrong with its lines.
+        problems: receives what is wrong with its lines, at most MAX_NOT_RULES that are not rules.
     """
+    not_rules = 0
     for number, line in _logical_lines(text):
         if line.startswith("#"):
             continue
         word, rest = _token(line)
         if not word:
             continue
-        rule, problem = _rule(word, rest, file, number)
+        source = f"{file}:{number}"
+        if word not in _KEYWORDS:
+            not_rules += 1
+            if not_rules <= MAX_NOT_RULES:
+                problems.append(Problem(source, clean(_not_a_rule(word))))
+            continue
+        rule, problem, modules = _rule(word, rest, file, number)
         if rule is not None:
             yield rule
         if problem:
-            problems.append(Problem(f"{file}:{number}", clean(problem)))
+            problems.append(Problem(source, clean(problem), modules))
+    if not_rules > MAX_NOT_RULES:
+        more = f"{not_rules - MAX_NOT_RULES:,} more lines are not rules and are ignored."
+        problems.append(Problem(file, more))
 
 
 def parse_softdep(value: str, source: str = "") -> Softdep:
@@ -91,50 +107,71 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
 def _token(text: str) -> tuple[str, str]:
     """Return the first word, and the rest after a single blank."""
     text = text.lstrip(_BLANKS)
-    end = next((index for index, char in enumerate(text) if char in _BLANKS), len(text))
+    blank = _BLANK.search(text)
+    end = blank.start() if blank else len(text)
     return text[:end], text[end + 1 :]
 
 
-def _rule(word: str, rest: str, file: str, number: int) -> tuple[Rule | None, str]:
-    """Return the rule in a line or None, and what is wrong with the line or an empty string."""
+def _not_a_rule(word: str) -> str:
+    """Return what is wrong with a line that begins with no keyword."""
     if word in ("include", "config"):
-        return None, f"{word} is not supported any more: line ignored."
-    if word not in RuleKind.__members__.values():
-        return None, f"unknown command {word}: line ignored."
+        return f"{word} is not supported any more: line ignored."
+    return f"unknown command {shortened(word)}: line ignored."
+
+
+def _rule(word: str, rest: str, file: str, number: int) -> tuple[Rule | None, str, tuple[str, ...]]:
+    """Return the rule in a line or None, what is wrong with the line, and with which modules.
+
+    The second is empty if the line is a rule that has an effect.
+    """
     kind = RuleKind(word)
     raw, value = _token(rest)
     name = normalised(raw) if raw else None
     if not raw:
-        return None, f"{word} needs a name: line ignored."
+        return None, f"{word} needs a name: line ignored.", ()
     if name is None:
-        return None, f"{raw} has unmatched brackets: line ignored."
+        return None, f"{raw} has unmatched brackets: line ignored.", ()
     if kind is RuleKind.BLACKLIST:
         extra = value.split()
         problem = f"only {raw} is blacklisted, not {' '.join(extra)}." if extra else ""
-        return Rule(kind, name, "", file, number), problem or _name_problem(name)
+        names = (_meant(name), *map(canonical, extra))
+        return Rule(kind, name, "", file, number), problem or _name_problem(name), names
     if kind is RuleKind.ALIAS:
         module, extra_text = _token(value)
         target = normalised(module) if module else None
         if target is None:
-            return None, f"alias {raw} needs a module: line ignored."
+            return None, f"alias {raw} needs a module: line ignored.", (name,)
         problem = f"{extra_text.strip()} is ignored: an alias has only one module."
         problem = problem if extra_text.strip() else _name_problem(target)
-        return Rule(kind, name, target, file, number), problem
+        names = (name, _meant(target), *map(canonical, extra_text.split()))
+        return Rule(kind, name, target, file, number), problem, names
     if not value:
         what = {"options": "options", "install": "a command", "remove": "a command"}
-        return None, f"{word} {raw} needs {what.get(word, 'modules')}: line ignored."
+        problem = f"{word} {raw} needs {what.get(word, 'modules')}: line ignored."
+        return None, problem, (name,)
     if kind is RuleKind.OPTIONS:
         value = value.replace("\t", " ")
     rule = Rule(kind, name, value, file, number)
     if kind is RuleKind.SOFTDEP:
-        softdep = parse_softdep(value)
-        if not (softdep.pre or softdep.post) and value.split()[:1] in (["pre:"], ["post:"]):
-            extra_space = _ONE_BLANK.match(value) is not None
-            reason = "there is an extra space before it" if extra_space else "nothing follows it"
-            return rule, f"softdep {raw}: {value.split()[0]} has no effect: {reason}."
-        if not (softdep.pre or softdep.post):
-            return rule, f"softdep {raw} has neither pre: nor post:, so it has no effect."
-    return rule, _name_problem(name)
+        return rule, _softdep_problem(raw, value) or _name_problem(name), (_meant(name),)
+    return rule, _name_problem(name), (_meant(name),)
+
+
+def _softdep_problem(raw: str, value: str) -> str:
+    """Return why a softdep line has no effect; empty if it has one."""
+    softdep = parse_softdep(value)
+    if softdep.pre or softdep.post:
+        return ""
+    if value.split()[:1] in (["pre:"], ["post:"]):
+        extra_space = _ONE_BLANK.match(value) is not None
+        reason = "there is an extra space before it" if extra_space else "nothing follows it"
+        return f"softdep {raw}: {value.split()[0]} has no effect: {reason}."
+    return f"softdep {raw} has neither pre: nor post:, so it has no effect."
+
+
+def _meant(name: str) -> str:
+    """Return the module that a name was probably meant for."""
+    return name.rstrip("\r")
 
 
 def _name_problem(name: str) -> str:
