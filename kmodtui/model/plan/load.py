@@ -15,6 +15,9 @@ from kmodtui.model.probe_list import Probe, probe_list, quoted
 
 _SUBSTITUTED = "$CMDLINE_OPTS"
 
+MAX_NAMES = 20
+"""Modules that one sentence names; no alias of a distribution has as many."""
+
 
 def plan_load(asked: Sequence[str], parameters: Sequence[str], facts: PlanFacts) -> Plan:
     """Return what `modprobe NAME parameters…` would do now, for each name in turn.
@@ -51,7 +54,7 @@ class _Loading:
     """A plan in the making."""
 
     def __init__(self, given: tuple[str, ...], facts: PlanFacts) -> None:
-        self.targets: list[str] = []
+        self.targets: dict[str, None] = {}
         self.lookup = facts.lookup
         self._given = given
         self._table = facts.table
@@ -85,7 +88,7 @@ class _Loading:
     def take(self, target: Found, text: str) -> None:
         """Plan the load of one module that was requested as `text`."""
         name = target.name
-        self.targets.append(name)
+        self.targets[name] = None
         blacklist = self.lookup.blacklisted(name)
         if name in self._table.by_name:
             self._step(Step(Action.SKIP, name, f"{REQUESTED}; {self._state(name)}"))
@@ -123,7 +126,7 @@ class _Loading:
             if probe.name not in self._steps:
                 self._step(self._step_of(probe, self._given if probe.found is target else ()))
         whole = self.lookup.options(target.name, target.alias)
-        own = self.lookup.options(target.name)
+        own = frozenset(self.lookup.options(target.name))
         # modprobe gets the module's name: options that are set for the alias are added here.
         words = (
             word for option in whole if option not in own for word in option_words(option.text)
@@ -263,4 +266,6 @@ class _Loading:
         names = [target.name for target in found]
         source = f" ({found[0].source})" if found[0].source else ""
         if names != [canonical(text)]:
-            self._warnings.insert(0, f"{text} is an alias of {', '.join(names)}{source}.")
+            more = f" and {len(names) - MAX_NAMES:,} more" if len(names) > MAX_NAMES else ""
+            listed = ", ".join(names[:MAX_NAMES]) + more
+            self._warnings.insert(0, f"{text} is an alias of {listed}{source}.")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from kmodtui.errors import PlanError
+from kmodtui.model.graph import loaded_dependencies
 from kmodtui.model.module_lookup import ModuleLookup
 from kmodtui.model.modules import LoadedModule, ModuleState, ModuleTable, canonical
 from kmodtui.model.plan.facts import PlanFacts
@@ -17,6 +18,9 @@ from kmodtui.model.plan.verb import Verb
 from kmodtui.model.usage import held_by, release_remedy, unload_warnings
 
 _UNTIL_BOOT = "It stays until the next boot."
+
+MAX_STEPS = 10_000
+"""Steps of an unload: a softdep of modules with remove rules can be taken again and again."""
 
 
 def plan_unload(asked: Sequence[str], facts: PlanFacts) -> Plan:
@@ -139,6 +143,11 @@ class _Unloading:
                 answer = self._kernel.answer(step)
                 if not answer:
                     self._note(step)
+                if len(self._steps) > MAX_STEPS:
+                    raise PlanError(
+                        f"modprobe -r would take more than {MAX_STEPS:,} steps for {name}.",
+                        "Check the softdep and remove lines in modprobe.d.",
+                    )
         except StopIteration:
             pass
         except InUseError as error:
@@ -245,6 +254,7 @@ class _PaperKernel:
         self._table = table
         self._refcounts = {module.name: module.refcount or 0 for module in table}
         self._users = {module.name: set(module.users) for module in table}
+        self._used = loaded_dependencies(table)
 
     def refcount(self, name: str) -> int | None:
         """Return the reference count of a module; None if it is not loaded."""
@@ -270,11 +280,10 @@ class _PaperKernel:
         if module.permanent or module.state is not ModuleState.LIVE:
             return errno.EBUSY
         del self._refcounts[step.module]
-        for other, users in self._users.items():
-            if step.module in users:
-                users.discard(step.module)
-                if other in self._refcounts:
-                    self._refcounts[other] -= 1
+        for other in self._used.get(step.module, ()):
+            self._users[other].discard(step.module)
+            if other in self._refcounts:
+                self._refcounts[other] -= 1
         return 0
 
 
@@ -290,8 +299,9 @@ def left_behind(
         table: a reading with the holders of what remains.
     """
     still_loaded: dict[str, str] = {}
-    gone = tuple(unloaded)
-    for name in gone:
+    order = tuple(unloaded)
+    gone = frozenset(order)
+    for name in order:
         softdep = lookup.softdep(name)
         for text in (*softdep.pre, *softdep.post):
             for found in lookup.find(text):
@@ -299,9 +309,7 @@ def left_behind(
                     still_loaded.setdefault(found.name, f"softdep of {name}")
         for needed in lookup.dependencies(name) or _loaded_dependencies(name, table):
             if needed in remaining:
-                still_loaded.setdefault(
-                    needed, _why_still(needed, frozenset(gone), remaining, table)
-                )
+                still_loaded.setdefault(needed, _why_still(needed, gone, remaining, table))
     return still_loaded
 
 
