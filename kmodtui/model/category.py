@@ -138,6 +138,30 @@ _WORDS = {
 """Category by source directory: the longest matching path wins; `*` is any one directory."""
 
 
+_SYNONYMS = {
+    "Bluetooth driver": "bt",
+    "Ethernet driver": "lan nic",
+    "TV, radio or camera": "webcam video",
+    "character set": "charset",
+    "cryptography": "crypto encryption cipher hash",
+    "display driver": "video screen",
+    "file system": "filesystem",
+    "firewall": "netfilter iptables nftables",
+    "graphics driver": "gpu video",
+    "memory errors (EDAC)": "ecc",
+    "serial port": "uart console",
+    "sensor": "temperature hwmon",
+    "sound": "audio",
+    "sound chip": "audio",
+    "USB sound": "audio",
+    "virtual machine guest": "vm",
+    "virtual machines": "vm hypervisor",
+    "wireless driver": "wifi wi_fi wlan",
+    "wireless network": "wifi wi_fi wlan",
+}
+"""Other words for a category that people search for, with `_` for `-` as in names."""
+
+
 def is_external(path: str) -> bool:
     """Return whether a module does not belong to the kernel's own package.
 
@@ -156,6 +180,12 @@ def category(path: str) -> str:
         path: its file relative to the release's directory, such as `kernel/fs/btrfs/btrfs.ko`.
     """
     return "external" if is_external(path) else _of_directory(path.rpartition("/")[0])
+
+
+def search_words(path: str) -> str:
+    """Return the words that a module is found by because of its category; see `category`."""
+    words = category(path)
+    return f"{words} {_SYNONYMS.get(words, '')}".rstrip()
 
 
 @lru_cache(maxsize=2048)

@@ -15,6 +15,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from kmodtui.model.catalog_entry import CatalogEntry
+from kmodtui.model.category import search_words
 from kmodtui.model.did_you_mean import near
 
 _MAX_QUERY = 100
@@ -40,6 +41,7 @@ class Rank(IntEnum):
     ALIAS_PART = 5
     SUBSEQUENCE = 6
     DESCRIPTION = 7
+    CATEGORY = 8
 
 
 class Match(NamedTuple):
@@ -97,15 +99,21 @@ class SearchIndex:
         # Each alias has a newline on both sides; those of one module are one text.
         self._aliases = _Texts(f"\n{folded(chr(10).join(e.aliases))}" for e in self.entries)
         self._descriptions = _Texts(_words(entry.description) for entry in self.entries)
+        self._categories = _Texts(_words(search_words(entry.path)) for entry in self.entries)
         self._places = [0] * len(self.entries)
-        by_length = sorted(range(len(self.entries)), key=lambda i: (len(self._names[i]), i))
-        for place, index in enumerate(by_length):
+
+        def place_of(number: int) -> tuple[bool, int, int]:
+            # What is built in cannot be loaded, so it is hardly ever what is looked for.
+            return self.entries[number].builtin, len(self._names[number]), number
+
+        for place, index in enumerate(sorted(range(len(self.entries)), key=place_of)):
             self._places[index] = place
 
     def search(self, query: str) -> list[Match]:
         """Return the modules that match all words of a query, best first.
 
-        Equally good matches are sorted by length of the name, then by name. An empty
+        Equally good matches are sorted by length of the name, then by name, and those that
+        are built in are last. An empty
         query matches every module.
         """
         words = folded(query[:_MAX_QUERY]).split()
@@ -133,7 +141,8 @@ class SearchIndex:
         """Return the rank of each module that matches one word, by index."""
         found: dict[int, Rank] = {}
         if plain := _words(needle).rstrip():
-            found = dict.fromkeys(self._descriptions.containing(plain), Rank.DESCRIPTION)
+            found = dict.fromkeys(self._categories.containing(plain), Rank.CATEGORY)
+            found |= dict.fromkeys(self._descriptions.containing(plain), Rank.DESCRIPTION)
         if len(needle) > 1:  # one letter is in a name, or it is not
             longest = _SPAN * len(needle)
             for index, match in self._all_names.matching(_subsequence(needle)):

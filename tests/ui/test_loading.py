@@ -105,7 +105,7 @@ async def test_a_suggestion_is_taken_from_the_list(demo: Demo) -> None:
 async def test_a_name_that_nothing_fits_is_said_while_typing(demo: Demo) -> None:
     async with opened(demo) as stage:
         await ask(stage, "xyz")
-        await stage.until("No match for “xyz” in names, aliases and descriptions.")
+        await stage.until("No match for “xyz” in names, aliases, descriptions and categories.")
 
 
 async def test_an_alias_is_told_as_such(demo: Demo) -> None:

@@ -60,6 +60,27 @@ def test_shorter_names_come_first_among_equals_and_then_the_alphabet() -> None:
     ]
 
 
+def test_what_is_built_in_comes_last_among_equals() -> None:
+    hay = SearchIndex([CatalogEntry("btree", builtin=True), CatalogEntry("btrfs")])
+    assert found(hay, "btr") == ["btrfs", "btree"]
+    assert found(hay, "btree") == ["btree"]
+
+
+def test_modules_are_found_by_their_category_last() -> None:
+    hay = SearchIndex(
+        [
+            CatalogEntry("ath9k", "kernel/drivers/net/wireless/ath/ath9k.ko"),
+            CatalogEntry("mac80211", "kernel/net/mac80211/mac80211.ko", description="For wifi"),
+            CatalogEntry("snd", "kernel/sound/core/snd.ko"),
+        ]
+    )
+    assert found(hay, "wifi") == ["mac80211", "ath9k"]
+    assert found(hay, "wi-fi") == ["ath9k", "mac80211"]
+    assert found(hay, "wireless driver") == ["ath9k"]
+    assert found(hay, "audio") == ["snd"]
+    assert hay.search("audio")[0].rank is Rank.CATEGORY
+
+
 @pytest.mark.parametrize("query", ["crc32c_intel", "crc32c-intel", "CRC32C-Intel"])
 def test_dashes_and_case_make_no_difference(query: str) -> None:
     hay = haystack("crc32c_intel", "crc32c_intel_more")

@@ -95,7 +95,8 @@ def answer_modules(haystack: SearchIndex, index: ModuleIndex | None, text: str) 
         by_name = {entry.name: entry for entry in haystack.entries}
         named = [by_name[name] for name in index.resolve(text) if name in by_name] if index else []
         if named:
-            rest = [entry for entry in entries if entry not in named]
+            first = {entry.name for entry in named}
+            rest = [entry for entry in entries if entry.name not in first]
             modules = "1 module" if len(named) == 1 else f"{len(named)} modules, in this order"
             words = f"This is an alias of {modules}"
             return Suggestions(text, (*named, *rest), Rank.ALIAS, words=words)
@@ -198,4 +199,4 @@ def no_match(answer: Suggestions) -> str:
     """Return the sentence for a text that matches no module, with suggestions."""
     if answer.near:
         return f"No match for “{answer.text}”. {did_you_mean(answer.near)}"
-    return f"No match for “{answer.text}” in names, aliases and descriptions."
+    return f"No match for “{answer.text}” in names, aliases, descriptions and categories."
