@@ -16,7 +16,7 @@ import pytest
 import kmodtui
 from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.index.aliases import AliasIndex
-from kmodtui.kernel.index.modules import read_index
+from kmodtui.kernel.index.release import read_index
 from kmodtui.kernel.kallsyms import parse_symbols
 from kmodtui.kernel.modprobe.config import ModprobeConfig, read_modprobe_config
 from kmodtui.kernel.proc_modules import parse_modules
