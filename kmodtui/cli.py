@@ -211,7 +211,9 @@ def _parser(names: Iterable[str] = VERBS) -> argparse.ArgumentParser:
     for name in names:
         words = VERBS[name]
         sentence = f"{words[0].upper()}{words[1:]}."
-        verb = verbs.add_parser(name, parents=[common], help=words, description=sentence)
+        # The helper is this machine's.
+        parents = [] if name == "helper" else [common]
+        verb = verbs.add_parser(name, parents=parents, help=words, description=sentence)
         verb.set_defaults(verb=name)
     return parser
 

@@ -15,6 +15,7 @@ from kmodtui.demo.simulated_host import SimulatedHost
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.demo.traces import leave_traces, log_boot
 from kmodtui.demo.workplace import new_workplace, no_room
+from kmodtui.model.scope import Scope
 from kmodtui.privileged.client import HelperClient
 
 VIA = "demo"
@@ -38,9 +39,10 @@ class Demo:
     kernel: SimulatedKernel
     pace: float = 1.0
 
-    async def start_channel(self) -> HelperClient:
+    async def start_channel(self, scope: Scope = Scope.CHANGE) -> HelperClient:
         """Return a session with the simulated helper; it asks for no password."""
-        return await HelperClient.connect(SimulatedHelper(self.kernel, pace=self.pace), VIA)
+        helper = SimulatedHelper(self.kernel, scope, pace=self.pace)
+        return await HelperClient.connect(helper, VIA)
 
 
 def open_demo(*, pace: float = 1.0, clock: Callable[[], float] = time.monotonic) -> Demo:

@@ -24,6 +24,7 @@ from kmodtui.demo.modprobe import PATH, Outcome, Run
 from kmodtui.demo.moments import Point, at_once
 from kmodtui.demo.parameters import RefusedValueError, shown_value
 from kmodtui.demo.simulated_kernel import SimulatedKernel
+from kmodtui.model.scope import Scope
 from kmodtui.privileged import helper
 
 DURATION = {
@@ -88,13 +89,17 @@ class SimulatedMachine(helper.Machine):
 class SimulatedHelper:
     """A `privileged.transport.Transport` to a simulated helper."""
 
-    def __init__(self, kernel: SimulatedKernel, *, pace: float = 1.0) -> None:
+    def __init__(
+        self, kernel: SimulatedKernel, scope: Scope = Scope.CHANGE, *, pace: float = 1.0
+    ) -> None:
         """Start a session; the helper sends its hello first.
 
         Args:
             kernel: the kernel that it loads modules into.
+            scope: what the session may do.
             pace: factor for `DURATION`; 0 is instant.
         """
+        self._scope = scope
         self._kernel = kernel
         self._machine = SimulatedMachine(kernel)
         self._pace = pace
@@ -109,7 +114,7 @@ class SimulatedHelper:
             "version": __version__,
             "pid": os.getpid(),
             "uid": 0,
-            "operations": sorted(helper.OPERATIONS),
+            "operations": sorted(helper.SCOPES[scope]),
         }
         self._lines.put_nowait(json.dumps({"hello": hello}).encode("ascii") + b"\n")
 
@@ -149,7 +154,7 @@ class SimulatedHelper:
         try:
             request = helper.parse(line)
             number = request["id"]
-            asked = helper.checked(request)
+            asked = helper.checked(request, self._scope)
             outcome = await self._operate(asked, details)
         except helper.FAILURES as error:
             outcome = helper.outcome_of(error)

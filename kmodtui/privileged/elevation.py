@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from kmodtui.errors import ElevationError, ElevationRefusedError, HelperError
+from kmodtui.model.scope import Scope
 from kmodtui.privileged.asking import Foreground
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.install_helper import ACTION
@@ -269,7 +270,11 @@ def _path(name: str) -> str:
 
 
 async def open_session(
-    elevation: Elevation, foreground: Foreground, helper: HelperCommand | None = None
+    elevation: Elevation,
+    foreground: Foreground,
+    helper: HelperCommand | None = None,
+    *,
+    scope: Scope = Scope.CHANGE,
 ) -> HelperClient:
     """Start a helper as root and return the session with it.
 
@@ -277,6 +282,7 @@ async def open_session(
         elevation: how to become root, from `detect`.
         foreground: hands the terminal over for a password prompt.
         helper: which helper to start; None for `find_helper`.
+        scope: what the session may do.
 
     Raises:
         ElevationError: the user could not become root.
@@ -289,7 +295,7 @@ async def open_session(
     if not helper.argv:
         raise HelperError(helper.problem, READ_ONLY)
     make_non_dumpable()
-    transport = await elevation.start(helper.argv, foreground)
+    transport = await elevation.start((*helper.argv, scope), foreground)
     return await HelperClient.connect(transport, elevation.name)
 
 

@@ -5,7 +5,7 @@ Read this file before you trust it. It is a single file and imports only the sta
 It reads requests from standard input, one JSON object per line, and answers them in order on
 standard output; `protocol.py` in the same directory documents the format. It has a few
 operations (OPERATIONS) with validated arguments (FIELDS) and cannot run, read or write
-anything else.
+anything else. A session that was started to read (SCOPES) cannot change anything.
 
 * Every field of a request is validated here, whoever sent it.
 * A module must be listed in the root-owned index of the running kernel, or be loaded; a module
@@ -428,11 +428,13 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def checked(request: Request) -> Request:
-    """Return a request with `names` added; refuse unknown operations and invalid fields."""
+def checked(request: Request, scope: str) -> Request:
+    """Return a request with `names` added; refuse operations and fields that are not valid."""
     operation = request.get("op")
     if not isinstance(operation, str) or operation not in OPERATIONS:
         raise Outcome("invalid", "Unknown operation.", errno.EINVAL)
+    if operation not in SCOPES[scope]:
+        raise Outcome("invalid", f"This session can only {scope}.", errno.EPERM)
     fields = OPERATIONS[operation][1:]
     if set(request) != {"id", "op", *fields}:
         raise Outcome("invalid", f"Missing or unknown fields for {operation}.", errno.EINVAL)
@@ -548,6 +550,11 @@ OPERATIONS: dict[str, tuple[Any, ...]] = {
     "stop": (None, "request"),
     "idle": (None, "seconds"),
 }
+# What each kind of session may do. polkit and sudo tell them apart by this word.
+SCOPES: dict[str, tuple[str, ...]] = {
+    "read": ("kallsyms", "log", "stop", "idle"),
+    "change": tuple(OPERATIONS),
+}
 
 
 # --- the session --------------------------------------------------------------------------
@@ -612,10 +619,10 @@ class Session:
     """Reads requests from one descriptor and writes answers to another, until the input closes."""
 
     def __init__(
-        self, machine: Machine, source: int, sink: int, idle: float = IDLE_TIMEOUT,
+        self, machine: Machine, source: int, sink: int, scope: str, idle: float = IDLE_TIMEOUT,
         limit: float = CHILD_TIMEOUT, who: str = "",
     ) -> None:  # fmt: skip
-        self.machine, self.source, self.sink = machine, source, sink
+        self.machine, self.source, self.sink, self.scope = machine, source, sink, scope
         self.idle, self.limit, self.who = idle, limit, who
         self.buffer, self.skipping = b"", False  # skipping the rest of a line that is too long
         self.queue: list[Request] = []  # validated; the first one is being served
@@ -629,7 +636,7 @@ class Session:
         """Send the hello and serve requests until the input closes or the idle timeout expires."""
         hello = {"protocol": PROTOCOL, "version": VERSION, "pid": os.getpid(), "uid": os.geteuid()}
         try:
-            self.send({"hello": {**hello, "operations": sorted(OPERATIONS)}})
+            self.send({"hello": {**hello, "operations": sorted(SCOPES[self.scope])}})
             while time.monotonic() < self.last + self.idle:
                 self.handle_events(self.last + self.idle)
                 while self.queue:
@@ -684,7 +691,7 @@ class Session:
             request = parse(line)
             number = request["id"]
             self.count(number)
-            self.begin(checked(request))
+            self.begin(checked(request, self.scope))
         except FAILURES as error:
             self.answer(number, outcome_of(error).fields())
 
@@ -835,8 +842,9 @@ def caller() -> str:
 
 def main() -> None:
     """Serve one session on standard input and output, as root."""
-    if sys.argv[1:] not in ([], ["--detach"]):
-        sys.exit("usage: kmodtui-helper [--detach]")
+    scope, options = "".join(sys.argv[1:2]), sys.argv[2:]
+    if scope not in SCOPES or options not in ([], ["--detach"]):
+        sys.exit("usage: kmodtui-helper {read|change} [--detach]")
     # These duplicates are not inherited by programs that are run from here. Descriptors 0 to 2
     # become /dev/null below, because the terminal belongs to the dashboard.
     source, sink = os.dup(0), os.dup(1)
@@ -845,7 +853,7 @@ def main() -> None:
         os.write(sink, json.dumps({"bye": bye}).encode("ascii") + b"\n")
         sys.exit(1)
     who = caller()
-    if sys.argv[1:]:
+    if options:
         # For programs that cannot go to the background themselves: they exit with the process
         # that they started and release the terminal. The new process keeps the pipes.
         if os.fork():
@@ -860,8 +868,8 @@ def main() -> None:
     for number in (0, 1, 2):
         os.dup2(null, number)
     syslog.openlog("kmodtui-helper", syslog.LOG_PID, syslog.LOG_AUTHPRIV)
-    session = Session(Machine(), source, sink, who=who)
-    session.audit("session", "started")
+    session = Session(Machine(), source, sink, scope, who=who)
+    session.audit("session", f"started, scope: {scope}")
     try:
         session.run()
     except Exception as error:

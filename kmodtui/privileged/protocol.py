@@ -1,6 +1,6 @@
 """The protocol between kmodtui and its privileged helper: one JSON object per line.
 
-The helper speaks first:
+The helper is started with the scope of the session, `read` or `change`, and speaks first:
 
     {"hello": {"protocol": 4, "version": "0.1.0", "pid": 4711, "uid": 0,
                "operations": ["load", "unload", …]}}

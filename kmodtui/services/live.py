@@ -238,7 +238,7 @@ class LiveSystem:
 
     async def _follow_root(self) -> None:
         """Keep the status of the root session up to date, whoever starts or ends the session."""
-        async for reason in self.machine.session.changes():
+        async for reason in self.machine.sessions.changes():
             try:
                 self.read_status()
                 if reason is not None:

@@ -14,10 +14,11 @@ from kmodtui.errors import HelperError, KmodtuiError, UnreadableError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.system import read_system, read_tainted
+from kmodtui.model.scope import Scope
 from kmodtui.model.text import clean
 from kmodtui.services.planning.undo_list import UndoList
 from kmodtui.services.root.access import AS_ROOT, RootAccess
-from kmodtui.services.root.session import RootSession
+from kmodtui.services.root.session import RootSessions
 
 if TYPE_CHECKING:
     from kmodtui.kernel.index.configured import ConfiguredIndex
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from kmodtui.privileged.client import HelperClient
     from kmodtui.privileged.elevation import Foreground
     from kmodtui.services.catalog.live import LiveCatalog
+
+
+READS_ONLY = "This session can only read; a change needs another one, which may ask again."
 
 
 class Machine:
@@ -45,7 +49,7 @@ class Machine:
         self._index: ModuleIndex | None = None
         self._index_lock = threading.Lock()
         self._info: ModuleInfo | None = None
-        self.session = RootSession(root)
+        self.sessions = RootSessions(root)
         self.abandoned: set[asyncio.Task[Any]] = set()
         """Requests to the helper that were cancelled and are still running in the background."""
 
@@ -150,25 +154,36 @@ class Machine:
     def privilege_words(self) -> str:
         """The header's words for the state of root."""
         state = self.root.state
-        if (channel := self.session.channel) is not None:
+        if (channel := self.sessions.reading) is not None:
             # kmodtui itself runs as root, not only its helper: keep showing that.
-            return f"{state} · helper running" if state == AS_ROOT else f"root: on ({channel.via})"
-        return f"{state} ({self.session.ended})" if self.session.ended else state
+            if state == AS_ROOT:
+                return f"{state} · helper running"
+            word = "on" if channel is self.sessions.changing else "reading"
+            return f"root: {word} ({channel.via})"
+        return f"{state} ({self.sessions.ended})" if self.sessions.ended else state
 
     @property
     def root_words(self) -> str:
         """How root privileges will be obtained for the next change, in a sentence."""
-        return self.root.sentence if self.session.channel is None else self.root.held
+        return self.root.sentence if self.sessions.changing is None else self.root.held
 
-    async def channel(self, foreground: Foreground) -> HelperClient:
-        """Return the root session, opening one if there is none; see `RootSession.open`.
+    @property
+    def reading_words(self) -> str:
+        """The same for what only reads as root."""
+        if self.sessions.reading is not None:
+            return self.root.held
+        return f"{self.root.sentence} {READS_ONLY}"
+
+    async def channel(self, foreground: Foreground, scope: Scope = Scope.CHANGE) -> HelperClient:
+        """Return a root session, opening one if there is none; see `RootSessions.open`.
 
         The helper serves one request after the other. A cancelled request that hangs there is
         left to continue in the background, so that the next one does not wait for it.
         """
-        channel = await self.session.open(foreground, self.idle_minutes)
-        for request in tuple(self.abandoned):
-            request.cancel()
+        channel = await self.sessions.open(foreground, scope, self.idle_minutes)
+        if channel is self.sessions.changing:
+            for request in tuple(self.abandoned):
+                request.cancel()
         return channel
 
     async def set_idle(self, minutes: int) -> None:
@@ -177,7 +192,7 @@ class Machine:
         Raises:
             HelperError: the helper refuses it.
         """
-        if (channel := self.session.channel) is not None:
+        for channel in self.sessions.all_open:
             result = await channel.set_idle(60.0 * minutes)
             if not result.ok:
                 raise HelperError(f"The helper refused the idle time: {clean(result.message)}")
@@ -187,4 +202,4 @@ class Machine:
         """Drop privileges, and stop background work."""
         if self._catalog is not None:
             self._catalog.close()
-        await self.session.close()
+        await self.sessions.close()

@@ -170,7 +170,7 @@ class ChangeFlow:
         self._work(self._drop_root, group="root")
 
     async def _drop_root(self) -> None:
-        was_open = await self._machine.session.give_up()
+        was_open = await self._machine.sessions.give_up()
         words = (
             "The helper has exited. The next change starts it again, which may ask for your "
             "password."

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 
 from textual.widget import Widget
 
+from kmodtui.model.scope import Scope
 from kmodtui.privileged.client import HelperClient
 from kmodtui.services.kernel_log import (
     Batch,
@@ -45,7 +46,7 @@ class LogReader:
             if not hidden.helps:
                 raise
             await self._ask(hidden)
-        channel = await self._machine.channel(desk(self._widget).foreground)
+        channel = await self._machine.channel(desk(self._widget).foreground, Scope.READ)
         self._agreed = channel
         return through_helper(channel)
 
@@ -64,7 +65,7 @@ class LogReader:
         question = RootQuestion(
             "Read the kernel log",
             f"{hidden.message}\n\n{QUESTION}\n\nWithout the helper: {hidden.hint}",
-            self._machine.root_words,
+            self._machine.reading_words,
         )
         if not await self._widget.app.push_screen_wait(question):
             raise hidden

@@ -20,7 +20,7 @@ def _why_unavailable(command: Command, machine: Machine) -> str:
     """Return why a command cannot be used now; empty if it can."""
     if command.needs_root and (denied := machine.root.denied) is not None:
         return denied.message
-    if command.action == "drop_root" and machine.session.channel is None:
+    if command.action == "drop_root" and not machine.sessions.all_open:
         return "root is off."
     return ""
 

@@ -28,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     install = verbs.add_parser(
         "install",
         help="install a copy that only root can write (asks for root privileges)",
-        description="Install a root-owned copy of the helper in /usr/local/libexec, and a polkit "
-        "action for it. Asks for root privileges.",
+        description="Install a root-owned copy of the helper in /usr/local/libexec, and polkit "
+        "actions for it. Asks for root privileges.",
     )
     install.add_argument(
         "--sudoers",
@@ -38,6 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WHO",
         help="also allow this user, or %%group, to start it with sudo and a password "
         "(default: you)",
+    )
+    install.add_argument(
+        "--sudoers-read",
+        metavar="WHO",
+        help="allow this user, or %%group, to start sessions that can only read",
     )
     status = verbs.add_parser("status", help="show what is installed and who can write to it")
     status.add_argument("--json", action="store_true", help="print JSON")
@@ -50,24 +55,32 @@ def run(host: Host, options: argparse.Namespace) -> int:  # noqa: ARG001
     Raises:
         KmodtuiError: it failed; the message says why.
     """
-    if hasattr(options, "root") or hasattr(options, "demo"):
+    if any(hasattr(options, name) for name in ("root", "kernel", "demo")):
         raise UsageError(
-            "The helper is installed on this machine only.", "Leave out --root and --demo."
+            "The helper is installed on this machine only.",
+            "Leave out --root, --kernel and --demo.",
         )
     if options.helper_verb == "status":
         return _status(as_json=options.json)
     _refuse_read_only(options)
     from kmodtui.privileged.elevation import detect
+    from kmodtui.privileged.install_helper import HELPER
     from kmodtui.privileged.installation import install_command, installed_files, is_installed
 
+    if not HELPER.startswith("/usr/local/"):
+        raise UsageError(
+            f"This kmodtui comes from a package, and so does its helper, {HELPER}.",
+            "Install or remove the package.",
+        )
     way = detect(options.elevate, installing=True)
     if options.helper_verb == "uninstall":
         status = _as_root(way, install_command("uninstall"))
         if status == 0 and any(file.present for file in installed_files()):
             raise HelperError("Some files were not removed.", "See kmodtui helper status.")
         return status
-    who = _who(options.sudoers)
-    status = _as_root(way, install_command("install", *(("--sudoers", who) if who else ())))
+    who, reader = _who(options.sudoers), options.sudoers_read
+    rules = [*(("--sudoers", who) if who else ()), *(("--sudoers-read", reader) if reader else ())]
+    status = _as_root(way, install_command("install", *rules))
     if status == 0 and not is_installed():
         raise HelperError("The installation is not complete.", "See kmodtui helper status.")
     return status

@@ -85,7 +85,7 @@ class SharedDashboard:
             raise
 
     def _bring_to_rest(self, terminal: Terminal) -> None:
-        if "root: on" in terminal.text():
+        if re.search("root: (on|reading)", terminal.text()):
             terminal.press("D")
             terminal.wait_for("root: off", timeout=PATIENCE)
         terminal.press("1")

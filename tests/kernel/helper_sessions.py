@@ -31,7 +31,12 @@ def session(vm: VM) -> Open:
 
     @asynccontextmanager
     async def open_(
-        *, before: str = "exec", user: str = "root", first: str = "", **constants: float
+        *,
+        before: str = "exec",
+        user: str = "root",
+        first: str = "",
+        scope: str = "change",
+        **constants: float,
     ) -> AsyncIterator[HelperClient]:
         """Open one with a copy of the helper, with other constants if some are given."""
         copy = text
@@ -39,7 +44,7 @@ def session(vm: VM) -> Open:
             copy, found = re.subn(rf"(?m)^{name.upper()} = .*$", f"{name.upper()} = {value}", copy)
             assert found == 1
         vm.write("root", PATH, copy.encode())
-        command = f"{before} /usr/bin/python3 -I -S {PATH}"
+        command = f"{before} /usr/bin/python3 -I -S {PATH} {scope}"
         transport = await SocketTransport.over(Process.start(vm.ssh(user, command)))
         if first:
             await transport.send(first.encode() + b"\n")

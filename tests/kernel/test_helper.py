@@ -200,11 +200,11 @@ async def test_through_sudo_with_a_password_and_into_the_log(
         assert "PYTHONPATH" not in environment
         began = await syslog()
         assert re.match(
-            r"<85>.* kmodtui-helper\[\d+\]: session: started \(", began
+            r"<85>.* kmodtui-helper\[\d+\]: session: started, scope: change \(", began
         )  # authpriv.notice
         who = re.search(
             rf"\(SUDO_UID={uid} SUDO_USER=admin .*tty=\d+:\d+ "
-            rf"argv=\['/usr/bin/python3', '-I', '-S', '{PATH}'\] "
+            rf"argv=\['/usr/bin/python3', '-I', '-S', '{PATH}', 'change'\] "
             r"tty=\d+:\d+ argv=\['sudo', '-S', .*\]\)$",
             began,
         )

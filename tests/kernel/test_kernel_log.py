@@ -39,7 +39,7 @@ def test_an_admin_follows_it_through_sudo_until_root_is_given_up(
     terminal.wait_for(r"\by read", timeout=PATIENCE)
     terminal.press("y")
     give_password(terminal)
-    terminal.wait_for(r"root: on \(sudo\)[\s\S]*following", timeout=PATIENCE)
+    terminal.wait_for(r"root: reading \(sudo\)[\s\S]*following", timeout=PATIENCE)
     await_load(vm, terminal)
     terminal.press("D")
     terminal.wait_for("No longer followed", timeout=PATIENCE)

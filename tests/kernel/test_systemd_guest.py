@@ -121,7 +121,7 @@ def test_a_module_goes_in_and_out_and_the_journal_tells_by_whom(vm: VM, way: str
 @pytest.mark.parametrize("way", PROMPTS)
 def test_the_terminal_is_left_alone(vm: VM, way: str) -> None:
     running = session(vm, "admin", way)
-    purpose = "/usr/local/libexec/kmodtui-helper\r\n"
+    purpose = "/usr/local/libexec/kmodtui-helper change\r\n"
     root_sessions.asks_and_leaves_the_terminal_alone(
         running, way, purpose=purpose, password=ADMIN_PASSWORD
     )
@@ -208,7 +208,7 @@ def test_polkit_that_says_no_at_once_is_told(vm: VM) -> None:
     rule = "/etc/polkit-1/rules.d/00-test.rules"
     # Of JavaScript polkit knows what was known in 2009.
     text = """polkit.addRule(function (action) {
-        if (action.id.indexOf("kmodtui") == 0 || action.id.indexOf("manage-units") > 0)
+        if (action.id.indexOf("org.kmodtui") == 0 || action.id.indexOf("manage-units") > 0)
             return polkit.Result.NO;
     });"""
     vm.write("root", rule, text.encode())

@@ -124,11 +124,13 @@ class HelperFolder:
         path = self.root / "calls"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
-    def command(self, idle: float = 60.0, limit: float = 60.0, deaf: float = 30.0) -> Sequence[str]:
+    def command(
+        self, idle: float = 60.0, limit: float = 60.0, deaf: float = 30.0, scope: str = "change"
+    ) -> Sequence[str]:
         """Return the command that runs the helper on this directory."""
         script = Path(__file__).with_name("helper_on_folder.py")
         return (
-            sys.executable, "-I", "-S", str(script), str(self.root),
+            sys.executable, "-I", "-S", str(script), str(self.root), scope,
             *map(str, (idle, limit, deaf)),
         )  # fmt: skip
 
@@ -144,16 +146,20 @@ class HelperFolder:
                 await asyncio.sleep(0.01)
 
     @contextlib.asynccontextmanager
-    async def session(self, idle: float = 60.0, limit: float = 60.0) -> AsyncIterator[HelperClient]:
+    async def session(
+        self, idle: float = 60.0, limit: float = 60.0, scope: str = "change"
+    ) -> AsyncIterator[HelperClient]:
         """Open a session with the helper on this directory, and close it afterwards."""
-        client = await HelperClient.connect(await self.transport(idle, limit), "test")
+        transport = await self.transport(idle, limit, scope)
+        client = await HelperClient.connect(transport, "test")
         try:
             yield client
         finally:
             await client.close()
 
-    async def transport(self, idle: float = 60.0, limit: float = 60.0) -> SocketTransport:
+    async def transport(
+        self, idle: float = 60.0, limit: float = 60.0, scope: str = "change"
+    ) -> SocketTransport:
         """Start the helper on this directory."""
-        return await SocketTransport.over(
-            Process.start(self.command(idle, limit), own_session=True)
-        )
+        command = self.command(idle, limit, scope=scope)
+        return await SocketTransport.over(Process.start(command, own_session=True))

@@ -21,7 +21,7 @@ HELPER = Path(__file__).parents[2] / "kmodtui" / "privileged" / "helper.py"
 
 
 def main() -> None:
-    folder, (idle, limit, deaf) = sys.argv[1], map(float, sys.argv[2:])
+    folder, scope, (idle, limit, deaf) = *sys.argv[1:3], map(float, sys.argv[3:])
     spec = importlib.util.spec_from_file_location("helper", HELPER)
     assert spec is not None
     assert spec.loader is not None
@@ -50,7 +50,7 @@ def main() -> None:
     os.umask(0o077)  # as in main; the directory too
     os.chdir("/")
     machine = Machine(folder, "6.1.0-test", os.getuid())
-    helper.Session(machine, 0, 1, idle, limit).run()
+    helper.Session(machine, 0, 1, scope, idle, limit).run()
 
 
 if __name__ == "__main__":

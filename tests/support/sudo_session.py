@@ -16,11 +16,13 @@ from collections.abc import Iterator
 sys.path.insert(0, sys.argv[1])
 
 from kmodtui.errors import KmodtuiError
+from kmodtui.model.scope import Scope
 from kmodtui.privileged.elevation import detect, open_session
 
 KEYS = 60
 INTRUDER = os.path.join(os.path.dirname(os.path.realpath(__file__)), "intruder.py")
 way = next((word[4:] for word in sys.argv if word.startswith("way=")), "")
+scope = Scope.READ if "read" in sys.argv else Scope.CHANGE
 cooked = termios.tcgetattr(0)
 
 
@@ -58,7 +60,7 @@ async def intrude() -> None:
 async def main() -> None:
     tty.setraw(0)
     try:
-        client = await open_session(detect(way), foreground)
+        client = await open_session(detect(way), foreground, scope=scope)
     except KmodtuiError as error:
         say(f"REFUSED {type(error).__name__}: {error}")
         return
@@ -66,7 +68,7 @@ async def main() -> None:
     say(f"HELLO {client.via} {client.hello.uid}")
     say(f"PID {client.hello.pid}")
     result = await client.load("kmodtui_none")
-    say(f"ANSWER {result.code}")
+    say(f"ANSWER {result.code} {result.message}")
     group = os.tcgetpgrp(0) == os.getpgrp()
     say("TYPE")
     got = b""

@@ -8,6 +8,7 @@ import json
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_helper import SimulatedHelper
 from kmodtui.errors import ElevationRefusedError
+from kmodtui.model.scope import Scope
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
 
@@ -15,8 +16,9 @@ from kmodtui.privileged.elevation import Foreground
 class Pipe:
     """The lines of a simulated helper, to be held back or broken off."""
 
-    def __init__(self, demo: Demo) -> None:
-        self._helper = SimulatedHelper(demo.kernel, pace=0)
+    def __init__(self, demo: Demo, scope: Scope) -> None:
+        self._helper = SimulatedHelper(demo.kernel, scope, pace=0)
+        self.operations: set[str] = set()
         self.flowing = asyncio.Event()
         self.flowing.set()
         self.breaks_on_send = False
@@ -29,9 +31,14 @@ class Pipe:
         told = {"serial": next(self._helper._answers), "bye": {"reason": bye}}
         self._last.set_result(json.dumps(told).encode() + b"\n" if bye else b"")
 
+    def say(self, message: dict[str, object]) -> None:
+        """Let the helper send a message of its own."""
+        self._helper._lines.put_nowait(json.dumps(message).encode() + b"\n")
+
     async def send(self, line: bytes) -> None:
         if self.breaks_on_send:
             raise BrokenPipeError
+        self.operations.add(json.loads(line)["op"])
         await self._helper.send(line)
 
     async def receive(self) -> bytes:
@@ -73,8 +80,8 @@ class RootThrough:
         self._first = first
         self.sessions: list[Pipe] = []
 
-    async def open(self, foreground: Foreground) -> HelperClient:
-        pipe = Pipe(self._demo)
+    async def open(self, foreground: Foreground, scope: Scope) -> HelperClient:
+        pipe = Pipe(self._demo, scope)
         if not self.sessions:
             pipe.breaks_on_send = self._first == "on_send"
             pipe.breaks_on_result = self._first == "on_result"
@@ -92,7 +99,7 @@ class RootRefused:
     state = "root: off"
     denied = None
 
-    async def open(self, foreground: Foreground) -> HelperClient:
+    async def open(self, foreground: Foreground, scope: Scope) -> HelperClient:
         raise ElevationRefusedError("sudo did not let you through.", "Ask for your rights.")
 
 
@@ -104,5 +111,5 @@ class RootBroken:
     state = "root: off"
     denied = None
 
-    async def open(self, foreground: Foreground) -> HelperClient:
+    async def open(self, foreground: Foreground, scope: Scope) -> HelperClient:
         raise RuntimeError("this is a fault")

@@ -12,6 +12,7 @@ from io import FileIO
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_host import SimulatedHost
 from kmodtui.kernel.kmsg import KernelLog, Kmsg
+from kmodtui.model.scope import Scope
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services.root.demo import DemoRoot
@@ -25,9 +26,9 @@ class CountingRoot(DemoRoot):
         super().__init__(demo)
         self.opened = 0
 
-    async def open(self, foreground: Foreground) -> HelperClient:
+    async def open(self, foreground: Foreground, scope: Scope) -> HelperClient:
         self.opened += 1
-        return await super().open(foreground)
+        return await super().open(foreground, scope)
 
 
 class OpenLog:

@@ -14,6 +14,7 @@ from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.kernel.host import LocalHost
 from kmodtui.model.result import Result
+from kmodtui.model.scope import Scope
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services.root.access import NoRoot
@@ -41,9 +42,9 @@ class SeeingRoot(DemoRoot):
         self.opened = 0
         self._rows = rows
 
-    async def open(self, foreground: Foreground) -> HelperClient:
+    async def open(self, foreground: Foreground, scope: Scope) -> HelperClient:
         self.opened += 1
-        return _Seeing(await super().open(foreground), self._rows)  # type: ignore[return-value]
+        return _Seeing(await super().open(foreground, scope), self._rows)  # type: ignore[return-value]
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ async def test_root_is_asked_for_with_the_reason_and_what_to_do_without(demo: De
         assert "does not prolong the root session" in stage.words
         assert not root.opened
         await stage.press("y")
-        await stage.until("root: on (demo)", lambda: "following" in state(stage))
+        await stage.until("root: reading (demo)", lambda: "following" in state(stage))
         assert root.opened == 1
         # The same helper is not asked for again.
         await stage.press("L", "L")
@@ -214,7 +214,7 @@ async def test_a_helper_that_is_killed_is_told_with_its_last_words(
     root = RootThrough(demo)
     async with opened(demo, root=root) as stage:
         await open_log(stage)
-        await stage.until("root: on (a test)")
+        await stage.until("root: reading (a test)")
         await root.sessions[0].close()
         await stage.until(lambda: "The privileged helper has ended" in said(stage))
         assert "Enter continues." in said(stage)
@@ -273,5 +273,5 @@ async def test_closing_it_stops_the_reading(demo: Demo, kernel: SimulatedKernel)
         await stage.press("L")
         await stage.until_gone("╭─ L Kernel log")
         await stage.until(lambda: not any(w.group == "log" for w in stage.dashboard.workers))
-        channel = stage.app.machine.session.channel
+        channel = stage.app.machine.sessions.reading
         await stage.until(lambda: channel is not None and not channel._pending)  # type: ignore[attr-defined]

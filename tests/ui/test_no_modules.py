@@ -123,6 +123,6 @@ async def test_its_header_tells_that_root_is_held_for_addresses(demo: Demo) -> N
         await stage.press("tab", "A")
         await stage.until("Read symbol addresses")
         await stage.press("y")
-        await stage.until(lambda: stage.app.machine.session.channel)
+        await stage.until(lambda: stage.app.machine.sessions.reading)
         await stage.press("q")
-        await stage.until(lambda: "root: on (demo)" in stage.header)
+        await stage.until(lambda: "root: reading (demo)" in stage.header)

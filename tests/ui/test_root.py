@@ -13,6 +13,7 @@ import pytest
 from kmodtui import __version__
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
+from kmodtui.model.scope import Scope
 from kmodtui.privileged import elevation, installation
 from kmodtui.privileged.elevation import AlreadyRoot
 from kmodtui.services import experiment as experiment_service
@@ -131,7 +132,8 @@ async def test_wherever_root_was_had_its_end_is_told_with_the_reason(
 ) -> None:
     async with opened(demo, root=(root := RootThrough(demo))) as stage:
         await use(stage)
-        await stage.until(lambda: "root: on (a test)" in stage.header)
+        word = "reading" if use is read_addresses else "on"
+        await stage.until(lambda: f"root: {word} (a test)" in stage.header)
         await stage.press("t")
         await stage.until("Timeline")
         root.sessions[0].end(end)
@@ -166,11 +168,61 @@ async def test_root_had_in_the_browser_is_in_the_header_behind_it(demo: Demo) ->
         await stage.until("All symbols of /proc/kallsyms")
         await stage.press("tab")
         await read_addresses(stage)
-        await stage.until(lambda: stage.dashboard.machine.session.channel)
+        await stage.until(lambda: stage.dashboard.machine.sessions.reading)
         await stage.until("All symbols of /proc/kallsyms")
         await stage.press("q")
         await stage.until(lambda: stage.screen is stage.dashboard)
-        await stage.until(lambda: "root: on (demo)" in stage.header)
+        await stage.until(lambda: "root: reading (demo)" in stage.header)
+
+
+async def test_a_session_that_reads_is_not_used_to_change_something(demo: Demo) -> None:
+    async with opened(demo, root=(root := RootThrough(demo))) as stage:
+        await stage.press("A")
+        await stage.until("Read symbol addresses", "This session can only read")
+        await stage.press("y")
+        await stage.until(lambda: "root: reading (a test)" in stage.header)
+        (reading,) = root.sessions
+        await stage.select("hello")
+        await stage.press("minus")
+        await stage.until("y unload", root.sentence)  # it may ask again
+        await stage.press("y")
+        await stage.until("Unloaded hello")
+        await stage.press("enter")
+        await stage.until(lambda: "root: on (a test)" in stage.header)
+        assert len(root.sessions) == 2
+        assert reading.operations == {"kallsyms"}
+        assert "kallsyms" not in root.sessions[1].operations
+
+        # What may change the machine may also read, and D ends both.
+        await stage.press("A")
+        await stage.until("Read symbol addresses", root.held)
+        await stage.press("y")
+        await stage.until(lambda: "kallsyms" in root.sessions[1].operations)
+        await stage.until(lambda: stage.screen is stage.dashboard)
+        await stage.press("D")
+        await stage.until(lambda: "root: off" in stage.header)
+        assert stage.dashboard.machine.sessions.all_open == []
+
+
+async def test_a_session_that_reads_refuses_to_change_something(demo: Demo) -> None:
+    session = await demo.start_channel(Scope.READ)
+    assert session.hello.operations == ("idle", "kallsyms", "log", "stop")
+    refused = await session.unload(["hello"])
+    assert (refused.code, refused.message) == ("invalid", "This session can only read.")
+    assert (await session.kallsyms()).ok
+    await session.close()
+
+
+async def test_an_answer_that_nobody_asked_for_is_shown(demo: Demo) -> None:
+    async with opened(demo, root=(root := RootThrough(demo))) as stage:
+        await unload(stage)
+        await stage.until(lambda: "root: on (a test)" in stage.header)
+        root.sessions[0].say({"serial": 99, "id": 7, "data": ""})
+        await stage.until(
+            lambda: "which kmodtui did not expect" in stage.toasts,
+            lambda: "Root session ended" in stage.toasts,
+            lambda: "root: off (unexpected answer)" in stage.header,
+        )
 
 
 async def test_two_who_need_root_at_once_share_one_session(demo: Demo) -> None:

@@ -17,6 +17,7 @@ from kmodtui.model.explain.explain import Explanation, Kind
 from kmodtui.model.plan.intent import Intent
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.result import Result, ResultCode
+from kmodtui.model.scope import Scope
 from kmodtui.privileged.client import LogSink
 from kmodtui.privileged.protocol import Hello
 from kmodtui.services.machine import Machine
@@ -98,7 +99,7 @@ class Root:
         self._channel = channel
         self._others = others
 
-    async def open(self, _: object) -> Teller:
+    async def open(self, _: object, scope: Scope) -> Teller:
         self._others()
         return self._channel
 

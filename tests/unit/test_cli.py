@@ -612,3 +612,13 @@ def test_the_dashboard_refuses_what_is_no_terminal(term: str, words: bytes) -> N
     assert found.stdout == b""
     assert words in found.stderr
     assert b"ssh -t" in found.stderr
+
+
+def test_the_helper_takes_no_options_for_another_system(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run(["helper", "--help"])
+    text = capsys.readouterr().out
+    assert not [word for word in ("--root", "--kernel", "--demo") if word in text]
+    for option in (["--demo"], ["--root", "/"], ["--kernel", "6.1.0"]):
+        assert run([*option, "helper", "status"]) == 2
+        assert "installed on this machine only" in capsys.readouterr().err

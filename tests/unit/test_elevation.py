@@ -11,6 +11,7 @@ import pytest
 from kmodtui.errors import (
     ElevationRefusedError,
 )
+from kmodtui.model.scope import Scope
 from kmodtui.model.ways_to_root import WAYS_TO_ROOT
 from kmodtui.privileged import elevation
 from kmodtui.privileged.elevation import (
@@ -183,7 +184,7 @@ def ladder(places: Path, monkeypatch: pytest.MonkeyPatch) -> Ladder:
 
 async def refused(root: LocalRoot) -> str:
     with pytest.raises(ElevationRefusedError) as told:
-        await root.open(never)
+        await root.open(never, Scope.CHANGE)
     return str(told.value)
 
 
@@ -196,7 +197,7 @@ async def test_after_a_forbidden_program_the_next_one_is_used(ladder: Ladder) ->
         "The next attempt uses run0; --elevate selects another program."
     )
     assert root.sentence.startswith("run0 starts the helper")
-    channel = await root.open(never)
+    channel = await root.open(never, Scope.CHANGE)
     assert channel.via == "run0"
     await channel.close()
 

@@ -10,6 +10,7 @@ import pexpect
 import pytest
 
 from tests.support.root_sessions import (
+    PROMPT,
     asks_and_leaves_the_terminal_alone,
     ends_with_the_dashboard,
     helper_of,
@@ -17,7 +18,7 @@ from tests.support.root_sessions import (
     refuses,
     refuses_unasked,
 )
-from tests.support.users import POLKITD, Users, laid_over, some_users
+from tests.support.users import POLKITD, Users, finished, laid_over, some_users, typed
 
 pytestmark = pytest.mark.programs("pkexec", "pkttyagent", POLKITD, "dbus-daemon")
 
@@ -57,10 +58,22 @@ def test_polkit_asks_and_leaves_the_terminal_alone(world: World) -> None:
     asks_and_leaves_the_terminal_alone(
         world.session("kmt-alice"),
         "pkexec",
-        "AUTHENTICATING FOR kmodtui.helper",  # kmodtui's own action
+        "AUTHENTICATING FOR org.kmodtui.helper.change",  # kmodtui's own action
         "required to load and unload kernel modules",
-        purpose="/usr/local/libexec/kmodtui-helper\r\n",
+        purpose="/usr/local/libexec/kmodtui-helper change\r\n",
     )
+
+
+def test_reading_has_an_action_of_its_own(world: World) -> None:
+    session = world.session("kmt-alice", "read")
+    session.expect("AUTHENTICATING FOR org.kmodtui.helper.read")
+    session.expect("required to read the kernel log and hidden kernel addresses")
+    session.expect(PROMPT)
+    session.sendline("secret")
+    session.expect("HELLO pkexec 0")
+    session.expect("ANSWER invalid This session can only read.")
+    typed(session)
+    finished(session)
 
 
 REFUSALS: dict[str, tuple[str, str]] = {
@@ -83,7 +96,7 @@ def test_a_denial_by_the_rules_is_reported_without_a_prompt(world: World) -> Non
     rules = world.users.folder / "etc" / "polkit-1" / "rules.d"
     rules.mkdir(parents=True)
     (rules / "00-test.rules").write_text(
-        'polkit.addRule(function (action) { if (action.id == "kmodtui.helper")'
+        'polkit.addRule(function (action) { if (action.id == "org.kmodtui.helper.change")'
         " return polkit.Result.NO; });"
     )
     session = world.session("kmt-alice")

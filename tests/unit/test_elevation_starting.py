@@ -76,7 +76,7 @@ async def test_with_sudo_rs_the_helper_detaches_itself(tmp_path: Path) -> None:
     # Like the helper: it forks, keeps the pipes, and exits with its input.
     detaching = f"""
 import os, sys
-assert sys.argv[1:] == ["--detach"]
+assert sys.argv[1:] == ["change", "--detach"]
 if os.fork():
     os._exit(0)
 {HELPER_OF_A_FEW_LINES}"""
@@ -90,7 +90,7 @@ if os.fork():
 @pytest.mark.skipif(os.geteuid() != 0, reason="the helper serves root alone")
 async def test_a_detached_helper_exits_with_its_input(tmp_path: Path) -> None:
     command = find_helper(tmp_path / "none")
-    process = Process.start([*command.argv, "--detach"])
+    process = Process.start([*command.argv, "change", "--detach"])
     transport = await SocketTransport.over(process)
     client = await HelperClient.connect(transport, "test")
     assert process.popen.wait(10) == 0

@@ -20,6 +20,7 @@ from kmodtui.model.experiment.pages import as_markdown, as_text, plan_page, text
 from kmodtui.model.experiment.report import InventoryItem, Report, Stage
 from kmodtui.model.plan.intent import Intent
 from kmodtui.model.plan.verb import Verb
+from kmodtui.model.scope import Scope
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services import experiment
@@ -323,9 +324,9 @@ async def test_a_module_loaded_while_the_password_is_typed_is_not_touched(
     demo: Demo, kernel: SimulatedKernel
 ) -> None:
     class Slow(DemoRoot):
-        async def open(self, foreground: Foreground) -> HelperClient:
+        async def open(self, foreground: Foreground, scope: Scope) -> HelperClient:
             kernel.load("btrfs")
-            return await super().open(foreground)
+            return await super().open(foreground, scope)
 
     machine = Machine(demo.host, Slow(demo))
     with pytest.raises(PlanError, match="was loaded by another process"):
@@ -350,7 +351,7 @@ async def test_a_module_loaded_by_others_just_before_is_not_touched(
 
 async def test_nothing_is_unloaded_if_root_is_refused(demo: Demo, kernel: SimulatedKernel) -> None:
     class Refusing(DemoRoot):
-        async def open(self, foreground: Foreground) -> HelperClient:
+        async def open(self, foreground: Foreground, scope: Scope) -> HelperClient:
             kernel.load("xor")
             raise ElevationCancelledError("The password was not given.")
 

@@ -179,11 +179,11 @@ def nothing_runs(folder: HelperFolder) -> Iterator[None]:
     assert folder.calls == []
 
 
-def attempt(folder: HelperFolder, line: bytes) -> str:
+def attempt(folder: HelperFolder, line: bytes, scope: str = "change") -> str:
     """Handle a line as a session does; return the code with which it was refused."""
     machine = Machine(str(folder.root), RELEASE, Path(folder.root).stat().st_uid)
     try:
-        asked = helper.checked(helper.parse(line))
+        asked = helper.checked(helper.parse(line), scope)
         begin = OPERATIONS[asked["op"]][0]
         if begin:
             next(begin(machine, asked))  # the first step, which would be run in a process
@@ -204,6 +204,13 @@ def test_valid_requests_are_not_refused_as_invalid(folder: HelperFolder, op: str
     """Otherwise the tests below would prove nothing."""
     line = json.dumps({"id": 1, "op": op, **PROPER[op]}).encode()
     assert attempt(folder, line) != "invalid"
+
+
+@pytest.mark.parametrize("op", sorted(PROPER))
+def test_a_session_that_reads_changes_nothing(folder: HelperFolder, op: str) -> None:
+    line = json.dumps({"id": 1, "op": op, **PROPER[op]}).encode()
+    reads = op in ("kallsyms", "log", "stop", "idle")
+    assert (attempt(folder, line, "read") == "invalid") != reads
 
 
 @pytest.mark.parametrize(

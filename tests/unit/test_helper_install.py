@@ -63,10 +63,46 @@ def test_the_copy_belongs_to_root_and_is_executable(root: Path) -> None:
     assert not Path(f"{root}{SUDOERS}").exists()  # not requested
     assert str(installed) in told[0]
     with subprocess.Popen(
-        [installed], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [installed, "read"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as session:  # fmt: skip
         assert session.stdout is not None
         assert b'"hello"' in session.stdout.readline()
+
+
+def test_packagers_have_the_same_files_in_a_directory(tmp_path: Path) -> None:
+    staging = tmp_path / "package"
+    staging.mkdir()
+    program = Path(install_helper.__file__)
+    command = [sys.executable, "-I", "-S", program, "stage", staging, "--sudoers", "%wheel"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [f"{staging}{path}" for path in (HELPER, ACTION, SUDOERS)]
+    assert Path(f"{staging}{HELPER}").read_bytes() == Path(helper.__file__).read_bytes()
+    assert stat.S_IMODE(Path(f"{staging}{HELPER}").stat().st_mode) == 0o755
+    policy = Path(f"{staging}{ACTION}").read_text()
+    actions = re.findall(r'action id="([a-z.]+)".*?exec.argv1">([a-z]+)<', policy, re.DOTALL)
+    assert actions == [("org.kmodtui.helper.read", "read"), ("org.kmodtui.helper.change", "change")]
+    assert (
+        "%wheel ALL=(root) KMODTUI_READ, KMODTUI_CHANGE" in Path(f"{staging}{SUDOERS}").read_text()
+    )
+
+
+def test_the_helper_of_a_package_is_left_to_the_package_manager(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(install_helper, "HELPER", "/usr/libexec/kmodtui-helper")
+    for verb in ("install", "uninstall"):
+        assert run(["--no-read-only", "helper", verb]) == 2
+        assert "comes from a package, and so does its helper" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["install", "kmt-bob"], ["install", "--sudoers"], ["uninstall", "--sudoers", "x"],
+     ["stage"], ["stage", "/tmp", "--sudoers"], ["install", "--other", "x"], ["remove"]],
+)  # fmt: skip
+def test_the_program_that_installs_refuses_other_arguments(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit, match="usage: install_helper"):
+        install_helper.main(arguments)
 
 
 @needs_root
@@ -300,15 +336,32 @@ def test_the_sudo_rule_permits_only_the_helper(world: World) -> None:
     """kmt-bob can start the helper with sudo and his password, but nothing else."""
     shell = world.shell(
         "kmt-bob",
-        f"for c in /usr/bin/id '{HELPER} --other' '/usr/bin/python3 {HELPER}'; do "
+        f"for c in /usr/bin/id '{HELPER}' '{HELPER} read --other' '/usr/bin/python3 {HELPER}'; do "
         "echo secret | sudo -S -p '' $c; done; "
         f"{PYTHON} {world.users.folder}/sudo_session.py {world.users.folder} way=sudo stay",
         "kmodtui helper install --sudoers kmt-bob",
     )
-    for command in ("/usr/bin/id", f"{HELPER} --other", f"/usr/bin/python3 {HELPER}"):
+    for command in ("/usr/bin/id", HELPER, f"{HELPER} read --other", f"/usr/bin/python3 {HELPER}"):
         shell.expect(f"kmt-bob is not allowed to execute '{command}' as root")
-    shell.expect(f"root privileges are needed for {HELPER}\r\n")
+    shell.expect(f"root privileges are needed for {HELPER} change\r\n")
     shell.expect("assword.*: ")
     shell.sendline("secret")
     shell.expect("HELLO sudo 0")
+    shell.close()
+
+
+@needs_users
+def test_a_rule_to_read_permits_no_change(world: World) -> None:
+    script = f"{PYTHON} {world.users.folder}/sudo_session.py {world.users.folder} way=sudo"
+    shell = world.shell(
+        "kmt-bob",
+        f"echo secret | sudo -S -p '' {HELPER} change; {script} read",
+        "kmodtui helper install --sudoers-read kmt-bob",
+    )
+    shell.expect(f"kmt-bob is not allowed to execute '{HELPER} change' as root")
+    shell.expect(f"root privileges are needed for {HELPER} read\r\n")
+    shell.expect("assword.*: ")
+    shell.sendline("secret")
+    shell.expect("HELLO sudo 0")
+    shell.expect("ANSWER invalid This session can only read.")
     shell.close()

@@ -418,7 +418,7 @@ def test_syslog_has_the_whole_request(
     monkeypatch.setattr(helper.syslog, "syslog", lambda _, text: written.append(text))
     here, there = os.pipe()
     machine = helper.Machine(str(folder.root), "6.1.0-test", os.getuid())
-    session = helper.Session(machine, here, there, who="uid=7")
+    session = helper.Session(machine, here, there, "change", who="uid=7")
     session.accept(b'{"id": 1, "op": "insert",' + b" " * 2600 + b'"path": "/tmp/evil\x1b.ko"}')
     os.close(here)
     os.close(there)
@@ -619,7 +619,8 @@ def test_planted_python_modules_are_not_imported(tmp_path: Path) -> None:
     for name in ("json", "re", "select", "syslog", "subprocess", "sitecustomize"):
         (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     done = subprocess.run(
-        [sys.executable, "-I", "-S", copy], cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)},
+        [sys.executable, "-I", "-S", copy, "change"], cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path)},
         input=b"", capture_output=True, check=False,
     )  # fmt: skip
     assert b'"hello"' in done.stdout or b'"bye"' in done.stdout
@@ -629,17 +630,19 @@ def test_planted_python_modules_are_not_imported(tmp_path: Path) -> None:
 def test_without_root_it_reports_that() -> None:
     if os.geteuid() == 0:
         command = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
-                   "/usr/bin/python3", "-I", "-S", "/dev/stdin"]  # fmt: skip
+                   "/usr/bin/python3", "-I", "-S", "/dev/stdin", "change"]  # fmt: skip
         # An unprivileged user may not be able to read this directory, so pass the source.
-        script = "import sys; sys.argv=['helper']; exec(compile(sys.stdin.read(), 'h', 'exec'))"
-        command[-1:] = ["-c", script]
+        script = (
+            "import sys; sys.argv=['helper', 'read']; exec(compile(sys.stdin.read(), 'h', 'exec'))"
+        )
+        command[-2:] = ["-c", script]
         try:
             done = subprocess.run(command, input=HELPER.read_bytes(), capture_output=True,
                                   check=False)  # fmt: skip
         except FileNotFoundError:
             pytest.skip("setpriv is not installed")
     else:
-        done = subprocess.run([sys.executable, "-I", "-S", HELPER], input=b"",
+        done = subprocess.run([sys.executable, "-I", "-S", HELPER, "read"], input=b"",
                               capture_output=True, check=False)  # fmt: skip
     answer = decode_answer(done.stdout)
     assert isinstance(answer, Bye)
@@ -648,8 +651,11 @@ def test_without_root_it_reports_that() -> None:
 
 
 def test_bad_options_are_refused() -> None:
-    for option in ("--idle=60", "--limit=60", "--root=/tmp", "x", "", "--detach=1"):
-        done = subprocess.run([sys.executable, "-I", "-S", HELPER, option], input=b"",
+    for options in (
+        [], ["--detach"], ["all"], [""], ["read", "--idle=60"], ["change", "x"],
+        ["read", "change"], ["--detach", "read"], ["read", "--detach", "x"],
+    ):  # fmt: skip
+        done = subprocess.run([sys.executable, "-I", "-S", HELPER, *options], input=b"",
                               capture_output=True, check=False)  # fmt: skip
         assert done.returncode != 0
         assert b"usage" in done.stderr

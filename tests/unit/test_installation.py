@@ -16,6 +16,7 @@ from kmodtui.errors import (
     ElevationNotAllowedError,
     HelperError,
 )
+from kmodtui.model.scope import Scope
 from kmodtui.privileged import elevation, installation
 from kmodtui.privileged.elevation import (
     AlreadyRoot,
@@ -104,7 +105,7 @@ async def test_the_warning_is_shown_until_the_helper_was_started(
     if os.geteuid() == 0:
         assert f"{own_helper} is writable without root privileges" in root.sentence
         assert "kmodtui helper install" in root.sentence
-    channel = await root.open(never)
+    channel = await root.open(never, Scope.CHANGE)
     assert root.sentence == AlreadyRoot.sentence
     await channel.close()
 
@@ -123,7 +124,7 @@ async def test_the_idle_timeout_is_sent_to_the_helper(
     )
     command = HelperCommand((sys.executable, "-I", "-S", "-c", told))
     monkeypatch.setattr(elevation, "find_helper", lambda: command)
-    channel = await root.open(never)
+    channel = await root.open(never, Scope.CHANGE)
     assert channel.alive
     assert json.loads((tmp_path / "asked").read_text()) == {"id": 1, "op": "idle", "seconds": 300}
     await channel.close()
@@ -131,7 +132,7 @@ async def test_the_idle_timeout_is_sent_to_the_helper(
     refused = told.replace("'done', 'ok': True", "'invalid', 'ok': False")
     command = HelperCommand((sys.executable, "-I", "-S", "-c", refused))
     with pytest.raises(HelperError, match="refused an idle timeout of 5 minutes"):
-        await root.open(never)
+        await root.open(never, Scope.CHANGE)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what is root's")
@@ -201,10 +202,10 @@ async def test_a_refusal_mentions_an_installed_helper_of_another_version(older: 
     root = LocalRoot()
     root._elevation = Forbidden()
     with pytest.raises(ElevationNotAllowedError) as told:
-        await root.open(never)
+        await root.open(never, Scope.CHANGE)
     assert told.value.message.startswith(f"sudo does not let this user start it. {OTHER}")
     assert "kmodtui helper install" in told.value.hint
     older.rename(older.with_name("gone"))  # noqa: ASYNC240
     with pytest.raises(ElevationNotAllowedError) as told:
-        await root.open(never)
+        await root.open(never, Scope.CHANGE)
     assert str(told.value) == "sudo does not let this user start it. Ask."

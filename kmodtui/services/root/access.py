@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from kmodtui.errors import ElevationRefusedError, KmodtuiError
 
 if TYPE_CHECKING:
+    from kmodtui.model.scope import Scope
     from kmodtui.privileged.client import HelperClient
     from kmodtui.privileged.elevation import Foreground
     from kmodtui.services.config import Config
@@ -39,7 +40,7 @@ class RootAccess(Protocol):
 
     @property
     def held(self) -> str:
-        """What the same dialog says while a root session is open."""
+        """What the same dialog says while a root session that suffices is open."""
         ...
 
     @property
@@ -47,8 +48,8 @@ class RootAccess(Protocol):
         """Why root is not available; None if it may be."""
         ...
 
-    async def open(self, foreground: Foreground) -> HelperClient:
-        """Open a root session, asking for a password if one is needed.
+    async def open(self, foreground: Foreground, scope: Scope) -> HelperClient:
+        """Open a root session of this scope, asking for a password if one is needed.
 
         Raises:
             ElevationError: it was refused or cancelled.
@@ -71,7 +72,7 @@ class NoRoot:
         """See `RootAccess.denied`."""
         return ElevationRefusedError(self.sentence, self._hint)
 
-    async def open(self, foreground: Foreground) -> HelperClient:  # noqa: ARG002
+    async def open(self, foreground: Foreground, scope: Scope) -> HelperClient:  # noqa: ARG002
         """Raise `denied`."""
         raise self.denied
 

@@ -12,6 +12,7 @@ from kmodtui.errors import (
     HelperError,
     KmodtuiError,
 )
+from kmodtui.model.scope import Scope
 from kmodtui.model.text import clean
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import (
@@ -84,10 +85,10 @@ class LocalRoot:
             return ElevationRefusedError(self._elevation.sentence, self._elevation.hint)
         return None
 
-    async def open(self, foreground: Foreground) -> HelperClient:
+    async def open(self, foreground: Foreground, scope: Scope) -> HelperClient:
         """Start the helper; see `RootAccess.open`."""
         try:
-            channel = await open_session(self._elevation, foreground)
+            channel = await open_session(self._elevation, foreground, scope=scope)
         except ElevationNotAllowedError as error:
             other = await asyncio.to_thread(mismatch)
             raise self._with_remedy(error, other) from error

@@ -1,7 +1,7 @@
-"""The root session: opened when root is first needed, and watched until it ends.
+"""The root sessions: opened when root is first needed, and watched until they end.
 
-Every part of kmodtui that sends requests to the helper gets the session here. Subscribers
-of `changes` are notified when it starts and when it ends.
+Every part of kmodtui that sends requests to the helper gets a session here. Subscribers of
+`changes` are notified when one starts and when one ends.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator
 from contextvars import Context
 from typing import TYPE_CHECKING
 
-from kmodtui.errors import HelperError, RootSessionEndedError
+from kmodtui.errors import HelperError, RootSessionEndedError, UnexpectedAnswerError
+from kmodtui.model.scope import Scope
 
 if TYPE_CHECKING:
     from kmodtui.privileged.client import HelperClient
@@ -19,30 +20,47 @@ if TYPE_CHECKING:
     from kmodtui.services.root.access import RootAccess
 
 
-class RootSession:
-    """The root session of a machine, of which there is at most one at a time."""
+class RootSessions:
+    """The root sessions of a machine: at most one that only reads, and one that can change it."""
 
     def __init__(self, root: RootAccess) -> None:
         self._root = root
-        self._channel: HelperClient | None = None
+        self._channels: dict[Scope, HelperClient] = {}
         # Two simultaneous callers share one session, and one password prompt.
         self._opening = asyncio.Lock()
-        self._watcher: asyncio.Task[None] | None = None
+        self._watchers: set[asyncio.Task[None]] = set()
         self._subscribers: set[asyncio.Queue[HelperError | None]] = set()
         self.ended = ""
-        """Why the last session ended: `idle` or `helper exited`; empty if the user closed it."""
+        """Why the last session ended: `idle`, `helper exited` or `unexpected answer`; empty if
+        the user closed it."""
 
     @property
-    def channel(self) -> HelperClient | None:
-        """The open session; None if there is none."""
-        channel = self._channel
+    def all_open(self) -> list[HelperClient]:
+        """The open sessions."""
+        return [channel for channel in self._channels.values() if channel.alive]
+
+    @property
+    def reading(self) -> HelperClient | None:
+        """An open session that can read, preferably the one that can also change; else None."""
+        return self.changing or self._open_one(Scope.READ)
+
+    @property
+    def changing(self) -> HelperClient | None:
+        """The open session that can change the machine; None if there is none."""
+        return self._open_one(Scope.CHANGE)
+
+    def _open_one(self, scope: Scope) -> HelperClient | None:
+        channel = self._channels.get(scope)
         return channel if channel is not None and channel.alive else None
 
-    async def open(self, foreground: Foreground, idle_minutes: int | None) -> HelperClient:
-        """Return the session, opening one if there is none.
+    async def open(
+        self, foreground: Foreground, scope: Scope, idle_minutes: int | None
+    ) -> HelperClient:
+        """Return a session that may do this, opening one if there is none.
 
         Args:
             foreground: hands the terminal over for a password prompt.
+            scope: what it has to be able to do.
             idle_minutes: minutes without a request until the helper drops root; None for
                 the helper's default.
 
@@ -50,28 +68,38 @@ class RootSession:
             KmodtuiError: no session could be opened; the message says why.
         """
         async with self._opening:
-            if (channel := self.channel) is None:
+            channel = self.reading if scope is Scope.READ else self.changing
+            if channel is None:
                 # In an empty context: a task keeps the context that it was created in. Here, that
                 # is a worker's, which keeps its screen in memory, and the session outlasts both.
-                channel = await asyncio.create_task(self._start(foreground), context=Context())
+                starting = self._start(foreground, scope)
+                channel = await asyncio.create_task(starting, context=Context())
                 if idle_minutes is not None:
                     await channel.set_idle(60.0 * idle_minutes)
             return channel
 
-    async def _start(self, foreground: Foreground) -> HelperClient:
-        channel = await self._root.open(foreground)
-        self._channel = channel
+    async def _start(self, foreground: Foreground, scope: Scope) -> HelperClient:
+        channel = await self._root.open(foreground, scope)
+        self._channels[scope] = channel
         self.ended = ""
-        self._watcher = asyncio.create_task(self._watch(channel))
+        watcher = asyncio.create_task(self._watch(channel, scope))
+        self._watchers.add(watcher)
+        watcher.add_done_callback(self._watchers.discard)
         self._notify(None)
         return channel
 
-    async def _watch(self, channel: HelperClient) -> None:
+    async def _watch(self, channel: HelperClient, scope: Scope) -> None:
         """Wait for the end of a session and notify the subscribers."""
         end = await channel.closed()
-        if self._channel is channel:
-            self._channel = None
-            self.ended = "idle" if isinstance(end.why, RootSessionEndedError) else "helper exited"
+        if self._channels.get(scope) is channel:
+            del self._channels[scope]
+            match end.why:
+                case RootSessionEndedError():
+                    self.ended = "idle"
+                case UnexpectedAnswerError():
+                    self.ended = "unexpected answer"
+                case _:
+                    self.ended = "helper exited"
         self._notify(None if end.told else end.why)
         await channel.close()
 
@@ -94,20 +122,20 @@ class RootSession:
             subscriber.put_nowait(reason)
 
     async def give_up(self) -> bool:
-        """Close the session; return whether there was one."""
-        channel, self._channel = self.channel, None
+        """Close all sessions; return whether there was one."""
+        was_open = bool(self.all_open)
+        await self._close_all()
         self.ended = ""
-        if channel is None:
-            self._notify(None)
-            return False
-        await channel.close()
         self._notify(None)
-        return True
+        return was_open
 
     async def close(self) -> None:
-        """Close the session and stop watching it."""
-        channel, self._channel = self._channel, None
-        if self._watcher is not None:
-            self._watcher.cancel()
-        if channel is not None:
+        """Close the sessions and stop watching them."""
+        for watcher in self._watchers:
+            watcher.cancel()
+        await self._close_all()
+
+    async def _close_all(self) -> None:
+        channels, self._channels = list(self._channels.values()), {}
+        for channel in channels:
             await channel.close()

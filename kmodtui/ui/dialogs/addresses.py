@@ -10,6 +10,7 @@ from kmodtui.errors import HelperError, KmodtuiError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.kallsyms import parse_symbols
 from kmodtui.kernel.kptr import read_hiding
+from kmodtui.model.scope import Scope
 from kmodtui.model.text import clean
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.desk import desk
@@ -60,12 +61,12 @@ def ask_for_addresses(screen: KmodtuiScreen[Any], live: LiveSystem) -> None:
         if agreed:
             screen.work(partial(_read, screen, live), "addresses")
 
-    question = RootQuestion("Read symbol addresses", QUESTION, machine.root_words)
+    question = RootQuestion("Read symbol addresses", QUESTION, machine.reading_words)
     screen.app.push_screen(question, answered)
 
 
 async def _read(screen: KmodtuiScreen[Any], live: LiveSystem) -> None:
-    channel = await live.machine.channel(desk(screen).foreground)
+    channel = await live.machine.channel(desk(screen).foreground, Scope.READ)
     result = await channel.kallsyms()
     if not result.ok:
         raise HelperError(f"The helper could not read /proc/kallsyms: {clean(result.message)}")

@@ -74,6 +74,10 @@ class HelpScreen(PageDialog):
 _PRIVILEGE = (
     ("root: off", "no root privileges; a change starts the helper, with sudo or another program"),
     (
+        "root: reading (sudo)",
+        "the helper runs as root, but can only read hidden addresses and the kernel log",
+    ),
+    (
         "root: on (sudo)",
         f"the helper runs as root, started through sudo; {key_of('dashboard.drop_root')} ends it",
     ),
@@ -81,6 +85,7 @@ _PRIVILEGE = (
     ("read-only", "started with --read-only, or showing a captured tree: no changes"),
     ("(idle)", "the helper exited because it had no request for a while"),
     ("(helper exited)", "the helper exited unexpectedly: it failed or was killed"),
+    ("(unexpected answer)", "ended because another program may have used the connection"),
     ("running as root", "kmodtui itself runs as root, which it does not need"),
 )
 
