@@ -28,6 +28,8 @@ from kmodtui.verbs.printing import print_error
 VERBS = {
     "list": "list the loaded modules, newest first",
     "info": "show information about modules or .ko files, as modinfo does",
+    "about": "show what a module does, supports and needs, and who needs it",
+    "why": "show why a module is loaded, and why it cannot be unloaded",
     "catalog": "list or search all modules of a kernel release",
     "tree": "show the dependencies or the dependents of a module",
     "plan": "show what a load, unload or reload would do, step by step",

@@ -2,8 +2,9 @@
 
 It looks at mounts (/proc/self/mountinfo), block devices in use and swap (/sys/block,
 /proc/swaps), network interfaces (/sys/class/net), device files that processes have open
-(/proc/PID/fd), sockets (/proc/net/protocols) and algorithms (/proc/crypto). The result is
-not complete: a module can have users that are not visible in these files.
+(/proc/PID/fd), sockets (/proc/net/protocols), algorithms (/proc/crypto) and live patches
+(/sys/kernel/livepatch). The result is not complete: a module can have users that are not
+visible in these files.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ def read_usage(
         *(opened.uses() if open_files else ()),
         *_sockets(host),
         *_algorithms(host),
+        *_live_patches(host),
         *_bound_devices(host, modules),
     ):
         if module in modules:
@@ -282,6 +284,22 @@ def _algorithms(host: Host) -> Iterator[_Found]:
             use = Use(UseKind.ALGORITHM, clean(driver), evidence, references=int(count) - 1)
             yield canonical(module), use
         about = {}
+
+
+def _live_patches(host: Host) -> Iterator[_Found]:
+    """Yield enabled live patches: such a patch holds a reference to itself.
+
+    Source: `__klp_enable_patch` in `kernel/livepatch/core.c`.
+    """
+    for name in _listed(host, "/sys/kernel/livepatch"):
+        folder = f"/sys/kernel/livepatch/{name}"
+        if not _number(host, f"{folder}/enabled"):
+            continue
+        moving = _number(host, f"{folder}/transition")
+        state = "in transition" if moving else "enabled"
+        file = "transition" if moving else "enabled"
+        use = Use(UseKind.LIVE_PATCH, f"{clean(name)}, {state}", clean(f"{folder}/{file}: 1"))
+        yield canonical(name), use
 
 
 # --- devices with a driver of a module --------------------------------------------------------

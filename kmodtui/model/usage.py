@@ -24,6 +24,7 @@ class UseKind(StrEnum):
     OPEN_FILE = "open file"
     SOCKET = "socket"
     ALGORITHM = "algorithm"
+    LIVE_PATCH = "live patch"
 
     @property
     def remedy(self) -> str:
@@ -39,6 +40,11 @@ class UseKind(StrEnum):
                 return "Close the sockets first."
             case UseKind.ALGORITHM:
                 return "Stop what uses the algorithm first."
+            case UseKind.LIVE_PATCH:
+                return (
+                    "Disable the live patch first: write 0 to its file enabled in "
+                    "/sys/kernel/livepatch, and wait until transition is 0."
+                )
             case UseKind.INTERFACE | UseKind.DEVICE:
                 return ""
             case _:

@@ -35,6 +35,7 @@ MORE = {
     "experiment": ["experiment binder_linux --demo --yes", "experiment dummy x=1 --demo --yes"],
     "list": ["list --root {root}"],
     "info": ["info hello --root {root}"],
+    "about": ["about hello --root {root}"],
     "catalog": ["catalog --root {root}"],
 }
 """Commands whose output has fields that the output of the examples does not have."""

@@ -1,0 +1,147 @@
+"""Reader of the names of the modules in an initramfs.
+
+Format: `Documentation/driver-api/early-userspace/buffer-format.rst`: one or more cpio
+archives (newc), each of which may be compressed. The file names are near the beginning only
+of their own entries, so the whole archive has to be unpacked.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import lzma
+import sys
+import zlib
+from collections.abc import Iterator
+from importlib import import_module
+from types import ModuleType
+from typing import BinaryIO, cast
+
+from kmodtui.kernel.host import Host
+from kmodtui.model.modules import canonical
+from kmodtui.model.text import clean, decode
+
+PATHS = (
+    "/boot/initrd.img-{0}",
+    "/boot/initramfs-{0}.img",
+    "/boot/initrd-{0}",
+    "/boot/initramfs-linux.img",
+)
+"""Where distributions put it, for a kernel release."""
+
+_HEAD = 110
+_MAGIC = (b"070701", b"070702")
+_MAX_NAME = 4096
+_PIECE = 1024 * 1024
+_MAX_SIZE = 2 * 1024 * 1024 * 1024
+_BACKPORT = "backports.zstd"
+
+
+class UnreadableInitramfsError(Exception):
+    """The archive is damaged, or compressed in a way that Python cannot unpack."""
+
+
+def find_initramfs(host: Host, release: str) -> str:
+    """Return the path of a release's initramfs; empty if there is none at the usual places."""
+    for pattern in PATHS:
+        path = pattern.format(release)
+        if host.exists(path):
+            return path
+    return ""
+
+
+def read_initramfs_modules(host: Host, path: str) -> dict[str, str]:
+    """Return the path of each module's file in an initramfs, by module. Takes some seconds.
+
+    Raises:
+        OSError: the file cannot be read.
+        UnreadableInitramfsError: it cannot be unpacked.
+    """
+    found: dict[str, str] = {}
+    with host.open(path) as file:
+        try:
+            for name in _file_names(io.BufferedReader(cast(io.RawIOBase, file))):
+                base = name.rsplit("/", 1)[-1]
+                if ".ko" in base and base.split(".ko", 1)[1] in ("", ".gz", ".xz", ".zst"):
+                    found[canonical(clean(base))] = clean(name)
+        except _damage() as error:
+            raise UnreadableInitramfsError(str(error)) from None
+    return found
+
+
+def _file_names(file: BinaryIO) -> Iterator[str]:
+    """Yield the names in all archives: plain ones first, as microcode is, then a packed one."""
+    while True:
+        start = _skip_zeros(file)
+        if not start:
+            return
+        file.seek(-len(start), 1)
+        if start in _MAGIC:
+            yield from _names(file)
+        else:
+            yield from _names(_unpacked(file, start))
+            return
+
+
+def _skip_zeros(file: BinaryIO) -> bytes:
+    """Return the next 6 bytes that do not begin with padding; empty at the end of the file."""
+    while (word := file.read(4)) == b"\0\0\0\0":
+        pass
+    return word + file.read(2)
+
+
+def _unpacked(file: BinaryIO, start: bytes) -> BinaryIO:
+    if start[:2] == b"\x1f\x8b":
+        return cast(BinaryIO, gzip.GzipFile(fileobj=file))
+    if start[:6] == b"\xfd7zXZ\0" or start[:3] == b"]\0\0":
+        return cast(BinaryIO, lzma.LZMAFile(file))
+    if start[:4] == b"\x28\xb5\x2f\xfd":
+        return cast(BinaryIO, _zstd().ZstdFile(file))
+    raise UnreadableInitramfsError("it is compressed in a way that kmodtui cannot unpack")
+
+
+def _zstd() -> ModuleType:
+    try:
+        return import_module("compression.zstd" if sys.version_info >= (3, 14) else _BACKPORT)
+    except ImportError:
+        raise UnreadableInitramfsError("this Python cannot unpack Zstandard") from None
+
+
+def _damage() -> tuple[type[Exception], ...]:
+    """Return the exceptions of the decompressors for damaged data."""
+    found: tuple[type[Exception], ...] = (
+        EOFError,
+        ValueError,
+        lzma.LZMAError,
+        zlib.error,
+        gzip.BadGzipFile,
+    )
+    try:
+        return (*found, _zstd().ZstdError)
+    except UnreadableInitramfsError:
+        return found
+
+
+def _names(archive: BinaryIO) -> Iterator[str]:
+    """Yield the names in one newc archive, and leave the file behind its end."""
+    total = 0
+    while True:
+        head = archive.read(_HEAD)
+        if len(head) < _HEAD or head[:6] not in _MAGIC:
+            raise UnreadableInitramfsError("it is not a cpio archive")
+        size, length = int(head[54:62], 16), int(head[94:102], 16)
+        if length > _MAX_NAME:
+            raise UnreadableInitramfsError("it has a name that is too long")
+        name = archive.read(length + -(_HEAD + length) % 4)[:length].rstrip(b"\0")
+        if name == b"TRAILER!!!":
+            return
+        left = size + -size % 4
+        total += left
+        if total > _MAX_SIZE:
+            raise UnreadableInitramfsError("it is too large")
+        while left > 0:
+            piece = archive.read(min(left, _PIECE))
+            if not piece:
+                raise UnreadableInitramfsError("it is truncated")
+            left -= len(piece)
+        yield decode(name)

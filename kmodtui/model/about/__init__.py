@@ -1,0 +1,1 @@
+"""Explanations of one module: what it does, why it is loaded, why it cannot be unloaded."""

@@ -1,0 +1,76 @@
+"""Links to the kernel's documentation and source, only where they are certain.
+
+A module of the kernel's own tree is built from the directory that its path mirrors, so the
+source is known. The documentation of a few modules is known by name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from kmodtui.model.about.facts import ModuleFacts
+from kmodtui.model.about.page import Statement
+from kmodtui.model.category import TREE
+
+_SOURCE = "https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git/tree/{0}?h=v{1}"
+_DOCUMENTS = "https://docs.kernel.org/{0}.html"
+_RELEASE = re.compile(r"(\d+\.\d+)\.")
+
+_PAGES = {
+    "9p": "filesystems/9p",
+    "binder_linux": "admin-guide/binderfs",
+    "bonding": "networking/bonding",
+    "bridge": "networking/bridge",
+    "brd": "admin-guide/blockdev/ramdisk",
+    "btrfs": "filesystems/btrfs",
+    "can": "networking/can",
+    "dm_crypt": "admin-guide/device-mapper/dm-crypt",
+    "dm_integrity": "admin-guide/device-mapper/dm-integrity",
+    "dm_raid": "admin-guide/device-mapper/dm-raid",
+    "dm_verity": "admin-guide/device-mapper/verity",
+    "drbd": "admin-guide/blockdev/drbd/index",
+    "e1000": "networking/device_drivers/ethernet/intel/e1000",
+    "e1000e": "networking/device_drivers/ethernet/intel/e1000e",
+    "ext4": "admin-guide/ext4",
+    "f2fs": "filesystems/f2fs",
+    "i915": "gpu/i915",
+    "igb": "networking/device_drivers/ethernet/intel/igb",
+    "ipvlan": "networking/ipvlan",
+    "isofs": "filesystems/isofs",
+    "ixgbe": "networking/device_drivers/ethernet/intel/ixgbe",
+    "md_mod": "admin-guide/md",
+    "nbd": "admin-guide/blockdev/nbd",
+    "null_blk": "block/null_blk",
+    "overlay": "filesystems/overlayfs",
+    "pktgen": "networking/pktgen",
+    "ppp_generic": "networking/ppp_generic",
+    "ramoops": "admin-guide/ramoops",
+    "snd_aloop": "sound/alsa-configuration",
+    "snd_dummy": "sound/alsa-configuration",
+    "squashfs": "filesystems/squashfs",
+    "tun": "networking/tuntap",
+    "ubifs": "filesystems/ubifs",
+    "vcan": "networking/can",
+    "vfat": "filesystems/vfat",
+    "vrf": "networking/vrf",
+    "vxlan": "networking/vxlan",
+    "xfs": "admin-guide/xfs",
+    "zram": "admin-guide/blockdev/zram",
+}
+"""Pages of the kernel's documentation that are about one module."""
+
+
+def links(facts: ModuleFacts) -> Iterator[Statement]:
+    """Yield links to documentation and source; none for a module from elsewhere."""
+    place = facts.place
+    if not (facts.intree or facts.builtin) or not place.startswith(TREE):
+        return
+    if page := _PAGES.get(facts.name):
+        address = _DOCUMENTS.format(page)
+        yield Statement("documentation", address, (), link=address)
+    release = _RELEASE.match(facts.release)
+    directory = place.removeprefix(TREE).rpartition("/")[0]
+    if release and directory:
+        address = _SOURCE.format(directory, release[1])
+        yield Statement("source", address, (f"{facts.index}/modules.dep: {place}",), link=address)
