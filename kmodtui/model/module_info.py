@@ -17,6 +17,9 @@ from kmodtui.model.text import clean, decode
 BUILTIN = "(builtin)"
 """Takes the place of the file name for a module that is built into the kernel."""
 
+LOADED = "(loaded, no file found)"
+"""The same for a loaded module whose file is not found: the kernel itself shows less."""
+
 _HEX_PER_LINE = 20
 _LABEL_WIDTH = 15
 
@@ -96,8 +99,8 @@ class ModuleInfo:
 
     Attributes:
         name: derived from the file name as kmod does, with `_`.
-        filename: path of the file as requested, or `(builtin)`. Bytes that are not UTF-8
-            are surrogates, as in any Python path.
+        filename: path of the file as requested, `(builtin)`, or `LOADED`. Bytes that are
+            not UTF-8 are surrogates, as in any Python path.
         modinfo: the NUL-separated strings of section .modinfo, unchanged.
         signature: None if the file is not signed.
         machine: machine of the ELF header, such as `x86_64` or `aarch64`; empty for a
@@ -116,6 +119,11 @@ class ModuleInfo:
     def builtin(self) -> bool:
         """Whether the module is built into the kernel."""
         return self.filename == BUILTIN
+
+    @property
+    def has_file(self) -> bool:
+        """Whether it is from a module file."""
+        return self.filename not in (BUILTIN, LOADED)
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kmodtui.errors import KmodtuiError
+from kmodtui.kernel.loaded_info import read_loaded_info
 from kmodtui.kernel.sysfs import read_parameters
 from kmodtui.model.live_module import ParameterValue
-from kmodtui.model.module_info import ModuleInfo, Parameter
+from kmodtui.model.module_info import LOADED, ModuleInfo, Parameter
 from kmodtui.model.modules import LoadedModule, canonical, taint_words
 from kmodtui.model.text import clean
 from kmodtui.services.machine import Machine
@@ -69,6 +70,8 @@ def _read(machine: Machine, loaded: LoadedModule | None, name: str) -> ModuleDet
         info = machine.module_info(name)
     except KmodtuiError as error:
         problem = str(error)
+        info = info_without_file(machine, loaded)
+        problem = "" if info and info.has_file else problem
     values = read_parameters(machine.host, name) if loaded or (info and info.builtin) else ()
     return ModuleDetails(
         name=name,
@@ -83,6 +86,14 @@ def _read(machine: Machine, loaded: LoadedModule | None, name: str) -> ModuleDet
         ),
         parameters=_parameters(info, values, loaded is not None),
     )
+
+
+def info_without_file(machine: Machine, loaded: LoadedModule | None) -> ModuleInfo | None:
+    """Return what is known of a loaded module that the index does not have."""
+    if loaded is None:
+        return None
+    other = machine.index_or_empty().info_of_other_file(loaded.name)
+    return other or read_loaded_info(machine.host, loaded)
 
 
 def _blacklists(machine: Machine, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -121,9 +132,12 @@ def _fields(
         fields["taint"] = [f"{loaded.taints}: {words}"]
     if info is not None:
         fields["filename"] = [clean(info.filename)]
+        # Parameters, the description, and the columns of the table are shown elsewhere.
+        elsewhere: tuple[str, ...] = ("parm", "parmtype", "description")
+        if info.filename == LOADED:
+            elsewhere += ("name", "state", "size", "refcnt", "holders", "taint")
         for field in info.fields:
-            # Parameters and the description are shown separately.
-            if field.key not in ("parm", "parmtype", "description"):
+            if field.key not in elsewhere:
                 fields.setdefault(field.key, []).append(field.value)
         if info.signature is not None and info.signature.signer_name:
             fields["signer"] = [info.signature.signer_name]
@@ -134,7 +148,7 @@ def _parameters(
     info: ModuleInfo | None, values: tuple[ParameterValue, ...], loaded: bool
 ) -> tuple[ShownParameter, ...]:
     now = {value.name: value for value in values}
-    declared = list(info.parameters) if info else []
+    declared = list(info.parameters) if info and info.filename != LOADED else []
     known = {parameter.name for parameter in declared}
     declared += [Parameter(name, "", "") for name in now if name not in known]
     missing = "not shown by the kernel" if loaded else "not loaded"

@@ -109,11 +109,8 @@ class Machine:
         Raises:
             KmodtuiError: there is no file, or it is not a module.
         """
-        index = self.index_now()
-        if index is None:
-            raise self.index_problem or UnreadableError("The index of modules cannot be read.")
         if self._info is None or self._info.name != name:
-            self._info = index.read_info(name)
+            self._info = self.index_or_empty().read_info(name)
         return self._info
 
     def tainted(self) -> int:

@@ -47,7 +47,7 @@ def run(host: Host, options: argparse.Namespace) -> int:
                 found = find_module(host, release_of(host, options), what)
             for info in found:
                 # The path on this machine, as `modinfo --basedir` prints it.
-                here = info.builtin or files is not host
+                here = not info.has_file or files is not host
                 infos.append(info if here else replace(info, filename=root + info.filename))
         except KmodtuiError as error:
             print_error(error)

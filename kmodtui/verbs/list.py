@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Any
 from kmodtui.errors import KmodtuiError, UnreadableError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.proc_modules import read_modules
+from kmodtui.kernel.table_notes import table_notes
 from kmodtui.model.modules import LoadedModule, ModuleTable
-from kmodtui.verbs.printing import add_json, hexadecimal, print_error, print_json, release_of
+from kmodtui.verbs.printing import (
+    add_json,
+    hexadecimal,
+    print_error,
+    print_json,
+    print_note,
+    release_of,
+)
 
 if TYPE_CHECKING:
     from kmodtui.model.usage import Usage
@@ -27,10 +35,14 @@ def run(host: Host, options: argparse.Namespace) -> int:
     table = read_modules(host)
     for line in table.malformed:
         print_error(UnreadableError(f"Malformed line in /proc/modules, skipped: {line}"))
+    notes = table_notes(host, table)
     if options.json:
         modules = [_module_json(module) for module in table]
-        print_json(SCHEMA, {"modules": modules, "malformed_lines": table.malformed})
+        fields = {"modules": modules, "malformed_lines": table.malformed, "notes": notes}
+        print_json(SCHEMA, fields)
         return 0
+    for note in notes:
+        print_note(note)
     from kmodtui.model.usage import users_of
 
     usage = _usage(host, options, table)

@@ -87,6 +87,12 @@ _MAX_MESSAGE = 4000
 """Characters of a message that are printed: an argument in it can be much longer."""
 
 
+def print_note(sentence: str) -> None:
+    """Print a sentence to standard error that explains the output."""
+    if sys.stderr is not None:
+        print(f"kmodtui: {clean(sentence)}", file=sys.stderr)
+
+
 def release_of(host: Host, options: argparse.Namespace) -> str:
     """Return the kernel release to read: --kernel, or else the running kernel's.
 

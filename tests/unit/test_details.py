@@ -104,7 +104,11 @@ async def test_a_module_without_a_file_has_the_reason_and_its_values(
     found = await details(kernel, "hello")
     assert "depmod" in found.problem
     assert [parameter.value for parameter in found.parameters] == ["hello"]
-    assert found.fields == (("taint", ("OE: out-of-tree, unsigned",)),)
+    assert dict(found.fields) == {
+        "taint": ("OE: out-of-tree, unsigned",),
+        "filename": ("(loaded, no file found)",),
+        "srcversion": ("52F2A8BBA1C22B5D6A3FBE1",),
+    }
 
 
 async def test_without_an_index_the_kernels_details_are_shown(kernel: SimulatedKernel) -> None:

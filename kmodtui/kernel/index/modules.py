@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
+from itertools import islice
 
-from kmodtui.errors import UnknownModuleError, UnreadableError
+from kmodtui.errors import KmodtuiError, UnknownModuleError, UnreadableError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.index.aliases import AliasIndex, has_wildcard, lookup_form
 from kmodtui.kernel.index.places import (
@@ -22,11 +23,14 @@ from kmodtui.kernel.module_file.compression import unreadable
 from kmodtui.kernel.module_file.info import read_module_file
 from kmodtui.kernel.sysfs import read_live_module, read_parameters
 from kmodtui.kernel.system import read_system
+from kmodtui.model.category import is_external
 from kmodtui.model.did_you_mean import did_you_mean, near
 from kmodtui.model.module_info import BUILTIN, ModuleInfo
 from kmodtui.model.modules import canonical
 from kmodtui.model.storage import Advice
 from kmodtui.model.text import clean, decode
+
+_MAX_OTHERS = 200  # files that are read to find a module whose file has another name
 
 
 class ModuleIndex:
@@ -175,6 +179,21 @@ class ModuleIndex:
             raise UnreadableError(
                 f"{error.message} {where} still lists it.", self.advice.rebuild
             ) from None
+
+    def info_of_other_file(self, name: str) -> ModuleInfo | None:
+        """Return the modinfo of a file of another name that contains a module; None without one.
+
+        The kernel's own files are named after their modules, so only others are read.
+        """
+        others = (other for other in self.names if is_external(self.place_of(other)))
+        for other in islice(others, _MAX_OTHERS):
+            try:
+                info = self.read_info(other)
+            except KmodtuiError:
+                continue
+            if canonical(info.text("name")) == name:
+                return info
+        return None
 
     def link_of(self, name: str) -> str:
         """Return the target of a module's file that is a symbolic link; empty for others."""

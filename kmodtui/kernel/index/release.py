@@ -18,11 +18,13 @@ from kmodtui.kernel.index.places import (
     installed_releases,
     may_not_read,
 )
+from kmodtui.kernel.loaded_info import read_loaded_info
 from kmodtui.kernel.module_file.compression import unreadable
 from kmodtui.kernel.module_file.info import read_module_file
-from kmodtui.kernel.proc_modules import PATH
+from kmodtui.kernel.proc_modules import PATH, read_modules
 from kmodtui.kernel.system import read_system
 from kmodtui.model.module_info import ModuleInfo
+from kmodtui.model.modules import LoadedModule, canonical
 from kmodtui.model.text import clean
 
 
@@ -90,6 +92,12 @@ class EmptyIndex(ModuleIndex):
         self.folders = ()
         self.problem = problem
 
+    def read_info(self, name: str) -> ModuleInfo:
+        """Return the modinfo of a built-in module; raise the problem for all others."""
+        if not self.is_builtin(name):
+            raise self.problem
+        return self.builtin_info(name)
+
     def unknown(self, text: str) -> UnknownModuleError:
         """Return the error for a module that is neither loaded nor built in."""
         return UnknownModuleError(
@@ -125,6 +133,8 @@ def find_module(
 ) -> tuple[ModuleInfo, ...]:
     """Return what `modinfo TEXT` shows, for a file or for each module that TEXT resolves to.
 
+    For a loaded module whose file is not found, it is what the kernel shows.
+
     Args:
         host: the observed system.
         release: its kernel release.
@@ -140,11 +150,24 @@ def find_module(
     files = files or host
     if is_path(text, files):
         return (read_module_file(files, full_path(text)),)
-    index = read_index(host, release)
+    index = index_or_empty(host, release)
     names = index.resolve(text)
-    if not names:
-        raise index.unknown(text)
-    return tuple(index.read_info(name) for name in names)
+    if names:
+        return tuple(index.read_info(name) for name in names)
+    if read_system(host).release in (None, release):
+        module = _loaded(host, canonical(text))
+        if module is not None:
+            return (index.info_of_other_file(module.name) or read_loaded_info(host, module),)
+    if isinstance(index, EmptyIndex):
+        raise index.problem
+    raise index.unknown(text)
+
+
+def _loaded(host: Host, name: str) -> LoadedModule | None:
+    try:
+        return read_modules(host).by_name.get(name)
+    except KmodtuiError:
+        return None
 
 
 def full_path(path: str) -> str:

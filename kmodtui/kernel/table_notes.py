@@ -1,0 +1,39 @@
+"""What is odd about the table of loaded modules as a whole: it is empty, or one hides in it."""
+
+from __future__ import annotations
+
+import re
+
+from kmodtui.kernel.host import Host
+from kmodtui.kernel.sysfs import FOLDER
+from kmodtui.kernel.system import read_system
+from kmodtui.model.modules import ModuleState, ModuleTable
+
+NONE_LOADED = "No module is loaded: this kernel supports modules, but has loaded none."
+GVISOR = "No module is loaded: this is gVisor, which has no kernel modules."
+
+# `Linux version 4.4.0 #1 SMP …`: a real kernel names who built it, and with which compiler.
+_GVISOR = re.compile(r"Linux version \S+ #\d+ SMP [^()]*", re.ASCII)
+
+
+def table_notes(host: Host, table: ModuleTable) -> tuple[str, ...]:
+    """Return sentences about the table; usually none. Reads one directory."""
+    if not table.by_name:
+        return (NONE_LOADED if not _is_gvisor(host) else GVISOR,)
+    try:
+        shown = set(host.listdir(FOLDER))
+    except OSError:
+        return ()  # a container, or only root may read it
+    if not shown.intersection(table.by_name):
+        return ()
+    return tuple(
+        f"{module.name} has no directory in /sys/module, although other modules have one. It may "
+        "hide itself, or have just been unloaded."
+        for module in table
+        if module.state is ModuleState.LIVE and module.name not in shown
+    )
+
+
+def _is_gvisor(host: Host) -> bool:
+    version = read_system(host).version or ""
+    return "gvisor" in version.lower() or _GVISOR.fullmatch(version) is not None
