@@ -33,6 +33,8 @@ VERBS = {
     "catalog": "list or search all modules of a kernel release",
     "tree": "show the dependencies or the dependents of a module",
     "plan": "show what a load, unload or reload would do, step by step",
+    "block": "keep modules from being loaded by modprobe, and verify it",
+    "unblock": "remove modules from kmodtui's block file",
     "linkage": "show the symbols that a module imports and exports",
     "check": "check whether this kernel would accept a .ko file",
     "symbols": "list or search the symbols in /proc/kallsyms",

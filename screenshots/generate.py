@@ -249,6 +249,20 @@ async def legend(stage: Stage) -> None:
     await stage.until("kallsyms")
 
 
+async def block(stage: Stage) -> None:
+    await dashboard(stage)
+    await stage.press("b")
+    await stage.until("Log only")
+    await stage.press("k")
+    await stage.until("y block")
+
+
+async def blocked(stage: Stage) -> None:
+    await block(stage)
+    await stage.press("y")
+    await stage.until("Enter +close")
+
+
 async def linkage(stage: Stage) -> None:
     await dashboard(stage)
     await stage.press("o")
@@ -323,6 +337,8 @@ SCENES: dict[str, Scene] = {
     "parameters": parameters,
     "browser": browser,
     "legend": legend,
+    "plan-block": block,
+    "blocked": blocked,
     "linkage": linkage,
     "timeline": timeline,
     "experiment": experiment,

@@ -16,6 +16,7 @@ from typing import Protocol
 from kmodtui.demo.moments import Call, Moment
 from kmodtui.kernel.index.configured import ConfiguredIndex, configured
 from kmodtui.kernel.index.modules import ModuleIndex
+from kmodtui.model.block.lines import only_logs
 from kmodtui.model.log.record import LogRecord
 from kmodtui.model.modprobe_rules import Found, option_words
 from kmodtui.model.modules import ModuleState
@@ -155,7 +156,10 @@ class Modprobe:
             words = probe.words(lookup, parameters if probe.found is target else ())
             if rule := probe.install(lookup):
                 output.buffered.append(f"install {rule.value} {words}")
-                failure = self._command("install", probe.name, rule.value, output)
+                if only_logs(rule.value):
+                    failure = yield from self.kernel.insert(probe.name, option_words(words))
+                else:
+                    failure = self._command("install", probe.name, rule.value, output)
             elif path := lookup.path_of(probe.name):
                 output.buffered.append(f"insmod {path} {words}")
                 unquoted = [_unquoted(word) for word in option_words(words)]

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 _PARAMETERS = re.compile(r"(?<!\s)\s++(?=[^\s=]++=)")
 
 
+RESTRICT = "restrict"
+"""The verb of a request to blacklist or block a module instead of loading it."""
+
+
 @dataclass(frozen=True, slots=True)
 class LoadRequest:
     """What to load.
@@ -16,7 +20,7 @@ class LoadRequest:
     Attributes:
         name: a module name or alias, or the path of a file to insert.
         parameters: `key=value` each.
-        verb: `load`, or `insert` for a file.
+        verb: `load`, `insert` for a file, or RESTRICT.
         digest: SHA-256 of the file that was checked; empty for a module name.
     """
 
@@ -24,6 +28,11 @@ class LoadRequest:
     parameters: tuple[str, ...]
     verb: str = "load"
     digest: str = ""
+
+    @property
+    def restricts(self) -> bool:
+        """Whether the module is to be blacklisted or blocked."""
+        return self.verb == RESTRICT
 
 
 def query_of(line: str) -> str:

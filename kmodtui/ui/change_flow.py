@@ -10,11 +10,11 @@ from typing import Any
 
 from kmodtui.errors import KmodtuiError, PlanError, UsageError
 from kmodtui.model.load_line import LoadRequest
-from kmodtui.model.modprobe_rules import RuleKind
 from kmodtui.model.plan.intent import Intent
-from kmodtui.model.plan.plan import BLACKLIST_FILE, Plan
+from kmodtui.model.plan.plan import Plan
 from kmodtui.model.plan.undo import UndoEntry
 from kmodtui.model.plan.verb import Verb
+from kmodtui.services.blocking import read_restrictions
 from kmodtui.services.experiment import planned
 from kmodtui.services.live import LiveSystem
 from kmodtui.services.parameters import read_form
@@ -26,6 +26,7 @@ from kmodtui.ui.dialogs.parameters import ParameterForm
 from kmodtui.ui.dialogs.picker import ModulePicker
 from kmodtui.ui.dialogs.plan import PlanDialog
 from kmodtui.ui.dialogs.refusal import root_allowed
+from kmodtui.ui.dialogs.restrict import Choice, RestrictDialog
 from kmodtui.ui.screens.base import KmodtuiScreen
 from kmodtui.ui.screens.experiment import ExperimentScreen
 from kmodtui.ui.widgets.lines.parameters import Purpose
@@ -60,7 +61,9 @@ class ChangeFlow:
 
     def plan_load(self, request: LoadRequest | None) -> None:
         """Plan to load what was chosen in the picker; None if nothing was."""
-        if request is not None:
+        if request is not None and request.restricts:
+            self.restrict((request.name,))
+        elif request is not None:
             intent = Intent(Verb(request.verb), (request.name,), request.parameters)
             self._plan([intent], checked=request.digest)
 
@@ -93,7 +96,7 @@ class ChangeFlow:
         form = ParameterForm(self._machine, name, given, Purpose.RELOAD)
         await self._screen.app.push_screen(form, closed)
 
-    # Parameters and blacklist
+    # Parameters, blacklist and blocks
 
     def parameters(self, name: str) -> None:
         """Show the parameters of a module, and plan to change them."""
@@ -107,18 +110,18 @@ class ChangeFlow:
 
         self._screen.app.push_screen(form, closed)
 
-    def blacklist(self, names: tuple[str, ...]) -> None:
-        """Plan to blacklist modules, or to remove entries that kmodtui wrote."""
-        self._work(partial(self._blacklist, names))
+    def restrict(self, names: tuple[str, ...]) -> None:
+        """Ask whether to blacklist or block modules, or to end that, and plan it."""
+        self._work(partial(self._restrict, names))
 
-    async def _blacklist(self, names: tuple[str, ...]) -> None:
-        config = await asyncio.to_thread(self._machine.config)
-        rules = config.of(RuleKind.BLACKLIST)
-        ours = {rule.name for rule in rules if rule.file == BLACKLIST_FILE}
-        verb = Verb.UNBLACKLIST if ours.issuperset(names) else Verb.BLACKLIST
-        if verb is Verb.BLACKLIST:
-            names = tuple(name for name in names if name not in ours)
-        await self._show_plan([Intent(verb, names)])
+    async def _restrict(self, names: tuple[str, ...]) -> None:
+        now = await asyncio.to_thread(read_restrictions, self._machine, names)
+
+        def closed(choice: Choice | None) -> None:
+            if choice:
+                self._plan(choice)
+
+        await self._screen.app.push_screen(RestrictDialog(names, now), closed)
 
     # Undo and experiment
 
@@ -147,7 +150,9 @@ class ChangeFlow:
         self._screen.app.push_screen(picker, self._plan_experiment)
 
     def _plan_experiment(self, request: LoadRequest | None) -> None:
-        if request is not None:
+        if request is not None and request.restricts:
+            self.restrict((request.name,))
+        elif request is not None:
             self._work(partial(self._show_experiment, request))
 
     async def _show_experiment(self, request: LoadRequest) -> None:

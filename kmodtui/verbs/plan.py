@@ -7,6 +7,7 @@ from typing import Any, assert_never
 
 from kmodtui.errors import PlanError, UsageError
 from kmodtui.kernel.host import Host
+from kmodtui.model.block.way import Way, WayKind
 from kmodtui.model.plan.plan import Action, Plan, Step
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.text import clean, human_size
@@ -100,26 +101,41 @@ def _command(step: Step) -> str | None:
             return None
         case Action.SET | Action.BLACKLIST | Action.UNBLACKLIST:
             return None  # not in the plan of a load, an unload or a reload
+        case Action.BLOCK | Action.LOG_LOADS | Action.UNBLOCK:
+            return None  # not in the plan of a load, an unload or a reload
     assert_never(step.action)
 
 
 def _print(plan: Plan) -> None:
+    for line in plan_lines(plan):
+        print(line)
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """Return a plan as text, without its refusal."""
     width = max((len(name) for name in (*_modules(plan), *plan.still_loaded)), default=0)
+    lines = []
     for number, step in enumerate(plan.steps, 1):
-        print(f"{number:>3}  {step.action:<8} {clean(step.module):<{width}}  {_words(step)}")
-        for line in _details(step):
-            print(f"{'':{width + 16}}{clean(line)}")
+        lines.append(f"{number:>3}  {step.action:<8} {clean(step.module):<{width}}  {_words(step)}")
+        lines += [f"{'':{width + 16}}{clean(line)}" for line in _details(step)]
     for name, why in plan.still_loaded.items():
-        print(f"  =  {'stays':<8} {clean(name):<{width}}  {clean(why)}")
+        lines.append(f"  =  {'stays':<8} {clean(name):<{width}}  {clean(why)}")
     if plan.memory and len(plan.steps) > 1:
         more = "more" if plan.memory > 0 else "less"
-        print(f"  =  about {human_size(abs(plan.memory))} {more} memory in total")
-    for warning in plan.warnings:
-        print(f"  !  {clean(warning)}")
+        lines.append(f"  =  about {human_size(abs(plan.memory))} {more} memory in total")
+    lines += [f"  -  {clean(_way(way))}" for way in plan.ways]
+    lines += [f"  !  {clean(warning)}" for warning in plan.warnings]
     if plan.nothing_to_do:
-        print(f"  =  {clean(f'{plan.nothing_to_do} {plan.remedy}'.rstrip())}")
-    for line in plan.command_lines:
-        print(f"  #  {clean(line)}")
+        lines.append(f"  =  {clean(f'{plan.nothing_to_do} {plan.remedy}'.rstrip())}")
+    return [*lines, *(f"  #  {clean(line)}" for line in plan.command_lines)]
+
+
+def _way(way: Way) -> str:
+    """Return a way into the kernel, and what stops it, as a line."""
+    names = ", ".join(way.subjects) if way.kind is not WayKind.NAME else ""
+    source = f" ({way.source})" if way.source else ""
+    how = f"{way.module} {way.kind} {names}".rstrip()
+    return f"{how}: {way.barrier}, {way.reason}{source}"
 
 
 def _modules(plan: Plan) -> tuple[str, ...]:

@@ -143,6 +143,8 @@ def test_a_module_is_blacklisted_taken_off_and_root_given_up(
     terminal.wait_for(r"\bdummy +\d", timeout=PATIENCE)
     select(terminal, "dummy")
     terminal.press("b")
+    terminal.wait_for("Log only", timeout=PATIENCE)
+    terminal.press("b")
     terminal.wait_for(r"\by blacklist", timeout=PATIENCE)
     assert "dummy" not in blacklist()
     terminal.press("y")

@@ -11,10 +11,12 @@ from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.services.root.access import NoRoot
 from kmodtui.ui.dialogs.parameters import ParameterForm
 from kmodtui.ui.dialogs.plan import PlanDialog
+from kmodtui.ui.dialogs.restrict import RestrictDialog
 from tests.ui.helpers_that_fail import RootThrough
 from tests.ui.stage import SIZES, Stage, opened
 
 BLACKLIST = "/etc/modprobe.d/kmodtui-blacklist.conf"
+BLOCKS = "/etc/modprobe.d/kmodtui-block.conf"
 
 
 def parameter(kernel: SimulatedKernel, module: str, name: str) -> bytes:
@@ -36,6 +38,12 @@ async def done(stage: Stage, *words: str) -> None:
     await stage.until(lambda: re.search(r" y \w[\w ]* Esc ", stage.text))
     await stage.press("y")
     await stage.until("Enter close", *words)
+
+
+async def restrict(stage: Stage, key: str) -> None:
+    """Choose what to do in the dialog that asks how to keep a module from being loaded."""
+    await stage.until(lambda: isinstance(stage.screen, RestrictDialog), "lock")
+    await stage.press(key)
 
 
 async def back(stage: Stage) -> None:
@@ -386,11 +394,13 @@ async def test_a_module_is_blacklisted_and_taken_off_again(
     async with opened(demo) as stage:
         await stage.select("hello")
         await stage.press("b")
+        await restrict(stage, "b")
         await planned(stage, "Blacklist hello", "stays loaded", "y blacklist")
         await done(stage, "Blacklisted hello")
         assert b"blacklist hello\n" in kernel.folder.read(BLACKLIST)
         await back(stage)
         await stage.press("b")
+        await restrict(stage, "b")
         await planned(stage, "Remove hello from the blacklist", "y remove")
         await done(stage, "Removed hello from the blacklist")
         assert b"blacklist hello\n" not in kernel.folder.read(BLACKLIST)
@@ -408,7 +418,79 @@ async def test_a_blacklisting_of_somebody_else_is_told_and_left_alone(
     async with opened(demo) as stage:
         await stage.select("hello")
         await stage.press("b")
+        await restrict(stage, "b")
         await planned(stage, "already blacklisted (/etc/modprobe.d/mine.conf:1)", "Esc close")
+
+
+# --- block ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+async def test_a_module_is_blocked_unloaded_verified_and_all_of_it_undone(
+    demo: Demo, kernel: SimulatedKernel, size: tuple[int, int]
+) -> None:
+    async with opened(demo, size=size) as stage:
+        await stage.select("hello")
+        await stage.press("b")
+        await restrict(stage, "u")
+        await planned(stage, "Block hello", "block", "rmmod", "stopped  by name", "insmod FILE")
+        await done(stage, "Blocked hello. Unloaded hello", "Verified by evaluating the rules")
+        assert b"\ninstall hello /bin/false\n" in kernel.folder.read(BLOCKS)
+        assert "hello" not in kernel.loaded
+        assert kernel.load("hello").exit == 1
+        await back(stage)
+        await stage.press("U")
+        await planned(stage, "Undo the block of hello", "y unblock")
+        await done(stage, "Unblocked hello")
+        assert kernel.folder.read(BLOCKS) == b""
+        await back(stage)
+        await stage.press("U")
+        await planned(stage, "Undo the unload of hello", "y load")
+        await done(stage, "Loaded hello")
+        assert "hello" in kernel.loaded
+
+
+async def test_loads_of_a_module_are_logged_and_happen(demo: Demo, kernel: SimulatedKernel) -> None:
+    async with opened(demo) as stage:
+        await stage.select("hello")
+        await stage.press("b")
+        await restrict(stage, "l")
+        await planned(stage, "Log loads of hello", "logged  by name", "y log")
+        await done(stage, "Loads of hello are logged", "journalctl -t kmodtui")
+        assert kernel.unload("hello").exit == 0
+        assert kernel.load("hello").exit == 0
+        assert "hello" in kernel.loaded
+        await back(stage)
+        await stage.press("b")
+        await stage.until("End logging")
+        await restrict(stage, "l")
+        await planned(stage, "Unblock hello", "was logged")
+
+
+async def test_a_module_that_is_not_loaded_is_blocked_from_the_catalog(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    async with opened(demo) as stage:
+        await stage.press("c")
+        await stage.until("Modules of")
+        await stage.type("nbd")
+        await stage.until("nbd")
+        await stage.press("ctrl+b")
+        await restrict(stage, "k")
+        await planned(stage, "Block nbd", "y block")
+        await done(stage, "Blocked nbd")
+        assert b"\nblacklist nbd\n" in kernel.folder.read(BLOCKS)
+
+
+async def test_an_install_rule_that_comes_first_is_reported_and_nothing_is_written(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    kernel.folder.write("/etc/modprobe.d/a.conf", b"install hello /sbin/own hello\n")
+    async with opened(demo) as stage:
+        await stage.select("hello")
+        await stage.press("b")
+        await restrict(stage, "k")
+        await planned(stage, "hello cannot be blocked", "/etc/modprobe.d/a.conf:1", "Esc close")
 
 
 # --- root -------------------------------------------------------------------------------------

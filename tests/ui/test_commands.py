@@ -31,6 +31,7 @@ from kmodtui.ui.dialogs.parameters import ParameterForm
 from kmodtui.ui.dialogs.path import PathDialog
 from kmodtui.ui.dialogs.picker import ModulePicker
 from kmodtui.ui.dialogs.plan import PlanDialog
+from kmodtui.ui.dialogs.restrict import RestrictDialog
 from kmodtui.ui.dialogs.symbol import SymbolDialog
 from kmodtui.ui.providers import relevance
 from kmodtui.ui.screens.browser import BrowserScreen
@@ -65,6 +66,7 @@ PLACES: dict[str, tuple[type[DOMNode], ...]] = {
     "browser": (BrowserScreen,),
     "modules": (ModuleLines,),
     "dialog": (PlanDialog,),
+    "restrict": (RestrictDialog,),
     "picker": (ModulePicker,),
     "form": (ParameterForm,),
     "linkage": (LinkageScreen,),
@@ -206,7 +208,7 @@ async def test_the_palette_finds_by_what_a_command_does(demo: Demo) -> None:
         ("depmod", "pane_tree"),
         ("kallsyms", "browser"),
         ("System.map", "browser"),
-        ("denylist", "blacklist"),
+        ("denylist", "restrict"),
         ("taint", "legend"),
         ("diff", "compare"),
         ("load", "load"),

@@ -201,3 +201,20 @@ def _set(pattern: str, position: int) -> tuple[str, int] | None:
     if not ranges:
         return "." if negated else "(?!)", members.end()
     return f"[{'^' if negated else ''}{ranges}]", members.end()
+
+
+def example(pattern: str) -> str:
+    """Return a text that an fnmatch(3) pattern matches, without wildcards if possible."""
+    text = []
+    for token in _tokens(pattern):
+        if token is None:
+            continue
+        if isinstance(token, str):
+            text.append(token)
+        else:
+            text.append(next((c for c in _TRIED if token.fullmatch(c)), ""))
+    return "".join(text)
+
+
+_TRIED = "0aA1_bcdefghijklmnopqrstuvwxyzBCDEFGHIJKLMNOPQRSTUVWXYZ23456789 -"
+"""Characters that `example` tries for a `?` or a bracket expression."""

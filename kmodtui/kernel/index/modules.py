@@ -102,6 +102,20 @@ class ModuleIndex:
                 found.setdefault(module, []).append(clean(alias))
         return {clean(module): tuple(dict.fromkeys(names)) for module, names in found.items()}
 
+    def aliases(self) -> dict[str, tuple[str, ...]]:
+        """Return the aliases and patterns of the modules that have a file, by module."""
+        found: dict[str, list[str]] = {}
+        for line in self._lines("modules.alias"):
+            if line.startswith("alias "):
+                alias, _, module = line[6:].rpartition(" ")
+                found.setdefault(module, []).append(alias)
+        return {module: tuple(names) for module, names in found.items()}
+
+    def dependents(self, name: str) -> tuple[str, ...]:
+        """Return the modules that depend on a module, directly or not, sorted."""
+        name = canonical(name)
+        return tuple(each for each in self.names if name in self.dependencies(each))
+
     def dependencies(self, name: str) -> tuple[str, ...]:
         """Return the modules that have to be loaded before a module, in load order.
 

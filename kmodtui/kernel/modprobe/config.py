@@ -128,6 +128,21 @@ class ModprobeConfig:
                 found.append(problem)
         return tuple(found)
 
+    def replacing(self, file: str, rules: Iterable[Rule]) -> ModprobeConfig:
+        """Return the configuration as it would be with other rules in one file."""
+        name = os.fsencode(os.path.basename(file))
+        others = [rule for rule in self.rules if rule.file != file]
+        position = next(
+            (
+                number
+                for number, rule in enumerate(others)
+                if not rule.file or os.fsencode(os.path.basename(rule.file)) > name
+            ),
+            len(others),
+        )
+        whole = (*others[:position], *rules, *others[position:])
+        return ModprobeConfig(whole, self.problems, self.blocked)
+
     def _is_option_of(self, rule: Rule, name: str, alias: str) -> bool:
         return rule.kind is RuleKind.OPTIONS and rule.name in (name, alias)
 

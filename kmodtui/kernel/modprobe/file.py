@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from kmodtui.kernel.index.aliases import normalised
+from kmodtui.model.block.lines import BLOCK_FILE
 from kmodtui.model.modprobe_rules import Problem, Rule, RuleKind, Softdep
 from kmodtui.model.modules import canonical
 from kmodtui.model.text import clean, shortened
@@ -153,7 +154,9 @@ def _rule(word: str, rest: str, file: str, number: int) -> tuple[Rule | None, st
         value = value.replace("\t", " ")
     rule = Rule(kind, name, value, file, number)
     if kind is RuleKind.SOFTDEP:
-        return rule, _softdep_problem(raw, value) or _name_problem(name), (_meant(name),)
+        # In kmodtui's own file, an empty rule removes the softdeps on purpose.
+        problem = "" if file == BLOCK_FILE else _softdep_problem(raw, value)
+        return rule, problem or _name_problem(name), (_meant(name),)
     return rule, _name_problem(name), (_meant(name),)
 
 

@@ -122,6 +122,7 @@ def _timeout(case: Case) -> Explanation:
         + (f"{state}: its {init} function does not return." if state else "not loaded."),
         remedy="It continues in the background and cannot be cancelled. The modules pane shows "
         "when it ends; if it never does, only a reboot helps.",
+        unknown=True,
     )
 
 
@@ -145,6 +146,8 @@ def _not_done(case: Case) -> Explanation | None:
                 remedy="Check modprobe.d and the udev rules for it.",
             )
         case Verb.SET | Verb.BLACKLIST | Verb.UNBLACKLIST:
+            return None
+        case Verb.BLOCK | Verb.LOG_LOADS | Verb.UNBLOCK:
             return None
         case _:
             assert_never(case.verb)

@@ -50,6 +50,7 @@ class Explanation:
         output: lines of modprobe's output that prove it.
         shown: lines of files of the system that prove it, each after the file's name.
         file: who besides root could have changed the file that was inserted; see `ownership`.
+        unknown: whether it is unknown what happened.
     """
 
     title: str
@@ -60,6 +61,7 @@ class Explanation:
     output: tuple[str, ...] = ()
     shown: tuple[str, ...] = ()
     file: tuple[str, ...] = ()
+    unknown: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kmodtui.errors import PlanError
+from kmodtui.model.block.lines import BlockState
+from kmodtui.model.block.ways import BlockFacts
 from kmodtui.model.live_module import ParameterValue
 from kmodtui.model.modprobe_rules import Rule
 from kmodtui.model.module_lookup import ModuleLookup
@@ -37,6 +39,9 @@ class PlanFacts:
         modules: the index of modules under the rules of modprobe.d; None where it cannot be
             read.
         blacklists: all blacklist rules.
+        blocks: what kmodtui's block file does, by module.
+        blocking: what is known of the modules that are to be blocked, under the rules as they
+            will be, by module.
         usage: what uses the loaded modules beside other modules.
         files: module files to be inserted, by the path that was given.
         parameter_types: types by parameter name, by module.
@@ -48,6 +53,8 @@ class PlanFacts:
     table: ModuleTable
     modules: ModuleLookup | None = None
     blacklists: tuple[Rule, ...] = ()
+    blocks: Mapping[str, BlockState] = field(default_factory=dict)
+    blocking: Mapping[str, BlockFacts] = field(default_factory=dict)
     usage: Usage = NO_USAGE
     files: Mapping[str, InsertedFile] = field(default_factory=dict)
     parameter_types: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import assert_never
 
 from kmodtui.errors import PlanError
+from kmodtui.model.block.lines import BlockState
 from kmodtui.model.modules import ModuleState, canonical
 from kmodtui.model.parameters import key_of, problems
+from kmodtui.model.plan.block import plan_block, plan_unblock
 from kmodtui.model.plan.change import plan_blacklist, plan_insert, plan_set, plan_unblacklist
 from kmodtui.model.plan.facts import PlanFacts
 from kmodtui.model.plan.intent import Intent
@@ -20,12 +22,24 @@ from kmodtui.model.plan.verb import Verb
 
 
 def plan_intents(intents: Sequence[Intent], facts: PlanFacts) -> Plan:
-    """Return what intents of one verb would do, as one plan.
+    """Return what intents would do, as one plan of the first one's verb.
+
+    All are of one verb, but a block may be followed by an unload.
 
     Raises:
         KmodtuiError: it cannot be planned; the message says why.
     """
-    return merged([part for intent in intents for part in _parts(intent, facts)])
+    parts: list[Plan] = []
+    for intent in intents:
+        parts += _parts(intent, facts)
+        if intent.verb is Verb.BLOCK:
+            # A block removes softdeps, which concerns an unload in the same plan.
+            after = next((each.lookup for each in facts.blocking.values()), facts.modules)
+            facts = replace(facts, modules=after)
+    plan = merged(parts)
+    if plan.verb is Verb.BLOCK and plan.refused and parts[-1].verb is Verb.UNLOAD:
+        return replace(plan, remedy=f"{plan.remedy} Or block it without unloading it.".lstrip())
+    return plan
 
 
 def _parts(intent: Intent, facts: PlanFacts) -> list[Plan]:
@@ -45,6 +59,10 @@ def _parts(intent: Intent, facts: PlanFacts) -> list[Plan]:
             return [plan_blacklist(name, facts) for name in map(canonical, intent.names)]
         case Verb.UNBLACKLIST:
             return [plan_unblacklist(name, facts) for name in map(canonical, intent.names)]
+        case Verb.BLOCK | Verb.LOG_LOADS:
+            return [plan_block(name, intent.verb, facts) for name in map(canonical, intent.names)]
+        case Verb.UNBLOCK:
+            return [plan_unblock(name, facts) for name in map(canonical, intent.names)]
         case _:
             assert_never(intent.verb)
 
@@ -116,6 +134,13 @@ def once_unused(plan: Plan, facts: PlanFacts) -> Plan | None:
     return replace(plan, refused="", remedy="", steps=steps, commands=commands)
 
 
+def _in_other_state(
+    names: Sequence[str], facts: PlanFacts, state: BlockState | None
+) -> tuple[str, ...]:
+    """Return the modules that kmodtui's block file does not have in this state."""
+    return tuple(name for name in names if facts.blocks.get(canonical(name)) is not state)
+
+
 def still_to_do(intents: Sequence[Intent], facts: PlanFacts) -> tuple[Intent, ...]:
     """Return what of an undo has not been done yet.
 
@@ -140,6 +165,12 @@ def still_to_do(intents: Sequence[Intent], facts: PlanFacts) -> tuple[Intent, ..
                 names = tuple(name for name in intent.names if canonical(name) not in ours)
             case Verb.UNBLACKLIST:
                 names = tuple(name for name in intent.names if canonical(name) in ours)
+            case Verb.BLOCK:
+                names = _in_other_state(intent.names, facts, BlockState.BLOCKED)
+            case Verb.LOG_LOADS:
+                names = _in_other_state(intent.names, facts, BlockState.LOGGED)
+            case Verb.UNBLOCK:
+                names = _in_other_state(intent.names, facts, None)
             case Verb.RELOAD | Verb.INSERT:
                 names = intent.names
             case _:

@@ -6,6 +6,7 @@ import os.path
 from collections.abc import Sequence
 
 from kmodtui.errors import PlanError
+from kmodtui.model.block.lines import only_logs
 from kmodtui.model.modprobe_rules import Found, Rule, option_words
 from kmodtui.model.modules import ModuleState, canonical
 from kmodtui.model.plan.facts import PlanFacts
@@ -178,6 +179,10 @@ class _Loading:
                     f"{name} is blocked: {rule.source} runs {command} instead of loading it.",
                     "Remove that line to load it.",
                 )
+            )
+        elif only_logs(command):
+            self._warnings.append(
+                f"The load of {name} is logged by kmodtui's rule ({rule.source})."
             )
         elif program in ("true", ":") and probe.required:
             self._warnings.append(

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import assert_never
 
+from kmodtui.model.block.lines import BLOCK_FILE, BlockState, block_lines
+from kmodtui.model.block.way import Way
 from kmodtui.model.plan.verb import Verb
 
 BLACKLIST_FILE = "/etc/modprobe.d/kmodtui-blacklist.conf"
-"""The one file of modprobe.d that kmodtui writes to."""
+"""The file of modprobe.d with the modules that kmodtui blacklists."""
 
 GIVEN = "given"
 """The source of an option that a person gave for this load."""
@@ -38,6 +40,9 @@ class Action(StrEnum):
     SET = "set"
     BLACKLIST = "blacklist"
     UNBLACKLIST = "unblacklist"
+    BLOCK = "block"
+    LOG_LOADS = "log-loads"
+    UNBLOCK = "unblock"
 
     @property
     def changes(self) -> bool:
@@ -123,10 +128,21 @@ class PlanCommand:
                 return ("echo", "blacklist", *self.names, ">>", BLACKLIST_FILE)
             case Verb.UNBLACKLIST:
                 return ("sed", "-i", f"/^blacklist {self.names[0]}$/d", BLACKLIST_FILE)
+            case Verb.BLOCK:
+                return self._block_words(BlockState.BLOCKED)
+            case Verb.LOG_LOADS:
+                return self._block_words(BlockState.LOGGED)
+            case Verb.UNBLOCK:
+                pattern = f"/^(blacklist|install|softdep) {self.names[0]}( |$)/d"
+                return ("sed", "-i", "-E", pattern, BLOCK_FILE)
             case Verb.RELOAD:
                 raise ValueError("a reload is two commands, an unload and a load")
             case _:
                 assert_never(self.verb)
+
+    def _block_words(self, state: BlockState) -> tuple[str, ...]:
+        lines = block_lines(dict.fromkeys(self.names, state))
+        return ("printf", lines.replace("\n", "\\n"), ">>", BLOCK_FILE)
 
     @property
     def line(self) -> str:
@@ -151,6 +167,7 @@ class Plan:
         remedy: what to do about a refusal, or where there is nothing to do.
         blocked_by: modules that prevent it, in an order in which they can be unloaded.
         parameters: the parameters given for the targets.
+        ways: of a block, the ways by which its modules can be loaded, and what it stops.
     """
 
     verb: Verb
@@ -164,6 +181,7 @@ class Plan:
     remedy: str = ""
     blocked_by: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
+    ways: tuple[Way, ...] = ()
 
     @property
     def target(self) -> str:
@@ -258,6 +276,7 @@ def merged(plans: Sequence[Plan]) -> Plan:
         remedy=_joined(plan.remedy for plan in plans),
         blocked_by=tuple(dict.fromkeys(name for plan in plans for name in plan.blocked_by)),
         parameters=tuple(word for plan in plans for word in plan.parameters),
+        ways=tuple(way for plan in plans for way in plan.ways),
     )
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from kmodtui.model.block.lines import BlockState
 from kmodtui.model.plan.intent import Intent
 from kmodtui.model.plan.plan import Plan
 from kmodtui.model.plan.verb import Verb
@@ -110,6 +111,27 @@ def blacklisted(words: str, names: Iterable[str], *, back: bool = False) -> Undo
     """Return how to undo a blacklisting, or with `back` the removal from the blacklist."""
     verb = Verb.BLACKLIST if back else Verb.UNBLACKLIST
     return UndoEntry(words, tuple(Intent(verb, (name,)) for name in names))
+
+
+_BACK = {
+    None: Verb.UNBLOCK,
+    BlockState.BLOCKED: Verb.BLOCK,
+    BlockState.LOGGED: Verb.LOG_LOADS,
+}
+
+
+def blocked(words: str, before: Mapping[str, str | None]) -> UndoEntry | None:
+    """Return how to undo a change of the block file.
+
+    Args:
+        words: what was done.
+        before: what the file said of each module that was changed.
+    """
+    names: dict[Verb, list[str]] = {}
+    for name, state in before.items():
+        names.setdefault(_BACK[BlockState(state) if state else None], []).append(name)
+    back = tuple(Intent(verb, tuple(each)) for verb, each in names.items())
+    return UndoEntry(words, back) if back else None
 
 
 def words_of(plan: Plan) -> str:

@@ -31,6 +31,16 @@ class Verb(StrEnum):
         "removed from the blacklist",
         "remove",
     )
+    BLOCK = "block", "block {}", "blocking {}", "block of {}", "blocked"
+    LOG_LOADS = (
+        "log-loads",
+        "log loads of {}",
+        "logging loads of {}",
+        "logging of loads of {}",
+        "logged",
+        "log",
+    )
+    UNBLOCK = "unblock", "unblock {}", "unblocking {}", "unblocking of {}", "unblocked"
 
     past: str
     key: str

@@ -12,8 +12,10 @@ from typing import Any, assert_never
 from kmodtui.errors import HelperDiedError, KmodtuiError
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.sysfs import read_parameters
+from kmodtui.model.block.lines import BlockState
+from kmodtui.model.explain.block import explain_block
 from kmodtui.model.explain.change import explain_blacklist, explain_parameter
-from kmodtui.model.explain.explain import Explanation, Kind, explain, explain_error
+from kmodtui.model.explain.explain import Explanation, Facts, Kind, explain, explain_error
 from kmodtui.model.log.record import LogRecord
 from kmodtui.model.modprobe_rules import RuleKind
 from kmodtui.model.modules import ModuleState, canonical
@@ -25,6 +27,7 @@ from kmodtui.model.result import Result, ResultCode
 from kmodtui.model.text import counted
 from kmodtui.privileged.client import HelperClient, LogSink
 from kmodtui.privileged.elevation import Foreground
+from kmodtui.services.blocking import prove, read_blocks
 from kmodtui.services.files import user_name
 from kmodtui.services.machine import Machine
 from kmodtui.services.planning.facts import read_facts
@@ -187,6 +190,20 @@ class _Execution:
             self._machine.done.remove(self._undoes)
 
 
+_JOINED = (
+    Verb.UNLOAD,
+    Verb.BLACKLIST,
+    Verb.UNBLACKLIST,
+    Verb.BLOCK,
+    Verb.LOG_LOADS,
+    Verb.UNBLOCK,
+)
+"""Verbs whose requests can name several modules."""
+
+MAX_NAMES = 256
+"""Maximum number of modules in one request; the helper refuses more."""
+
+
 def requests(plan: Plan) -> tuple[PlanCommand, ...]:
     """Return the requests to the helper, in order.
 
@@ -199,8 +216,14 @@ def requests(plan: Plan) -> tuple[PlanCommand, ...]:
             return (PlanCommand(Verb.RELOAD, away.names, back.parameters),)
     joined: list[PlanCommand] = []
     for command in plan.commands:
-        together = command.verb in (Verb.UNLOAD, Verb.BLACKLIST, Verb.UNBLACKLIST)
-        if joined and together and joined[-1].verb is command.verb:
+        together = command.verb in _JOINED
+        room = MAX_NAMES - len(command.names)
+        if (
+            joined
+            and together
+            and joined[-1].verb is command.verb
+            and len(joined[-1].names) <= room
+        ):
             joined[-1] = replace(joined[-1], names=(*joined[-1].names, *command.names))
         else:
             joined.append(command)
@@ -232,11 +255,24 @@ async def _ask(
             return await channel.blacklist(names)
         case Verb.UNBLACKLIST:
             return await channel.unblacklist(names)
+        case Verb.BLOCK:
+            return await channel.block(names)
+        case Verb.LOG_LOADS:
+            return await channel.log_loads(names)
+        case Verb.UNBLOCK:
+            return await channel.unblock(names)
         case _:
             assert_never(request.verb)
 
 
 # --- what the kernel shows ----------------------------------------------------------------
+
+
+_BLOCK_STATES = {
+    Verb.BLOCK: BlockState.BLOCKED,
+    Verb.LOG_LOADS: BlockState.LOGGED,
+    Verb.UNBLOCK: None,
+}
 
 
 def _checked(machine: Machine, request: PlanCommand, result: Result) -> Result:
@@ -251,6 +287,10 @@ def _checked(machine: Machine, request: PlanCommand, result: Result) -> Result:
             named = {rule.name for rule in rules if rule.file == BLACKLIST_FILE}
             wanted = request.verb is Verb.BLACKLIST
             happened = all((canonical(name) in named) is wanted for name in request.names)
+        case Verb.BLOCK | Verb.LOG_LOADS | Verb.UNBLOCK:
+            wanted_state = _BLOCK_STATES[request.verb]
+            blocks = read_blocks(machine.config())
+            happened = all(blocks.get(canonical(name)) is wanted_state for name in request.names)
         case Verb.UNLOAD:
             table = read_modules(machine.host).by_name
             happened = not any(canonical(name) in table for name in request.names)
@@ -282,9 +322,9 @@ def _after_death(machine: Machine, plan: Plan, error: HelperDiedError) -> Explan
         shown = {p.name: p.value for p in read_parameters(machine.host, plan.target)}
         keys = [word.partition("=")[0] for word in plan.parameters]
         now = "".join(f" {key} is {shown[key]} now." for key in keys if shown.get(key) is not None)
-    elif plan.verb in (Verb.BLACKLIST, Verb.UNBLACKLIST):
+    elif plan.verb in _JOINED and plan.verb is not Verb.UNLOAD:
         now = ""
-    return replace(explanation, cause=f"{explanation.cause}{now}")
+    return replace(explanation, cause=f"{explanation.cause}{now}", unknown=True)
 
 
 # --- explanations -----------------------------------------------------------------------------
@@ -301,6 +341,8 @@ def _explained(machine: Machine, plan: Plan, answered: _Answered) -> Explanation
     if plan.verb in (Verb.BLACKLIST, Verb.UNBLACKLIST):
         back = plan.verb is Verb.UNBLACKLIST
         return explain_blacklist(request.names, result, facts, back=back)
+    if plan.verb in _BLOCK_STATES:
+        return _explained_block(machine, plan, answered, facts)
     verb = plan.verb
     if result.ok:
         whole = replace(
@@ -319,6 +361,27 @@ def _explained(machine: Machine, plan: Plan, answered: _Answered) -> Explanation
         before = f"Before that, {_with_was(done)} unloaded."
         outcome = replace(outcome, cause=f"{outcome.cause} {before}")
     return outcome
+
+
+def _explained_block(
+    machine: Machine, plan: Plan, answered: _Answered, facts: Facts
+) -> Explanation:
+    """Return the outcome of a block, which is proven by the rules and by a dry run of modprobe."""
+    rules = [(command, result) for command, result in answered if command.verb is not Verb.UNLOAD]
+    names = [name for command, _ in rules for name in command.names]
+    proofs = prove(machine, names) if plan.verb is not Verb.UNBLOCK else ()
+    outcome = explain_block(plan.verb, names, rules[-1][1], proofs, facts)
+    command, result = answered[-1]
+    if command.verb is not Verb.UNLOAD:
+        return outcome
+    unloaded = explain(Verb.UNLOAD, command.names, result, facts)
+    return replace(
+        outcome,
+        title=f"{outcome.title}. {unloaded.title}",
+        cause=f"{outcome.cause} {unloaded.cause}",
+        evidence=unloaded.evidence,
+        kind=outcome.kind if result.ok else Kind.WARNING,
+    )
 
 
 def _with_was(names: Sequence[str]) -> str:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from kmodtui.errors import KmodtuiError, PlanError, UnknownModuleError
@@ -19,6 +19,8 @@ from kmodtui.kernel.module_file.size import read_module_size
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.sysfs import read_parameters
 from kmodtui.kernel.system import read_system
+from kmodtui.model.block.lines import BlockState
+from kmodtui.model.block.ways import BlockFacts
 from kmodtui.model.modprobe_rules import RuleKind
 from kmodtui.model.modules import ModuleTable, canonical
 from kmodtui.model.plan.facts import PlanFacts
@@ -27,11 +29,12 @@ from kmodtui.model.plan.intents import plan_intents
 from kmodtui.model.plan.plan import Action, Plan, Step, with_memory
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.usage import NO_USAGE
+from kmodtui.services.blocking import block_facts, read_blocks, with_blocks
 from kmodtui.services.planning.files import file_notes, refused_without_index
 from kmodtui.services.usage import usage_of
 
 VERBS = (Verb.LOAD, Verb.UNLOAD, Verb.RELOAD)
-"""Verbs that the index of modules is needed for."""
+"""Verbs that load or unload modules by name."""
 
 
 def read_plan(
@@ -84,10 +87,13 @@ def read_plan_facts(
     usage = NO_USAGE
     if verbs.intersection((Verb.UNLOAD, Verb.RELOAD)):
         usage = usage_of(host, index, tuple(table.by_name))
+    blocks = read_blocks(config)
     facts = PlanFacts(
         table,
         ConfiguredIndex(index, config),
         config.of(RuleKind.BLACKLIST),
+        blocks,
+        _blocking(index, config, {**blocks, **_to_block(intents)}, intents, table),
         usage,
         shown={
             name: read_parameters(host, name)
@@ -97,6 +103,30 @@ def read_plan_facts(
         },
     )
     return facts, config
+
+
+def _to_block(intents: Sequence[Intent]) -> dict[str, BlockState]:
+    """Return the states that intents give to modules in kmodtui's block file."""
+    states = {Verb.BLOCK: BlockState.BLOCKED, Verb.LOG_LOADS: BlockState.LOGGED}
+    return {
+        canonical(name): states[intent.verb]
+        for intent in intents
+        if intent.verb in states
+        for name in intent.names
+    }
+
+
+def _blocking(
+    index: ModuleIndex,
+    config: ModprobeConfig,
+    states: Mapping[str, BlockState],
+    intents: Sequence[Intent],
+    table: ModuleTable,
+) -> dict[str, BlockFacts]:
+    names = _to_block(intents)
+    if not names:
+        return {}
+    return block_facts(index, with_blocks(config, states), tuple(names), table.by_name)
 
 
 def _loaded(host: Host, index: ModuleIndex, verbs: set[Verb]) -> ModuleTable:

@@ -13,6 +13,7 @@ from kmodtui.model.plan.plan import Action, Plan, PlanCommand
 from kmodtui.model.plan.undo import (
     UndoEntry,
     blacklisted,
+    blocked,
     loaded,
     reloaded,
     set_back,
@@ -88,6 +89,10 @@ def record_change(
     for command, _ in succeeded:
         if command.verb in (Verb.LOAD, Verb.INSERT):
             machine.done.note_given(canonical(command.names[0]), command.parameters)
+    if any(command.verb is Verb.UNLOAD for command, _ in results) and plan.verb is Verb.BLOCK:
+        # An undo of its own, after that of the block: a blocked module cannot be loaded.
+        unload = replace(plan, verb=Verb.UNLOAD)
+        machine.done.note(_undo_entry(machine, unload, before, results, succeeded))
     machine.done.note(_undo_entry(machine, plan, before, results, succeeded))
 
 
@@ -124,8 +129,23 @@ def _undo_entry(
             names = [name for command, _ in succeeded for name in command.names]
             back = plan.verb is Verb.UNBLACKLIST
             return blacklisted(words, names, back=back) if names else None
+        case Verb.BLOCK | Verb.LOG_LOADS | Verb.UNBLOCK:
+            return blocked(words, _blocks_before(succeeded))
         case _:
             assert_never(plan.verb)
+
+
+def _blocks_before(
+    succeeded: Collection[tuple[PlanCommand, Result]],
+) -> dict[str, str | None]:
+    """Return what the block file said before of each module that it was changed for."""
+    verbs = (Verb.BLOCK, Verb.LOG_LOADS, Verb.UNBLOCK)
+    return {
+        canonical(name): result.before.get(canonical(name))
+        for command, result in succeeded
+        if command.verb in verbs
+        for name in command.names
+    }
 
 
 def loaded_by_failure(machine: Machine, plan: Plan, before: Before) -> list[str]:

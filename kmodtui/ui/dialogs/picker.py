@@ -22,7 +22,7 @@ from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.index.modules import ModuleIndex
 from kmodtui.model.catalog_entry import Catalog
 from kmodtui.model.fuzzy import SearchIndex
-from kmodtui.model.load_line import LoadRequest, query_of
+from kmodtui.model.load_line import RESTRICT, LoadRequest, query_of
 from kmodtui.model.text import clean
 from kmodtui.services.catalog.catalog import described_by_file
 from kmodtui.services.catalog.live import CatalogState
@@ -126,10 +126,16 @@ class ModulePicker(Dialog[LoadRequest | None]):
             return [
                 hint("picker.up", "picker.down", label="select"),
                 hint("picker.take", label="details or plan"),
-                hint("picker.complete"),
+                hint("picker.restrict"),
                 hint("dialog.cancel", label="close"),
             ]
-        ids = ("picker.take", "picker.complete", "picker.parameters", "dialog.cancel")
+        ids = (
+            "picker.take",
+            "picker.complete",
+            "picker.parameters",
+            "picker.restrict",
+            "dialog.cancel",
+        )
         return [hint(each) for each in ids]
 
     def on_mount(self) -> None:
@@ -364,6 +370,21 @@ class ModulePicker(Dialog[LoadRequest | None]):
     def action_parameters(self) -> None:
         """Go on to the parameter form."""
         self._take_current(form=True)
+
+    def action_restrict(self) -> None:
+        """Go on to blacklisting or blocking the module under the cursor."""
+        self.work(self._restrict, "pick")
+
+    async def _restrict(self) -> None:
+        await self._ready.wait()
+        self._catch_up()
+        entry = self._list.entry
+        if entry is None or not (self._query or self._chosen or self._looking):
+            self.say("Select the module to block.")
+        elif entry.builtin:
+            self.say(f"{entry.name} is built into the kernel: no rule of modprobe.d applies to it.")
+        else:
+            self.leave(LoadRequest(entry.name, (), RESTRICT))
 
     def _take_current(self, *, form: bool) -> None:
         self._catch_up()

@@ -190,10 +190,10 @@ class DashboardScreen(PaneScreen):
         if (name := self._selected()) is not None:
             self._changes.parameters(name)
 
-    def action_blacklist(self) -> None:
-        """Blacklist the marked modules or the selected one, or remove them from the blacklist."""
+    def action_restrict(self) -> None:
+        """Blacklist or block the marked modules or the selected one, or end that."""
         if targets := self._targets():
-            self._changes.blacklist(targets)
+            self._changes.restrict(targets)
 
     def action_undo(self) -> None:
         """Undo the last change made through kmodtui."""
@@ -216,7 +216,7 @@ class DashboardScreen(PaneScreen):
         from kmodtui.model.plan.verb import Verb
 
         self._modules.clear_marks()
-        if plan.verb not in (Verb.SET, Verb.BLACKLIST, Verb.UNBLACKLIST):
+        if plan.verb in (Verb.LOAD, Verb.UNLOAD, Verb.RELOAD, Verb.INSERT):
             # The cursor only: the focus stays in the pane where it was.
             self._modules.select(plan.target)
 
@@ -244,7 +244,8 @@ class DashboardScreen(PaneScreen):
         """Show the details of a loaded module; of another one, the plan that loads it."""
         if request is None:
             return
-        if request.name not in self.live.table.by_name or request.parameters:
+        shown = request.name in self.live.table.by_name and not request.parameters
+        if not shown or request.restricts:
             self._changes.plan_load(request)
             return
         if not self._modules.shows(request.name):

@@ -8,6 +8,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from kmodtui.model.block.lines import BLOCK_FILE
+from kmodtui.model.block.way import Barrier, WayKind
 from kmodtui.model.plan.plan import GIVEN, Action, Plan, Step
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.text import clean, human_size
@@ -17,6 +19,26 @@ ROOMY = 100
 
 _COMMANDS = 6
 """Largest number of command lines that are shown."""
+
+_IN_A_FILE = (
+    Action.SET,
+    Action.BLACKLIST,
+    Action.UNBLACKLIST,
+    Action.BLOCK,
+    Action.LOG_LOADS,
+    Action.UNBLOCK,
+)
+"""Steps that write to a file, which is always shown."""
+
+_WAY_STYLES = {
+    Barrier.STOPPED: "success",
+    Barrier.LOGGED: "success",
+    Barrier.OPEN: "warning",
+    Barrier.UNKNOWN: "warning",
+}
+
+_SUBJECTS = 4
+"""Largest number of aliases or modules that are shown for a way."""
 
 StyleOf = Callable[[str], str]
 """Returns the rich style for `dim`, `accent`, `strong`, `warning` or `error`."""
@@ -62,6 +84,8 @@ class PlanPage:
         steps = self._steps()
         if steps.row_count:
             parts += [steps, Text()]
+        if plan.ways:
+            parts += [self._ways(), Text()]
         for warning in plan.warnings:
             parts += [self._text(f"! {warning}", "warning"), Text()]
         if plan.commands:
@@ -99,7 +123,7 @@ class PlanPage:
         """Return the reason for a step, with its file, command, rule and options."""
         # Relative to the directory of the release, which is the same for all modules.
         file = step.path.partition(f"/{self._release}/")[2] or step.path
-        always = step.action in (Action.SET, Action.BLACKLIST, Action.UNBLACKLIST)
+        always = step.action in _IN_A_FILE
         shown = always or (self._roomy and step.action.changes)
         text = f"{step.reason}  {file if shown else ''}".rstrip()
         lines = [self._text(text, "dim")]
@@ -120,6 +144,28 @@ class PlanPage:
         if given:
             lines.append(self._text(given, "accent"))
         return Text("\n").join(lines)
+
+    def _ways(self) -> Table:
+        """Return a table of the ways into the kernel, and what the rules do about each."""
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
+        table.add_column(overflow="fold")
+        several = len(self._plan.targets) > 1
+        for way in self._plan.ways:
+            names = [] if way.kind is WayKind.NAME else [*way.subjects[:_SUBJECTS]]
+            if len(way.subjects) > _SUBJECTS:
+                names.append(f"and {len(way.subjects) - _SUBJECTS} more")
+            kind = f"{way.module} {way.kind}" if several else str(way.kind)
+            # The step says which file kmodtui's own rules are in.
+            other = way.source and not way.source.startswith(f"{BLOCK_FILE}:")
+            about = f"{way.reason} ({way.source})" if other else way.reason
+            table.add_row(
+                self._text(way.barrier, _WAY_STYLES[way.barrier]),
+                self._text(f"{kind}{': ' if names else ''}{', '.join(names)}"),
+                self._text(about, "dim"),
+            )
+        return table
 
     @staticmethod
     def _labelled_rows() -> Table:

@@ -1,0 +1,1 @@
+"""Blocking modules: the rules that do it, and what they stop."""

@@ -1,0 +1,198 @@
+"""What the verbs that change the system share: access to root, confirmation, exit status."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+
+from kmodtui.errors import (
+    ElevationCancelledError,
+    KmodtuiError,
+    PlanError,
+    UsageError,
+)
+from kmodtui.kernel.host import Host
+from kmodtui.kernel.system import read_system
+from kmodtui.model.block.way import Way
+from kmodtui.model.explain.explanation import Explanation, Kind
+from kmodtui.model.plan.intent import Intent
+from kmodtui.model.plan.plan import Plan
+from kmodtui.model.plan.verb import Verb
+from kmodtui.model.text import clean
+from kmodtui.privileged.elevation import LADDER
+from kmodtui.services.config import config_path, read_config
+from kmodtui.services.machine import Machine
+from kmodtui.services.planning.actions import perform
+from kmodtui.services.planning.planning import plan_for
+from kmodtui.services.root.access import NoRoot, read_only
+from kmodtui.services.root.demo import DemoRoot
+from kmodtui.services.root.local import chosen_root
+from kmodtui.verbs.plan import plan_lines
+from kmodtui.verbs.printing import print_error, print_json
+
+FAILED = 1
+NO_PRIVILEGES = 3
+OUTCOME_UNKNOWN = 4
+
+
+def add_change_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that every such verb has."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("-n", "--dry-run", action="store_true", help="show the plan, do nothing")
+    parser.add_argument("-y", "--yes", action="store_true", help="do it without confirmation")
+
+
+def machine_for(host: Host, options: argparse.Namespace, what: str) -> Machine:
+    """Return the machine, with the same access to root as the dashboard would have.
+
+    Args:
+        host: the observed system.
+        options: of the command line.
+        what: what cannot be done on a captured tree: `load modules into`.
+    """
+    config = read_config(config_path(), LADDER)
+    access = read_only(options.read_only, config) or _without_kernel(host, options, what)
+    if access is None and getattr(options, "demo", False):
+        from kmodtui.demo import open_demo
+
+        demo = open_demo(pace=0)
+        return Machine(demo.host, DemoRoot(demo))
+    return Machine(host, access or chosen_root(options.elevate, config, once=True))
+
+
+def _without_kernel(host: Host, options: argparse.Namespace, what: str) -> NoRoot | None:
+    """Return the refusal where no running kernel could be changed."""
+    if hasattr(options, "root"):
+        return NoRoot(f"--root is a captured tree: there is no kernel to {what}.")
+    release = getattr(options, "kernel", None) or ""
+    if release not in ("", read_system(host).release):
+        return NoRoot(
+            f"{release} is not the running kernel: its modules cannot be loaded.",
+            "Leave out --kernel.",
+        )
+    return None
+
+
+def confirm(lines: Sequence[str], word: str = "") -> None:
+    """Show a plan on standard error and wait for a confirmation.
+
+    Args:
+        lines: the plan; standard output may be redirected to a file.
+        word: what has to be typed; empty if `y` is enough.
+
+    Raises:
+        UsageError: standard input is not a terminal.
+        ElevationCancelledError: it was not confirmed.
+    """
+    if not sys.stdin or not sys.stdin.isatty():
+        raise UsageError(
+            "The plan cannot be confirmed: standard input is not a terminal.",
+            "Use --yes to run it without confirmation.",
+        )
+    for line in lines:
+        print(line, file=sys.stderr)
+    question = f"Type {word} to continue: " if word else "Continue? [y/N] "
+    print(question, end="", file=sys.stderr, flush=True)
+    typed = sys.stdin.readline().strip()
+    if typed != word if word else typed.lower() not in ("y", "yes"):
+        raise ElevationCancelledError("Cancelled. Nothing was changed.")
+
+
+def change(host: Host, options: argparse.Namespace, intents: Sequence[Intent], schema: int) -> int:
+    """Plan, confirm and carry out a change; print the outcome and return the exit status."""
+    release = getattr(options, "kernel", None) or ""
+    machine = machine_for(host, options, "change")
+    if release:
+        machine.release = release
+    return asyncio.run(_change(machine, options, intents, schema))
+
+
+async def _change(
+    machine: Machine, options: argparse.Namespace, intents: Sequence[Intent], schema: int
+) -> int:
+    try:
+        plan = await plan_for(machine, intents)
+        idle = options.dry_run or plan.refused or not plan.commands
+        if idle:
+            return _report(options, schema, plan, None, FAILED if plan.refused else 0)
+        if machine.root.denied is not None:
+            _print(plan_lines(plan), sys.stderr)
+            print_error(machine.root.denied)
+            return NO_PRIVILEGES
+        if not options.yes:
+            confirm((*plan_lines(plan), f"   {clean(machine.root_words)}"))
+        try:
+            await machine.channel(nullcontext)
+        except KmodtuiError as error:
+            print_error(error)
+            return NO_PRIVILEGES
+        outcome = await perform(machine, plan, nullcontext, lambda _: None)
+        return _report(options, schema, plan, outcome, _status(outcome))
+    finally:
+        await machine.close()
+
+
+def _status(outcome: Explanation) -> int:
+    if outcome.unknown:
+        return OUTCOME_UNKNOWN
+    return 0 if outcome.kind is Kind.DONE else FAILED
+
+
+def _report(
+    options: argparse.Namespace, schema: int, plan: Plan, outcome: Explanation | None, status: int
+) -> int:
+    """Print a plan that was not carried out, or an outcome; return the status."""
+    if options.json:
+        print_json(schema, _json(plan, outcome))
+    elif outcome is None:
+        _print(plan_lines(plan), sys.stdout)
+    if plan.refused:
+        print_error(PlanError(plan.refused, plan.remedy))
+    elif outcome is not None and not options.json:
+        failed = outcome.kind is Kind.FAILURE
+        lines = [outcome.title, outcome.cause, *(f"  {line}" for line in outcome.shown)]
+        lines += [f"  {line}" for line in outcome.evidence]
+        _print([*lines, outcome.remedy], sys.stderr if failed else sys.stdout)
+    return status
+
+
+def _print(lines: Sequence[str], stream: Any) -> None:
+    for line in filter(None, lines):
+        print(clean(line), file=stream)
+
+
+def _json(plan: Plan, outcome: Explanation | None) -> dict[str, Any]:
+    return {
+        "verb": plan.verb,
+        "modules": plan.targets,
+        "refused": plan.refused or None,
+        "nothing_to_do": plan.nothing_to_do or None,
+        "remedy": plan.remedy or None,
+        "warnings": plan.warnings,
+        "commands": plan.command_lines,
+        **({} if plan.verb is Verb.UNBLOCK else {"ways": [_way(way) for way in plan.ways]}),
+        "outcome": None
+        if outcome is None
+        else {
+            "result": "unknown" if outcome.unknown else outcome.kind,
+            "title": outcome.title,
+            "cause": outcome.cause,
+            "remedy": outcome.remedy or None,
+            "shown": outcome.shown,
+        },
+    }
+
+
+def _way(way: Way) -> dict[str, Any]:
+    return {
+        "module": way.module,
+        "way": way.kind,
+        "result": way.barrier,
+        "reason": way.reason,
+        "rule": way.source or None,
+        "subjects": way.subjects,
+    }

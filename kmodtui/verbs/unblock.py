@@ -1,0 +1,24 @@
+"""`kmodtui unblock NAME…`: remove modules from kmodtui's block file."""
+
+from __future__ import annotations
+
+import argparse
+
+from kmodtui.kernel.host import Host
+from kmodtui.model.plan.intent import Intent
+from kmodtui.model.plan.verb import Verb
+from kmodtui.verbs.block import module_names
+from kmodtui.verbs.change import add_change_arguments, change
+
+SCHEMA = 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb."""
+    add_change_arguments(parser)
+    parser.add_argument("names", nargs="+", metavar="NAME", help="a module that kmodtui blocks")
+
+
+def run(host: Host, options: argparse.Namespace) -> int:
+    """Unblock modules; return the exit status."""
+    return change(host, options, [Intent(Verb.UNBLOCK, module_names(options.names))], SCHEMA)

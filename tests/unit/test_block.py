@@ -1,0 +1,240 @@
+"""Blocking a module: the prediction for each way, the plan, and the verb with its exit status."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kmodtui.cli import run
+from kmodtui.demo.simulated_kernel import SimulatedKernel
+from kmodtui.errors import UnknownModuleError
+from kmodtui.kernel.index.aliases import example, has_wildcard, matches
+from kmodtui.kernel.index.release import read_index
+from kmodtui.model.block.lines import BLOCK_FILE, LINES, BlockState
+from kmodtui.model.block.proof import Proof
+from kmodtui.model.block.way import Barrier, Way, WayKind
+from kmodtui.model.explain.block import explain_block
+from kmodtui.model.explain.explanation import Kind
+from kmodtui.model.plan.intent import Intent
+from kmodtui.model.plan.plan import Action, Plan
+from kmodtui.model.plan.verb import Verb
+from kmodtui.model.result import Result, ResultCode
+from kmodtui.privileged import helper
+from kmodtui.services.planning.plans import planned, read_plan_facts
+from tests.support.simulated import make_simulated
+from tests.support.small_recording import Part
+
+PARTS = {
+    "main": Part("main.ko", 4096, depends=("lib",), aliases=("fs-main", "pci:v1*")),
+    "lib": Part("lib.ko", 4096, aliases=("net-pf-38",)),
+    "soft": Part("soft.ko", 4096, softdep="pre: lib", aliases=("fs-soft",)),
+    "both": Part("both.ko", 4096, softdep="pre: lib"),
+    "wants": Part("wants.ko", 4096, softdep="pre: soft"),
+}
+RULES = "/etc/modprobe.d/a.conf"
+LATE = "/etc/modprobe.d/z.conf"
+DONE = Result(True, ResultCode.DONE)
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> SimulatedKernel:
+    return make_simulated(tmp_path, parts=PARTS)
+
+
+def rules(kernel: SimulatedKernel, *lines: str, file: str = RULES) -> None:
+    kernel.folder.write(file, "".join(f"{line}\n" for line in lines).encode())
+
+
+def plan(kernel: SimulatedKernel, verb: Verb, *names: str, unload: bool = False) -> Plan:
+    intents = [Intent(verb, names), *([Intent(Verb.UNLOAD, names)] if unload else [])]
+    index = read_index(kernel.host, kernel.release)
+    facts, _ = read_plan_facts(kernel.host, index, intents)
+    return planned(intents, facts, kernel.host)
+
+
+def ways(found: Plan) -> dict[str, tuple[str, tuple[str, ...]]]:
+    return {str(way.kind): (str(way.barrier), way.subjects) for way in found.ways}
+
+
+def test_the_helper_writes_the_lines_that_the_plan_is_about() -> None:
+    for state in BlockState:
+        assert helper.RULES[state] == LINES[state]
+    assert helper.BLOCK == BLOCK_FILE
+
+
+def test_every_way_is_listed_with_what_stops_it(kernel: SimulatedKernel) -> None:
+    kernel.load("main")
+    found = plan(kernel, Verb.BLOCK, "lib")
+    assert ways(found) == {
+        "by name": ("stopped", ("lib",)),
+        "by alias": ("stopped", ("net-pf-38",)),
+        "as a dependency": ("stopped", ("main",)),
+        "as a softdep": ("stopped", ("both", "soft")),
+        "modprobe --ignore-install": ("open", ()),
+        "insmod FILE": ("open", ()),
+        "already loaded": ("open", ()),
+    }
+    assert [(step.action, step.module) for step in found.steps] == [(Action.BLOCK, "lib")]
+    assert not found.warnings
+
+
+def test_an_initramfs_may_have_an_older_copy_of_the_rules(kernel: SimulatedKernel) -> None:
+    image = f"/boot/initrd.img-{kernel.release}"
+    kernel.folder.write(image, b"")
+    assert ways(plan(kernel, Verb.BLOCK, "main"))["from the initramfs"] == ("unknown", (image,))
+
+
+def test_a_module_with_softdeps_is_blocked_although_kmod_would_ignore_its_install_rule(
+    kernel: SimulatedKernel,
+) -> None:
+    rules(kernel, "install soft /bin/false")
+    assert kernel.load("soft").exit == 0, "this rule alone does not stop it"
+    kernel.unload("soft")
+    kernel.folder.remove(RULES)
+    found = plan(kernel, Verb.BLOCK, "soft")
+    assert not found.refused
+    kernel.folder.write(BLOCK_FILE, LINES[BlockState.BLOCKED].format("soft").encode())
+    assert kernel.load("soft").exit == 1
+    assert "soft" not in kernel.loaded
+    assert kernel.load("wants").exit == 0, "it only wants soft, and loads without it"
+    assert "soft" not in kernel.loaded
+
+
+def test_a_softdep_rule_that_comes_first_cannot_be_worked_around(kernel: SimulatedKernel) -> None:
+    rules(kernel, "softdep main pre: lib")
+    found = plan(kernel, Verb.BLOCK, "main")
+    assert found.refused.startswith("main cannot be blocked: kmod up to 34 ignores its install ")
+    assert f"{RULES}:1" in found.remedy
+    assert not found.commands
+    rules(kernel, "install main /bin/true && x", file=RULES)
+    rules(kernel, "softdep main pre: lib", file=LATE)
+    assert "softdep" not in plan(kernel, Verb.BLOCK, "main").refused, "a later one does not count"
+
+
+def test_an_install_rule_that_comes_first_decides(kernel: SimulatedKernel) -> None:
+    rules(kernel, "install main /sbin/own main")
+    found = plan(kernel, Verb.BLOCK, "main")
+    assert found.refused == (
+        f"main cannot be blocked: an install rule runs /sbin/own main ({RULES}:1)."
+    )
+    rules(kernel, "install main /bin/false")
+    assert plan(kernel, Verb.BLOCK, "main").nothing_to_do == (
+        f"main is already blocked: its install rule fails ({RULES}:1)."
+    )
+
+
+def test_loads_of_a_module_with_softdeps_cannot_be_logged(kernel: SimulatedKernel) -> None:
+    assert "has softdeps" in plan(kernel, Verb.LOG_LOADS, "soft").refused
+    logged = plan(kernel, Verb.LOG_LOADS, "main")
+    assert ways(logged)["by name"] == ("logged", ("main",))
+
+
+def test_an_unload_in_the_same_plan_follows_the_block(kernel: SimulatedKernel) -> None:
+    kernel.load("soft")
+    found = plan(kernel, Verb.BLOCK, "soft", unload=True)
+    # The block removes the softdeps, so modprobe -r leaves lib.
+    assert [(step.action, step.module) for step in found.steps] == [
+        (Action.BLOCK, "soft"),
+        (Action.RMMOD, "soft"),
+    ]
+    kernel.load("main")
+    found = plan(kernel, Verb.BLOCK, "lib", unload=True)
+    assert found.refused
+    assert found.remedy.endswith("Or block it without unloading it.")
+
+
+def test_built_in_and_unknown_modules_are_not_blocked(kernel: SimulatedKernel) -> None:
+    kernel.folder.write(f"/lib/modules/{kernel.release}/modules.builtin", b"kernel/inside.ko\n")
+    found = plan(kernel, Verb.BLOCK, "inside")
+    assert found.refused.startswith("inside is built into the kernel")
+    assert "initcall_blacklist=" in found.remedy
+    with pytest.raises(UnknownModuleError, match="maine"):
+        plan(kernel, Verb.BLOCK, "maine")
+
+
+def test_only_own_blocks_are_removed(kernel: SimulatedKernel) -> None:
+    rules(kernel, "install main /bin/false")
+    found = plan(kernel, Verb.UNBLOCK, "main")
+    assert found.refused == "main is not blocked by kmodtui."
+    assert f"{RULES}:1" in found.remedy
+
+
+@pytest.mark.parametrize(
+    "pattern", ["fs-main", "pci:v1*", "a?c", "x[0-9]y", "[!0]", "*", "usb:v[a-f]*p*d0?"]
+)
+def test_an_example_matches_its_pattern(pattern: str) -> None:
+    assert matches(pattern, example(pattern))
+    assert not has_wildcard(example(pattern))
+
+
+# --- the outcome ------------------------------------------------------------------------------
+
+
+def proof(barrier: Barrier, *loads: str, tried: tuple[str, ...] = ()) -> Proof:
+    by_name = Way("main", WayKind.NAME, barrier, "why", ("main",), "/etc/x.conf:1")
+    return Proof("main", (by_name,), tried=tried, loads=loads)
+
+
+def test_it_is_called_blocked_only_where_it_was_verified() -> None:
+    tried = ("main", "fs-main")
+    good = explain_block(Verb.BLOCK, ["main"], DONE, [proof(Barrier.STOPPED, tried=tried)])
+    assert (good.kind, good.title) == (Kind.DONE, "Blocked main")
+    assert "neither its name nor its 1 alias loads it" in good.cause
+    for bad in (
+        [proof(Barrier.OPEN)],
+        [proof(Barrier.UNKNOWN)],
+        [proof(Barrier.STOPPED, "fs-main", tried=tried)],
+        [],
+    ):
+        found = explain_block(Verb.BLOCK, ["main"], DONE, bad)
+        assert (found.kind, found.title) == (Kind.FAILURE, "main is not blocked")
+        assert BLOCK_FILE in found.cause
+
+
+# --- the verbs --------------------------------------------------------------------------------
+
+Output = pytest.CaptureFixture[str]
+
+
+def test_a_module_is_blocked_by_the_verb(capsys: Output) -> None:
+    assert run(["block", "xor", "--yes", "--json", "--demo"]) == 0
+    told: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert told["outcome"]["title"] == "Blocked xor"
+    assert {way["result"] for way in told["ways"]} == {"stopped", "open"}
+
+
+def test_a_dry_run_changes_nothing_and_needs_no_root(
+    kernel: SimulatedKernel, capsys: Output
+) -> None:
+    root = ["--root", str(kernel.folder.root)]
+    assert run(["block", "main", "--dry-run", *root]) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"main by alias fs-main, pci:v1: stopped", told)
+    assert kernel.folder.read(BLOCK_FILE) == b""
+    assert run(["block", "main", "--yes", *root]) == 3, "no privileges"
+    assert "captured tree" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["xor"], 2, "standard input is not a terminal"),
+        (["xor", "--log", "--unload"], 2, "cannot be combined"),
+        (["/tmp/xor.ko"], 2, "is a file"),
+        (["nosuch", "-n"], 1, "no module or alias nosuch"),
+        (["ext4", "-y", "--unload"], 1, "ext4 is in use"),
+        (["xor", "-y", "--no-read-only"], 0, ""),
+    ],
+)
+def test_exit_status(
+    arguments: list[str], status: int, words: str, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    first = [word for word in arguments if word == "--no-read-only"]
+    rest = [word for word in arguments if word not in first]
+    assert run([*first, "block", *rest, "--demo"]) == status
+    assert words in capsys.readouterr().err
