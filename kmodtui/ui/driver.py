@@ -24,8 +24,10 @@ from textual.geometry import Size
 from textual.message import Message
 
 from kmodtui.ui.terminal import modes
+from kmodtui.ui.terminal.capabilities import capabilities
 from kmodtui.ui.terminal.delivery import Delivery
 from kmodtui.ui.terminal.input import Input
+from kmodtui.ui.terminal.output import TerminalOutput
 from kmodtui.ui.terminal.supervisor import QUIT_GRACE, Supervisor
 from kmodtui.ui.terminal.writer import Writer
 
@@ -60,6 +62,8 @@ class TerminalDriver(Driver):
         self._writer = Writer(
             sys.__stderr__.fileno(), on_lost=supervisor.on_lost, on_skipped=self._repaint
         )
+        self._capabilities = capabilities()
+        self._output = TerminalOutput(self._capabilities)
         self._size: tuple[int, int] | None = modes.size(self._terminal)
         self._state = _State.OFF
         self._before: list[Any] | None = None
@@ -77,9 +81,23 @@ class TerminalDriver(Driver):
     # Output
 
     def write(self, data: str) -> None:
-        """Write to the terminal, soon; nothing while the dashboard does not have it."""
+        """Write to the terminal, soon, but only `flush` writes what is painted."""
+        self._send(self._output.write(data))
+
+    def flush(self) -> None:
+        """Write what makes the terminal show what was painted."""
         if self._state is _State.ON:
-            self._writer.write(self._encode(data))
+            self._send(self._output.flush())
+
+    def repaint(self) -> None:
+        """Write everything again: another program has written to the terminal."""
+        self._output.forget()
+        self.flush()
+
+    def _send(self, text: str) -> None:
+        """Write to the terminal, soon; nothing while the dashboard does not have it."""
+        if text and self._state is _State.ON:
+            self._writer.write(self._encode(text))
 
     def _encode(self, text: str) -> bytes:
         return text.encode(self._encoding, "replace")
@@ -181,7 +199,9 @@ class TerminalDriver(Driver):
             if self._state is _State.ON:
                 # A terminal counts how often the keyboard protocol is enabled.
                 self._writer.write(self._encode("\x1b[<u"))
-            self._writer.write(self._encode(modes.setting(mouse=self._mouse)))
+            modes_set = modes.setting(self._capabilities, mouse=self._mouse)
+            self._writer.write(self._encode(modes_set))
+            self._output.forget()
             self._state = _State.ON
             self._input.start()
 
@@ -192,7 +212,7 @@ class TerminalDriver(Driver):
             if was is not _State.ON:
                 return
             self._input.stop()
-            last = self._encode(modes.resetting(mouse=self._mouse))
+            last = self._encode(modes.resetting(self._capabilities, mouse=self._mouse))
             self._writer.finish(last, within=_DRAIN)
             if self._before is not None and modes.is_foreground(self._terminal):
                 with contextlib.suppress(termios.error, OSError):
@@ -222,10 +242,12 @@ class TerminalDriver(Driver):
         self._resize = None
         self._resized_at = self._loop.time()
         self._size = modes.size(self._terminal)
+        self._output.resize(*self._size)
         size = Size(*self._size)
         self._app.post_message(events.Resize(size, size))
 
     def _repaint(self) -> None:
         """Have everything painted again: the terminal shows something else."""
+        self._output.forget()
         with contextlib.suppress(RuntimeError):  # the loop has been closed
             self._loop.call_soon_threadsafe(self._app.post_message, self.SignalResume())

@@ -18,6 +18,7 @@ def opened(terminal: Terminal) -> bytes:
     terminal.press("?")
     terminal.wait_for("keys, columns and flags")
     terminal.press("Esc")
+    terminal.wait_for(lambda t: "keys, columns and flags" not in t.text())
     terminal.settle()
     return bytes(terminal.raw)
 

@@ -30,8 +30,7 @@ def test_ctrl_z_gives_the_terminal_to_the_shell_and_fg_repaints(tree: str, tmp_p
                 terminal.wait_for(lambda t, shown=shown: shown not in t.text())
         terminal.wait_for("1 Modules")
         terminal.press("q")
-        terminal.wait_for(lambda t: not t.is_full_screen)
-        assert terminal.is_as_before
+        terminal.wait_for(lambda t: t.is_as_before)
     # The shell is gone with the terminal; nothing may outlive it.
     deadline = time.monotonic() + 30
     while running := [p for p in Path("/proc").glob("[0-9]*") if tree.encode() in command_line(p)]:
@@ -54,8 +53,7 @@ def test_bg_stops_it_again_and_fg_takes_the_terminal(tree: str, tmp_path: Path) 
             terminal.press("clear; fg", "Enter")
             terminal.wait_for("1 Modules", timeout=30)
         terminal.press("q")
-        terminal.wait_for(lambda t: not t.is_full_screen)
-        assert terminal.is_as_before
+        terminal.wait_for(lambda t: t.is_as_before)
 
 
 def command_line(process: Path) -> bytes:

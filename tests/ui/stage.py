@@ -20,6 +20,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from textual import events
+from textual.driver import Driver
 from textual.pilot import Pilot
 from textual.screen import Screen
 
@@ -276,6 +277,7 @@ async def opened(
     interval: float = 0.05,
     ready: bool = True,
     faults: Sequence[str] = (),
+    driver_class: type[Driver] = EmulatedTerminal,
 ) -> AsyncIterator[Stage]:
     """Open the dashboard and close it again; fail if a fault of its own was logged meanwhile.
 
@@ -286,10 +288,11 @@ async def opened(
         interval: seconds between two readings.
         ready: whether to wait until modules and symbols have been read.
         faults: parts of the faults that are expected in the log.
+        driver_class: what the dashboard writes to; most of `Stage` needs an EmulatedTerminal.
     """
     machine = Machine(demo.host, root or DemoRoot(demo))
     app = KmodtuiApp(machine, interval=interval)
-    app.driver_class = EmulatedTerminal
+    app.driver_class = driver_class
     logged = _Logged()
     logger = logging.getLogger("kmodtui")
     logger.addHandler(logged)

@@ -14,6 +14,8 @@ from typing import Any
 
 from textual.constants import DISABLE_KITTY_KEY
 
+from kmodtui.ui.terminal.capabilities import Capabilities
+
 _MOUSE = ("1000", "1003", "1015", "1006")  # clicks, movements, and two ways to encode them
 
 _KITTY_FLAGS = 1 | 8 | 16  # unambiguous escape codes for all keys, with the text they type
@@ -22,7 +24,7 @@ ABORT = "\x18\x1b[?2026l"
 """Aborts an escape sequence that was only written in part, and a synchronized update."""
 
 
-def setting(*, mouse: bool) -> str:
+def setting(capabilities: Capabilities, *, mouse: bool) -> str:
     """Return the sequences that switch to the dashboard's own screen and keys."""
     ask_for_synchronized_updates = (
         # Apple's terminal would print a part of this question.
@@ -33,22 +35,28 @@ def setting(*, mouse: bool) -> str:
         + ("".join(f"\x1b[?{mode}h" for mode in _MOUSE) if mouse else "")
         + "\x1b[?25l"  # no cursor
         + "\x1b[?1004h"  # reports of the focus
-        + ("" if DISABLE_KITTY_KEY else f"\x1b[>{_KITTY_FLAGS}u")
-        + ask_for_synchronized_updates
+        + (f"\x1b[>{_KITTY_FLAGS}u" if _has_kitty_keys(capabilities) else "")
+        + (ask_for_synchronized_updates if capabilities.answers else "")
         + "\x1b[?2004h"  # marks around pasted text
         + "\x1b[?7l"  # no line wrap
     )
 
 
-def resetting(*, mouse: bool) -> str:
+def resetting(capabilities: Capabilities, *, mouse: bool) -> str:
     """Return the sequences that reset what `setting` sets."""
     return (
         "\x1b[m\x1b[?2004l\x1b[?7h"
         + ("".join(f"\x1b[?{mode}l" for mode in _MOUSE) if mouse else "")
         # Before the alternate screen is left: the terminal keeps flags for each screen.
-        + "\x1b[<u"
+        + ("\x1b[<u" if _has_kitty_keys(capabilities) else "")
+        # Without an alternate screen, the dashboard would stay behind the shell's next lines.
+        + ("" if capabilities.restores else "\x1b[H\x1b[J")
         + "\x1b[?1049l\x1b[?25h\x1b[?1004l"
     )
+
+
+def _has_kitty_keys(capabilities: Capabilities) -> bool:
+    return capabilities.answers and not DISABLE_KITTY_KEY
 
 
 def raw(attributes: list[Any]) -> list[Any]:

@@ -1,0 +1,166 @@
+"""Random steps: the terminal shows what it would show if everything that is painted was sent."""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import Any
+
+import pytest
+from rich.color import ColorSystem
+from textual import events
+from textual.drivers.headless_driver import HeadlessDriver
+
+from kmodtui.demo import Demo
+from kmodtui.ui.commands import COMMANDS
+from kmodtui.ui.terminal.capabilities import Capabilities
+from kmodtui.ui.terminal.output import TerminalOutput
+from tests.support.emulator import Emulator
+from tests.ui.stage import Stage, opened
+
+XTERM = Capabilities(fills=True, erases_cells=True, ends_attributes=True)
+KITTY = Capabilities(fills=True, erases_cells=True, repeats=True, ends_attributes=True)
+SCREEN = Capabilities(answers=False, ends_attributes=True)
+VT100 = Capabilities(answers=False)
+
+SIZES = ((80, 24), (140, 40), (60, 20))
+
+WORDS = ("btrfs", "ext4", "hello", "漢字 text", "cafe\u0301", "👩‍🚀!", "ｆｕｌｌ", "x" * 300)
+"""What is pasted and reported: also wide characters, and such that are made of several."""
+
+# Without those that end the dashboard, write a file, or give the terminal to a shell.
+KEYS = sorted({key for c in COMMANDS for key in c.keys} - {"q", "ctrl+q", "ctrl+s", "ctrl+z"})
+
+STEPS = {
+    "key": 60,
+    "text": 8,
+    "paste": 4,
+    "report": 6,
+    "load": 5,
+    "unload": 5,
+    "resize": 5,
+    "another program": 5,
+}
+"""What happens, and how often among so many steps."""
+
+
+class TwoTerminals(HeadlessDriver):
+    """Writes everything to one terminal, and to the other what the layer sends.
+
+    Attributes:
+        everything, real: the terminals.
+        problem: what was different first.
+    """
+
+    capabilities = XTERM
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        columns, rows = self._get_terminal_size()
+        kind = self.capabilities
+        self.everything = Emulator(columns, rows, crops=True)
+        self.real = Emulator(
+            columns, rows, fills=kind.fills, erases=kind.erases_cells, repeats=kind.repeats
+        )
+        self.output = TerminalOutput(kind)
+        self.problem = ""
+        self.frames = 0
+
+    @property
+    def is_headless(self) -> bool:
+        """Textual writes to terminals only."""
+        return False
+
+    def write(self, data: str) -> None:
+        self.everything.feed(data)
+        self.real.feed(self.output.write(data))
+
+    def flush(self) -> None:
+        self.real.feed(self.output.flush())
+        self.frames += 1
+        if not self.problem:
+            pairs = zip(self.everything.picture(), self.real.picture(), strict=True)
+            for number, (wanted, shown) in enumerate(pairs):
+                if wanted != shown:
+                    column = next(x for x in range(len(wanted)) if wanted[x] != shown[x])
+                    self.problem = (
+                        f"row {number}, column {column}: {shown[column]}"
+                        f" instead of {wanted[column]} on\n{self.real.text()}"
+                    )
+                    break
+
+    def resized(self, columns: int, rows: int) -> None:
+        self.everything.crop(columns, rows)
+        self.real.resize(columns, rows)
+        self.output.resize(columns, rows)
+
+
+async def _random_step(stage: Stage, driver: TwoTerminals, dice: random.Random) -> str:
+    """Do something to the dashboard; return what, for the report of a failure."""
+    kind, done = dice.choices(tuple(STEPS), tuple(STEPS.values()))[0], ""
+    match kind:
+        case "key":
+            done = dice.choice([*KEYS, *["enter", "y", "tab"] * 4, *["escape"] * 20])
+            stage.send(done)
+        case "text":
+            done = dice.choice(("btr", "hello", "ext4", "loop"))
+            stage.send(*done)
+        case "paste":
+            done = dice.choice(WORDS)
+            stage.app.post_message(events.Paste(done))
+        case "report":
+            done = " ".join(dice.choices(WORDS, k=6))
+            stage.app.notify(done, title=done[:20], timeout=dice.choice((0.01, 1)), markup=False)
+        case "load":
+            done = dice.choice(("btrfs", "loop", "dummy"))
+            stage.kernel.load(done)
+        case "unload":
+            done = dice.choice(stage.kernel.loaded)
+            stage.kernel.unload(done)
+        case "resize":
+            size = dice.choice(SIZES)
+            done = str(size)
+            driver.resized(*size)
+            await stage._pilot.resize_terminal(*size)
+        case "another program":
+            driver.real.feed("\x1b[2;2HAnother program writes here.")
+            driver.output.forget()
+            driver.flush()
+    await stage._pilot.pause(1 / 60)  # Textual paints after so long
+    return f"{kind} {done}"
+
+
+@pytest.mark.parametrize(
+    ("size", "colours", "kind"),
+    [
+        ((80, 24), ColorSystem.TRUECOLOR, XTERM),
+        ((140, 40), ColorSystem.EIGHT_BIT, KITTY),
+        ((60, 20), ColorSystem.STANDARD, SCREEN),
+        ((80, 24), None, VT100),
+    ],
+    ids=["truecolor", "256", "16", "monochrome"],
+)
+@pytest.mark.parametrize("steps", [25, pytest.param(500, marks=pytest.mark.full)])
+async def test_both_terminals_show_the_same(
+    demo: Demo,
+    monkeypatch: pytest.MonkeyPatch,
+    size: tuple[int, int],
+    colours: ColorSystem | None,
+    kind: Capabilities,
+    steps: int,
+) -> None:
+    if colours is None:
+        monkeypatch.setenv("NO_COLOR", "1")
+    seed = int(os.environ.get("KMODTUI_SEED", 0)) or random.randrange(1, 1 << 32)
+    dice, done = random.Random(seed), []
+    driver_class = type("Driver", (TwoTerminals,), {"capabilities": kind})
+    async with opened(demo, size=size, interval=0.05, driver_class=driver_class) as stage:
+        driver = stage.app._driver
+        assert isinstance(driver, TwoTerminals)
+        stage.app.console._color_system = colours or ColorSystem.STANDARD
+        for _ in range(steps):
+            done.append(await _random_step(stage, driver, dice))
+            assert not driver.problem, f"KMODTUI_SEED={seed}, after {done}: {driver.problem}"
+        assert stage.app.is_running
+        assert driver.frames > steps / 3
+        assert driver.real.fed < driver.everything.fed
