@@ -18,6 +18,7 @@ from kmodtui.model.block.ways import ways_in
 from kmodtui.services.blocking import block_facts
 from tests.kernel.image import Image, kmod
 from tests.kernel.test_plan_parity import TreeOnThisMachine
+from tests.kernel.trees import add_modules
 
 CHOSEN = (
     "algif_aead", "af_alg", "esp4", "rxrpc", "cifs", "ksmbd", "btrfs", "xor", "dccp", "sctp",
@@ -40,8 +41,7 @@ COMPETING = (
 @pytest.fixture(scope="module")
 def tree(debian: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
     tree = tmp_path_factory.mktemp("tree")
-    (tree / "lib").mkdir()
-    (tree / "lib/modules").symlink_to(debian.modules.parent.resolve())
+    add_modules(tree, debian)
     (tree / "etc/modprobe.d").mkdir(parents=True)
     return tree
 

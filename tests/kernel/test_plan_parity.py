@@ -19,6 +19,7 @@ from kmodtui.model.plan.plan import Action
 from kmodtui.model.probe_list import show_depends
 from tests.kernel.image import Image, kmod
 from tests.kernel.test_parity import aliases, sample
+from tests.kernel.trees import add_modules
 
 
 class TreeOnThisMachine(LocalHost):
@@ -34,8 +35,7 @@ class TreeOnThisMachine(LocalHost):
 def lookup(debian: Image, tmp_path_factory: pytest.TempPathFactory) -> ConfiguredIndex:
     """The kernel package alone, with no rules of modprobe.d."""
     tree = tmp_path_factory.mktemp("tree")
-    (tree / "lib").mkdir()
-    (tree / "lib/modules").symlink_to(debian.modules.parent.resolve())
+    add_modules(tree, debian)
     return configured(read_index(TreeOnThisMachine(tree), debian.release))
 
 
@@ -49,7 +49,7 @@ def modprobe(lookup: ConfiguredIndex, *arguments: str) -> str:
             "-d",
             str(host.root),
             "-S",
-            lookup.release,
+            lookup.index.release,
             "-C",
             "/dev/null",
             *arguments,
@@ -152,8 +152,7 @@ def rules_at_random(lookup: ConfiguredIndex, folder: Path, seed: int) -> None:
     "seed", [0, *(pytest.param(seed, marks=pytest.mark.full) for seed in (1, 2))]
 )
 def test_under_rules_of_all_kinds(debian: Image, tmp_path: Path, seed: int) -> None:
-    (tmp_path / "lib").mkdir()
-    (tmp_path / "lib/modules").symlink_to(debian.modules.parent.resolve())
+    add_modules(tmp_path, debian)
     host = TreeOnThisMachine(tmp_path)
     plain = configured(read_index(host, debian.release))
     folder = tmp_path / "etc/modprobe.d"
