@@ -5,6 +5,7 @@ Their meaning: `man 5 modprobe.d`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -22,6 +23,7 @@ class RuleKind(StrEnum):
     REMOVE = "remove"
     SOFTDEP = "softdep"
     WEAKDEP = "weakdep"
+    ALLOW_UNSUPPORTED = "allow_unsupported_modules"  # SUSE's kmod only
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,34 @@ class Found:
     alias: str = ""
     source: str = ""
     builtin: bool = False
+
+
+class CommandEffect(StrEnum):
+    """What the shell command of an install rule does instead of loading the module."""
+
+    FAILS = "fails"
+    NOTHING = "nothing"
+    UNKNOWN = "unknown"
+
+
+_FAILING = frozenset(("false", "nologin", "null"))  # /dev/null cannot be executed
+_DOING_NOTHING = frozenset(("true", ":", "echo", "printf", "logger"))
+
+
+def command_effect(command: str) -> CommandEffect:
+    """Return what a command does, as far as its words tell; its last part decides."""
+    last = re.split(r"[;\n]", command.partition(" #")[0].strip().rstrip(";"))[-1]
+    if re.search(r"modprobe|insmod|[&|`$<>()]", command):
+        return CommandEffect.UNKNOWN
+    words = [word.strip("\"'") for word in last.split()]
+    while words and (words[0] in ("exec", "command", "env", "/usr/bin/env", "/bin/env")):
+        words = words[1:]
+    program = words[0].rpartition("/")[2] if words else ""
+    if program == "exit" and len(words) > 1:
+        return CommandEffect.NOTHING if words[1] == "0" else CommandEffect.FAILS
+    if program in _FAILING:
+        return CommandEffect.FAILS
+    return CommandEffect.NOTHING if program in _DOING_NOTHING else CommandEffect.UNKNOWN
 
 
 def option_words(text: str) -> tuple[str, ...]:

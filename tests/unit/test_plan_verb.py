@@ -55,6 +55,7 @@ def test_a_load_is_told_step_by_step(kernel: SimulatedKernel, capsys: Output) ->
         f"                    {FOLDER}/fs/fat/vfat.ko",
         "                    iocharset=utf8  (given)",
         "  !  vfat has no parameters.",
+        "  !  /etc/modprobe.d/a.conf:1: fat has no parameters.",
         "  #  modprobe -- vfat iocharset=utf8",
     ]
 
@@ -92,7 +93,7 @@ def test_a_load_as_json_has_its_steps_warnings_and_commands(
     found = planned(capsys, kernel, "load", "vfat", "a=1")
     assert (found["verb"], found["modules"], found["parameters"]) == ("load", ["vfat"], ["a=1"])
     assert found["commands"] == ["modprobe -- vfat a=1"]
-    assert any("install rule" in warning for warning in found["warnings"])
+    assert any("runs /bin/echo a=1 instead" in warning for warning in found["warnings"])
     assert (found["refused"], found["remedy"], found["blocked_by"]) == (None, None, [])
     fat, vfat = found["steps"]
     assert fat == {

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from kmodtui.errors import UnknownModuleError
 from kmodtui.kernel.index.aliases import lookup_form
 from kmodtui.kernel.index.modules import ModuleIndex
 from kmodtui.kernel.modprobe.config import ModprobeConfig, read_modprobe_config
-from kmodtui.model.modprobe_rules import Found, Rule, Softdep
+from kmodtui.model.modprobe_rules import Found, Problem, Rule, Softdep
 from kmodtui.model.modules import canonical
 from kmodtui.model.plan.plan import Option
+from kmodtui.model.rule_problems import rule_problems
 from kmodtui.model.storage import Advice
 
 
@@ -24,6 +27,13 @@ class ConfiguredIndex:
     def advice(self) -> Advice:
         """What to do about module files and their index on this system."""
         return self.index.advice
+
+    @cached_property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong with the rules: malformed lines, and rules that have no effect."""
+        # A softdep of the distribution that is missing is not a mistake in the configuration.
+        lines = (each for each in self.config.problems if not self._is_from_index(each.source))
+        return (*lines, *rule_problems(self.config.rules, self, self._is_from_index))
 
     def _is_from_index(self, source: str) -> bool:
         """Return whether a rule is from the modules themselves, collected in depmod's index."""

@@ -15,8 +15,10 @@ from kmodtui.kernel.host import Host
 from kmodtui.kernel.index.aliases import PatternIndex, has_wildcard
 from kmodtui.kernel.modprobe.command_line import forbidden_modules, parse_command_line
 from kmodtui.kernel.modprobe.file import parse_rules, parse_softdep
+from kmodtui.kernel.modprobe.unread import unread_file
 from kmodtui.model.modprobe_rules import Problem, Rule, RuleKind, Softdep, option_words
 from kmodtui.model.plan.plan import Option
+from kmodtui.model.rule_problems import problems_about
 from kmodtui.model.text import clean
 
 FOLDERS = (
@@ -111,22 +113,14 @@ class ModprobeConfig:
         return self._blacklists.get(name)
 
     def problems_of(self, names: Iterable[str]) -> tuple[Problem, ...]:
-        """Return the problems that a plan for some modules should mention.
+        """Return the problems that a plan for some modules should mention."""
+        return problems_about(self.problems, names)
 
-        Those are the problems of their rules; and of each file with lines that are not rules
-        the first such line, because it is unknown which module they were meant for.
-        """
-        wanted = frozenset(names)
-        files: set[str] = set()
-        found = []
-        for problem in self.problems:
-            if problem.modules:
-                if not wanted.isdisjoint(problem.modules):
-                    found.append(problem)
-            elif problem.file not in files:
-                files.add(problem.file)
-                found.append(problem)
-        return tuple(found)
+    @property
+    def allow_unsupported(self) -> Rule | None:
+        """The rule of SUSE about modules that SUSE does not support; None if there is none."""
+        rules = self.of(RuleKind.ALLOW_UNSUPPORTED)
+        return rules[-1] if rules else None
 
     def replacing(self, file: str, rules: Iterable[Rule]) -> ModprobeConfig:
         """Return the configuration as it would be with other rules in one file."""
@@ -237,7 +231,10 @@ def _files(host: Host, folder: str, problems: list[Problem]) -> list[str]:
             continue
         for name in names:
             path = f"{directory}/{name}"
-            if name.startswith(".") or not name.endswith((".conf", ".alias")):
+            if name.startswith("."):
+                continue
+            if not name.endswith((".conf", ".alias")):
+                problems += unread_file(host, path)
                 continue
             try:
                 is_directory = stat.S_ISDIR(host.stat(path).st_mode)

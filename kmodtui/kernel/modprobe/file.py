@@ -6,11 +6,12 @@ Sources: `kmod_config_parse` in kmod's `libkmod/libkmod-config.c`; `man 5 modpro
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from kmodtui.kernel.index.aliases import normalised
 from kmodtui.model.block.lines import BLOCK_FILE
-from kmodtui.model.modprobe_rules import Problem, Rule, RuleKind, Softdep
+from kmodtui.model.modprobe_rules import Problem, Rule, RuleKind, Softdep, option_words
 from kmodtui.model.modules import canonical
 from kmodtui.model.text import clean, shortened
 
@@ -19,6 +20,8 @@ MAX_NOT_RULES = 20
 
 _KEYWORDS = frozenset(RuleKind.__members__.values())
 _BLANKS = "\t "
+# A path, a file name, quotation marks, a comma behind the name.
+_NOT_IN_NAMES = re.compile(r"^/|/.*\.ko|\.ko(?:\.[a-z]{2,3})?$|[\"']|^[^:]*,", re.DOTALL)
 _BLANK = re.compile(f"[{_BLANKS}]")
 # Whitespace as for isspace(3).
 _WORD = re.compile(r"[^ \t\n\v\f\r]+")
@@ -33,7 +36,8 @@ def parse_rules(text: str, file: str, problems: list[Problem]) -> Iterator[Rule]
         file: its path, for the rules and the problems.
         problems: receives what is wrong with its lines, at most MAX_NOT_RULES that are not rules.
     """
-    not_rules = 0
+    not_rules = rules = 0
+    first = len(problems)
     for number, line in _logical_lines(text):
         if line.startswith("#"):
             continue
@@ -48,9 +52,14 @@ def parse_rules(text: str, file: str, problems: list[Problem]) -> Iterator[Rule]
             continue
         rule, problem, modules = _rule(word, rest, file, number)
         if rule is not None:
+            rules += 1
             yield rule
         if problem:
             problems.append(Problem(source, clean(problem), modules))
+    if not_rules and not rules:
+        page = ", but a web page" if text.lstrip().startswith("<") else ""
+        whole = f"{problems[first].text} No line of this file is a rule{page}."
+        problems[first] = Problem(problems[first].source, whole)
     if not_rules > MAX_NOT_RULES:
         more = f"{not_rules - MAX_NOT_RULES:,} more lines are not rules and are ignored."
         problems.append(Problem(file, more))
@@ -127,6 +136,8 @@ def _rule(word: str, rest: str, file: str, number: int) -> tuple[Rule | None, st
     """
     kind = RuleKind(word)
     raw, value = _token(rest)
+    if kind is RuleKind.ALLOW_UNSUPPORTED:
+        return Rule(kind, "*", raw, file, number), "", ()
     name = normalised(raw) if raw else None
     if not raw:
         return None, f"{word} needs a name: line ignored.", ()
@@ -136,7 +147,8 @@ def _rule(word: str, rest: str, file: str, number: int) -> tuple[Rule | None, st
         extra = value.split()
         problem = f"only {raw} is blacklisted, not {' '.join(extra)}." if extra else ""
         names = (_meant(name), *map(canonical, extra))
-        return Rule(kind, name, "", file, number), problem or _name_problem(name), names
+        problem = _joined((name, *extra)) or problem
+        return Rule(kind, name, "", file, number), _name_problem(name) or problem, names
     if kind is RuleKind.ALIAS:
         module, extra_text = _token(value)
         target = normalised(module) if module else None
@@ -153,16 +165,55 @@ def _rule(word: str, rest: str, file: str, number: int) -> tuple[Rule | None, st
     if kind is RuleKind.OPTIONS:
         value = value.replace("\t", " ")
     rule = Rule(kind, name, value, file, number)
+    problem, names = _name_problem(name), (_meant(name),)
     if kind is RuleKind.SOFTDEP:
         # In kmodtui's own file, an empty rule removes the softdeps on purpose.
-        problem = "" if file == BLOCK_FILE else _softdep_problem(raw, value)
-        return rule, problem or _name_problem(name), (_meant(name),)
-    return rule, _name_problem(name), (_meant(name),)
+        empty = "" if file == BLOCK_FILE else _softdep_problem(raw, value)
+        problem = empty or problem
+    elif kind is RuleKind.OPTIONS:
+        words = option_words(value)
+        if joined := _joined(words):
+            return rule, joined, (*names, *(canonical(word) for word in words if "=" not in word))
+        problem = problem or _options_problem(raw, value)
+    return rule, problem, names
+
+
+def _joined(words: Sequence[str]) -> str:
+    """Return that the line end before a rule is missing, if a word ends with its keyword."""
+    for word, following in pairwise(words):
+        for keyword in _KEYWORDS:
+            if word.endswith(keyword) and word != keyword and "=" not in following:
+                return (
+                    f"the line end before “{keyword} {shortened(following)}” is missing: "
+                    "this line joins two rules."
+                )
+    return ""
+
+
+def _options_problem(raw: str, value: str) -> str:
+    """Return what the kernel understands differently in a line of options; empty if nothing."""
+    words = option_words(value)
+    for word in words:
+        if word.startswith("#") or word.endswith("#"):
+            passed = shortened(value[value.index("#") :].strip())
+            return (
+                f"# does not begin a comment here: “{passed}” is passed to {raw} as well. "
+                "Put the comment on a line of its own."
+            )
+        if "='" in word:
+            return f"in {shortened(word)}, ' is part of the value: only \" quotes a value."
+        if word.startswith("=") or (word.endswith("=") and word != words[-1]):
+            return f"a blank beside = separates {raw}'s parameter from its value: remove it."
+    if value.count('"') % 2:
+        return 'a " is not closed: the kernel takes the rest of the line as one value.'
+    return ""
 
 
 def _softdep_problem(raw: str, value: str) -> str:
     """Return why a softdep line has no effect; empty if it has one."""
     softdep = parse_softdep(value)
+    if "#" in (*softdep.pre, *softdep.post):
+        return f"# does not begin a comment here: the words after it are softdeps of {raw} too."
     if softdep.pre or softdep.post:
         return ""
     if value.split()[:1] in (["pre:"], ["post:"]):
@@ -174,11 +225,16 @@ def _softdep_problem(raw: str, value: str) -> str:
 
 def _meant(name: str) -> str:
     """Return the module that a name was probably meant for."""
-    return name.rstrip("\r")
+    return canonical(name.strip("\"',\r"))
 
 
 def _name_problem(name: str) -> str:
     """Return why a name cannot be that of a module; empty if it can."""
     if name.endswith("\r"):
         return f"the line ends with a carriage return, which becomes part of {name}."
+    if _NOT_IN_NAMES.search(name):
+        return (
+            f"no module is called {name}: write a module's name without directory, extension, "
+            "quotation marks and commas."
+        )
     return ""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os.path
 from collections.abc import Sequence
 
 from kmodtui.errors import PlanError
 from kmodtui.model.block.lines import only_logs
-from kmodtui.model.modprobe_rules import Found, Rule, option_words
+from kmodtui.model.modprobe_rules import CommandEffect, Found, Rule, command_effect, option_words
 from kmodtui.model.modules import ModuleState, canonical
 from kmodtui.model.plan.facts import PlanFacts
 from kmodtui.model.plan.plan import REQUESTED, Action, Option, Plan, PlanCommand, Step
@@ -162,7 +161,14 @@ class _Loading:
             return self._forbidden(probe)
         if probe.lacking and not probe.required:
             return self._skip(probe, f"its dependency {probe.lacking[0]} has no file")
-        return Step(Action.INSMOD, name, probe.reason, path, options, source=probe.source)
+        reason = probe.reason
+        if name not in self.targets and (blacklist := lookup.blacklisted(name)):
+            self._warnings.append(
+                f"{name} is blacklisted ({blacklist.source}), but it is loaded anyway: "
+                f"{reason}. Only an install rule prevents that."
+            )
+            reason = f"blacklisted; {reason}"
+        return Step(Action.INSMOD, name, reason, path, options, source=probe.source)
 
     def _skip(self, probe: Probe, why: str) -> Step:
         path = self.lookup.path_of(probe.name) or ""
@@ -172,8 +178,8 @@ class _Loading:
         name = probe.name
         words = " ".join(option.text for option in options)
         command = rule.value.strip().replace(_SUBSTITUTED, words)
-        program = os.path.basename(command.split()[0]) if command.split() else ""
-        if program == "false" and probe.required:
+        effect = command_effect(command)
+        if effect is CommandEffect.FAILS and probe.required:
             self._refusals.append(
                 (
                     f"{name} is blocked: {rule.source} runs {command} instead of loading it.",
@@ -184,7 +190,7 @@ class _Loading:
             self._warnings.append(
                 f"The load of {name} is logged by kmodtui's rule ({rule.source})."
             )
-        elif program in ("true", ":") and probe.required:
+        elif effect is CommandEffect.NOTHING and probe.required:
             self._warnings.append(
                 f"{name} will not be loaded: {rule.source} runs {command} instead, which does "
                 "nothing."

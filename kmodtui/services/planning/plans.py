@@ -30,6 +30,7 @@ from kmodtui.model.plan.plan import Action, Plan, Step, with_memory
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.usage import NO_USAGE
 from kmodtui.services.blocking import block_facts, read_blocks, with_blocks
+from kmodtui.services.planning.configuration import configuration_problems
 from kmodtui.services.planning.files import file_notes, refused_without_index
 from kmodtui.services.usage import usage_of
 
@@ -181,10 +182,7 @@ def planned(intents: Sequence[Intent], facts: PlanFacts, host: Host) -> Plan:
     if not isinstance(lookup, ConfiguredIndex) or plan.verb not in VERBS:
         return plan
     inserted = [step.module for step in plan.steps if step.action is Action.INSMOD]
-    touched = [step.module for step in plan.steps]
-    # A softdep of the distribution that is missing is not a mistake in the configuration.
-    own = tuple(f"{folder}/" for folder in lookup.index.folders)
-    rules = [p for p in lookup.config.problems_of(touched) if not p.source.startswith(own)]
+    rules = configuration_problems(plan, lookup)
     problems = (*rules, *index_problems(lookup.index, inserted))
     notes = file_notes(plan, lookup.index, facts.table)
     plan = replace(plan, warnings=(*notes, *plan.warnings, *map(str, problems)))
