@@ -21,6 +21,7 @@ from kmodtui.errors import (
     UsageError,
 )
 from kmodtui.kernel.host import Host, LocalHost
+from kmodtui.model.encoding import ESCAPED
 from kmodtui.model.text import clean
 from kmodtui.model.ways_to_root import WAYS_TO_ROOT
 from kmodtui.verbs.printing import print_error
@@ -114,9 +115,10 @@ def _check_output() -> None:
     """
     if sys.stdout is None:
         raise UnsuitableTerminalError("Standard output is closed.")
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A name can contain characters that the encoding of the terminal cannot represent.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    # A name can contain characters that the encoding of the terminal cannot represent.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=ESCAPED)
 
 
 def _discard_output() -> None:

@@ -11,8 +11,8 @@ import contextlib
 import os
 import signal
 import sys
-import termios
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Any
@@ -22,7 +22,9 @@ from textual.app import App
 from textual.driver import Driver
 from textual.geometry import Size
 from textual.message import Message
+from textual.messages import TerminalSupportsSynchronizedOutput
 
+from kmodtui.model.encoding import REPLACED
 from kmodtui.ui.terminal import modes
 from kmodtui.ui.terminal.capabilities import capabilities
 from kmodtui.ui.terminal.delivery import Delivery
@@ -34,6 +36,7 @@ from kmodtui.ui.terminal.writer import Writer
 RESIZE_INTERVAL = 0.1
 """Seconds from one change of the size to the next: each one draws the whole screen."""
 
+_ANSWER = 0.5  # seconds that a terminal has to answer, also through a slow connection
 _DRAIN = 0.3  # seconds that the terminal has to accept everything when it is restored
 _PATIENCE = 0.5  # seconds to wait for another thread that changes the modes
 
@@ -65,6 +68,8 @@ class TerminalDriver(Driver):
         self._capabilities = capabilities()
         self._output = TerminalOutput(self._capabilities)
         self._size: tuple[int, int] | None = modes.size(self._terminal)
+        self._answer_until = 0.0
+        """Until when the terminal may answer a question; in the past if nothing is to come."""
         self._state = _State.OFF
         self._before: list[Any] | None = None
         """The terminal's attributes as the dashboard found them."""
@@ -100,7 +105,7 @@ class TerminalDriver(Driver):
             self._writer.write(self._encode(text))
 
     def _encode(self, text: str) -> bytes:
-        return text.encode(self._encoding, "replace")
+        return text.encode(self._encoding, REPLACED)
 
     # Input
 
@@ -110,6 +115,8 @@ class TerminalDriver(Driver):
 
     def _take(self, messages: Iterable[Message]) -> None:
         for message in messages:
+            if isinstance(message, TerminalSupportsSynchronizedOutput):
+                self._answer_until = 0.0
             self.process_message(message)
         # A session without a controlling terminal gets no signal when the size changes.
         if modes.size(self._terminal) != self._size:
@@ -200,6 +207,8 @@ class TerminalDriver(Driver):
                 # A terminal counts how often the keyboard protocol is enabled.
                 self._writer.write(self._encode("\x1b[<u"))
             modes_set = modes.setting(self._capabilities, mouse=self._mouse)
+            if modes.QUESTION in modes_set:
+                self._answer_until = time.monotonic() + _ANSWER
             self._writer.write(self._encode(modes_set))
             self._output.forget()
             self._state = _State.ON
@@ -212,12 +221,13 @@ class TerminalDriver(Driver):
             if was is not _State.ON:
                 return
             self._input.stop()
+            modes.await_input(self._terminal, until=self._answer_until)
+            self._answer_until = 0.0
             last = self._encode(modes.resetting(self._capabilities, mouse=self._mouse))
             self._writer.finish(last, within=_DRAIN)
             if self._before is not None and modes.is_foreground(self._terminal):
-                with contextlib.suppress(termios.error, OSError):
-                    # Mouse reports, which the shell would take for keys.
-                    termios.tcflush(self._terminal, termios.TCIFLUSH)
+                # Mouse reports and answers, which the shell would take for keys.
+                modes.discard_input(self._terminal)
                 modes.set_attributes(self._terminal, self._before)
 
     @contextlib.contextmanager

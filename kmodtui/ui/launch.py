@@ -16,6 +16,7 @@ from kmodtui.services.machine import Machine
 from kmodtui.services.root.access import NoRoot, RootAccess, read_only
 from kmodtui.ui.app import KmodtuiApp
 from kmodtui.ui.driver import TerminalDriver
+from kmodtui.ui.terminal.kinds import without_foreign_colors
 from kmodtui.ui.terminal.supervisor import Supervisor
 
 INTERVAL = 1.0
@@ -32,6 +33,7 @@ def open_dashboard(options: argparse.Namespace, root: str | None, *, demo: bool)
         root: the directory of a captured tree; None for this machine.
         demo: whether to start with the demo.
     """
+    without_foreign_colors(os.environ)
     config = read_config(config_path(), WAYS_TO_ROOT)
     log_file = open_log()
     assert sys.__stdin__ is not None

@@ -49,6 +49,43 @@ def test_terminals_of_sixteen_colours_get_no_other(
     assert looks[0] != looks[1]
 
 
+@pytest.mark.parametrize(
+    ("term", "more"),
+    [
+        ("xterm-16color", {}),
+        ("linux", {}),
+        ("vt220", {}),
+        ("screen", {}),
+        ("xterm-256color", {"STY": "1234.pts-0"}),
+        ("screen-256color", {}),
+    ],
+)
+def test_colorterm_of_the_terminal_around_is_not_believed(
+    open_terminal: Open, tree: str, term: str, more: dict[str, str]
+) -> None:
+    terminal = open_terminal(
+        "--root", tree, term=term, environment={"COLORTERM": "truecolor", **more}
+    )
+    terminal.wait_for("1 Modules", timeout=30)
+    assert not TRUE_COLOUR.search(bytes(terminal.raw))
+    if "256" not in term:
+        assert not OF_256.search(bytes(terminal.raw))
+
+
+@pytest.mark.parametrize("more", [{}, {"TMUX": "/tmp/tmux-0/default,1,0", "STY": ""}])
+def test_colorterm_is_believed_elsewhere(
+    open_terminal: Open, tree: str, more: dict[str, str]
+) -> None:
+    terminal = open_terminal(
+        "--root",
+        tree,
+        term="screen-256color" if more else "xterm-256color",
+        environment={"COLORTERM": "truecolor", **more},
+    )
+    terminal.wait_for("1 Modules", timeout=30)
+    assert TRUE_COLOUR.search(bytes(terminal.raw))
+
+
 def test_the_light_theme_is_light(open_terminal: Open, tree: str) -> None:
     terminal = open_terminal("--root", tree, "--light", environment={"COLORTERM": "truecolor"})
     opened(terminal)

@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-_SIMPLE = ("linux", "vt", "screen")
-"""TERM of terminals that answer no questions begins like this."""
+from kmodtui.ui.terminal.kinds import is_plain
 
 _REPEATING = ("alacritty", "foot", "tmux", "wezterm", "xterm-ghostty", "xterm-kitty")
 """TERM of terminals that repeat a character (REP).
@@ -44,7 +43,7 @@ class Capabilities:
 def capabilities() -> Capabilities:
     """Return what the terminal of this process understands."""
     term = os.environ.get("TERM", "")
-    answers, repeats = not term.startswith(_SIMPLE), term.startswith(_REPEATING)
+    answers, repeats = not is_plain(os.environ), term.startswith(_REPEATING)
     try:
         import curses
 

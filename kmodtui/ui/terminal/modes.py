@@ -8,8 +8,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import select
 import struct
 import termios
+import time
 from typing import Any
 
 from textual.constants import DISABLE_KITTY_KEY
@@ -24,11 +26,15 @@ ABORT = "\x18\x1b[?2026l"
 """Aborts an escape sequence that was only written in part, and a synchronized update."""
 
 
+QUESTION = "\x1b[?2026$p"
+"""Asks whether the terminal knows synchronized updates."""
+
+
 def setting(capabilities: Capabilities, *, mouse: bool) -> str:
     """Return the sequences that switch to the dashboard's own screen and keys."""
     ask_for_synchronized_updates = (
         # Apple's terminal would print a part of this question.
-        "" if os.environ.get("TERM_PROGRAM") == "Apple_Terminal" else "\x1b[?2026$p"
+        "" if os.environ.get("TERM_PROGRAM") == "Apple_Terminal" else QUESTION
     )
     return (
         "\x1b[?1049h"  # the alternate screen
@@ -82,6 +88,22 @@ def set_attributes(terminal: int, wanted: list[Any]) -> None:
     """Set the attributes of a terminal if it still exists, without waiting for its output."""
     with contextlib.suppress(termios.error, OSError):
         termios.tcsetattr(terminal, termios.TCSANOW, wanted)
+
+
+def await_input(terminal: int, *, until: float) -> None:
+    """Wait until something has arrived, or until a time of the monotonic clock.
+
+    The answer to a question may be on its way.
+    """
+    if (left := until - time.monotonic()) > 0:
+        with contextlib.suppress(OSError, ValueError):
+            select.select([terminal], [], [], left)
+
+
+def discard_input(terminal: int) -> None:
+    """Discard what has arrived from a terminal and not been read."""
+    with contextlib.suppress(termios.error, OSError):
+        termios.tcflush(terminal, termios.TCIFLUSH)
 
 
 def is_foreground(terminal: int) -> bool:
