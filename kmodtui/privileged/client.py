@@ -47,6 +47,7 @@ LogSink = Callable[[LogRecord], None]
 """Called on the event loop with each record of the kernel log as it arrives."""
 
 _LONGEST_ID = 2**53 - 1
+_LAST_WORDS = 0.5  # seconds to read what the helper has written before it ended
 
 # PAM modules and shell profiles may print before the helper does.
 _NOISE_LINES = 200
@@ -308,6 +309,8 @@ class HelperClient:
             try:
                 await self._transport.send(encode_request(number, operation, **fields))
             except OSError:
+                # It may have said why it ends.
+                await asyncio.wait({self._reader}, timeout=_LAST_WORDS)
                 self._finish(self._death())
             return await result
         except BaseException:

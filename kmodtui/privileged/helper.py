@@ -29,20 +29,24 @@ if __name__ == "__main__" and not (sys.flags.isolated and sys.flags.no_site):
     # Before any other import: without -I a json.py in the wrong place would run as root.
     sys.exit("Run kmodtui-helper as: /usr/bin/python3 -I -S " + sys.argv[0])
 
+import os
+
+if __name__ == "__main__":
+    os.environ.clear()  # before what reads it: OpenSSL runs the code that OPENSSL_CONF names
+
 import base64
 import contextlib
 import errno
 import fcntl
-import hashlib
 import json
-import os
 import re
 import select
 import signal
 import stat
+import struct
 import syslog
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from io import FileIO
 from typing import Any, NamedTuple, Union, cast
 
@@ -55,6 +59,9 @@ MAX_NAMES = 256
 MAX_PARAMETERS = 64
 MAX_TEXT = 1024  # characters of a value, a path, or one key=value
 MAX_FILE = 512 * 1024 * 1024  # bytes of a module file
+MAX_INVALID = 50  # refused lines until the session ends
+MAX_PER_MINUTE = 1000  # requests, all of which are logged
+MAX_REFUSED = 200  # characters of a refused line that are logged
 MAX_OUTPUT = 32 * 1024  # bytes of program output in a result
 MAX_RECORDS = 2000  # kernel log records sent per change
 MAX_LOG = 100_000  # kernel log records sent at once for a `log` request
@@ -64,7 +71,13 @@ CHILD_OUTPUT = 128 * 1024  # bytes that a child can write
 CHUNK = 48 * 1024  # bytes of file content per line, before base64
 IDLE_TIMEOUT = 15 * 60.0  # seconds without a request until the session ends; can be changed
 CHILD_TIMEOUT = 60.0  # seconds until a child is left running in the background
+CLOSING_TIME = 0.5  # seconds in which a child may end after the session, to log its result
+CHECK_IDLE = 30.0  # seconds between checks of the idle timeout, because poll sleeps in suspend
 SEND_TIMEOUT = 30.0  # seconds until a client that does not read its answers is dropped
+
+# What the session, and what it runs, may do at most: linux/capability.h.
+DAC_READ_SEARCH, SETPCAP, SYS_MODULE, SYSLOG = 2, 8, 16, 34
+CAPABILITIES = {"read": (SYSLOG,), "change": (DAC_READ_SEARCH, SYS_MODULE, SYSLOG)}
 
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
@@ -108,6 +121,7 @@ class Outcome(Exception):  # noqa: N818 - a return value, raised only to end a r
 FAILURES = (Outcome, OSError)
 STOPPED = Outcome("stopped", "The request was cancelled.")
 TIMEOUT = Outcome("timeout", "Timed out; it is still running in the background.")
+LEFT = Outcome("stopped", "The session ended; it is still running in the background.")
 
 
 def outcome_of(error: Outcome | OSError) -> Outcome:
@@ -125,12 +139,8 @@ class Ended(NamedTuple):
     output: str
 
 
-class SessionOver(Exception):  # noqa: N818 - not always an error
-    """Why the helper ends the session: a reason of the protocol's `bye`, and a message."""
-
-    def __init__(self, reason: str, message: str):
-        super().__init__(message)
-        self.reason, self.message = reason, message
+class RunsRules(list):  # type: ignore[type-arg]
+    """A command of modprobe that runs `install` or `remove` rules, so that it is not limited."""
 
 
 # An operation yields a command to run in a child, and receives its Ended; a function to call
@@ -247,6 +257,8 @@ class Machine:
         source, parts = self.open_file(path)
         with os.fdopen(source, "rb") as file:
             image = file.read(min(MAX_FILE, os.fstat(source).st_size))  # some in /proc never end
+        import hashlib  # reads the configuration of OpenSSL
+
         if hashlib.sha256(image).hexdigest() != asked["sha256"]:
             message = f"{path} is not the file that was confirmed: its SHA-256 differs."
             outcome = Outcome("changed-file", message, errno.ESTALE)
@@ -266,20 +278,23 @@ class Machine:
 
     def open_file(self, path: str) -> tuple[int, list[dict[str, Any]]]:
         """Open a regular file whose path has no symbolic link; return the owners on its path."""
-        found = os.open(self.root + path, os.O_PATH)  # opens no device and never blocks
+        at, parts = os.open(self.root or "/", os.O_PATH), []
         try:
-            if os.readlink(f"/proc/self/fd/{found}") != self.root + path:
-                raise Outcome("failed", f"{path} contains a symbolic link.", errno.ELOOP)
-            if not stat.S_ISREG(os.fstat(found).st_mode):
+            for name in path.split("/")[1:]:
+                # O_PATH opens no device and never blocks. From descriptor to descriptor, the
+                # owners are those of what is opened, whatever is renamed meanwhile.
+                above, at = at, os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=at)
+                os.close(above)
+                status = os.fstat(at)
+                if stat.S_ISLNK(status.st_mode):
+                    raise Outcome("failed", f"{path} contains a symbolic link.", errno.ELOOP)
+                mode = stat.S_IMODE(status.st_mode)
+                parts.append({"name": name, "uid": status.st_uid, "mode": mode})
+            if not stat.S_ISREG(os.fstat(at).st_mode):
                 raise Outcome("failed", f"{path} is not a regular file.", errno.EINVAL)
-            names, parts = path.split("/"), []
-            for end, name in list(enumerate(names, 1))[1:]:
-                status = os.lstat(self.root + "/".join(names[:end]))
-                owner, mode = status.st_uid, stat.S_IMODE(status.st_mode)
-                parts.append({"name": name, "uid": owner, "mode": mode})
-            return os.open(f"/proc/self/fd/{found}", os.O_RDONLY), parts  # the file just checked
+            return os.open(f"/proc/self/fd/{at}", os.O_RDONLY), parts  # the file just checked
         finally:
-            os.close(found)
+            os.close(at)
 
     def init_module(self, image: bytes, parameters: bytes) -> None:
         """Insert a module. OSError if the kernel refuses."""
@@ -452,22 +467,29 @@ def load(machine: Machine, asked: Request) -> Steps:
     """Load a module and its dependencies by name."""
     (name,) = asked["names"]
     machine.check_loaded(name, wanted=False)
-    modprobe = yield from loader(machine, asked)
-    ended = yield [modprobe, "-v", "--", name, *asked["parameters"]]
+    ended = yield (yield from loader(machine, asked))
     return Outcome("done") if machine.states([name])[name] == "Live" else failure(ended)
 
 
-def loader(machine: Machine, asked: Request) -> Generator[Any, Any, str]:
-    """Return the path of modprobe; refuse unknown modules and unsafe parameters."""
+def loader(machine: Machine, asked: Request) -> Generator[Any, Any, list[str]]:
+    """Return the command that loads; refuse unknown modules and unsafe parameters."""
     (name,) = asked["names"]
     machine.check_known(name)
     modprobe = machine.program("modprobe")
-    if not all(SHELL_SAFE.fullmatch(parameter) for parameter in asked["parameters"]):
-        plan = yield [modprobe, "--show-depends", "--", name]
-        if plan.exit or "install " in plan.output or len(plan.output) >= CHILD_OUTPUT:
-            message = "An install rule would pass these parameters to a shell."
-            raise Outcome("invalid", message, errno.EINVAL)
-    return modprobe
+    plan = yield [modprobe, "--show-depends", "--", name]
+    rules = "install " in plan.output or len(plan.output) >= CHILD_OUTPUT
+    safe = all(SHELL_SAFE.fullmatch(parameter) for parameter in asked["parameters"])
+    if not safe and (rules or plan.exit):
+        message = "An install rule would pass these parameters to a shell."
+        raise Outcome("invalid", message, errno.EINVAL)
+    return (RunsRules if rules else list)([modprobe, "-v", "--", name, *asked["parameters"]])
+
+
+def unloader(modprobe: str, name: str) -> Generator[Any, Any, list[str]]:
+    """Return the command that unloads a module."""
+    plan = yield [modprobe, "-n", "-v", "-r", "--", name]
+    rules = "remove " in plan.output or len(plan.output) >= CHILD_OUTPUT
+    return (RunsRules if rules else list)([modprobe, "-v", "-r", "--", name])
 
 
 def failure(ended: Ended, number: int | None = None) -> Outcome:
@@ -503,7 +525,7 @@ def unload(machine: Machine, asked: Request) -> Steps:
             if module.refcount > 0 and time.monotonic() < until:
                 yield 0.2
                 continue
-            ended = yield [modprobe, "-v", "-r", "--", name]
+            ended = yield (yield from unloader(modprobe, name))
             if f"Module {name} not found" in ended.output:
                 ended = yield [machine.program("rmmod"), "-v", "--", name]
             module = machine.modules().get(name)
@@ -560,6 +582,37 @@ SCOPES: dict[str, tuple[str, ...]] = {
 # --- the session --------------------------------------------------------------------------
 
 
+def limit(capabilities: Iterable[int], *, for_good: bool) -> None:
+    """Give up all other capabilities; for good, what is executed does not get them back either.
+
+    Modules and setters run in the kernel, so this limits mistakes rather than whoever may
+    insert a module. A session that reads cannot insert one.
+    """
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def call(name: str, *arguments: Any) -> int:
+        result = int(getattr(libc, name)(*arguments))
+        if result < 0:
+            raise OSError(ctypes.get_errno(), f"{name}: {os.strerror(ctypes.get_errno())}")
+        return result
+
+    if for_good:
+        for number in range(64):
+            with contextlib.suppress(OSError):  # EINVAL: the kernel has no more
+                if number not in capabilities and call("prctl", 23, number, 0, 0, 0):
+                    call("prctl", 24, number, 0, 0, 0)  # PR_CAPBSET_READ, PR_CAPBSET_DROP
+        call("prctl", 38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
+    header = struct.pack("Ii", 0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this process
+    data = ctypes.create_string_buffer(24)
+    call("capget", header, data)
+    _, low, _, _, high, _ = struct.unpack("6I", data.raw)
+    kept = (high << 32 | low) & sum(1 << number for number in capabilities)
+    low, high = kept & 0xFFFFFFFF, kept >> 32
+    call("capset", header, struct.pack("6I", low, low, 0, high, high, 0))
+
+
 class Child:
     """A process for a step that may hang: without a terminal, and never killed."""
 
@@ -591,7 +644,10 @@ class Child:
         os.closerange(3, 4096)
         for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, a program must not
             signal.signal(number, signal.SIG_DFL)
+        if os.geteuid() == 0 and not isinstance(self.step, RunsRules):  # not root: a test
+            limit(CAPABILITIES["change"], for_good=True)
         if isinstance(self.step, list):
+            os.umask(0o022)  # a rule may create files
             os.execve(self.step[0], self.step, ENVIRONMENT)  # noqa: S606 - deliberately no shell
         try:
             done = self.step()
@@ -629,33 +685,45 @@ class Session:
         self.stopped: set[int] = set()  # ids of cancelled requests in the queue
         self.logs: dict[int, Log] = {}  # by the id of the request that receives the records
         self.background: dict[int, Child] = {}  # timed out or cancelled, by pidfd
-        self.last = time.monotonic()  # when the last request or answer was handled
-        self.requests = self.answers = 0  # how many were numbered so far
+        self.last = now()  # when the last request or answer was handled
+        self.requests = self.answers = self.invalid = 0  # how many there were so far
+        self.minute, self.in_minute = self.last, 0  # requests are counted by the minute
+        self.ending, self.ended = "", 0.0  # why the session ends, and since when
 
     def run(self) -> None:
         """Send the hello and serve requests until the input closes or the idle timeout expires."""
         hello = {"protocol": PROTOCOL, "version": VERSION, "pid": os.getpid(), "uid": os.geteuid()}
-        try:
-            self.send({"hello": {**hello, "operations": sorted(SCOPES[self.scope])}})
-            while time.monotonic() < self.last + self.idle:
-                self.handle_events(self.last + self.idle)
-                while self.queue:
-                    self.serve(self.queue[0])
-                    self.stopped.discard(self.queue.pop(0)["id"])
-            raise SessionOver("idle", "No request within the idle timeout.")
-        except SessionOver as over:
-            self.audit("end", over.message)
-            with contextlib.suppress(EOFError):
-                self.progress({"bye": {"reason": over.reason, "message": over.message}})
-        except EOFError:
-            self.audit("end", "input closed")
+        self.send({"hello": {**hello, "operations": sorted(SCOPES[self.scope])}})
+        while not self.ending:
+            self.handle_events(time.monotonic() + min(self.last + self.idle - now(), CHECK_IDLE))
+            self.check_idle()
+            while self.queue and not self.ending:
+                self.serve(self.queue[0])
+                self.stopped.discard(self.queue.pop(0)["id"])
+        for asked in self.queue:
+            self.answer(asked["id"], STOPPED.fields())
+        self.audit("end", self.ending)
+
+    def end(self, message: str, reason: str = "") -> None:
+        """End the session: nothing more is read, sent or begun. A reason is for the client."""
+        if reason:
+            self.progress({"bye": {"reason": reason, "message": message}})
+        if not self.ending:
+            self.ending, self.ended = message, time.monotonic()
+
+    def check_idle(self) -> None:
+        """End the session if the idle timeout has expired, also while the machine was suspended."""
+        if not self.queue and now() >= self.last + self.idle:
+            self.end("No request within the idle timeout.", "idle")
 
     def handle_events(self, until: float, awaited: int = -1) -> bool:
         """Handle the next events; return whether descriptor `awaited` was among them."""
         poller = select.poll()
         logs = [log.fileno() for log in self.logs.values()]
-        for source in (self.source, max(awaited, self.source), *self.background, *logs):
-            poller.register(source, select.POLLIN)
+        inputs = [] if self.ending else [self.source]
+        for source in (*inputs, awaited, *self.background, *logs):
+            if source >= 0:
+                poller.register(source, select.POLLIN)
         events = dict(poller.poll(max(0.0, until - time.monotonic()) * 1000))
         self.send_logs()
         for end in self.background.keys() & events.keys():
@@ -665,42 +733,58 @@ class Session:
         return awaited in events
 
     def receive(self) -> None:
-        """Read the available input and accept each complete line. EOFError at its end."""
-        data = os.read(self.source, 65536)
+        """Read the available input and accept each complete line."""
+        self.check_idle()
+        data = b"" if self.ending else os.read(self.source, 65536)
         if not data:
-            raise EOFError
+            return self.end("input closed")
         *lines, self.buffer = (self.buffer + data).split(b"\n")
         for line in lines:
             if self.skipping:
                 self.skipping = False
-            elif line.strip():
+            elif line.strip() and not self.ending:
                 self.accept(line)
         if len(self.buffer) > MAX_REQUEST:
-            if not self.skipping:
+            if not self.skipping and not self.ending:
                 self.accept(self.buffer[: MAX_REQUEST + 1])  # too long, so it is refused
             self.buffer, self.skipping = b"", True
+        return None
 
     def accept(self, line: bytes) -> None:
         """Queue the request in `line`, or refuse it."""
-        self.last = time.monotonic()
-        self.audit("request", line.decode("utf-8", "replace"))
-        number = None
+        self.last = now()
+        number, text = None, line.decode("utf-8", "replace")
+        refused = f"{text[:MAX_REFUSED]} ({len(line)} bytes)"  # nothing of it will be done
         try:
             if len(line) > MAX_REQUEST:
                 raise Outcome("invalid", "The line is too long.", errno.EMSGSIZE)
             request = parse(line)
             number = request["id"]
-            self.count(number)
-            self.begin(checked(request, self.scope))
+            if not self.in_turn(number):
+                return self.audit("refused", refused)
+            asked = checked(request, self.scope)
+            self.audit("request", text)
+            self.begin(asked)
         except FAILURES as error:
-            self.answer(number, outcome_of(error).fields())
+            outcome = outcome_of(error)
+            if outcome.code == "invalid":
+                self.audit("refused", refused)
+                self.invalid += 1
+            self.answer(number, outcome.fields())
+            if self.invalid > MAX_INVALID:
+                self.end("Too many invalid requests.", "unexpected")
 
-    def count(self, number: int) -> None:
-        """End the session unless this is the next request: another process may have sent one."""
-        self.requests += 1
-        if number != self.requests:
+    def in_turn(self, number: int) -> bool:
+        """End the session unless this is the next request, and not one of too many."""
+        self.requests, self.in_minute = self.requests + 1, self.in_minute + 1
+        if now() >= self.minute + 60:
+            self.minute, self.in_minute = now(), 1
+        if number != self.requests:  # another process may have sent one, or taken one away
             message = f"Request {number} arrived instead of request {self.requests}."
-            raise SessionOver("unexpected", message)
+            self.end(message, "unexpected")
+        elif self.in_minute > MAX_PER_MINUTE:
+            self.end("Too many requests in a minute.", "unexpected")
+        return not self.ending
 
     def begin(self, asked: Request) -> None:
         """Queue a request, or handle it at once if it concerns the session itself."""
@@ -750,12 +834,15 @@ class Session:
         pause = 0.0
         while True:
             self.wait(number, pause)
-            if number in self.stopped:
+            # Also if the session has ended, what the system shows after a child is the result.
+            if number in self.stopped or (self.ending and sent is None):
                 return STOPPED
             try:
                 step = steps.send(sent)
             except StopIteration as stop:
                 return cast("Outcome", stop.value)
+            if self.ending:
+                return STOPPED
             sent, pause = None, 0.0
             if isinstance(step, float):
                 pause = step
@@ -769,16 +856,22 @@ class Session:
                 child = Child(step)
                 if not self.wait(number, self.limit, child.end):
                     self.background[child.end] = child
-                    return STOPPED if number in self.stopped else TIMEOUT
+                    return self.interrupted(number)
                 sent = child.result()
-                if isinstance(step, list) and "-v" in step:  # without -v it is only a query
+                if isinstance(step, list) and step[1] == "-v":  # otherwise it is only a query
                     output = (result["output"] + sent.output)[-MAX_OUTPUT:]
                     result.update(exit=sent.exit, output=output)
+
+    def interrupted(self, number: int) -> Outcome:
+        """Return why a child of a request is left running in the background."""
+        return LEFT if self.ending else STOPPED if number in self.stopped else TIMEOUT
 
     def wait(self, number: int, seconds: float, awaited: int = -1) -> bool:
         """Return whether `awaited` is ready in time, and before the request is cancelled."""
         until = time.monotonic() + seconds
         while not (ready := self.handle_events(until, awaited)):
+            if self.ending:
+                until = min(until, self.ended + (CLOSING_TIME if awaited >= 0 else 0))
             if number in self.stopped or time.monotonic() >= until:
                 break
         return ready
@@ -791,7 +884,7 @@ class Session:
 
     def answer(self, number: int | None, result: dict[str, Any]) -> None:
         """Send a result and write it to syslog."""
-        self.last = time.monotonic()
+        self.last = now()
         kept = {key: result.get(key) for key in ("code", "errno", "subject", "command", "after")}
         self.audit("result", f"id {number} {json.dumps(kept)}")
         self.progress({"id": number, "result": result})
@@ -802,18 +895,19 @@ class Session:
         self.send({"serial": self.answers, **message})
 
     def send(self, message: dict[str, Any]) -> None:
-        """Write one line. EOFError if the client has gone or does not read it in time."""
+        """Write one line; end the session if the client has gone or does not read it in time."""
         data = json.dumps(message).encode("ascii") + b"\n"
         poller = select.poll()
         poller.register(self.sink, select.POLLOUT)
         poller.register(self.source, select.POLLRDHUP)  # the end of the input ends the wait too
-        while data:
+        while data and not self.ending:
             if dict(poller.poll(SEND_TIMEOUT * 1000)).get(self.sink) != select.POLLOUT:
-                raise EOFError  # nothing more is sent after an incomplete line
+                return self.end("the client does not read")
             try:
                 data = data[os.write(self.sink, data[: select.PIPE_BUF]) :]
             except OSError:
-                raise EOFError from None
+                return self.end("the client has gone")
+        return None
 
     def audit(self, what: str, text: str) -> None:
         """Write all of `text` to syslog in printable ASCII: if cut, spaces could hide its end."""
@@ -825,10 +919,18 @@ class Session:
 # --- the caller, and the entry point ------------------------------------------------------
 
 
+def now() -> float:
+    """Return seconds, including those for which the machine was suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def caller() -> str:
     """Return what the system knows about the user behind this session, for syslog."""
-    names = ("SUDO_UID", "SUDO_USER", "PKEXEC_UID", "DOAS_USER")
-    known = [f"{name}={os.environ[name]}" for name in names if name in os.environ]
+    names = ("SUDO_UID=", "SUDO_USER=", "PKEXEC_UID=", "DOAS_USER=")
+    known = []
+    with contextlib.suppress(OSError), open("/proc/self/environ", "rb") as environ:
+        lines = os.fsdecode(environ.read(MAX_REQUEST)).split("\0")
+        known = [line for name in names for line in lines if line.startswith(name)]
     with contextlib.suppress(OSError), open("/proc/self/loginuid", encoding="ascii") as file:
         known.append("loginuid=" + file.read().strip())  # survives every change of user
     for pid in (os.getpid(), os.getppid()):  # the parent: sudo or the like, or kmodtui as root
@@ -848,11 +950,17 @@ def main() -> None:
     # These duplicates are not inherited by programs that are run from here. Descriptors 0 to 2
     # become /dev/null below, because the terminal belongs to the dashboard.
     source, sink = os.dup(0), os.dup(1)
-    if os.geteuid() != 0:
-        bye = {"reason": "not-root", "message": "The helper is not running as root."}
+    who, bye = caller(), {"reason": "not-root", "message": "The helper is not running as root."}
+    try:
+        if os.geteuid() == 0:
+            limit((*CAPABILITIES[scope], SETPCAP) if scope == "change" else CAPABILITIES[scope],
+                  for_good=scope == "read")  # fmt: skip
+            bye = {}
+    except (ImportError, OSError) as error:
+        bye = {"reason": "failed", "message": f"It cannot limit its own privileges: {error}"}
+    if bye:
         os.write(sink, json.dumps({"bye": bye}).encode("ascii") + b"\n")
         sys.exit(1)
-    who = caller()
     if options:
         # For programs that cannot go to the background themselves: they exit with the process
         # that they started and release the terminal. The new process keeps the pipes.

@@ -78,6 +78,17 @@ class Process:
         self.channel.close()
 
 
+class _Protocol(asyncio.StreamReaderProtocol):
+    """Takes the loss of the connection as its end, so that what the helper wrote last is read.
+
+    A helper that ends without having read everything resets the connection.
+    """
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """Report the end of the stream."""
+        super().connection_lost(None)
+
+
 class SocketTransport:
     """A `Transport` over the socket of a process."""
 
@@ -105,7 +116,11 @@ class SocketTransport:
         errors_transport, _ = await loop.connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(errors), process.popen.stderr
         )
-        reader, writer = await asyncio.open_unix_connection(sock=process.channel, limit=MAX_LINE)
+        reader = asyncio.StreamReader(limit=MAX_LINE)
+        transport, protocol = await loop.create_unix_connection(
+            lambda: _Protocol(reader), sock=process.channel
+        )
+        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         return cls(process, reader, writer, errors, errors_transport)
 
     async def send(self, line: bytes) -> None:

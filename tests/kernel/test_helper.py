@@ -97,7 +97,9 @@ async def test_what_is_executed(vm: VM, session: Open) -> None:
     assert calls[1:] == [
         f'execve("/sbin/modprobe", ["/sbin/modprobe", {arguments}], {environment}) = 0'
         for arguments in (
+            '"--show-depends", "--", "dummy"',
             '"-v", "--", "dummy", "numdummies=1"',
+            '"-n", "-v", "-r", "--", "dummy"',
             '"-v", "-r", "--", "dummy"',
         )
     ]
@@ -135,6 +137,16 @@ async def test_rules_of_modprobe(session: Open, rule: Callable[[str], None], vm:
         assert vm.run("root", ["test", "-e", "/tmp/reached"]).returncode == 1
         assert (await root.load("dummy", ["numdummies=2"])).ok
         assert vm.read("root", "/sys/class/net/dummy1/mtu")
+        assert (await root.unload(["dummy"])).ok
+        # A rule has the privileges that it has with modprobe in a shell.
+        rule(
+            "install dummy umask >/tmp/limits; grep -E 'CapBnd|NoNewPrivs' /proc/self/status "
+            ">>/tmp/limits; /sbin/modprobe --ignore-install dummy"
+        )
+        assert (await root.load("dummy")).ok
+        shell = ["grep", "-E", "CapBnd|NoNewPrivs", "/proc/self/status"]
+        limits = vm.run("root", shell, check=True).stdout
+        assert vm.read("root", "/tmp/limits").decode() == f"0022\n{limits}"
         assert (await root.unload(["dummy"])).ok
 
 

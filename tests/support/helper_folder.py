@@ -26,7 +26,10 @@ import json, os, sys, time
 root = {root!r}
 arguments = sys.argv[1:]
 mask = os.umask(0)
+with open("/proc/self/status") as status:
+    limits = dict(line.split() for line in status if line.startswith(("CapBnd", "NoNewPrivs")))
 call = {{"argv": sys.argv, "env": dict(os.environ), "cwd": os.getcwd(), "umask": mask,
+        "limits": limits,
         "fds": sorted(int(n) for n in os.listdir("/proc/self/fd"))}}
 with open(root + "/calls", "a") as file:
     file.write(json.dumps(call) + "\\n")
@@ -36,7 +39,12 @@ name = arguments[arguments.index("--") + 1]
 program = os.path.basename(sys.argv[0])
 todo = {{"exit": 0, **behaviour.get(program + " " + name, behaviour.get(name, {{}}))}}
 if "--show-depends" in arguments:
+    if "plan_block" in todo:
+        open(root + "/" + todo["plan_block"]).read()
     print(todo.get("plan", "insmod /lib/modules/x/" + name + ".ko "))
+    sys.exit()
+if "-n" in arguments:
+    print(todo.get("unload_plan", "rmmod " + name))
     sys.exit()
 print(todo.get("print", ""), end="", flush=True)
 if "touch" in todo:
@@ -120,7 +128,16 @@ class HelperFolder:
 
     @property
     def calls(self) -> list[dict[str, Any]]:
-        """The calls of modprobe so far."""
+        """The calls of modprobe so far that could change something."""
+        return [call for call in self._calls if call not in self.queries]
+
+    @property
+    def queries(self) -> list[dict[str, Any]]:
+        """The calls of modprobe so far that only ask what it would do."""
+        return [call for call in self._calls if {"--show-depends", "-n"} & set(call["argv"])]
+
+    @property
+    def _calls(self) -> list[dict[str, Any]]:
         path = self.root / "calls"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 

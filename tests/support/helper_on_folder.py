@@ -29,6 +29,13 @@ def main() -> None:
     sys.modules["helper"] = helper
     spec.loader.exec_module(helper)
     helper.SEND_TIMEOUT = deaf
+    if log := os.environ.get("KMODTUI_TEST_SYSLOG"):
+
+        def write(_: int, text: str) -> None:
+            with open(log, "a") as file:
+                file.write(text + "\n")
+
+        helper.syslog.syslog = write
 
     class Machine(helper.Machine):
         def init_module(self, image: bytes, parameters: bytes) -> None:
