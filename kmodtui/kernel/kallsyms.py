@@ -40,6 +40,8 @@ def read_symbols(host: Host, previous: SymbolTable | None = None) -> SymbolTable
     except FileNotFoundError:
         raise UnreadableError(
             "There is no /proc/kallsyms: this kernel was built without CONFIG_KALLSYMS."
+            if host.live
+            else "This captured tree has no /proc/kallsyms."
         ) from None
     except PermissionError:
         raise UnreadableError(

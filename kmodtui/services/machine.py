@@ -88,12 +88,13 @@ class Machine:
 
     def index_or_empty(self) -> ModuleIndex:
         """Return the index of modules, or one without modules that knows why there is none."""
-        from kmodtui.kernel.index.release import EmptyIndex
+        from kmodtui.kernel.index.release import EmptyIndex, checked
 
-        problem = UnreadableError("The index of modules cannot be read.")
-        return self.index_now() or EmptyIndex(
-            self.host, self.release, self.index_problem or problem
-        )
+        index = self.index_now()
+        if index is not None:
+            return checked(index)
+        problem = self.index_problem or UnreadableError("The index of modules cannot be read.")
+        return EmptyIndex(self.host, self.release, problem)
 
     def forget_index(self) -> None:
         """Read the index again when it is used next, because its files have changed."""

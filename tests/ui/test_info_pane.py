@@ -152,7 +152,7 @@ async def test_without_the_folder_of_modules_the_pane_says_so_and_everything_els
         )
         await stage.type("dummy")
         await stage.press("enter")
-        await stage.until("Load a module", "its file cannot be found")
+        await stage.until("Load a module", "The file of dummy cannot be found")
         assert "dummy" not in kernel.loaded
 
 

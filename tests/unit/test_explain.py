@@ -141,7 +141,7 @@ ROWS = [
         ["no module brtfs", "Did you mean btrfs?"],
         Facts(release="6.1", available={"btrfs", "ext4"})),
     Row("directory gone", Verb.LOAD, failed(errno.ENOENT, code=ResultCode.UNKNOWN_MODULE),
-        ["upgraded", "Reboot"], Facts(release="6.1", index_found=False)),
+        ["upgraded", "Reboot"], Facts(release="6.1", no_index=("It was upgraded.", "Reboot."))),
     Row("install rule", Verb.LOAD,
         failed(None, output="install /bin/false\nmodprobe: ERROR: retcode 1\n"),
         ["install rule", "/etc/modprobe.d/x.conf:3", "install /bin/false"],

@@ -227,7 +227,12 @@ def test_the_file_is_read_to_its_end(tmp_path: Path) -> None:
 
 
 def test_a_kernel_without_kallsyms_is_told_so(tmp_path: Path) -> None:
+    class Live(LocalHost):
+        live = True
+
     with pytest.raises(UnreadableError, match="CONFIG_KALLSYMS"):
+        read_symbols(Live(tmp_path))
+    with pytest.raises(UnreadableError, match="captured tree has no /proc/kallsyms"):
         read_symbols(LocalHost(tmp_path))
 
 

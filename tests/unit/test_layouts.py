@@ -136,6 +136,31 @@ def test_modules_in_a_loop_of_depends_come_to_an_end(tmp_path: Path, capsys: Out
     )
 
 
+def test_an_index_without_a_line_is_none(tmp_path: Path, capsys: Output) -> None:
+    """depmod leaves it where it has failed: the files are there all the same."""
+    files: dict[str, bytes | str] = {
+        "/lib/modules/6.1/kernel/a.ko": module("a", "6.1", depends="b"),
+        "/lib/modules/6.1/kernel/b.ko": module("b", "6.1"),
+        "/lib/modules/6.1/modules.dep": "",
+    }
+    root = captured(tmp_path, "6.1", files)
+    text = said(capsys, root, "plan", "load", "a", status=0)
+    assert "insmod   b" in text
+    assert "Run depmod 6.1 as root." in text
+
+
+def test_an_index_that_cannot_be_read_does_not_prevent_an_unload(
+    tmp_path: Path, capsys: Output
+) -> None:
+    files = {"/lib/modules/6.1/modules.dep/": "", "/lib/modules/6.1/kernel/x.ko": b""}
+    root = captured(tmp_path, "6.1", files, ["x 4096 0 -"])
+    assert "rmmod -- x" in said(capsys, root, "plan", "unload", "x", status=0)
+    assert "x is already loaded" in said(capsys, root, "plan", "load", "x", status=0)
+    text = said(capsys, root, "plan", "reload", "x", status=1)
+    assert "The file of x cannot be found. /lib/modules/6.1/modules.dep" in text
+    assert "refcnt" in said(capsys, root, "info", "x", status=0)
+
+
 # Android
 
 
@@ -181,6 +206,32 @@ def test_a_partition_that_is_found_twice_counts_once(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["5.10", "5.10-gki", "5.10.149"])
+def test_a_partition_names_a_directory_after_the_version(
+    tmp_path: Path, capsys: Output, name: str
+) -> None:
+    top = "/vendor/lib/modules"
+    files = {
+        **indexed(f"{top}/{name}", ANDROID, {"wlan.ko": ()}),
+        **indexed(f"{top}/5.1", "5.1", {"other.ko": ()}),
+        **indexed(f"{top}/5.100", "5.100", {"another.ko": ()}),
+    }
+    root = captured(tmp_path, ANDROID, files)
+    assert f"{top}/{name}/wlan.ko" in said(capsys, root, "info", "wlan", status=0)
+    assert "other" not in said(capsys, root, "catalog", status=0)
+
+
+def test_guix_keeps_modules_with_the_kernel(tmp_path: Path, capsys: Output) -> None:
+    store = "/gnu/store/0123-linux-libre-6.12"
+    files = {
+        **indexed(f"{store}/lib/modules/6.12", "6.12", {"kernel/loop.ko": ()}),
+        "/run/booted-system/kernel": Link(store),
+    }
+    root = captured(tmp_path, "6.12", files)
+    path = "/run/booted-system/kernel/lib/modules/6.12/kernel/loop.ko"
+    assert path in said(capsys, root, "plan", "load", "loop", status=0)
+
+
 # Containers, WSL, micro-VMs
 
 
@@ -188,11 +239,21 @@ HOSTS = "5.15.0-79-generic"
 DOCKER = ["xt_addrtype 16384 4 -", "overlay 45056 0 -", "br_netfilter 32768 0 -"]
 
 
-@pytest.mark.parametrize("mark", ["", "/.dockerenv", "/run/.containerenv", "/proc/1/environ"])
+@pytest.mark.parametrize(
+    "marks",
+    [
+        {},
+        {"/.dockerenv": ""},
+        {"/run/.containerenv": ""},
+        {"/run/secrets/kubernetes.io/": ""},
+        {"/proc/1/environ": "PATH=/bin\0container=lxc\0"},
+        {"/proc/1/cgroup": "1:name=systemd:/kubepods/besteffort/pod1\n"},
+        {"/proc/self/uid_map": "0 100000 65536\n"},
+    ],
+)
 def test_a_container_does_not_see_the_hosts_files(
-    tmp_path: Path, capsys: Output, mark: str
+    tmp_path: Path, capsys: Output, marks: dict[str, str]
 ) -> None:
-    marks = {mark: "PATH=/bin\0container=lxc\0"} if mark else {}
     root = captured(tmp_path, HOSTS, {"/lib/modules/": "", **marks}, DOCKER)
     assert "xt_addrtype is already loaded" in said(
         capsys, root, "plan", "load", "xt_addrtype", status=0

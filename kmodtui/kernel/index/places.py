@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from kmodtui.kernel.host import Host
@@ -23,6 +25,7 @@ EXTENSIONS = (".ko", ".ko.gz", ".ko.xz", ".ko.zst")
 _BOOTED, _CURRENT = (
     f"/run/{which}-system/kernel-modules/lib/modules" for which in ("booted", "current")
 )
+_GUIX = "/run/booted-system/kernel/lib/modules"
 _STANDARD = ("/lib/modules", "/usr/lib/modules")
 _PARTITIONS = tuple(
     f"/{partition}/lib/modules"
@@ -31,6 +34,15 @@ _PARTITIONS = tuple(
 """The partitions that have modules of Android."""
 
 _KMOD = ("/usr/bin/kmod", "/bin/kmod", "/usr/sbin/kmod", "/sbin/kmod", "/sbin/modprobe")
+_CONTAINER_MARKS = (
+    "/.dockerenv",
+    "/run/.containerenv",
+    "/run/systemd/container",
+    "/run/secrets/kubernetes.io",
+    "/var/run/secrets/kubernetes.io",
+    "/dev/lxd",
+)
+_CONTAINER_GROUP = re.compile(rb"/(?:docker|kubepods|libpod|lxc|machine\.slice/libpod)", re.ASCII)
 _MAX_PROGRAM = 8 * 1024 * 1024  # bytes; kmod has 170 KB
 
 
@@ -52,7 +64,7 @@ class Places:
 
 def candidates(release: str) -> tuple[str, ...]:
     """Return the directories that can belong to a release, most of which do not exist."""
-    return tuple(f"{top}/{release}" for top in (_BOOTED, _CURRENT, *_STANDARD))
+    return tuple(f"{top}/{release}" for top in (_BOOTED, _GUIX, _CURRENT, *_STANDARD))
 
 
 def find_places(host: Host, release: str) -> Places:
@@ -60,10 +72,10 @@ def find_places(host: Host, release: str) -> Places:
     unreadable = ""
     found: dict[tuple[int, int], str] = {}
     # What is not readable may be the directory that counts: remember it, and go on.
-    for folder in (*candidates(release), *_in_partitions(release)):
+    for folder in (*candidates(release), *_in_partitions(host, release)):
         try:
             status = host.stat(folder)
-            if folder in _PARTITIONS and not _has_modules(host, folder):
+            if folder.startswith(_PARTITIONS) and not _has_modules(host, folder):
                 continue
         except PermissionError:
             unreadable = unreadable or folder
@@ -82,7 +94,7 @@ def find_places(host: Host, release: str) -> Places:
 
 def _first_of(host: Host, folders: tuple[str, ...]) -> tuple[str, str]:
     """Return the directory that kmod reads, and a different one that it does not read."""
-    if folders[0].startswith(_BOOTED):
+    if folders[0].startswith((_BOOTED, _GUIX)):
         return folders[0], ""
     standard = [folder for folder in folders if folder.startswith(_STANDARD)]
     if len(standard) < 2:
@@ -107,10 +119,16 @@ def _kmod_reads_usr(host: Host) -> bool:
     return False
 
 
-def _in_partitions(release: str) -> Iterator[str]:
+def _in_partitions(host: Host, release: str) -> Iterator[str]:
+    """Yield the directories on Android's partitions, which can be named after `major.minor`."""
+    version = re.match(r"\d+\.\d+(?!\d)", release)
+    named_after = re.compile(rf"{re.escape(version[0])}(?!\d)") if version else None
     for top in _PARTITIONS:
         yield f"{top}/{release}"
         yield top
+        for name in _listed(host, top):
+            if name != release and named_after and named_after.match(name):
+                yield f"{top}/{name}"
 
 
 def _has_modules(host: Host, folder: str) -> bool:
@@ -118,14 +136,18 @@ def _has_modules(host: Host, folder: str) -> bool:
     return any(name == "modules.dep" or name.endswith(EXTENSIONS) for name in names)
 
 
+def _listed(host: Host, folder: str) -> list[str]:
+    try:
+        return host.listdir(folder)
+    except OSError:
+        return []
+
+
 def installed_releases(host: Host) -> tuple[str, ...]:
     """Return the kernel releases whose modules are installed, sorted by name."""
     found = set()
-    for top in (_BOOTED, _CURRENT, *_STANDARD):
-        try:
-            names = host.listdir(top)
-        except OSError:
-            continue
+    for top in (_BOOTED, _GUIX, _CURRENT, *_STANDARD):
+        names = _listed(host, top)
         found |= {name for name in names if host.exists(f"{top}/{name}/modules.dep")}
     return tuple(sorted(found))
 
@@ -168,24 +190,21 @@ def _is_flat(host: Host, folder: str) -> bool:
     """Return whether a directory has module files, but neither an index nor kmod to read one."""
     if not folder or has_kmod(host):
         return False
-    try:
-        names = host.listdir(folder)
-    except OSError:
-        return False
+    names = _listed(host, folder)
     indexed = any(name.startswith("modules.") for name in names)
     return not indexed and any(name.endswith(EXTENSIONS) for name in names)
 
 
 def _is_container(host: Host) -> bool:
     """Return whether the system is a container: its kernel belongs to another system."""
-    marks = ("/.dockerenv", "/run/.containerenv", "/run/systemd/container", "/dev/lxd")
-    if any(map(host.exists, marks)):
+    if any(map(host.exists, _CONTAINER_MARKS)):
         return True
-    try:
+    with suppress(OSError):  # only root may read it
         if b"\0container=" in b"\0" + host.read("/proc/1/environ"):
             return True
-    except OSError:
-        pass  # only root may read it
+    with suppress(OSError):
+        if _CONTAINER_GROUP.search(host.read("/proc/1/cgroup")):
+            return True
     try:
         return not is_initial_id_map(decode(host.read("/proc/self/uid_map")))
     except OSError:

@@ -38,10 +38,12 @@ def read_index(host: Host, release: str) -> ModuleIndex:
     """
     places = find_places(host, release)
     folders = [f for f in places.folders if host.exists(f"{f}/modules.dep")]
-    if folders:
-        index = ModuleIndex(host, release, *folders)
+    index = ModuleIndex(host, release, *folders) if folders else None
+    if index is not None:
         index.ignored = places.ignored
-        return index
+        # One without a line is what depmod leaves where it has found nothing, or failed.
+        if any(host.stat(f"{f}/modules.dep").st_size for f in folders):
+            return index
     for folder in places.folders:
         from kmodtui.kernel.index.scanned import ScannedIndex
 
@@ -52,7 +54,10 @@ def read_index(host: Host, release: str) -> ModuleIndex:
                 raise _only_for_root(folder) from None
             raise unreadable(folder, error) from None
         if scanned.names or scanned.builtin_names:
+            scanned.ignored = places.ignored
             return scanned
+    if index is not None:
+        return index
     if places.unreadable:
         raise _only_for_root(places.unreadable)
     others = tuple(map(clean, installed_releases(host)))
@@ -79,9 +84,19 @@ def index_or_empty(host: Host, release: str) -> ModuleIndex:
     A loaded module can be unloaded, and a built-in one named, without any index.
     """
     try:
-        return read_index(host, release)
+        return checked(read_index(host, release))
     except KmodtuiError as error:
         return EmptyIndex(host, release, error)
+
+
+def checked(index: ModuleIndex) -> ModuleIndex:
+    """Return an index that can be read, and an empty one in place of others."""
+    try:
+        index.is_builtin("")
+        index.path_of("")
+    except KmodtuiError as error:
+        return EmptyIndex(index.host, index.release, error)
+    return index
 
 
 class EmptyIndex(ModuleIndex):
@@ -99,9 +114,9 @@ class EmptyIndex(ModuleIndex):
         return self.builtin_info(name)
 
     def unknown(self, text: str) -> UnknownModuleError:
-        """Return the error for a module that is neither loaded nor built in."""
+        """Return the error for a module that is not built in, which would need a file."""
         return UnknownModuleError(
-            f"{clean(text)} is not loaded, and its file cannot be found. {self.problem.message}",
+            f"The file of {clean(text)} cannot be found. {self.problem.message}",
             self.problem.hint,
         )
 

@@ -51,11 +51,8 @@ def by_code(case: Case) -> Explanation | None:
                 "package's ownership and permissions: chown root, chmod go-w.",
             )
         case ResultCode.NO_MODULES:
-            return _refused(
-                case,
-                "The kernel's modules cannot be found",
-                "Install the package of the running kernel, or reboot into the installed one.",
-            )
+            remedy = facts.no_index[1] or "Install the package of the running kernel."
+            return _refused(case, "The kernel's modules cannot be found", remedy)
         case ResultCode.NO_MODPROBE:
             return _refused(
                 case,
@@ -94,13 +91,9 @@ def _refused(case: Case, title: str, remedy: str) -> Explanation:
 
 def _unknown_module(case: Case) -> Explanation:
     name, facts = case.name, case.facts
-    if not facts.index_found:
-        return Explanation(
-            f"No modules of kernel {facts.release}",
-            f"The directory /lib/modules/{facts.release} of the running kernel is gone: the "
-            "kernel was upgraded, and its modules were removed with it.",
-            remedy="Reboot into the installed kernel.",
-        )
+    if facts.no_index[0]:
+        cause, remedy = facts.no_index
+        return Explanation(f"No modules of kernel {facts.release}", cause, remedy=remedy)
     return Explanation(
         f"There is no module {name}",
         f"The index of the running kernel{f' {facts.release}' if facts.release else ''} has no "

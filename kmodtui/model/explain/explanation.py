@@ -72,7 +72,8 @@ class Facts:
         release: of the running kernel.
         loaded: the modules in /proc/modules, by name.
         available: names in modules.dep.
-        index_found: whether /lib/modules has a directory with an index for this release.
+        no_index: why there is no index for this release, and the remedy; both empty if there
+            is one.
         parameters: type by name of the module's parameters, from its modinfo.
         wanted_devices: device aliases of the module, from its modinfo.
         providers: module by symbol, from modules.symbols.
@@ -88,7 +89,7 @@ class Facts:
     release: str = ""
     loaded: Mapping[str, LoadedModule] = field(default_factory=dict)
     available: Collection[str] = ()
-    index_found: bool = True
+    no_index: tuple[str, str] = ("", "")
     parameters: Mapping[str, str] = field(default_factory=dict)
     wanted_devices: Sequence[str] = ()
     providers: Mapping[str, str] = field(default_factory=dict)

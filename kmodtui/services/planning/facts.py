@@ -26,6 +26,7 @@ def read_facts(machine: Machine, plan: Plan, name: str, results: Sequence[Result
     """Return the facts about the module at which a plan stopped. Reads files."""
     system = read_system(machine.host)
     index = machine.index_now()
+    problem = machine.index_problem
     config = machine.config()
     loaded = read_modules(machine.host).by_name
     try:
@@ -39,7 +40,7 @@ def read_facts(machine: Machine, plan: Plan, name: str, results: Sequence[Result
         release=machine.release,
         loaded=loaded,
         available=index.names if index else (),
-        index_found=index is not None,
+        no_index=(problem.message, problem.hint) if problem else ("", ""),
         parameters={p.name: p.type for p in info.parameters} if info else {},
         wanted_devices=info.aliases if info else (),
         providers=_providers(machine, results),
