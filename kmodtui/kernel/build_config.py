@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.host import Host
+from kmodtui.kernel.index.places import release_files
 from kmodtui.kernel.module_file.compression import open_unpacked
 from kmodtui.model.text import clean, decode
 
-_PATHS = ("/boot/config-{0}", "/lib/modules/{0}/config", "/usr/lib/modules/{0}/config")
 _RUNNING_KERNEL = "/proc/config.gz"
 _LIMIT = 16 * 1024 * 1024  # bytes; Debian's has 260 KB
 
@@ -28,7 +28,7 @@ def read_build_config(host: Host, release: str, *, running: bool = True) -> dict
         running: whether it is the running kernel, so that /proc/config.gz is preferred.
     """
     first = [_RUNNING_KERNEL] if running else []
-    for path in (*first, *(path.format(release) for path in _PATHS)):
+    for path in (*first, f"/boot/config-{release}", *release_files(release, "config")):
         try:
             with open_unpacked(host, path, _LIMIT) as file:
                 data = file.read(_LIMIT)

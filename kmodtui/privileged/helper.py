@@ -203,7 +203,8 @@ class Machine:
 
     def index(self, name: str) -> set[str]:
         """Return the modules in an index file of the running kernel, which must be root's."""
-        directory = f"{self.root}/lib/modules/{self.release}"
+        places = [f"{self.root}{top}/modules/{self.release}" for top in ("/lib", "/usr/lib")]
+        directory = next(filter(os.path.isdir, places), places[0])
         try:
             indexes = [file for file in os.listdir(directory) if file.startswith("modules.")]
             self.check_trusted(directory, *(f"{directory}/{file}" for file in indexes))

@@ -222,13 +222,14 @@ class LiveSystem:
     async def _follow_index(self) -> None:
         """Read the release's index, and again whenever depmod has written it."""
         try:
-            await self.machine.index()
+            index = await self.machine.index()
             self.index_read.publish(None)
             if not self._following_usage and self._tasks is not None:
                 # Only now: the uses of modules are found with the aliases of the index.
                 self._following_usage = True
                 self._tasks.create_task(self.usage.follow())
-            async for _ in index_changes(self.machine.host, f"/lib/modules/{self.machine.release}"):
+            folder = index.folder if index else f"/lib/modules/{self.machine.release}"
+            async for _ in index_changes(self.machine.host, folder):
                 self.machine.forget_index()
                 await self.machine.index()
                 self.index_read.publish(None)

@@ -312,6 +312,12 @@ async def test_only_kmods_modprobe_is_run(tmp_path: Path, multicall: str) -> Non
     assert folder.calls == []
 
 
+async def test_the_index_can_be_in_usr_lib(folder: HelperFolder, session: HelperClient) -> None:
+    (folder.root / "usr").mkdir(mode=0o755)
+    (folder.root / "lib").rename(folder.root / "usr/lib")
+    assert (await session.load("btrfs")).ok
+
+
 async def test_a_missing_modprobe_is_reported(folder: HelperFolder, session: HelperClient) -> None:
     (folder.root / "bin" / "kmod").unlink()
     assert (await session.load("btrfs")).code is ResultCode.NO_MODPROBE

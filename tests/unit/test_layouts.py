@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from kmodtui.cli import run
+from kmodtui.kernel.build_config import read_build_config
 from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.index.places import find_places
 from kmodtui.kernel.index.release import read_index
+from kmodtui.kernel.module_file.symvers import read_symvers
 from tests.support.layouts import ELF_32_BIG_ENDIAN, Link, captured, indexed, module
 
 Output = pytest.CaptureFixture[str]
@@ -66,6 +68,18 @@ def test_nixos_tells_a_module_of_another_generation(tmp_path: Path, capsys: Outp
         assert f"probe-b is in {CURRENT}" in text
         assert "after a reboot into the current generation" in text
         not_advised(text, "depmod")
+
+
+def test_nixos_keeps_what_belongs_to_the_kernel_beside_its_modules(tmp_path: Path) -> None:
+    host = LocalHost(nixos(tmp_path))
+    there = tmp_path / f"{STORE}/lib/modules/{NIXOS}"[1:]
+    (there / "config").write_text("CONFIG_MODULE_SIG=y\n")
+    (there / "build").mkdir()
+    (there / "build/Module.symvers").write_text("0x12345678\tprintk\tvmlinux\tEXPORT_SYMBOL\n")
+    assert read_build_config(host, NIXOS) == {"MODULE_SIG": "y"}
+    symvers = read_symvers(host, NIXOS)
+    assert symvers is not None
+    assert symvers.exports["printk"].export.crc == 0x12345678
 
 
 def test_nixos_never_advises_depmod(tmp_path: Path, capsys: Output) -> None:

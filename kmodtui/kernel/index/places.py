@@ -67,6 +67,11 @@ def candidates(release: str) -> tuple[str, ...]:
     return tuple(f"{top}/{release}" for top in (_BOOTED, _GUIX, _CURRENT, *_STANDARD))
 
 
+def release_files(release: str, *names: str) -> tuple[str, ...]:
+    """Return the paths that files beside the modules can have, such as `build/Module.symvers`."""
+    return tuple(f"{folder}/{name}" for name in names for folder in candidates(release))
+
+
 def find_places(host: Host, release: str) -> Places:
     """Return where the modules of a release are. Calls stat(2) a few times."""
     unreadable = ""

@@ -16,11 +16,11 @@ from typing import BinaryIO, NamedTuple
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.host import Host
+from kmodtui.kernel.index.places import release_files
 from kmodtui.kernel.module_file.compression import open_unpacked, unpacked_pieces
 from kmodtui.kernel.module_file.der import Der, DerError
 from kmodtui.model.module_info import Signature
 
-_PATHS = ("/boot/vmlinuz-{0}", "/lib/modules/{0}/vmlinuz", "/usr/lib/modules/{0}/vmlinuz")
 _HEADER = 0x250  # bytes of the x86 boot header that are read
 _CHUNK = 1024 * 1024
 _MAX_SEARCHED = 512 * 1024 * 1024  # bytes of the decompressed kernel
@@ -84,9 +84,9 @@ def read_built_in_key(host: Host, release: str, serial: bytes) -> PublicKey | No
     None if the image is not readable, is compressed in an unsupported format or does not
     contain the key, or if it is not an RSA key.
     """
-    for path in _PATHS:
+    for path in (f"/boot/vmlinuz-{release}", *release_files(release, "vmlinuz")):
         try:
-            with host.open(path.format(release)) as file:
+            with host.open(path) as file:
                 return _search(file, serial)
         except (OSError, KmodtuiError, ValueError):
             continue

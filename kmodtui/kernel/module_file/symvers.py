@@ -11,23 +11,13 @@ from typing import NamedTuple
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.host import Host
+from kmodtui.kernel.index.places import release_files
 from kmodtui.kernel.module_file.compression import open_unpacked
 from kmodtui.model.linkage import Export
 from kmodtui.model.modules import canonical
 from kmodtui.model.text import clean, decode
 
-_PATHS = (
-    "/lib/modules/{0}/build/Module.symvers",
-    "/usr/lib/modules/{0}/build/Module.symvers",
-    "/usr/src/linux-headers-{0}/Module.symvers",
-    "/usr/src/kernels/{0}/Module.symvers",
-    "/lib/modules/{0}/symvers.gz",
-    "/lib/modules/{0}/symvers.xz",
-    "/lib/modules/{0}/symvers.zst",
-    "/boot/symvers-{0}.gz",
-    "/boot/symvers-{0}.xz",
-    "/boot/symvers-{0}.zst",
-)
+_PACKED = ("symvers.gz", "symvers.xz", "symvers.zst")
 _LIMIT = 64 * 1024 * 1024  # bytes; Debian's has 2 MB
 
 
@@ -57,8 +47,7 @@ class Symvers(NamedTuple):
 
 def read_symvers(host: Host, release: str) -> Symvers | None:
     """Return the Module.symvers of a kernel release; None if none can be read."""
-    for pattern in _PATHS:
-        path = pattern.format(release)
+    for path in _paths(release):
         try:
             with open_unpacked(host, path, _LIMIT) as file:
                 data = file.read(_LIMIT)
@@ -66,6 +55,16 @@ def read_symvers(host: Host, release: str) -> Symvers | None:
             continue
         return Symvers(clean(path), parse_symvers(data))
     return None
+
+
+def _paths(release: str) -> tuple[str, ...]:
+    return (
+        *release_files(release, "build/Module.symvers"),
+        f"/usr/src/linux-headers-{release}/Module.symvers",
+        f"/usr/src/kernels/{release}/Module.symvers",
+        *release_files(release, *_PACKED),
+        *(f"/boot/symvers-{release}.{packing}" for packing in ("gz", "xz", "zst")),
+    )
 
 
 def parse_symvers(data: bytes) -> dict[str, BuiltExport]:
