@@ -27,6 +27,7 @@ from textual.pilot import Pilot
 from kmodtui.demo import Demo, open_demo
 from kmodtui.kernel.host import LocalHost
 from kmodtui.model.result import Result
+from kmodtui.model.scope import Scope
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services import live
@@ -82,8 +83,8 @@ class StillClient:
 class StillRoot(DemoRoot):
     """The way to such a session."""
 
-    async def open(self, foreground: Foreground) -> StillClient:  # type: ignore[override]
-        return StillClient(await super().open(foreground))  # type: ignore[arg-type]
+    async def open(self, foreground: Foreground, scope: Scope) -> StillClient:  # type: ignore[override]
+        return StillClient(await super().open(foreground, scope))  # type: ignore[arg-type]
 
 
 class Stage:
@@ -263,6 +264,12 @@ async def blocked(stage: Stage) -> None:
     await stage.until("Enter +close")
 
 
+async def rules(stage: Stage) -> None:
+    await blocked(stage)
+    await stage.press("enter", "M")
+    await stage.until("in effect")
+
+
 async def linkage(stage: Stage) -> None:
     await dashboard(stage)
     await stage.press("o")
@@ -339,6 +346,7 @@ SCENES: dict[str, Scene] = {
     "legend": legend,
     "plan-block": block,
     "blocked": blocked,
+    "rules": rules,
     "linkage": linkage,
     "timeline": timeline,
     "experiment": experiment,

@@ -34,6 +34,7 @@ CONTEXTS = {
     "picker": "In the module picker",
     "form": "In the parameter form",
     "linkage": "In the linkage view",
+    "table": "In the list of rules",
     "check": "In the check of a module file",
     "insert": "In the check before a file is inserted",
     "barren": "On a kernel without loadable modules",
@@ -129,6 +130,14 @@ COMMANDS: tuple[Command, ...] = (
         "Block",
         "Blacklist or block the module so that it is not loaded, or undo that",
         terms=("denylist", "blacklist", "blocklist", "modprobe.d", "autoload", "disable"),
+    ),
+    Command(
+        "dashboard.rules",
+        ("M",),
+        "rules",
+        "Rules",
+        "Show all rules of modprobe.d, what each does, and why some do nothing",
+        terms=("modprobe.d", "modprobe -c", "softdep", "install", "options", "blacklist"),
     ),
     Command(
         "dashboard.experiment",
@@ -686,6 +695,25 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "linkage.back", ("escape", "q"), "back", "Back", "Clear the filter, or go back", footer=True
+    ),
+    Command(
+        "table.filter",
+        ("slash",),
+        "filter",
+        "Filter",
+        "Filter the lines by text",
+        footer=True,
+    ),
+    Command(
+        "table.restrict",
+        ("b",),
+        "restrict",
+        "Block",
+        "Blacklist or block the module under the cursor, or undo that",
+        footer=True,
+    ),
+    Command(
+        "table.back", ("escape", "q"), "back", "Back", "Clear the filter, or go back", footer=True
     ),
     Command(
         "check.fold",

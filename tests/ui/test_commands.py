@@ -41,6 +41,7 @@ from kmodtui.ui.screens.dashboard import DashboardScreen
 from kmodtui.ui.screens.experiment import ExperimentScreen
 from kmodtui.ui.screens.linkage import LinkageScreen
 from kmodtui.ui.screens.no_modules import NoModulesScreen
+from kmodtui.ui.screens.rules import RulesScreen
 from kmodtui.ui.screens.timeline import TimelineScreen
 from kmodtui.ui.widgets.change.view import ChangeLines
 from kmodtui.ui.widgets.filter_bar import FilterBar
@@ -70,6 +71,7 @@ PLACES: dict[str, tuple[type[DOMNode], ...]] = {
     "picker": (ModulePicker,),
     "form": (ParameterForm,),
     "linkage": (LinkageScreen,),
+    "table": (RulesScreen,),
     "check": (CheckScreen,),
     "insert": (InsertCheckDialog,),
     "search": (BrowserScreen,),
@@ -148,11 +150,11 @@ def test_backspace_and_its_twin_are_nobodys_keys() -> None:
 
 
 async def test_every_command_has_a_row_in_the_help(demo: Demo) -> None:
-    async with opened(demo, size=(200, 320)) as stage:
+    async with opened(demo, size=(200, 360)) as stage:
         await stage.press("question_mark")
         await stage.until("kmodtui: keys, columns and flags")
-        rows = [" ".join(line.split()) for line in stage.part("#help-dialog")]
-        text = "\n".join(rows)
+        # A long row is wrapped.
+        text = " ".join(" ".join(stage.part("#help-dialog")).replace("│", " ").split())
         for command in COMMANDS:
             row = " ".join(key_words(key) for key in command.keys) + " " + command.help
             assert row in text, command.id
@@ -249,7 +251,7 @@ def test_quit_is_the_last_command(context: str) -> None:
 
 
 async def test_every_command_of_the_dashboard_is_in_the_palette(demo: Demo) -> None:
-    async with opened(demo, size=(120, 100)) as stage:
+    async with opened(demo, size=(120, 120)) as stage:
         await stage.press("colon")
         await stage.until("Search for commands", "Quit  q")
         listed = " ".join(stage.text.split())

@@ -165,6 +165,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     changed = replace(after, modules=(*others, last._replace(size=last.size + 4096)))
     save(changed, folder / "changed.kmodtui")
     make_simulated(folder)
+    rules = make_simulated(folder / "with_rules")
+    for name in ("a.conf", "b.conf", "a.conf.bak"):
+        rules.folder.write(f"/etc/modprobe.d/{name}", b"blacklist nbd\n")
+    (folder / "rules").symlink_to(rules.folder.root)
     return folder
 
 

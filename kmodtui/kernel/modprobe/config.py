@@ -249,3 +249,29 @@ def _files(host: Host, folder: str, problems: list[Problem]) -> list[str]:
                     message = "kmod 33 and later ignore it: its name does not end in .conf."
                     problems.append(Problem(clean(path), message))
     return [found[name] for name in sorted(found, key=os.fsencode)]
+
+
+def replaced_files(host: Host) -> tuple[Problem, ...]:
+    """Return the files that are not read because of one of the same name before them."""
+    found: dict[str, str] = {}
+    replaced = []
+    for directory in FOLDERS:
+        try:
+            names = sorted(host.listdir(directory))
+        except OSError:
+            continue
+        for name in (name for name in names if name.endswith(".conf")):
+            path = f"{directory}/{name}"
+            first = found.setdefault(name, path)
+            if first != path and not _is_same(host, path, first):
+                replaced.append(Problem(clean(path), f"{clean(first)} replaces it."))
+    return tuple(replaced)
+
+
+def _is_same(host: Host, one: str, other: str) -> bool:
+    """Return whether two paths lead to one file, as where /lib is a link to /usr/lib."""
+    try:
+        first, second = host.stat(one), host.stat(other)
+    except OSError:
+        return False
+    return (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)

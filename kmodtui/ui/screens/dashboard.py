@@ -253,6 +253,12 @@ class DashboardScreen(PaneScreen):
         self._modules.select(request.name)
         self.action_pane("info")
 
+    def action_rules(self) -> None:
+        """Show all rules of modprobe.d."""
+        from kmodtui.ui.screens.rules import RulesScreen
+
+        self.app.push_screen(RulesScreen(self.live))
+
     def action_linkage(self) -> None:
         """Show the symbols of the module; in the tree, those between the cursor's two modules."""
         from kmodtui.ui.screens.linkage import LinkageScreen

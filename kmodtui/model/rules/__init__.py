@@ -1,0 +1,1 @@
+"""The rules of modprobe.d: which of them have an effect, and why others have none."""

@@ -1,0 +1,113 @@
+"""A list of rows about modules, each with a line of explanation below it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kmodtui.model.text import clean
+from kmodtui.ui.widgets.lines.view import Line, LineView, Part, fit, wrapped
+
+_INDENT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """One row.
+
+    Attributes:
+        module: the module that a command on this row acts on; empty for none.
+        mark: a word in the first column, and its style.
+        text: what the row is about.
+        details: an explanation, shown below it.
+    """
+
+    module: str
+    mark: Part
+    text: str
+    details: str = ""
+
+    def contains(self, words: str) -> bool:
+        """Return whether a text occurs in the row, whatever the case."""
+        return words.lower() in f"{self.mark[0]} {self.text} {self.details}".lower()
+
+
+class TableLines(LineView):
+    """Rows that can be filtered; sentences above them."""
+
+    def __init__(self, id_: str, reading: str) -> None:
+        """Create an empty list that shows `reading` until there are rows."""
+        super().__init__(id=id_)
+        self.empty_text = reading
+        self._head: tuple[str, ...] = ()
+        self._rows: tuple[TableRow, ...] = ()
+        self._filter = ""
+        self._width = 0
+        self._lines: list[tuple[Line, TableRow | None]] = []
+
+    def show(self, rows: Sequence[TableRow], *head: str, empty: str = "") -> None:
+        """Show rows below some sentences; `empty` if there are none."""
+        self._rows, self._head, self.empty_text = tuple(rows), head, empty
+        self._build()
+
+    @property
+    def filter_text(self) -> str:
+        """The text that a row has to contain to be shown."""
+        return self._filter
+
+    @filter_text.setter
+    def filter_text(self, text: str) -> None:
+        self._filter = text
+        self._build()
+
+    @property
+    def matches(self) -> int:
+        """Number of rows that are shown."""
+        return sum(row.contains(self._filter) for row in self._rows)
+
+    @property
+    def module(self) -> str:
+        """The module of the row under the cursor; empty if there is none."""
+        row = self._lines[self.cursor][1] if self._lines else None
+        return row.module if row is not None else ""
+
+    def _build(self) -> None:
+        self._width = self.line_width
+        width = max(20, self._width - _INDENT - 1)
+        lines: list[tuple[Line, TableRow | None]] = [
+            (((f" {text}", ""),), None)
+            for sentence in self._head
+            for text in wrapped(clean(sentence), width)
+        ]
+        if lines and self._rows:
+            lines.append(((), None))
+        marks = max((len(row.mark[0]) for row in self._rows), default=0)
+        for row in self._rows:
+            if not row.contains(self._filter):
+                continue
+            word, style = row.mark
+            first = ((f" {fit(word, marks)}  ", style), (clean(row.text), "strong"))
+            lines.append((first, row))
+            lines += [
+                (((" " * _INDENT + text, "dim"),), row)
+                for text in wrapped(clean(row.details), width)
+                if row.details
+            ]
+        self._lines = lines
+        self.lines_changed()
+
+    # For LineView
+
+    def line_count(self) -> int:
+        """Return the number of lines."""
+        return len(self._lines)
+
+    def line(self, index: int, width: int) -> Line:  # noqa: ARG002  wrapped to it beforehand
+        """Return a line."""
+        return self._lines[index][0]
+
+    def on_resize(self) -> None:
+        """Wrap the sentences to the new width."""
+        if self.line_width != self._width:
+            self._build()
+        super().on_resize()

@@ -1,0 +1,43 @@
+"""The page with all rules: their effects, filter, and blocking from there."""
+
+from __future__ import annotations
+
+from kmodtui.demo import Demo
+from kmodtui.demo.simulated_kernel import SimulatedKernel
+from kmodtui.ui.dialogs.plan import PlanDialog
+from kmodtui.ui.screens.rules import RulesScreen
+from tests.ui.stage import opened
+
+
+async def test_rules_are_listed_filtered_and_a_module_is_blocked_from_there(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    kernel.folder.write("/etc/modprobe.d/a.conf", b"blacklist nbd\nblacklist gone\n")
+    kernel.folder.write("/etc/modprobe.d/b.conf.bak", b"blacklist nbd\n")
+    async with opened(demo) as stage:
+        await stage.press("M")
+        await stage.until("2 rules, 1 in effect", "blacklist nbd", "there is no module gone")
+        assert "modprobe does not read it" in stage.text
+        await stage.press("slash")
+        await stage.type("nbd")
+        await stage.press("enter")
+        await stage.until(lambda: "gone" not in stage.text)
+        await stage.press("g", "down", "down", "b")
+        await stage.until("Keep from loading: nbd")
+        await stage.press("k")
+        await stage.until(lambda: isinstance(stage.screen, PlanDialog), "y block")
+        await stage.press("y")
+        await stage.until("Blocked nbd")
+        await stage.press("enter")
+        await stage.until(lambda: isinstance(stage.screen, RulesScreen), "install nbd /bin/false")
+        await stage.press("escape", "escape")
+        await stage.until(lambda: stage.screen is stage.dashboard)
+
+
+async def test_a_line_without_a_module_says_so(demo: Demo, kernel: SimulatedKernel) -> None:
+    kernel.folder.write("/etc/modprobe.d/a.conf", b"blacklist nbd\n")
+    async with opened(demo) as stage:
+        await stage.press("M")
+        await stage.until("1 rule, 1 in effect")
+        await stage.press("b")
+        await stage.until(lambda: "There is no module on this line." in stage.toasts)
