@@ -31,7 +31,7 @@ from kmodtui.services.monitor import (
     SymbolsRead,
     TableRead,
 )
-from kmodtui.services.topic import Topic
+from kmodtui.services.topic import Topic, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,26 +165,33 @@ class LiveSystem:
                     self._begin_timeline()
                 self._begin_following_index()
 
+    def _publish(self, topic: Topic[Value], value: Value) -> None:
+        """Publish a value; a subscriber that fails keeps nothing else from being published."""
+        try:
+            topic.publish(value)
+        except Exception as error:
+            self.failed.publish(error)
+
     def _take_table(self, table: ModuleTable) -> None:
         self.table = table
         self._table_was_read = True
         self.new.intersection_update(table.by_name)
         self.marked.intersection_update(table.by_name)
         self.read_status()
-        self.table_read.publish(table)
+        self._publish(self.table_read, table)
         self.usage.read_again()
 
     def _take_symbols(self, symbols: SymbolTable) -> None:
         self.symbols = symbols
         self.addresses_read = False
         self.symbols_problem = ""
-        self.symbols_read.publish(symbols)
+        self._publish(self.symbols_read, symbols)
 
     def take_addresses(self, symbols: SymbolTable) -> None:
         """Use a reading of the same symbols that has their addresses."""
         self.symbols = symbols
         self.addresses_read = True
-        self.symbols_read.publish(symbols)
+        self._publish(self.symbols_read, symbols)
 
     async def _take_change(self, change: Change, symbols: SymbolTable | None) -> None:
         try:
@@ -194,8 +201,8 @@ class LiveSystem:
             stays = {}
         self.new |= {module.name for module in (*change.loaded, *change.reloaded)}
         self.timeline = self.timeline.with_event(change, self.table, symbols, stays)
-        self.changed.publish(Event(change, Totals.of(self.table, symbols), stays))
-        self.timeline_changed.publish(self.timeline)
+        self._publish(self.changed, Event(change, Totals.of(self.table, symbols), stays))
+        self._publish(self.timeline_changed, self.timeline)
 
     async def _left_behind(self, change: Change) -> dict[str, str]:
         """Return what stays loaded although the module that brought it is gone, with the reason."""
@@ -211,7 +218,7 @@ class LiveSystem:
     def _begin_timeline(self) -> None:
         if not self.timeline.began:
             self.timeline = Timeline.begin(time.time(), self.table, self.symbols)
-            self.timeline_changed.publish(self.timeline)
+            self._publish(self.timeline_changed, self.timeline)
 
     def _begin_following_index(self) -> None:
         # Only now: modules and symbols come first on the screen.
@@ -223,7 +230,7 @@ class LiveSystem:
         """Read the release's index, and again whenever depmod has written it."""
         try:
             index = await self.machine.index()
-            self.index_read.publish(None)
+            self._publish(self.index_read, None)
             if not self._following_usage and self._tasks is not None:
                 # Only now: the uses of modules are found with the aliases of the index.
                 self._following_usage = True
@@ -232,7 +239,7 @@ class LiveSystem:
             async for _ in index_changes(self.machine.host, folder):
                 self.machine.forget_index()
                 await self.machine.index()
-                self.index_read.publish(None)
+                self._publish(self.index_read, None)
         except Exception as error:
             self._following_index = False
             self.failed.publish(error)
@@ -271,9 +278,9 @@ class LiveSystem:
         if status != self.status:
             added = "".join(flag for flag in status.taint if flag not in self.status.taint)
             self.status = status
-            self.status_changed.publish(status)
+            self._publish(self.status_changed, status)
             if added and self._status_was_read:
-                self.tainted.publish(added)
+                self._publish(self.tainted, added)
         self._status_was_read = True
 
     def read_hiding(self) -> None:
@@ -286,7 +293,7 @@ class LiveSystem:
         # Equal bytes of /proc/modules say nothing about taint, root and parameters.
         self.read_status()
         self.usage.read_again()
-        self.refreshed.publish(None)
+        self._publish(self.refreshed, None)
 
     @property
     def paused(self) -> bool:

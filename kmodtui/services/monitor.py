@@ -124,7 +124,8 @@ class Monitor:
         self._host = host
         self._clock = clock
         self._wake = asyncio.Event()
-        self._asked = False
+        self._asked = False  # for the next reading
+        self._was_asked = False  # for the current one
         self._paused = False
         self._causes: list[_Cause] = []
         self._cause = _Cause()
@@ -137,6 +138,7 @@ class Monitor:
         self._behind = False  # the symbols of the last change were not compared
         self._changes = 0
         self._failure = ""
+        self._problem = ""  # why the first symbols could not be read
         self._at_rest = False
         self._alarm: asyncio.TimerHandle | None = None
 
@@ -212,9 +214,9 @@ class Monitor:
             if self._alarm is not None:
                 self._alarm.cancel()
         self._wake.clear()
-        was_asked, self._asked = self._asked, False
+        self._was_asked, self._asked = self._asked, False
         uevents.arrived()
-        return was_asked or not self._paused
+        return self._was_asked or not self._paused
 
     def _set_alarm(self) -> None:
         self._alarm = asyncio.get_running_loop().call_later(self.interval, self._look)
@@ -265,6 +267,8 @@ class Monitor:
             return []  # the command is still running
         if self._table.live != self._settled.live or uevents.both or self._behind:
             return await self._settle(uevents, self._settled)
+        if self._base is None and self._was_asked:
+            return await self._first_symbols(uevents)  # they could not be read before
         self._cause = _Cause()  # the command has ended without a change
         self._at_rest = True
         return []
@@ -278,9 +282,13 @@ class Monitor:
         self._behind = not outcome.consistent
         uevents.forget(outcome.sequence)
         events = self._show(reading.table)
-        if reading.symbols is None:
-            return [*events, ReadingFailed(UnreadableError(reading.problem))]
-        return [*events, SymbolsRead(reading.symbols)]
+        if reading.symbols is not None:
+            self._problem = ""
+            return [*events, SymbolsRead(reading.symbols)]
+        if reading.problem != self._problem:  # otherwise it has been reported
+            self._problem = reading.problem
+            events.append(ReadingFailed(UnreadableError(reading.problem)))
+        return events
 
     async def _settle(self, uevents: Arrivals, before: ModuleTable) -> list[MonitorEvent]:
         """Wait for quiet, read the symbols and return the change.

@@ -238,6 +238,23 @@ async def test_an_error_of_a_subscriber_is_published_and_ends_nothing(demo: Demo
         assert not follower.live.status.stopped
 
 
+async def test_an_error_of_a_subscriber_keeps_nothing_else_from_being_published(
+    demo: Demo,
+) -> None:
+    async with following(demo) as follower:
+
+        def broken(_value: object) -> None:
+            raise RuntimeError("this is a bug")
+
+        follower.live.changed.subscribe(broken)
+        follower.live.status_changed.subscribe(broken)
+        follower.published.clear()
+        demo.kernel.load("dummy")
+        await follower.until(lambda: "timeline_changed" in follower.published)
+        assert "table_read" in follower.published
+        assert len(follower.failures) == 2
+
+
 async def test_an_error_in_watching_is_published_and_in_the_status(
     demo: Demo, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -770,6 +770,26 @@ async def test_symbols_that_were_never_readable_are_told_once_and_modules_go_on(
         assert told.symbols is None
 
 
+async def test_symbols_that_could_not_be_read_at_first_are_read_when_asked_for(
+    kernel: SimulatedKernel,
+) -> None:
+    host = StagedHost(kernel)
+
+    def unreadable(path: str) -> Any:
+        raise PermissionError(13, "Permission denied", path)
+
+    host.on_open = unreadable
+    async with watching(kernel, host, first=False) as watch:
+        await watch.next(ReadingFailed)
+        await watch.turns()
+        host.on_open = None
+        watch.monitor.read_now()
+        assert len((await watch.next(SymbolsRead)).symbols)
+        kernel.load("dummy")
+        change = (await watch.next(Changed)).change
+        assert counts(change.symbols) == symbols_of("dummy")
+
+
 async def test_a_failure_that_lasts_is_told_once_and_its_end_is_noticed(
     kernel: SimulatedKernel,
 ) -> None:
