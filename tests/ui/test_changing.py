@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
 
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
+from kmodtui.model.parameters import FormParameter
+from kmodtui.services.machine import Machine
+from kmodtui.services.parameters import read_form
 from kmodtui.services.root.access import NoRoot
+from kmodtui.ui.dialogs import parameters
 from kmodtui.ui.dialogs.parameters import ParameterForm
 from kmodtui.ui.dialogs.plan import PlanDialog
 from kmodtui.ui.dialogs.restrict import RestrictDialog
@@ -195,6 +200,30 @@ async def test_keys_typed_right_behind_e_are_the_value(demo: Demo, kernel: Simul
         stage.send("e", "h", "u", "q")
         await stage.until("echo huq > /sys/module/hello/parameters/greeting")
         assert stage.app.is_running
+
+
+async def test_enter_right_behind_shift_r_reloads_with_the_parameters_of_the_module(
+    demo: Demo, kernel: SimulatedKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, pressed = asyncio.Event(), asyncio.Event()
+
+    async def slow(machine: Machine, name: str) -> tuple[FormParameter, ...]:
+        reading.set()
+        await pressed.wait()
+        return await read_form(machine, name)
+
+    monkeypatch.setattr(parameters, "read_form", slow)
+    kernel.load("dummy", "numdummies=2")
+    async with opened(demo) as stage:
+        await stage.select("dummy")
+        stage.send("R")
+        await reading.wait()
+        form = stage.app.screen
+        assert isinstance(form, ParameterForm)
+        form.action_accept()
+        assert stage.app.screen is form
+        pressed.set()
+        await planned(stage, "Reload dummy", "rmmod", "insmod", "numdummies=2")
 
 
 # --- reload, several, undo --------------------------------------------------------------------

@@ -78,6 +78,8 @@ class ParameterForm(Dialog[tuple[str, ...] | None]):
         self._given = given
         self._purpose = purpose
         self._before: dict[str, str] = {}
+        self._is_read = False
+        self._accept_when_read = False
         self._edited = -1  # index of the parameter in the input line
         self._lines = ParameterLines()
         self._lines.purpose = purpose
@@ -128,6 +130,9 @@ class ParameterForm(Dialog[tuple[str, ...] | None]):
         if typed:
             self._input.cursor_position = len(typed)  # the user may still be typing
         self._show()
+        self._is_read = True
+        if self._accept_when_read:
+            self.action_accept()
 
     def _starting_values(self, rows: tuple[FormParameter, ...]) -> dict[str, str]:
         if self._purpose is Purpose.CHANGE:
@@ -342,6 +347,10 @@ class ParameterForm(Dialog[tuple[str, ...] | None]):
 
     def action_accept(self) -> None:
         """Close with the typed values, unless the kernel would reject them."""
+        if not self._is_read:
+            # Without the values that it starts with, they would be lost.
+            self._accept_when_read = True
+            return
         self._store_typed()
         if self._problems:
             return
