@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from textual import events
 from textual.app import App, SuspendNotSupported
 from textual.binding import BindingType
+from textual.command import CommandPalette
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -122,6 +123,12 @@ class KmodtuiApp(App[str]):
         except SuspendNotSupported:
             # The test driver has no terminal to suspend.
             yield
+
+    def action_command_palette(self) -> None:
+        """Open the command palette, unless it is open: also below a dialog, or while it closes."""
+        if not any(isinstance(screen, CommandPalette) for screen in self.screen_stack):
+            # Without Textual's id: the palette that is about to close still has it.
+            self.push_screen(CommandPalette())
 
     def action_suspend(self) -> None:
         """Give the terminal back to the shell until it continues kmodtui."""

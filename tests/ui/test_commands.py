@@ -272,6 +272,19 @@ async def test_the_palette_offers_nothing_over_a_dialog(demo: Demo) -> None:
         assert "hello" in demo.kernel.loaded
 
 
+async def test_the_palette_opens_once_also_below_a_dialog_and_while_it_closes(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await stage.select("hello")
+        stage.send("u", "ctrl+p")  # the plan appears over the palette
+        await stage.until("y unload")
+        await stage.press("ctrl+p")
+        await stage.press("escape")
+        for _ in range(3):
+            stage.send("escape", "ctrl+p", "ctrl+p")
+        await stage.until("Search for commands")
+        assert stage.app.return_code in (None, 0)
+
+
 async def test_the_footer_shows_whole_keys_at_every_width(demo: Demo) -> None:
     whole = [f"{key_words(c.keys[0])} {c.label}" for c in in_context("dashboard") if c.footer]
     for width in (200, 80, 60, 45):
