@@ -12,9 +12,10 @@ import signal
 import subprocess
 import termios
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from types import FrameType
 
 from kmodtui.errors import ElevationError, ElevationRefusedError
 from kmodtui.privileged.sockets import Process
@@ -23,6 +24,11 @@ Foreground = Callable[[], AbstractContextManager[object]]
 """A context that hands the terminal over while it is active: `App.suspend`."""
 
 TERMINAL = "/dev/tty"
+
+ENDING = (signal.SIGTERM, signal.SIGHUP)
+"""Signals that end the dashboard, also at a prompt."""
+
+_KEYS = (signal.SIGINT, signal.SIGQUIT)
 
 _POLL_INTERVAL = 0.02  # seconds between checks of a program that is prompting
 
@@ -40,17 +46,25 @@ def require_terminal(name: str) -> None:
 
 @contextlib.contextmanager
 def interrupts() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGQUIT, which keys at the prompt send to this process as well."""
+    """Collect SIGINT and SIGQUIT, which keys at the prompt send to this process as well.
+
+    SIGTERM and SIGHUP are collected, too, and handled as before: they end the prompt.
+    """
     received: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGQUIT)
-    # A handler and not SIG_IGN, which child processes would inherit.
-    before = [
-        signal.signal(number, lambda number, _: received.append(number)) for number in numbers
-    ]
+    before = {number: signal.getsignal(number) for number in (*_KEYS, *ENDING)}
+
+    def collect(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        if number in ENDING and callable(handler := before[signal.Signals(number)]):
+            handler(number, frame)
+
     try:
+        for number in before:
+            # A handler and not SIG_IGN, which child processes would inherit.
+            signal.signal(number, collect)
         yield received
     finally:
-        for number, handler in zip(numbers, before, strict=True):
+        for number, handler in before.items():
             signal.signal(number, handler)
 
 
@@ -156,11 +170,19 @@ async def outcome(process: Process, *, stays: bool) -> tuple[bool, str]:
     return success, text.decode("utf-8", "backslashreplace")
 
 
-def converse(process: Process, *, stays: bool) -> tuple[bool, str]:
+def converse(
+    process: Process, *, stays: bool, interrupted: Collection[int] = ()
+) -> tuple[bool, str]:
     """Wait for a program that prompts on this terminal, and show its messages.
 
     Blocks until the program has succeeded or exited; see `outcome`. Processes that it has
     started may keep its standard error open.
+
+    Args:
+        process: the program.
+        stays: see `outcome`.
+        interrupted: the signals that have arrived, from `interrupts`; those of `ENDING` end
+            the wait. The program ends when its terminal has been taken from it.
 
     Returns:
         Whether it succeeded, and its standard error.
@@ -172,6 +194,10 @@ def converse(process: Process, *, stays: bool) -> tuple[bool, str]:
         # exited. There is no end of the stream to wait for: the helper keeps it open.
         status = process.popen.poll()
         success = status == 0 or (stays and _available(output) > 0)
+        if not set(ENDING).isdisjoint(interrupted):
+            with contextlib.suppress(OSError):
+                process.popen.terminate()
+            return False, text.decode("utf-8", "backslashreplace")
         done = success or status is not None
         select.select([errors], [], [], 0 if done else _POLL_INTERVAL)
         shown = len(text)

@@ -86,7 +86,7 @@ class Way:
         with foreground(), interrupts() as interrupted:
             show(f"kmodtui: root privileges are needed for {' '.join(command)}\n".encode())
             with self._prompting(program, [self.path, *words]) as (prompting, agent):
-                success, text = converse(prompting, stays=program.stays)
+                success, text = converse(prompting, stays=program.stays, interrupted=interrupted)
         if success:
             return await SocketTransport.over(prompting)
         killed = (prompting.popen.returncode or 0) < 0

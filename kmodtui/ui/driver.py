@@ -132,9 +132,10 @@ class TerminalDriver(Driver):
         self._send_size()
 
     def resume_application_mode(self) -> None:
-        """Take the terminal after a password prompt."""
-        self._enter()
-        self.resize()
+        """Take the terminal after a password prompt, unless the dashboard is about to end."""
+        if not self._supervisor.is_ending:
+            self._enter()
+            self.resize()
 
     def suspend_application_mode(self) -> None:
         """Give the terminal to a password prompt."""
@@ -199,8 +200,11 @@ class TerminalDriver(Driver):
         with self._changing:
             now = modes.attributes(self._terminal)
             if now is not None:
-                # Whatever is not the dashboard's own was set by the shell, and is restored.
-                if self._before is None or now != modes.raw(self._before):
+                # Whatever is not the dashboard's own was set by the shell, and is restored;
+                # but not what a prompt that was interrupted has left.
+                if self._before is None or (
+                    self._state is not _State.LENT and now != modes.raw(self._before)
+                ):
                     self._before = now
                 modes.set_attributes(self._terminal, modes.raw(self._before))
             if self._state is _State.ON:
@@ -218,13 +222,14 @@ class TerminalDriver(Driver):
         """Reset the modes of the dashboard, and stop to read keys."""
         with self._exclusively():
             was, self._state = self._state, state
-            if was is not _State.ON:
+            if was is _State.ON:
+                self._input.stop()
+                modes.await_input(self._terminal, until=self._answer_until)
+                self._answer_until = 0.0
+                last = self._encode(modes.resetting(self._capabilities, mouse=self._mouse))
+                self._writer.finish(last, within=_DRAIN)
+            elif was is not _State.LENT:
                 return
-            self._input.stop()
-            modes.await_input(self._terminal, until=self._answer_until)
-            self._answer_until = 0.0
-            last = self._encode(modes.resetting(self._capabilities, mouse=self._mouse))
-            self._writer.finish(last, within=_DRAIN)
             if self._before is not None and modes.is_foreground(self._terminal):
                 # Mouse reports and answers, which the shell would take for keys.
                 modes.discard_input(self._terminal)
