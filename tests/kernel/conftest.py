@@ -61,13 +61,6 @@ def _dashboard_of(item: pytest.Item) -> str:
     return next((name for name in _DASHBOARDS if name in getattr(item, "fixturenames", ())), "")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the figures that tests have recorded: no test asserts how long something takes."""
-    for report in terminalreporter.getreports("passed"):
-        for name, value in report.user_properties if report.when == "call" else ():
-            terminalreporter.write_line(f"{report.nodeid}: {value} {name}")
-
-
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if missing := item.config.stash.get(WHY_NOT, None):
         pytest.fail(missing, pytrace=False)

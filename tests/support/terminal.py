@@ -62,7 +62,11 @@ Condition = str | re.Pattern[str] | Callable[["Terminal"], object]
 
 # Private modes have their number shifted in pyte's set of modes.
 _ALTERNATE_SCREEN = 1049 << 5
-_MOUSE = frozenset(mode << 5 for mode in (1000, 1002, 1003, 1004, 1006, 1015))
+_REPORTS = frozenset(
+    mode << 5 for mode in (1000, 1002, 1003, 1004, 1005, 1006, 1015, 1016, 2004, 2048)
+)
+_WRAP = 7 << 5
+_KITTY_ON = re.compile(rb"\x1b\[>\d+u")
 # Sequences that pyte misinterprets: `CSI > 1 u`, the kitty keyboard, as restoring the
 # cursor; `CSI > 4 m` as colours; and private queries, for which it has no parameter.
 _NOT_FOR_PYTE = re.compile(rb"\x1b\[(?:[<>=][0-9;:]*|\?[0-9;]*\$?(?![0-9;$hlJK]))[a-zA-Z]")
@@ -152,8 +156,7 @@ class Terminal:
         # A descriptor stays open while it is being read: to hang up, the
         # reader has to be stopped first.
         self._called_away, self._call_away = os.pipe()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        self.read_on()
 
     # The screen
 
@@ -192,14 +195,17 @@ class Terminal:
     def is_as_before(self) -> bool:
         """Whether the terminal is as it was before: every mode that the program set is reset.
 
-        Normal screen, cursor shown, no mouse or focus reports, and lines edited and echoed by the
-        system; the last is known only for programs on this machine and not behind ssh.
+        Normal screen, cursor shown, no reports of mouse, focus, size and paste, long lines wrapped,
+        the kitty keyboard off, and lines edited and echoed by the system; the last is known only
+        for programs on this machine and not behind ssh.
         """
         local = termios.tcgetattr(self._master)[3]
         return (
             not self.is_full_screen
             and not self._screen.cursor.hidden
-            and not _MOUSE & self._screen.mode
+            and not _REPORTS & self._screen.mode
+            and _WRAP in self._screen.mode
+            and len(_KITTY_ON.findall(self.raw)) == self.raw.count(b"\x1b[<u")
             and bool(local & termios.ECHO)
             and bool(local & termios.ICANON)
         )
@@ -226,11 +232,32 @@ class Terminal:
             self._screen.resize(rows, columns)
         self._set_size()
 
+    def stall(self) -> None:
+        """Stop to read what the program writes, as a connection that hangs; see `read_on`."""
+        if self._reader.is_alive():
+            os.write(self._call_away, b"!")
+            self._reader.join()
+            os.read(self._called_away, 1)
+            self._ended = False
+
+    def read_on(self) -> None:
+        """Read what the program writes."""
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def send(self, data: bytes) -> None:
+        """Send bytes that are no key, or in no encoding."""
+        while data:
+            data = data[os.write(self._master, data) :]
+
+    def attributes(self) -> list[Any]:
+        """The settings of the terminal, as termios(3) has them."""
+        return termios.tcgetattr(self._master)
+
     def hang_up(self) -> None:
         """Close the window, as if the connection was lost."""
         if self._master >= 0:
-            os.write(self._call_away, b"!")
-            self._reader.join()
+            self.stall()
             for descriptor in (self._master, self._called_away, self._call_away):
                 os.close(descriptor)
             self._master = -1

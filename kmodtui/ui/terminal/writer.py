@@ -16,8 +16,8 @@ from collections.abc import Callable
 
 from kmodtui.ui.terminal import modes
 
-LIMIT = 256 * 1024
-"""Bytes that wait for a terminal that does not read, at most."""
+LIMIT = 128 * 1024
+"""Bytes that wait for a terminal that does not read; only a single painting may have more."""
 
 _CHUNK = 4096
 _LAST_CHANCE = 0.2  # seconds in which an emptied terminal has to accept the last bytes
@@ -59,7 +59,7 @@ class Writer:
         with self._changed:
             if self.lost:
                 return
-            if self._skipped or len(self._waiting) + len(data) > LIMIT:
+            if self._skipped or (self._waiting and len(self._waiting) + len(data) > LIMIT):
                 self._skipped = True
                 return
             self._waiting += data
