@@ -9,9 +9,10 @@ from pathlib import Path
 
 from kmodtui import cli
 from kmodtui.kernel.host import LocalHost
+from kmodtui.model.scope import Scope
 from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
-from kmodtui.privileged.pipes import PipeTransport, Process
+from kmodtui.privileged.sockets import Process, SocketTransport
 from kmodtui.services.machine import Machine
 from kmodtui.ui import launch
 
@@ -23,11 +24,11 @@ class FolderRoot:
 
     state, sentence, held, denied = "root: off", "The helper starts.", "It runs.", None
 
-    async def open(self, foreground: Foreground) -> HelperClient:
+    async def open(self, foreground: Foreground, scope: Scope) -> HelperClient:
         script = Path(__file__).with_name("helper_on_folder.py")
-        command = [sys.executable, "-I", "-S", str(script), FOLDER, "600", "600", "30"]
+        command = [sys.executable, "-I", "-S", str(script), FOLDER, scope.value, "600", "600", "30"]
         process = Process.start(command, own_session=True)
-        return await HelperClient.connect(await PipeTransport.over(process), "test")
+        return await HelperClient.connect(await SocketTransport.over(process), "test")
 
 
 if __name__ == "__main__":
