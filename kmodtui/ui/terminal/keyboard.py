@@ -22,6 +22,9 @@ PASTE_LIMIT = 64 * 1024
 PASTE_SILENCE = 2.0
 """Seconds of silence after which pasted text has ended, even if its end was not marked."""
 
+SEQUENCE_SILENCE = 1.0
+"""Seconds of silence after which the rest of a sequence is taken for lost."""
+
 BURST = 256
 """More characters than this that arrive at once were pasted, not typed."""
 
@@ -30,6 +33,7 @@ _QUIT_BYTE = b"\x11"
 
 _PASTE_BEGIN, _PASTE_END = b"\x1b[200~", b"\x1b[201~"
 _LONGEST = 64  # bytes of a sequence
+_TYPED = 2  # bytes of the longest beginning of a sequence that is a key itself, such as Alt+[
 
 _COMPLETE = re.compile(
     rb"""
@@ -64,7 +68,11 @@ class Keyboard:
         """Seconds until `expire` has something to do if there is no input; None if never."""
         if not self._rest and self._paste is None:
             return None
-        patience = ESCAPE_DELAY if self._paste is None else PASTE_SILENCE
+        if self._paste is not None:
+            patience = PASTE_SILENCE
+        else:
+            # Esc and Alt are typed; whatever is longer is a sequence of which the rest is late.
+            patience = ESCAPE_DELAY if len(self._rest) <= _TYPED else SEQUENCE_SILENCE
         return max(0.0, self._last_input + patience - time.monotonic())
 
     def feed(self, data: bytes) -> list[Message]:
@@ -91,7 +99,7 @@ class Keyboard:
         if rest == b"\x1b":
             return [events.Key("escape", "\x1b")]
         # Alt+[ and Alt+O; longer ones are sequences of which the rest was lost.
-        return self._key(rest) if len(rest) == 2 else []
+        return self._key(rest) if len(rest) == _TYPED else []
 
     def _take(self) -> list[Message]:
         """Remove one unit from the start of the waiting bytes, if it is complete."""
