@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from kmodtui.kernel.host import Host
-from kmodtui.kernel.sysfs import FOLDER
-from kmodtui.kernel.system import read_system
 from kmodtui.model.modules import ModuleState, ModuleTable
+
+# `list --json` imports this, and is as fast as it imports little: no reader of /sys beside it.
+_FOLDER = "/sys/module"
 
 NONE_LOADED = "No module is loaded: this kernel supports modules, but has loaded none."
 GVISOR = "No module is loaded: this is gVisor, which has no kernel modules."
@@ -21,7 +22,7 @@ def table_notes(host: Host, table: ModuleTable) -> tuple[str, ...]:
     if not table.by_name:
         return (NONE_LOADED if not _is_gvisor(host) else GVISOR,)
     try:
-        shown = set(host.listdir(FOLDER))
+        shown = set(host.listdir(_FOLDER))
     except OSError:
         return ()  # a container, or only root may read it
     if not shown.intersection(table.by_name):
@@ -35,5 +36,7 @@ def table_notes(host: Host, table: ModuleTable) -> tuple[str, ...]:
 
 
 def _is_gvisor(host: Host) -> bool:
+    from kmodtui.kernel.system import read_system
+
     version = read_system(host).version or ""
     return "gvisor" in version.lower() or _GVISOR.fullmatch(version) is not None
