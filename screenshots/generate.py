@@ -187,6 +187,18 @@ async def information(stage: Stage) -> None:
     await stage.press("3", "z")
 
 
+async def why_loaded(stage: Stage) -> None:
+    await dashboard(stage)
+    await stage.press("slash", *"ext4", "enter", "w")
+    await stage.until("Why it is loaded")
+
+
+async def modinfo(stage: Stage) -> None:
+    await dashboard(stage)
+    await stage.press("I", "3", "z")
+    await stage.until("vermagic")
+
+
 async def plan_to_unload(stage: Stage) -> None:
     await dashboard(stage)
     await stage.press("minus")
@@ -336,6 +348,8 @@ SCENES: dict[str, Scene] = {
     "change": change,
     "symbols": symbols,
     "information": information,
+    "why": why_loaded,
+    "modinfo": modinfo,
     "plan-unload": plan_to_unload,
     "unloaded": unloaded,
     "refused": refused,

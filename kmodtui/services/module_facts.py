@@ -162,7 +162,7 @@ class SystemFacts:
             kernel=self._kernel if self._is_running else None,
             usage=self._usage_of(loaded),
             table_names=frozenset(self._table.by_name),
-            names=self._names,
+            names=self.names,
             **more,  # type: ignore[arg-type]
         )
 
@@ -250,7 +250,8 @@ class SystemFacts:
         return read_running_kernel(self.host)
 
     @cached_property
-    def _names(self) -> HardwareNames:
+    def names(self) -> HardwareNames:
+        """Names of PCI and USB hardware."""
         return self._given_names or read_hardware_names(self.host)
 
     @cached_property

@@ -228,6 +228,23 @@ COMMANDS: tuple[Command, ...] = (
         "Switch between the last change and the symbols of the selected module",
     ),
     Command(
+        "dashboard.why",
+        ("w",),
+        "why",
+        "Why",
+        "Show why the selected module is loaded, and why it cannot be unloaded",
+        terms=("used by", "in use", "reason", "holders"),
+        footer=True,
+    ),
+    Command(
+        "dashboard.modinfo",
+        ("I",),
+        "modinfo",
+        "modinfo",
+        "Show what modinfo prints for the selected module, or what it does",
+        terms=("modinfo", "vermagic", "license", "fields"),
+    ),
+    Command(
         "dashboard.addresses",
         ("A",),
         "addresses",

@@ -95,7 +95,7 @@ PANES = (
         "Go to the details of the selected module",
         _info,
         lines="info",
-        terms=("modinfo", "details", "vermagic", "license"),
+        terms=("details", "about"),
     ),
     PaneEntry(
         "symbols", "4", "Symbols", "Symbols", "Go to the symbols pane", _symbols, lines="symbols"

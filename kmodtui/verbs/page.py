@@ -12,7 +12,7 @@ from typing import Any
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.index.release import read_index
-from kmodtui.model.about.page import Page, Statement
+from kmodtui.model.about.page import Page, Statement, shows_links
 from kmodtui.services.module_facts import SystemFacts
 from kmodtui.verbs.printing import add_json, print_error, print_json, release_of
 
@@ -119,7 +119,7 @@ def _lines(page: Page, *, lines: bool) -> Iterator[str]:
 def _statement(statement: Statement, width: int) -> Iterator[str]:
     possible = "possible: " if statement.possible else ""
     if statement.link:
-        yield f"  - {_linked(statement.link)}"
+        yield f"  - {_linked(statement)}"
     else:
         text = f"{possible}{statement.text}"
         yield from wrap(text, width, initial_indent="  - ", subsequent_indent="    ")
@@ -136,8 +136,10 @@ def _evidence(evidence: Iterable[str], width: int, indent: int) -> Iterator[str]
         )
 
 
-def _linked(address: str) -> str:
-    return _ESCAPE.format(address, address) if sys.stdout.isatty() else address
+def _linked(statement: Statement) -> str:
+    if sys.stdout.isatty() and shows_links(os.environ.get("TERM", "")):
+        return _ESCAPE.format(statement.link, statement.text)
+    return f"{statement.text}: {statement.link}"
 
 
 def _width() -> int:

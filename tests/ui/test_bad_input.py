@@ -65,7 +65,7 @@ async def test_an_empty_table_says_what_to_do(demo: Demo, kernel: SimulatedKerne
     kernel.folder.write("/proc/modules", b"")
     async with opened(demo, ready=False) as stage:
         await stage.until("No modules are loaded. Press + to load one.")
-        await stage.until("Select a module to see its information (modinfo).")
+        await stage.until("Select a module to see what it does.")
         await stage.until("Select a module to see its dependencies.")
 
 
@@ -105,4 +105,5 @@ async def test_what_sysfs_takes_away_meanwhile_is_no_matter(
     async with opened(demo, size=(200, 50)) as stage:
         kernel.folder.remove("/sys/module")
         await stage.select("virtio_net")
-        await stage.until("3 Info: virtio_net", "not shown by the kernel")
+        await stage.press("I")
+        await stage.until("3 modinfo: virtio_net", "not shown by the kernel")

@@ -206,7 +206,7 @@ async def test_the_palette_finds_by_what_a_command_does(demo: Demo) -> None:
         ("modprobe", "load"),
         ("dmesg", "log"),
         ("lsmod", "pane_modules"),
-        ("modinfo", "pane_info"),
+        ("modinfo", "modinfo"),
         ("depmod", "pane_tree"),
         ("kallsyms", "browser"),
         ("System.map", "browser"),

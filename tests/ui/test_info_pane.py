@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +20,18 @@ from tests.support.small_recording import PARTS, Parameter, Part
 from tests.ui.stage import Stage, opened
 
 
+@asynccontextmanager
+async def opened_modinfo(
+    demo: Demo, *, size: tuple[int, int] = (120, 40), interval: float | None = None
+) -> AsyncIterator[Stage]:
+    """A dashboard that shows what modinfo prints."""
+    options = {} if interval is None else {"interval": interval}
+    async with opened(demo, size=size, **options) as stage:
+        await stage.press("I")
+        await stage.until("3 modinfo: ")
+        yield stage
+
+
 def labels(stage: Stage) -> list[str]:
     """The first words of the lines that begin with one, from the top of the pane."""
     lines = [line[1:13].rstrip() for line in stage.part("#info-lines")]
@@ -25,9 +39,9 @@ def labels(stage: Stage) -> list[str]:
 
 
 async def test_fields_stand_in_the_order_of_the_file(demo: Demo) -> None:
-    async with opened(demo, size=(200, 50)) as stage:
+    async with opened_modinfo(demo, size=(200, 50)) as stage:
         await stage.select("ext4")
-        await stage.until("3 Info: ext4", "vermagic")
+        await stage.until("3 modinfo: ext4", "vermagic")
         seen = labels(stage)
         fields = "filename license alias softdep srcversion depends intree retpoline name vermagic"
         assert [label for label in seen if label in fields.split()] == fields.split()
@@ -36,9 +50,9 @@ async def test_fields_stand_in_the_order_of_the_file(demo: Demo) -> None:
 
 
 async def test_parameters_are_shown_with_type_and_value_now(demo: Demo) -> None:
-    async with opened(demo, size=(200, 50)) as stage:
+    async with opened_modinfo(demo, size=(200, 50)) as stage:
         await stage.select("hello")
-        await stage.until("3 Info: hello", "greeting = hello (charp)", "What to say")
+        await stage.until("3 modinfo: hello", "greeting = hello (charp)", "What to say")
         assert "1 parameter" in stage.pane("info")
         await stage.select("virtio_net")
         await stage.until("3 parameters", "napi_tx = Y (bool)", "csum = Y (bool)")
@@ -47,12 +61,12 @@ async def test_parameters_are_shown_with_type_and_value_now(demo: Demo) -> None:
 async def test_a_value_that_the_kernel_does_not_show_is_said_to_be_missing(tmp_path: Path) -> None:
     secret = replace(PARTS["hello"], parameters={"key": Parameter("charp", "", None)})
     demo = make_demo(tmp_path, parts={"hello": secret})
-    async with opened(demo, size=(200, 50)) as stage:
+    async with opened_modinfo(demo, size=(200, 50)) as stage:
         await stage.until("key  not shown by the kernel (charp)")
 
 
 async def test_r_reads_the_values_of_parameters_again(demo: Demo) -> None:
-    async with opened(demo, size=(200, 50), interval=3600) as stage:
+    async with opened_modinfo(demo, size=(200, 50), interval=3600) as stage:
         await stage.select("hello")
         await stage.until("greeting = hello (charp)")
         demo.kernel.folder.write("/sys/module/hello/parameters/greeting", b"good day\n")
@@ -61,7 +75,7 @@ async def test_r_reads_the_values_of_parameters_again(demo: Demo) -> None:
 
 
 async def test_a_long_list_is_one_line_until_enter_unfolds_it(demo: Demo) -> None:
-    async with opened(demo, size=(200, 50)) as stage:
+    async with opened_modinfo(demo, size=(200, 50)) as stage:
         await stage.select("ext4")
         await stage.until("▸ 5: fs-ext4, ext3, fs-ext3, ext2, fs-ext2")
         await stage.press("3")
@@ -77,7 +91,7 @@ async def test_a_long_list_is_one_line_until_enter_unfolds_it(demo: Demo) -> Non
 
 
 async def test_the_filter_leaves_the_lines_that_contain_a_text(demo: Demo) -> None:
-    async with opened(demo, size=(200, 50)) as stage:
+    async with opened_modinfo(demo, size=(200, 50)) as stage:
         await stage.select("ext4")
         await stage.until("vermagic")
         await stage.press("3", "slash")
@@ -89,10 +103,10 @@ async def test_the_filter_leaves_the_lines_that_contain_a_text(demo: Demo) -> No
 
 
 async def test_the_pane_follows_the_module_when_its_state_changes(demo: Demo) -> None:
-    async with opened(demo) as stage:
+    async with opened_modinfo(demo) as stage:
         await stage.other_shell(lambda: demo.kernel.load("dummy", "numdummies=3"))
         await stage.press("g")
-        await stage.until("3 Info: dummy", "Dummy netdevice driver")
+        await stage.until("3 modinfo: dummy", "Dummy netdevice driver")
 
 
 async def test_text_of_a_module_is_neither_markup_nor_an_escape(tmp_path: Path) -> None:
@@ -104,8 +118,10 @@ async def test_text_of_a_module_is_neither_markup_nor_an_escape(tmp_path: Path) 
         modinfo=(("author", b"J\xf6rg [/nobody]"), ("info", "two\nlines"), ("[key]", "[@click=x]")),
         parameters={"p": Parameter("int", "[link=evil]here[/link]", "[red]1[/red]")},
     )
-    async with opened(make_demo(tmp_path, parts={"hostile": hostile}), size=(200, 50)) as stage:
-        await stage.until("3 Info: hostile")
+    async with opened_modinfo(
+        make_demo(tmp_path, parts={"hostile": hostile}), size=(200, 50)
+    ) as stage:
+        await stage.until("3 modinfo: hostile")
         await stage.until(
             "[bold]not bold[/bold] \\x1b[31mnot red",
             "J\\xf6rg [/nobody]",
@@ -118,9 +134,9 @@ async def test_text_of_a_module_is_neither_markup_nor_an_escape(tmp_path: Path) 
 
 async def test_a_name_with_brackets_is_shown_as_it_is(demo: Demo) -> None:
     demo.kernel.append("/proc/modules", b"[/red]x 4096 0 - Live 0x0000000000000000\n")
-    async with opened(demo) as stage:
+    async with opened_modinfo(demo) as stage:
         await stage.press("G")
-        await stage.until(lambda: stage.cursor == "[/red]x", "3 Info: [/red]x")
+        await stage.until(lambda: stage.cursor == "[/red]x", "3 modinfo: [/red]x")
         await stage.press("v")
         await stage.until("4 Symbols of [/red]x")
         await stage.press("d")
@@ -132,9 +148,9 @@ async def test_without_the_folder_of_modules_the_pane_says_so_and_everything_els
 ) -> None:
     kernel.load("vfat")
     kernel.folder.remove(f"/lib/modules/{kernel.release}")
-    async with opened(demo) as stage:
+    async with opened_modinfo(demo) as stage:
         await stage.select("hello")
-        await stage.until("3 Info: hello")
+        await stage.until("3 modinfo: hello")
         await stage.until(
             lambda: (
                 f"No module files are installed for kernel {kernel.release}"
@@ -167,9 +183,9 @@ async def test_only_a_change_of_the_module_itself_reads_it_again(
         return await original(machine, loaded, name)
 
     monkeypatch.setattr(details, "read_details", counting)
-    async with opened(demo) as stage:
+    async with opened_modinfo(demo) as stage:
         await stage.select("hello")
-        await stage.until("Info: hello")
+        await stage.until("modinfo: hello")
         read.clear()
         kernel.hold("ext4")
         await stage.until(lambda: stage.app.live.table.by_name["ext4"].refcount == 2)
@@ -198,10 +214,10 @@ async def test_counts_that_never_stand_still_do_not_cut_a_reading_short(
     def machine_count() -> int:
         return stage.app.live.table.by_name["hello"].refcount or 0
 
-    async with opened(demo) as stage:
+    async with opened_modinfo(demo) as stage:
         await stage.select("hello")
         monkeypatch.setattr(details, "read_details", slow)
         kernel.hold("hello")
         await stage.until(lambda: len(ended) > 1)
-        await stage.until("Info: hello")
+        await stage.until("modinfo: hello")
         monkeypatch.setattr(details, "read_details", original)

@@ -112,7 +112,7 @@ async def test_a_y_that_comes_in_before_the_dialog_is_on_the_screen_never_confir
 
 async def test_commands_typed_ahead_go_where_the_keys_before_them_lead(demo: Demo) -> None:
     async with opened(demo) as stage:
-        stage.send("3", "z", "slash", *"verm")
+        stage.send("I", "3", "z", "slash", *"verm")
         await stage.until("filter info: verm", lambda: "vermagic" in stage.pane("info"))
         await stage.until(lambda: "srcversion" not in stage.text)
 

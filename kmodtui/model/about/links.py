@@ -67,10 +67,12 @@ def links(facts: ModuleFacts) -> Iterator[Statement]:
     if not (facts.intree or facts.builtin) or not place.startswith(TREE):
         return
     if page := _PAGES.get(facts.name):
-        address = _DOCUMENTS.format(page)
-        yield Statement("documentation", address, (), link=address)
+        text = "documentation of the kernel"
+        yield Statement("documentation", text, link=_DOCUMENTS.format(page))
     release = _RELEASE.match(facts.release)
     directory = place.removeprefix(TREE).rpartition("/")[0]
     if release and directory:
-        address = _SOURCE.format(directory, release[1])
-        yield Statement("source", address, (f"{facts.index}/modules.dep: {place}",), link=address)
+        text = f"source in {directory} of Linux {release[1]}"
+        file = "modules.builtin" if facts.builtin else "modules.dep"
+        link = _SOURCE.format(directory, release[1])
+        yield Statement("source", text, (f"{facts.index}/{file}: {place}",), link=link)

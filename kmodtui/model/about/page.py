@@ -5,6 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+LINKING = ("xterm", "tmux", "alacritty", "foot", "kitty", "wezterm", "ghostty", "vte")
+"""Terminals that know links (OSC 8); others may print the sequence, so they get none."""
+
+
+def shows_links(terminal: str) -> bool:
+    """Return whether a terminal shows links, given its TERM."""
+    return terminal.startswith(LINKING)
+
 
 @dataclass(frozen=True, slots=True)
 class Statement:

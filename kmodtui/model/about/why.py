@@ -48,8 +48,8 @@ def _reasons_loaded(facts: ModuleFacts) -> list[Statement]:
     found = sorted(every, key=lambda statement: statement.possible)
     if not found:
         text = (
-            "no reason was found: a person or a program loaded it by name, or it was loaded in "
-            "the initramfs"
+            "loaded by its name, by a person or a program, or in the initramfs: no other reason "
+            "was found"
         )
         found.append(Statement("unknown", text, possible=True))
     return found
@@ -63,7 +63,7 @@ def _reasons_not_loaded(facts: ModuleFacts) -> Iterator[Statement]:
     found = [*_observed(facts), *_reasons(facts)]
     yield from found
     if not found:
-        text = "nothing that was found: a person or a program has to load it by name"
+        text = "only a load by its name: nothing else was found that would load it"
         yield Statement("unknown", text, possible=True)
 
 

@@ -23,6 +23,7 @@ from kmodtui.ui.screens.pane_screen import PaneScreen
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.header_line import HeaderLine
 from kmodtui.ui.widgets.key_line import KeyLine
+from kmodtui.ui.widgets.panes.info import InfoPage, InfoPane
 from kmodtui.ui.widgets.panes.modules import ModulesPane
 from kmodtui.ui.widgets.panes.symbols import SymbolsPane
 from kmodtui.ui.widgets.panes.tree import TreePane
@@ -43,6 +44,7 @@ class DashboardScreen(PaneScreen):
         super().__init__(live)
         self.machine = live.machine
         self._modules = self.pane_of(ModulesPane)
+        self._info = self.pane_of(InfoPane)
         self._tree = self.pane_of(TreePane)
         self._symbols = self.pane_of(SymbolsPane)
 
@@ -156,6 +158,19 @@ class DashboardScreen(PaneScreen):
     def action_symbol_view(self) -> None:
         """Show the other view of the symbols pane."""
         self._symbols.toggle()
+
+    def action_why(self) -> None:
+        """Show why the selected module is loaded, and what holds it; again: what it does."""
+        if self._selected() is not None:
+            self._info.toggle(InfoPage.WHY)
+            self.action_pane("info")
+
+    def action_modinfo(self) -> None:
+        """Show what modinfo prints for the selected module; again: what it does."""
+        if self._selected() is not None:
+            self._info.toggle(InfoPage.MODINFO)
+            if self.shows_one_pane:
+                self.action_pane("info")
 
     def action_pause(self) -> None:
         """Stop reading the kernel, or continue."""

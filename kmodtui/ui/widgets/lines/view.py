@@ -23,9 +23,12 @@ from textual.strip import Strip
 from kmodtui.ui.commands import bindings
 
 Part = tuple[str, str]
-"""A text and the name of its style: one of `STYLES`, or empty for plain text."""
+"""A text and the name of its style: one of `STYLES`, LINK and an address, or empty."""
 
 Line = tuple[Part, ...]
+
+LINK = "link="
+"""Begins the style of a link; its address follows."""
 
 STYLES = {
     "dim": "dim",
@@ -172,7 +175,10 @@ class LineView(ScrollView, can_focus=True):
         if key not in self._styles:
             colors = self.app.theme_variables
             style = self.rich_style
-            if name:
+            if name.startswith(LINK):
+                link = name.removeprefix(LINK)
+                style += Style(color=colors[STYLES["info"]], underline=True, link=link)
+            elif name:
                 style += Style(color=colors[STYLES[name]])
             if background:
                 style += Style(bgcolor=colors[background])

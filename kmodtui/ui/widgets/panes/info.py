@@ -1,25 +1,36 @@
-"""The info pane: what modinfo prints for the selected module, and its current parameters."""
+"""The info pane: what the selected module does, why it is loaded, or what modinfo prints.
+
+Three pages in one view. The page about why a module is loaded takes longest to make, so it is
+left when another module is selected.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from enum import Enum
+from functools import cached_property
+from typing import TYPE_CHECKING, assert_never, cast
 
 from textual.app import ComposeResult
 from textual.worker import Worker
 
+from kmodtui.model.history import Timeline
 from kmodtui.model.modules import LoadedModule, ModuleTable
 from kmodtui.model.text import counted
+from kmodtui.model.usage import Usage
 from kmodtui.services.live import LiveSystem
+from kmodtui.ui.commands import key_of
 from kmodtui.ui.panes import PaneEntry
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_subtitle
+from kmodtui.ui.widgets.lines.page import InfoRow, page_rows
 from kmodtui.ui.widgets.lines.view import Line, LineView, fit, wrapped
 from kmodtui.ui.widgets.panes.pane import Pane
 
 if TYPE_CHECKING:
+    from kmodtui.model.about.page import Page
     from kmodtui.services.details import ModuleDetails, ShownParameter
+    from kmodtui.services.module_pages import ModulePages
 
 COLLAPSE_ABOVE = 3
 """A field with more values than this is collapsed into one line at first."""
@@ -30,12 +41,12 @@ READING_PAUSE = 0.05
 _LABEL = 13
 
 
-@dataclass(frozen=True, slots=True)
-class InfoRow:
-    """A line; `field` is the field that Enter expands or collapses on it."""
+class InfoPage(Enum):
+    """What the pane shows; the value is its title."""
 
-    parts: Line
-    field: str = ""
+    ABOUT = "Info"
+    WHY = "Why"
+    MODINFO = "modinfo"
 
 
 class InfoLines(LineView):
@@ -43,19 +54,20 @@ class InfoLines(LineView):
 
     def __init__(self) -> None:
         super().__init__(id="info-lines")
-        self.empty_text = "Select a module to see its information (modinfo)."
-        self._details: ModuleDetails | None = None
+        self.empty_text = "Select a module to see what it does."
+        self._content: tuple[InfoPage, ModuleDetails | Page] | None = None
         self._expanded: set[str] = set()
         self._needle = ""
         self._width = 0
         self._rows: list[InfoRow] = []
 
-    def show_details(self, details: ModuleDetails | None) -> None:
-        """Show a module; the same module keeps its scroll position, another starts at the top."""
-        other = details is None or self._details is None or details.name != self._details.name
-        if details == self._details:
+    def show_content(self, page: InfoPage, content: ModuleDetails | Page | None) -> None:
+        """Show a module; the same page keeps its scroll position, another starts at the top."""
+        before, now = self._content, None if content is None else (page, content)
+        if now == before:
             return
-        self._details = details
+        other = now is None or before is None or (page, now[1].name) != (before[0], before[1].name)
+        self._content = now
         if other:
             self._expanded.clear()
             self.cursor = 0
@@ -74,14 +86,21 @@ class InfoLines(LineView):
 
     def _build(self) -> None:
         self._rows = []
-        if self._details is not None and self._width:
-            rows = _Composer(self._details, self._expanded, self._width, bool(self._needle)).rows()
+        if self._content is not None and self._width:
+            rows = self._all_rows(*self._content)
             self._rows = [
                 row
                 for row in rows
                 if not self._needle or self._needle in "".join(p[0] for p in row.parts).casefold()
             ]
         self.lines_changed()
+
+    def _all_rows(self, page: InfoPage, content: ModuleDetails | Page) -> list[InfoRow]:
+        if page is InfoPage.MODINFO:
+            details = cast("ModuleDetails", content)
+            return _Composer(details, self._expanded, self._width, bool(self._needle)).rows()
+        evidence = page is InfoPage.WHY
+        return page_rows(cast("Page", content), self._expanded, self._width, evidence=evidence)
 
     def line_count(self) -> int:
         """Return the number of lines at this width."""
@@ -197,7 +216,15 @@ class InfoPane(Pane):
         self._row: LoadedModule | None = None  # of the module when its details were read
         self._outdated = False  # whether the row has changed since
         self._reading: Worker[None] | None = None
+        self._page = InfoPage.ABOUT
+        self._filter = ""
         self._lines = InfoLines()
+
+    @cached_property
+    def _pages(self) -> ModulePages:
+        from kmodtui.services.module_pages import ModulePages
+
+        return ModulePages(self.live.machine)
 
     def compose(self) -> ComposeResult:
         """Yield the lines."""
@@ -207,8 +234,10 @@ class InfoPane(Pane):
         """Name the pane, and follow what its contents depend on."""
         self.set_name("Info")
         subscribe(self.live.table_read, self._read_if_changed)
-        subscribe(self.live.index_read, self._read)
-        subscribe(self.live.refreshed, self._read)
+        subscribe(self.live.index_read, self._read_all)
+        subscribe(self.live.refreshed, self._read_all)
+        subscribe(self.live.usage.read, self._read_uses)
+        subscribe(self.live.timeline_changed, self._read_why)
 
     @property
     def filter_text(self) -> str:
@@ -217,13 +246,33 @@ class InfoPane(Pane):
 
     @filter_text.setter
     def filter_text(self, text: str) -> None:
+        self._filter = text
         self._lines.filter_text = text
-        set_subtitle(self, f"/{text}" if text else "")
+        self._show_keys()
 
     def show_module(self, name: str | None) -> None:
         """Follow the selected module."""
+        if name != self._module and self._page is InfoPage.WHY:
+            self._page = InfoPage.ABOUT
         self._module = name
         self._read()
+
+    def toggle(self, page: InfoPage) -> None:
+        """Show another page, or the first one again."""
+        self._page = InfoPage.ABOUT if self._page is page else page
+        self._read()
+
+    def _read_all(self, _: None) -> None:
+        self._pages.forget()
+        self._read()
+
+    def _read_why(self, _timeline: Timeline) -> None:
+        if self._page is InfoPage.WHY:
+            self._read()
+
+    def _read_uses(self, _usage: Usage) -> None:
+        if self._page is not InfoPage.MODINFO:
+            self._read_all(None)
 
     def _read(self, _published: object = None) -> None:
         self._reading = self.work(self._show_details, "details")
@@ -247,19 +296,45 @@ class InfoPane(Pane):
             await self._show_details_once()
 
     async def _show_details_once(self) -> None:
-        name, details = self._module, None
+        name, page, content = self._module, self._page, None
         if name is not None:
             if name != self._paused_on:
                 # While a key is held down, the cursor passes many modules: none is read then.
                 await asyncio.sleep(READING_PAUSE)
                 self._paused_on = name
-            from kmodtui.services.details import read_details
-
             self._row = self.live.table.by_name.get(name)
             self._outdated = False
-            details = await read_details(self.live.machine, self._row, name)
+            if page is InfoPage.WHY:
+                self.set_name(f"{page.value}: {name}, reading…")
+            content = await self._content(page, name)
         else:
             self._row = None
             self._outdated = False
-        self._lines.show_details(details)
-        self.set_name(f"Info: {details.name}" if details else "Info")
+        self._lines.show_content(page, content)
+        self.set_name(f"{page.value}: {content.name}" if content else page.value)
+        self._show_keys()
+
+    async def _content(self, page: InfoPage, name: str) -> ModuleDetails | Page:
+        table = self.live.table
+        match page:
+            case InfoPage.ABOUT:
+                return await self._pages.about(name, table)
+            case InfoPage.WHY:
+                return await self._pages.why(name, table, self.live.timeline)
+            case InfoPage.MODINFO:
+                from kmodtui.services.details import read_details
+
+                return await read_details(self.live.machine, self._row, name)
+            case _:
+                assert_never(page)
+
+    def _show_keys(self) -> None:
+        """Show the keys of the other pages in the frame, or the filter while there is one."""
+        keys = [
+            f"{key_of(command)}: {'about' if self._page is page else page.value.lower()}"
+            for command, page in (
+                ("dashboard.why", InfoPage.WHY),
+                ("dashboard.modinfo", InfoPage.MODINFO),
+            )
+        ]
+        set_subtitle(self, f"/{self._filter}" if self._filter else " · ".join(keys))
