@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from copy import copy
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -23,6 +24,8 @@ def open_log() -> Path | None:
     try:
         path = platformdirs.user_log_path("kmodtui", appauthor=False, ensure_exists=True)
         path = path / "kmodtui.log"
+        if any(getattr(known, "baseFilename", "") == str(path) for known in log.handlers):
+            return path
         handler = RotatingFileHandler(
             path, maxBytes=LOG_SIZE, backupCount=1, delay=True, encoding="utf-8"
         )
@@ -31,7 +34,16 @@ def open_log() -> Path | None:
         return None
     handler.setFormatter(_OneLineEach("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
+    # What fails in a callback of the event loop, and in threads that nobody waits for.
+    logging.getLogger("asyncio").addHandler(handler)
+    threading.excepthook = _log_thread_failure
     return path
+
+
+def _log_thread_failure(failure: threading.ExceptHookArgs) -> None:
+    if failure.exc_value is not None:
+        name = failure.thread.name if failure.thread else "a thread"
+        logging.getLogger("kmodtui").error("failure in %s", name, exc_info=failure.exc_value)
 
 
 class _OneLineEach(logging.Formatter):

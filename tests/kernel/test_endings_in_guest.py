@@ -1,0 +1,99 @@
+"""A root session ends with the terminal of its dashboard, however the dashboard was started."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.kernel.dashboard import (
+    PATIENCE,
+    await_readings,
+    close,
+    give_password,
+    load,
+    open_dashboard,
+)
+from tests.kernel.screen import open_terminal
+from tests.kernel.vm import VM
+from tests.kernel.watching import await_in_guest, helpers, watched
+from tests.support.terminal import Terminal
+
+pytestmark = pytest.mark.dashboard
+
+Record = Callable[[str, object], None]
+FIGURE = "seconds until dashboard and helper had ended"
+
+
+def dashboards(vm: VM) -> list[str]:
+    return vm.run("root", ["pgrep", "-x", "kmodtui"]).stdout.split()
+
+
+def has_root(terminal: Terminal) -> None:
+    terminal.wait_for("Loaded dummy", timeout=PATIENCE)
+    terminal.wait_for("Enter close", timeout=PATIENCE)
+    close(terminal, "Loaded dummy")
+
+
+def test_it_ends_with_the_connection_in_a_session_without_a_terminal(
+    vm: VM, record_property: Record
+) -> None:
+    """`su -c` starts a session of its own, which is sent no SIGHUP."""
+    command = ["su", "root", "-c", "kmodtui"]
+    with open_terminal(vm, "root", command, own_connection=True) as terminal:
+        await_readings(terminal)
+        load(terminal, "dummy")
+        has_root(terminal)
+        with watched(vm, [*helpers(vm), *dashboards(vm)]) as gone:
+            terminal.process.kill()
+            record_property(FIGURE, round(gone(), 2))
+
+
+def test_it_survives_a_detached_multiplexer_and_ends_with_it(
+    vm: VM, record_property: Record
+) -> None:
+    with open_terminal(vm, "admin", "exec tmux new kmodtui", own_connection=True) as terminal:
+        await_readings(terminal)
+        load(terminal, "dummy")
+        give_password(terminal)
+        has_root(terminal)
+        terminal.press("Ctrl+b", "d")
+        terminal.wait_for_exit(PATIENCE)
+    assert len(helpers(vm)) == 1
+    assert len(dashboards(vm)) == 1
+    with watched(vm, [*helpers(vm), *dashboards(vm)]) as gone:
+        vm.run("admin", ["tmux", "kill-server"])
+        record_property(FIGURE, round(gone(), 2))
+
+
+def test_it_ends_on_sigterm_at_the_password_prompt_and_restores_the_terminal(
+    vm: VM, record_property: Record
+) -> None:
+    with open_terminal(vm, "admin", own_connection=True) as terminal:
+        terminal.press("kmodtui", "Enter")
+        await_readings(terminal)
+        load(terminal, "dummy")
+        terminal.wait_for("password for admin:", timeout=PATIENCE)
+        with watched(vm, dashboards(vm)) as gone:
+            vm.run("root", ["pkill", "-TERM", "-x", "kmodtui"])
+            record_property("seconds until the dashboard had ended", round(gone(), 2))
+        await_in_guest(vm, "! pgrep -f 'sudo .*helper'")
+        terminal.press("stty -a | tr ' ' '\\n' | grep -x -e echo -e icanon | tr '\\n' '+'", "Enter")
+        terminal.wait_for(r"icanon\+echo\+", timeout=PATIENCE)
+    assert helpers(vm) == []
+
+
+def test_it_ends_though_the_connection_has_stalled_before(vm: VM, record_property: Record) -> None:
+    """sshd does not read the terminal any more when the window of the connection is full."""
+    with open_dashboard(vm, "admin", own_connection=True) as terminal:
+        await_readings(terminal)
+        load(terminal, "dummy")
+        give_password(terminal)
+        has_root(terminal)
+        terminal.stall()
+        for number in range(60):
+            terminal.resize(100 + number % 2 * 20, 40)
+            terminal.press("z")
+        with watched(vm, [*helpers(vm), *dashboards(vm)]) as gone:
+            terminal.process.kill()
+            record_property(FIGURE, round(gone(), 2))
