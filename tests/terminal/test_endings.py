@@ -306,3 +306,55 @@ def test_three_hundred_sizes_in_a_second_are_drawn_a_few_times(tree: str) -> Non
         terminal.settle()
         assert "3 Info" in terminal.text()
         assert drawn() - before <= once * (took / RESIZE_INTERVAL + 2)
+
+
+BLOCKED = """
+import asyncio, time
+from kmodtui.ui.widgets.panes.modules import ModulesPane
+from kmodtui.cli import run
+def in_a_thread(self):
+    loop = asyncio.get_running_loop()
+    self.waiting = [loop.run_in_executor(None, time.sleep, 600)]
+ModulesPane.sort_next = {blocked}
+raise SystemExit(run(["--root", {root!r}]))
+"""
+
+
+def blocked(tree: str, home: Path, by: str) -> Terminal:
+    command = [sys.executable, "-c", BLOCKED.format(root=tree, blocked=by)]
+    environment = {"HOME": str(home), "XDG_STATE_HOME": str(home / "state")}
+    return Terminal(command, environment=environment, cwd=Path.cwd())
+
+
+@pytest.mark.parametrize("ending", ["TERM", "closed"])
+def test_it_ends_though_the_event_loop_is_blocked_and_keys_are_queued(
+    tree: str, tmp_path: Path, record_property: Record, ending: str
+) -> None:
+    """Keys that nobody takes would fill the pipe through which asyncio learns of signals."""
+    with blocked(tree, tmp_path, "lambda _: time.sleep(600)") as terminal:
+        terminal.wait_for("Waiting for a module", timeout=60)
+        terminal.press("s")
+        terminal.settle()
+        for _ in range(3000):
+            terminal.send(b"\x1b[B")
+        began = time.monotonic()
+        ENDINGS[ending].act(terminal)
+        assert terminal.process.wait(15) == ENDINGS[ending].status
+        record_property("seconds until all had ended", round(time.monotonic() - began, 2))
+        if ENDINGS[ending].restores:
+            terminal.wait_for_exit()
+            assert terminal.is_as_before
+    (log,) = (tmp_path / "state").rglob("kmodtui.log")
+    assert "did not end in time" in log.read_text()
+    assert "action_sort_next" in log.read_text()
+
+
+def test_a_thread_that_hangs_does_not_keep_it(tree: str, tmp_path: Path) -> None:
+    """As one that reads a file of a device that does not answer."""
+    with blocked(tree, tmp_path, "in_a_thread") as terminal:
+        terminal.wait_for("Waiting for a module", timeout=60)
+        terminal.press("s")
+        terminal.settle()
+        terminal.press("q")
+        assert terminal.wait_for_exit(30) == 0
+        assert terminal.is_as_before

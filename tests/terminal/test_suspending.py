@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -54,6 +56,34 @@ def test_bg_stops_it_again_and_fg_takes_the_terminal(tree: str, tmp_path: Path) 
             terminal.wait_for("1 Modules", timeout=30)
         terminal.press("q")
         terminal.wait_for(lambda t: t.is_as_before)
+
+
+def test_fg_takes_the_terminal_from_a_shell_that_saw_it_stop_without_a_warning(
+    tree: str, tmp_path: Path
+) -> None:
+    environment = {"HOME": str(tmp_path), "PS1": "$ "}
+    with Terminal(["bash", "--norc"], environment=environment, cwd=Path.cwd()) as terminal:
+        terminal.press(f"cd {tmp_path}; stty -a > before; cd {Path.cwd()}", "Enter")
+        terminal.press(f"{' '.join(KMODTUI)} --root {tree}", "Enter")
+        terminal.wait_for("1 Modules", timeout=30)
+        (dashboard,) = [
+            int(path.name)
+            for path in Path("/proc").glob("[0-9]*")
+            if tree.encode() in command_line(path) and b"bash" not in command_line(path)
+        ]
+        for _ in range(2):
+            os.kill(dashboard, signal.SIGSTOP)
+            terminal.wait_for("Stopped")
+            terminal.press("fg", "Enter")
+            terminal.wait_for(lambda t: "1 Modules" in t.text() and "Stopped" not in t.text())
+            terminal.press("?")
+            terminal.wait_for("keys, columns and flags")
+            terminal.press("Esc")
+            terminal.wait_for(lambda t: "keys, columns and flags" not in t.text())
+        terminal.press("q")
+        terminal.wait_for(lambda t: not t.is_full_screen)
+        terminal.press(f"cd {tmp_path}; stty -a > after; diff before after && echo sa''me", "Enter")
+        terminal.wait_for(r"(?m)^same$")
 
 
 def command_line(process: Path) -> bytes:

@@ -173,8 +173,9 @@ class Supervisor:
         """End the process without the main thread."""
         try:
             frame = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001
-            where = "".join(traceback.format_stack(frame))
-            log.warning("did not end in time; the main thread is here:\n%s", where)
+            log.warning("did not end in time; the main thread is here:")
+            for line in "".join(traceback.format_stack(frame)).splitlines():
+                log.warning("%s", line)
             assert self._supervised is not None
             self._supervised.restore()
             cleanup = threading.Thread(target=atexit._run_exitfuncs, daemon=True)  # noqa: SLF001
