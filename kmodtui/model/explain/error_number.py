@@ -7,8 +7,12 @@ import os
 import re
 
 from kmodtui.model.explain.explanation import LOADS, Case, Explanation
+from kmodtui.model.explain.signature import enrolment, signed_by
 from kmodtui.model.modules import canonical
 from kmodtui.model.text import clean
+
+# A patch of SUSE's kmod; the kernel knows nothing of it.
+_UNSUPPORTED = re.compile(r"module '([^']*)' is unsupported")
 
 
 def by_lock(case: Case) -> Explanation | None:
@@ -16,6 +20,16 @@ def by_lock(case: Case) -> Explanation | None:
     if case.result.errno != e.EPERM:
         return None
     facts = case.facts
+    for line in case.result.output.splitlines():
+        if _UNSUPPORTED.search(line):
+            return Explanation(
+                f"{case.name} is not supported by SUSE",
+                f"modprobe of SUSE refuses {case.name}: SUSE does not support it, and "
+                "allow_unsupported_modules is 0.",
+                remedy="Copy /lib/modprobe.d/10-unsupported-modules.conf to /etc/modprobe.d and "
+                "set allow_unsupported_modules to 1 there.",
+                output=(clean(line.strip()),),
+            )
     verb = case.verb.gerund("modules")
     if facts.modules_disabled:
         return Explanation(
@@ -95,8 +109,9 @@ def by_errno(case: Case) -> Explanation | None:
             }[case.result.errno]
             return Explanation(
                 f"The kernel rejects the signature of {name}",
-                f"{name} was refused because {why}.",
-                remedy="Install the distribution's package again, or sign it and enrol the key.",
+                f"{name} was refused because {why}.{signed_by(case)}",
+                remedy=enrolment(case)
+                or "Install the distribution's package again, or sign it and enrol the key.",
             )
         case e.ENOEXEC:
             return Explanation(
@@ -121,7 +136,7 @@ def by_errno(case: Case) -> Explanation | None:
             return Explanation(
                 f"Invalid argument for {name}",
                 f"The kernel or the init function of {name} reported an invalid argument: most "
-                "often a parameter.",
+                f"often a parameter.{_given(case)}",
                 remedy="Check the parameters, also those in modprobe.d.",
             )
         case e.ENOMEM:
@@ -132,6 +147,11 @@ def by_errno(case: Case) -> Explanation | None:
                 remedy="Free memory, or give its parameters smaller values.",
             )
     return None
+
+
+def _given(case: Case) -> str:
+    given = case.facts.given
+    return f" It was loaded with {', '.join(given)}." if given else ""
 
 
 def unknown(case: Case) -> Explanation:

@@ -84,6 +84,10 @@ class Facts:
         in_user_namespace: whether root here is not the host's root (/proc/self/uid_map).
         usage: what uses the module beside other modules, as far as it was found.
         blacklisted_by: `file:line` of blacklist rules by module name.
+        given: the parameters that the module was loaded with, each with its source.
+        compiler: that of the kernel, from /proc/version.
+        signer: who signed the module's file; empty if nobody did, or the file is unknown.
+        key_file: the certificate on this system of the key that signed it; empty if none is.
     """
 
     release: str = ""
@@ -100,6 +104,10 @@ class Facts:
     in_user_namespace: bool = False
     usage: Usage = NO_USAGE
     blacklisted_by: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    given: Sequence[str] = ()
+    compiler: str = ""
+    signer: str = ""
+    key_file: str = ""
 
 
 NO_FACTS = Facts()

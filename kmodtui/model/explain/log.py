@@ -2,7 +2,8 @@
 
 One errno has a dozen causes; the log line names the one. Source of the lines:
 `kernel/module/main.c`, `kernel/module/version.c`, `kernel/module/signing.c`,
-`kernel/params.c`, `security/lockdown/lockdown.c`.
+`kernel/module/decompress.c`, `kernel/params.c`, `kernel/bpf/btf.c`, `arch/x86/kernel/module.c`
+and those of other architectures, `security/lockdown/lockdown.c`, `security/loadpin/loadpin.c`.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from kmodtui.model.explain.explanation import Case, Explanation, speaker
+from kmodtui.model.explain.signature import enrolment, signed_by
+from kmodtui.model.modules import canonical
 from kmodtui.model.text import clean
 
 Found = re.Match[str]
-Rule = Callable[[Case, Found], Explanation]
+Rule = Callable[[Case, Found], Explanation | None]
 
 
 def _bad_value(case: Case, found: Found) -> Explanation:
@@ -93,8 +96,78 @@ def _duplicate(case: Case, found: Found) -> Explanation:
 def _rejected(case: Case, found: Found) -> Explanation:
     return Explanation(
         "The kernel requires a valid signature",
-        f"{case.name} was refused: {found['what']}. This kernel only loads signed modules.",
-        remedy="Sign it, and enrol the key (mokutil), or install the distribution's package.",
+        f"{case.name} was refused: {found['what']}. This kernel only loads signed modules."
+        + signed_by(case),
+        remedy=enrolment(case)
+        or "Sign it, and enrol the key (mokutil), or install the distribution's package.",
+    )
+
+
+def _other_btf(case: Case, found: Found) -> Explanation | None:
+    if canonical(found["module"]) != case.name:
+        return None  # of a module that something else loads at the same time
+    return Explanation(
+        f"{case.name} was built with another build of this kernel",
+        "The type information (BTF) in its file does not fit this kernel, although both have the "
+        "same release: they come from different builds.",
+        remedy="Reinstall the kernel's package and reboot, so that both are of one build. For a "
+        "module of your own: rebuild it, or remove the section with objcopy -R .BTF.",
+    )
+
+
+_XZ_OPTIONS = ("2", "4", "6")  # XZ_UNSUPPORTED_CHECK, XZ_MEMLIMIT_ERROR, XZ_OPTIONS_ERROR
+
+
+def _not_decompressed(case: Case, found: Found) -> Explanation:
+    if found["status"] in _XZ_OPTIONS:
+        return Explanation(
+            f"The kernel cannot decompress the file of {case.name}",
+            "This kernel decompresses module files itself. Of xz, it takes only the check CRC32 "
+            "and a dictionary of at most 1 MiB, but xz uses CRC64 and 8 MiB by default.",
+            remedy="Compress it again: xz --check=crc32 --lzma2=dict=1MiB FILE. Then run depmod.",
+        )
+    return Explanation(
+        f"The kernel cannot decompress the file of {case.name}",
+        "This kernel decompresses module files itself, and its decompressor refused this file: it "
+        "is damaged.",
+        remedy="Install it again, or decompress it and run depmod.",
+    )
+
+
+def _not_relocated(case: Case, found: Found) -> Explanation:  # noqa: ARG001
+    compiler = f" This kernel was built with {case.facts.compiler}." if case.facts.compiler else ""
+    return Explanation(
+        f"The kernel cannot relocate {case.name}",
+        f"A reference in the file of {case.name} cannot be set. It was built with a compiler, a "
+        f"linker or options that do not fit this kernel, or changed since it was built.{compiler}",
+        remedy="Rebuild it with the compiler that /proc/version names, and install it again.",
+    )
+
+
+def _pinned(case: Case, found: Found) -> Explanation:
+    unpacked = found["why"].startswith("old-api")
+    why = (
+        "it was passed to the kernel as data, as after decompression in user space"
+        if unpacked
+        else f"it is not on the file system of the first module that was loaded ({found['file']})"
+    )
+    return Explanation(
+        f"LoadPin does not permit {case.name}",
+        f"LoadPin, a security module of the kernel, refused {case.name}: {why}.",
+        remedy=(
+            "Install it uncompressed on the same file system as the kernel's own modules. "
+            if unpacked
+            else "Install it on the same file system as the kernel's own modules. "
+        )
+        + "loadpin.enforce=0 on the kernel command line turns LoadPin off.",
+    )
+
+
+def _denied_by_chromium(case: Case, found: Found) -> Explanation:
+    return Explanation(
+        f"The security module of Chromium OS does not permit {case.name}",
+        f"It refused {found['file']}: it takes modules only from the root file system.",
+        remedy="Install the module on the root file system, uncompressed.",
     )
 
 
@@ -143,6 +216,26 @@ _RULES: tuple[tuple[re.Pattern[str], Rule], ...] = (
     ),
     (re.compile(r"(?P<what>Loading of .+ is rejected)"), _rejected),
     (re.compile(r"^Lockdown: [^:]+: (?P<what>.*module.*) is restricted"), _locked_down),
+    (re.compile(r"failed to validate module \[(?P<module>[^\]]+)\] BTF"), _other_btf),
+    (
+        re.compile(r"decompression (?:initialization )?failed with status (?P<status>-?\d+)"),
+        _not_decompressed,
+    ),
+    (
+        re.compile(
+            r"(?P<what>invalid relocation target|overflow in relocation type \d+"
+            r"|relocation \d+ out of range|unsupported RELA relocation)"
+        ),
+        _not_relocated,
+    ),
+    (
+        re.compile(r"^LoadPin: kernel-module (?P<why>[\w-]+) obj=(?P<file>\S+)"),
+        _pinned,
+    ),
+    (
+        re.compile(r'^Chromium OS LSM: init_module denied module="(?P<file>[^"]*)"'),
+        _denied_by_chromium,
+    ),
     (re.compile(r"gave up waiting for init of module (?P<owner>[^\s.]+)"), _waited),
     (
         re.compile(
@@ -158,7 +251,7 @@ MAX_RECORD = 1024
 """Characters of a record that are searched; the kernel's own limit for a line is about the same."""
 
 # What stands in place of a module's name where the kernel logs about itself.
-_NO_MODULE = ("", "Lockdown")
+_NO_MODULE = ("", "Lockdown", "LoadPin", "module")
 
 
 def explain_log(case: Case) -> Explanation | None:
@@ -170,6 +263,8 @@ def explain_log(case: Case) -> Explanation | None:
     ours = [text[:MAX_RECORD] for text in case.texts if speaker(text) in known]
     for pattern, rule in _RULES:
         for text in ours:
-            if found := pattern.search(text):
-                return replace(rule(case, found), evidence=(clean(text),))
+            found = pattern.search(text)
+            explained = rule(case, found) if found else None
+            if explained is not None:
+                return replace(explained, evidence=(clean(text),))
     return None

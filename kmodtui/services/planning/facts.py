@@ -6,19 +6,22 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from kmodtui.errors import KmodtuiError
+from kmodtui.kernel.certificates import find_certificate
 from kmodtui.kernel.modprobe.config import ModprobeConfig
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.system import read_process, read_system
 from kmodtui.model.explain.explain import Facts
 from kmodtui.model.modprobe_rules import RuleKind
 from kmodtui.model.modules import LoadedModule
-from kmodtui.model.plan.plan import Plan
+from kmodtui.model.plan.plan import Action, Plan
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.result import Result
+from kmodtui.model.text import clean
 from kmodtui.model.usage import NO_USAGE, Usage
 from kmodtui.services.machine import Machine
 from kmodtui.services.usage import usage_of
 
+_COMPILER = re.compile(r"Linux version \S+ \([^()]*\) \(((?:[^(),]|\([^()]*\))+)")
 _SYMBOL = re.compile(r"Unknown symbol (\S+) \(err -?\d+\)")
 
 
@@ -51,7 +54,29 @@ def read_facts(machine: Machine, plan: Plan, name: str, results: Sequence[Result
         in_user_namespace=read_process().initial_user_namespace is False,
         usage=usage,
         blacklisted_by=_blacklists(config),
+        given=_given(plan, name),
+        compiler=_compiler(system.version or ""),
+        signer=info.signature.signer_name if info and info.signature else "",
+        key_file=find_certificate(machine.host, info.signature.key_id)
+        if info and info.signature
+        else "",
     )
+
+
+def _given(plan: Plan, name: str) -> tuple[str, ...]:
+    """Return the parameters that a module was loaded with, each with its source."""
+    return tuple(
+        f"{clean(option.text)} ({clean(option.source)})"
+        for step in plan.steps
+        if step.module == name and step.action is Action.INSMOD
+        for option in step.options
+    )
+
+
+def _compiler(version: str) -> str:
+    """Return the compiler in /proc/version: `Linux version R (user@host) (COMPILER, LINKER) …`."""
+    match = _COMPILER.match(version)
+    return clean(match[1]) if match else ""
 
 
 def _usage(machine: Machine, module: LoadedModule | None) -> Usage:
