@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from kmodtui.demo.devices import leave_devices
 from kmodtui.demo.recording import packaged_recording
 from kmodtui.demo.simulated_helper import SimulatedHelper
 from kmodtui.demo.simulated_host import SimulatedHost
@@ -59,6 +60,7 @@ def open_demo(*, pace: float = 1.0, clock: Callable[[], float] = time.monotonic)
     folder = new_workplace()
     try:
         kernel = SimulatedKernel(recording, folder, clock=clock)
+        leave_devices(kernel)
         leave_traces(kernel)
         log_boot(kernel)
     except OSError as error:

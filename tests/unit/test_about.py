@@ -13,13 +13,15 @@ from kmodtui.cli import run
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.kernel.index.release import read_index
 from kmodtui.kernel.initramfs import UnreadableInitramfsError, read_initramfs_modules
+from kmodtui.kernel.proc_modules import parse_modules
 from kmodtui.model.about.about import about
-from kmodtui.model.about.facts import ObservedLoad
+from kmodtui.model.about.facts import ClassDevice, ModuleFacts, ObservedLoad, RunningKernel
 from kmodtui.model.about.hardware import device_name, supported
 from kmodtui.model.about.interfaces import provided_by_aliases
 from kmodtui.model.about.page import Page, some
 from kmodtui.model.about.why import why
 from kmodtui.model.hardware_names import HardwareNames, IdNames
+from kmodtui.model.usage import Usage, Use, UseKind
 from kmodtui.services.module_facts import SystemFacts
 from tests.support.simulated import make_simulated
 from tests.support.small_recording import RELEASE
@@ -334,6 +336,32 @@ def test_a_function_that_hangs_is_named_with_the_program_that_waits(
     state, process = texts(page, "holders")
     assert "its exit function has not returned" in state
     assert process == "rmmod procfs3 (process 812) waits for it"
+
+
+def test_what_hangs_on_a_bus_goes_with_its_driver_first_of_all_the_connection() -> None:
+    uses = {
+        "virtio_net": (Use(UseKind.INTERFACE, "eth0, up", "/sys/x", connection="10.0.0.9"),),
+        "virtio_blk": (Use(UseKind.BLOCK_DEVICE, "vda, mounted at /", "/proc/self/mountinfo"),),
+    }
+    devices = (
+        ClassDevice("block device", "vda", "/sys/class/block/vda", ("virtio_blk", "virtio_pci")),
+        ClassDevice("input device", "input0", "/sys/class/input/input0", ("other",)),
+        ClassDevice(
+            "network interface", "eth0", "/sys/class/net/eth0", ("virtio_net", "virtio_pci")
+        ),
+    )
+    (module,) = parse_modules(b"virtio_pci 24576 0 - Live 0x0000000000000000\n")
+    facts = ModuleFacts(
+        "virtio_pci",
+        loaded=module,
+        usage=Usage(uses),
+        kernel=RunningKernel(class_devices=devices),
+    )
+    assert texts(why(facts), "losses") == [
+        "YOUR CONNECTION from 10.0.0.9, which goes through eth0",
+        "network interface eth0 (up)",
+        "block device vda (mounted at /)",
+    ]
 
 
 # The initramfs

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kmodtui.model.about.about import device_statement, page, titled, use_statement
-from kmodtui.model.about.facts import BusDevice, ModuleFacts
+from kmodtui.model.about.facts import BusDevice, ClassDevice, ModuleFacts
 from kmodtui.model.about.page import Page, Statement, section, some
 from kmodtui.model.modules import ModuleState
 from kmodtui.model.text import clean, counted
@@ -288,34 +288,56 @@ def _stuck(facts: ModuleFacts, state: ModuleState) -> Iterator[Statement]:
 
 
 def _losses(facts: ModuleFacts) -> Iterator[Statement]:
-    uses = facts.usage.by_module.get(facts.name, ())
-    for use in uses:
-        if use.connection:
-            name = use.what.partition(",")[0]
-            text = f"YOUR CONNECTION from {use.connection}, which goes through {name}"
-            yield Statement("connection", text, (use.evidence,))
-    lost: dict[str, list[str]] = {}
-    proof: dict[str, str] = {}
-    for use in uses:
-        if use.kind is UseKind.INTERFACE:
-            lost.setdefault("network interface", []).append(use.what.replace(", ", " (") + ")")
-            proof.setdefault("network interface", use.evidence)
-    if facts.kernel is not None:
-        for visible in facts.kernel.class_devices:
-            if facts.name in visible.modules and visible.kind in _SEEN:
-                known = [name.partition(" (")[0] for name in lost.get(visible.kind, ())]
-                if visible.name not in known:
-                    lost.setdefault(visible.kind, []).append(visible.name)
-                    proof.setdefault(visible.kind, visible.path)
+    lost = _lost_devices(facts)
+    yield from _lost_connections(facts, lost)
     for kind in sorted(lost, key=_SEEN.index):
-        what = lost[kind]
-        text = f"{kind} {some(what, 6)}" if len(what) == 1 else f"{kind}s {some(what, 6)}"
-        yield Statement(kind, text, (proof[kind],))
+        names = [f"{name} ({words})" if words else name for name, (words, _) in lost[kind].items()]
+        text = f"{kind}{'s' if len(names) > 1 else ''} {some(names, 6)}"
+        evidence = tuple(dict.fromkeys(proof for _, proof in lost[kind].values()))
+        yield Statement(kind, text, evidence[:MOST_DEVICES])
     for device in facts.devices:
         if device.module == facts.name:
             statement = device_statement(facts, device)
             text = f"the driver of {titled(facts, device)}"
             yield Statement("device", text, statement.evidence)
+
+
+_Lost = dict[str, dict[str, tuple[str, str]]]
+"""By kind and name: its state in a few words, and what proves that it would disappear."""
+
+
+def _lost_devices(facts: ModuleFacts) -> _Lost:
+    lost: _Lost = {}
+    for use in facts.usage.by_module.get(facts.name, ()):
+        if use.kind is UseKind.INTERFACE:
+            name, _, state = use.what.partition(", ")
+            lost.setdefault("network interface", {})[name] = (state, use.evidence)
+    if facts.kernel is not None:
+        for device in facts.kernel.class_devices:
+            if facts.name in device.modules and device.kind in _SEEN:
+                names = lost.setdefault(device.kind, {})
+                names.setdefault(device.name, (_state(facts, device), device.path))
+    return lost
+
+
+def _state(facts: ModuleFacts, device: ClassDevice) -> str:
+    """Return the state of a network interface, or what a disk is used for; empty if unknown."""
+    for uses in facts.usage.by_module.values():
+        for use in uses:
+            name, _, state = use.what.partition(", ")
+            if use.kind in (UseKind.INTERFACE, UseKind.BLOCK_DEVICE) and name == device.name:
+                return state
+    return ""
+
+
+def _lost_connections(facts: ModuleFacts, lost: _Lost) -> Iterator[Statement]:
+    """Yield the connection of this session if it goes through an interface that would go."""
+    for uses in facts.usage.by_module.values():
+        for use in uses:
+            name = use.what.partition(",")[0]
+            if use.connection and name in lost.get("network interface", {}):
+                text = f"YOUR CONNECTION from {use.connection}, which goes through {name}"
+                yield Statement("connection", text, (use.evidence,))
 
 
 _SEEN = (
