@@ -36,6 +36,7 @@ VERBS = {
     "plan": "show what a load, unload or reload would do, step by step",
     "block": "keep modules from being loaded by modprobe, and verify it",
     "unblock": "remove modules from kmodtui's block file",
+    "exposure": "show who can make the kernel load each module",
     "rules": "list the rules of modprobe.d, what each does, and why some do nothing",
     "linkage": "show the symbols that a module imports and exports",
     "check": "check whether this kernel would accept a .ko file",

@@ -34,7 +34,7 @@ CONTEXTS = {
     "picker": "In the module picker",
     "form": "In the parameter form",
     "linkage": "In the linkage view",
-    "table": "In the list of rules",
+    "table": "In the lists of rules and of exposures",
     "check": "In the check of a module file",
     "insert": "In the check before a file is inserted",
     "barren": "On a kernel without loadable modules",
@@ -138,6 +138,14 @@ COMMANDS: tuple[Command, ...] = (
         "Rules",
         "Show all rules of modprobe.d, what each does, and why some do nothing",
         terms=("modprobe.d", "modprobe -c", "softdep", "install", "options", "blacklist"),
+    ),
+    Command(
+        "dashboard.exposure",
+        ("E",),
+        "exposure",
+        "Exposure",
+        "Show who can make the kernel load modules, and block them from there",
+        terms=("autoload", "attack surface", "request_module", "user namespaces", "harden"),
     ),
     Command(
         "dashboard.experiment",

@@ -87,7 +87,11 @@ def test_a_user_cannot_have_a_blocked_module_loaded_and_every_way_is_as_predicte
         unload(vm, before)
     # Debian itself prevents it for some, as for tipc and kcm.
     assert len(names) >= 12, names
+    exposed = json.loads(vm.kmodtui("guest", "exposure", *names, "--json", check=True).stdout)
+    assert {each["reach"] for each in exposed["modules"]} == {"any user"}
     told = block(vm, *names)
+    closed = json.loads(vm.kmodtui("guest", "exposure", *names, "--json", check=True).stdout)
+    assert {each["reach"] for each in closed["modules"]} == {"root only"}
     assert told["outcome"]["title"] == f"Blocked {', '.join(names)}"
     assert "Verified with modprobe --show-depends" in told["outcome"]["cause"]
     tried = 0

@@ -39,6 +39,7 @@ from kmodtui.ui.screens.check import CheckScreen
 from kmodtui.ui.screens.compare import CompareScreen
 from kmodtui.ui.screens.dashboard import DashboardScreen
 from kmodtui.ui.screens.experiment import ExperimentScreen
+from kmodtui.ui.screens.exposure import ExposureScreen
 from kmodtui.ui.screens.linkage import LinkageScreen
 from kmodtui.ui.screens.no_modules import NoModulesScreen
 from kmodtui.ui.screens.rules import RulesScreen
@@ -71,7 +72,7 @@ PLACES: dict[str, tuple[type[DOMNode], ...]] = {
     "picker": (ModulePicker,),
     "form": (ParameterForm,),
     "linkage": (LinkageScreen,),
-    "table": (RulesScreen,),
+    "table": (RulesScreen, ExposureScreen),
     "check": (CheckScreen,),
     "insert": (InsertCheckDialog,),
     "search": (BrowserScreen,),

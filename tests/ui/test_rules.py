@@ -41,3 +41,14 @@ async def test_a_line_without_a_module_says_so(demo: Demo, kernel: SimulatedKern
         await stage.until("1 rule, 1 in effect")
         await stage.press("b")
         await stage.until(lambda: "There is no module on this line." in stage.toasts)
+
+
+async def test_the_exposure_is_shown_with_its_totals(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await stage.press("E")
+        await stage.until("can be loaded by any user", "whoever plugs in a device")
+        await stage.press("slash")
+        await stage.type("tun")
+        await stage.until("/tun")
+        await stage.press("enter", "escape", "escape")
+        await stage.until(lambda: stage.screen is stage.dashboard)

@@ -274,6 +274,12 @@ class DashboardScreen(PaneScreen):
 
         self.app.push_screen(RulesScreen(self.live))
 
+    def action_exposure(self) -> None:
+        """Show who can make the kernel load modules."""
+        from kmodtui.ui.screens.exposure import ExposureScreen
+
+        self.app.push_screen(ExposureScreen(self.live))
+
     def action_linkage(self) -> None:
         """Show the symbols of the module; in the tree, those between the cursor's two modules."""
         from kmodtui.ui.screens.linkage import LinkageScreen

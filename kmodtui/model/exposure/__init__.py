@@ -1,0 +1,1 @@
+"""Exposure: who can make the kernel load a module."""

@@ -1,0 +1,156 @@
+"""Who can make the kernel ask for an alias, by the calls of request_module() in the kernel.
+
+The kernel asks for `net-pf-38` when anybody opens such a socket, for `fs-NAME` when somebody
+mounts it, which takes CAP_SYS_ADMIN in a user namespace, and udev asks for the alias of each
+device that is plugged in. Each entry names the function that asks.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reach(StrEnum):
+    """Who can make the kernel load a module; the widest reach first."""
+
+    USER = "any user"
+    NAMESPACE = "any user, in a user namespace"
+    DEVICE = "whoever plugs in a device"
+    ROOT = "root only"
+
+    @property
+    def rank(self) -> int:
+        """0 for the widest reach."""
+        return tuple(Reach).index(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """The settings of a system that decide who can have modules loaded.
+
+    Attributes:
+        modules_disabled: no module can be loaded until reboot (kernel.modules_disabled).
+        autoload: the kernel runs modprobe when it needs a module (kernel.modprobe).
+        namespaces: ordinary users can create user namespaces.
+        why_no_namespaces: the setting that forbids it; empty if they can.
+        line_disciplines: ordinary users can load line disciplines (dev.tty.ldisc_autoload).
+        crypto_sockets: AF_ALG sockets are available to ordinary users.
+        open_nodes: the names below /dev that ordinary users can open.
+    """
+
+    modules_disabled: bool = False
+    autoload: bool = True
+    namespaces: bool = True
+    why_no_namespaces: str = ""
+    line_disciplines: bool = True
+    crypto_sockets: bool = True
+    open_nodes: frozenset[str] = frozenset()
+
+
+_BY_USER = (
+    # Function in the kernel, what a user does, and the alias that the kernel asks for.
+    (r"net-pf-16-proto-16-family-", "asks for a generic netlink family"),  # ctrl_getfamily
+    (r"net-pf-16-proto-4-type-", "asks for socket information"),  # sock_diag
+    (r"net-pf-16-proto-\d+$", "opens a netlink socket"),  # netlink_create
+    (r"net-pf-\d+-proto-", "opens a socket of this protocol"),  # inet_create and others
+    (r"net-pf-\d+$", "opens a socket of this family"),  # __sock_create
+    (r"can-proto-", "opens a CAN socket"),  # can_create
+    (r"bt-proto-", "opens a Bluetooth socket"),  # bt_sock_create
+    (r"ieee802154-", "opens a socket of this family"),
+    (r"binfmt-", "runs a file of this binary format"),  # search_binary_handler
+)
+
+_IN_NAMESPACE = (
+    (r"fs-", "mounts this file system"),  # get_fs_type, after may_mount
+    (r"rtnl-link-", "adds a network interface of this kind"),  # rtnl_newlink
+    (r"rtnl-lwt-", "adds a route with this encapsulation"),  # lwtunnel_valid_encap_type
+    (r"rtnl-af-", "configures an interface"),
+    (r"xfrm-(type|mode|offload)-", "adds an IPsec state"),  # xfrm_get_type
+    (r"nfnetlink-subsys-", "uses netfilter over netlink"),  # nfnetlink_rcv_msg
+    (r"nft-", "adds a rule of nftables"),  # nft_request_module
+    (r"nfct-helper-", "adds a connection tracking helper"),
+    (r"nf[-_]", "uses netfilter"),
+    (r"(ipt|ip6t|ebt|arpt|xt|iptable|ip6table|arptable|ebtable)_", "adds a rule of iptables"),
+    (r"ip_set_", "adds an IP set"),
+    (r"ip_vs_|ip_vs-", "configures IPVS"),
+    (r"net-(sch|cls|act)-", "configures traffic control"),  # tc_modify_qdisc
+    (r"ematch-kind-", "configures traffic control"),
+)
+
+_MODULE_IN_NAMESPACE = re.compile(r"(sch|cls|act)_[a-z0-9_]+$")
+"""Names that the kernel asks for directly before 6.8, as traffic control does."""
+
+_PLUGGED = {
+    "usb": "USB",
+    "hid": "USB or Bluetooth",
+    "pci": "PCI, such as Thunderbolt",
+    "ieee1394": "FireWire",
+    "pcmcia": "PCMCIA",
+    "sdio": "SDIO",
+    "mmc": "MMC",
+    "tbsvc": "Thunderbolt",
+    "typec": "USB-C",
+    "ulpi": "USB",
+}
+"""The buses that a person can plug a device into."""
+
+_USER = [(re.compile(pattern), words) for pattern, words in _BY_USER]
+_NAMESPACE = [(re.compile(pattern), words) for pattern, words in _IN_NAMESPACE]
+
+
+def reach_of(alias: str, switches: Switches) -> tuple[Reach, str]:
+    """Return who can make the kernel ask for an alias, and what they do.
+
+    Args:
+        alias: of a module, as modules.alias has it.
+        switches: of the system.
+    """
+    bus, colon, _ = alias.partition(":")
+    if colon and bus in _PLUGGED:
+        return Reach.DEVICE, f"plugs in a device ({_PLUGGED[bus]})"
+    if not switches.autoload:
+        return Reach.ROOT, ""
+    if colon:
+        if bus == "devname":
+            if alias[8:] in switches.open_nodes:
+                return Reach.USER, f"opens /dev/{alias[8:]}"
+            return Reach.ROOT, ""
+        if not alias.startswith(("ip_set_", "net-pf-")):
+            return Reach.ROOT, ""  # a part of the machine that nobody plugs in
+    if alias.startswith(("crypto-", "algif-")):
+        if switches.crypto_sockets:
+            return Reach.USER, "uses this algorithm with an AF_ALG socket"  # alg_bind
+        return Reach.ROOT, ""
+    if alias.startswith("tty-ldisc-"):
+        if switches.line_disciplines:
+            return Reach.USER, "sets the line discipline of a terminal"  # tty_ldisc_get
+        return Reach.ROOT, ""
+    for pattern, words in _USER:
+        if pattern.match(alias):
+            return Reach.USER, words
+    for pattern, words in _NAMESPACE:
+        if pattern.match(alias):
+            return (Reach.NAMESPACE if switches.namespaces else Reach.ROOT), words
+    return Reach.ROOT, ""
+
+
+def reach_of_name(name: str, switches: Switches) -> tuple[Reach, str]:
+    """Return who can make the kernel ask for a module by its own name."""
+    if switches.autoload and switches.namespaces and _MODULE_IN_NAMESPACE.match(name):
+        return Reach.NAMESPACE, "configures traffic control"
+    return Reach.ROOT, ""
+
+
+def settings(switches: Switches) -> tuple[str, ...]:
+    """Return the settings that keep users from having modules loaded, as sentences."""
+    sentences = []
+    if switches.modules_disabled:
+        sentences.append("No module can be loaded until reboot: kernel.modules_disabled = 1.")
+    if not switches.autoload:
+        sentences.append("The kernel loads no module by itself: kernel.modprobe is empty.")
+    if switches.why_no_namespaces:
+        why = switches.why_no_namespaces
+        sentences.append(f"Ordinary users cannot create user namespaces: {why}.")
+    return tuple(sentences)
