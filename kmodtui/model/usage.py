@@ -120,11 +120,19 @@ def users_of(module: LoadedModule, usage: Usage) -> str:
     it only repeats the reference count.
     """
     modules = " ".join((*(("[permanent]",) if module.permanent else ()), *module.users))
-    words = "; ".join(filter(None, (modules, used_by(usage, module.name))))
+    others = _names(map(_short, usage.by_module.get(module.name, ())), "; ")
+    words = "; ".join(filter(None, (modules, others)))
     found = sum(use.references for use in usage.holders(module.name))
     unknown = module.other_references - found
     known = module.users or module.name in usage.by_module
     return f"{words} +{unknown}" if unknown > 0 and known else words
+
+
+def _short(use: Use) -> str:
+    """Return a use for a narrow column: without its kind, where its name says it as well."""
+    if use.kind in (UseKind.INTERFACE, UseKind.BLOCK_DEVICE, UseKind.OPEN_FILE):
+        return use.what
+    return str(use)
 
 
 def held_by(usage: Usage, module: str, references: int) -> str:

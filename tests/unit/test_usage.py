@@ -309,6 +309,8 @@ def test_the_column_used_by_names_modules_then_others_then_counts_the_unknown() 
         return users_of(module, usage)
 
     assert words(0, "-", NO_USAGE) == ""
+    interface = Use(UseKind.INTERFACE, "eth0, up", "")
+    assert words(0, "-", Usage({"ext4": (interface,)})) == "eth0, up"
     assert words(1, "-", usage) == "mount / (ext4)"
     assert words(2, "overlay,", usage) == "overlay; mount / (ext4)"
     assert words(4, "overlay,[permanent],", usage) == "[permanent] overlay; mount / (ext4) +2"

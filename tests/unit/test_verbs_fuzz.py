@@ -99,6 +99,8 @@ VERBS = [
     ["plan", "load", "NAME", "level=2"],
     ["plan", "unload", "NAME"],
     ["plan", "reload", "NAME"],
+    ["about", "NAME"],
+    ["why", "NAME"],
     ["linkage", "NAME"],
     ["check", "NAME"],
     ["symbols"],

@@ -15,6 +15,8 @@ from kmodtui.model.usage import Use
 
 MOST_DEVICES = 8
 MOST_PARAMETERS = 6
+MOST_CHARACTERS = 160
+"""Length of a parameter's description; the page of modinfo has all of it."""
 
 
 def about(facts: ModuleFacts) -> Page:
@@ -213,4 +215,6 @@ def _parameter(facts: ModuleFacts, name: str, configured: tuple[str, str] | None
 
 
 def _sentence(text: str) -> str:
-    return " ".join(text.replace("\\n", " ").replace("\\t", " ").split())
+    """Return a description in one line, at most as long as fits on the page."""
+    words = " ".join(text.replace("\\n", " ").replace("\\t", " ").split())
+    return words if len(words) <= MOST_CHARACTERS else f"{words[: MOST_CHARACTERS - 1].rstrip()}…"
