@@ -8,6 +8,8 @@ last reading is recognized by one comparison.
 
 from __future__ import annotations
 
+import re
+
 from kmodtui.errors import UnreadableError
 from kmodtui.kernel.host import Host
 from kmodtui.model.symbols.table import NO_ROWS, SymbolRows, SymbolTable
@@ -18,6 +20,7 @@ PATH = "/proc/kallsyms"
 # A read() of a seq_file returns at most a page, however large the buffer is; a larger
 # buffer only costs the time to allocate it for every read.
 _PIECE = 16 * 1024
+_NULL = re.compile(rb"(?m)^ *\(null\)(?= )")
 
 
 def is_pseudo_owner(name: str) -> bool:
@@ -67,6 +70,9 @@ def parse_symbols(data: bytes, previous: SymbolTable | None = None) -> SymbolTab
     A last line without a newline was truncated and is skipped.
     """
     data = data[: data.rfind(b"\n") + 1]
+    if b"(null) " in data:
+        # Some kernels print a hidden address as a null pointer, padded with blanks.
+        data = _NULL.sub(lambda match: b"0" * len(match[0]), data)
     # Only rows with an owner hold a tab.
     first_tab = data.find(b"\t")
     core_end = data.rfind(b"\n", 0, first_tab) + 1 if first_tab >= 0 else len(data)

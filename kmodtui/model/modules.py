@@ -7,7 +7,7 @@ Format: `m_show` in `kernel/module/procfs.c`; taint flags: `taint_flags` in
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from enum import StrEnum
 from functools import cached_property
 from typing import NamedTuple
@@ -65,6 +65,15 @@ def canonical(name: str) -> str:
     """
     base = name.rsplit("/", 1)[-1].split(".", 1)[0]
     return base.replace("-", "_")
+
+
+def named_module(text: str, names: Container[str]) -> str:
+    """Return the name of the module that a text means, preferably one of `names`.
+
+    The kernel allows dots in a module's name; kmod cuts it at the first one.
+    """
+    whole = text.replace("-", "_")
+    return whole if whole in names else canonical(text)
 
 
 def is_module_name(name: str) -> bool:

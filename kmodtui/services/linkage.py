@@ -39,7 +39,7 @@ from kmodtui.model.linkage import (
     kernel_exports,
     providers_in_kallsyms,
 )
-from kmodtui.model.modules import ModuleTable
+from kmodtui.model.modules import ModuleTable, named_module
 from kmodtui.model.symbols.table import NO_ROWS, SymbolRows, SymbolTable
 from kmodtui.model.text import clean
 
@@ -99,6 +99,11 @@ class Linkage:
         self._rows: Mapping[str, SymbolRows] = {}
         self._providers: dict[str, str] | None = None
         self._kernel = KernelExports()
+
+    def named(self, text: str) -> str:
+        """Return the name of the module that a text means."""
+        with self._lock:
+            return named_module(text, self._loaded().by_name)
 
     def knows(self, module: str) -> bool:
         """Return whether a module is loaded, or has a file."""

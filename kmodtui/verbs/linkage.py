@@ -11,7 +11,6 @@ from kmodtui.kernel.host import Host
 from kmodtui.kernel.index.release import read_index
 from kmodtui.kernel.system import read_system
 from kmodtui.model.linkage import Edge, Export, ModuleLinkage, ProviderKind, ResolvedImport
-from kmodtui.model.modules import canonical
 from kmodtui.model.text import clean, counted
 from kmodtui.services.linkage import Linkage
 from kmodtui.verbs.printing import add_json, print_error, print_json, release_of
@@ -51,7 +50,8 @@ def run(host: Host, options: argparse.Namespace) -> int:
     except KmodtuiError as error:
         problem = error
     linkage = Linkage(host, index, running=running)
-    names = [canonical(name) for name in (options.name, options.other) if name is not None]
+    typed = (options.name, options.other)
+    names = [linkage.named(name) for name in typed if name is not None]
     for name in names:
         if not linkage.knows(name):
             if index is not None and not index.is_builtin(name):

@@ -11,9 +11,9 @@ from typing import Any
 from kmodtui.errors import KmodtuiError, UnknownModuleError, UsageError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.kallsyms import read_symbols
-from kmodtui.model.modules import canonical
+from kmodtui.model.modules import named_module
 from kmodtui.model.symbols.table import Symbol, SymbolTable
-from kmodtui.model.text import clean
+from kmodtui.model.text import clean, counted
 from kmodtui.verbs.printing import add_json, hexadecimal, print_error, print_json
 
 SCHEMA = 1
@@ -45,7 +45,7 @@ def run(host: Host, options: argparse.Namespace) -> int:
             "NAME, --match, --address and --counts cannot be combined.", "Use only one of them."
         )
     table = read_symbols(host)
-    module = canonical(options.module) if options.module is not None else None
+    module = named_module(options.module, table.modules) if options.module is not None else None
     if module is not None and module not in table.modules:
         raise UnknownModuleError(
             f"/proc/kallsyms has no symbols of module {module}.",
@@ -58,6 +58,11 @@ def run(host: Host, options: argparse.Namespace) -> int:
         return _print_address(host, table, options.address, as_json=options.json)
     rows = _rows(table, module) if not wanted else _found(table, module, options)
     count = _print_rows(rows, table, as_json=options.json)
+    if not wanted:
+        listed = len(table) if module is None else len(table.of(module))
+        if count < listed:
+            skipped = counted(listed - count, "malformed line")
+            print_error(KmodtuiError(f"{skipped} of /proc/kallsyms skipped."))
     if count or not wanted:
         return 0
     print_error(_no_match(table, module, options))
@@ -71,7 +76,7 @@ def _no_match(table: SymbolTable, module: str | None, options: argparse.Namespac
     text = options.name if options.name is not None else options.match
     what = "is named" if options.name is not None else "matches"
     where = f" of {module}" if module is not None else ""
-    meant = canonical(text)
+    meant = named_module(text, table.modules)
     hint = ""
     if module is None and meant in table.modules:
         hint = f"To list the symbols of a module: kmodtui symbols --module {meant}"
@@ -129,16 +134,16 @@ def _print_rows(rows: Iterable[tuple[str, Symbol]], table: SymbolTable, *, as_js
     """Print rows of a table; return their number."""
     hidden, digits, count = table.addresses_hidden, _digits(table), 0
 
-    def counted() -> Iterator[tuple[str, Symbol]]:
+    def numbered() -> Iterator[tuple[str, Symbol]]:
         nonlocal count
         for count, row in enumerate(rows, 1):  # noqa: B007  used after the loop
             yield row
 
     if as_json:
-        found = (_as_json(owner, symbol, hidden=hidden) for owner, symbol in counted())
+        found = (_as_json(owner, symbol, hidden=hidden) for owner, symbol in numbered())
         print_json(SCHEMA, {"symbols": found})
     else:
-        sys.stdout.writelines(f"{_row(owner, row, digits)}\n" for owner, row in counted())
+        sys.stdout.writelines(f"{_row(owner, row, digits)}\n" for owner, row in numbered())
     return count
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from kmodtui.kernel.host import Host
 from kmodtui.model.graph import branch_prefix, walk
-from kmodtui.model.modules import canonical
+from kmodtui.model.modules import named_module
 from kmodtui.model.text import clean
 from kmodtui.services.neighbours import read_neighbours
 from kmodtui.verbs.printing import add_json, print_json
@@ -27,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(host: Host, options: argparse.Namespace) -> int:
     """Print the tree; return the exit status."""
-    name = canonical(options.name)
     neighbours = read_neighbours(host, getattr(options, "kernel", None))
+    name = named_module(options.name, neighbours.loaded)
     if not neighbours.knows(name):
         raise neighbours.unknown(name)
     step = neighbours.users if options.reverse else neighbours.needs

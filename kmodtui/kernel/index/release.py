@@ -24,7 +24,7 @@ from kmodtui.kernel.module_file.info import read_module_file
 from kmodtui.kernel.proc_modules import PATH, read_modules
 from kmodtui.kernel.system import read_system
 from kmodtui.model.module_info import ModuleInfo
-from kmodtui.model.modules import LoadedModule, canonical
+from kmodtui.model.modules import LoadedModule, named_module
 from kmodtui.model.text import clean
 
 
@@ -170,7 +170,7 @@ def find_module(
     if names:
         return tuple(index.read_info(name) for name in names)
     if read_system(host).release in (None, release):
-        module = _loaded(host, canonical(text))
+        module = _loaded(host, text)
         if module is not None:
             return (index.info_of_other_file(module.name) or read_loaded_info(host, module),)
     if isinstance(index, EmptyIndex):
@@ -178,11 +178,12 @@ def find_module(
     raise index.unknown(text)
 
 
-def _loaded(host: Host, name: str) -> LoadedModule | None:
+def _loaded(host: Host, text: str) -> LoadedModule | None:
     try:
-        return read_modules(host).by_name.get(name)
+        loaded = read_modules(host).by_name
     except KmodtuiError:
         return None
+    return loaded.get(named_module(text, loaded))
 
 
 def full_path(path: str) -> str:

@@ -20,7 +20,7 @@ LOADS = (Verb.LOAD, Verb.INSERT)
 _EVIDENCE_LINES = 6
 
 # Some files of the kernel put `module: ` before every message.
-_SPEAKER = re.compile(r"(?:module: )?([\w-]+): ")
+_SPEAKER = re.compile(r"(?:module: )?([\w.-]+): ")
 
 
 def speaker(text: str) -> str:

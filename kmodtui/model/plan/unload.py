@@ -10,7 +10,7 @@ from dataclasses import replace
 from kmodtui.errors import PlanError
 from kmodtui.model.graph import loaded_dependencies
 from kmodtui.model.module_lookup import ModuleLookup
-from kmodtui.model.modules import LoadedModule, ModuleState, ModuleTable, canonical
+from kmodtui.model.modules import LoadedModule, ModuleState, ModuleTable, named_module
 from kmodtui.model.plan.facts import PlanFacts
 from kmodtui.model.plan.plan import REQUESTED, Action, Plan, PlanCommand, Step
 from kmodtui.model.plan.removal import InUseError, removal
@@ -101,7 +101,13 @@ class _Unloading:
 
     def named(self, text: str) -> tuple[str, ...]:
         """Return the loaded modules that a name or an alias stands for."""
-        name = canonical(text)
+        name = named_module(text, self._table.by_name)
+        if "." in name:
+            self._refuse(
+                f"modprobe and rmmod cannot unload {name}: they cut its name at the first dot.",
+                "Only a program that passes the whole name to delete_module(2) can.",
+            )
+            return (name,)
         found = self._lookup.find(text)
         loaded = tuple(each.name for each in found if each.name in self._table.by_name)
         if name in self._table.by_name:
@@ -125,8 +131,8 @@ class _Unloading:
 
     def take(self, name: str) -> None:
         """Plan the unload of one module."""
-        if self._kernel.refcount(name) is None:
-            return  # an earlier one takes it along
+        if self._kernel.refcount(name) is None or "." in name:
+            return  # an earlier one takes it along, or it is refused already
         why, remedy = self._why_not(self._table.by_name[name])
         if why:
             self._refuse(why, remedy)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kmodtui.errors import KmodtuiError
@@ -22,6 +22,10 @@ from kmodtui.model.text import counted
 _FAR = 16 * 1024 * 1024
 """An address is in no symbol if it is so many bytes after the start of its owner's last one."""
 
+# Mapping symbols of ARM, AArch64 and RISC-V, and local labels: `is_mapping_symbol` in
+# `include/linux/module_symbol.h`. They mark code and data, and are no answer.
+_MAPPING = re.compile(rb"[0-9a-f]+ \S (?:\$[adtx](?:[.\t]|$)|\$xrv|\.L|L0)")
+_MARKS = (b" $", b" .L", b" L0")  # before the name of any of them
 _SHORT = re.compile(r"(?:0x)?[0-9a-f]{1,16}", re.IGNORECASE | re.ASCII)
 
 
@@ -109,7 +113,7 @@ def _at(symbols: SymbolList, address: int) -> list[Located]:
     best, above = b"", b""
     owner = next_owner = ""
     for block in symbols.blocks:
-        lines = block.lines()
+        lines = _named_lines(block)
         below = max((line for line in lines if line <= behind), default=b"")
         if below[:digits] > best[:digits] or not best:
             best, owner = below, block.owner
@@ -147,8 +151,16 @@ def _rows_at(symbols: SymbolList, start: bytes, owner: str) -> list[int]:
         for place, block in enumerate(symbols.blocks)
         if block.owner == owner and block.raw.find(start, block.start, block.end) >= 0
         for number, line in enumerate(block.lines())
-        if line.startswith(start)
+        if line.startswith(start) and not _MAPPING.match(line)
     ]
+
+
+def _named_lines(block: Block) -> list[bytes]:
+    """Return the rows of a block that name a function or an object."""
+    lines = block.lines()
+    if not any(block.raw.find(mark, block.start, block.end) >= 0 for mark in _MARKS):
+        return lines
+    return [line for line in lines if not _MAPPING.match(line)]
 
 
 def _named(symbols: SymbolList, place: Place) -> list[Located]:
@@ -195,13 +207,17 @@ def size_of(symbols: SymbolList, number: int) -> int | None:
 
 
 def _lines_above(block: Block, above: bytes) -> list[bytes]:
-    return [line for line in block.lines() if line > above]
+    return [line for line in _named_lines(block) if line > above]
 
 
 def sizes(rows: SymbolRows) -> Sequence[int | None]:
     """Return the size in bytes of each row of one owner; None for the last one or if hidden."""
-    addresses = [_address(line) for line in rows.raw.split(b"\n")[:-1]]
-    edges = sorted({address for address in addresses if address})
+    lines = rows.raw.split(b"\n")[:-1]
+    addresses = [_address(line) for line in lines]
+    named: Iterable[int] = addresses
+    if any(mark in rows.raw for mark in _MARKS):
+        named = (a for a, line in zip(addresses, lines, strict=True) if not _MAPPING.match(line))
+    edges = sorted({address for address in named if address})
     found: list[int | None] = []
     for address in addresses:
         at = bisect_right(edges, address)

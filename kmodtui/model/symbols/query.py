@@ -79,6 +79,8 @@ class Query:
     Attributes:
         words: texts that the name has to contain.
         exact: the whole name; empty for any.
+        suffixed: whether `exact` may be followed by suffixes of a compiler, as in
+            `kfree.isra.0`.
         pattern: a regular expression that has to match somewhere in the name.
         owner: all or part of the owner's name; `kernel` for the kernel itself; empty for any.
         types: the symbol types, one of which it has to have; empty for any.
@@ -88,6 +90,7 @@ class Query:
 
     words: tuple[bytes, ...] = ()
     exact: bytes = b""
+    suffixed: bool = False
     pattern: re.Pattern[bytes] | None = None
     owner: str = ""
     types: str = ""
@@ -130,7 +133,7 @@ def parse_query(text: str, facet: Facet = Facet.ALL, *, places: bool = True) -> 
             exact = _bytes(word[1:])
         else:
             words.append(_bytes(word))
-    return Query(tuple(words), exact, pattern, owner, types, facet)
+    return Query(tuple(words), exact, False, pattern, owner, types, facet)
 
 
 def _place(text: str) -> Place | None:

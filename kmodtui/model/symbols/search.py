@@ -6,9 +6,11 @@ after every keystroke, but the rows only for what is on the screen.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache, lru_cache
 
 from kmodtui.model.symbols.list import Block, Row, SymbolList
@@ -19,6 +21,12 @@ FUNCTIONS = b"tTwWiI"
 """Symbol types of code. A weak object has type `v`, not `w`."""
 
 _NEWLINE = 10
+
+# What compilers append: `.llvm.N` (ThinLTO), `.isra.N`, `.constprop.N`, `.part.N`, `.cold`,
+# `.__uniq.N` (-funique-internal-linkage-names), `.lto_priv.N`, `.localalias`, `.ctx_profile`.
+_SUFFIXES = re.compile(
+    rb"(?:\.(?:llvm|isra|constprop|part|cold|__uniq|lto_priv|localalias|cfi|cfi_jt|[0-9]+))++"
+)
 
 _OFTEN = 8  # with fewer rows per match, checking every row is faster than bytes.find
 
@@ -32,8 +40,10 @@ class Matches(Sequence[int]):
 
     def __init__(self, symbols: SymbolList, query: Query) -> None:
         self.symbols = symbols
-        self.query = query
         self._blocks = _blocks_of(symbols, query)
+        if query.exact and not _names(symbols, self._blocks, query.exact):
+            query = replace(query, suffixed=True)
+        self.query = query
         self._found: list[int] = []  # number of matches up to and including each block
         self._rows = lru_cache(maxsize=8)(self._rows_of)
 
@@ -97,6 +107,13 @@ class Matches(Sequence[int]):
         return self.symbols.exports.get(block.owner)
 
 
+def _names(symbols: SymbolList, blocks: Sequence[int], name: bytes) -> bool:
+    """Return whether a row has exactly this name."""
+    rows = (b" %b\n" % name, b" %b\t" % name)
+    found = (symbols.blocks[place] for place in blocks)
+    return any(block.raw.find(row, block.start, block.end) >= 0 for block in found for row in rows)
+
+
 def find_all(symbols: SymbolList, query: Query) -> Matches:
     """Return all matches of a query, with all blocks searched."""
     hits = Matches(symbols, query)
@@ -154,7 +171,7 @@ def _rows(block: Block, query: Query, exported: frozenset[bytes] | None) -> Sequ
     rows: Sequence[int] = range(block.count)
     split: list[bytes] = []
     if query.exact:
-        rows = _find_rows(names, query.exact, whole=True)
+        rows = _find_rows(names, query.exact, whole=True, suffixed=query.suffixed)
         if query.words:
             split = names.split(b"\n")
             rows = [row for row in rows if all(word in split[row] for word in query.words)]
@@ -192,7 +209,9 @@ def _exported_rows(
     return [row for row in rows if types[row : row + 1].isupper()]
 
 
-def _find_rows(names: bytes, needle: bytes, *, whole: bool = False) -> list[int]:
+def _find_rows(
+    names: bytes, needle: bytes, *, whole: bool = False, suffixed: bool = False
+) -> list[int]:
     """Return the rows whose names contain `needle`, or equal it, by searching the bytes."""
     rows = []
     row = counted = 0
@@ -200,7 +219,11 @@ def _find_rows(names: bytes, needle: bytes, *, whole: bool = False) -> list[int]
     while position >= 0:
         end = names.find(b"\n", position)
         if not whole or (
-            end - position == len(needle) and (position == 0 or names[position - 1] == _NEWLINE)
+            (position == 0 or names[position - 1] == _NEWLINE)
+            and (
+                end - position == len(needle)
+                or (suffixed and _SUFFIXES.fullmatch(names, position + len(needle), end))
+            )
         ):
             row += names.count(b"\n", counted, position)
             rows.append(row)
