@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 X86_64, AARCH64, I386, S390 = 62, 183, 3, 22
 
-_PROGBITS, _SYMTAB, _STRTAB, _NOTE = 1, 2, 3, 7
+_PROGBITS, _SYMTAB, _STRTAB, _NOTE, _NOBITS = 1, 2, 3, 7, 8
 _GLOBAL, _WEAK = 1 << 4, 2 << 4
 
 _Symbol = tuple[str, int, int, int, int]  # name, info, section, value, size
@@ -42,6 +42,7 @@ def make_module(
     order: str = "<",
     machine: int = X86_64,
     stripped: bool = False,
+    debug: bool = False,
     signature: bytes = b"",
 ) -> bytes:
     """Return the bytes of a .ko file.
@@ -50,11 +51,13 @@ def make_module(
     the namespace that its users have to import, `versions` a symbol to the checksum that
     the module was built against, `crcs` an exported one to its checksum (`absolute_crcs`
     as kernels before 5.19 keep it), `defined` any other to its section and size. `extra`
-    has more sections. `signature` is appended unchanged.
+    has more sections. `debug` leaves the modinfo out as in a separate debug file. `signature`
+    is appended unchanged.
     """
     namespaces = namespaces or {}
     sections = [_Section(b"", 0, b"")]
-    sections.append(_Section(b".modinfo", _PROGBITS, b"\0".join(modinfo) + b"\0"))
+    kind = _NOBITS if debug else _PROGBITS
+    sections.append(_Section(b".modinfo", kind, b"\0".join(modinfo) + b"\0"))
     if build_id:
         note = struct.pack(f"{order}III", 4, len(build_id), 3) + b"GNU\0" + build_id
         sections.append(_Section(b".note.gnu.build-id", _NOTE, note))

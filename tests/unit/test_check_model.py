@@ -125,7 +125,7 @@ def offering(**changes: object) -> KernelFacts:
         (PROPRIETARY, offering(gpl_only=True), "ENOENT", "may not use printk"),
         (FILE, offering(crc=12), "EINVAL", "another version of printk"),
         (FILE, offering(namespace="DMA_BUF"), "EINVAL", "the namespace of printk"),
-        (FILE, offering(namespace="module:other,kvm-*"), "EINVAL", "namespace"),
+        (FILE, offering(namespace="module:other,kvm-*"), "EINVAL", "one of the modules that may"),
         (FILE, replace(KERNEL, duplicates={"hi": "xor"}), "ENOEXEC", "exports 1 symbol"),
         (
             replace(FILE, info=info(vermagic="")),

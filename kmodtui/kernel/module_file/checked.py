@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from kmodtui.errors import ModuleFileError, TooLargeFileError, UnreadableError
 from kmodtui.kernel.host import Host
-from kmodtui.kernel.module_file.compression import packing_of
+from kmodtui.kernel.module_file.compression import packing_of, xz_check_of
 from kmodtui.kernel.module_file.elf_file import ElfFile, opened
 from kmodtui.kernel.module_file.info import module_info
 from kmodtui.kernel.module_file.signature import read_seal
@@ -32,7 +32,7 @@ def read_file_facts(host: Host, path: str) -> FileFacts:
     packing = packing_of(host, path)
     try:
         with opened(host, path) as elf:
-            return _facts(elf, path, packing)
+            return _facts(elf, path, packing, xz_check_of(host, path) if packing == "xz" else "")
     except TooLargeFileError as error:
         return FileFacts(path, packing=packing, not_read=str(error))
     except ModuleFileError as error:
@@ -50,7 +50,7 @@ def struct_size(elf: ElfFile) -> int | None:
     return section.size if section else None
 
 
-def _facts(elf: ElfFile, path: str, packing: str) -> FileFacts:
+def _facts(elf: ElfFile, path: str, packing: str, xz_check: str) -> FileFacts:
     seal = read_seal(elf.file, elf.size)
     damage = list(_damage(elf, seal))
     info = symbols = None
@@ -70,7 +70,19 @@ def _facts(elf: ElfFile, path: str, packing: str) -> FileFacts:
         struct_size(elf),
         symbols,
         tuple(damage),
+        basic_versions=elf.find(b"__versions") is not None,
+        btf=btf.size if (btf := elf.find(b".BTF")) and btf.in_file else None,
+        xz_check=xz_check,
     )
+
+
+def _extended_versions(elf: ElfFile) -> Iterator[str]:
+    """Yield what `elf_validity_cache_index_versions` refuses, since Linux 6.14."""
+    crcs, names = elf.find(b"__version_ext_crcs"), elf.find(b"__version_ext_names")
+    if (crcs is None) is not (names is None):
+        yield f"{elf.path} has only one of the two sections of extended symbol checksums."
+    elif crcs is not None and crcs.size // 4 > elf.content(names).count(b"\0"):
+        yield f"{elf.path} has more extended symbol checksums than names."
 
 
 def _damage(elf: ElfFile, seal: SignatureBlock) -> Iterator[str]:
@@ -94,6 +106,7 @@ def _damage(elf: ElfFile, seal: SignatureBlock) -> Iterator[str]:
             f"{elf.path} is truncated or damaged: {counted(len(outside), 'section')} "
             f"({first}) would extend beyond the end of the file."
         )
+    yield from _extended_versions(elf)
     if elf.find(_STRUCT_MODULE) is None:
         yield f"{elf.path} is not a complete module: it has no {decode(_STRUCT_MODULE)}."
     try:

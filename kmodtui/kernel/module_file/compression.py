@@ -100,6 +100,15 @@ def packing_of(host: Host, path: str) -> str:
     return next((kind for magic, kind in kinds.items() if start.startswith(magic)), "")
 
 
+def xz_check_of(host: Host, path: str) -> str:
+    """Return the checksum that an xz file uses: `CRC32`, `CRC64`, `SHA-256`, `none`, or its number.
+
+    It is in the stream header (section 2.1.1.2 of the file format).
+    """
+    number = host.read(path, 8)[7] & 15
+    return {0: "none", 1: "CRC32", 4: "CRC64", 10: "SHA-256"}.get(number, f"check {number}")
+
+
 def unreadable(path: str, error: OSError) -> UnreadableError:
     """Return the error for a file that cannot be read, with the reason."""
     shown = clean(path)

@@ -32,6 +32,12 @@ def module_info(elf: ElfFile, path: str) -> ModuleInfo:
         raise ModuleFileError(
             f"{elf.path} is an ELF file, but not a kernel module: it has no .modinfo section."
         )
+    if not modinfo.in_file:
+        name = canonical(path)
+        raise ModuleFileError(
+            f"{elf.path} is a debug file: it has only the symbols and debug information of {name}.",
+            f"The module itself is {name}.ko; see modinfo -n {name}.",
+        )
     return ModuleInfo(
         name=canonical(path),
         filename=path,

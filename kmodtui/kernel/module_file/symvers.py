@@ -1,7 +1,8 @@
 """Reader of Module.symvers: the checksums of the symbols that a kernel build exports.
 
 Lines are `0xCRC TAB symbol TAB module TAB EXPORT_SYMBOL… [TAB namespace]`
-(`Documentation/kbuild/modules.rst`); the module `vmlinux` is the kernel itself. The file is
+(`Documentation/kbuild/modules.rst`), in Linux 5.4 `0xCRC TAB symbol TAB namespace TAB module
+TAB EXPORT_SYMBOL…`; the module `vmlinux` is the kernel itself. The file is
 part of the kernel headers, and of Fedora's kernel package.
 """
 
@@ -72,16 +73,19 @@ def parse_symvers(data: bytes) -> dict[str, BuiltExport]:
     found: dict[str, BuiltExport] = {}
     for line in data.split(b"\n"):
         fields = _fields(line)
-        if len(fields) < 4 or not fields[3].startswith("EXPORT_"):
+        macros = [place for place in (3, 4) if "".join(fields[place : place + 1])[:7] == "EXPORT_"]
+        if not macros:
             continue
         try:
             crc = int(fields[0], 16) & 0xFFFF_FFFF
         except ValueError:
             continue
-        name, module, macro = fields[1:4]
-        namespace = fields[4] if len(fields) > 4 else ""
+        name, module, macro = fields[1], fields[macros[0] - 1], fields[macros[0]]
+        namespace = fields[2] if macros[0] == 4 else "".join(fields[4:5])
         # Without CONFIG_MODVERSIONS, the checksum is written as zero.
-        export = Export(name, "GPL" in macro, namespace, crc or None)
+        # Kernels before 5.12 could announce that a symbol would become GPL-only.
+        gpl_only = "GPL" in macro and "FUTURE" not in macro
+        export = Export(name, gpl_only, namespace, crc or None)
         found[name] = BuiltExport("" if module == "vmlinux" else canonical(module), export)
     return found
 

@@ -84,6 +84,10 @@ class FileFacts:
         symbols: its imports and exports; None if its symbol table is stripped or damaged.
         damage: why the kernel rejects its ELF structure (ENOEXEC), a sentence each.
         not_read: why it could not be read completely although it may be valid; else empty.
+        basic_versions: whether it has a section `__versions`: only then may its release differ
+            from the kernel's. The extended sections do not count.
+        btf: size of its type information (.BTF) in bytes; None if it has none.
+        xz_check: the checksum of an xz file, such as `CRC64`; empty for any other.
     """
 
     path: str
@@ -96,6 +100,9 @@ class FileFacts:
     symbols: ModuleSymbols | None = None
     damage: tuple[str, ...] = ()
     not_read: str = ""
+    basic_versions: bool = True
+    btf: int | None = None
+    xz_check: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +178,8 @@ class KernelFacts:
         duplicates: the module's exports that are exported already, with the module that
             exports them.
         packings: the compression formats of this system's own modules.
+        unpacks: the compression that the kernel itself decompresses (/sys/module/compression);
+            empty for none, None if unknown.
         signature_fits: whether the signature matches the content and a key built into the
             kernel; None if unknown.
     """
@@ -191,6 +200,7 @@ class KernelFacts:
     knows_all: bool = True
     duplicates: Mapping[str, str] = field(default_factory=dict)
     packings: Collection[str] = ("",)
+    unpacks: str | None = None
     signature_fits: bool | None = None
 
 

@@ -13,11 +13,11 @@ from kmodtui.model.check.check import (
     Mark,
     Reference,
 )
-from kmodtui.model.check.symbols import check_symbols
+from kmodtui.model.check.symbols import FOR_MODULES, check_symbols, version_of
 from kmodtui.model.check.vermagic import VermagicComparison, compare_vermagic, compares_checksums
 from kmodtui.model.module_info import ModuleInfo
 from kmodtui.model.modules import canonical
-from kmodtui.model.text import counted
+from kmodtui.model.text import counted, human_size
 
 _REINSTALL = "Reinstall the package that it belongs to."
 _REBUILD = "Rebuild it against the headers of this kernel."
@@ -39,9 +39,10 @@ def check_module(file: FileFacts, kernel: KernelFacts) -> Check:
         *_vermagic(info, kernel, vermagic),
         *_presence(name, kernel),
         *_licence(info),
+        *_namespaces(info, kernel),
     ]
     symbols = check_symbols(file, info, kernel)
-    findings += [*symbols.findings, *_duplicates(kernel)]
+    findings += [*symbols.findings, *_duplicates(kernel), *_btf(file, kernel)]
     return Check(
         file.path,
         name,
@@ -84,8 +85,21 @@ def _packing(file: FileFacts, kernel: KernelFacts) -> Iterator[Finding]:
         yield Finding("file", Mark.UNKNOWN, file.not_read)
     if file.not_read or not file.packing:
         return
-    if file.packing in kernel.packings:
-        text = f"It is compressed with {file.packing}, like this system's own modules."
+    if file.packing == kernel.unpacks and file.xz_check not in ("", "none", "CRC32"):
+        yield Finding(
+            "packing",
+            Mark.REFUSES,
+            f"This kernel decompresses xz itself and accepts CRC32 only; the file has "
+            f"{file.xz_check}. (modprobe leaves it to the kernel since kmod 31.)",
+            "EINVAL",
+            "Compress it with xz --check=crc32 --lzma2=dict=1MiB, or decompress it.",
+        )
+        return
+    if file.packing in (*kernel.packings, kernel.unpacks):
+        who = "like this system's own modules"
+        if file.packing not in kernel.packings:
+            who = "which this kernel decompresses itself"
+        text = f"It is compressed with {file.packing}, {who}."
         yield Finding("packing", Mark.FINE, text)
         return
     library = _PACKED_BY[file.packing]
@@ -93,7 +107,13 @@ def _packing(file: FileFacts, kernel: KernelFacts) -> Iterator[Finding]:
         "packing",
         Mark.UNKNOWN,
         f"It is compressed with {file.packing}, unlike this system's own modules: modprobe can "
-        f"only load it if kmod was built with {library}.",
+        f"only load it if kmod was built with {library}."
+        + (
+            f" A kernel that decompresses modules itself refuses it: its checksum is "
+            f"{file.xz_check}, not CRC32."
+            if file.xz_check not in ("", "none", "CRC32")
+            else ""
+        ),
         remedy="See kmod --version, or decompress the file first.",
     )
 
@@ -290,7 +310,7 @@ def _compared(
 ) -> VermagicComparison | None:
     if reference is None or not info.vermagic:
         return None
-    has = bool(file.symbols and file.symbols.versions)
+    has = file.basic_versions and bool(file.symbols and file.symbols.versions)
     return compare_vermagic(info.vermagic, reference.vermagic, has_checksums=has)
 
 
@@ -354,6 +374,42 @@ def _licence(info: ModuleInfo) -> Iterator[Finding]:
             "licence",
             Mark.NOTE,
             f"Its licence is {licence}: it sets taint P and may not use GPL-only symbols.",
+        )
+
+
+def _btf(file: FileFacts, kernel: KernelFacts) -> Iterator[Finding]:
+    """Mirror `btf_module_notify` in `kernel/bpf/btf.c`, which runs last."""
+    options = kernel.options or {}
+    signature = file.info.signature if file.info else None
+    if signature and kernel.reference and kernel.reference.key == signature.key_id:
+        return  # signed with the key of the kernel's own modules, so it was built with them
+    if not file.btf or options.get("DEBUG_INFO_BTF_MODULES", "y" if not options else "n") != "y":
+        return
+    refuses = "the kernel refuses it"
+    if options.get("MODULE_ALLOW_BTF_MISMATCH") == "y":
+        refuses = "this kernel only logs a warning and ignores the types"
+    elif not options:
+        refuses = "some kernels refuse it"
+    yield Finding(
+        "BTF",
+        Mark.NOTE,
+        f"It has type information (.BTF, {human_size(file.btf)}), which kmodtui does not compare "
+        f"with this kernel's. If it is from another build of the kernel, {refuses}.",
+    )
+
+
+def _namespaces(info: ModuleInfo, kernel: KernelFacts) -> Iterator[Finding]:
+    """Mirror `setup_modinfo`: since Linux 6.16, no module imports the namespace of named ones."""
+    known = any((c.namespace or "").startswith(FOR_MODULES) for c in kernel.candidates.values())
+    names = [name for name in info.namespaces if name.startswith(FOR_MODULES)]
+    if names and (known or version_of(kernel.release) >= (6, 16)):
+        yield Finding(
+            "namespaces",
+            Mark.REFUSES,
+            f"It imports the namespace {names[0]}: symbols for named modules cannot be imported "
+            "that way.",
+            "EPERM",
+            "Remove that MODULE_IMPORT_NS() from its source.",
         )
 
 

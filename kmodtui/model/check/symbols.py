@@ -6,9 +6,9 @@ Mirrors `simplify_symbols`, `resolve_symbol`, `check_version` and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from kmodtui.model.check.check import (
@@ -27,8 +27,10 @@ from kmodtui.model.linkage import Import
 from kmodtui.model.module_info import ModuleInfo
 from kmodtui.model.text import counted
 
-_FOR_MODULES = "module:"
-"""Prefix of the namespace of EXPORT_SYMBOL_FOR_MODULES; module names and patterns follow."""
+FOR_MODULES = "module:"
+"""Prefix of the namespace of EXPORT_SYMBOLFOR_MODULES; module names and patterns follow."""
+
+_GLOBAL_OFFSET_TABLE = "_GLOBAL_OFFSET_TABLE_"
 
 _NAMED = 2
 """A sentence names up to so many symbols; of more it gives only the number."""
@@ -74,6 +76,13 @@ _UNRESOLVED = _Case(
     "Neither the kernel nor any module exports {}.",
     "The module was built for another kernel, or depends on a module that is not installed.",
 )
+_PIC = _Case(
+    "symbols",
+    Mark.REFUSES,
+    "ENOENT",
+    "It was built as position-independent code: it imports {}, which no kernel exports.",
+    "Build it with -fno-pic.",
+)
 _GPL_ONLY = _Case(
     "licence",
     Mark.REFUSES,
@@ -93,7 +102,14 @@ _NAMESPACE = _Case(
     Mark.REFUSES,
     "EINVAL",
     "It does not import the namespace of {}.",
-    "Add MODULE_IMPORT_NS() to its source.",
+    "Add {} to its source.",
+)
+_QUOTED = _Case(
+    "namespaces",
+    Mark.REFUSES,
+    "EINVAL",
+    "It imports the namespace of {} with quotation marks, as part of the name.",
+    "Its source is for Linux 6.13 or later. For this kernel, write {}.",
 )
 _NAMESPACE_ALLOWED = _Case(
     "namespaces",
@@ -121,10 +137,20 @@ _DOUBTFUL = _Case(
     "module was built for this kernel.",
     "Install this kernel's headers: their Module.symvers has the checksums.",
 )
+_FOR_OTHERS = _Case(
+    "namespaces",
+    Mark.REFUSES,
+    "EINVAL",
+    "It is not one of the modules that may use {}.",
+    "The kernel exports it for named modules only: no change of the module's source helps.",
+)
 _CASES = (
     _UNRESOLVED,
+    _PIC,
     _GPL_ONLY,
     _CHECKSUM,
+    _FOR_OTHERS,
+    _QUOTED,
     _NAMESPACE,
     _NAMESPACE_ALLOWED,
     _NOT_KNOWN,
@@ -141,6 +167,8 @@ def check_symbols(file: FileFacts, info: ModuleInfo, kernel: KernelFacts) -> Che
     found: dict[_Case, dict[str, str]] = {}
     first: dict[str, None] = {}
     for wanted in file.symbols.imports:
+        if _resolved_by_loader(wanted.name, info.machine):
+            continue
         offer = kernel.candidates.get(wanted.name)
         case, words = _judge(wanted, offer, file, info, kernel)
         if case is not None:
@@ -152,10 +180,21 @@ def check_symbols(file: FileFacts, info: ModuleInfo, kernel: KernelFacts) -> Che
             provider = offer.module or KERNEL
         mark = case.mark if case else Mark.FINE
         symbols.append(CheckedSymbol(wanted.name, provider, mark, words, wanted.weak))
-    findings = [_finding(case, found[case]) for case in _CASES if case in found]
+    findings = [_finding(case, found[case], kernel) for case in _CASES if case in found]
     if not any(finding.topic == "symbols" or finding.mark is Mark.REFUSES for finding in findings):
         findings.insert(0, _summary(symbols, tuple(first)))
     return CheckedSymbols(tuple(symbols), tuple(findings), tuple(first))
+
+
+def _resolved_by_loader(name: str, machine: str) -> bool:
+    """Return whether the kernel itself resolves a symbol that no one exports.
+
+    Sources: `ignore_undef_symbol` in `kernel/module/main.c` since 5.11; `dedotify` in
+    `arch/powerpc/kernel/module_64.c`.
+    """
+    if machine in ("386", "x86_64"):
+        return name == _GLOBAL_OFFSET_TABLE
+    return machine.startswith("ppc64") and name == ".TOC."
 
 
 def _judge(
@@ -165,6 +204,8 @@ def _judge(
     if offer is None:
         if wanted.weak:
             return None, ""
+        if wanted.name == _GLOBAL_OFFSET_TABLE:
+            return _PIC, ""
         return (_UNRESOLVED if kernel.knows_all else _NOT_KNOWN), ""
     provider = offer.module or "the kernel"
     if offer.gpl_only and info.license not in GPL_LICENSES:
@@ -176,6 +217,11 @@ def _judge(
     if offer.namespace and not _imports(info, offer.namespace):
         allowed = (kernel.options or {}).get("MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS") == "y"
         words = f"namespace {offer.namespace}, from {provider}"
+        if offer.namespace.startswith(FOR_MODULES):
+            only = offer.namespace.removeprefix(FOR_MODULES).replace(",", ", ")
+            return _FOR_OTHERS, f"only for {only}, from {provider}"
+        if f'"{offer.namespace}"' in info.namespaces and not allowed:
+            return _QUOTED, words
         return (_NAMESPACE_ALLOWED if allowed else _NAMESPACE), words
     if wanted.crc is not None and offer.crc is None:
         return (_NOT_COMPARED if _same_build(file, kernel) else _DOUBTFUL), ""
@@ -183,10 +229,14 @@ def _judge(
 
 
 def _imports(info: ModuleInfo, namespace: str) -> bool:
-    if namespace.startswith(_FOR_MODULES):
-        allowed = namespace.removeprefix(_FOR_MODULES).split(",")
-        name = info.text("name") or info.name
-        return any(fnmatchcase(name, pattern.replace("-", "_")) for pattern in allowed)
+    if namespace.startswith(FOR_MODULES):
+        allowed = namespace.removeprefix(FOR_MODULES).replace("-", "_").split(",")
+        name = (info.text("name") or info.name).replace("-", "_")
+        # Only a `*` at the end is a wildcard: `verify_module_namespace` in `kernel/module/main.c`.
+        return any(
+            name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
+            for pattern in allowed
+        )
     return namespace in info.namespaces
 
 
@@ -201,14 +251,25 @@ def _same_build(file: FileFacts, kernel: KernelFacts) -> bool:
     return layout is not None and layout == reference.layout
 
 
-def _finding(case: _Case, symbols: Mapping[str, str]) -> Finding:
+def _finding(case: _Case, symbols: Mapping[str, str], kernel: KernelFacts) -> Finding:
     lines = (f"{name}: {words}" if words else name for name, words in symbols.items())
     which = f"{len(symbols):,} of its imports"
     if len(symbols) <= _NAMED:
         which = " and ".join(symbols)
-    return Finding(
-        case.topic, case.mark, case.text.format(which), case.errno, case.remedy, tuple(lines)
-    )
+    remedy = case.remedy
+    if case in (_NAMESPACE, _QUOTED):
+        offers = (kernel.candidates[name].namespace or "" for name in symbols)
+        # The macro takes a string since Linux 6.13.
+        mark = '"' if version_of(kernel.release) >= (6, 13) else ""
+        macros = (f"MODULE_IMPORT_NS({mark}{name}{mark})" for name in dict.fromkeys(offers))
+        remedy = case.remedy.format(", ".join(macros))
+    return Finding(case.topic, case.mark, case.text.format(which), case.errno, remedy, tuple(lines))
+
+
+def version_of(release: str) -> tuple[int, int]:
+    """Return the version of a kernel release: (6, 13) for `6.13.2-arch1`; (0, 0) if unknown."""
+    found = re.match(r"(\d{1,4})\.(\d{1,4})", release)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def _summary(symbols: Sequence[CheckedSymbol], first: tuple[str, ...]) -> Finding:

@@ -23,7 +23,7 @@ _FAR = 16 * 1024 * 1024
 """An address is in no symbol if it is so many bytes after the start of its owner's last one."""
 
 # Mapping symbols of ARM, AArch64 and RISC-V, and local labels: `is_mapping_symbol` in
-# `include/linux/module_symbol.h`. They mark code and data, and are no answer.
+# `include/linux/module_symbol.h`. They only mark where code and data begin.
 _MAPPING = re.compile(rb"[0-9a-f]+ \S (?:\$[adtx](?:[.\t]|$)|\$xrv|\.L|L0)")
 _MARKS = (b" $", b" .L", b" L0")  # before the name of any of them
 _SHORT = re.compile(r"(?:0x)?[0-9a-f]{1,16}", re.IGNORECASE | re.ASCII)
