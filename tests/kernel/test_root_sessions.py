@@ -202,6 +202,9 @@ def test_read_only_starts_nothing_that_could_give_root(vm: VM) -> None:
         close(terminal, "Root privileges are not available")
         for keys in (["-"], ["b"], ["+", *"dummy", "Enter"], ["x", *"dummy", "Enter"]):
             terminal.press(*keys)
+            if keys == ["b"]:
+                terminal.wait_for("Keep from loading", timeout=PATIENCE)
+                terminal.press("b")
             terminal.wait_for(r"kmodtui was started with\s+--read-only", timeout=PATIENCE)
             terminal.wait_for("Esc close", timeout=PATIENCE)
             terminal.press("y", "Esc")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,11 @@ import pytest
 from textual.dom import DOMNode
 
 from kmodtui.demo import Demo
+from kmodtui.model.plan.intent import Intent
+from kmodtui.model.plan.plan import Plan
+from kmodtui.services.machine import Machine
+from kmodtui.services.planning.planning import plan_for
+from kmodtui.ui import change_flow
 from kmodtui.ui.app import KmodtuiApp
 from kmodtui.ui.command import Command
 from kmodtui.ui.commands import (
@@ -273,11 +279,25 @@ async def test_the_palette_offers_nothing_over_a_dialog(demo: Demo) -> None:
         assert "hello" in demo.kernel.loaded
 
 
-async def test_the_palette_opens_once_also_below_a_dialog_and_while_it_closes(demo: Demo) -> None:
+async def test_the_palette_opens_once_also_below_a_dialog_and_while_it_closes(
+    demo: Demo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, opened_palette = asyncio.Event(), asyncio.Event()
+
+    async def slow(machine: Machine, intents: Sequence[Intent]) -> Plan:
+        reading.set()
+        await opened_palette.wait()
+        return await plan_for(machine, intents)
+
+    monkeypatch.setattr(change_flow, "plan_for", slow)
     async with opened(demo) as stage:
         await stage.select("hello")
-        stage.send("u", "ctrl+p")  # the plan appears over the palette
-        await stage.until("y unload")
+        stage.send("u")
+        await reading.wait()
+        await stage.press("ctrl+p")
+        await stage.until("Search for commands")
+        opened_palette.set()
+        await stage.until("y unload")  # the plan appears over the palette
         await stage.press("ctrl+p")
         await stage.press("escape")
         for _ in range(3):
@@ -303,7 +323,8 @@ async def test_the_footer_shows_whole_keys_at_every_width(demo: Demo) -> None:
 UI = Path(__file__).parents[2] / "kmodtui" / "ui"
 
 REGISTRY = {"command.py", "commands.py", "panes.py"}
-"""The only files with keys; `editing.py` has those with which every line of text is edited."""
+"""The only files with keys; `editing.py` has those with which every line of text is edited, and
+`keyboard.py` names what the bytes of the terminal mean."""
 
 KEY = re.compile(
     r"\b(Esc|Ctrl\+\w|Tab|Space|PgUp|PgDn|F[0-9])\b"
@@ -319,7 +340,7 @@ KEY = re.compile(
 def sources() -> Iterator[tuple[str, ast.Module]]:
     """Yield the parsed files of the user interface that must not name a key."""
     for path in sorted(UI.rglob("*.py")):
-        if path.name not in REGISTRY | {"editing.py"}:
+        if path.name not in REGISTRY | {"editing.py", "keyboard.py"}:
             yield path.name, ast.parse(path.read_text(encoding="utf-8"))
 
 

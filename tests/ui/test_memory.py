@@ -75,7 +75,21 @@ class Opened:
 async def open_them_all(stage: Stage) -> Opened:
     """Open and close each kind of screen that a session with root privileges has."""
     opened = Opened(stage)
-    for key in ("B", "t", "question_mark", "a", "c", "A", "e", "minus", "C", "ctrl+s", "colon"):
+    for key in (
+        "B",
+        "t",
+        "question_mark",
+        "a",
+        "c",
+        "A",
+        "e",
+        "minus",
+        "C",
+        "ctrl+s",
+        "colon",
+        "b",
+        "M",
+    ):
         await opened.by(key)
         await opened.close()
     await opened.by("C")

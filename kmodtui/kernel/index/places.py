@@ -63,7 +63,12 @@ class Places:
 
 
 def candidates(release: str) -> tuple[str, ...]:
-    """Return the directories that can belong to a release, most of which do not exist."""
+    """Return the directories that can belong to a release, most of which do not exist.
+
+    There are none if the release is unknown, that is, empty.
+    """
+    if not release:
+        return ()
     return tuple(f"{top}/{release}" for top in (_BOOTED, _GUIX, _CURRENT, *_STANDARD))
 
 
