@@ -145,7 +145,7 @@ class Encoder:
         for cell in text:
             if cell != REST:
                 self._go(number, at, row)
-                self._put(number, at, row, cell)
+                self._put(number, at, row, self._cells.text(cell))
                 if self._cells.wide.match(cell):
                     self.position = Position(number, None)
             at += 1
@@ -172,12 +172,12 @@ class Encoder:
                 return ""
         return "" if self._cells.wide.search(text) else text
 
-    def _put(self, number: int, at: int, row: Row, cells: str) -> None:
-        text = self._cells.text(cells)
+    def _put(self, number: int, at: int, row: Row, text: str) -> None:
+        """Write text whose characters have one cell each."""
+        end = at + len(text)
         if self._capabilities.repeats:
             text = _repeated.sub(_repetition, text)
         self._parts.append(text)
-        end = at + len(cells)
         # Behind the last column, terminals differ in where the cursor is.
         self.position = Position(number, end if end < len(row.cells) else None)
 
