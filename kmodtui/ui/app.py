@@ -31,6 +31,7 @@ from kmodtui.ui.background import run_in_background
 from kmodtui.ui.command import EVERYWHERE
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.drawn_lines import release_closed_widgets
+from kmodtui.ui.driver import TerminalDriver
 from kmodtui.ui.providers import CommandsProvider
 from kmodtui.ui.screens.base import KmodtuiScreen
 from kmodtui.ui.screens.dashboard import DashboardScreen
@@ -144,6 +145,11 @@ class KmodtuiApp(App[str]):
         # The whole group, as for any program: a shell waits for all of it, also for
         # a program that started this one. Textual's handler restores the terminal first.
         os.killpg(0, signal.SIGTSTP)
+
+    def action_repaint(self) -> None:
+        """Repaint everything after another program wrote to the terminal."""
+        if isinstance(self._driver, TerminalDriver):
+            self._driver.repaint()
 
     def _repaint(self, _app: object) -> None:
         """Repaint everything after kmodtui was suspended."""
