@@ -82,6 +82,7 @@ def test_fg_takes_the_terminal_from_a_shell_that_saw_it_stop_without_a_warning(
             terminal.wait_for(lambda t: "keys, columns and flags" not in t.text())
         terminal.press("q")
         terminal.wait_for(lambda t: not t.is_full_screen)
+        terminal.settle()  # what is typed while it ends would be discarded
         terminal.press(f"cd {tmp_path}; stty -a > after; diff before after && echo sa''me", "Enter")
         terminal.wait_for(r"(?m)^same$")
 
