@@ -23,7 +23,7 @@ from typing import Protocol
 
 log = logging.getLogger("kmodtui")
 
-GRACE = 1.2
+GRACE = 0.8
 """Seconds to end in an orderly way after a signal, or after the terminal was lost."""
 
 QUIT_GRACE = 5.0
