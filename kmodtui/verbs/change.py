@@ -44,6 +44,11 @@ def add_change_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("-n", "--dry-run", action="store_true", help="show the plan, do nothing")
     parser.add_argument("-y", "--yes", action="store_true", help="do it without confirmation")
+    parser.add_argument(
+        "--confirm",
+        metavar="NAME",
+        help="with --yes, do it also if it could cut you off; the first module's name",
+    )
 
 
 def machine_for(host: Host, options: argparse.Namespace, what: str) -> Machine:
@@ -124,7 +129,11 @@ async def _change(
             print_error(machine.root.denied)
             return NO_PRIVILEGES
         if not options.yes:
-            confirm((*plan_lines(plan), f"   {clean(machine.root_words)}"))
+            word = plan.target if plan.danger else ""
+            confirm((*plan_lines(plan), f"   {clean(machine.root_words)}"), word)
+        elif plan.danger and options.confirm != plan.target:
+            hint = f"Add --confirm {plan.target} to do it nevertheless."
+            raise ElevationCancelledError(plan.danger, hint)
         try:
             await machine.channel(nullcontext)
         except KmodtuiError as error:

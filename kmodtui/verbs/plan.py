@@ -124,7 +124,7 @@ def plan_lines(plan: Plan) -> list[str]:
         more = "more" if plan.memory > 0 else "less"
         lines.append(f"  =  about {human_size(abs(plan.memory))} {more} memory in total")
     lines += [f"  -  {clean(_way(way))}" for way in plan.ways]
-    lines += [f"  !  {clean(warning)}" for warning in plan.warnings]
+    lines += [f"  !  {clean(warning)}" for warning in (plan.danger, *plan.warnings) if warning]
     if plan.nothing_to_do:
         lines.append(f"  =  {clean(f'{plan.nothing_to_do} {plan.remedy}'.rstrip())}")
     return [*lines, *(f"  #  {clean(line)}" for line in plan.command_lines)]

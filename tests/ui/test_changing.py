@@ -479,6 +479,28 @@ async def test_a_module_is_blocked_unloaded_verified_and_all_of_it_undone(
         assert "hello" in kernel.loaded
 
 
+async def test_blocking_the_driver_of_the_root_file_system_needs_its_name_typed(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    mounted = b"22 1 254:1 / / rw shared:1 - ext4 /dev/vda1 rw\n"
+    kernel.folder.write("/proc/self/mountinfo", mounted)
+    async with opened(demo) as stage:
+        await stage.select("ext4")
+        await stage.press("b")
+        await restrict(stage, "k")
+        await planned(stage, "Block ext4", "holds the root file system", "y block")
+        await stage.press("y")
+        await stage.until("Type ext4 to continue")
+        await stage.type("ext")
+        await stage.press("enter")
+        await stage.until("That is not ext4.")
+        assert kernel.folder.read(BLOCKS) == b""
+        await stage.type("4")
+        await stage.press("enter")
+        await stage.until("Blocked ext4")
+        assert b"install ext4 /bin/false" in kernel.folder.read(BLOCKS)
+
+
 async def test_loads_of_a_module_are_logged_and_happen(demo: Demo, kernel: SimulatedKernel) -> None:
     async with opened(demo) as stage:
         await stage.select("hello")

@@ -19,10 +19,14 @@ from kmodtui.model.block.proof import Proof
 from kmodtui.model.block.way import Barrier, Way, WayKind
 from kmodtui.model.explain.block import explain_block
 from kmodtui.model.explain.explanation import Kind
+from kmodtui.model.modules import ModuleTable
+from kmodtui.model.plan.danger import with_danger
+from kmodtui.model.plan.facts import PlanFacts
 from kmodtui.model.plan.intent import Intent
-from kmodtui.model.plan.plan import Action, Plan
+from kmodtui.model.plan.plan import Action, Plan, PlanCommand, Step
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.result import Result, ResultCode
+from kmodtui.model.usage import Usage, Use, UseKind
 from kmodtui.privileged import helper
 from kmodtui.services.planning.plans import planned, read_plan_facts
 from tests.support.simulated import make_simulated
@@ -37,6 +41,7 @@ PARTS = {
 }
 RULES = "/etc/modprobe.d/a.conf"
 LATE = "/etc/modprobe.d/z.conf"
+Output = pytest.CaptureFixture[str]
 DONE = Result(True, ResultCode.DONE)
 
 
@@ -171,6 +176,39 @@ def test_an_example_matches_its_pattern(pattern: str) -> None:
     assert not has_wildcard(example(pattern))
 
 
+# --- what could cut a person off ----------------------------------------------------------------
+
+
+def dangerous(verb: Verb, action: Action, usage: Usage, name: str = "net") -> str:
+    commands = (PlanCommand(verb, (name,)),)
+    asked = Plan(verb, (name,), (Step(action, name, "requested"),), commands)
+    return with_danger(asked, PlanFacts(ModuleTable(), usage=usage)).danger
+
+
+def test_a_plan_that_could_cut_a_person_off_says_so() -> None:
+    up = Use(UseKind.INTERFACE, "eth0, up", "")
+    mine = Use(UseKind.INTERFACE, "eth0, up", "", connection="10.0.2.2")
+    other = Use(UseKind.INTERFACE, "eth1, up", "")
+    assert "only network interface" in dangerous(Verb.UNLOAD, Action.RMMOD, Usage({"net": (up,)}))
+    assert not dangerous(Verb.UNLOAD, Action.RMMOD, Usage({"net": (up,), "x": (other,)}))
+    assert "your own connection" in dangerous(
+        Verb.UNLOAD, Action.RMMOD, Usage({"net": (mine,), "x": (other,)})
+    )
+    root = Usage({"ext4": (Use(UseKind.MOUNT, "/ (ext4)", ""),)})
+    assert "root file system" in dangerous(Verb.BLOCK, Action.BLOCK, root, "ext4")
+    data = Usage({"ext4": (Use(UseKind.MOUNT, "/mnt (ext4)", ""),)})
+    assert not dangerous(Verb.BLOCK, Action.BLOCK, data, "ext4")
+    keys = Usage({"usbhid": (Use(UseKind.DEVICE, "1-1", ""),)})
+    assert "keyboard" in dangerous(Verb.UNLOAD, Action.RMMOD, keys, "usbhid")
+    assert not dangerous(Verb.UNLOAD, Action.RMMOD, Usage(), "usbhid")
+
+
+def test_yes_alone_does_not_confirm_a_dangerous_plan(capsys: Output) -> None:
+    assert run(["block", "ext4", "--yes", "--demo"]) == 1
+    assert "--confirm ext4" in capsys.readouterr().err
+    assert run(["block", "ext4", "--yes", "--confirm", "ext4", "--demo"]) == 0
+
+
 # --- the outcome ------------------------------------------------------------------------------
 
 
@@ -196,8 +234,6 @@ def test_it_is_called_blocked_only_where_it_was_verified() -> None:
 
 
 # --- the verbs --------------------------------------------------------------------------------
-
-Output = pytest.CaptureFixture[str]
 
 
 def test_a_module_is_blocked_by_the_verb(capsys: Output) -> None:

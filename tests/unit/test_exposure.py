@@ -22,6 +22,7 @@ PARTS = {
     "helper": Part("helper.ko", 4096),
     "usb": Part("usb.ko", 4096, aliases=("usb:v1*",)),
     "board": Part("board.ko", 4096, aliases=("acpi*:PNP0C0A:*", "platform:x")),
+    "algif_own": Part("algif_own.ko", 4096),
     "node": Part("node.ko", 4096, aliases=("devname:own/tun", "char-major-10-200")),
 }
 
@@ -62,6 +63,7 @@ def test_the_switches_of_the_system_count() -> None:
         assert reach_of(alias, closed)[0] is Reach.ROOT
     assert reach_of_name("sch_fq", Switches())[0] is Reach.NAMESPACE
     assert reach_of_name("sch_fq", closed)[0] is Reach.ROOT
+    assert reach_of_name("algif_aead", Switches())[0] is Reach.USER
     assert reach_of("net-pf-38", Switches(autoload=False))[0] is Reach.ROOT
     assert reach_of("devname:net/tun", Switches(open_nodes=frozenset(["net/tun"])))[0] is Reach.USER
 
@@ -88,6 +90,7 @@ def test_dependencies_and_softdeps_inherit_it(kernel: SimulatedKernel) -> None:
         "fs": Reach.NAMESPACE,
         "helper": Reach.NAMESPACE,
         "usb": Reach.DEVICE,
+        "algif_own": Reach.ROOT,
         "board": Reach.ROOT,
         "node": Reach.ROOT,
     }
@@ -111,6 +114,16 @@ def test_a_module_that_a_rule_stops_is_not_exposed(kernel: SimulatedKernel, rule
     kernel.folder.write("/etc/modprobe.d/a.conf", f"{rule}\n".encode())
     assert reaches(kernel)["sock"] is Reach.ROOT
     assert reaches(kernel)["lib"] is Reach.ROOT
+
+
+def test_a_blacklist_does_not_stop_what_the_kernel_asks_for_by_name(
+    kernel: SimulatedKernel,
+) -> None:
+    kernel.folder.write(f"/lib/modules/{kernel.release}/modules.builtin", b"crypto/af_alg.ko\n")
+    kernel.folder.write("/etc/modprobe.d/a.conf", b"blacklist algif_own\n")
+    assert reaches(kernel)["algif_own"] is Reach.USER
+    kernel.folder.write("/etc/modprobe.d/a.conf", b"install algif_own /bin/false\n")
+    assert reaches(kernel)["algif_own"] is Reach.ROOT
 
 
 @pytest.mark.parametrize(

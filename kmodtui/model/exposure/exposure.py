@@ -90,7 +90,7 @@ def exposures(
             (m.blocked for m in map(modules.get, required(name)) if m and m.blocked), ""
         )
         closed[name] = rule or facts.blacklisted
-        if switches.modules_disabled or closed[name]:
+        if switches.modules_disabled or rule:
             continue
         own[name] = _reasons(name, facts, switches)
     found = {name: dict.fromkeys(reasons) for name, reasons in own.items()}
@@ -114,7 +114,7 @@ def exposures(
 def _reasons(name: str, facts: ModuleFacts, switches: Switches) -> list[Reason]:
     """Return the ways to have a module loaded for itself, one for each action."""
     found: dict[tuple[Reach, str], Reason] = {}
-    for alias in facts.aliases:
+    for alias in facts.aliases if not facts.blacklisted else ():
         reach, action = reach_of(alias, switches)
         if reach is not Reach.ROOT:
             found.setdefault((reach, action), Reason(reach, action, alias))

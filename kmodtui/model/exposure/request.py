@@ -79,8 +79,13 @@ _IN_NAMESPACE = (
     (r"ematch-kind-", "configures traffic control"),
 )
 
-_MODULE_IN_NAMESPACE = re.compile(r"(sch|cls|act)_[a-z0-9_]+$")
-"""Names that the kernel asks for directly before 6.8, as traffic control does."""
+_NAMES_IN_NAMESPACE = (
+    # Modules that the kernel asks for by their own names.
+    (r"(sch|cls|act)_", "configures traffic control"),  # before Linux 6.8
+    (r"(iptable|ip6table|arptable|ebtable)_", "lists a table of iptables"),  # xt_find_table_lock
+    (r"xt_", "adds a rule of iptables"),  # xt_find_target
+    (r"ip_vs_", "configures IPVS"),
+)
 
 _PLUGGED = {
     "usb": "USB",
@@ -97,6 +102,7 @@ _PLUGGED = {
 """The buses that a person can plug a device into."""
 
 _USER = [(re.compile(pattern), words) for pattern, words in _BY_USER]
+_NAMES = [(re.compile(pattern), words) for pattern, words in _NAMES_IN_NAMESPACE]
 _NAMESPACE = [(re.compile(pattern), words) for pattern, words in _IN_NAMESPACE]
 
 
@@ -137,9 +143,17 @@ def reach_of(alias: str, switches: Switches) -> tuple[Reach, str]:
 
 
 def reach_of_name(name: str, switches: Switches) -> tuple[Reach, str]:
-    """Return who can make the kernel ask for a module by its own name."""
-    if switches.autoload and switches.namespaces and _MODULE_IN_NAMESPACE.match(name):
-        return Reach.NAMESPACE, "configures traffic control"
+    """Return who can make the kernel ask for a module by its own name.
+
+    A blacklist does not stop such a load.
+    """
+    if not switches.autoload:
+        return Reach.ROOT, ""
+    if name.startswith("algif_") and switches.crypto_sockets:
+        return Reach.USER, "binds an AF_ALG socket"  # alg_bind
+    for pattern, words in _NAMES if switches.namespaces else ():
+        if pattern.match(name):
+            return Reach.NAMESPACE, words
     return Reach.ROOT, ""
 
 

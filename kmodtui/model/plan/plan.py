@@ -167,6 +167,8 @@ class Plan:
         remedy: what to do about a refusal, or where there is nothing to do.
         blocked_by: modules that prevent it, in an order in which they can be unloaded.
         parameters: the parameters given for the targets.
+        danger: why it could cut off a person from the machine; empty if it cannot. Then the
+            first target's name has to be typed.
         ways: of a block, the ways by which its modules can be loaded, and what it stops.
     """
 
@@ -182,6 +184,7 @@ class Plan:
     blocked_by: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
     ways: tuple[Way, ...] = ()
+    danger: str = ""
 
     @property
     def target(self) -> str:

@@ -23,6 +23,7 @@ from kmodtui.model.block.lines import BlockState
 from kmodtui.model.block.ways import BlockFacts
 from kmodtui.model.modprobe_rules import RuleKind
 from kmodtui.model.modules import ModuleTable, canonical
+from kmodtui.model.plan.danger import with_danger
 from kmodtui.model.plan.facts import PlanFacts
 from kmodtui.model.plan.intent import Intent
 from kmodtui.model.plan.intents import plan_intents
@@ -86,7 +87,7 @@ def read_plan_facts(
     config = read_modprobe_config(host, index.folder)
     table = _loaded(host, index, verbs)
     usage = NO_USAGE
-    if verbs.intersection((Verb.UNLOAD, Verb.RELOAD)):
+    if verbs.intersection((Verb.UNLOAD, Verb.RELOAD, Verb.BLOCK)):
         usage = usage_of(host, index, tuple(table.by_name))
     blocks = read_blocks(config)
     facts = PlanFacts(
@@ -178,7 +179,7 @@ def planned(intents: Sequence[Intent], facts: PlanFacts, host: Host) -> Plan:
         # A module that is not found may exist, and not be in the index yet.
         hints = (error.hint, *map(str, index_problems(index) if index else ()))
         raise UnknownModuleError(error.message, " ".join(filter(None, hints))) from None
-    plan = with_memory(plan, _sizes(host))
+    plan = with_danger(with_memory(plan, _sizes(host)), facts)
     if not isinstance(lookup, ConfiguredIndex) or plan.verb not in VERBS:
         return plan
     inserted = [step.module for step in plan.steps if step.action is Action.INSMOD]

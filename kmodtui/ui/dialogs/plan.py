@@ -30,6 +30,7 @@ from kmodtui.services.planning.actions import perform
 from kmodtui.ui.commands import Hint, bindings, hint, key_of
 from kmodtui.ui.desk import desk
 from kmodtui.ui.dialogs.dialog import Dialog
+from kmodtui.ui.dialogs.type_name import TypeNameDialog
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_title
 from kmodtui.ui.widgets.change.summary import summary
@@ -276,7 +277,15 @@ class PlanDialog(Dialog[bool]):
         """Carry out the plan once; ignore keys typed before the plan was displayed."""
         if not self._displayed or self._work is not None or not self._can_be_done:
             return
-        self._work = self.work(self._perform, "action", failed=self._show_unknown)
+        if self._plan.danger:
+            question = TypeNameDialog(self._plan.target, self._plan.danger)
+            self.app.push_screen(question, self._confirmed)
+        else:
+            self._confirmed(True)
+
+    def _confirmed(self, confirmed: bool | None) -> None:
+        if confirmed and self._work is None:
+            self._work = self.work(self._perform, "action", failed=self._show_unknown)
 
     def action_wait(self) -> None:
         """Show the plan to unload the modules once they are unused; it needs a confirmation."""

@@ -81,6 +81,8 @@ class PlanPage:
         if digest:
             # First, so that the file to confirm is visible on a small screen too.
             parts += [self._file(digest, ownership), Text()]
+        if plan.danger:
+            parts += [self._text(f"! {plan.danger}", "error"), Text()]
         steps = self._steps()
         if steps.row_count:
             parts += [steps, Text()]
