@@ -106,7 +106,10 @@ def test_a_terminal_that_no_longer_exists_is_reported(reading: Reading) -> None:
         (b"\x1b]11;rgb:ffff/ffff/ffff\x1b\\j", ["j"]),  # a late answer to another program
         (b"\x1bP1+r\x07j", ["j"]),
         (b"\x1b[M\xff\xe9\xfej", ["j"]),  # X10 mouse reports
-        (b"\x1b[M\x1b[Aj", ["j"]),
+        (b"\x1b[M\x1b[Aj", ["up", "j"]),
+        (b"\x1b\x11", ["escape", "ctrl+q"]),  # over a slow connection, they arrive together
+        (b"\x1b[M\x11", ["ctrl+q"]),
+        (b"\x1b[12\x11", ["ctrl+q"]),
         (b"\x1b[12\xffj", ["replacement_character", "j"]),
         (b"\x1b[99999999999;5uj", ["j"]),  # no character
         (b"\x1b[" + b"9" * 5000 + b"uj", ["j"]),

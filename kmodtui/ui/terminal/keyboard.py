@@ -37,19 +37,19 @@ _TYPED = 2  # bytes of the longest beginning of a sequence that is a key itself,
 
 _COMPLETE = re.compile(
     rb"""
-    (?P<x10> \x1b\[M... )                      # a mouse report of three bytes, each of any value
+    (?P<x10> \x1b\[M[\x20-\xff]{3} )           # a mouse report in three bytes
     | \x1b[\]P^_X][ -~]*?(?:\x07|\x1b\\)       # an answer of the terminal, which nobody asked for
     | (?P<key> \x1b\[\d+\$(?![@-~])            # rxvt's keys with Shift
         | \x1b\[(?!M)\[?[0-?]*[ -/]*[@-Z\\-~]
         | \x1bO[0-9;]*[@-~]
-        | \x1b(?:[^\x1b\[O\x80-\xff] | [\xc2-\xf4][\x80-\xbf]+)  # with Alt
+        | \x1b(?:[^\x11\x1b\[O\x80-\xff] | [\xc2-\xf4][\x80-\xbf]+)  # with Alt
       )
-    | (?P<esc> \x1b(?=\x1b|[\x80-\xff]))
+    | (?P<esc> \x1b(?=[\x11\x1b\x80-\xff]))
     """,
     re.VERBOSE | re.DOTALL,
 )
 _INCOMPLETE = re.compile(
-    rb"\x1b(?:\[M.{0,2}|\[\[?[0-?]*[ -/]*|O[0-9;]*|[\xc2-\xf4][\x80-\xbf]*)?", re.DOTALL
+    rb"\x1b(?:\[M[\x20-\xff]{0,2}|\[\[?[0-?]*[ -/]*|O[0-9;]*|[\xc2-\xf4][\x80-\xbf]*)?", re.DOTALL
 )
 
 
