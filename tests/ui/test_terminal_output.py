@@ -211,6 +211,14 @@ def test_simple_terminals_are_not_asked(term: str, monkeypatch: pytest.MonkeyPat
     assert terminal.questions == []
 
 
+def test_no_character_is_repeated_where_only_some_would_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for term in ("tmux-256color", "screen-256color", "xterm-256color", "linux"):
+        monkeypatch.setenv("TERM", term)
+        assert not capabilities().repeats
+
+
 def test_where_there_is_no_screen_to_return_to_it_is_erased() -> None:
     pair = Pair()
     pair.everything("m")

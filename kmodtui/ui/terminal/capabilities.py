@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from kmodtui.ui.terminal.kinds import is_plain
 
-_REPEATING = ("alacritty", "foot", "tmux", "wezterm", "xterm-ghostty", "xterm-kitty")
-"""TERM of terminals that repeat a character (REP).
+_REPEATING = ("alacritty", "foot", "wezterm", "xterm-ghostty", "xterm-kitty")
+"""TERM of terminals that repeat any character (REP).
 
 The entry of xterm-256color promises it, too, but many terminals that use this name for
-themselves do not know it.
+themselves do not know it. tmux repeats ASCII characters only.
 """
 
 
