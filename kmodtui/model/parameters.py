@@ -40,6 +40,7 @@ MAX_PARAMETER = 1024
 """Maximum length of one `key=value` that the helper accepts."""
 
 _ARRAY = "array of "
+_UNSET = "(null)"
 _NUMBER = re.compile(r"([+-]?)(0[xX][0-9a-fA-F]+|[0-9]+)", re.ASCII)
 _KEY = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
 _TRUTH = re.compile(r"[yn10tf].*|on.*|of.*", re.IGNORECASE | re.DOTALL)
@@ -292,10 +293,26 @@ def kept_values(parameters: Iterable[FormParameter], given: Iterable[str] = ()) 
         value = parameter.value
         if value is None or (known is not None and not _is_plain(parameter.type)):
             value = known
+        if value is not None and known is None:
+            value = without_null(parameter.type, value)
         if value is None or (known is None and not _worth_keeping(parameter, value)):
             continue
         kept[parameter.name] = value
     return kept | words
+
+
+def without_null(kind: str, value: str) -> str | None:
+    """Return the value that is to be given to get a shown one; None if there is none.
+
+    The kernel shows a string that is not set as `(null)`. At the end of an array it is omitted;
+    between others it cannot be given.
+    """
+    if kind.removeprefix(_ARRAY) not in ("charp", "string"):
+        return value
+    elements = value.split(",") if kind.startswith(_ARRAY) else [value]
+    while elements and elements[-1] == _UNSET:
+        elements.pop()
+    return None if _UNSET in elements else ",".join(elements)
 
 
 def _is_plain(kind: str) -> bool:
@@ -307,7 +324,7 @@ def _worth_keeping(parameter: FormParameter, value: str) -> bool:
     """Return whether the kernel would accept a value it shows, and it would change anything."""
     if not _is_plain(parameter.type):
         return False
-    if value in ("", "(null)") or problem(parameter.type, value):
+    if value in ("", _UNSET) or problem(parameter.type, value):
         return False
     starting = parameter.starting_value
     return not starting or not same_value(parameter.type, starting, value)

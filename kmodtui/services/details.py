@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kmodtui.errors import KmodtuiError
+from kmodtui.kernel.loaded_difference import loaded_difference
 from kmodtui.kernel.loaded_info import read_loaded_info
 from kmodtui.kernel.sysfs import read_parameters
 from kmodtui.model.live_module import ParameterValue
@@ -80,6 +81,7 @@ def _read(machine: Machine, loaded: LoadedModule | None, name: str) -> ModuleDet
         description=info.description if info else "",
         problem=problem,
         fields=(
+            *_difference(machine, loaded),
             *_blacklists(machine, name),
             *_other_users(machine, loaded),
             *_fields(info, loaded),
@@ -94,6 +96,16 @@ def info_without_file(machine: Machine, loaded: LoadedModule | None) -> ModuleIn
         return None
     other = machine.index_or_empty().info_of_other_file(loaded.name)
     return other or read_loaded_info(machine.host, loaded)
+
+
+def _difference(
+    machine: Machine, loaded: LoadedModule | None
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield that the file is not the module that is loaded."""
+    if loaded is not None and machine.looks_at_running:
+        index = machine.index_or_empty()
+        if sentence := loaded_difference(machine.host, index, loaded.name):
+            yield "warning", (sentence,)
 
 
 def _blacklists(machine: Machine, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -21,6 +21,7 @@ from kmodtui.model.parameters import (
     kept_values,
     key_of,
     told_default,
+    without_null,
 )
 from kmodtui.services.machine import Machine
 
@@ -90,7 +91,12 @@ def kept_and_lost(
         for row in rows
         if row.why_no_value == NOT_GIVABLE
     )
-    return assignments(kept_values(rows, given)), tuple(lost)
+    unset = (
+        f"{row.name} of {name} cannot be kept: it has unset values between others."
+        for row in rows
+        if row.value and without_null(row.type, row.value) is None
+    )
+    return assignments(kept_values(rows, given)), (*lost, *unset)
 
 
 def _givable(machine: Machine, name: str, shown: ParameterValue) -> ParameterValue:

@@ -10,8 +10,10 @@ from typing import Any
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.host import Host
-from kmodtui.kernel.index.release import find_module
+from kmodtui.kernel.index.release import find_module, index_or_empty
+from kmodtui.kernel.loaded_difference import loaded_difference
 from kmodtui.kernel.module_file.info import read_module_file
+from kmodtui.kernel.system import read_system
 from kmodtui.model.module_info import (
     ModuleInfo,
     modinfo_lines,
@@ -44,7 +46,9 @@ def run(host: Host, options: argparse.Namespace) -> int:
                 found: tuple[ModuleInfo, ...] = (read_module_file(files, path),)
             else:
                 files = host
-                found = find_module(host, release_of(host, options), what)
+                release = release_of(host, options)
+                found = find_module(host, release, what)
+                _note_differences(host, release, found)
             for info in found:
                 # The path on this machine, as `modinfo --basedir` prints it.
                 here = not info.has_file or files is not host
@@ -64,6 +68,18 @@ def run(host: Host, options: argparse.Namespace) -> int:
             sys.stdout.buffer.write(b"".join(line + b"\n" for line in modinfo_lines(info)))
             sys.stdout.buffer.flush()
     return status
+
+
+def _note_differences(host: Host, release: str, found: tuple[ModuleInfo, ...]) -> None:
+    """Print on standard error which loaded modules are not those in the files."""
+    if read_system(host).release not in (None, release):
+        return
+    for info in found:
+        # Most modules are not loaded: read the index again only for one that is.
+        if info.has_file and host.exists(f"/sys/module/{info.name}/initstate"):
+            index = index_or_empty(host, release)
+            if sentence := loaded_difference(host, index, info.name):
+                print_error(KmodtuiError(sentence))
 
 
 def _info_json(info: ModuleInfo) -> dict[str, Any]:

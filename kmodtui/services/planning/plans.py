@@ -33,6 +33,7 @@ from kmodtui.model.usage import NO_USAGE
 from kmodtui.services.blocking import block_facts, read_blocks, with_blocks
 from kmodtui.services.planning.configuration import configuration_problems
 from kmodtui.services.planning.files import file_notes, refused_without_index
+from kmodtui.services.planning.running import running_notes
 from kmodtui.services.usage import usage_of
 
 VERBS = (Verb.LOAD, Verb.UNLOAD, Verb.RELOAD)
@@ -185,7 +186,10 @@ def planned(intents: Sequence[Intent], facts: PlanFacts, host: Host) -> Plan:
     inserted = [step.module for step in plan.steps if step.action is Action.INSMOD]
     rules = configuration_problems(plan, lookup)
     problems = (*rules, *index_problems(lookup.index, inserted))
-    notes = file_notes(plan, lookup.index, facts.table)
+    notes = (
+        *running_notes(plan, lookup, facts.table),
+        *file_notes(plan, lookup.index, facts.table),
+    )
     plan = replace(plan, warnings=(*notes, *plan.warnings, *map(str, problems)))
     return refused_without_index(plan, lookup.index)
 

@@ -1,0 +1,75 @@
+"""What a plan should say about modules that are loaded: another file, settings that go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kmodtui.errors import KmodtuiError
+from kmodtui.kernel.index.configured import ConfiguredIndex
+from kmodtui.kernel.loaded_difference import loaded_difference
+from kmodtui.kernel.sysfs import read_parameters
+from kmodtui.model.modules import ModuleTable
+from kmodtui.model.parameters import (
+    FormParameter,
+    Setting,
+    assignments,
+    kept_values,
+    key_of,
+    told_default,
+    without_null,
+)
+from kmodtui.model.plan.plan import Action, Plan
+from kmodtui.model.plan.verb import Verb
+from kmodtui.model.text import clean
+
+
+def running_notes(plan: Plan, lookup: ConfiguredIndex, table: ModuleTable) -> tuple[str, ...]:
+    """Return sentences about the targets of a plan that are loaded now. Reads files."""
+    if plan.verb not in (Verb.LOAD, Verb.RELOAD):
+        return ()
+    loaded = [name for name in plan.targets if name in table.by_name]
+    host = lookup.index.host
+    differences = (loaded_difference(host, lookup.index, name) for name in loaded)
+    lost = (sentence for name in loaded for sentence in _lost(plan, lookup, name))
+    return (*filter(None, differences), *lost)
+
+
+def _lost(plan: Plan, lookup: ConfiguredIndex, name: str) -> Iterator[str]:
+    """Yield which current values of parameters a reload does not keep, and how to keep them."""
+    if plan.verb is not Verb.RELOAD or plan.refused:
+        return
+    try:
+        declared = {p.name: p for p in lookup.index.read_info(name).parameters}
+    except KmodtuiError:
+        return
+    settings = lookup.config.settings(name)
+    rows = []
+    for shown in read_parameters(lookup.index.host, name):
+        found = declared.get(shown.name)
+        kind = found.type if found else ""
+        default = told_default(found.description, kind) if found else ""
+        setting = settings.get(key_of(shown.name))
+        value = (setting.text.partition("=")[2] or "1") if setting else ""
+        places = (Setting(value.strip('"'), setting.source),) if setting else ()
+        rows.append(FormParameter(shown.name, kind, "", default, places, shown.value))
+    given = {
+        key_of(word.partition("=")[0])
+        for step in plan.steps
+        if step.action is Action.INSMOD and step.module == name
+        for option in step.options
+        for word in (option.text,)
+    }
+    kept = {key: value for key, value in kept_values(rows).items() if key_of(key) not in given}
+    if kept:
+        words = " ".join(_quoted(word) for word in assignments(kept))
+        yield (
+            f"These values of {clean(name)} are lost, unless they are the defaults: "
+            f"{', '.join(kept)}. To keep them, reload with {clean(words)}"
+        )
+    broken = [row.name for row in rows if row.value and without_null(row.type, row.value) is None]
+    if broken:
+        yield f"{', '.join(broken)} of {clean(name)} cannot be kept: unset values between others."
+
+
+def _quoted(word: str) -> str:
+    return f"'{word}'" if " " in word else word
