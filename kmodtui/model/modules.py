@@ -89,6 +89,15 @@ class ModuleState(StrEnum):
     UNLOADING = "Unloading"
 
 
+def hang_remedy(state: ModuleState) -> str:
+    """Return what to do about a module that is loading or unloading, perhaps for ever."""
+    function = "init" if state is ModuleState.LOADING else "exit"
+    return (
+        f"Wait until it has finished. If it does not, its {function} function hangs: see the "
+        "kernel log for lines that name it. It can neither be loaded nor unloaded before a reboot."
+    )
+
+
 class LoadedModule(NamedTuple):
     """One line of /proc/modules.
 

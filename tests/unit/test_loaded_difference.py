@@ -74,6 +74,17 @@ def test_a_module_that_is_not_loaded_is_not_compared(host: LocalHost) -> None:
     assert not loaded_difference(host, read_index(host, RELEASE), "snd")
 
 
+def test_a_module_that_hangs_in_its_exit_can_be_neither_loaded_nor_unloaded(
+    host: LocalHost,
+) -> None:
+    write(host, "/proc/modules", "snd 4096 -1 - Unloading 0x0 (OE-)\n")
+    for verb in (Verb.LOAD, Verb.UNLOAD):
+        plan = read_plan(host, RELEASE, verb, ["snd"])
+        assert plan.refused == "snd is unloading."
+        assert "its exit function hangs" in plan.remedy
+        assert "before a reboot" in plan.remedy
+
+
 @pytest.mark.parametrize(
     ("kind", "shown", "given"),
     [

@@ -310,7 +310,8 @@ def test_a_module_that_is_on_its_way_is_refused(machine: Machine) -> None:
     steps = machine.kernel.modprobe.load("dummy")
     assert next(steps) == Moment("dummy", Point.LOADING)
     assert machine.unload_plan("dummy").refused == "dummy is loading."
-    assert machine.load_plan("dummy").nothing_to_do == "dummy is already loaded."
+    assert machine.load_plan("dummy").nothing_to_do == "dummy is being loaded already."
+    assert "its init function hangs" in machine.load_plan("dummy").remedy
     (step,) = machine.load_plan("dummy").steps
     assert (step.action, step.reason) == (Action.SKIP, "requested; loading")
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from kmodtui.errors import PlanError
 from kmodtui.model.block.lines import only_logs
 from kmodtui.model.modprobe_rules import CommandEffect, Found, Rule, command_effect, option_words
-from kmodtui.model.modules import ModuleState, canonical
+from kmodtui.model.modules import ModuleState, canonical, hang_remedy
 from kmodtui.model.plan.facts import PlanFacts
 from kmodtui.model.plan.plan import REQUESTED, Action, Option, Plan, PlanCommand, Step
 from kmodtui.model.plan.verb import Verb
@@ -92,6 +92,13 @@ class _Loading:
         blacklist = self.lookup.blacklisted(name)
         if name in self._table.by_name:
             self._step(Step(Action.SKIP, name, f"{REQUESTED}; {self._state(name)}"))
+            state = self._table.by_name[name].state
+            if state is ModuleState.LOADING:
+                self._left.append((f"{name} is being loaded already.", hang_remedy(state)))
+                return
+            if state is ModuleState.UNLOADING:
+                self._refusals.append((f"{name} is {state.lower()}.", hang_remedy(state)))
+                return
             remedy = "Parameters only take effect at load time: reload it with them."
             self._left.append((f"{name} is already loaded.", remedy if self._given else ""))
         elif target.builtin or self.lookup.is_builtin(name):

@@ -10,7 +10,7 @@ from dataclasses import replace
 from kmodtui.errors import PlanError
 from kmodtui.model.graph import loaded_dependencies
 from kmodtui.model.module_lookup import ModuleLookup
-from kmodtui.model.modules import LoadedModule, ModuleState, ModuleTable, named_module
+from kmodtui.model.modules import LoadedModule, ModuleState, ModuleTable, hang_remedy, named_module
 from kmodtui.model.plan.facts import PlanFacts
 from kmodtui.model.plan.plan import REQUESTED, Action, Plan, PlanCommand, Step
 from kmodtui.model.plan.removal import InUseError, removal
@@ -222,7 +222,7 @@ class _Unloading:
         """Return why the kernel would refuse to unload a module now, and the remedy."""
         name = module.name
         if module.state is not ModuleState.LIVE:
-            return f"{name} is {module.state.lower()}.", "Wait until it has finished."
+            return f"{name} is {module.state.lower()}.", hang_remedy(module.state)
         if module.refcount is None:
             return (
                 "This kernel cannot unload modules.",
