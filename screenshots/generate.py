@@ -282,6 +282,12 @@ async def rules(stage: Stage) -> None:
     await stage.until("in effect")
 
 
+async def exposure(stage: Stage) -> None:
+    await begin(stage)
+    await stage.press("E")
+    await stage.until("can be loaded by any user")
+
+
 async def linkage(stage: Stage) -> None:
     await dashboard(stage)
     await stage.press("o")
@@ -361,6 +367,7 @@ SCENES: dict[str, Scene] = {
     "plan-block": block,
     "blocked": blocked,
     "rules": rules,
+    "exposure": exposure,
     "linkage": linkage,
     "timeline": timeline,
     "experiment": experiment,
