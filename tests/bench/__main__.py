@@ -22,6 +22,7 @@ from tests.bench.machine import unpack_machine
 from tests.bench.plans import alias_lookup, all_plans
 from tests.bench.start import first_row, list_as_json
 from tests.bench.symbols import symbols_after_a_load
+from tests.bench.wire import Bytes, bytes_sent
 
 MEASUREMENTS = (
     symbols_after_a_load,
@@ -33,6 +34,7 @@ MEASUREMENTS = (
     warm_catalog,
     catalog_search,
     key_while_reading,
+    bytes_sent,
 )
 
 
@@ -57,12 +59,18 @@ def main(rounds: int, wanted: list[str]) -> int:
     return status
 
 
-def _line(found: Comparison | Amount | str) -> str:
+def _line(found: Comparison | Amount | Bytes | str) -> str:
     if isinstance(found, str):
         return f"skipped: {found}"
     if isinstance(found, Amount):
         above = "" if found.holds else "  above the limit"
         return f"{found.what:<47} {found.megabytes:>5.0f} MB   {'':<57} {found.limit:>12.0f}{above}"
+    if isinstance(found, Bytes):
+        ratio = found.sent / max(found.painted, 1)
+        return (
+            f"{found.what:<47} {found.sent:>6} B   "
+            f"{'all that was painted':<47} {found.painted:>6} B   {ratio:>5.2f}"
+        )
     return (
         f"{found.what:<47} {1000 * found.seconds:>5.0f} ms   "
         f"{found.yardstick:<47} {1000 * found.yardstick_seconds:>5.0f} ms   "
