@@ -117,6 +117,11 @@ VERBS = [
     ["symbols", "--address", "NAME"],
     ["symbols", "--counts"],
     ["symbols", "--module", "NAME"],
+    ["rules"],
+    ["rules", "NAME"],
+    ["about", "NAME"],
+    ["why", "NAME"],
+    ["exposure", "NAME"],
     ["diff", "FILE"],
     ["diff", "--symbols", "FILE", "FILE"],
 ]
