@@ -26,6 +26,10 @@ class RuleKind(StrEnum):
     ALLOW_UNSUPPORTED = "allow_unsupported_modules"  # SUSE's kmod only
 
 
+ALLOWED = ("1", "yes")
+"""The values of `allow_unsupported_modules` that allow them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One rule.

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from kmodtui.model.block.lines import BLOCK_FILE, only_logs
-from kmodtui.model.modprobe_rules import Rule, RuleKind, Softdep, option_words
+from kmodtui.model.modprobe_rules import ALLOWED, Rule, RuleKind, Softdep, option_words
 from kmodtui.model.module_lookup import ModuleLookup
 
 
@@ -87,7 +87,8 @@ class _Evaluation:
                 words = f"it may load {rule.value.strip()} later"
                 return first or RuleEffect(rule, Effect.ACTIVE, words)
             case RuleKind.ALLOW_UNSUPPORTED:
-                words = "SUSE's modprobe may load unsupported modules"
+                allowed = rule.value.strip() in ALLOWED
+                words = f"SUSE's modprobe {'loads' if allowed else 'refuses'} unsupported modules"
                 return RuleEffect(rule, Effect.ACTIVE, words)
             case _:
                 assert_never(rule.kind)

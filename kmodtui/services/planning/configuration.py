@@ -7,7 +7,7 @@ from itertools import accumulate
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.index.configured import ConfiguredIndex
-from kmodtui.model.modprobe_rules import Problem, option_words
+from kmodtui.model.modprobe_rules import ALLOWED, Problem, option_words
 from kmodtui.model.module_info import ModuleInfo
 from kmodtui.model.parameters import TRUTHS, key_of, problems
 from kmodtui.model.plan.plan import GIVEN, Action, Plan, Step
@@ -63,7 +63,7 @@ _QUOTE = '"'
 def _unsupported(step: Step, info: ModuleInfo, lookup: ConfiguredIndex) -> Iterator[Problem]:
     """Yield that SUSE's modprobe, the only one that has such a rule, refuses a module."""
     rule = lookup.config.allow_unsupported
-    if rule is None or rule.value.strip() in ("1", "yes"):
+    if rule is None or rule.value.strip() in ALLOWED:
         return
     supported = {field.value for field in info.fields if field.raw_key == b"supported"}
     if supported & {"yes", "external"}:
