@@ -236,12 +236,16 @@ class ModuleIndex:
         other = in_other_generation(self.host, self.release, self.folder)
         return other if other and name in ModuleIndex(self.host, self.release, other) else ""
 
+    @cached_property
+    def _is_running(self) -> bool:
+        return read_system(self.host).release == self.release
+
     def _is_shown_as_builtin(self, name: str) -> bool:
         """Return whether /sys/module shows built-in code of this name.
 
         It counts only without modules.builtin, and for the running kernel.
         """
-        if self._builtin or read_system(self.host).release != self.release:
+        if self._builtin or not self._is_running:
             return False
         live = read_live_module(self.host, name)
         return live is not None and not live.loadable
