@@ -76,7 +76,7 @@ async def test_a_writable_parameter_is_changed_while_the_module_stays(
         rows = {line.split()[0]: line.split()[1:] for line in stage.part("#form-lines")}
         assert rows["napi_tx"] == ["w", "Y", "bool"]
         assert rows["csum"] == ["Y", "bool"]
-        while "napi_tx =" not in stage.text:
+        while "napi_tx =" not in stage.words:
             await stage.press("down")
         await stage.type("n")
         await stage.until("echo n > /sys/module/virtio_net/parameters/napi_tx")

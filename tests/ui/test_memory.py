@@ -21,6 +21,7 @@ from kmodtui.ui.dialogs.check_first import InsertCheckDialog
 from kmodtui.ui.dialogs.path import PathDialog
 from kmodtui.ui.dialogs.picker import ModulePicker
 from kmodtui.ui.dialogs.plan import PlanDialog
+from kmodtui.ui.dialogs.type_name import TypeNameDialog
 from kmodtui.ui.screens.dashboard import DashboardScreen
 from kmodtui.ui.screens.experiment import ExperimentScreen
 from kmodtui.ui.screens.no_modules import NoModulesScreen
@@ -104,6 +105,9 @@ async def open_them_all(stage: Stage) -> Opened:
     await opened.close()
     await stage.dashboard.run_action("idle")
     await opened.note()
+    await opened.close()
+    stage.app.push_screen(TypeNameDialog("hello", "Nothing else is found here."))
+    await opened.note(TypeNameDialog)
     await opened.close()
     await plus(stage, opened)
     await experiment(stage, opened)
