@@ -185,6 +185,8 @@ def test_symbols_that_are_already_exported(host: LocalHost) -> None:
 
 def test_without_a_readable_module_the_version_magic_is_unknown(host: LocalHost) -> None:
     write(host, f"/lib/modules/{RELEASE}/modules.dep", "")
+    for file in Path(host.locate(f"/lib/modules/{RELEASE}")).rglob("*.ko"):
+        file.unlink()
     check = checked(host, fresh())
     assert check.verdict is Verdict.UNKNOWN
     assert "vermagic" in {finding.topic for finding in check.because}
