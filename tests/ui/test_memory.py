@@ -90,6 +90,7 @@ async def open_them_all(stage: Stage) -> Opened:
         "colon",
         "b",
         "M",
+        "E",
     ):
         await opened.by(key)
         await opened.close()

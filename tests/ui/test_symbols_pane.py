@@ -177,12 +177,12 @@ async def test_groups_of_a_search_tell_hits_of_all_and_none_is_open_and_empty(de
         assert sum(map(int, types)) == int(found[1])
         await stage.press("enter")
         # From hit to hit, and no further.
-        assert "vfat_" in stage.highlighted("#change-lines")
+        await stage.until(lambda: "vfat_" in stage.highlighted("#change-lines"))
         first = stage.highlighted("#change-lines")
         await stage.press("n")
-        assert stage.highlighted("#change-lines") != first
+        await stage.until(lambda: stage.highlighted("#change-lines") not in ("", first))
         await stage.press("N")
-        assert stage.highlighted("#change-lines") == first
+        await stage.until(lambda: stage.highlighted("#change-lines") == first)
         await stage.press("N")
         await stage.until(lambda: "No previous match" in stage.toasts)
         assert stage.highlighted("#change-lines") == first

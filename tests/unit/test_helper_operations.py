@@ -433,9 +433,9 @@ async def test_the_time_of_waiting_does_not_count_for_the_timeout_of_modprobe(
     folder: HelperFolder,
 ) -> None:
     folder.loaded("tun 1 1 - Live")
-    session = await HelperClient.connect(await folder.transport(limit=0.3), "test")
+    session = await HelperClient.connect(await folder.transport(limit=2), "test")
     unloading = asyncio.create_task(session.unload(["tun"], wait=60))
-    await asyncio.sleep(0.6)
+    await asyncio.sleep(2.5)
     folder.loaded("tun 1 0 - Live")
     assert (await unloading).ok
     await session.close()

@@ -29,7 +29,7 @@ GRACE = 0.8
 QUIT_GRACE = 5.0
 """Seconds to end after the application has ended: for threads that wait for the kernel."""
 
-_CLEANUP = 0.2  # seconds to remove temporary files if the process did not end in time
+_CLEANUP = 0.6  # seconds to remove temporary files if the process did not end in time
 
 _ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 _DYING = (signal.SIGQUIT, signal.SIGABRT)
