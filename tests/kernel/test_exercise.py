@@ -96,7 +96,7 @@ def test_somebody_without_sudo_sees_everything_and_is_refused_clearly(
     vm: VM, guest_dashboard: Terminal
 ) -> None:
     terminal = guest_dashboard
-    terminal.wait_for(r"intree +Y", timeout=PATIENCE)
+    terminal.wait_for("Provides", timeout=PATIENCE)
     before = loaded(vm)
     load(terminal, "dummy")
     give_password(terminal, "password for guest:")

@@ -33,6 +33,7 @@ RULE = "/etc/modprobe.d/kmodtui-test.conf"
 @pytest.fixture
 def slow_dummy(vm: VM) -> Iterator[None]:
     """Have a load of dummy last until it is told to go on: sleep is what can be awaited."""
+    vm.run("root", "pkill -x sleep")  # of a load that went on after its dashboard had ended
     vm.write("root", RULE, b"install dummy /bin/sleep 600\n")
     yield
     vm.run("root", f"rm -f {RULE}; pkill -x sleep")
