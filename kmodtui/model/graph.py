@@ -46,6 +46,32 @@ def loaded_dependencies(table: ModuleTable) -> dict[str, tuple[str, ...]]:
     return {name: tuple(sorted(needed)) for name, needed in needs.items()}
 
 
+def neighbours_first(
+    names: Iterable[str], neighbours: Callable[[str], Iterable[str]]
+) -> tuple[str, ...]:
+    """Return modules and all their direct and indirect neighbours, each after its own neighbours.
+
+    Without recursion, because a damaged or hostile index can have chains of any length; what
+    depends on itself comes once.
+
+    Args:
+        names: of the modules to begin with.
+        neighbours: returns the direct neighbours of a module, in a stable order.
+    """
+    order: dict[str, None] = {}
+    opened: set[str] = set()
+    ahead = [(name, False) for name in reversed(tuple(names))]
+    while ahead:
+        name, ready = ahead.pop()
+        if ready:
+            order.setdefault(name)
+        elif name not in opened:
+            opened.add(name)
+            ahead.append((name, True))
+            ahead += [(other, False) for other in reversed(tuple(neighbours(name)))]
+    return tuple(order)
+
+
 def direct(dependencies: Neighbours, name: str) -> tuple[str, ...]:
     """Return the direct dependencies of a module, given all dependencies of each module.
 

@@ -17,6 +17,7 @@ from kmodtui.kernel.index.aliases import AliasIndex
 from kmodtui.kernel.index.modules import ModuleIndex
 from kmodtui.kernel.index.places import EXTENSIONS
 from kmodtui.kernel.module_file.info import read_module_file
+from kmodtui.model.graph import neighbours_first
 from kmodtui.model.modules import canonical
 from kmodtui.model.text import clean
 
@@ -42,19 +43,9 @@ class ScannedIndex(ModuleIndex):
 
     def dependencies(self, name: str) -> tuple[str, ...]:
         """Return the modules that have to be loaded before a module, in load order."""
-        order: dict[str, None] = {}
-        opened: set[str] = set()
-        ahead = [(canonical(name), False)]
-        while ahead:
-            module, ready = ahead.pop()
-            if ready:
-                order.setdefault(module)
-            elif module not in opened:
-                opened.add(module)
-                ahead.append((module, True))
-                ahead += [(needed, False) for needed in reversed(self._declared(module))]
-        order.pop(canonical(name))
-        return tuple(order)
+        wanted = canonical(name)
+        found = neighbours_first((wanted,), self._declared)
+        return tuple(other for other in found if other != wanted)
 
     def _declared(self, name: str) -> tuple[str, ...]:
         """Return what a module's file says that it depends on; nothing without a file."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from kmodtui.errors import PlanError
-from kmodtui.model.graph import loaded_dependencies
+from kmodtui.model.graph import loaded_dependencies, neighbours_first
 from kmodtui.model.module_lookup import ModuleLookup
 from kmodtui.model.modules import LoadedModule, ModuleState, ModuleTable, hang_remedy, named_module
 from kmodtui.model.plan.facts import PlanFacts
@@ -52,19 +52,14 @@ def users_first(
         only: leaves all others out, if given.
     """
     wanted = None if only is None else frozenset(only)
-    order: dict[str, None] = {}
-    opened: set[str] = set()
-    ahead = [(name, False) for name in reversed(tuple(names))]
-    while ahead:
-        name, users_done = ahead.pop()
-        if users_done:
-            order.setdefault(name)
-        elif name not in opened:
-            opened.add(name)
-            ahead.append((name, True))
-            module = table.by_name.get(name)
-            ahead += [(user, False) for user in reversed(module.users if module else ())]
-    return tuple(name for name in order if wanted is None or name in wanted)
+
+    def users(name: str) -> tuple[str, ...]:
+        module = table.by_name.get(name)
+        return module.users if module else ()
+
+    return tuple(
+        name for name in neighbours_first(names, users) if wanted is None or name in wanted
+    )
 
 
 def obstacles(names: Iterable[str], facts: PlanFacts) -> tuple[str, ...]:
