@@ -14,7 +14,7 @@ from kmodtui.kernel.modprobe.config import read_modprobe_config
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.model.block.way import Barrier
 from kmodtui.model.block.ways import evaluate
-from kmodtui.model.exposure.exposure import Exposure, ModuleFacts, exposures
+from kmodtui.model.exposure.exposure import Exposure, ExposureFacts, exposures
 from kmodtui.model.exposure.request import Switches
 from kmodtui.model.modprobe_rules import RuleKind
 
@@ -39,7 +39,7 @@ def read_exposures(host: Host, release: str) -> tuple[tuple[Exposure, ...], Swit
     return exposures(facts, switches, loaded, index.dependencies), switches
 
 
-def _facts(name: str, aliases: tuple[str, ...], lookup: ConfiguredIndex) -> ModuleFacts:
+def _facts(name: str, aliases: tuple[str, ...], lookup: ConfiguredIndex) -> ExposureFacts:
     config, index = lookup.config, lookup.index
     if config.of(RuleKind.ALIAS):
         aliases = tuple(alias for alias in aliases if _leads_to(alias, name, lookup))
@@ -53,7 +53,7 @@ def _facts(name: str, aliases: tuple[str, ...], lookup: ConfiguredIndex) -> Modu
     if name in config.blocked:
         blocked = "module_blacklist= on the kernel command line"
     along = tuple(dict.fromkeys((*index.dependencies(name), *soft)))
-    return ModuleFacts(aliases, along, blocked, str(blacklist) if blacklist else "")
+    return ExposureFacts(aliases, along, blocked, str(blacklist) if blacklist else "")
 
 
 def _leads_to(alias: str, name: str, lookup: ConfiguredIndex) -> bool:

@@ -52,7 +52,7 @@ class Exposure:
 
 
 @dataclass(frozen=True, slots=True)
-class ModuleFacts:
+class ExposureFacts:
     """What is known of one module.
 
     Attributes:
@@ -69,7 +69,7 @@ class ModuleFacts:
 
 
 def exposures(
-    modules: Mapping[str, ModuleFacts],
+    modules: Mapping[str, ExposureFacts],
     switches: Switches,
     loaded: Collection[str],
     required: Callable[[str], Iterable[str]],
@@ -111,7 +111,7 @@ def exposures(
     )
 
 
-def _reasons(name: str, facts: ModuleFacts, switches: Switches) -> list[Reason]:
+def _reasons(name: str, facts: ExposureFacts, switches: Switches) -> list[Reason]:
     """Return the ways to have a module loaded for itself, one for each action."""
     found: dict[tuple[Reach, str], Reason] = {}
     for alias in facts.aliases if not facts.blacklisted else ():
