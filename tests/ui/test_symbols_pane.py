@@ -188,6 +188,20 @@ async def test_groups_of_a_search_tell_hits_of_all_and_none_is_open_and_empty(de
         assert stage.highlighted("#change-lines") == first
 
 
+async def test_the_focus_goes_to_the_change_that_appears_while_a_filter_is_typed(
+    demo: Demo,
+) -> None:
+    async with opened(demo, size=(200, 50)) as stage:
+        await stage.other_shell(lambda: demo.kernel.load("dummy"))
+        await stage.press("4", "v")
+        await stage.until(lambda: stage.app.focused and stage.app.focused.id == "symbol-browser")
+        await stage.press("slash")
+        await stage.type("vfat_")
+        await stage.other_shell(lambda: demo.kernel.load("vfat"))
+        await stage.press("enter", "down")
+        await stage.until(lambda: stage.highlighted("#change-lines"))
+
+
 async def test_facets_show_functions_or_exports_and_all_again(demo: Demo) -> None:
     async with opened(demo, size=(200, 50)) as stage:
         await stage.other_shell(lambda: demo.kernel.load("vfat"))

@@ -14,6 +14,7 @@ from textual.widgets import Input, Label
 
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.widgets.input_line import InputLine
+from kmodtui.ui.widgets.panes.pane import Pane
 
 
 class FilterInput(InputLine):
@@ -94,10 +95,23 @@ class FilterBar(Horizontal):
 
     def _end(self, *, keep: bool) -> None:
         self._apply_once(self._input.value if keep else "")
-        self.screen.set_focus(self._return_to)
+        self.screen.set_focus(self._target())
         self.display = False
+
+    def _target(self) -> Widget | None:
+        """Return where the focus was; if its pane shows something else since, that."""
+        target = self._return_to
+        if target is None or _is_displayed(target):
+            return target
+        panes = (node for node in target.ancestors if isinstance(node, Pane))
+        return next((pane.focus_target for pane in panes), None)
 
     def _apply_once(self, text: str) -> None:
         if text != self._applied:
             self._applied = text
             self._apply(text)
+
+
+def _is_displayed(widget: Widget) -> bool:
+    """Return whether neither the widget nor anything that contains it is hidden."""
+    return all(node.display for node in widget.ancestors_with_self if isinstance(node, Widget))
