@@ -60,7 +60,8 @@ def test_the_dashboard_writes_it_out_and_obeys_nothing(open_terminal: Open, tmp_
     terminal.settle()
     shown = terminal.text()
     terminal.press("3", "z", "G")
-    terminal.settle()
+    # Zoomed, it stands in one line.
+    terminal.wait_for(lambda t: "[bold]OBEYED[/bold]" in t.text(), timeout=30)
     shown += terminal.text()
     terminal.press("z", "v", "4", "z", "G")
     terminal.settle()

@@ -55,9 +55,12 @@ class Tmux:
             time.sleep(0.05)
 
     def settled(self) -> object:
-        """Return the picture once it has not changed for a while."""
+        """Return the picture once it has not changed for two seconds.
+
+        What is read in the background, such as the catalog, may appear that late.
+        """
         since, last = time.monotonic(), self.picture()
-        while time.monotonic() - since < 0.5:
+        while time.monotonic() - since < 2:
             if (now := self.picture()) != last:
                 since, last = time.monotonic(), now
         return last
