@@ -254,6 +254,19 @@ class Stage:
         self.send("g", *["j"] * self.modules.index(name))
         await self.until(lambda: self.cursor == name)
 
+    async def load(self, name: str) -> None:
+        """Load a module with keys, and close the dialog of the result."""
+        await self.press("plus")
+        await self.until("Load a module")
+        await self.type(name)
+        await self.press("enter")
+        await self.until("y load")
+        await self.press("y")
+        await self.until("Enter close")
+        await self.press("enter")
+        await self.until(lambda: self.screen is self.dashboard)
+        await self.handled()
+
     async def other_shell(self, doing: Callable[[], object]) -> None:
         """Let another shell do something to the kernel, and wait until its change is shown."""
         before = self.changes

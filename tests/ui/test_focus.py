@@ -12,19 +12,6 @@ from tests.ui.stage import Stage, opened
 PANES = {"modules": "1", "tree": "2", "info": "3", "symbols": "4", "log": "L"}
 
 
-async def load(stage: Stage, name: str) -> None:
-    """Load a module with keys, and close the dialog of the result."""
-    await stage.press("plus")
-    await stage.until("Load a module")
-    await stage.type(name)
-    await stage.press("enter")
-    await stage.until("y load")
-    await stage.press("y")
-    await stage.until("Enter close")
-    await stage.press("enter")
-    await closed(stage)
-
-
 async def closed(stage: Stage) -> None:
     await stage.until(lambda: stage.screen is stage.dashboard)
     await stage.handled()
@@ -42,7 +29,7 @@ async def test_after_the_result_of_a_load_the_focus_is_where_it_was(
             await stage.press("y")
         await stage.until(lambda: stage.focused_pane == pane)
         before = stage.app.focused
-        await load(stage, "dummy")
+        await stage.load("dummy")
         assert stage.app.focused is before
         await stage.until(lambda: stage.dashboard._modules.selected == "dummy")
 
@@ -51,7 +38,7 @@ async def test_after_a_load_the_focus_is_in_the_view_that_shows_the_change(demo:
     async with opened(demo) as stage:
         await stage.press("4", "v")
         await stage.until("4 Symbols of ")
-        await load(stage, "dummy")
+        await stage.load("dummy")
         await stage.until("4 Change 1")
         assert stage.focused_pane == "symbols"
         await stage.press("j")
@@ -92,8 +79,8 @@ async def test_a_filter_and_a_minus_after_a_load_mean_the_module_that_the_filter
     demo: Demo, kernel: SimulatedKernel
 ) -> None:
     async with opened(demo) as stage:
-        await load(stage, "tun")
-        await load(stage, "btrfs")
+        await stage.load("tun")
+        await stage.load("btrfs")
         stage.send("slash", *"tun", "enter", "minus")
         await stage.until("Unload tun", "y unload")
         assert stage.dashboard._modules.filter_text == "tun"
