@@ -42,7 +42,7 @@ def run(host: Host, options: argparse.Namespace) -> int:
     by_name = {each.name: each for each in found}
     if unknown := sorted(names - by_name.keys()):
         hint = did_you_mean(near(unknown[0], tuple(by_name)))
-        raise UnknownModuleError(f"There is no module file of {clean(unknown[0])}.", hint)
+        raise UnknownModuleError(f"No installed module is named {clean(unknown[0])}.", hint)
     reach = _WORDS.get(options.reach or "")
     shown = [
         each

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
-from tests.ui.stage import Stage, opened
+from tests.ui.stage import opened
 
 MOUNT = b"22 1 254:1 / / rw - ext4 /dev/vda1 rw\n"
 
@@ -60,7 +60,7 @@ async def test_another_module_begins_with_its_first_page(demo: Demo) -> None:
 
 async def test_a_load_by_kmodtui_is_the_first_reason(demo: Demo) -> None:
     async with opened(demo, size=(200, 50)) as stage:
-        await load(stage, "dummy")
+        await stage.load("dummy")
         await stage.select("dummy")
         await stage.press("w")
         await stage.until("kmodtui saw it being loaded at", "by its own command modprobe")
@@ -83,7 +83,7 @@ async def test_the_page_follows_a_mount(demo: Demo, kernel: SimulatedKernel) -> 
         await stage.press("r")
         await stage.until("mount / (ext4). Unmount it first.")
         kernel.hold("ext4")
-        await stage.until("2 references: 0 of modules, 2 of others")
+        await stage.until("2 references: 0 from modules, 2 other")
 
 
 async def test_in_a_narrow_terminal_w_and_modinfo_go_to_the_pane(demo: Demo) -> None:
@@ -103,15 +103,3 @@ async def test_the_filter_finds_lines_of_the_page(demo: Demo) -> None:
         await stage.type("mbcache")
         await stage.until(lambda: "Provides" not in stage.pane("info"))
         assert "crc16, mbcache" in stage.pane("info")
-
-
-async def load(stage: Stage, name: str) -> None:
-    """Load a module with keys."""
-    await stage.press("plus")
-    await stage.until("Load a module")
-    await stage.type(name)
-    await stage.press("enter")
-    await stage.until("y load")
-    await stage.press("y")
-    await stage.until("Enter close")
-    await stage.press("enter")

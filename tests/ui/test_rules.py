@@ -16,7 +16,7 @@ async def test_rules_are_listed_filtered_and_a_module_is_blocked_from_there(
     kernel.folder.write("/etc/modprobe.d/b.conf.bak", b"blacklist nbd\n")
     async with opened(demo) as stage:
         await stage.press("M")
-        await stage.until("2 rules, 1 in effect", "blacklist nbd", "there is no module gone")
+        await stage.until("2 rules, 1 in effect", "blacklist nbd", "no module is named gone")
         assert "modprobe does not read it" in stage.text
         await stage.press("slash")
         await stage.type("nbd")

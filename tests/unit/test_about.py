@@ -294,7 +294,7 @@ def test_references_are_modules_and_others_and_the_rest_is_unknown(
     kernel.folder.write("/proc/self/mountinfo", b"22 1 254:1 / / rw - ext4 /dev/vda1 rw\n")
     kernel.hold("ext4")
     count, mount, unknown = holders(kernel, "ext4")
-    assert count == ("2 references: 0 of modules, 2 of others", False)
+    assert count == ("2 references: 0 from modules, 2 other", False)
     assert mount == ("mount / (ext4). Unmount it first.", False)
     assert unknown[0].startswith("1 reference of unknown users")
     assert unknown[1]

@@ -42,7 +42,7 @@ def effects(kernel: SimulatedKernel, **files: str) -> list[tuple[str, str, str]]
     ("line", "effect", "reason"),
     [
         ("blacklist main", "in effect", "no alias loads it; its name still does"),
-        ("blacklist gone", "no effect", "there is no module gone"),
+        ("blacklist gone", "no effect", "no module is named gone"),
         ("blacklist inside", "no effect", "inside is built into the kernel"),
         (
             "blacklist fs-main",
@@ -60,7 +60,7 @@ def effects(kernel: SimulatedKernel, **files: str) -> list[tuple[str, str, str]]
             "inside is built into the kernel: use inside.name=value on its command line",
         ),
         ("alias my-name main", "in effect", "loads main"),
-        ("alias fs-main off", "in effect", "turns the alias off: there is no module off"),
+        ("alias fs-main off", "in effect", "turns the alias off: no module is named off"),
         ("softdep main pre: soft post: gone", "in effect", None),
         ("softdep main pre: gone", "no effect", "there is no gone"),
         ("softdep main soft", "no effect", "neither pre: nor post:"),

@@ -245,7 +245,7 @@ def _references(facts: ModuleFacts, refcount: int, users: tuple[str, ...]) -> It
     if module is None or not refcount:
         return
     others = module.other_references
-    text = f"{counted(refcount, 'reference')}: {len(users)} of modules, {others} of others"
+    text = f"{counted(refcount, 'reference')}: {len(users)} from modules, {others} other"
     yield Statement("count", text, (_row(facts),))
     if users:
         yield Statement("holder", f"{some(users, 6)}: unload first", (_row(facts),))

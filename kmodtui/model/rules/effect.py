@@ -109,7 +109,7 @@ class _Evaluation:
             return RuleEffect(rule, Effect.NONE, f"{name} is built into the kernel")
         if self._lookup.find(name):
             return None
-        return RuleEffect(rule, Effect.NONE, f"there is no module {name}")
+        return RuleEffect(rule, Effect.NONE, f"no module is named {name}")
 
     def _blacklist(self, rule: Rule) -> RuleEffect:
         if none := self._without_module(rule):
@@ -180,7 +180,7 @@ class _Evaluation:
         if self._lookup.path_of(target) or self._lookup.is_builtin(target):
             return RuleEffect(rule, Effect.ACTIVE, f"loads {target}")
         if target == "off" or not self._lookup.find(target):
-            words = f"turns the alias off: there is no module {target}"
+            words = f"turns the alias off: no module is named {target}"
             return RuleEffect(rule, Effect.ACTIVE, words)
         return RuleEffect(rule, Effect.NONE, f"{target} is itself an alias, not a module")
 
