@@ -106,7 +106,7 @@ _EVERYWHERE = (
 BUSYBOX = Distribution(
     "busybox",
     "bookworm",
-    (*_EVERYWHERE, "btrfs-progs", "dosfstools", "kmon", "tmux"),
+    (*_EVERYWHERE, "apparmor", "btrfs-progs", "dosfstools", "kmon", "tmux"),
     "/bin/busybox init",
     # Nothing may be written until a saved guest goes on: the disk has to be as it was.
     writable=False,
