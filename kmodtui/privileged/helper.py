@@ -58,6 +58,7 @@ MAX_JOBS = 12  # queued requests, followed logs and children in the background, 
 MAX_NAMES = 256
 MAX_PARAMETERS = 64
 MAX_TEXT = 1024  # characters of a value, a path, or one key=value
+MAX_RULES = 1024 * 1024  # bytes of one of kmodtui's files in modprobe.d
 MAX_FILE = 512 * 1024 * 1024  # bytes of a module file
 MAX_INVALID = 50  # refused lines until the session ends
 MAX_PER_MINUTE = 1000  # requests, all of which are logged
@@ -192,9 +193,11 @@ class Machine:
         if wanted and not loaded:
             raise Outcome("not-loaded", "It is not loaded.", errno.ENOENT, subject=name)
 
-    def check_known(self, name: str) -> None:
-        """Refuse a module that is not in the index of the running kernel."""
-        if name in self.index("modules.dep"):
+    def check_known(self, *names: str) -> None:
+        """Refuse modules that are not in the index of the running kernel."""
+        known = self.index("modules.dep")
+        name = next((name for name in names if name not in known), None)
+        if name is None:
             return
         if name in self.index("modules.builtin"):
             raise Outcome("built-in", "It is built into the kernel.", errno.EEXIST, subject=name)
@@ -312,8 +315,8 @@ class Machine:
         """Add modules to one of kmodtui's files or remove them, replacing the file as a whole."""
         names, (file, wanted) = asked["names"], RULE_CHANGES[asked["op"]]
         path = self.root + file
-        for name in set(names) - set(self.modules()) if wanted else ():
-            self.check_known(name)
+        if wanted:
+            self.check_known(*set(names).difference(self.modules()))
         self.check_trusted(os.path.dirname(path))
         lock_file = f"{self.root}/run/{os.path.basename(file)[:-5]}.lock"
         with open(lock_file, "w") as lock:
@@ -321,9 +324,12 @@ class Machine:
             before = self.rule_states(path)
             after = {name: state for name, state in before.items() if name not in names}
             after.update(dict.fromkeys(names, wanted) if wanted else {})
+            lines = (RULES[state].format(name) for name, state in sorted(after.items()))
+            text = RULES_HEAD + "".join(lines)
+            if len(text) > MAX_RULES:
+                raise Outcome("failed", f"{file} would become too large.", errno.EFBIG)
             with open(path + ".new", "w") as out:
-                lines = (RULES[state].format(name) for name, state in sorted(after.items()))
-                out.write(RULES_HEAD + "".join(lines))
+                out.write(text)
                 out.flush()
                 os.fchmod(out.fileno(), 0o644)
                 os.fsync(out.fileno())
@@ -341,7 +347,7 @@ class Machine:
             return {}
         self.check_trusted(path)
         with open(path, encoding="ascii", errors="replace") as file:
-            text = file.read(1 << 20)
+            text = file.read(MAX_RULES)
         keyword = "blacklist" if path.endswith(BLACKLIST) else "install"
         rules = re.findall(rf"(?m)^{keyword}[ \t]+({NAME})(?![\w-])[ \t]*(.*?)[ \t]*$", text)
         if keyword == "blacklist":

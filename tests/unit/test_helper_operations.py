@@ -342,6 +342,23 @@ async def test_unknown_and_built_in_modules_are_not_blocked(
     assert not (folder.root / BLOCKS).exists()
 
 
+async def test_thousands_are_blocked_in_several_requests_until_the_file_is_too_large(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    names = [f"{'m' * 50}{number}" for number in range(5120)]
+    folder.modules_dep(*(f"kernel/{name}.ko:" for name in names))
+    written = folder.root / BLOCKS
+    for start in range(0, len(names), helper.MAX_NAMES):
+        before = written.read_bytes() if start else b""
+        result = await session.block(names[start : start + helper.MAX_NAMES])
+        if not result.ok:
+            break
+        assert result.before == dict.fromkeys(names[start : start + helper.MAX_NAMES])
+    assert (result.code, result.errno) == (ResultCode.FAILED, errno.EFBIG)
+    assert written.read_bytes() == before
+    assert len(before) > helper.MAX_RULES * 0.9
+
+
 async def test_a_failed_write_leaves_the_file_as_it_was(
     folder: HelperFolder, session: HelperClient
 ) -> None:
