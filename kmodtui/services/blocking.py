@@ -40,6 +40,9 @@ _TIME = 20.0
 _BATCH = 500
 """Maximum number of names for one dry run."""
 
+_MANY = 6
+"""From this number of modules on, one dry run is for the names of several modules."""
+
 
 @dataclass(frozen=True, slots=True)
 class Restrictions:
@@ -92,10 +95,13 @@ def block_facts(
     images = tuple(
         path for path in (form.format(index.release) for form in _IMAGES) if index.host.exists(path)
     )
+    ruled_by: dict[str, list[str]] = {}
+    for rule in config.of(RuleKind.ALIAS):
+        ruled_by.setdefault(rule.value, []).append(example(rule.name))
     found = {}
     for name in names:
         own = [example(alias) for alias in aliases.get(name, ()) if normalised(alias)]
-        ruled = [example(rule.name) for rule in config.of(RuleKind.ALIAS) if rule.value == name]
+        ruled = ruled_by.get(name, ())
         found[name] = BlockFacts(
             lookup,
             tuple(dict.fromkeys((*own, *ruled))),
@@ -143,10 +149,35 @@ def prove(machine: Machine, names: Sequence[str]) -> tuple[Proof, ...]:
         blacklist = config.blacklisted(name)
         rules = tuple(clean(str(rule)) for rule in (blacklist, install) if rule)
         proof = Proof(name, ways_in(name, known), rules)
-        if here:
-            proof = _tried(index.host, proof, known, index.path_of(name) or "")
         proofs.append(proof)
-    return tuple(proofs)
+    if not here or not machine.host.exists(MODPROBE):
+        return tuple(proofs)
+    files = {name: index.path_of(name) or "" for name in facts}
+    if len(proofs) > _MANY:
+        return _tried_together(proofs, facts, files)
+    return tuple(
+        _tried(index.host, proof, facts[proof.module], files[proof.module]) for proof in proofs
+    )
+
+
+def _tried_together(
+    proofs: Sequence[Proof], facts: Mapping[str, BlockFacts], files: Mapping[str, str]
+) -> tuple[Proof, ...]:
+    """Return the proofs with what modprobe says, asked for many names and aliases at once."""
+    texts = [text for proof in proofs for text in (proof.module, *facts[proof.module].aliases)]
+    inserted: set[str] = set()
+    for start in range(0, len(texts), _BATCH):
+        printed = dry_run(texts[start : start + _BATCH])
+        if printed is None:
+            return tuple(proofs)
+        inserted |= _inserted(printed)
+    found = []
+    for proof in proofs:
+        name = proof.module
+        loads = (name,) if os.path.realpath(files[name]) in inserted else ()
+        tried = (name, *facts[name].aliases)
+        found.append(Proof(name, proof.ways, proof.rules, tried, loads))
+    return tuple(found)
 
 
 def _tried(host: Host, proof: Proof, facts: BlockFacts, path: str) -> Proof:
@@ -168,9 +199,13 @@ def _tried(host: Host, proof: Proof, facts: BlockFacts, path: str) -> Proof:
 
 def _inserts(printed: str, path: str) -> bool:
     """Return whether modprobe would insert a file, whatever symbolic links lead to it."""
+    return os.path.realpath(path) in _inserted(printed)
+
+
+def _inserted(printed: str) -> set[str]:
+    """Return the files that modprobe would insert."""
     words = (line.split() for line in printed.splitlines())
-    files = [os.path.realpath(line[1]) for line in words if line[:1] == ["insmod"]]
-    return os.path.realpath(path) in files
+    return {os.path.realpath(line[1]) for line in words if line[:1] == ["insmod"]}
 
 
 def dry_run(texts: Sequence[str]) -> str | None:

@@ -65,12 +65,13 @@ class PatternIndex(Generic[_Value]):
     def __init__(self, rows: Iterable[tuple[str, _Value]]) -> None:
         """Index pairs of a normalised pattern and a value."""
         self._values: list[_Value] = []
-        self._by_start: dict[str, list[tuple[int, str]]] = {}
+        self._by_start: dict[str, list[tuple[int, str, str]]] = {}
         for number, (pattern, value) in enumerate(rows):
             self._values.append(value)
             wildcard = _WILDCARD.search(pattern)
             start = pattern[: wildcard.start()] if wildcard else pattern
-            self._by_start.setdefault(start, []).append((number, pattern))
+            row = (number, pattern, _literal(pattern))
+            self._by_start.setdefault(start, []).append(row)
         # Only these lengths are tried: the text can be much longer than any pattern.
         self._lengths = sorted({len(start) for start in self._by_start})
 
@@ -80,10 +81,18 @@ class PatternIndex(Generic[_Value]):
         for length in self._lengths:
             if length > len(text):
                 break
-            for number, pattern in self._by_start.get(text[:length], ()):
-                if matches(pattern, text):
+            for number, pattern, literal in self._by_start.get(text[:length], ()):
+                # Thousands of patterns begin with `of:N*`: most are ruled out without matching.
+                if literal in text and matches(pattern, text):
                     found.append(number)
         return [self._values[number] for number in sorted(found)]
+
+
+def _literal(pattern: str) -> str:
+    """Return the longest text that everything that matches a pattern contains."""
+    if _OTHER_THAN_STAR.search(pattern):
+        return ""
+    return max(pattern.split("*"), key=len)
 
 
 class AliasIndex:

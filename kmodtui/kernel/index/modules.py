@@ -113,8 +113,7 @@ class ModuleIndex:
 
     def dependents(self, name: str) -> tuple[str, ...]:
         """Return the modules that depend on a module, directly or not, sorted."""
-        name = canonical(name)
-        return tuple(each for each in self.names if name in self.dependencies(each))
+        return self._dependents.get(canonical(name), ())
 
     def dependencies(self, name: str) -> tuple[str, ...]:
         """Return the modules that have to be loaded before a module, in load order.
@@ -124,6 +123,14 @@ class ModuleIndex:
         """
         files = self._rows.get(canonical(name), "").partition(":")[2].split()
         return tuple(_name_of(file) for file in reversed(files))
+
+    @cached_property
+    def _dependents(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, list[str]] = {}
+        for name in self.names:
+            for needed in self.dependencies(name):
+                found.setdefault(needed, []).append(name)
+        return {name: tuple(others) for name, others in found.items()}
 
     def is_builtin(self, name: str) -> bool:
         """Return whether a module is built into the kernel."""
