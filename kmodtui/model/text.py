@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 _LETTERS_AND_DIGITS = re.compile("([^0-9]*)([0-9]*)")
 
@@ -71,6 +72,13 @@ def human_size(size: int) -> str:
 def counted(number: int, noun: str, plural: str = "") -> str:
     """Return a number with its noun: `1 module`, `2 modules`, `4,474 symbols`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """Return names with commas between; of more than `most`, three and the number of others."""
+    if len(names) <= most:
+        return ", ".join(names)
+    return f"{', '.join(names[:3])} and {len(names) - 3:,} more"
 
 
 def natural_key(text: str) -> tuple[tuple[tuple[str, int, str], ...], str]:

@@ -16,6 +16,9 @@ from kmodtui.verbs.printing import add_json, print_error, print_json, release_of
 
 SCHEMA = 1
 
+_COMMANDS = 8
+"""Largest number of command lines that are printed; JSON has them all."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
@@ -117,17 +120,21 @@ def plan_lines(plan: Plan) -> list[str]:
     lines = []
     for number, step in enumerate(plan.steps, 1):
         lines.append(f"{number:>3}  {step.action:<8} {clean(step.module):<{width}}  {_words(step)}")
-        lines += [f"{'':{width + 16}}{clean(line)}" for line in _details(step)]
+        if step.action is not Action.BLOCK or plan.shown_ways is plan.ways:
+            lines += [f"{'':{width + 16}}{clean(line)}" for line in _details(step)]
     for name, why in plan.still_loaded.items():
         lines.append(f"  =  {'stays':<8} {clean(name):<{width}}  {clean(why)}")
     if plan.memory and len(plan.steps) > 1:
         more = "more" if plan.memory > 0 else "less"
         lines.append(f"  =  about {human_size(abs(plan.memory))} {more} memory in total")
-    lines += [f"  -  {clean(_way(way))}" for way in plan.ways]
+    lines += [f"  -  {clean(_way(way))}" for way in plan.shown_ways]
     lines += [f"  !  {clean(warning)}" for warning in (plan.danger, *plan.warnings) if warning]
     if plan.nothing_to_do:
         lines.append(f"  =  {clean(f'{plan.nothing_to_do} {plan.remedy}'.rstrip())}")
-    return [*lines, *(f"  #  {clean(line)}" for line in plan.command_lines)]
+    commands = [*plan.command_lines[:_COMMANDS]]
+    if (left := len(plan.command_lines) - _COMMANDS) > 0:
+        commands.append(f"… and {left:,} more")
+    return [*lines, *(f"  #  {clean(line)}" for line in commands)]
 
 
 def _way(way: Way) -> str:

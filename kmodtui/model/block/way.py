@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+
+from kmodtui.model.text import counted
 
 
 class WayKind(StrEnum):
@@ -52,3 +55,25 @@ class Way:
     def by_modprobe(self) -> bool:
         """Whether rules decide about this way; nothing but root's care stops the others."""
         return self.kind in (WayKind.NAME, WayKind.ALIAS, WayKind.DEPENDENCY, WayKind.SOFTDEP)
+
+
+def summarized(ways: Iterable[Way]) -> tuple[Way, ...]:
+    """Return the ways of many modules as one for each kind and result, which counts them."""
+    found: dict[tuple[WayKind, Barrier, str], set[str]] = {}
+    images: dict[str, None] = {}
+    for way in ways:
+        found.setdefault((way.kind, way.barrier, way.reason), set()).add(way.module)
+        images.update(dict.fromkeys(way.subjects if way.kind is WayKind.INITRAMFS else ()))
+    kinds = tuple(WayKind)
+    return tuple(
+        Way(
+            counted(len(modules), "module"),
+            kind,
+            barrier,
+            reason,
+            tuple(images) if kind is WayKind.INITRAMFS else (),
+        )
+        for (kind, barrier, reason), modules in sorted(
+            found.items(), key=lambda item: (kinds.index(item[0][0]), item[0][1:])
+        )
+    )

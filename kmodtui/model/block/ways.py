@@ -53,7 +53,8 @@ def evaluate(text: str, name: str, lookup: ModuleLookup) -> Evaluation | None:
             if target.name == name:
                 return Evaluation(Barrier.STOPPED, "blacklist: no alias loads it", rule.source)
             continue
-        for probe in probe_list(target, lookup):
+        probes = probe_list(target, lookup)
+        for number, probe in enumerate(probes, 1):
             command = probe.install(lookup)
             fails = command is not None and _program(command.value) == "false"
             if probe.name == name:
@@ -61,6 +62,8 @@ def evaluate(text: str, name: str, lookup: ModuleLookup) -> Evaluation | None:
                     return Evaluation(Barrier.OPEN, _why_open(name, lookup))
                 return _by_command(command.value, command.source)
             if fails and probe.required:
+                if command and any(later.name == name for later in probes[number:]):
+                    return Evaluation(Barrier.STOPPED, "a module before it fails", command.source)
                 break
     return None
 

@@ -14,7 +14,7 @@ from kmodtui.model.explain.explanation import NO_FACTS, Case, Explanation, Facts
 from kmodtui.model.modules import canonical
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.result import Result
-from kmodtui.model.text import clean, counted
+from kmodtui.model.text import clean, counted, listed
 
 _SHOWN = 6
 
@@ -48,10 +48,12 @@ def explain_block(
 
 def _blocked(case: Case, proofs: Sequence[Proof]) -> Explanation:
     open_ = [proof for proof in proofs if not proof.blocked]
-    modules = ", ".join(case.names)
+    modules = listed(case.names)
     if not proofs or open_:
-        reasons = [_why_open(proof) for proof in open_] or ["The index of modules cannot be read."]
-        subject = ", ".join(proof.module for proof in open_) or modules
+        reasons = [_why_open(proof) for proof in open_[:_SHOWN]] or [
+            "The index of modules cannot be read."
+        ]
+        subject = listed([proof.module for proof in open_]) or modules
         return Explanation(
             f"{subject} is not blocked",
             f"{BLOCK_FILE} was written, but: {' '.join(reasons)}",
@@ -59,6 +61,7 @@ def _blocked(case: Case, proofs: Sequence[Proof]) -> Explanation:
             remedy="Remove the rule that comes first, or undo this block.",
         )
     cause = _verified(proofs)
+    it = "it" if len(case.names) == 1 else "them"
     failing = sorted(
         {
             name
@@ -66,20 +69,21 @@ def _blocked(case: Case, proofs: Sequence[Proof]) -> Explanation:
             for way in proof.ways
             if way.kind is WayKind.DEPENDENCY and way.barrier is Barrier.STOPPED
             for name in way.subjects
-        }
+        }.difference(case.names)
     )
     if failing:
         more = f" and {len(failing) - _SHOWN} more" if len(failing) > _SHOWN else ""
-        cause += f" These depend on it and fail to load, too: {', '.join(failing[:_SHOWN])}{more}."
+        shown = f"{', '.join(failing[:_SHOWN])}{more}"
+        cause += f" These depend on {it} and fail to load, too: {shown}."
     loaded = [name for name in case.names if name in case.facts.loaded]
     if loaded:
-        cause += f" {', '.join(loaded)} {'is' if len(loaded) == 1 else 'are'} still loaded."
+        cause += f" {listed(loaded)} {'is' if len(loaded) == 1 else 'are'} still loaded."
     return Explanation(
         f"Blocked {modules}",
         cause,
         shown=_rules(proofs),
-        remedy="root can still load it with insmod or modprobe --ignore-install. If an initramfs "
-        "contains it, rebuild the initramfs.",
+        remedy=f"root can still load {it} with insmod or modprobe --ignore-install. If an "
+        f"initramfs contains {it}, rebuild the initramfs.",
         kind=Kind.DONE,
     )
 
@@ -108,11 +112,11 @@ def _why_open(proof: Proof) -> str:
 
 
 def _logged(case: Case, proofs: Sequence[Proof]) -> Explanation:
-    modules = ", ".join(case.names)
+    modules = listed(case.names)
     others = [proof for proof in proofs if proof.by_name is not Barrier.LOGGED]
     if others:
         return Explanation(
-            f"Loads of {', '.join(proof.module for proof in others)} are not logged",
+            f"Loads of {listed([proof.module for proof in others])} are not logged",
             f"{BLOCK_FILE} was written, but another rule comes first.",
             shown=_rules(others),
             remedy="Remove that rule, or undo this change.",
@@ -127,7 +131,7 @@ def _logged(case: Case, proofs: Sequence[Proof]) -> Explanation:
 
 
 def _unblocked(case: Case) -> Explanation:
-    modules = ", ".join(case.names)
+    modules = listed(case.names)
     left = [
         f"{name}: {case.facts.install_rules[name]}"
         for name in case.names
@@ -146,12 +150,14 @@ def _unblocked(case: Case) -> Explanation:
 
 def _rules(proofs: Sequence[Proof]) -> tuple[str, ...]:
     lines: list[str] = []
-    for proof in proofs:
+    for proof in proofs[:_SHOWN]:
         lines += proof.rules
-        if proof.tried:
+        if proof.tried and (proof.printed or len(proofs) <= _SHOWN):
             lines.append(
                 f"modprobe --show-depends {proof.module}: {proof.printed or 'prints nothing'}"
             )
+    if len(proofs) > _SHOWN:
+        lines.append(f"… and the rules of {counted(len(proofs) - _SHOWN, 'other module')}")
     return tuple(lines)
 
 

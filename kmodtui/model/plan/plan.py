@@ -12,8 +12,9 @@ from enum import StrEnum
 from typing import assert_never
 
 from kmodtui.model.block.lines import BLOCK_FILE, BlockState, block_lines
-from kmodtui.model.block.way import Way
+from kmodtui.model.block.way import Way, summarized
 from kmodtui.model.plan.verb import Verb
+from kmodtui.model.text import listed
 
 BLACKLIST_FILE = "/etc/modprobe.d/kmodtui-blacklist.conf"
 """The file of modprobe.d with the modules that kmodtui blacklists."""
@@ -26,6 +27,10 @@ REQUESTED = "requested"
 
 KERNEL_COMMAND_LINE = "kernel command line"
 """The source of a rule in /proc/cmdline."""
+
+
+_MANY = 8
+"""Of more modules than this, ways and commands are summarized."""
 
 
 class Action(StrEnum):
@@ -193,8 +198,8 @@ class Plan:
 
     @property
     def subject(self) -> str:
-        """All requested modules, with commas between."""
-        return ", ".join(self.targets)
+        """The requested modules, with commas between; not all of many."""
+        return listed(self.targets)
 
     @property
     def command(self) -> tuple[str, ...]:
@@ -205,6 +210,18 @@ class Plan:
     def command_lines(self) -> tuple[str, ...]:
         """All command lines, as a person would type them as root."""
         return tuple(command.line for command in self.commands)
+
+    @property
+    def shown_ways(self) -> tuple[Way, ...]:
+        """The ways as they are shown: those of many modules are counted."""
+        return self.ways if len(self.targets) <= _MANY else summarized(self.ways)
+
+    @property
+    def summary(self) -> str:
+        """The command lines as one, for a log; not all of many."""
+        lines = self.command_lines
+        more = (f"and {len(lines) - _MANY} more",) if len(lines) > _MANY else ()
+        return "; ".join((*lines[:_MANY], *more))
 
     @property
     def does_nothing(self) -> bool:

@@ -67,7 +67,7 @@ async def perform(
         return Explanation(
             "Nothing was done", plan.refused or plan.nothing_to_do or "There is nothing to do."
         )
-    log.info("%s: %s", plan.verb, "; ".join(plan.command_lines))
+    log.info("%s: %s", plan.verb, plan.summary)
     try:
         channel = await machine.channel(foreground)
         # Not earlier: others may change the kernel while a password is typed.
@@ -371,6 +371,9 @@ def _explained_block(
     names = [name for command, _ in rules for name in command.names]
     proofs = prove(machine, names) if plan.verb is not Verb.UNBLOCK else ()
     outcome = explain_block(plan.verb, names, rules[-1][1], proofs, facts)
+    if not rules[-1][1].ok and (done := sum(len(c.names) for c, result in rules if result.ok)):
+        before = f"Before that, {counted(done, 'module')} were {plan.verb.past}."
+        outcome = replace(outcome, cause=f"{outcome.cause} {before}")
     command, result = answered[-1]
     if command.verb is not Verb.UNLOAD:
         return outcome

@@ -309,7 +309,7 @@ class PlanDialog(Dialog[bool]):
         self._show_running()
         ticking = self.set_interval(TICK, self._tick)
         try:
-            with self._live.one_change("; ".join(self._plan.command_lines)) as self._origin:
+            with self._live.one_change(self._plan.summary) as self._origin:
                 self._outcome = await perform(
                     self._machine,
                     self._plan,

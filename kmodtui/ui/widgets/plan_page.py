@@ -37,6 +37,9 @@ _WAY_STYLES = {
     Barrier.UNKNOWN: "warning",
 }
 
+_STEPS = 100
+"""Largest number of steps that are shown; a profile has them all before."""
+
 _SUBJECTS = 4
 """Largest number of aliases or modules that are shown for a way."""
 
@@ -103,7 +106,7 @@ class PlanPage:
         for _ in range(3):
             table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
-        for number, step in enumerate(self._plan.steps, 1):
+        for number, step in enumerate(self._plan.steps[:_STEPS], 1):
             changes = step.action.changes
             table.add_row(
                 self._text(f"{number:>2}", "dim"),
@@ -111,6 +114,8 @@ class PlanPage:
                 self._text(step.module, "strong" if changes else "dim"),
                 self._about(step),
             )
+        if (more := len(self._plan.steps) - _STEPS) > 0:
+            table.add_row("", "", "", self._text(f"… and {more:,} more", "dim"))
         for name, why in self._plan.still_loaded.items():
             table.add_row(*(self._text(word, "dim") for word in (" =", "stays", name, why)))
         return table
@@ -125,8 +130,9 @@ class PlanPage:
         """Return the reason for a step, with its file, command, rule and options."""
         # Relative to the directory of the release, which is the same for all modules.
         file = step.path.partition(f"/{self._release}/")[2] or step.path
-        always = step.action in _IN_A_FILE
-        shown = always or (self._roomy and step.action.changes)
+        several = self._plan.shown_ways is not self._plan.ways
+        always = step.action in _IN_A_FILE and not several
+        shown = always or (self._roomy and step.action.changes and not several)
         text = f"{step.reason}  {file if shown else ''}".rstrip()
         lines = [self._text(text, "dim")]
         if step.command:
@@ -154,7 +160,7 @@ class PlanPage:
         table.add_column(overflow="fold")
         table.add_column(overflow="fold")
         several = len(self._plan.targets) > 1
-        for way in self._plan.ways:
+        for way in self._plan.shown_ways:
             names = [] if way.kind is WayKind.NAME else [*way.subjects[:_SUBJECTS]]
             if len(way.subjects) > _SUBJECTS:
                 names.append(f"and {len(way.subjects) - _SUBJECTS} more")
