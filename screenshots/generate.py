@@ -288,6 +288,24 @@ async def exposure(stage: Stage) -> None:
     await stage.until("can be loaded by any user")
 
 
+async def profile(stage: Stage) -> None:
+    await exposure(stage)
+    await stage.press("p")
+    await stage.until("left out")
+
+
+async def profile_plan(stage: Stage) -> None:
+    await profile(stage)
+    await stage.press("p")
+    await stage.until("y block")
+
+
+async def profile_done(stage: Stage) -> None:
+    await profile_plan(stage)
+    await stage.press("y")
+    await stage.until("Enter +close")
+
+
 async def linkage(stage: Stage) -> None:
     await dashboard(stage)
     await stage.press("o")
@@ -368,6 +386,9 @@ SCENES: dict[str, Scene] = {
     "blocked": blocked,
     "rules": rules,
     "exposure": exposure,
+    "profile": profile,
+    "profile-plan": profile_plan,
+    "profile-done": profile_done,
     "linkage": linkage,
     "timeline": timeline,
     "experiment": experiment,

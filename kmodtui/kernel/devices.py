@@ -51,6 +51,7 @@ CLASSES = {
 }
 """Directories of /sys/class that people know, with the name of what is in them."""
 
+_MAINBOARD = "/sys/class/dmi/id"
 _MAX_ALIAS = 4096
 _MAX_DEPTH = 32
 
@@ -68,6 +69,13 @@ def read_bus_devices(host: Host) -> tuple[BusDevice, ...]:
                 words = (bus, address, path, modalias, driver, module)
                 found.append(BusDevice(*map(clean, words)))
     return tuple(found)
+
+
+def read_other_aliases(host: Host) -> dict[str, str]:
+    """Return the aliases of input devices and of the mainboard, which are on no bus."""
+    folders = [f"/sys/class/input/{name}" for name in _names(host, "/sys/class/input")]
+    aliases = ((_text(host, f"{folder}/modalias"), folder) for folder in (*folders, _MAINBOARD))
+    return {clean(alias): clean(folder) for alias, folder in aliases if alias}
 
 
 def read_class_devices(host: Host) -> tuple[ClassDevice, ...]:

@@ -25,7 +25,7 @@ MODULES_LOAD = (
 )
 """If several of these have a file of the same name, the first one counts."""
 
-_UNITS = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system",
+UNITS = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system",
           "/lib/systemd/system")  # fmt: skip
 _RULES = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/lib/udev/rules.d", "/lib/udev/rules.d")
 _DRACUT = ("/etc/dracut.conf.d", "/usr/lib/dracut/dracut.conf.d")
@@ -46,22 +46,35 @@ _Line = tuple[str, str]  # its source `FILE:NUMBER`, and its text
 
 def read_listings(host: Host, name: str) -> tuple[Listing, ...]:
     """Return the places that name a module. Reads some hundred files: not for the event loop."""
-    found = (
-        *_command_line(host),
-        *_modules_load(host),
-        *_initramfs(host),
-        *_units(host),
-        *_udev_rules(host),
-    )
     wanted = canonical(name)
     return tuple(
         Listing(source, words, clean(line.strip()), possible)
-        for names, source, words, line, possible in found
+        for names, source, words, line, possible in _all(host)
         if wanted in map(canonical, names)
     )
 
 
+def read_listed(host: Host) -> dict[str, str]:
+    """Return the source of the first place that names each module or alias, by that text.
+
+    Reads as many files as `read_listings`.
+    """
+    found: dict[str, str] = {}
+    for names, source, *_ in _all(host):
+        for name in names:
+            found.setdefault(name, source)
+    return found
+
+
 _Found = tuple[Iterable[str], str, str, str, bool]
+
+
+def _all(host: Host) -> Iterator[_Found]:
+    yield from _command_line(host)
+    yield from _modules_load(host)
+    yield from _initramfs(host)
+    yield from _units(host)
+    yield from _udev_rules(host)
 
 
 def _command_line(host: Host) -> Iterator[_Found]:
@@ -123,7 +136,7 @@ def _initramfs(host: Host) -> Iterator[_Found]:
 
 
 def _units(host: Host) -> Iterator[_Found]:
-    for path in _paths(host, _UNITS, (".service", ".mount", ".socket", ".target", ".conf")):
+    for path in _paths(host, UNITS, (".service", ".mount", ".socket", ".target", ".conf")):
         unit = path.rsplit("/", 1)[-1]
         for source, line in _lines(host, path):
             if line.startswith(("#", ";")):

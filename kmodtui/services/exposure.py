@@ -28,7 +28,12 @@ def read_exposures(host: Host, release: str) -> tuple[tuple[Exposure, ...], Swit
         KmodtuiError: the index of modules cannot be read.
     """
     index = read_index(host, release)
-    lookup = ConfiguredIndex(index, read_modprobe_config(host, index.folder))
+    return exposures_of(host, ConfiguredIndex(index, read_modprobe_config(host, index.folder)))
+
+
+def exposures_of(host: Host, lookup: ConfiguredIndex) -> tuple[tuple[Exposure, ...], Switches]:
+    """Return the same for an index and rules that have been read."""
+    index = lookup.index
     aliases = index.aliases()
     switches = read_switches(host, aliases, lookup)
     try:

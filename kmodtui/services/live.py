@@ -203,6 +203,14 @@ class LiveSystem:
         self.timeline = self.timeline.with_event(change, self.table, symbols, stays)
         self._publish(self.changed, Event(change, Totals.of(self.table, symbols), stays))
         self._publish(self.timeline_changed, self.timeline)
+        if change.loaded:
+            await self._note_seen()
+
+    async def _note_seen(self) -> None:
+        """Note which modules have been loaded, so that no profile calls them unused."""
+        from kmodtui.services.seen import note_seen
+
+        await asyncio.to_thread(note_seen, self.machine.host, tuple(self.table.by_name))
 
     async def _left_behind(self, change: Change) -> dict[str, str]:
         """Return what stays loaded although the module that brought it is gone, with the reason."""
@@ -231,6 +239,7 @@ class LiveSystem:
         try:
             index = await self.machine.index()
             self._publish(self.index_read, None)
+            await self._note_seen()
             if not self._following_usage and self._tasks is not None:
                 # Only now: the uses of modules are found with the aliases of the index.
                 self._following_usage = True

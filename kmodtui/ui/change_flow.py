@@ -14,11 +14,13 @@ from kmodtui.model.plan.intent import Intent
 from kmodtui.model.plan.plan import Plan
 from kmodtui.model.plan.undo import UndoEntry
 from kmodtui.model.plan.verb import Verb
+from kmodtui.model.profile.profile import Profile
 from kmodtui.services.blocking import read_restrictions
 from kmodtui.services.experiment import planned
 from kmodtui.services.live import LiveSystem
 from kmodtui.services.parameters import read_form
 from kmodtui.services.planning.planning import left_to_undo, plan_for, plan_once_unused
+from kmodtui.services.planning.profiles import plan_profile
 from kmodtui.ui.background import Work
 from kmodtui.ui.commands import key_of
 from kmodtui.ui.dialogs.idle_timeout import IdleTimeoutDialog
@@ -123,6 +125,15 @@ class ChangeFlow:
 
         await self._screen.app.push_screen(RestrictDialog(names, now), closed)
 
+    async def block_profile(self, profile: Profile) -> None:
+        """Plan to block the modules of a profile. Takes some seconds for thousands.
+
+        Raises:
+            KmodtuiError: it cannot be planned.
+        """
+        plan, _ = await plan_profile(self._machine, profile)
+        await self._open(plan)
+
     # Undo and experiment
 
     def undo(self) -> None:
@@ -204,6 +215,11 @@ class ChangeFlow:
         plan = await plan_for(self._machine, intents)
         if undoes is not None:
             plan = replace(plan, warnings=(*undoes.not_restored, *plan.warnings))
+        await self._open(plan, undoes=undoes, checked=checked)
+
+    async def _open(
+        self, plan: Plan, *, undoes: UndoEntry | None = None, checked: str = ""
+    ) -> None:
         free = await plan_once_unused(self._machine, plan)
 
         def closed(done: bool | None) -> None:

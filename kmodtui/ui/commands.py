@@ -35,6 +35,7 @@ CONTEXTS = {
     "form": "In the parameter form",
     "linkage": "In the linkage view",
     "table": "In the lists of rules and of exposures",
+    "profile": "In a profile of modules to block",
     "check": "In the check of a module file",
     "insert": "In the check before a file is inserted",
     "barren": "On a kernel without loadable modules",
@@ -746,7 +747,52 @@ COMMANDS: tuple[Command, ...] = (
         footer=True,
     ),
     Command(
+        "table.profiles",
+        ("p",),
+        "profiles",
+        "Profiles",
+        "Choose unused or rare modules to block together",
+        footer=True,
+    ),
+    Command(
         "table.back", ("escape", "q"), "back", "Back", "Clear the filter, or go back", footer=True
+    ),
+    Command(
+        "profile.leave_out",
+        ("space",),
+        "leave_out",
+        "In/out",
+        "Leave the module out with what it needs, or put it back",
+        footer=True,
+    ),
+    Command(
+        "profile.leave_all_out",
+        ("a",),
+        "leave_all_out",
+        "All",
+        "Leave out all modules that are shown, or put them back",
+        footer=True,
+    ),
+    Command("profile.filter", ("slash",), "filter", "Filter", "Filter the modules", footer=True),
+    Command(
+        "profile.other",
+        ("t",),
+        "other",
+        "Other",
+        "Show the other profile: unused modules, or rare ones",
+        footer=True,
+    ),
+    Command(
+        "profile.plan",
+        ("p",),
+        "plan",
+        "Plan",
+        "Show the plan that blocks the chosen modules",
+        footer=True,
+        pinned=True,
+    ),
+    Command(
+        "profile.back", ("escape", "q"), "back", "Back", "Clear the filter, or go back", footer=True
     ),
     Command(
         "check.fold",

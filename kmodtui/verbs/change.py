@@ -22,12 +22,14 @@ from kmodtui.model.explain.explanation import Explanation, Kind
 from kmodtui.model.plan.intent import Intent
 from kmodtui.model.plan.plan import Plan
 from kmodtui.model.plan.verb import Verb
+from kmodtui.model.profile.profile import Profile
 from kmodtui.model.text import clean
 from kmodtui.privileged.elevation import LADDER
 from kmodtui.services.config import config_path, read_config
 from kmodtui.services.machine import Machine
 from kmodtui.services.planning.actions import perform
 from kmodtui.services.planning.planning import plan_for
+from kmodtui.services.planning.profiles import plan_profile
 from kmodtui.services.root.access import NoRoot, read_only
 from kmodtui.services.root.demo import DemoRoot
 from kmodtui.services.root.local import chosen_root
@@ -107,23 +109,44 @@ def confirm(lines: Sequence[str], word: str = "") -> None:
         raise ElevationCancelledError("Cancelled. Nothing was changed.")
 
 
-def change(host: Host, options: argparse.Namespace, intents: Sequence[Intent], schema: int) -> int:
-    """Plan, confirm and carry out a change; print the outcome and return the exit status."""
+def change(
+    host: Host,
+    options: argparse.Namespace,
+    intents: Sequence[Intent],
+    schema: int,
+    profile: Profile | None = None,
+) -> int:
+    """Plan, confirm and carry out a change; print the outcome and return the exit status.
+
+    Args:
+        host: the observed system.
+        options: of the command line.
+        intents: what to do; none for a profile.
+        schema: of the JSON.
+        profile: the modules to block instead.
+    """
     release = getattr(options, "kernel", None) or ""
     machine = machine_for(host, options, "change")
     if release:
         machine.release = release
-    return asyncio.run(_change(machine, options, intents, schema))
+    return asyncio.run(_change(machine, options, intents, schema, profile))
 
 
 async def _change(
-    machine: Machine, options: argparse.Namespace, intents: Sequence[Intent], schema: int
+    machine: Machine,
+    options: argparse.Namespace,
+    intents: Sequence[Intent],
+    schema: int,
+    profile: Profile | None,
 ) -> int:
     try:
-        plan = await plan_for(machine, intents)
+        if profile is None:
+            plan = await plan_for(machine, intents)
+        else:
+            plan, profile = await plan_profile(machine, profile)
         idle = options.dry_run or plan.refused or not plan.commands
         if idle:
-            return _report(options, schema, plan, None, FAILED if plan.refused else 0)
+            return _report(options, schema, plan, None, FAILED if plan.refused else 0, profile)
         if machine.root.denied is not None:
             _print(plan_lines(plan), sys.stderr)
             print_error(machine.root.denied)
@@ -140,7 +163,7 @@ async def _change(
             print_error(error)
             return NO_PRIVILEGES
         outcome = await perform(machine, plan, nullcontext, lambda _: None)
-        return _report(options, schema, plan, outcome, _status(outcome))
+        return _report(options, schema, plan, outcome, _status(outcome), profile)
     finally:
         await machine.close()
 
@@ -152,11 +175,16 @@ def _status(outcome: Explanation) -> int:
 
 
 def _report(
-    options: argparse.Namespace, schema: int, plan: Plan, outcome: Explanation | None, status: int
+    options: argparse.Namespace,
+    schema: int,
+    plan: Plan,
+    outcome: Explanation | None,
+    status: int,
+    profile: Profile | None,
 ) -> int:
     """Print a plan that was not carried out, or an outcome; return the status."""
     if options.json:
-        print_json(schema, _json(plan, outcome))
+        print_json(schema, {**_json(plan, outcome), **_profile(profile)})
     elif outcome is None:
         _print(plan_lines(plan), sys.stdout)
     if plan.refused:
@@ -194,6 +222,17 @@ def _json(plan: Plan, outcome: Explanation | None) -> dict[str, Any]:
             "shown": outcome.shown,
         },
     }
+
+
+def _profile(profile: Profile | None) -> dict[str, Any]:
+    if profile is None:
+        return {}
+    chosen = [
+        {"name": clean(each.name), "reason": clean(each.reason), "reach": each.reach}
+        for each in profile.candidates
+    ]
+    kept = [{"name": clean(name), "reason": clean(why)} for name, why in profile.kept.items()]
+    return {"profile": {"name": profile.kind, "modules": chosen, "kept": kept}}
 
 
 def _way(way: Way) -> dict[str, Any]:

@@ -48,6 +48,7 @@ from kmodtui.ui.screens.experiment import ExperimentScreen
 from kmodtui.ui.screens.exposure import ExposureScreen
 from kmodtui.ui.screens.linkage import LinkageScreen
 from kmodtui.ui.screens.no_modules import NoModulesScreen
+from kmodtui.ui.screens.profile import ProfileScreen
 from kmodtui.ui.screens.rules import RulesScreen
 from kmodtui.ui.screens.timeline import TimelineScreen
 from kmodtui.ui.widgets.change.view import ChangeLines
@@ -79,6 +80,7 @@ PLACES: dict[str, tuple[type[DOMNode], ...]] = {
     "form": (ParameterForm,),
     "linkage": (LinkageScreen,),
     "table": (RulesScreen, ExposureScreen),
+    "profile": (ProfileScreen,),
     "check": (CheckScreen,),
     "insert": (InsertCheckDialog,),
     "search": (BrowserScreen,),

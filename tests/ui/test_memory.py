@@ -25,6 +25,7 @@ from kmodtui.ui.dialogs.type_name import TypeNameDialog
 from kmodtui.ui.screens.dashboard import DashboardScreen
 from kmodtui.ui.screens.experiment import ExperimentScreen
 from kmodtui.ui.screens.no_modules import NoModulesScreen
+from kmodtui.ui.screens.profile import ProfileScreen
 from tests.support.elf import make_module
 from tests.ui.stage import Stage, opened
 
@@ -94,6 +95,10 @@ async def open_them_all(stage: Stage) -> Opened:
     ):
         await opened.by(key)
         await opened.close()
+    await opened.by("E")
+    await stage.press("p")
+    await opened.note(ProfileScreen)
+    await opened.close()
     await opened.by("C")
     await stage.press("o")
     await opened.note(PathDialog)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
+from kmodtui.model.block.lines import BLOCK_FILE
 from kmodtui.ui.dialogs.plan import PlanDialog
+from kmodtui.ui.screens.profile import ProfileScreen
 from kmodtui.ui.screens.rules import RulesScreen
 from tests.ui.stage import opened
 
@@ -52,3 +54,35 @@ async def test_the_exposure_is_shown_with_its_totals(demo: Demo) -> None:
         await stage.until("/tun")
         await stage.press("enter", "escape", "escape")
         await stage.until(lambda: stage.screen is stage.dashboard)
+
+
+async def test_a_profile_is_reviewed_planned_and_blocked_and_undone_at_once(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    async with opened(demo) as stage:
+        await stage.press("E")
+        await stage.until("can be loaded by any user")
+        await stage.press("p")
+        await stage.until(lambda: isinstance(stage.screen, ProfileScreen), "0 left out", "[x]")
+        await stage.press("slash")
+        await stage.type("xor")
+        await stage.press("enter")
+        await stage.until("/xor", "xor")
+        await stage.press("a")
+        await stage.until(" left out", "[ ]")
+        await stage.press("escape", "p")
+        await stage.until(lambda: isinstance(stage.screen, PlanDialog), "y block")
+        await stage.press("y")
+        await stage.until("Blocked")
+        written = kernel.folder.read(BLOCK_FILE).decode()
+        assert "install nbd /bin/false" in written
+        assert "install xor " not in written
+        await stage.press("enter")
+        await stage.until(lambda: isinstance(stage.screen, ProfileScreen))
+        await stage.press("escape", "escape")
+        await stage.until(lambda: stage.screen is stage.dashboard)
+        await stage.press("U")
+        await stage.until(lambda: isinstance(stage.screen, PlanDialog), "y unblock")
+        await stage.press("y")
+        await stage.until("Unblocked")
+        assert not kernel.folder.exists(BLOCK_FILE)

@@ -34,7 +34,7 @@ MORE = {
     "diff": ["diff before.kmodtui changed.kmodtui --symbols"],
     "experiment": ["experiment binder_linux --demo --yes", "experiment dummy x=1 --demo --yes"],
     "list": ["list --root {root}"],
-    "block": ["block btrfs --dry-run --demo"],
+    "block": ["block btrfs --dry-run --demo", "block --profile rare --dry-run --demo"],
     "info": ["info hello --root {root}"],
     "about": ["about hello --root {root}"],
     "catalog": ["catalog --root {root}"],

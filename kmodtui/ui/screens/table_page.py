@@ -39,6 +39,7 @@ class TablePage(Dialog[None]):
     def __init__(self, live: LiveSystem) -> None:
         """Create the page for a system."""
         super().__init__()
+        self._live = live
         self.machine: Machine = live.machine
         self.lines = TableLines("table-lines", self.reading)
         self._changes = ChangeFlow(self, live, lambda _: self.read_again())
@@ -91,6 +92,12 @@ class TablePage(Dialog[None]):
             self._changes.restrict((module,))
         else:
             self.say_nothing_selected("There is no module on this line.")
+
+    def action_profiles(self) -> None:
+        """Choose modules to block together."""
+        from kmodtui.ui.screens.profile import ProfileScreen
+
+        self.app.push_screen(ProfileScreen(self._live), lambda _: self.read_again())
 
     def action_back(self) -> None:
         """Clear the filter, or go back to the previous screen."""

@@ -71,6 +71,11 @@ class TableLines(LineView):
         row = self._lines[self.cursor][1] if self._lines else None
         return row.module if row is not None else ""
 
+    @property
+    def shown_modules(self) -> tuple[str, ...]:
+        """The modules of the rows that are shown."""
+        return tuple(row.module for row in self._rows if row.contains(self._filter))
+
     def _build(self) -> None:
         self._width = self.line_width
         width = max(20, self._width - _INDENT - 1)

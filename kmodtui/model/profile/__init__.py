@@ -1,0 +1,1 @@
+"""Profiles: sets of modules that a system is unlikely to need, to be blocked together."""
