@@ -13,6 +13,8 @@ import os
 import stat
 import struct
 from collections.abc import Callable
+from functools import cache
+from typing import Any
 
 MAX_LINKS = 40
 """Symbolic links that the kernel follows in one path (`MAXSYMLINKS` of include/linux/namei.h)."""
@@ -54,7 +56,7 @@ def _openat2(directory: int, path: str, flags: int) -> int:
     import ctypes  # it takes longer than to read /proc/modules
 
     how = struct.pack("=QQQ", flags, 0, _RESOLVE_IN_ROOT)  # struct open_how
-    descriptor: int = ctypes.CDLL(None, use_errno=True).syscall(
+    descriptor: int = _syscall()(
         ctypes.c_long(_SYS_OPENAT2),
         ctypes.c_long(directory),
         ctypes.c_char_p(os.fsencode(path)),
@@ -65,6 +67,14 @@ def _openat2(directory: int, path: str, flags: int) -> int:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), path)
     return descriptor
+
+
+@cache
+def _syscall() -> Any:
+    """Return syscall(2). To look it up takes longer than to open a file."""
+    import ctypes
+
+    return ctypes.CDLL(None, use_errno=True).syscall
 
 
 def walk(directory: int, path: str, flags: int) -> int:

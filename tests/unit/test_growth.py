@@ -24,7 +24,6 @@ from kmodtui.model.graph import branch_prefix, walk
 from kmodtui.model.modprobe_rules import option_words
 from kmodtui.model.parameters import told_default
 from kmodtui.model.plan.facts import PlanFacts
-from kmodtui.model.plan.load import plan_load
 from kmodtui.model.plan.unload import plan_unload
 from kmodtui.model.plan.verb import Verb
 from kmodtui.services.neighbours import read_neighbours
@@ -95,17 +94,23 @@ def modules_of_one_alias(folder: Path, many: int) -> None:
     read_plan(system(folder, plain(many), alias=aliases), RELEASE, Verb.LOAD, ["foo"])
 
 
-def modules_of_one_symbol(folder: Path, many: int) -> None:
+def with_modules_of_one_symbol(folder: Path, many: int) -> LocalHost:
     lines = "".join(f"alias symbol:foo m{i}\n" for i in range(many))
-    host = system(folder, plain(many), symbols=lines)
+    return system(folder, plain(many), symbols=lines)
+
+
+def modules_of_one_symbol(folder: Path, many: int) -> None:
+    host = with_modules_of_one_symbol(folder, many)
     assert len(read_index(host, RELEASE).resolve("symbol:foo")) == many
+    read_plan(host, RELEASE, Verb.LOAD, ["symbol:foo"])
+
+
+def with_options_lines(folder: Path, many: int) -> LocalHost:
+    return system(folder, modprobe="".join(f"options a p{i}=1\n" for i in range(many)))
 
 
 def many_options_lines(folder: Path, many: int) -> None:
-    lines = "".join(f"options a p{i}=1\n" for i in range(many))
-    host = system(folder, modprobe=lines)
-    facts, _ = read_plan_facts(host, read_index(host, RELEASE), [])
-    plan_load(["a"], (), facts)
+    read_plan(with_options_lines(folder, many), RELEASE, Verb.LOAD, ["a"])
 
 
 def lines_that_are_not_rules(folder: Path, many: int) -> None:
@@ -165,6 +170,43 @@ def test_twice_the_lines_take_twice_the_work(
     twice = lines_run(lambda: work(tmp_path / "twice", 2 * many))
     assert once > many / 2, "nothing was counted"
     assert twice < FACTOR * once
+
+
+class CountingHost(LocalHost):
+    """Counts how often a file is looked at."""
+
+    looks = 0
+
+    def _open(self, path: str, flags: int) -> int:
+        self.looks += 1
+        return super()._open(path, flags)
+
+    def readlink(self, path: str) -> str:
+        self.looks += 1
+        return super().readlink(path)
+
+
+def looks(host: LocalHost, asked: str) -> int:
+    """How often files are looked at for the plan of a load."""
+    counting = CountingHost(host.locate("/"))
+    read_plan(counting, RELEASE, Verb.LOAD, [asked])
+    return counting.looks
+
+
+def test_files_are_not_looked_at_for_each_line_of_options(tmp_path: Path) -> None:
+    host = with_options_lines(tmp_path, 10)
+    few = looks(host, "a")
+    with_options_lines(tmp_path, 1000)
+    assert looks(host, "a") == few
+
+
+def test_the_directories_of_modules_are_not_looked_at_for_each_one(tmp_path: Path) -> None:
+    host = with_modules_of_one_symbol(tmp_path, 10)
+    few = looks(host, "symbol:foo")
+    with_modules_of_one_symbol(tmp_path, 110)
+    # The file, whether it is a link, and /sys/module/NAME; each of them does not exist, so that
+    # it might be a link to /dev/null.
+    assert looks(host, "symbol:foo") <= few + 6 * 100
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ class ConfiguredIndex:
         self.index = index
         self.config = config
         self._files: dict[str, bool] = {}
+        self._builtin: dict[str, bool] = {}
 
     @property
     def advice(self) -> Advice:
@@ -84,7 +85,9 @@ class ConfiguredIndex:
 
     def is_builtin(self, name: str) -> bool:
         """Return whether the module is built into the kernel."""
-        return self.index.is_builtin(name)
+        if name not in self._builtin:  # without modules.builtin, /sys is read
+            self._builtin[name] = self.index.is_builtin(name)
+        return self._builtin[name]
 
     def dependencies(self, name: str) -> tuple[str, ...]:
         """Return the module's direct and indirect dependencies, in load order."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 
 from kmodtui.errors import KmodtuiError
+from kmodtui.kernel.host import Host
 from kmodtui.kernel.in_root import real_path
 from kmodtui.kernel.index.modules import ModuleIndex
 from kmodtui.kernel.index.places import has_kmod
@@ -23,17 +26,36 @@ def file_notes(plan: Plan, index: ModuleIndex, table: ModuleTable) -> tuple[str,
     """Return sentences about files that are not what their names say. Reads these files."""
     steps = [step for step in plan.steps if step.action is Action.INSMOD and step.path]
     names = dict.fromkeys((*plan.targets, *(step.module for step in steps)))
+    readlink = _links_of(index.host)
     return (
-        *(sentence for name in names for sentence in _link(name, index)),
+        *(sentence for name in names for sentence in _link(name, index, readlink)),
         *(sentence for step in steps for sentence in _other_name(step, index, table)),
     )
 
 
-def _link(name: str, index: ModuleIndex) -> Iterator[str]:
+def _links_of(host: Host) -> Callable[[str], str]:
+    """Return the host's `readlink`, which reads each link once: most files share directories."""
+
+    @cache
+    def read(path: str) -> str | None:
+        try:
+            return host.readlink(path)
+        except OSError:
+            return None
+
+    def readlink(path: str) -> str:
+        if (target := read(path)) is None:
+            raise OSError(errno.EINVAL, "Not a symbolic link", path)
+        return target
+
+    return readlink
+
+
+def _link(name: str, index: ModuleIndex, readlink: Callable[[str], str]) -> Iterator[str]:
     """Yield where a module's file is, if that belongs to another release (weak-updates)."""
     path = index.path_of(name)
     try:
-        real = real_path(path, index.host.readlink) if path else ""
+        real = real_path(path, readlink) if path else ""
     except OSError:
         return
     found = _RELEASE.search(real)
