@@ -13,6 +13,7 @@ mount -t debugfs -o mode=700 debugfs /sys/kernel/debug
 mount -t tracefs -o mode=700 tracefs /sys/kernel/tracing
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 ln -sf /proc/self/fd /dev/fd
+mkdir -m 1777 /run/screen
 
 hostname debian
 ip link set lo up
