@@ -79,6 +79,51 @@ def test_it_survives_in_a_detached_multiplexer_and_ends_with_it(
         record_property(FIGURE, round(time.monotonic() - began, 2))
 
 
+def in_gnu_screen(vm: VM, terminal: Terminal) -> None:
+    """Start GNU screen and in it the dashboard, and have it load a module as root."""
+    terminal.press("screen -S test", "Enter")
+    terminal.press("kmodtui", "Enter")
+    await_readings(terminal)
+    load(terminal, "dummy")
+    give_password(terminal)
+    has_root(terminal)
+    terminal.press("?")
+    terminal.wait_for("keys, columns and flags", timeout=PATIENCE)
+    terminal.press("Esc")  # which GNU screen would keep if it had to report the mouse
+    terminal.wait_for(lambda t: "keys, columns" not in t.text(), timeout=PATIENCE)
+    assert len(helpers(vm)) == 1
+
+
+def test_it_survives_in_gnu_screen_when_that_is_detached_and_ends_with_it(
+    vm: VM, record_property: Record
+) -> None:
+    with open_terminal(vm, "admin", own_connection=True) as terminal:
+        in_gnu_screen(vm, terminal)
+        with watched(vm, [*helpers(vm), *dashboards(vm)]) as gone:
+            terminal.press("Ctrl+a", "d")
+            terminal.wait_for("detached", timeout=PATIENCE)
+            assert len(helpers(vm)) == len(dashboards(vm)) == 1
+            terminal.press("screen -r test", "Enter")
+            terminal.wait_for("1 Modules", timeout=PATIENCE)
+            terminal.press("Ctrl+a", "d")
+            terminal.wait_for(lambda t: "1 Modules" not in t.text(), timeout=PATIENCE)
+            vm.run("admin", ["screen", "-S", "test", "-X", "quit"], check=True)
+            record_property(FIGURE, round(gone(), 2))
+
+
+@pytest.mark.full
+def test_it_leaves_a_clean_line_to_the_shell_in_gnu_screen(vm: VM) -> None:
+    with open_terminal(vm, "admin", own_connection=True) as terminal:
+        in_gnu_screen(vm, terminal)
+        with watched(vm, [*helpers(vm), *dashboards(vm)]) as gone:
+            terminal.press("q")
+            gone()
+        terminal.press("stty -a | tr ' ' '\\n' | grep -x -e echo -e icanon | tr '\\n' '+'", "Enter")
+        terminal.wait_for(r"icanon\+echo\+", timeout=PATIENCE)
+        assert "Modules" not in terminal.text()
+        terminal.press("exit", "Enter")
+
+
 def test_it_ends_on_sigterm_at_the_password_prompt_and_restores_the_terminal(
     vm: VM, record_property: Record
 ) -> None:

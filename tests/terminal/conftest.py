@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,12 +10,21 @@ from pathlib import Path
 import pytest
 
 from kmodtui.demo.simulated_kernel import SimulatedKernel
+from tests.support import debian
 from tests.support.simulated import make_simulated
 from tests.support.terminal import Terminal
 
 KMODTUI = [sys.executable, "-m", "kmodtui"]
 
 Open = Callable[..., Terminal]
+
+
+def needs(program: str) -> None:
+    """Have a program that is a Debian package of the same name, or skip the test."""
+    if missing := debian.install({program: program}):
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"missing: {missing[0]}", pytrace=False)
+        pytest.skip(f"missing: {missing[0]}")
 
 
 @pytest.fixture

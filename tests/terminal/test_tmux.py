@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.emulator import Emulator
-from tests.terminal.conftest import KMODTUI
+from tests.terminal.conftest import KMODTUI, needs
 
 PATIENCE = 30.0  # seconds
 
@@ -68,8 +67,7 @@ class Tmux:
 
 @pytest.fixture
 def tmux(tmp_path: Path, tree: str) -> Iterator[Tmux]:
-    if not shutil.which("tmux"):
-        pytest.skip("tmux is not installed")
+    needs("tmux")
     command = " ".join([f"cd {Path.cwd()};", *KMODTUI, "--root", tree])
     tmux = Tmux(tmp_path, f"{command}; echo 'exit status' $?; exec sh", 120, 30)
     yield tmux

@@ -211,6 +211,31 @@ def test_simple_terminals_are_not_asked(term: str, monkeypatch: pytest.MonkeyPat
     assert terminal.questions == []
 
 
+@pytest.mark.parametrize(
+    ("term", "around", "is_screen"),
+    [
+        ("screen", {}, True),
+        ("xterm-256color", {"STY": "1.test"}, True),
+        ("screen", {"TMUX": "/tmp/tmux"}, False),
+        ("xterm-256color", {}, False),
+    ],
+)
+def test_gnu_screen_reports_no_mouse_and_is_erased_at_the_end(
+    term: str, around: dict[str, str], is_screen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it reports the mouse, it keeps Esc; and its alternate screen is off by default."""
+    monkeypatch.setenv("TERM", term)
+    for name in ("STY", "TMUX"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in around.items():
+        monkeypatch.setenv(name, value)
+    found = capabilities()
+    assert ("\x1b[?1000h" in modes.setting(found, mouse=True)) is not is_screen
+    assert ("\x1b[?1000l" in modes.resetting(found, mouse=True)) is not is_screen
+    # The terminfo entry is that of the first type that this process has asked for.
+    assert "\x1b[H\x1b[J" in modes.resetting(found, mouse=True) or not is_screen
+
+
 def test_no_character_is_repeated_where_only_some_would_be(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -16,10 +16,10 @@ _FEW_COLORS = ("-16color", "-8color", "-color", "-mono", "-m")
 def is_plain(environment: Mapping[str, str]) -> bool:
     """Return whether the terminal only understands what a VT220 does: it is asked nothing."""
     term = environment.get("TERM", "")
-    return term.startswith(_PLAIN) or _in_gnu_screen(environment)
+    return term.startswith(_PLAIN) or in_gnu_screen(environment)
 
 
-def _in_gnu_screen(environment: Mapping[str, str]) -> bool:
+def in_gnu_screen(environment: Mapping[str, str]) -> bool:
     """Return whether GNU screen is around; tmux uses its type as well, but understands more."""
     term = environment.get("TERM", "")
     return "TMUX" not in environment and ("STY" in environment or term.startswith("screen"))

@@ -38,7 +38,7 @@ def setting(capabilities: Capabilities, *, mouse: bool) -> str:
     )
     return (
         "\x1b[?1049h"  # the alternate screen
-        + ("".join(f"\x1b[?{mode}h" for mode in _MOUSE) if mouse else "")
+        + ("".join(f"\x1b[?{mode}h" for mode in _MOUSE) if mouse and capabilities.mouse else "")
         + "\x1b[?25l"  # no cursor
         + "\x1b[?1004h"  # reports of the focus
         + (f"\x1b[>{_KITTY_FLAGS}u" if _has_kitty_keys(capabilities) else "")
@@ -52,7 +52,7 @@ def resetting(capabilities: Capabilities, *, mouse: bool) -> str:
     """Return the sequences that reset what `setting` sets."""
     return (
         "\x1b[m\x1b[?2004l\x1b[?7h"
-        + ("".join(f"\x1b[?{mode}l" for mode in _MOUSE) if mouse else "")
+        + ("".join(f"\x1b[?{mode}l" for mode in _MOUSE) if mouse and capabilities.mouse else "")
         # Before the alternate screen is left: the terminal keeps flags for each screen.
         + ("\x1b[<u" if _has_kitty_keys(capabilities) else "")
         # Without an alternate screen, the dashboard would stay behind the shell's next lines.
