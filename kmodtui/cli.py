@@ -38,6 +38,7 @@ VERBS = {
     "unblock": "remove modules from kmodtui's block file",
     "exposure": "show who can make the kernel load each module",
     "rules": "list the rules of modprobe.d, what each does, and why some do nothing",
+    "doctor": "check what this system lets you do with modules, and what is wrong",
     "linkage": "show the symbols that a module imports and exports",
     "check": "check whether this kernel would accept a .ko file",
     "symbols": "list or search the symbols in /proc/kallsyms",

@@ -306,6 +306,12 @@ async def profile_done(stage: Stage) -> None:
     await stage.until("Enter +close")
 
 
+async def doctor(stage: Stage) -> None:
+    await begin(stage)
+    await stage.press("X")
+    await stage.until("What the running kernel permits")
+
+
 async def linkage(stage: Stage) -> None:
     await dashboard(stage)
     await stage.press("o")
@@ -389,6 +395,7 @@ SCENES: dict[str, Scene] = {
     "profile": profile,
     "profile-plan": profile_plan,
     "profile-done": profile_done,
+    "doctor": doctor,
     "linkage": linkage,
     "timeline": timeline,
     "experiment": experiment,

@@ -11,6 +11,7 @@ from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.index.places import release_files
 from kmodtui.kernel.module_file.compression import open_unpacked
+from kmodtui.model.doctor.facts import BuildConfig
 from kmodtui.model.text import clean, decode
 
 _RUNNING_KERNEL = "/proc/config.gz"
@@ -18,9 +19,13 @@ _LIMIT = 16 * 1024 * 1024  # bytes; Debian's has 260 KB
 
 
 def read_build_config(host: Host, release: str, *, running: bool = True) -> dict[str, str] | None:
-    """Return the options that are set in a kernel release, by name without `CONFIG_`.
+    """Return the options that are set in a kernel release; see `find_build_config`."""
+    found = find_build_config(host, release, running=running)
+    return dict(found.options) if found is not None else None
 
-    None if the configuration cannot be read.
+
+def find_build_config(host: Host, release: str, *, running: bool = True) -> BuildConfig | None:
+    """Return the configuration of a kernel release; None if none can be read.
 
     Args:
         host: the observed system.
@@ -34,7 +39,7 @@ def read_build_config(host: Host, release: str, *, running: bool = True) -> dict
                 data = file.read(_LIMIT)
         except (KmodtuiError, OSError):
             continue
-        return parse_build_config(data)
+        return BuildConfig(path, parse_build_config(data))
     return None
 
 

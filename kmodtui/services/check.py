@@ -20,7 +20,7 @@ from kmodtui.kernel.index.modules import ModuleIndex
 from kmodtui.kernel.index.release import read_index
 from kmodtui.kernel.modprobe.config import read_modprobe_config
 from kmodtui.kernel.module_file.checked import read_file_facts, struct_size
-from kmodtui.kernel.module_file.compression import packing_of
+from kmodtui.kernel.module_file.compression import packing_of, unpacked_by_kernel
 from kmodtui.kernel.module_file.elf_file import opened
 from kmodtui.kernel.module_file.info import module_info
 from kmodtui.kernel.module_file.signing_key import (
@@ -118,7 +118,7 @@ class _Surroundings:
             options=read_build_config(self._host, self._release, running=self._running),
             rules=tuple(str(rule) for rule in rules if rule),
             packings=self._packings(),
-            unpacks=_unpacks(self._host) if self._running else None,
+            unpacks=unpacked_by_kernel(self._host) if self._running else None,
         )
         if self._running:
             facts = replace(
@@ -286,14 +286,6 @@ def _signature_fits(host: Host, files: Host, file: FileFacts, release: str) -> b
         return key and signature_fits(files, file.path, file.seal.content, signature, key)
     except KmodtuiError:
         return None
-
-
-def _unpacks(host: Host) -> str | None:
-    try:
-        return host.read("/sys/module/compression", 64).decode(errors="replace").strip()
-    except OSError:
-        # The file appears only in a kernel that decompresses modules itself.
-        return "" if host.exists("/sys/module") else None
 
 
 def _index(host: Host, release: str) -> ModuleIndex | None:

@@ -76,7 +76,7 @@ def read_switches(
 ) -> Switches:
     """Return the settings that decide who can have modules loaded."""
     names = (alias[8:] for own in aliases.values() for alias in own if alias.startswith("devname:"))
-    why = _why_no_namespaces(host)
+    why = why_no_namespaces(host)
     return Switches(
         modules_disabled=_value(host, "kernel/modules_disabled") == "1",
         autoload=_value(host, "kernel/modprobe") != "",
@@ -96,7 +96,7 @@ def _value(host: Host, name: str) -> str | None:
         return None
 
 
-def _why_no_namespaces(host: Host) -> str:
+def why_no_namespaces(host: Host) -> str:
     """Return the setting that keeps ordinary users from making user namespaces; empty if none."""
     for name, value in (
         ("user/max_user_namespaces", "0"),

@@ -92,6 +92,7 @@ async def open_them_all(stage: Stage) -> Opened:
         "b",
         "M",
         "E",
+        "X",
     ):
         await opened.by(key)
         await opened.close()

@@ -109,6 +109,7 @@ VERBS = [
     ["exposure", "NAME"],
     ["about", "NAME"],
     ["why", "NAME"],
+    ["doctor"],
     ["linkage", "NAME"],
     ["check", "NAME"],
     ["symbols"],

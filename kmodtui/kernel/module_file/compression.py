@@ -100,6 +100,18 @@ def packing_of(host: Host, path: str) -> str:
     return next((kind for magic, kind in kinds.items() if start.startswith(magic)), "")
 
 
+def unpacked_by_kernel(host: Host) -> str | None:
+    """Return the compression that the running kernel decompresses itself; empty for none.
+
+    None if that is unknown.
+    """
+    try:
+        return host.read("/sys/module/compression", 64).decode(errors="replace").strip()
+    except OSError:
+        # The file appears only in a kernel that decompresses modules itself.
+        return "" if host.exists("/sys/module") else None
+
+
 def xz_check_of(host: Host, path: str) -> str:
     """Return the checksum that an xz file uses: `CRC32`, `CRC64`, `SHA-256`, `none`, or its number.
 

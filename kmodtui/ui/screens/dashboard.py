@@ -280,6 +280,12 @@ class DashboardScreen(PaneScreen):
 
         self.app.push_screen(ExposureScreen(self.live))
 
+    def action_doctor(self) -> None:
+        """Examine the system."""
+        from kmodtui.ui.screens.doctor import DoctorScreen
+
+        self.app.push_screen(DoctorScreen(self.live))
+
     def action_linkage(self) -> None:
         """Show the symbols of the module; in the tree, those between the cursor's two modules."""
         from kmodtui.ui.screens.linkage import LinkageScreen

@@ -101,6 +101,12 @@ class NoModulesScreen(KmodtuiScreen[None]):
         """Open the symbol browser."""
         self.app.push_screen(BrowserScreen(self._live))
 
+    def action_doctor(self) -> None:
+        """Examine the system."""
+        from kmodtui.ui.screens.doctor import DoctorScreen
+
+        self.app.push_screen(DoctorScreen(self._live))
+
     def action_legend(self) -> None:
         """Open the legend."""
         self.app.push_screen(LegendScreen())

@@ -20,16 +20,21 @@ class TableRow:
         mark: a word in the first column, and its style.
         text: what the row is about.
         details: an explanation, shown below it.
+        more: what follows it, each on a line of its own.
+        group: the heading of this row and of those that follow with the same one; may be empty.
     """
 
     module: str
     mark: Part
     text: str
     details: str = ""
+    more: tuple[str, ...] = ()
+    group: str = ""
 
     def contains(self, words: str) -> bool:
         """Return whether a text occurs in the row, whatever the case."""
-        return words.lower() in f"{self.mark[0]} {self.text} {self.details}".lower()
+        parts = (self.group, self.mark[0], self.text, self.details, *self.more)
+        return words.lower() in " ".join(parts).lower()
 
 
 class TableLines(LineView):
@@ -87,16 +92,22 @@ class TableLines(LineView):
         if lines and self._rows:
             lines.append(((), None))
         marks = max((len(row.mark[0]) for row in self._rows), default=0)
+        group = ""
         for row in self._rows:
             if not row.contains(self._filter):
                 continue
+            if row.group != group:
+                group = row.group
+                lines += [((), None)] if lines and lines[-1][0] else []
+                lines.append((((f" {clean(group)}", "accent"),), None))
             word, style = row.mark
             first = ((f" {fit(word, marks)}  ", style), (clean(row.text), "strong"))
             lines.append((first, row))
             lines += [
                 (((" " * _INDENT + text, "dim"),), row)
-                for text in wrapped(clean(row.details), width)
-                if row.details
+                for paragraph in (row.details, *row.more)
+                if paragraph
+                for text in wrapped(clean(paragraph), width)
             ]
         self._lines = lines
         self.lines_changed()

@@ -1,0 +1,1 @@
+"""What a system lets users do with modules: the checks of `kmodtui doctor`."""
