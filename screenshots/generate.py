@@ -288,6 +288,14 @@ async def exposure(stage: Stage) -> None:
     await stage.until("can be loaded by any user")
 
 
+async def catalog_reach(stage: Stage) -> None:
+    await begin(stage)
+    await stage.press("c")
+    await stage.until("namespace|device")
+    await stage.press("ctrl+r")
+    await stage.until("loadable by any user")
+
+
 async def profile(stage: Stage) -> None:
     await exposure(stage)
     await stage.press("p")
@@ -392,6 +400,7 @@ SCENES: dict[str, Scene] = {
     "blocked": blocked,
     "rules": rules,
     "exposure": exposure,
+    "catalog-reach": catalog_reach,
     "profile": profile,
     "profile-plan": profile_plan,
     "profile-done": profile_done,

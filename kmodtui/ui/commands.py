@@ -699,6 +699,13 @@ COMMANDS: tuple[Command, ...] = (
         "Block",
         "Blacklist or block the module instead of loading it",
     ),
+    Command(
+        "picker.reach",
+        ("ctrl+r",),
+        "reach",
+        "Reach",
+        "Show only what any user, a user namespace or a device can have loaded",
+    ),
     Command("form.accept", ("enter",), "accept", "Plan", "Show the plan"),
     Command("form.down", ("down", "tab"), "move(1)", "Down", "Go to the next parameter"),
     Command("form.up", ("up", "shift+tab"), "move(-1)", "Up", "Go to the previous parameter"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import Any
 
 from kmodtui.errors import KmodtuiError, UnknownModuleError
@@ -12,10 +13,12 @@ from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.system import read_system
 from kmodtui.model.catalog_entry import Catalog, CatalogEntry, CatalogStatus
 from kmodtui.model.did_you_mean import did_you_mean
+from kmodtui.model.exposure.request import BY_WORD, Reach
 from kmodtui.model.fuzzy import SearchIndex
 from kmodtui.model.text import clean
 from kmodtui.services.catalog.cache import user_cache
 from kmodtui.services.catalog.catalog import read_catalog
+from kmodtui.services.exposure import read_exposures
 from kmodtui.services.picker.matching import (
     InputKind,
     Suggestions,
@@ -36,6 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         metavar="WORD",
         help="part of a name, an alias, a description or a category; a hardware alias; a device",
+    )
+    parser.add_argument(
+        "--reach",
+        choices=[*BY_WORD, "any"],
+        metavar="WHO",
+        help="also show who can make the kernel load them, and only those of WHO: user, "
+        "namespace, device, root, or any",
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--loaded", action="store_true", help="only loaded modules")
@@ -58,14 +68,22 @@ def run(host: Host, options: argparse.Namespace) -> int:
     text = " ".join(options.words)
     answer = _answer(host, catalog, text) if text else Suggestions(entries=catalog.entries)
     found = [entry for entry in answer.entries if _wanted(entry, loaded, options)]
+    reaches = _reaches(host, release) if options.reach else {}
+    if wanted := BY_WORD.get(options.reach or ""):
+        found = [entry for entry in found if reaches.get(entry.name) is wanted]
     if options.json:
-        modules = (_json(entry, loaded) for entry in found)
+        modules = (_json(entry, loaded, reaches) for entry in found)
         print_json(SCHEMA, {"release": release, "modules": modules})
     else:
-        _print(found, loaded)
+        _print(found, loaded, reaches)
     if text and not answer.entries:
         raise _no_match(release, text, answer)
     return 0 if found else 1
+
+
+def _reaches(host: Host, release: str) -> dict[str, Reach]:
+    """Return who can have each module loaded that has a file."""
+    return {each.name: each.reach for each in read_exposures(host, release)[0]}
 
 
 def _answer(host: Host, catalog: Catalog, text: str) -> Suggestions:
@@ -94,29 +112,39 @@ def _wanted(entry: CatalogEntry, loaded: frozenset[str], options: argparse.Names
     return entry.builtin or not options.builtin
 
 
-def _print(found: list[CatalogEntry], loaded: frozenset[str]) -> None:
+def _print(found: list[CatalogEntry], loaded: frozenset[str], reaches: Mapping[str, Reach]) -> None:
     rows = [
-        (_names(entry), entry.standing(loaded), entry.category, entry.problem or entry.description)
+        (
+            _names(entry),
+            entry.standing(loaded),
+            *([reaches.get(entry.name, "")] if reaches else []),
+            entry.category,
+            entry.problem or entry.description,
+        )
         for entry in found
     ]
     if not rows:
         return
-    head = ("Module", "Status", "Category", "Description")
-    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(3)]
+    more = ("Who can have it loaded",) if reaches else ()
+    head = ("Module", "Status", *more, "Category", "Description")
+    widths = [max(map(len, column)) for column in zip(*(head, *rows), strict=True)][:-1]
     for row in (head, *rows):
         columns = [f"{text:<{width}}" for text, width in zip(row, widths, strict=False)]
-        print("  ".join((*columns, row[3])).rstrip())
+        print("  ".join((*columns, row[-1])).rstrip())
 
 
 def _names(entry: CatalogEntry) -> str:
     return f"{entry.name}  {entry.other_name}" if entry.other_name else entry.name
 
 
-def _json(entry: CatalogEntry, loaded: frozenset[str]) -> dict[str, Any]:
+def _json(
+    entry: CatalogEntry, loaded: frozenset[str], reaches: Mapping[str, Reach]
+) -> dict[str, Any]:
     return {
         "name": entry.name,
         "status": entry.standing(loaded),
         "external": entry.external,
+        "reach": reaches.get(entry.name),
         "path": entry.path or None,
         "category": entry.category or None,
         "description": entry.description or None,

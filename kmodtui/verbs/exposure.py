@@ -9,7 +9,7 @@ from kmodtui.errors import UnknownModuleError
 from kmodtui.kernel.host import Host
 from kmodtui.model.did_you_mean import did_you_mean, near
 from kmodtui.model.exposure.exposure import Exposure, reason_words, totals
-from kmodtui.model.exposure.request import Reach, Switches, settings
+from kmodtui.model.exposure.request import BY_WORD, Reach, Switches, settings
 from kmodtui.model.modules import canonical
 from kmodtui.model.text import clean
 from kmodtui.services.exposure import read_exposures
@@ -17,19 +17,12 @@ from kmodtui.verbs.printing import add_json, print_json, release_of
 
 SCHEMA = 1
 
-_WORDS = {
-    "user": Reach.USER,
-    "namespace": Reach.NAMESPACE,
-    "device": Reach.DEVICE,
-    "root": Reach.ROOT,
-}
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     add_json(parser)
     parser.add_argument(
-        "--reach", choices=_WORDS, metavar="WHO", help="only modules that WHO can have loaded: "
+        "--reach", choices=BY_WORD, metavar="WHO", help="only modules that WHO can have loaded: "
         "user, namespace (any user, in a user namespace), device or root",
     )  # fmt: skip
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these modules")
@@ -43,7 +36,7 @@ def run(host: Host, options: argparse.Namespace) -> int:
     if unknown := sorted(names - by_name.keys()):
         hint = did_you_mean(near(unknown[0], tuple(by_name)))
         raise UnknownModuleError(f"No installed module is named {clean(unknown[0])}.", hint)
-    reach = _WORDS.get(options.reach or "")
+    reach = BY_WORD.get(options.reach or "")
     shown = [
         each
         for each in found

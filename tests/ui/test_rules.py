@@ -86,3 +86,14 @@ async def test_a_profile_is_reviewed_planned_and_blocked_and_undone_at_once(
         await stage.press("y")
         await stage.until("Unblocked")
         assert not kernel.folder.exists(BLOCK_FILE)
+
+
+async def test_the_catalog_shows_and_filters_by_who_can_have_a_module_loaded(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await stage.press("c")
+        await stage.until("loadable by", "root")
+        await stage.press("ctrl+r", "ctrl+r")
+        await stage.until("loadable by any user, in a user namespace", "btrfs")
+        assert "virtio_net" not in stage.text
+        await stage.press("ctrl+r", "ctrl+r", "ctrl+r")
+        await stage.until(lambda: "· loadable by" not in stage.text)

@@ -78,6 +78,7 @@ def test_json_has_all_fields(kernel: SimulatedKernel, capsys: Output) -> None:
         "name": "dummy",
         "status": "available",
         "external": False,
+        "reach": None,
         "path": "kernel/drivers/net/dummy.ko",
         "category": "network driver",
         "description": "Dummy netdevice driver which discards all packets sent to it",
@@ -135,3 +136,13 @@ def test_a_release_without_a_directory_is_reported(kernel: SimulatedKernel, caps
 def test_it_does_not_import_the_dashboard(kernel: SimulatedKernel) -> None:
     found = imported("catalog", "btrfs", "--root", str(kernel.folder.root))
     assert not found & {"textual", "rich", "watchfiles", "asyncio", "ssl", "logging"}
+
+
+def test_modules_are_filtered_by_who_can_have_them_loaded(capsys: Output) -> None:
+    assert run(["catalog", "--demo", "--reach", "user"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert "Who can have it loaded" in printed[0]
+    assert all("any user" in line for line in printed[1:])
+    assert any(line.startswith("sctp ") for line in printed)
+    assert run(["catalog", "ext4", "--demo", "--reach", "any"]) == 0
+    assert "any user, in a user namespace" in capsys.readouterr().out

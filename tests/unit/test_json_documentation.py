@@ -37,7 +37,7 @@ MORE = {
     "block": ["block btrfs --dry-run --demo", "block --profile rare --dry-run --demo"],
     "info": ["info hello --root {root}"],
     "about": ["about hello --root {root}"],
-    "catalog": ["catalog --root {root}"],
+    "catalog": ["catalog --root {root}", "catalog sctp --reach any --demo"],
 }
 """Commands whose output has fields that the output of the examples does not have."""
 

@@ -25,6 +25,22 @@ class Reach(StrEnum):
         """0 for the widest reach."""
         return tuple(Reach).index(self)
 
+    @property
+    def short(self) -> str:
+        """A word for a narrow column, and for the command line."""
+        return _SHORT[self]
+
+
+_SHORT = {
+    Reach.USER: "user",
+    Reach.NAMESPACE: "namespace",
+    Reach.DEVICE: "device",
+    Reach.ROOT: "root",
+}
+
+BY_WORD = {word: reach for reach, word in _SHORT.items()}
+"""Who can have a module loaded, by the word for it on the command line."""
+
 
 @dataclass(frozen=True, slots=True)
 class Switches:

@@ -8,6 +8,7 @@ below it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from functools import partial
 from typing import ClassVar
 
@@ -20,12 +21,13 @@ from textual.worker import Worker
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.index.modules import ModuleIndex
-from kmodtui.model.catalog_entry import Catalog
+from kmodtui.model.catalog_entry import Catalog, CatalogEntry
 from kmodtui.model.fuzzy import SearchIndex
 from kmodtui.model.load_line import RESTRICT, LoadRequest, query_of
 from kmodtui.model.text import clean
 from kmodtui.services.catalog.catalog import described_by_file
 from kmodtui.services.catalog.live import CatalogState
+from kmodtui.services.exposure import read_exposures
 from kmodtui.services.machine import Machine
 from kmodtui.services.picker.matching import (
     InputKind,
@@ -53,7 +55,7 @@ from kmodtui.ui.dialogs.dialog import Dialog
 from kmodtui.ui.dialogs.parameters import ParameterForm
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.input_line import InputLine
-from kmodtui.ui.widgets.lines.view import LineView
+from kmodtui.ui.widgets.lines.view import Line, LineView
 from kmodtui.ui.widgets.module_choices import (
     EntryCard,
     ModuleChoices,
@@ -61,6 +63,7 @@ from kmodtui.ui.widgets.module_choices import (
     path_lines,
     status_words,
 )
+from kmodtui.ui.widgets.reach_filter import ReachFilter
 
 __all__ = ["LoadRequest", "ModulePicker"]
 
@@ -96,6 +99,7 @@ class ModulePicker(Dialog[LoadRequest | None]):
         self._loaded: frozenset[str] = frozenset()
         self._state = CatalogState()
         self._catalog: Catalog | None = None
+        self._reach = ReachFilter()
         self._haystack = SearchIndex(())
         self._ready = asyncio.Event()
         self._answer = Suggestions()
@@ -125,8 +129,9 @@ class ModulePicker(Dialog[LoadRequest | None]):
         if self._looking:
             return [
                 hint("picker.up", "picker.down", label="select"),
-                hint("picker.take", label="details or plan"),
+                hint("picker.take", label="open"),
                 hint("picker.restrict"),
+                hint("picker.reach", label="reach"),
                 hint("dialog.cancel", label="close"),
             ]
         ids = (
@@ -157,6 +162,8 @@ class ModulePicker(Dialog[LoadRequest | None]):
                 self._loaded = await self.machine.loaded_names()
         except KmodtuiError as error:
             self.say(str(error))
+        if self._looking:
+            self.work(self._read_exposures, "exposures")
         async for state in self.machine.catalog.states():
             self._state = state
             if state.catalog is not None and state.catalog is not self._catalog:
@@ -169,13 +176,35 @@ class ModulePicker(Dialog[LoadRequest | None]):
                 self._ready.set()
             self._show_status()
 
+    async def _read_exposures(self) -> None:
+        """Read who can have each module loaded, which takes longer than the names."""
+        host, release = self.machine.host, self.machine.release
+        with contextlib.suppress(KmodtuiError):
+            found, _ = await asyncio.to_thread(read_exposures, host, release)
+            self._reach.exposures = self._list.exposures = {each.name: each for each in found}
+            self._list.lines_changed()
+            self._show_card()
+
+    def action_reach(self) -> None:
+        """Show only the modules that others than root can have loaded; then all again."""
+        if not self._reach.exposures:
+            self.say("Who can have modules loaded is shown in the catalog, once it is known.")
+            return
+        self._reach.next()
+        set_title(self.query_one("#load-dialog"), f"{self._heading}{self._reach.words}")
+        if kind_of(self._query) is InputKind.MODULE:
+            self._offer(self._answer_modules(self._query))
+
+    def _answer_modules(self, query: str) -> Suggestions:
+        return self._reach.applied(answer_modules(self._haystack, self.index, query))
+
     async def _show_catalog(self, catalog: Catalog, haystack: SearchIndex) -> None:
         same = self._catalog is not None and len(self._catalog.entries) == len(catalog.entries)
         before = self._list.entry
         self._catalog, self._haystack = catalog, haystack
         kind = kind_of(self._query)
         if kind is InputKind.MODULE:
-            answer = answer_modules(haystack, self.index, self._query)
+            answer = self._answer_modules(self._query)
             if same and before is not None and answer.entries:
                 self._answer = answer
                 self._list.replace_entries(answer.entries, self._loaded)
@@ -207,7 +236,7 @@ class ModulePicker(Dialog[LoadRequest | None]):
         if kind_of(query) is InputKind.MODULE:
             self.workers.cancel_group(self, "answer")
             if self._catalog is not None:
-                self._offer(answer_modules(self._haystack, self.index, query))
+                self._offer(self._answer_modules(query))
         else:
             self.work(self._look_up_files, "answer")
 
@@ -225,7 +254,7 @@ class ModulePicker(Dialog[LoadRequest | None]):
             return answer_path(host, query)
         if kind is InputKind.DEVICE:
             return answer_device(host, self._haystack, self.index, query)
-        return answer_modules(self._haystack, self.index, query)
+        return self._answer_modules(query)
 
     def _offer(self, answer: Suggestions) -> None:
         self._answer = answer
@@ -263,11 +292,14 @@ class ModulePicker(Dialog[LoadRequest | None]):
         if path is not None:
             self._card.show(path_lines(path))
         elif entry is not None:
-            self._card.show(card_lines(entry, self._loaded))
+            self._card.show(self._card_lines(entry))
             if not entry.read:
                 self.work(self._read_card, "card")
         else:
             self._card.show(())
+
+    def _card_lines(self, entry: CatalogEntry) -> list[Line]:
+        return card_lines(entry, self._loaded, self._reach.exposures.get(entry.name))
 
     async def _read_card(self) -> None:
         """Read the file of the module under the cursor, ahead of the catalog."""
@@ -276,7 +308,7 @@ class ModulePicker(Dialog[LoadRequest | None]):
         if entry is not None and index is not None and not entry.read:
             described = await asyncio.to_thread(described_by_file, index, entry)
             if (now := self._list.entry) and now.name == described.name:
-                self._card.show(card_lines(described, self._loaded))
+                self._card.show(self._card_lines(described))
 
     def on_line_view_cursor_moved(self, message: LineView.CursorMoved) -> None:
         """Show the card of the selected module."""
@@ -338,7 +370,7 @@ class ModulePicker(Dialog[LoadRequest | None]):
         """Update the list for the current text: keys can be ahead of change messages."""
         query = self._query
         if query != self._answer.text and kind_of(query) is InputKind.MODULE and self._catalog:
-            self._offer(answer_modules(self._haystack, self.index, query))
+            self._offer(self._answer_modules(query))
 
     def action_move(self, lines: int) -> None:
         """Move the cursor of the list; the input line keeps the focus."""

@@ -9,13 +9,7 @@ from kmodtui.model.exposure.request import Reach, Switches, settings
 from kmodtui.services.exposure import read_exposures
 from kmodtui.ui.screens.table_page import TablePage
 from kmodtui.ui.widgets.lines.table import TableRow
-
-_STYLES = {
-    Reach.USER: "bad",
-    Reach.NAMESPACE: "warn",
-    Reach.DEVICE: "info",
-    Reach.ROOT: "dim",
-}
+from kmodtui.ui.widgets.module_choices import REACH_STYLES
 
 
 class ExposureScreen(TablePage):
@@ -39,5 +33,5 @@ class ExposureScreen(TablePage):
 
 def _row(each: Exposure) -> TableRow:
     state = "  loaded" if each.loaded else ""
-    mark = (str(each.reach), _STYLES[each.reach])
+    mark = (str(each.reach), REACH_STYLES[each.reach])
     return TableRow(each.name, mark, f"{each.name}{state}", reason_words(each))

@@ -6,12 +6,14 @@ lines are computed, so thousands of modules cost no more than a few.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 from rich.cells import cell_len
 
 from kmodtui.model.catalog_entry import Catalog, CatalogEntry, CatalogStatus
+from kmodtui.model.exposure.exposure import Exposure, reason_words
+from kmodtui.model.exposure.request import Reach
 from kmodtui.model.fuzzy import marked
 from kmodtui.model.text import clean, counted, human_size
 from kmodtui.services.catalog.live import CatalogState
@@ -25,6 +27,14 @@ STANDING_STYLES = {
     CatalogStatus.BUILTIN: "info",
 }
 
+REACH_STYLES = {
+    Reach.USER: "bad",
+    Reach.NAMESPACE: "warn",
+    Reach.DEVICE: "info",
+    Reach.ROOT: "dim",
+}
+
+_REACH = 11  # cells of `namespace` and a gap of two
 _BAR = 12  # cells of the progress bar
 _STANDING = 11  # cells of `available` and a gap of two
 _OTHER_NAME_MIN = 14  # cells below which the file name would be truncated beyond recognition
@@ -45,6 +55,7 @@ class ModuleChoices(LineView):
         self._loaded: frozenset[str] = frozenset()
         self._query = ""
         self._pointing = True
+        self.exposures: Mapping[str, Exposure] = {}
 
     def show_entries(
         self,
@@ -122,12 +133,16 @@ class ModuleChoices(LineView):
 
     def _entry_line(self, entry: CatalogEntry, width: int) -> Line:
         standing = entry.standing(self._loaded)
-        category = _CATEGORY if width >= 84 else 0
-        name = max(16, min(48, (width - _STANDING - category) * 45 // 100))
+        reach = _REACH if self.exposures else 0
+        category = _CATEGORY if width >= 84 + reach else 0
+        name = max(16, min(48, (width - _STANDING - category - reach) * 45 // 100))
+        found = self.exposures.get(entry.name)
         return (
             (" ", ""),
-            *_name_parts(entry, self._query, name - 1),
+            *_name_parts(entry, self._query, name - 2),
+            (" ", ""),
             (fit(standing, _STANDING), STANDING_STYLES[standing]),
+            (fit(found.reach.short if found else "", reach), _reach_style(found)),
             (fit(entry.category, category), "warn" if entry.external else "dim"),
             *_about(entry, self._query),
         )
@@ -161,7 +176,13 @@ class EntryCard(LineView):
         return ""
 
 
-def card_lines(entry: CatalogEntry, loaded: frozenset[str]) -> list[Line]:
+def _reach_style(exposure: Exposure | None) -> str:
+    return REACH_STYLES[exposure.reach] if exposure else ""
+
+
+def card_lines(
+    entry: CatalogEntry, loaded: frozenset[str], exposure: Exposure | None = None
+) -> list[Line]:
     """Return the card of a module: description, origin, parameters, aliases, firmware, file."""
     standing = entry.standing(loaded)
     head: list[Part] = [(f" {entry.name}", "strong")]
@@ -177,6 +198,10 @@ def card_lines(entry: CatalogEntry, loaded: frozenset[str]) -> list[Line]:
         return [*lines, ((f" {entry.problem}", "warn"),)]
     lines.append(((f" {entry.description or 'No description.'}", ""),))
     lines.append(((" ", ""), *_origin(entry)))
+    if exposure is not None:
+        how = f" ({reason_words(exposure)})" if exposure.reasons else ""
+        words = f"{exposure.reach}{how}"
+        lines.append(((f" {'loadable':<9}", "dim"), (f"by {clean(words)}", _reach_style(exposure))))
     for label, words in (
         ("params", ", ".join(_typed(entry)) or "none"),
         ("aliases", ", ".join(entry.aliases)),
