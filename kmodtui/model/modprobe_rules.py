@@ -124,20 +124,44 @@ class CommandEffect(StrEnum):
     UNKNOWN = "unknown"
 
 
-_FAILING = frozenset(("false", "nologin", "null"))  # /dev/null cannot be executed
+_FAILING = frozenset(("false", "nologin"))
 _DOING_NOTHING = frozenset(("true", ":", "echo", "printf", "logger"))
+_DIRECTORIES = frozenset(
+    ("", "/bin", "/usr/bin", "/sbin", "/usr/sbin", "/run/current-system/sw/bin")
+)
+"""Where such a program is the one of its name; empty for the shell's own."""
+
+_IN_STORE = re.compile(r"/nix/store/[^/]+/bin")
+_COMMENT = re.compile(r"(?:^|[\s;])#")
 
 
 def command_effect(command: str) -> CommandEffect:
-    """Return what a command does, as far as its words tell; its last part decides."""
-    last = re.split(r"[;\n]", command.partition(" #")[0].strip().rstrip(";"))[-1]
-    if re.search(r"modprobe|insmod|[&|`$<>()]", command):
+    """Return what a command does, as far as its words show.
+
+    It is known only if every part of it is: any other program could load the module.
+    """
+    comment = _COMMENT.search(command)
+    if comment and not re.search("[\"']", command[: comment.start()]):
+        command = command[: comment.start()]
+    if re.search(r"modprobe|insmod|[&|`$<>()\n]", command):
         return CommandEffect.UNKNOWN
-    words = [word.strip("\"'") for word in last.split()]
-    while words and (words[0] in ("exec", "command", "env", "/usr/bin/env", "/bin/env")):
+    effects = [_part_effect(part.split()) for part in command.split(";") if part.strip()]
+    if CommandEffect.UNKNOWN in effects:
+        return CommandEffect.UNKNOWN
+    return effects[-1] if effects else CommandEffect.NOTHING
+
+
+def _part_effect(quoted: list[str]) -> CommandEffect:
+    """Return the effect of one command with its arguments."""
+    words = [word.strip("\"'") for word in quoted]
+    while words and words[0] in ("exec", "command", "env", "/usr/bin/env", "/bin/env"):
         words = words[1:]
-    program = words[0].rpartition("/")[2] if words else ""
-    if program == "exit" and len(words) > 1:
+    directory, _, program = (words or [""])[0].rpartition("/")
+    if words[:1] == ["/dev/null"]:  # which cannot be executed
+        return CommandEffect.FAILS
+    if directory not in _DIRECTORIES and not _IN_STORE.fullmatch(directory):
+        return CommandEffect.UNKNOWN
+    if words[:1] == ["exit"] and len(words) > 1:
         return CommandEffect.NOTHING if words[1] == "0" else CommandEffect.FAILS
     if program in _FAILING:
         return CommandEffect.FAILS

@@ -14,9 +14,11 @@ from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.errors import UnknownModuleError
 from kmodtui.kernel.index.aliases import example, has_wildcard, matches
 from kmodtui.kernel.index.release import read_index
+from kmodtui.kernel.modprobe.config import read_modprobe_config
 from kmodtui.model.block.lines import BLOCK_FILE, LINES, BlockState
 from kmodtui.model.block.proof import Proof
 from kmodtui.model.block.way import Barrier, Way, WayKind
+from kmodtui.model.block.ways import ways_in
 from kmodtui.model.explain.block import explain_block
 from kmodtui.model.explain.explanation import Kind
 from kmodtui.model.modules import ModuleTable
@@ -28,6 +30,7 @@ from kmodtui.model.plan.verb import Verb
 from kmodtui.model.result import Result, ResultCode
 from kmodtui.model.usage import Usage, Use, UseKind
 from kmodtui.privileged import helper
+from kmodtui.services.blocking import block_facts
 from kmodtui.services.planning.plans import planned, read_plan_facts
 from tests.support.simulated import make_simulated
 from tests.support.small_recording import Part
@@ -130,6 +133,29 @@ def test_an_install_rule_that_comes_first_decides(kernel: SimulatedKernel) -> No
     assert plan(kernel, Verb.BLOCK, "main").nothing_to_do == (
         f"main is already blocked: its install rule fails ({RULES}:1)."
     )
+
+
+@pytest.mark.parametrize(
+    ("lines", "name", "alias"),
+    [
+        (["install main /dev/null"], "stopped", "stopped"),
+        (["install main /bin/false || /sbin/modprobe -i main"], "unknown", "unknown"),
+        (["install main /bin/true && insmod /main.ko"], "unknown", "unknown"),
+        (["install lib /bin/false"], "stopped", "stopped"),
+        (["alias main off"], "stopped", "open"),
+    ],
+)
+def test_what_other_rules_do_to_each_way(
+    kernel: SimulatedKernel, lines: list[str], name: str, alias: str
+) -> None:
+    rules(kernel, *lines)
+    index = read_index(kernel.host, kernel.release)
+    config = read_modprobe_config(kernel.host, index.folder)
+    found = {
+        way.kind: way for way in ways_in("main", block_facts(index, config, ["main"], ())["main"])
+    }
+    assert (found[WayKind.NAME].barrier, found[WayKind.ALIAS].barrier) == (name, alias)
+    assert found[WayKind.NAME].source == f"{RULES}:1"
 
 
 def test_loads_of_a_module_with_softdeps_cannot_be_logged(kernel: SimulatedKernel) -> None:

@@ -205,6 +205,9 @@ def test_a_copy_of_suses_file_in_etc_decides(host: LocalHost) -> None:
         ("/dev/null", CommandEffect.FAILS),
         ("exit 1", CommandEffect.FAILS),
         ("echo blocked; /bin/false", CommandEffect.FAILS),
+        ("/run/current-system/sw/bin/false", CommandEffect.FAILS),
+        ("/nix/store/0a1b-coreutils-9.5/bin/false", CommandEffect.FAILS),
+        ("/bin/false;", CommandEffect.FAILS),
         ("/bin/true", CommandEffect.NOTHING),
         (":", CommandEffect.NOTHING),
         ("exit 0", CommandEffect.NOTHING),
@@ -212,7 +215,14 @@ def test_a_copy_of_suses_file_in_etc_decides(host: LocalHost) -> None:
         ("/sbin/modprobe --ignore-install x", CommandEffect.UNKNOWN),
         ("/bin/false || insmod /x.ko", CommandEffect.UNKNOWN),
         ("/usr/local/bin/load-x", CommandEffect.UNKNOWN),
-        ("", CommandEffect.UNKNOWN),
+        # A shell that is given no command succeeds, and loads nothing.
+        (" ", CommandEffect.NOTHING),
+        ("# /sbin/modprobe --ignore-install x", CommandEffect.NOTHING),
+        ("/bin/true && insmod /x.ko", CommandEffect.UNKNOWN),
+        ("/usr/local/bin/load-x; /bin/false", CommandEffect.UNKNOWN),
+        ('echo "a #"; load-x', CommandEffect.UNKNOWN),
+        ("/opt/site/bin/false", CommandEffect.UNKNOWN),
+        ("/bin/falsely", CommandEffect.UNKNOWN),
     ],
 )
 def test_every_way_to_say_never_load_this(command: str, effect: CommandEffect) -> None:

@@ -51,7 +51,13 @@ def effects(kernel: SimulatedKernel, **files: str) -> list[tuple[str, str, str]]
         ),
         ("install main /bin/false", "in effect", "blocked: every load by modprobe fails"),
         ("install main /bin/true", "in effect", "blocked: loads do nothing, without an error"),
+        ("install main /dev/null", "in effect", "blocked: every load by modprobe fails"),
         ("install main /sbin/x", "in effect", "runs as root instead of loading"),
+        (
+            "install main /bin/false || /sbin/modprobe -i main",
+            "in effect",
+            "runs as root instead of loading",
+        ),
         ("install soft /bin/false", "no effect", "kmod up to 34 ignores it: soft has softdeps"),
         ("options main a=1", "in effect", "passed when it is loaded"),
         (

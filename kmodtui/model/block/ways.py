@@ -5,13 +5,13 @@ Evaluates the rules as kmod does (`kmod_module_probe_insert_module` in libkmod-m
 
 from __future__ import annotations
 
-import os.path
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from kmodtui.model.block.lines import only_logs
 from kmodtui.model.block.way import Barrier, Way, WayKind
+from kmodtui.model.modprobe_rules import CommandEffect, command_effect
 from kmodtui.model.module_lookup import ModuleLookup
 from kmodtui.model.probe_list import probe_list
 
@@ -54,33 +54,30 @@ def evaluate(text: str, name: str, lookup: ModuleLookup) -> Evaluation | None:
                 return Evaluation(Barrier.STOPPED, "blacklist: no alias loads it", rule.source)
             continue
         probes = probe_list(target, lookup)
-        for number, probe in enumerate(probes, 1):
+        for place, probe in enumerate(probes):
             command = probe.install(lookup)
-            fails = command is not None and _program(command.value) == "false"
             if probe.name == name:
                 if command is None:
                     return Evaluation(Barrier.OPEN, _why_open(name, lookup))
                 return _by_command(command.value, command.source)
-            if fails and probe.required:
-                if command and any(later.name == name for later in probes[number:]):
-                    return Evaluation(Barrier.STOPPED, "a module before it fails", command.source)
+            if command and probe.required and command_effect(command.value) is CommandEffect.FAILS:
+                if any(later.name == name for later in probes[place:]):
+                    reason = f"{probe.name}, which is loaded before it, is blocked"
+                    return Evaluation(Barrier.STOPPED, reason, command.source)
                 break
     return None
 
 
-def _program(command: str) -> str:
-    return os.path.basename(command.split()[0]) if command.split() else ""
-
-
 def _by_command(command: str, source: str) -> Evaluation:
-    program = _program(command)
-    if program == "false":
-        return Evaluation(Barrier.STOPPED, "its install rule fails", source)
-    if program in ("true", ":"):
-        return Evaluation(Barrier.STOPPED, "its install rule does nothing", source)
     if only_logs(command):
         return Evaluation(Barrier.LOGGED, "its install rule logs, then loads it", source)
-    return Evaluation(Barrier.UNKNOWN, f"an install rule runs {command.strip()}", source)
+    match command_effect(command):
+        case CommandEffect.FAILS:
+            return Evaluation(Barrier.STOPPED, "its install rule fails", source)
+        case CommandEffect.NOTHING:
+            return Evaluation(Barrier.STOPPED, "its install rule does nothing", source)
+        case CommandEffect.UNKNOWN:
+            return Evaluation(Barrier.UNKNOWN, f"an install rule runs {command.strip()}", source)
 
 
 def _why_open(name: str, lookup: ModuleLookup) -> str:
@@ -95,7 +92,7 @@ def _why_open(name: str, lookup: ModuleLookup) -> str:
 def ways_in(name: str, facts: BlockFacts) -> tuple[Way, ...]:
     """Return every way by which a module can be loaded under the rules, and what stops it."""
     lookup = facts.lookup
-    named = evaluate(name, name, lookup) or Evaluation(Barrier.STOPPED, "it is not found by name")
+    named = evaluate(name, name, lookup) or _not_by_name(name, lookup)
     ways = [Way(name, WayKind.NAME, named.barrier, named.reason, (name,), named.source)]
     ways += _grouped(name, WayKind.ALIAS, facts.aliases, lookup)
     ways += _grouped(name, WayKind.DEPENDENCY, facts.dependents, lookup)
@@ -115,6 +112,14 @@ def ways_in(name: str, facts: BlockFacts) -> tuple[Way, ...]:
     if facts.loaded:
         ways.append(Way(name, WayKind.LOADED, Barrier.OPEN, "it stays loaded until it is unloaded"))
     return tuple(ways)
+
+
+def _not_by_name(name: str, lookup: ModuleLookup) -> Evaluation:
+    for target in lookup.find(name):
+        if target.source and target.name != name:
+            reason = f"an alias rule makes {name} a name of {target.name}"
+            return Evaluation(Barrier.STOPPED, reason, target.source)
+    return Evaluation(Barrier.STOPPED, "it is not found by name")
 
 
 def _grouped(name: str, kind: WayKind, texts: Sequence[str], lookup: ModuleLookup) -> Iterable[Way]:

@@ -5,14 +5,21 @@ Sources: `libkmod/libkmod-config.c` and `libkmod/libkmod-module.c` in kmod.
 
 from __future__ import annotations
 
-import os.path
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
 from kmodtui.model.block.lines import BLOCK_FILE, only_logs
-from kmodtui.model.modprobe_rules import ALLOWED, Rule, RuleKind, Softdep, option_words
+from kmodtui.model.modprobe_rules import (
+    ALLOWED,
+    CommandEffect,
+    Rule,
+    RuleKind,
+    Softdep,
+    command_effect,
+    option_words,
+)
 from kmodtui.model.module_lookup import ModuleLookup
 
 
@@ -135,13 +142,13 @@ class _Evaluation:
                 words = f"kmod up to 34 ignores it: {rule.name} has softdeps"
                 return RuleEffect(rule, Effect.NONE, words, softdep.source)
         command = rule.value.strip()
-        program = os.path.basename(command.split()[0]) if command.split() else ""
-        if rule.kind is RuleKind.INSTALL and program == "false":
-            return RuleEffect(rule, Effect.ACTIVE, "blocked: every load by modprobe fails")
-        if rule.kind is RuleKind.INSTALL and program in ("true", ":"):
-            return RuleEffect(rule, Effect.ACTIVE, "blocked: loads do nothing, without an error")
         if only_logs(command):
             return RuleEffect(rule, Effect.ACTIVE, "loads are logged, and happen")
+        effect = command_effect(command) if rule.kind is RuleKind.INSTALL else CommandEffect.UNKNOWN
+        if effect is CommandEffect.FAILS:
+            return RuleEffect(rule, Effect.ACTIVE, "blocked: every load by modprobe fails")
+        if effect is CommandEffect.NOTHING:
+            return RuleEffect(rule, Effect.ACTIVE, "blocked: loads do nothing, without an error")
         instead = "loading" if rule.kind is RuleKind.INSTALL else "unloading"
         return RuleEffect(rule, Effect.ACTIVE, f"runs as root instead of {instead}")
 
