@@ -7,6 +7,7 @@ in `kernel/module/main.c`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import takewhile
 
 from kmodtui.kernel.index.aliases import normalised
 from kmodtui.model.modprobe_rules import Problem, Rule, RuleKind
@@ -14,6 +15,7 @@ from kmodtui.model.modules import canonical
 from kmodtui.model.plan.plan import KERNEL_COMMAND_LINE
 from kmodtui.model.text import clean
 
+_SKIPPED = "initcall_blacklist="
 _WHITESPACE = " \n\t\v\f\r"
 
 
@@ -51,10 +53,24 @@ def forbidden_modules(text: str) -> Iterator[str]:
     one counts.
     """
     last = ""
-    for word in text.split():
+    for word in _kernel_words(text):
         if word.startswith("module_blacklist="):
             last = word.partition("=")[2]
     yield from filter(None, last.split(","))
+
+
+def skipped_initcalls(text: str) -> frozenset[str]:
+    """Return the init functions of `initcall_blacklist=`, which the kernel does not call.
+
+    Source: `initcall_blacklist` in `init/main.c`. If it is given several times, all count.
+    """
+    lists = (word.partition("=")[2] for word in _kernel_words(text) if word.startswith(_SKIPPED))
+    return frozenset(name for names in lists for name in names.split(",") if name)
+
+
+def _kernel_words(text: str) -> Iterator[str]:
+    """Yield the words that are for the kernel: what follows `--` is for init."""
+    return takewhile(lambda word: word != "--", text.split())
 
 
 def _settings(text: str) -> Iterator[tuple[str, str, str]]:

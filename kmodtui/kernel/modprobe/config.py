@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 
 from kmodtui.kernel.host import Host
@@ -45,6 +45,7 @@ class ModprobeConfig:
         rules: Iterable[Rule] = (),
         problems: Iterable[Problem] = (),
         forbidden: Iterable[str] = (),
+        unreadable: Iterable[str] = (),
     ) -> None:
         """Store the rules in kmod's order.
 
@@ -53,10 +54,12 @@ class ModprobeConfig:
                 line.
             problems: what is wrong with the files.
             forbidden: modules that the kernel itself refuses to load (`module_blacklist=`).
+            unreadable: files and directories that kmod reads and this process may not.
         """
         self.rules = tuple(rules)
         self.problems = tuple(problems)
         self.blocked = frozenset(forbidden)
+        self.unreadable = tuple(unreadable)
 
     def of(self, kind: RuleKind) -> tuple[Rule, ...]:
         """Return the rules of a kind, in order."""
@@ -135,7 +138,12 @@ class ModprobeConfig:
             len(others),
         )
         whole = (*others[:position], *rules, *others[position:])
-        return ModprobeConfig(whole, self.problems, self.blocked)
+        return ModprobeConfig(whole, self.problems, self.blocked, self.unreadable)
+
+    def without(self, unwanted: Callable[[Rule], bool]) -> ModprobeConfig:
+        """Return the configuration as it would be without some of its rules."""
+        rules = (rule for rule in self.rules if not unwanted(rule))
+        return ModprobeConfig(rules, self.problems, self.blocked, self.unreadable)
 
     def _is_option_of(self, rule: Rule, name: str, alias: str) -> bool:
         return rule.kind is RuleKind.OPTIONS and rule.name in (name, alias)
@@ -203,7 +211,8 @@ def read_modprobe_config(host: Host, folder: str = "") -> ModprobeConfig:
     """
     rules: list[Rule] = []
     problems: list[Problem] = []
-    for path in _files(host, folder, problems):
+    unreadable: list[str] = []
+    for path in _files(host, folder, problems, unreadable):
         try:
             data = host.read(path)
         except FileNotFoundError:
@@ -211,6 +220,7 @@ def read_modprobe_config(host: Host, folder: str = "") -> ModprobeConfig:
         except OSError as error:
             why = error.strerror or str(error)
             problems.append(Problem(clean(path), f"It cannot be read: {clean(why)}."))
+            unreadable.append(clean(path))
             continue
         rules += parse_rules(os.fsdecode(data), clean(path), problems)
     try:
@@ -218,16 +228,21 @@ def read_modprobe_config(host: Host, folder: str = "") -> ModprobeConfig:
     except OSError:
         line = ""
     rules += parse_command_line(line, problems)
-    return ModprobeConfig(rules, problems, forbidden_modules(line))
+    return ModprobeConfig(rules, problems, forbidden_modules(line), unreadable)
 
 
-def _files(host: Host, folder: str, problems: list[Problem]) -> list[str]:
+def _files(host: Host, folder: str, problems: list[Problem], unreadable: list[str]) -> list[str]:
     """Return the files that take effect, in the order in which kmod reads them."""
     found = {name: f"{folder}/{name}" for name in _INDEX_FILES} if folder else {}
     for directory in FOLDERS:
         try:
             names = host.listdir(directory)
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            why = error.strerror or str(error)
+            problems.append(Problem(directory, f"It cannot be read: {clean(why)}."))
+            unreadable.append(directory)
             continue
         for name in names:
             path = f"{directory}/{name}"
@@ -264,8 +279,18 @@ def replaced_files(host: Host) -> tuple[Problem, ...]:
             path = f"{directory}/{name}"
             first = found.setdefault(name, path)
             if first != path and not _is_same(host, path, first):
-                replaced.append(Problem(clean(path), f"{clean(first)} replaces it."))
+                modules = _modules_in(host, path)
+                replaced.append(Problem(clean(path), f"{clean(first)} replaces it.", modules))
     return tuple(replaced)
+
+
+def _modules_in(host: Host, path: str) -> tuple[str, ...]:
+    """Return the modules and patterns that the rules of a file are about."""
+    try:
+        text = os.fsdecode(host.read(path))
+    except OSError:
+        return ()
+    return tuple(dict.fromkeys(rule.name for rule in parse_rules(text, path, [])))
 
 
 def _is_same(host: Host, one: str, other: str) -> bool:

@@ -44,4 +44,4 @@ def state_of_command(command: str) -> BlockState:
 
 def only_logs(command: str) -> bool:
     """Return whether the command of an install rule is the one that logs and then loads."""
-    return command.strip().startswith(LOGGER)
+    return command.strip().startswith(LOGGER) and "modprobe --ignore-install" in command
