@@ -45,6 +45,13 @@ class ConfigError(KmodtuiError):
     exit_code = 2
 
 
+class PolicyError(KmodtuiError):
+    """An audit's policy does not exist, or has an error."""
+
+    title = "Invalid policy"
+    exit_code = 2
+
+
 class UnsuitableTerminalError(KmodtuiError):
     """There is no terminal, or one that cannot show the dashboard."""
 

@@ -162,6 +162,14 @@ def installed_releases(host: Host) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+def all_releases(host: Host) -> tuple[str, ...]:
+    """Return the same, with those that have modules and no index, sorted by name."""
+    found = set(installed_releases(host))
+    for top in (_BOOTED, _GUIX, _CURRENT, *_STANDARD):
+        found |= {name for name in _listed(host, top) if host.exists(f"{top}/{name}/kernel")}
+    return tuple(sorted(found))
+
+
 def in_other_generation(host: Host, release: str, folder: str) -> str:
     """Return NixOS's directory for the next boot, if `folder` is that of another generation."""
     current = f"{_CURRENT}/{release}"

@@ -62,7 +62,7 @@ class ScannedIndex(ModuleIndex):
     def _rows(self) -> dict[str, str]:
         """The path of each file below the directory, as lines of modules.dep have it."""
         start = len(self.folder) + 1
-        paths = sorted(_files(self.host, self.folder))
+        paths = sorted(module_files(self.host, self.folder))
         return {clean(canonical(path)): f"{path[start:]}:" for path in reversed(paths)}
 
     @cached_property
@@ -79,7 +79,7 @@ class ScannedIndex(ModuleIndex):
             yield from (f"alias {alias} {name}" for alias in (info.aliases if info else ()))
 
 
-def _files(host: Host, folder: str) -> Iterator[str]:
+def module_files(host: Host, folder: str) -> Iterator[str]:
     """Yield the module files below a directory; links to directories are not followed."""
     ahead = [(folder, 0)]
     found = 0
