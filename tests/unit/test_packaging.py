@@ -151,6 +151,14 @@ def test_every_kind_of_install_brings_the_recorded_system(
     assert "ext4" in {module["name"] for module in listed["modules"]}
 
 
+def test_every_kind_of_install_brings_the_policies(
+    installed: tuple[str, Path], tmp_path: Path
+) -> None:
+    _, programs = installed
+    listed = json.loads(run(programs / "kmodtui", "audit", "--json", cwd=tmp_path))
+    assert {"cis-debian-12", "local-root-2026"} <= {each["name"] for each in listed["policies"]}
+
+
 def test_the_wheel_is_small_and_holds_the_package_alone(wheel: Path) -> None:
     assert wheel.stat().st_size < LIMIT
     with zipfile.ZipFile(wheel) as archive:
