@@ -39,6 +39,7 @@ VERBS = {
     "exposure": "show who can make the kernel load each module",
     "rules": "list the rules of modprobe.d, what each does, and why some do nothing",
     "doctor": "check what this system lets you do with modules, and what is wrong",
+    "audit": "check modules against a policy, such as a hardening guide, for each kernel",
     "linkage": "show the symbols that a module imports and exports",
     "check": "check whether this kernel would accept a .ko file",
     "symbols": "list or search the symbols in /proc/kallsyms",
@@ -57,11 +58,14 @@ def run(arguments: list[str]) -> int:
     """Run a verb or the dashboard; return the exit status: 0 success, 1 failure, 2 usage error."""
     verbs = arguments[:1] if arguments[:1] and arguments[0] in VERBS else VERBS
     options = _parser(verbs).parse_args(arguments)
+    failed = 1
     try:
         if options.verb is None:
             return _dashboard(options)
         _check_output()
-        verb, host = _verb(options.verb), _host(options)
+        verb = _verb(options.verb)
+        failed = getattr(verb, "FAILED", failed)
+        host = _host(options)
         _enable_garbage_collection()
         status: int = verb.run(host, options)
         sys.stdout.flush()
@@ -79,13 +83,13 @@ def run(arguments: list[str]) -> int:
         _discard_output()
         subject = error.filename or "Cannot write the output"
         print_error(KmodtuiError(f"{subject}: {error.strerror or error}."))
-        return 1
+        return failed
     except MemoryError:
         print_error(KmodtuiError("Out of memory."))
-        return 1
+        return failed
     except Exception as error:
         print_error(_internal_error(error))
-        return 1
+        return failed
 
 
 def _enable_garbage_collection() -> None:

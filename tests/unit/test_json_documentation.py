@@ -38,6 +38,11 @@ MORE = {
     "info": ["info hello --root {root}"],
     "about": ["about hello --root {root}"],
     "catalog": ["catalog --root {root}", "catalog sctp --reach any --demo"],
+    "audit": [
+        "audit",
+        "audit --policy anssi-bp-028 --demo",
+        "audit --policy nbd.toml --root rules",
+    ],
 }
 """Commands whose output has fields that the output of the examples does not have."""
 
@@ -169,6 +174,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("a.conf", "b.conf", "a.conf.bak"):
         rules.folder.write(f"/etc/modprobe.d/{name}", b"blacklist nbd\n")
     (folder / "rules").symlink_to(rules.folder.root)
+    module = '[[module]]\nname = "nbd"\nwanted = "blocked"\nreason = "Unused."\n'
+    (folder / "nbd.toml").write_text(f'schema = 1\ntitle = "Ours"\n{module}')
     return folder
 
 

@@ -123,6 +123,10 @@ VERBS = [
     ["about", "NAME"],
     ["why", "NAME"],
     ["exposure", "NAME"],
+    ["audit", "--policy", "NAME"],
+    ["audit", "--policy", "POLICY", "--kernel", "all"],
+    ["audit", "--policy", "POLICY", "--format", "junit"],
+    ["audit", "--policy", "POLICY", "--format", "sarif"],
     ["diff", "FILE"],
     ["diff", "--symbols", "FILE", "FILE"],
 ]
@@ -173,6 +177,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "sys/module/alpha/parameters/level": "2\n",
         "sys/module/alpha/refcnt": "0\n",
         "sys/module/alpha/srcversion": "ABCDEF\n",
+        "ours.toml": 'schema = 1\ntitle = "Ours"\n[[switch]]\nname = "modules_disabled"\n'
+        'wanted = true\nreason = "Why."\n'
+        + "".join(
+            f'[[module]]\nname = "{name}"\nwanted = "blocked"\nreason = "Why."\n'
+            for name in ("alpha", "beta", "gamma", "delta-x", "none")
+        ),
     }
     for path, text in files.items():
         write(host, f"/{path}", text)
@@ -214,6 +224,8 @@ def commands(root: Path, chance: random.Random) -> list[str]:
         if word == "NAME"
         else str(root / "before.kmodtui")
         if word == "FILE"
+        else str(root / "ours.toml")
+        if word == "POLICY"
         else word
         for word in chance.choice(VERBS)
     ]
