@@ -203,6 +203,17 @@ class HelperClient:
         """
         return await self._ask("unload", on_log, names=list(names), wait=wait)
 
+    async def delete(
+        self, name: str, on_log: LogSink | None = None, *, wait: float = 0.0
+    ) -> Result:
+        """Unload one module by its exact name, without modprobe; `wait` as for `unload`.
+
+        Raises:
+            HelperVersionError: the helper is an older one.
+        """
+        self._require("delete", "unload a module by its exact name")
+        return await self._ask("delete", on_log, module=name, wait=wait)
+
     async def reload(
         self,
         name: str,
@@ -248,13 +259,16 @@ class HelperClient:
         return await self._ask_newer("unblock", names)
 
     async def _ask_newer(self, operation: str, names: Sequence[str]) -> Result:
+        self._require(operation, "block modules")
+        return await self._ask(operation, names=list(names))
+
+    def _require(self, operation: str, what: str) -> None:
         if operation not in self._hello.operations:
             raise HelperVersionError(
                 f"The privileged helper has version {clean(self._hello.version)}, which cannot "
-                "block modules.",
+                f"{what}.",
                 "Install the helper of this version: kmodtui helper install.",
             )
-        return await self._ask(operation, names=list(names))
 
     async def kallsyms(self) -> Result:
         """Return /proc/kallsyms as root sees it in `data`, some megabytes."""

@@ -98,7 +98,8 @@ RULE_CHANGES: dict[str, tuple[str, str | None]] = {
     "block": (BLOCK, "blocked"), "log-loads": (BLOCK, "logged"), "unblock": (BLOCK, None),
 }  # fmt: skip
 
-# libc has no wrapper for init_module(2). These are the kernel's numbers, by machine/bits.
+# libc has no wrapper for init_module(2). These are the kernel's numbers, by machine/bits; that
+# of delete_module(2) is the next one.
 INIT_MODULE = {
     "x86_64/64": 175, "aarch64/64": 105, "riscv64/64": 105, "loongarch64/64": 105,
     "ppc64le/64": 128, "s390x/64": 128, "i686/32": 128, "armv7l/32": 128,
@@ -300,16 +301,20 @@ class Machine:
         finally:
             os.close(at)
 
+    def delete(self, asked: Request) -> Outcome:
+        """Unload one module by its exact name, which no index and no rule is looked up for."""
+        (name,) = asked["names"]
+        self.check_loaded(name, wanted=True)
+        self.delete_module(name.encode("ascii"))
+        return Outcome("not-done" if name in self.modules() else "done")
+
     def init_module(self, image: bytes, parameters: bytes) -> None:
         """Insert a module. OSError if the kernel refuses."""
-        import ctypes  # only needed here, and missing in some minimal Python installations
+        system_call(0, image, len(image), parameters)
 
-        machine = f"{os.uname().machine}/{64 if sys.maxsize > 2**32 else 32}"
-        if machine not in INIT_MODULE:
-            raise Outcome("failed", f"Cannot insert module files on {machine}.", errno.ENOSYS)
-        libc, number = ctypes.CDLL(None, use_errno=True), ctypes.c_long(INIT_MODULE[machine])
-        if libc.syscall(number, image, ctypes.c_ulong(len(image)), parameters) != 0:
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    def delete_module(self, name: bytes) -> None:
+        """Unload a module that is not in use. OSError if the kernel refuses."""
+        system_call(1, name, os.O_NONBLOCK)
 
     def change_rules(self, asked: Request) -> Outcome:
         """Add modules to one of kmodtui's files or remove them, replacing the file as a whole."""
@@ -354,6 +359,19 @@ class Machine:
             return {canonical(name): "blacklisted" for name, _ in rules}
         states = {"/bin/false": "blocked"}
         return {canonical(name): states.get(rest, "logged") for name, rest in rules if rest}
+
+
+def system_call(after_init_module: int, *arguments: bytes | int) -> None:
+    """Call init_module(2), or with 1 delete_module(2). OSError if the kernel refuses."""
+    import ctypes  # only needed here, and missing in some minimal Python installations
+
+    machine = f"{os.uname().machine}/{64 if sys.maxsize > 2**32 else 32}"
+    if machine not in INIT_MODULE:
+        raise Outcome("failed", f"Unknown system calls on {machine}.", errno.ENOSYS)
+    libc, number = ctypes.CDLL(None, use_errno=True), INIT_MODULE[machine] + after_init_module
+    passed = (ctypes.c_ulong(each) if isinstance(each, int) else each for each in arguments)
+    if libc.syscall(ctypes.c_long(number), *passed) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 def canonical(path: str) -> str:
@@ -401,6 +419,7 @@ class Log(FileIO):
 
 PLAIN = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"  # no control, line break or surrogate
 NAME = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,54}"
+EXACT_NAME = r"[!-.0-~]{1,55}"  # of a module that is loaded, as /proc/modules can show it
 KEY = r"[A-Za-z0-9_]{1,64}"
 PATH = rf"(/(?!\.{{1,2}}(/|$))((?!/){PLAIN})+)+"
 # Characters without a meaning in a shell. Others are refused for a module with an `install`
@@ -415,6 +434,7 @@ def is_text(value: Any, pattern: str) -> bool:
 
 FIELDS: dict[str, Callable[[Any], bool]] = {
     "name": lambda v: is_text(v, NAME),
+    "module": lambda v: is_text(v, EXACT_NAME),
     "names": lambda v: isinstance(v, list) and 0 < len(v) <= MAX_NAMES
     and all(is_text(name, NAME) for name in v) and len(set(map(canonical, v))) == len(v),
     "parameters": lambda v: isinstance(v, list) and len(v) <= MAX_PARAMETERS
@@ -464,7 +484,8 @@ def checked(request: Request, scope: str) -> Request:
         if not FIELDS[field](request[field]):
             raise Outcome("invalid", f"Invalid value for {field}.", errno.EINVAL)
     named = [request["name"]] if "name" in request else request.get("names", [])
-    return {**request, "names": [canonical(name) for name in named]}
+    exact = [request["module"]] if "module" in request else []
+    return {**request, "names": exact or [canonical(name) for name in named]}
 
 
 # --- operations ---------------------------------------------------------------------------
@@ -544,6 +565,17 @@ def unload(machine: Machine, asked: Request) -> Steps:
     return Outcome("not-done", "A module was loaded again at once.") if back else Outcome("done")
 
 
+def delete(machine: Machine, asked: Request) -> Steps:
+    """Unload one loaded module by its exact name, as soon as it is unused."""
+    (name,), until = asked["names"], time.monotonic() + asked["wait"]
+    machine.check_loaded(name, wanted=True)
+    while (module := machine.modules().get(name)) and module.refcount > 0:
+        if time.monotonic() >= until:
+            break
+        yield 0.2
+    return (yield from in_child(machine, asked))
+
+
 def reload(machine: Machine, asked: Request) -> Steps:
     """Unload a module and load it again; first check that it may be loaded."""
     yield from loader(machine, asked)
@@ -560,7 +592,8 @@ def kallsyms(machine: Machine, _: Request) -> Steps:
 
 def in_child(machine: Machine, asked: Request) -> Steps:
     """Run the whole operation in a child, because each part of it may hang."""
-    own = {"insert": machine.insert, "write-parameter": machine.write_parameter}
+    own = {"insert": machine.insert, "delete": machine.delete}
+    own["write-parameter"] = machine.write_parameter
     work = own.get(asked["op"], machine.change_rules)
     return cast("Outcome", (yield lambda: work(asked)))
 
@@ -571,6 +604,7 @@ OPERATIONS: dict[str, tuple[Any, ...]] = {
     "load": (load, "name", "parameters"),
     "insert": (in_child, "name", "path", "sha256", "parameters"),
     "unload": (unload, "names", "wait"),
+    "delete": (delete, "module", "wait"),
     "reload": (reload, "name", "parameters", "wait"),
     "write-parameter": (in_child, "name", "parameter", "value"),
     **dict.fromkeys(RULE_CHANGES, (in_child, "names")),
@@ -822,7 +856,7 @@ class Session:
         result = dict[str, Any](subject="".join(names[:1]), command=[], exit=None, output="")
         with contextlib.suppress(OSError):  # a change does not depend on the log
             self.logs[number] = Log(self.machine.root, whole=False)
-        modules = names if asked["op"] in ("load", "insert", "unload", "reload") else []
+        modules = names if asked["op"] in ("load", "insert", "unload", "delete", "reload") else []
         try:
             result["before"] = self.machine.states(modules)
             outcome = self.follow(OPERATIONS[asked["op"]][0](self.machine, asked), number, result)

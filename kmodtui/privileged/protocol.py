@@ -12,21 +12,22 @@ Each request has an id, which counts from 1 without gaps, and all the fields of 
      "sha256": "9f86d0…", "parameters": []}
     {"id": 3, "op": "unload", "names": ["btrfs"], "wait": 0}
     {"id": 4, "op": "reload", "name": "btrfs", "parameters": [], "wait": 10}
-    {"id": 5, "op": "write-parameter", "name": "nbd", "parameter": "nbds_max", "value": "4"}
-    {"id": 6, "op": "blacklist", "names": ["nouveau"]}
-    {"id": 7, "op": "unblacklist", "names": ["nouveau"]}
-    {"id": 8, "op": "block", "names": ["nouveau"]}
-    {"id": 9, "op": "log-loads", "names": ["nouveau"]}
-    {"id": 10, "op": "unblock", "names": ["nouveau"]}
-    {"id": 11, "op": "kallsyms"}
-    {"id": 12, "op": "log", "follow": true}
-    {"id": 13, "op": "stop", "request": 12}
-    {"id": 14, "op": "idle", "seconds": 1800}
+    {"id": 5, "op": "delete", "module": "hello", "wait": 0}
+    {"id": 6, "op": "write-parameter", "name": "nbd", "parameter": "nbds_max", "value": "4"}
+    {"id": 7, "op": "blacklist", "names": ["nouveau"]}
+    {"id": 8, "op": "unblacklist", "names": ["nouveau"]}
+    {"id": 9, "op": "block", "names": ["nouveau"]}
+    {"id": 10, "op": "log-loads", "names": ["nouveau"]}
+    {"id": 11, "op": "unblock", "names": ["nouveau"]}
+    {"id": 12, "op": "kallsyms"}
+    {"id": 13, "op": "log", "follow": true}
+    {"id": 14, "op": "stop", "request": 13}
+    {"id": 15, "op": "idle", "seconds": 1800}
 
 It is answered by any number of lines of progress, and one result:
 
     {"serial": 1, "id": 1, "log": {"seq": 812, "usec": 91823344, "level": 6, "text": "Btrfs …"}}
-    {"serial": 2, "id": 11, "data": "MDAwMDAwMDAw…"}
+    {"serial": 2, "id": 12, "data": "MDAwMDAwMDAw…"}
     {"serial": 3, "id": 1, "result": {"ok": true, "code": "done", "message": "", "errno": null,
         "subject": "btrfs", "command": ["/sbin/modprobe", "-v", "--", "btrfs"],
         "exit": 0, "output": "…",
@@ -45,10 +46,11 @@ with its name, owner and mode when it was opened:
 
     "file": [{"name": "home", "uid": 0, "mode": 493}, …]
 
-`wait` is the maximum number of seconds to wait for a module to become unused before it is
-unloaded. `stop` ends an unanswered request, or following the log: nothing more is begun for
-it, and a running program continues in the background. `data` is the next piece of a file in
-base64.
+`delete` unloads one module by its exact name in /proc/modules, whatever the index and the
+rules of modprobe.d say. `wait` is the maximum number of seconds to wait for a module to become
+unused before it is unloaded. `stop` ends an unanswered request, or following the log: nothing
+more is begun for it, and a running program continues in the background. `data` is the next
+piece of a file in base64.
 
 Requests are served one after the other, except `stop`, `idle` and `log`, which concern the
 session and are served at once. Each answer has the id of its request; `serial` counts all lines

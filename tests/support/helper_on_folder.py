@@ -5,8 +5,8 @@ argument of its classes that only `main` sets. It is loaded by its path,
 so that nothing else of kmodtui can be imported here either.
 
 A directory cannot replace the kernel, so what is passed to
-`init_module` is written to the file `inserted`, and the result is set in
-`behaviour.json`, as for modprobe.
+`init_module` is written to the file `inserted`, `delete_module` removes a line of
+/proc/modules, and the result of each is set in `behaviour.json`, as for modprobe.
 """
 
 import base64
@@ -53,6 +53,18 @@ def main() -> None:
                 raise OSError(number, os.strerror(number))
             with open(folder + "/proc/modules", "a") as file:
                 file.write(todo.get("name", "hello") + " 16384 0 - Live 0x0000000000000000\n")
+
+        def delete_module(self, name: bytes) -> None:
+            with open(folder + "/behaviour.json") as file:
+                todo = json.load(file).get("delete_module", {})
+            if "errno" in todo:
+                number = getattr(errno, todo["errno"])
+                raise OSError(number, os.strerror(number))
+            with open(folder + "/proc/modules") as file:
+                lines = [line for line in file if line.split(" ")[0] != name.decode()]
+            with open(folder + "/proc/modules.new", "w") as file:
+                file.writelines(lines)
+            os.rename(folder + "/proc/modules.new", folder + "/proc/modules")
 
     os.umask(0o077)  # as in main; the directory too
     os.chdir("/")

@@ -60,6 +60,7 @@ PROPER: dict[str, dict[str, Any]] = {
     "load": {"name": "btrfs", "parameters": []},
     "insert": {"name": "btrfs", "path": "/a.ko", "sha256": "0" * 64, "parameters": []},
     "unload": {"names": ["gone"], "wait": 0},
+    "delete": {"module": "gone", "wait": 0},
     "reload": {"name": "gone", "parameters": [], "wait": 0},
     "write-parameter": {"name": "gone", "parameter": "a", "value": "b"},
     "blacklist": {"names": ["ext4"]},
@@ -73,8 +74,15 @@ PROPER: dict[str, dict[str, Any]] = {
     "idle": {"seconds": 60},
 }
 
+EXACT_NAMES: list[Any] = [
+    "", " ", "a b", "a\n", "\na", "a\0", "a\0b", "a/b", "/", "../a", "/tmp/evil.ko", "a\x1b[31m",
+    "a\x7f", "\x9b", "ünï", "\u202ea", "\u2028", "\ud800", "ａ", "x" * 56, "x" * 100_000,
+    *WRONG_TYPES,
+]  # fmt: skip
+
 HOSTILE: dict[str, list[Any]] = {
     "name": NAMES,
+    "module": EXACT_NAMES,
     "names": [*NAMES, [], *([name] for name in NAMES), *(["gone", name] for name in NAMES),
               ["a", "a"], ["a-b", "a_b"], ["gone"] * 2, [f"m{n}" for n in range(257)]],
     "parameters": [*PARAMETERS, *([p] for p in PARAMETERS), *(["good=1", p] for p in PARAMETERS),
@@ -131,6 +139,11 @@ LINES: list[bytes] = [
     b'{"id": 1, "op": "unload", "names": ["a-b", "a_b"]}',
     b'{"id": 1, "op": "unload", "names": ["btrfs"], "wait": 0, "force": true}',
     b'{"id": 1, "op": "unload", "names": ["btrfs"]}',
+    b'{"id": 1, "op": "delete", "name": "btrfs", "wait": 0}',
+    b'{"id": 1, "op": "delete", "names": ["btrfs"], "wait": 0}',
+    b'{"id": 1, "op": "delete", "module": "btrfs"}',
+    b'{"id": 1, "op": "delete", "module": ["btrfs"], "wait": 0}',
+    b'{"id": 1, "op": "delete", "module": "btrfs", "wait": 0, "flags": 512}',
     b'{"id": 1, "op": "kallsyms", "path": "/etc/shadow"}',
     b'{"id": 1, "op": "log"}', b'{"id": 1, "op": "log", "follow": true, "path": "/etc/shadow"}',
     b'{"id": 1, "op": "blacklist", "names": ["btrfs"], "path": "/etc/passwd"}',

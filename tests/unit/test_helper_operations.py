@@ -432,6 +432,34 @@ async def test_a_module_that_modprobe_cannot_find_is_unloaded_with_rmmod(
     ]
 
 
+async def test_a_module_is_unloaded_by_its_exact_name(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    folder.loaded("a-b.c 1 0 - Live", "a_b 1 0 - Live", "btrfs 1 0 - Live")
+    result = await session.delete("a-b.c")
+    assert (result.ok, result.before, result.after) == (True, {"a-b.c": "Live"}, {"a-b.c": None})
+    assert "a_b " in folder.modules, "not what modprobe and rmmod make of the name"
+    assert (await session.delete("btrfs")).ok, "in the index, too, but modprobe is not run"
+    assert folder.calls == folder.queries == []
+    for name in ("a-b.c", "a", "a_b.ko", "xor"):
+        assert (await session.delete(name)).code is ResultCode.NOT_LOADED
+    folder.behave({"delete_module": {"errno": "EBUSY"}})
+    result = await session.delete("a_b")
+    assert (result.code, result.errno) == (ResultCode.FAILED, errno.EBUSY)
+    assert result.message == os.strerror(errno.EBUSY)
+
+
+async def test_an_unload_by_exact_name_waits_for_references_to_go(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    folder.loaded("tun 1 1 - Live")
+    unloading = asyncio.create_task(session.delete("tun", wait=60))
+    assert (await session.set_idle(60)).ok
+    assert "tun" in folder.modules
+    folder.loaded("tun 1 0 - Live")
+    assert (await unloading).ok
+
+
 async def test_an_unload_waits_for_references_to_go(
     folder: HelperFolder, session: HelperClient
 ) -> None:
