@@ -13,7 +13,6 @@ import errno
 import json
 import math
 import os
-import re
 import time
 from collections.abc import Callable
 from itertools import count
@@ -40,7 +39,6 @@ DURATION = {
 """Seconds that a module spends at each point at pace 1, about as on a real machine."""
 
 _POLL = 0.1  # seconds between checks for new log records and stopped requests
-_NAME_IN_FILE = re.compile(rb"\0name=([A-Za-z0-9_]+)\0")
 
 
 class SimulatedMachine(helper.Machine):
@@ -73,12 +71,15 @@ class SimulatedMachine(helper.Machine):
         return super().write_parameter({**asked, "value": f"{value}\n"})
 
     def init_module(self, image: bytes, parameters: bytes) -> None:
-        """Insert a recorded module from its file; others are refused with ENOEXEC."""
-        found = _NAME_IN_FILE.search(image)
-        name = found[1].decode("ascii") if found else ""
-        if self._kernel.recording(name) is None:
-            raise OSError(errno.ENOEXEC, os.strerror(errno.ENOEXEC))
-        number = at_once(self._kernel.insert(name, parameters.decode().split()))
+        """Insert a module file; what is not a module of this kernel is refused with ENOEXEC."""
+        self._refused(at_once(self._kernel.insert_file(image, parameters.decode().split())))
+
+    def delete_module(self, name: bytes) -> None:
+        """Unload a module by its exact name."""
+        self._refused(at_once(self._kernel.delete(name.decode("ascii"))))
+
+    @staticmethod
+    def _refused(number: int) -> None:
         if number:
             raise OSError(number, os.strerror(number))
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from kmodtui.demo.inserted_module import inserted_module, read_image
 from kmodtui.demo.modprobe import Modprobe, Outcome
 from kmodtui.demo.moments import Call, Moment, Point, at_once
 from kmodtui.demo.parameters import KERN_ERR, KERN_WARNING, RefusedValueError, parsed_parameters
@@ -21,6 +23,7 @@ from kmodtui.demo.recording import Recording, write_files
 from kmodtui.demo.simulated_host import SimulatedHost
 from kmodtui.demo.simulated_module import SimulatedModule
 from kmodtui.demo.system_folder import SystemFolder
+from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.index.release import read_index
 from kmodtui.kernel.kallsyms import parse_symbols
 from kmodtui.kernel.proc_modules import parse_modules
@@ -84,6 +87,7 @@ class SimulatedKernel:
         self.log: list[LogRecord] = []
         self.init_errors: dict[str, InitError] = {"nbd": _nbd_init}
         self._recorded = recording.modules
+        self._inserted: dict[str, RecordedModule] = {}
         uptime = decode(self.folder.read("/proc/uptime")).split()
         self._clock = clock
         self._booted = clock() - (float(uptime[0]) if uptime else 0.0)
@@ -150,7 +154,12 @@ class SimulatedKernel:
         return tuple(sorted(self._recorded))
 
     def recording(self, name: str) -> RecordedModule | None:
-        """Return the recording of a module; None if there is none."""
+        """Return the recording of a module; None if there is none.
+
+        Of a module that was inserted from a file, it is what that file contains.
+        """
+        if name in self._inserted:
+            return self._inserted[name]
         files = self._recorded.get(name)
         path = self.index.path_of(name)
         file = self.folder.locate(path) if path else None
@@ -225,6 +234,36 @@ class SimulatedKernel:
         yield Moment(name, Point.TRIMMED)
         return 0
 
+    def insert_file(self, image: bytes, parameters: Sequence[str] = ()) -> Call:
+        """Insert a module file that is not the index's: `init_module(2)` with its content.
+
+        Returns:
+            0, or an errno as `insert`; ENOEXEC for a file that is not a module, or is one of
+            another kernel.
+        """
+        parsed = read_image(image)
+        if parsed is None:
+            return errno.ENOEXEC
+        elf, info = parsed
+        name = info.module_name
+        if self.state(name) is not None:
+            return (yield from self.insert(name, parameters))
+        if info.vermagic not in ("", self._vermagic):
+            self.printk(
+                KERN_ERR,
+                f"{name}: version magic '{info.vermagic}' should be '{self._vermagic}'",
+            )
+            return errno.ENOEXEC
+        recorded = self.recording(name)
+        if recorded is None or recorded.file is None or recorded.file.read_bytes() != image:
+            file = f"/run/inserted/{name}.ko"
+            self.folder.write(file, image)
+            self._inserted[name] = inserted_module(elf, info, self.folder.locate(file), recorded)
+        failure = yield from self.insert(name, parameters)
+        if failure:
+            self._inserted.pop(name, None)
+        return failure
+
     def delete(self, name: str) -> Call:
         """Unload one module: `delete_module(2)` with O_NONBLOCK.
 
@@ -252,6 +291,7 @@ class SimulatedKernel:
         self._announce("remove", name)
         yield Moment(name, Point.TORN_DOWN)
         self._drop(module)
+        self._inserted.pop(name, None)
         yield Moment(name, Point.GONE)
         return 0
 
@@ -384,6 +424,14 @@ class SimulatedKernel:
         self.folder.write(SEQUENCE, f"{self._uevents}\n".encode())
         for listener in tuple(self._listeners):
             listener(ModuleUevent(action, name, self._uevents))
+
+    @property
+    def _vermagic(self) -> str:
+        """The version magic of this kernel's own modules, which it compares with."""
+        for name in self.index.names:
+            with suppress(KmodtuiError):
+                return self.index.read_info(name).vermagic
+        return ""
 
     @property
     def _is_tainted(self) -> bool:
