@@ -26,7 +26,7 @@ def loaded_difference(host: Host, index: ModuleIndex, name: str) -> str:
         info = index.read_info(name)
     except KmodtuiError:
         return ""
-    why = _difference(host, name, live.srcversion, info)
+    why = difference(host, name, info)
     if not why:
         return ""
     return (
@@ -34,13 +34,39 @@ def loaded_difference(host: Host, index: ModuleIndex, name: str) -> str:
     )
 
 
-def _difference(host: Host, name: str, srcversion: str, info: ModuleInfo) -> str:
-    if srcversion and info.srcversion and srcversion != info.srcversion:
-        return f"it was built from other sources (srcversion {srcversion}, file {info.srcversion})"
+def difference(host: Host, name: str, info: ModuleInfo) -> str:
+    """Return why a loaded module is not the one in a file, in words; empty if it may be."""
+    live = read_live_module(host, name)
+    if live is None:
+        return ""
+    if live.srcversion and info.srcversion and live.srcversion != info.srcversion:
+        return (
+            f"it was built from other sources (srcversion {live.srcversion}, file "
+            f"{info.srcversion})"
+        )
     build_id = _build_id(host, name)
     if build_id and info.build_id and build_id != info.build_id:
         return f"it is another build (build ID {build_id[:12]}…, file {info.build_id[:12]}…)"
+    if "O" in live.taint and info.intree:
+        return "it was built outside of the kernel's sources (taint O), the file was not"
     return ""
+
+
+def is_same_build(host: Host, name: str, info: ModuleInfo) -> bool:
+    """Return whether a loaded module is certainly the one in a file."""
+    live = read_live_module(host, name)
+    if live is None or info.module_name != name or difference(host, name, info):
+        return False
+    build_id = _build_id(host, name)
+    return bool(live.srcversion and live.srcversion == info.srcversion) or bool(
+        build_id and build_id == info.build_id
+    )
+
+
+def loaded_build(host: Host, name: str) -> str:
+    """Return the srcversion and the build ID of a loaded module, as far as the kernel has them."""
+    live = read_live_module(host, name)
+    return f"{live.srcversion} {_build_id(host, name)}".strip() if live is not None else ""
 
 
 def _build_id(host: Host, name: str) -> str:

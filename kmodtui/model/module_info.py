@@ -106,6 +106,8 @@ class ModuleInfo:
         machine: machine of the ELF header, such as `x86_64` or `aarch64`; empty for a
             built-in module.
         build_id: the linker's build id, in hexadecimal; empty if there is none.
+        own_name: the name that the kernel gives the module when the file is inserted; empty
+            if the file does not have it.
     """
 
     name: str
@@ -114,6 +116,12 @@ class ModuleInfo:
     signature: Signature | None = None
     machine: str = ""
     build_id: str = ""
+    own_name: str = ""
+
+    @property
+    def module_name(self) -> str:
+        """The name in /proc/modules of what the file contains, however the file is named."""
+        return self.own_name or self.name
 
     @property
     def builtin(self) -> bool:

@@ -76,6 +76,11 @@ def named_module(text: str, names: Container[str]) -> str:
     return whole if whole in names else canonical(text)
 
 
+def kernel_spelling(name: str) -> str:
+    """Return a module's name with `_`; unlike in a file's name, nothing after a dot is cut."""
+    return name.replace("-", "_")
+
+
 def is_module_name(name: str) -> bool:
     """Return whether `name` is a valid module name, and so is safe as an argument."""
     return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,54}", name) is not None

@@ -303,10 +303,8 @@ class Machine:
 
     def delete(self, asked: Request) -> Outcome:
         """Unload one module by its exact name, which no index and no rule is looked up for."""
-        (name,) = asked["names"]
-        self.check_loaded(name, wanted=True)
-        self.delete_module(name.encode("ascii"))
-        return Outcome("not-done" if name in self.modules() else "done")
+        self.delete_module(asked["module"].encode("ascii"))
+        return Outcome("not-done" if asked["module"] in self.modules() else "done")
 
     def init_module(self, image: bytes, parameters: bytes) -> None:
         """Insert a module. OSError if the kernel refuses."""
@@ -419,7 +417,6 @@ class Log(FileIO):
 
 PLAIN = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"  # no control, line break or surrogate
 NAME = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,54}"
-EXACT_NAME = r"[!-.0-~]{1,55}"  # of a module that is loaded, as /proc/modules can show it
 KEY = r"[A-Za-z0-9_]{1,64}"
 PATH = rf"(/(?!\.{{1,2}}(/|$))((?!/){PLAIN})+)+"
 # Characters without a meaning in a shell. Others are refused for a module with an `install`
@@ -434,7 +431,7 @@ def is_text(value: Any, pattern: str) -> bool:
 
 FIELDS: dict[str, Callable[[Any], bool]] = {
     "name": lambda v: is_text(v, NAME),
-    "module": lambda v: is_text(v, EXACT_NAME),
+    "module": lambda v: is_text(v, r"[!-.0-~]{1,55}"),  # as /proc/modules can show it
     "names": lambda v: isinstance(v, list) and 0 < len(v) <= MAX_NAMES
     and all(is_text(name, NAME) for name in v) and len(set(map(canonical, v))) == len(v),
     "parameters": lambda v: isinstance(v, list) and len(v) <= MAX_PARAMETERS
@@ -569,9 +566,7 @@ def delete(machine: Machine, asked: Request) -> Steps:
     """Unload one loaded module by its exact name, as soon as it is unused."""
     (name,), until = asked["names"], time.monotonic() + asked["wait"]
     machine.check_loaded(name, wanted=True)
-    while (module := machine.modules().get(name)) and module.refcount > 0:
-        if time.monotonic() >= until:
-            break
+    while time.monotonic() < until and (row := machine.modules().get(name)) and row.refcount:
         yield 0.2
     return (yield from in_child(machine, asked))
 

@@ -94,7 +94,9 @@ def info_without_file(machine: Machine, loaded: LoadedModule | None) -> ModuleIn
     """Return what is known of a loaded module that the index does not have."""
     if loaded is None:
         return None
-    other = machine.index_or_empty().info_of_other_file(loaded.name)
+    other = None
+    if machine.origin(loaded.name) is None:
+        other = machine.index_or_empty().info_of_other_file(loaded.name)
     return other or read_loaded_info(machine.host, loaded)
 
 
@@ -102,10 +104,14 @@ def _difference(
     machine: Machine, loaded: LoadedModule | None
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield that the file is not the module that is loaded."""
-    if loaded is not None and machine.looks_at_running:
-        index = machine.index_or_empty()
-        if sentence := loaded_difference(machine.host, index, loaded.name):
-            yield "warning", (sentence,)
+    if loaded is None or not machine.looks_at_running:
+        return
+    if (origin := machine.origin(loaded.name)) is not None:
+        sentence = machine.origins.difference(loaded.name, origin)
+    else:
+        sentence = loaded_difference(machine.host, machine.index_or_empty(), loaded.name)
+    if sentence:
+        yield "warning", (sentence,)
 
 
 def _blacklists(machine: Machine, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:

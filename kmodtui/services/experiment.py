@@ -63,11 +63,17 @@ def _alone(_command: str) -> AbstractContextManager[object]:
 async def planned(machine: Machine, name: str, parameters: tuple[str, ...] = ()) -> Report:
     """Return an experiment that has not started, to be reviewed and confirmed.
 
+    Args:
+        machine: the machine.
+        name: a module, or the path of a file to insert.
+        parameters: `name=value`.
+
     Raises:
         PlanError: the module is already loaded, or built in.
         KmodtuiError: it cannot be planned for another reason.
     """
-    plan = await plan_for(machine, [Intent(Verb.LOAD, (name,), parameters)])
+    verb = Verb.INSERT if "/" in name else Verb.LOAD
+    plan = await plan_for(machine, [Intent(verb, (name,), parameters)])
     if why := plan.refused or plan.nothing_to_do:
         raise PlanError(why, BEGINNING)
     if plan.does_nothing:

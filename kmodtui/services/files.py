@@ -1,58 +1,25 @@
-"""Module files to be inserted: their real path, their owners, and the digest to confirm."""
+"""Module files to be inserted: their owners, and the digest to confirm."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import os
 import pwd
 import stat
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from kmodtui.errors import UnreadableError
 from kmodtui.kernel.host import Host
-from kmodtui.kernel.in_root import real_path
+from kmodtui.kernel.module_file.content import file_digest
 from kmodtui.model.ownership import ownership
 from kmodtui.model.result import FilePart
-from kmodtui.model.text import human_size
-from kmodtui.services.machine import Machine
 
-_CHUNK = 1024 * 1024
-
-MAX_FILE = 512 * 1024 * 1024
-"""Bytes of the largest file that the helper inserts."""
+if TYPE_CHECKING:
+    from kmodtui.services.machine import Machine
 
 
 async def digest_of(machine: Machine, path: str) -> str:
-    """Return the SHA-256 of a file in 64 lower-case digits.
-
-    Raises:
-        UnreadableError: the file cannot be read, is not a regular file, or is larger than
-            `MAX_FILE`.
-    """
-    return await asyncio.to_thread(_digest, machine.host, path)
-
-
-def _digest(host: Host, path: str) -> str:
-    digest = hashlib.sha256()
-    try:
-        # Check before opening, because opening a named pipe would block.
-        _check_type_and_size(path, host.stat(path))
-        with host.open(path) as file:
-            _check_type_and_size(path, os.fstat(file.fileno()))
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-    except OSError as error:
-        raise UnreadableError(f"{path} cannot be read: {error.strerror or error}.") from error
-    return digest.hexdigest()
-
-
-def _check_type_and_size(path: str, status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise UnreadableError(f"{path} is not a regular file.")
-    if status.st_size > MAX_FILE:
-        limit = human_size(MAX_FILE)
-        raise UnreadableError(f"{path} is too large: kmodtui reads module files up to {limit}.")
+    """Return the SHA-256 of a file; see `file_digest`."""
+    return await asyncio.to_thread(file_digest, machine.host, path)
 
 
 async def ownership_of(machine: Machine, path: str) -> tuple[str, ...]:
@@ -78,17 +45,3 @@ def user_name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"user {uid}"
-
-
-def resolved(host: Host, path: str) -> str:
-    """Resolve the symbolic links in a path of the observed system, because the helper refuses them.
-
-    A relative path starts at the current directory; parts that do not exist are kept.
-
-    Raises:
-        UnreadableError: there are too many links.
-    """
-    try:
-        return real_path(os.path.join(os.getcwd(), path), host.readlink)
-    except OSError as error:
-        raise UnreadableError(f"{path} cannot be read: {error.strerror}.") from None

@@ -40,12 +40,14 @@ from kmodtui.model.linkage import (
     providers_in_kallsyms,
 )
 from kmodtui.model.modules import ModuleTable, named_module
+from kmodtui.model.origin import Origin
 from kmodtui.model.symbols.table import NO_ROWS, SymbolRows, SymbolTable
 from kmodtui.model.text import clean
 
 if TYPE_CHECKING:
     # Not at run time: a verb needs no root access, which a machine imports.
     from kmodtui.services.machine import Machine
+    from kmodtui.services.origins import Origins
 
 KEPT = 8
 """Module files whose symbols are kept in memory: up to half a megabyte each."""
@@ -75,7 +77,9 @@ def linkage(machine: Machine) -> Linkage:
     with _lock:
         known = _known.get(machine)
         if known is None or known.index is not index:
-            known = Linkage(machine.host, index, running=machine.looks_at_running)
+            running = machine.looks_at_running
+            origins = machine.origins if running else None
+            known = Linkage(machine.host, index, running=running, origins=origins)
             _known[machine] = known
     return known
 
@@ -87,9 +91,24 @@ class Linkage:
         index: the module index of the release; None without one.
     """
 
-    def __init__(self, host: Host, index: ModuleIndex | None, *, running: bool = True) -> None:
-        """Read from `host`; `running` is whether the index is that of the running kernel."""
+    def __init__(
+        self,
+        host: Host,
+        index: ModuleIndex | None,
+        *,
+        running: bool = True,
+        origins: Origins | None = None,
+    ) -> None:
+        """Prepare to read.
+
+        Args:
+            host: the system.
+            index: the module index of the release; None without one.
+            running: whether the index is that of the running kernel.
+            origins: the files of loaded modules that are not in the index, if they are known.
+        """
         self.index = index
+        self._origins = origins
         self._host = host
         self._running = running
         self._lock = threading.RLock()
@@ -298,7 +317,12 @@ class Linkage:
         self._table = table
         return table
 
+    def _origin(self, module: str) -> Origin | None:
+        return self._origins.of(module) if self._origins is not None else None
+
     def _path(self, module: str) -> str | None:
+        if (origin := self._origin(module)) is not None:
+            return origin.path
         return self.index.path_of(module) if self.index else None
 
     def _file(self, module: str) -> str:
@@ -308,6 +332,10 @@ class Linkage:
         return path
 
     def _read(self, module: str) -> ModuleSymbols:
+        if (origin := self._origin(module)) is not None:
+            # It is built again and again: what was read before may be another build.
+            with opened(self._host, origin.path) as elf:
+                return module_symbols(elf)
         if module in self._files:
             self._files.move_to_end(module)
             return self._files[module]
@@ -320,9 +348,10 @@ class Linkage:
 
     def _imports_of(self, module: str) -> frozenset[str]:
         """Return the names that a module imports; kept for all modules, which share the names."""
-        if module not in self._imports:
-            imports = self._read(module).imports
-            self._imports[module] = frozenset(sys.intern(wanted.name) for wanted in imports)
+        if module in self._imports and self._origin(module) is None:
+            return self._imports[module]
+        imports = self._read(module).imports
+        self._imports[module] = frozenset(sys.intern(wanted.name) for wanted in imports)
         return self._imports[module]
 
     def _mismatches(self, module: str, *, loaded: bool) -> tuple[str, ...]:
@@ -330,6 +359,8 @@ class Linkage:
         path = self._path(module)
         if not loaded or path is None:
             return ()
+        if self._origins is not None and (origin := self._origin(module)) is not None:
+            return tuple(filter(None, [self._origins.difference(module, origin)]))
         live = read_live_module(self._host, module)
         try:
             with opened(self._host, path) as elf:

@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from kmodtui.kernel.index.modules import ModuleIndex
     from kmodtui.kernel.modprobe.config import ModprobeConfig
     from kmodtui.model.module_info import ModuleInfo
+    from kmodtui.model.origin import Origin
     from kmodtui.privileged.client import HelperClient
     from kmodtui.privileged.elevation import Foreground
     from kmodtui.services.catalog.live import LiveCatalog
+    from kmodtui.services.origins import Origins
 
 
 READS_ONLY = "This session can only read; a change needs another one, which may ask again."
@@ -49,6 +51,7 @@ class Machine:
         self._index: ModuleIndex | None = None
         self._index_lock = threading.Lock()
         self._info: ModuleInfo | None = None
+        self._origins: Origins | None = None
         self.sessions = RootSessions(root)
         self.abandoned: set[asyncio.Task[Any]] = set()
         """Requests to the helper that were cancelled and are still running in the background."""
@@ -104,12 +107,40 @@ class Machine:
         if self._catalog is not None:
             self._catalog.forget()
 
+    @property
+    def origins(self) -> Origins:
+        """The files of loaded modules that were inserted from other files than the index's."""
+        from kmodtui.services.origin_store import store_of
+        from kmodtui.services.origins import Origins
+
+        if self._origins is None:
+            self._origins = Origins(self.host, self.index_now, store_of(self.host))
+        return self._origins
+
+    def origin(self, name: str) -> Origin | None:
+        """Return the file that a loaded module was inserted from; None if it is the index's.
+
+        Reads files: not for the event loop.
+        """
+        return self.origins.of(name) if self.looks_at_running else None
+
+    def file_of(self, name: str) -> str | None:
+        """Return the path of a module's file: of the loaded module if it is loaded. Reads files."""
+        if (origin := self.origin(name)) is not None:
+            return origin.path
+        index = self.index_now()
+        return index.path_of(name) if index is not None else None
+
     def module_info(self, name: str) -> ModuleInfo:
         """Return the information in a module's file. Reads files: not for the event loop.
 
         Raises:
             KmodtuiError: there is no file, or it is not a module.
         """
+        if (origin := self.origin(name)) is not None:
+            from kmodtui.kernel.module_file.info import read_module_file
+
+            return read_module_file(self.host, origin.path)
         if self._info is None or self._info.name != name:
             self._info = self.index_or_empty().read_info(name)
         return self._info

@@ -21,6 +21,7 @@ from kmodtui.kernel.load_lists import read_listings
 from kmodtui.kernel.loaders import read_loaders
 from kmodtui.kernel.modprobe.config import ModprobeConfig, read_modprobe_config
 from kmodtui.kernel.modprobe.file import parse_softdep
+from kmodtui.kernel.module_file.info import read_module_file
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.registered import read_running_kernel
 from kmodtui.kernel.sysfs import read_parameters
@@ -39,8 +40,10 @@ from kmodtui.model.log.query import names_module
 from kmodtui.model.modprobe_rules import Rule, RuleKind
 from kmodtui.model.module_info import ModuleInfo
 from kmodtui.model.modules import LoadedModule, ModuleState, ModuleTable, canonical
+from kmodtui.model.origin import Origin
 from kmodtui.model.text import clean
 from kmodtui.model.usage import NO_USAGE, Usage
+from kmodtui.services.origins import Origins
 from kmodtui.services.usage import usage_of
 
 _MOST_LOG_LINES = 5
@@ -58,6 +61,7 @@ class SystemFacts:
         index_problem: str = "",
         *,
         names: HardwareNames | None = None,
+        origins: Origins | None = None,
     ) -> None:
         """Prepare to read; everything is read when it is first needed.
 
@@ -67,12 +71,14 @@ class SystemFacts:
             index: its index; None without one.
             index_problem: why there is none, in a sentence.
             names: names of hardware that have been read already.
+            origins: the files of loaded modules that are not in the index, if they are known.
         """
         self.host = host
         self.release = release
         self.index = index
         self._index_problem = index_problem
         self._given_names = names
+        self._origins = origins
 
     def know(self, name: str) -> bool:
         """Return whether a module is loaded, built in, or has a file."""
@@ -124,7 +130,8 @@ class SystemFacts:
 
     def _facts(self, name: str, more: Mapping[str, object]) -> ModuleFacts:
         index, loaded = self.index, self._table.by_name.get(name)
-        info, problem = self._info(name)
+        origin = self._origin(name)
+        info, problem = self._info(name, origin)
         builtin = index is not None and index.is_builtin(name)
         place = index.place_of(name) if index is not None else ""
         config = self._config
@@ -133,6 +140,8 @@ class SystemFacts:
             file = f"{index.folder}/modules.builtin.modinfo"
         elif index is not None:
             file = index.path_of(name) or ""
+        if origin is not None:
+            file = place = origin.path
         has_sysfs = self._is_running and (loaded is not None or builtin)
         return ModuleFacts(
             name=clean(name),
@@ -166,10 +175,18 @@ class SystemFacts:
             **more,  # type: ignore[arg-type]
         )
 
-    def _info(self, name: str) -> tuple[ModuleInfo | None, str]:
-        if self.index is None:
-            return None, self._index_problem
+    def _origin(self, name: str) -> Origin | None:
+        if self._origins is None or not self._is_running or name not in self._table.by_name:
+            return None
+        return self._origins.of(name)
+
+    def _info(self, name: str, origin: Origin | None) -> tuple[ModuleInfo | None, str]:
         try:
+            if origin is not None and self._origins is not None:
+                differs = self._origins.difference(name, origin)
+                return read_module_file(self.host, origin.path), differs
+            if self.index is None:
+                return None, self._index_problem
             return self.index.read_info(name), ""
         except KmodtuiError as error:
             return None, str(error)

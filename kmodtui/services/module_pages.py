@@ -47,7 +47,12 @@ class ModulePages:
                 self._names = self._facts.names
             self._raw = table.raw
             self._facts = SystemFacts(
-                machine.host, machine.release, index, problem, names=self._names
+                machine.host,
+                machine.release,
+                index,
+                problem,
+                names=self._names,
+                origins=machine.origins,
             )
         return self._facts
 

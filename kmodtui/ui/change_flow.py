@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from kmodtui.errors import KmodtuiError, PlanError, UsageError
+from kmodtui.errors import KmodtuiError, PlanError
 from kmodtui.model.load_line import LoadRequest
 from kmodtui.model.plan.intent import Intent
 from kmodtui.model.plan.plan import Plan
@@ -167,12 +167,12 @@ class ChangeFlow:
             self._work(partial(self._show_experiment, request))
 
     async def _show_experiment(self, request: LoadRequest) -> None:
-        if "/" in request.name:
-            raise UsageError(
-                "An experiment takes the name of a module, not a file.",
-                "modprobe has to find the module to unload it in the right order.",
-            )
         report = await planned(self._machine, request.name, request.parameters)
+        inserted = report.plan.inserts
+        if request.digest and inserted and inserted[-1].sha256 != request.digest:
+            raise PlanError(
+                "The file has changed since it was checked.", "Choose it again to repeat the check."
+            )
 
         def closed(_: bool | None) -> None:
             self._live.read_now()

@@ -10,9 +10,12 @@ from kmodtui.errors import UnreadableError
 from kmodtui.kernel.host import Host, LocalHost
 from kmodtui.kernel.index.places import EXTENSIONS
 from kmodtui.kernel.index.release import read_index
+from kmodtui.kernel.system import read_system
 from kmodtui.model.check.check import KERNEL, UNKNOWN, Check, CheckedSymbol, Mark, Verdict
+from kmodtui.model.modules import canonical
 from kmodtui.model.text import clean, counted
 from kmodtui.services.check import check_file
+from kmodtui.services.origins import origins_of
 from kmodtui.verbs.named_file import named_file
 from kmodtui.verbs.printing import add_json, print_json, release_of
 
@@ -60,7 +63,10 @@ def _locate(host: Host, release: str, text: str) -> tuple[Host, str]:
     if here.exists(full):
         return here, full
     index = read_index(host, release)
-    path = index.path_of(text)
+    origin = None
+    if read_system(host).release in (None, release):
+        origin = origins_of(host, index).of(canonical(text))
+    path = origin.path if origin is not None else index.path_of(text)
     if path is None:
         if index.is_builtin(text):
             raise UnreadableError(f"{clean(text)} is built into the kernel and has no file.")

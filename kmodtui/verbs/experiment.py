@@ -9,6 +9,7 @@ from contextlib import nullcontext, suppress
 
 from kmodtui.errors import KmodtuiError, UsageError
 from kmodtui.kernel.host import Host
+from kmodtui.kernel.index.release import full_path, is_path
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.model.experiment.pages import (
     as_json,
@@ -19,6 +20,7 @@ from kmodtui.model.experiment.pages import (
     text_of,
 )
 from kmodtui.model.experiment.report import Report, Stage
+from kmodtui.model.modules import canonical
 from kmodtui.services.experiment import planned
 from kmodtui.services.experiment import run as run_experiment
 from kmodtui.services.machine import Machine
@@ -34,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form.add_argument("--json", action="store_true", help="print JSON")
     form.add_argument("--markdown", action="store_true", help="print Markdown")
     parser.add_argument("-y", "--yes", action="store_true", help="run without confirmation")
-    parser.add_argument("name", metavar="NAME", help="a module that is not loaded")
+    parser.add_argument(
+        "name", metavar="NAME|FILE", help="a module that is not loaded, or a .ko file"
+    )
     parser.add_argument(
         "parameters", metavar="KEY=VALUE", nargs="*", help="parameters of the module"
     )
@@ -47,6 +51,8 @@ def run(host: Host, options: argparse.Namespace) -> int:
         raise UsageError(f"“{bad}” is not a parameter.", "Write parameters as KEY=VALUE.")
     machine = machine_for(host, options, "load modules into")
     try:
+        if is_path(options.name, host):
+            options.name = full_path(options.name)
         report = asyncio.run(_experiment(machine, options))
     except KeyboardInterrupt:
         _warn_if_loaded(machine, options.name)
@@ -106,13 +112,14 @@ class _Printer:
 def _warn_if_loaded(machine: Machine, name: str) -> None:
     """After Ctrl+C, print a warning if the module is still loaded."""
     try:
-        loaded = name.replace("-", "_") in read_modules(machine.host).by_name
+        name = canonical(name)
+        loaded = name in read_modules(machine.host).by_name
     except KmodtuiError:
         return
     if loaded:
         print_error(
             KmodtuiError(
                 f"The experiment was interrupted; {name} is still loaded.",
-                f"To unload it: sudo modprobe -r {name}",
+                f"To unload it: sudo rmmod {name}",
             )
         )

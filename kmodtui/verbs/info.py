@@ -20,7 +20,9 @@ from kmodtui.model.module_info import (
     modinfo_text,
     parameter_strings,
 )
+from kmodtui.model.modules import named_module
 from kmodtui.model.text import decode
+from kmodtui.services.origins import origins_of
 from kmodtui.verbs.named_file import named_file
 from kmodtui.verbs.printing import add_json, print_error, print_json, release_of
 
@@ -47,8 +49,7 @@ def run(host: Host, options: argparse.Namespace) -> int:
             else:
                 files = host
                 release = release_of(host, options)
-                found = find_module(host, release, what)
-                _note_differences(host, release, found)
+                found = _found(host, release, what)
             for info in found:
                 # The path on this machine, as `modinfo --basedir` prints it.
                 here = not info.has_file or files is not host
@@ -68,6 +69,21 @@ def run(host: Host, options: argparse.Namespace) -> int:
             sys.stdout.buffer.write(b"".join(line + b"\n" for line in modinfo_lines(info)))
             sys.stdout.buffer.flush()
     return status
+
+
+def _found(host: Host, release: str, what: str) -> tuple[ModuleInfo, ...]:
+    """Return the information about a module: about the file that it was inserted from, if any."""
+    if read_system(host).release in (None, release):
+        index = index_or_empty(host, release)
+        origins = origins_of(host, index)
+        name = named_module(what, ())
+        if (origin := origins.of(name)) is not None:
+            if sentence := origins.difference(name, origin):
+                print_error(KmodtuiError(sentence))
+            return (read_module_file(host, origin.path),)
+    found = find_module(host, release, what)
+    _note_differences(host, release, found)
+    return found
 
 
 def _note_differences(host: Host, release: str, found: tuple[ModuleInfo, ...]) -> None:

@@ -13,6 +13,7 @@ from kmodtui.kernel.system import read_system
 from kmodtui.model.linkage import Edge, Export, ModuleLinkage, ProviderKind, ResolvedImport
 from kmodtui.model.text import clean, counted
 from kmodtui.services.linkage import Linkage
+from kmodtui.services.origins import origins_of
 from kmodtui.verbs.printing import add_json, print_error, print_json, release_of
 
 SCHEMA = 1
@@ -49,7 +50,8 @@ def run(host: Host, options: argparse.Namespace) -> int:
         index = read_index(host, release)
     except KmodtuiError as error:
         problem = error
-    linkage = Linkage(host, index, running=running)
+    origins = origins_of(host, index) if running else None
+    linkage = Linkage(host, index, running=running, origins=origins)
     typed = (options.name, options.other)
     names = [linkage.named(name) for name in typed if name is not None]
     for name in names:

@@ -14,6 +14,7 @@ from kmodtui.kernel.host import Host
 from kmodtui.kernel.index.release import read_index
 from kmodtui.model.about.page import Page, Statement, shows_links
 from kmodtui.services.module_facts import SystemFacts
+from kmodtui.services.origins import origins_of
 from kmodtui.verbs.printing import add_json, print_error, print_json, release_of
 
 _MAX_WIDTH = 100
@@ -51,7 +52,7 @@ def print_pages(
         index = read_index(host, release)
     except KmodtuiError as error:
         problem = str(error)
-    system = SystemFacts(host, release, index, problem)
+    system = SystemFacts(host, release, index, problem, origins=origins_of(host, index))
     pages: list[Page] = []
     status = 0
     for text in options.name:

@@ -11,6 +11,8 @@ from kmodtui.services import experiment
 from kmodtui.services.root.access import NoRoot
 from kmodtui.ui.dialogs.picker import ModulePicker
 from kmodtui.ui.screens.experiment import ExperimentScreen
+from tests.support.elf import make_module
+from tests.support.small_recording import VERMAGIC
 from tests.ui.stage import Stage, opened
 
 
@@ -55,6 +57,28 @@ async def test_btrfs_is_loaded_looked_at_and_unloaded(demo: Demo, kernel: Simula
         await stage.until(lambda: len(stage.app.live.timeline) == 2)
         causes = [event.change.cause for event in stage.app.live.timeline.events]
         assert causes == ["modprobe -- btrfs", "modprobe -r -- btrfs"]
+
+
+async def test_a_file_is_loaded_looked_at_and_unloaded(demo: Demo, kernel: SimulatedKernel) -> None:
+    strings = (b"license=GPL", b"name=mine", b"vermagic=" + VERMAGIC.encode())
+    path = "/home/me/build/other.ko"
+    kernel.folder.write(path, make_module(strings))
+    before = kernel.loaded
+    async with opened(demo, size=(120, 60)) as stage:
+        await stage.press("x")
+        await stage.until("Experiment: load, inspect, unload, inspect")
+        await stage.type(path)
+        await stage.until(path)
+        await stage.press("enter")
+        await stage.until("p: plan to insert it")
+        await stage.press("p")
+        await stage.until(lambda: isinstance(stage.screen, ExperimentScreen), "y start")
+        assert f"# insmod {path}" in stage.words
+        assert "# rmmod -- mine" in stage.words
+        await stage.press("y")
+        # The taint stays, as on any kernel.
+        await stage.until("Enter close", "Unloaded mine")
+        assert kernel.loaded == before
 
 
 async def test_the_verdict_is_in_view_where_the_report_is_longer_than_the_screen(

@@ -10,7 +10,8 @@ import pytest
 
 from kmodtui.errors import UnreadableError
 from kmodtui.kernel.host import LocalHost
-from kmodtui.services.files import MAX_FILE, digest_of, resolved
+from kmodtui.kernel.module_file.content import MAX_FILE, resolved
+from kmodtui.services.files import digest_of
 from kmodtui.services.machine import Machine
 from kmodtui.services.root.access import NoRoot
 

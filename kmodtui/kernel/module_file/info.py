@@ -8,6 +8,12 @@ from kmodtui.kernel.module_file.elf_file import ElfFile, opened
 from kmodtui.kernel.module_file.signature import read_signature
 from kmodtui.model.module_info import ModuleInfo
 from kmodtui.model.modules import canonical
+from kmodtui.model.text import clean, decode
+
+_STRUCT_MODULE = b".gnu.linkonce.this_module"
+# `struct module` begins with the state and two pointers of a list; then the name follows.
+_NAME_AT = {64: 24, 32: 12}
+_NAME_SIZE = {64: 56, 32: 60}  # MODULE_NAME_LEN
 
 
 def read_module_file(host: Host, path: str) -> ModuleInfo:
@@ -38,14 +44,30 @@ def module_info(elf: ElfFile, path: str) -> ModuleInfo:
             f"{elf.path} is a debug file: it has only the symbols and debug information of {name}.",
             f"The module itself is {name}.ko; see modinfo -n {name}.",
         )
+    strings = elf.content(modinfo).strip(b"\0")
     return ModuleInfo(
         name=canonical(path),
         filename=path,
-        modinfo=elf.content(modinfo).strip(b"\0"),
+        modinfo=strings,
+        own_name=_own_name(elf, strings),
         signature=read_signature(elf.file, elf.size),
         machine=elf.header.machine,
         build_id=_build_id(elf),
     )
+
+
+def _own_name(elf: ElfFile, modinfo: bytes) -> str:
+    """Return the name in `struct module`, or else that in .modinfo; empty without one.
+
+    The kernel shows the one in `struct module`; .modinfo has it since Linux 4.13.
+    """
+    start = _NAME_AT[elf.header.bits]
+    struct = elf.content(elf.find(_STRUCT_MODULE))
+    name = struct[start : start + _NAME_SIZE[elf.header.bits]].partition(b"\0")[0]
+    if not name:
+        fields = (string for string in modinfo.split(b"\0") if string.startswith(b"name="))
+        name = next(fields, b"")[5:]
+    return clean(decode(name))
 
 
 def _build_id(elf: ElfFile) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 from kmodtui.model.experiment.report import ActionResult, Observation, Report, Stage
 from kmodtui.model.history import Change
 from kmodtui.model.modules import taint_flags
-from kmodtui.model.plan.plan import Action, Plan
+from kmodtui.model.plan.plan import Action, Plan, PlanCommand
+from kmodtui.model.plan.verb import Verb
 from kmodtui.model.symbols.table import OwnerDelta, counted_types
 from kmodtui.model.text import clean, counted, human_size
 
@@ -231,7 +232,7 @@ def plan_page(report: Report) -> tuple[Part, ...]:
         ),
         Rows(("step", "module", "why"), cells),
         CommandLine(_shell(plan)),
-        CommandLine(shlex.join(("modprobe", "-r", "--", plan.target))),
+        CommandLine(PlanCommand(Verb.UNLOAD, (plan.target,), indexed=not plan.inserts).line),
         *(Sentence(warning, "warn") for warning in plan.warnings),
         Sentence(others),
     )

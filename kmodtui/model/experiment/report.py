@@ -228,7 +228,8 @@ class Report:
         return [deed.plan.target for deed in self.unloads if deed.plan.verb == "load"]
 
     def _still_loaded(self, module: LoadedModule) -> Difference:
-        remedy = f"unload it with modprobe -r {module.name}"
+        program = "rmmod" if self.plan.inserts and module.name == self.name else "modprobe -r"
+        remedy = f"unload it with {program} {module.name}"
         if module.permanent:
             why = "it cannot be unloaded: it has no exit function ([permanent])"
             remedy = "it stays loaded until the next boot"

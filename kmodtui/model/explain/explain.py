@@ -25,7 +25,7 @@ from kmodtui.model.explain.explanation import (
 )
 from kmodtui.model.explain.log import explain_log
 from kmodtui.model.explain.state import by_state
-from kmodtui.model.modules import canonical
+from kmodtui.model.modules import kernel_spelling
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.result import Result
 from kmodtui.model.text import clean
@@ -50,9 +50,9 @@ def explain(
     half = verb
     if verb is Verb.RELOAD:
         # Whether the module is loaded shows which half of the reload failed.
-        loaded = all(canonical(name) in facts.loaded for name in names)
+        loaded = all(kernel_spelling(name) in facts.loaded for name in names)
         half = Verb.UNLOAD if loaded else Verb.LOAD
-    case = Case(half, tuple(map(canonical, names)), result, facts)
+    case = Case(half, tuple(map(kernel_spelling, names)), result, facts)
     if result.ok:
         return _done(case, verb)
     found = (

@@ -20,13 +20,16 @@ from kmodtui.model.plan.verb import Verb
 from kmodtui.model.probe_list import quoted
 
 
-def plan_insert(file: InsertedFile, parameters: Sequence[str], facts: PlanFacts) -> Plan:
+def plan_insert(
+    file: InsertedFile, parameters: Sequence[str], facts: PlanFacts, sha256: str = ""
+) -> Plan:
     """Return what `insmod FILE parameters…` takes: loads of the dependencies, then the file.
 
     Args:
         file: the module file.
         parameters: `name=value`.
         facts: one reading of the system.
+        sha256: what the file contained when the module was inserted before; empty if it was not.
 
     Raises:
         PlanError: softdeps of a dependency form a loop.
@@ -55,7 +58,11 @@ def plan_insert(file: InsertedFile, parameters: Sequence[str], facts: PlanFacts)
         refused, remedy = f"{name} is already loaded.", "Unload it first."
     options = tuple(Option(quoted(text)) for text in parameters)
     steps[name] = Step(Action.INSMOD, name, f"{REQUESTED}, as a file", file.path, options)
-    commands.append(PlanCommand(Verb.INSERT, (file.path,), tuple(parameters)))
+    commands.append(
+        PlanCommand(Verb.INSERT, (file.path,), tuple(parameters), module=name, sha256=file.sha256)
+    )
+    if sha256 not in ("", file.sha256):
+        warnings.append(f"{file.path} has changed since {name} was unloaded: this is a new build.")
     warnings.append("insmod ignores modprobe.d: no options and no blacklist apply to this file.")
     return Plan(
         Verb.INSERT,

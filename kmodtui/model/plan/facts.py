@@ -21,13 +21,17 @@ class InsertedFile:
 
     Attributes:
         path: absolute, without symbolic links.
-        name: of the module, from its modinfo.
+        name: of the module in the file, however the file is named.
         depends: names of the modules that it depends on, from its modinfo.
+        sha256: of the content, in 64 lower-case digits.
+        difference: how it differs from the loaded module, in a sentence; empty if it does not.
     """
 
     path: str
     name: str
     depends: tuple[str, ...] = ()
+    sha256: str = ""
+    difference: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,9 @@ class PlanFacts:
             will be, by module.
         usage: what uses the loaded modules beside other modules.
         files: module files to be inserted, by the path that was given.
+        origins: the files of loaded modules that were inserted from a file outside of the
+            index, by module; a file that cannot be read has no digest.
+        unknown_origins: why the file of a loaded module is unknown, by module.
         parameter_types: types by parameter name, by module.
         shown: the parameters of loaded modules in /sys, by module.
         kept: the parameters that make a new load of a module as it is now, by module.
@@ -57,6 +64,8 @@ class PlanFacts:
     blocking: Mapping[str, BlockFacts] = field(default_factory=dict)
     usage: Usage = NO_USAGE
     files: Mapping[str, InsertedFile] = field(default_factory=dict)
+    origins: Mapping[str, InsertedFile] = field(default_factory=dict)
+    unknown_origins: Mapping[str, str] = field(default_factory=dict)
     parameter_types: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     shown: Mapping[str, tuple[ParameterValue, ...]] = field(default_factory=dict)
     kept: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -15,8 +15,12 @@ class Intent:
         verb: the kind of change.
         names: of the modules; the file's path for `INSERT`.
         parameters: `name=value`, for load, insert, reload and set.
+        file: of a reload, the path of the file to insert; empty for the one that is known.
+        sha256: of an insert that undoes something, what the file contained then.
     """
 
     verb: Verb
     names: tuple[str, ...]
     parameters: tuple[str, ...] = ()
+    file: str = ""
+    sha256: str = ""

@@ -24,7 +24,8 @@ from kmodtui.model.plan.verb import Verb
 def plan_intents(intents: Sequence[Intent], facts: PlanFacts) -> Plan:
     """Return what intents would do, as one plan of the first one's verb.
 
-    All are of one verb, but a block may be followed by an unload.
+    All are of one verb, but a block may be followed by an unload, and loads and inserts may
+    be mixed.
 
     Raises:
         KmodtuiError: it cannot be planned; the message says why.
@@ -37,6 +38,8 @@ def plan_intents(intents: Sequence[Intent], facts: PlanFacts) -> Plan:
             after = next((each.lookup for each in facts.blocking.values()), facts.modules)
             facts = replace(facts, modules=after)
     plan = merged(parts)
+    if {part.verb for part in parts} == {Verb.INSERT, Verb.LOAD}:
+        plan = replace(plan, verb=Verb.LOAD)  # an undo of an unload
     if plan.verb is Verb.BLOCK and plan.refused and parts[-1].verb is Verb.UNLOAD:
         return replace(plan, remedy=f"{plan.remedy} Or block it without unloading it.".lstrip())
     return plan
@@ -52,7 +55,8 @@ def _parts(intent: Intent, facts: PlanFacts) -> list[Plan]:
             plan = plan_reload(intent.names, intent.parameters, facts)
             return [_keeping(plan, facts) if len(intent.names) > 1 else _checked(plan, facts)]
         case Verb.INSERT:
-            return [plan_insert(facts.files[intent.names[0]], intent.parameters, facts)]
+            file = facts.files[intent.names[0]]
+            return [plan_insert(file, intent.parameters, facts, intent.sha256)]
         case Verb.SET:
             return [_set(intent.names[0], word, facts) for word in intent.parameters]
         case Verb.BLACKLIST:
@@ -77,8 +81,8 @@ def _keeping(plan: Plan, facts: PlanFacts) -> Plan:
         for step in plan.steps
     )
     commands = tuple(
-        replace(command, parameters=kept.get(command.names[0], ()))
-        if command.verb is Verb.LOAD
+        replace(command, parameters=kept.get(command.modules[0], ()))
+        if command.verb in (Verb.LOAD, Verb.INSERT)
         else command
         for command in plan.commands
     )
@@ -130,7 +134,10 @@ def once_unused(plan: Plan, facts: PlanFacts) -> Plan | None:
     if not any(module and module.other_references for module in modules):
         return None
     steps = tuple(Step(Action.RMMOD, name, "once it is unused") for name in plan.targets)
-    commands = tuple(PlanCommand(Verb.UNLOAD, (name,)) for name in plan.targets)
+    commands = tuple(
+        PlanCommand(Verb.UNLOAD, (name,), indexed=name not in facts.origins)
+        for name in plan.targets
+    )
     return replace(plan, refused="", remedy="", steps=steps, commands=commands)
 
 
@@ -171,7 +178,10 @@ def still_to_do(intents: Sequence[Intent], facts: PlanFacts) -> tuple[Intent, ..
                 names = _in_other_state(intent.names, facts, BlockState.LOGGED)
             case Verb.UNBLOCK:
                 names = _in_other_state(intent.names, facts, None)
-            case Verb.RELOAD | Verb.INSERT:
+            case Verb.INSERT:
+                file = facts.files.get(intent.names[0])
+                names = () if file is not None and file.name in loaded else intent.names
+            case Verb.RELOAD:
                 names = intent.names
             case _:
                 assert_never(intent.verb)

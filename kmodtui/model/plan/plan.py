@@ -106,13 +106,23 @@ class PlanCommand:
         verb: never `reload`, which is an unload and a load.
         names: the modules; the file's path for `insert`.
         parameters: `name=value`, for load, insert and set.
-        indexed: of an unload, whether modprobe finds the modules in the index.
+        indexed: of an unload, whether it is left to modprobe; otherwise the one module is
+            unloaded by its exact name.
+        module: of an insert, the name of the module in the file.
+        sha256: of an insert, of the file that was planned with.
     """
 
     verb: Verb
     names: tuple[str, ...]
     parameters: tuple[str, ...] = ()
     indexed: bool = True
+    module: str = ""
+    sha256: str = ""
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The names of the modules, also of an insert."""
+        return (self.module,) if self.module else self.names
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -121,7 +131,9 @@ class PlanCommand:
             case Verb.LOAD:
                 return ("modprobe", "--", *self.names, *self.parameters)
             case Verb.UNLOAD if not self.indexed:
-                return ("rmmod", "--", *self.names)
+                # rmmod cuts a name at its first dot.
+                program = "delete_module" if "." in self.names[0] else "rmmod"
+                return (program, "--", *self.names)
             case Verb.UNLOAD:
                 return ("modprobe", "-r", "--", *self.names)
             case Verb.INSERT:
@@ -205,6 +217,11 @@ class Plan:
     def command(self) -> tuple[str, ...]:
         """The first command line; empty if nothing needs to be done."""
         return self.commands[0].words if self.commands else ()
+
+    @property
+    def inserts(self) -> tuple[PlanCommand, ...]:
+        """The commands that insert a file."""
+        return tuple(command for command in self.commands if command.verb is Verb.INSERT)
 
     @property
     def command_lines(self) -> tuple[str, ...]:

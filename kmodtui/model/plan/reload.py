@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from kmodtui.errors import PlanError
 from kmodtui.model.modules import ModuleTable
+from kmodtui.model.plan.change import plan_insert
 from kmodtui.model.plan.facts import PlanFacts
 from kmodtui.model.plan.load import plan_load
-from kmodtui.model.plan.plan import Action, Plan, Step
+from kmodtui.model.plan.plan import Action, Plan, Step, merged
 from kmodtui.model.plan.unload import obstacles, plan_unload, users_first
 from kmodtui.model.plan.verb import Verb
 
@@ -37,6 +38,16 @@ def plan_reload(asked: Sequence[str], parameters: Sequence[str], facts: PlanFact
         )
     unload = plan_unload(asked, facts)
     targets = unload.targets
+    if unknown := [name for name in targets if name in facts.unknown_origins]:
+        return Plan(
+            Verb.RELOAD,
+            targets,
+            (),
+            refused=facts.unknown_origins[unknown[0]],
+            remedy="To reload it, give the path of its file: kmodtui reload FILE.ko. The "
+            "dashboard finds the file in the directory where it was started.",
+            parameters=tuple(parameters),
+        )
     if unload.refused:
         return replace(
             unload,
@@ -50,7 +61,7 @@ def plan_reload(asked: Sequence[str], parameters: Sequence[str], facts: PlanFact
     ]
     left = ModuleTable(tuple(module for module in facts.table if module.name not in unloaded))
     order = tuple(reversed(users_first(targets, facts.table, only=targets)))
-    load = plan_load(order, parameters, replace(facts, table=left))
+    load = _load_again(order, parameters, replace(facts, table=left), facts.table)
     return Plan(
         Verb.RELOAD,
         targets,
@@ -61,6 +72,26 @@ def plan_reload(asked: Sequence[str], parameters: Sequence[str], facts: PlanFact
         remedy=load.remedy,
         parameters=tuple(parameters),
     )
+
+
+def _load_again(
+    order: Sequence[str], parameters: Sequence[str], facts: PlanFacts, before: ModuleTable
+) -> Plan:
+    """Return the load of unloaded modules: from the file of each that has one of its own."""
+    if not facts.origins.keys() & set(order):
+        return plan_load(order, parameters, facts)
+    parts = []
+    for name in order:
+        if (file := facts.origins.get(name)) is not None:
+            part = plan_insert(file, parameters, facts)
+            if file.difference:
+                part = replace(part, warnings=(file.difference, *part.warnings))
+            parts.append(part)
+        else:
+            parts.append(plan_load((name,), parameters, facts))
+        loaded = (*facts.table.modules, before.by_name[name])
+        facts = replace(facts, table=ModuleTable(loaded))
+    return merged(parts)
 
 
 def _reload_together(unload: Plan, facts: PlanFacts) -> str:

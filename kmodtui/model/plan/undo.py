@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from kmodtui.model.block.lines import BlockState
+from kmodtui.model.origin import Origin
 from kmodtui.model.plan.intent import Intent
 from kmodtui.model.plan.plan import Plan
 from kmodtui.model.plan.verb import Verb
@@ -22,7 +24,8 @@ class UndoEntry:
 
     Attributes:
         words: what it was: `load of btrfs`.
-        back: the intents that undo it, in order, all of one verb; empty if nothing can.
+        back: the intents that undo it, in order, all of one verb (or loads and inserts);
+            empty if nothing can.
         not_restored: a sentence for each value that cannot be restored.
     """
 
@@ -65,6 +68,7 @@ def unloaded(
     removed: Sequence[str],
     given: Mapping[str, tuple[str, ...]],
     along: Collection[str],
+    origins: Mapping[str, Origin] = MappingProxyType({}),
 ) -> UndoEntry | None:
     """Return how to undo an unload: load all removed modules with their parameters.
 
@@ -74,10 +78,18 @@ def unloaded(
         removed: modules that were loaded before, in the kernel's order.
         given: the parameters that make a new load of each as it was.
         along: modules that the load of a target brings along.
+        origins: the files of those that were inserted from a file, by module.
     """
+
+    def intent(name: str) -> Intent:
+        parameters = given.get(name, ())
+        if (origin := origins.get(name)) is None:
+            return Intent(Verb.LOAD, (name,), parameters)
+        return Intent(Verb.INSERT, (origin.path,), parameters, sha256=origin.sha256)
+
     # The kernel lists the newest first, and a dependency is older than its user.
     back = tuple(
-        Intent(Verb.LOAD, (name,), given.get(name, ()))
+        intent(name)
         for name in reversed(removed)
         if name in targets or name not in along or given.get(name)
     )

@@ -97,11 +97,7 @@ class _Unloading:
     def named(self, text: str) -> tuple[str, ...]:
         """Return the loaded modules that a name or an alias stands for."""
         name = named_module(text, self._table.by_name)
-        if "." in name:
-            self._refuse(
-                f"modprobe and rmmod cannot unload {name}: they cut its name at the first dot.",
-                "Only a program that passes the whole name to delete_module(2) can.",
-            )
+        if name in self._table.by_name and (name in self._facts.origins or "." in name):
             return (name,)
         found = self._lookup.find(text)
         loaded = tuple(each.name for each in found if each.name in self._table.by_name)
@@ -126,13 +122,13 @@ class _Unloading:
 
     def take(self, name: str) -> None:
         """Plan the unload of one module."""
-        if self._kernel.refcount(name) is None or "." in name:
-            return  # an earlier one takes it along, or it is refused already
+        if self._kernel.refcount(name) is None:
+            return  # an earlier one takes it along
         why, remedy = self._why_not(self._table.by_name[name])
         if why:
             self._refuse(why, remedy)
             return
-        if not self._lookup.find(name):
+        if name in self._facts.origins or "." in name or not self._lookup.find(name):
             self._take_without_index(name)
             return
         self._commands.append(PlanCommand(Verb.UNLOAD, (name,)))
@@ -160,7 +156,20 @@ class _Unloading:
         self._kernel.answer(step)
         self._note(step)
         self._commands.append(PlanCommand(Verb.UNLOAD, (name,), indexed=False))
-        self._warnings.append(
+        self._warnings.append(self._why_without_index(name))
+
+    def _why_without_index(self, name: str) -> str:
+        if "." in name:
+            return (
+                f"modprobe and rmmod cut the name {name} at its first dot: kmodtui passes the "
+                "whole name to delete_module(2)."
+            )
+        if (file := self._facts.origins.get(name)) is not None:
+            return (
+                f"{name} was inserted from {file.path}: it is unloaded by its name, as with "
+                "rmmod, and nothing else. No rule of modprobe.d applies."
+            )
+        return (
             f"modprobe cannot find {name}, which is not in the index of this kernel: rmmod "
             "unloads it, and nothing else."
         )

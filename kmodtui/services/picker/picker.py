@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from kmodtui.errors import UnknownModuleError
 from kmodtui.kernel.index.modules import ModuleIndex
 from kmodtui.kernel.index.places import EXTENSIONS
+from kmodtui.kernel.module_file.content import resolved
 from kmodtui.model.catalog_entry import CatalogEntry
 from kmodtui.model.did_you_mean import did_you_mean
 from kmodtui.model.load_line import LoadRequest, split_line
 from kmodtui.model.modules import canonical
 from kmodtui.model.plan.intent import Intent
 from kmodtui.model.plan.verb import Verb
-from kmodtui.services.files import digest_of, resolved
+from kmodtui.services.files import digest_of
 from kmodtui.services.machine import Machine
 from kmodtui.services.picker.matching import (
     InputKind,

@@ -18,7 +18,7 @@ from kmodtui.model.explain.change import explain_blacklist, explain_parameter
 from kmodtui.model.explain.explain import Explanation, Facts, Kind, explain, explain_error
 from kmodtui.model.log.record import LogRecord
 from kmodtui.model.modprobe_rules import RuleKind
-from kmodtui.model.modules import ModuleState, canonical
+from kmodtui.model.modules import ModuleState, canonical, kernel_spelling
 from kmodtui.model.ownership import ownership
 from kmodtui.model.plan.plan import BLACKLIST_FILE, Plan, PlanCommand
 from kmodtui.model.plan.undo import UndoEntry
@@ -59,7 +59,7 @@ async def perform(
         plan: what to do.
         foreground: gives the terminal to the program that asks for a password.
         on_log: receives the records of the kernel log as they arrive.
-        digest: SHA-256 of the file that was confirmed, for an insert.
+        digest: SHA-256 of the file that was confirmed, if not that of the plan, for an insert.
         undoes: the change that the plan undoes, if any; it is removed from the undo list.
         wait: seconds to wait for a module to become unused before it is unloaded.
     """
@@ -80,10 +80,8 @@ async def perform(
         return explain_error(plan.verb, plan.targets, error)
     execution = _Execution(machine, plan, before, undoes, on_log)
     try:
-        for request in requests(plan):
-            execution.begin(
-                request, _ask(channel, plan, request, execution.pass_log_on, digest, wait)
-            )
+        for request in requests(plan, digest):
+            execution.begin(request, _ask(channel, request, execution.pass_log_on, wait))
             if not await execution.finish():
                 break
     except HelperDiedError as error:
@@ -152,6 +150,13 @@ class _Execution:
             # An earlier request has loaded it, as intended.
             result = replace(result, ok=True, code=ResultCode.DONE)
         checked = await asyncio.to_thread(_checked, self._machine, request, result)
+        if checked.ok and request.verb is Verb.INSERT:
+            await asyncio.to_thread(
+                self._machine.origins.note_inserted,
+                request.modules[0],
+                request.names[0],
+                request.sha256,
+            )
         self.answered.append((request, checked))
         self._running = None
         log.info("%s, exit %s, errno %s", checked.code, checked.exit, checked.errno)
@@ -204,24 +209,27 @@ MAX_NAMES = 256
 """Maximum number of modules in one request; the helper refuses more."""
 
 
-def requests(plan: Plan) -> tuple[PlanCommand, ...]:
-    """Return the requests to the helper, in order.
+def requests(plan: Plan, digest: str = "") -> tuple[PlanCommand, ...]:
+    """Return the requests to the helper, in order; `digest` replaces that of an insert.
 
     What one request can do is one request: the helper unloads in order and stops at the first
     module that stays, and before a reload it checks whether the module can be loaded again.
     """
     if plan.verb is Verb.RELOAD and [c.verb for c in plan.commands] == [Verb.UNLOAD, Verb.LOAD]:
         away, back = plan.commands
-        if away.names == back.names and len(away.names) == 1:
+        if away.indexed and away.names == back.names and len(away.names) == 1:
             return (PlanCommand(Verb.RELOAD, away.names, back.parameters),)
     joined: list[PlanCommand] = []
     for command in plan.commands:
-        together = command.verb in _JOINED
+        together = command.verb in _JOINED and command.indexed
+        if digest and plan.verb is command.verb is Verb.INSERT:
+            command = replace(command, sha256=digest)
         room = MAX_NAMES - len(command.names)
         if (
             joined
             and together
             and joined[-1].verb is command.verb
+            and joined[-1].indexed
             and len(joined[-1].names) <= room
         ):
             joined[-1] = replace(joined[-1], names=(*joined[-1].names, *command.names))
@@ -232,22 +240,23 @@ def requests(plan: Plan) -> tuple[PlanCommand, ...]:
 
 async def _ask(
     channel: HelperClient,
-    plan: Plan,
     request: PlanCommand,
     on_log: LogSink,
-    digest: str,
     wait: float,
 ) -> Result:
     names, parameters = request.names, request.parameters
     match request.verb:
         case Verb.LOAD:
             return await channel.load(names[0], parameters, on_log)
+        case Verb.UNLOAD if not request.indexed:
+            return await channel.delete(names[0], on_log, wait=wait)
         case Verb.UNLOAD:
             return await channel.unload(names, on_log, wait=wait)
         case Verb.RELOAD:
             return await channel.reload(names[0], parameters, on_log)
         case Verb.INSERT:
-            return await channel.insert(plan.target, names[0], digest, parameters, on_log)
+            (name,), path = request.modules, names[0]
+            return await channel.insert(name, path, request.sha256, parameters, on_log)
         case Verb.SET:
             key, _, value = parameters[0].partition("=")
             return await channel.write_parameter(names[0], key, value)
@@ -293,10 +302,11 @@ def _checked(machine: Machine, request: PlanCommand, result: Result) -> Result:
             happened = all(blocks.get(canonical(name)) is wanted_state for name in request.names)
         case Verb.UNLOAD:
             table = read_modules(machine.host).by_name
-            happened = not any(canonical(name) in table for name in request.names)
+            exact = (canonical(name) if request.indexed else name for name in request.names)
+            happened = not any(name in table for name in exact)
         case Verb.LOAD | Verb.INSERT | Verb.RELOAD:
             table = read_modules(machine.host).by_name
-            module = table.get(canonical(result.subject or request.names[0]))
+            module = table.get(canonical(result.subject or request.modules[0]))
             happened = module is not None and module.state is ModuleState.LIVE
         case _:
             assert_never(request.verb)
@@ -332,7 +342,7 @@ def _after_death(machine: Machine, plan: Plan, error: HelperDiedError) -> Explan
 
 def _explained(machine: Machine, plan: Plan, answered: _Answered) -> Explanation:
     request, result = answered[-1]
-    name = canonical(result.subject or plan.target)
+    name = kernel_spelling(result.subject or plan.target)
     facts = read_facts(machine, plan, name, [result for _, result in answered])
     if plan.verb is Verb.SET:
         return _merged(
@@ -352,11 +362,11 @@ def _explained(machine: Machine, plan: Plan, answered: _Answered) -> Explanation
             took=sum(each.took for _, each in answered),
         )
         return explain(verb, plan.targets, whole, facts)
-    names = (plan.target,) if request.verb is Verb.INSERT else request.names
+    names = request.modules
     if plan.verb is Verb.INSERT and request.verb is Verb.LOAD:
         verb = Verb.LOAD  # of a module that the file depends on
     outcome = explain(verb, names, result, facts)
-    done = [name for command, each in answered if each.ok for name in command.names]
+    done = [name for command, each in answered if each.ok for name in command.modules]
     if done and plan.verb is Verb.UNLOAD:
         before = f"Before that, {_with_was(done)} unloaded."
         outcome = replace(outcome, cause=f"{outcome.cause} {before}")

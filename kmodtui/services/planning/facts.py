@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.certificates import find_certificate
 from kmodtui.kernel.modprobe.config import ModprobeConfig
+from kmodtui.kernel.module_file.info import read_module_file
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.system import read_process, read_system
 from kmodtui.model.explain.explain import Facts
 from kmodtui.model.modprobe_rules import RuleKind
+from kmodtui.model.module_info import ModuleInfo
 from kmodtui.model.modules import LoadedModule
 from kmodtui.model.plan.plan import Action, Plan
 from kmodtui.model.plan.verb import Verb
@@ -32,10 +34,7 @@ def read_facts(machine: Machine, plan: Plan, name: str, results: Sequence[Result
     problem = machine.index_problem
     config = machine.config()
     loaded = read_modules(machine.host).by_name
-    try:
-        info = machine.module_info(name)
-    except KmodtuiError:
-        info = None
+    info = _info(machine, plan, name)
     usage = NO_USAGE
     if results and not results[-1].ok and plan.verb in (Verb.UNLOAD, Verb.RELOAD):
         usage = _usage(machine, loaded.get(name))
@@ -61,6 +60,16 @@ def read_facts(machine: Machine, plan: Plan, name: str, results: Sequence[Result
         if info and info.signature
         else "",
     )
+
+
+def _info(machine: Machine, plan: Plan, name: str) -> ModuleInfo | None:
+    """Return the information in the file that a plan inserts, or else in the module's own."""
+    files = (command.names[0] for command in plan.inserts if name in command.modules)
+    path = next(files, "")
+    try:
+        return read_module_file(machine.host, path) if path else machine.module_info(name)
+    except KmodtuiError:
+        return None
 
 
 def _given(plan: Plan, name: str) -> tuple[str, ...]:

@@ -7,17 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from kmodtui.errors import KmodtuiError
-from kmodtui.kernel.host import Host
-from kmodtui.kernel.module_file.info import read_module_file
 from kmodtui.kernel.proc_modules import read_modules
-from kmodtui.model.plan.facts import InsertedFile, PlanFacts
+from kmodtui.model.plan.facts import PlanFacts
 from kmodtui.model.plan.intent import Intent
 from kmodtui.model.plan.intents import once_unused, still_to_do
 from kmodtui.model.plan.plan import Plan
 from kmodtui.model.plan.verb import Verb
-from kmodtui.services.files import resolved
 from kmodtui.services.machine import Machine
 from kmodtui.services.parameters import kept_and_lost, read_form_now
+from kmodtui.services.planning.origins import origin_facts, read_inserted, with_origins
 from kmodtui.services.planning.plans import parametrized, planned, read_plan_facts
 
 
@@ -40,8 +38,14 @@ async def plan_once_unused(machine: Machine, plan: Plan) -> Plan | None:
 
     None where waiting does not help.
     """
-    facts = PlanFacts(await asyncio.to_thread(read_modules, machine.host))
-    return once_unused(plan, facts)
+    if plan.verb is not Verb.UNLOAD or not plan.refused:
+        return None
+    return await asyncio.to_thread(_once_unused, machine, plan)
+
+
+def _once_unused(machine: Machine, plan: Plan) -> Plan | None:
+    origins = origin_facts(machine.host, machine.origins, plan.targets)
+    return once_unused(plan, PlanFacts(read_modules(machine.host), origins=origins))
 
 
 async def left_to_undo(machine: Machine, intents: Sequence[Intent]) -> tuple[Intent, ...]:
@@ -54,6 +58,8 @@ def _facts_for(machine: Machine, intents: Sequence[Intent]) -> PlanFacts:
     verbs = {intent.verb for intent in intents}
     facts, config = read_plan_facts(machine.host, machine.index_or_empty(), intents)
     kept, lost, types = {}, {}, {}
+    if machine.looks_at_running:
+        facts = with_origins(facts, intents, machine.host, machine.origins)
     for name in parametrized(intents, facts):
         if Verb.RELOAD in verbs:
             kept[name], lost[name] = kept_and_lost(machine, name, config)
@@ -65,7 +71,7 @@ def _facts_for(machine: Machine, intents: Sequence[Intent]) -> PlanFacts:
     return replace(
         facts,
         files={
-            intent.names[0]: _file(machine.host, intent.names[0])
+            intent.names[0]: read_inserted(machine.host, intent.names[0])
             for intent in intents
             if intent.verb is Verb.INSERT
         },
@@ -73,9 +79,3 @@ def _facts_for(machine: Machine, intents: Sequence[Intent]) -> PlanFacts:
         kept=kept,
         not_kept=lost,
     )
-
-
-def _file(host: Host, path: str) -> InsertedFile:
-    found = resolved(host, path)
-    info = read_module_file(host, found)
-    return InsertedFile(found, info.name, info.depends)

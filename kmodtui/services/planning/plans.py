@@ -15,6 +15,7 @@ from kmodtui.kernel.index.modules import ModuleIndex
 from kmodtui.kernel.index.release import index_or_empty
 from kmodtui.kernel.index.state import index_problems
 from kmodtui.kernel.modprobe.config import ModprobeConfig, read_modprobe_config
+from kmodtui.kernel.module_file.info import read_module_file
 from kmodtui.kernel.module_file.size import read_module_size
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.sysfs import read_parameters
@@ -31,8 +32,10 @@ from kmodtui.model.plan.plan import Action, Plan, Step, with_memory
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.usage import NO_USAGE
 from kmodtui.services.blocking import block_facts, read_blocks, with_blocks
+from kmodtui.services.origins import origins_of
 from kmodtui.services.planning.configuration import configuration_problems
 from kmodtui.services.planning.files import file_notes, refused_without_index
+from kmodtui.services.planning.origins import with_origins
 from kmodtui.services.planning.running import running_notes
 from kmodtui.services.usage import usage_of
 
@@ -58,10 +61,13 @@ def read_plan(
     index = index_or_empty(host, release)
     intents = [Intent(verb, tuple(asked), tuple(parameters))]
     facts, _ = read_plan_facts(host, index, intents)
+    if read_system(host).release in (None, release):
+        facts = with_origins(facts, intents, host, origins_of(host, index))
     types = {}
     for name in parametrized(intents, facts):
         try:
-            info = index.read_info(name)
+            file = facts.origins.get(name)
+            info = read_module_file(host, file.path) if file else index.read_info(name)
         except KmodtuiError:
             continue
         types[name] = {parameter.name: parameter.type for parameter in info.parameters}
@@ -183,15 +189,26 @@ def planned(intents: Sequence[Intent], facts: PlanFacts, host: Host) -> Plan:
     plan = with_danger(with_memory(plan, _sizes(host)), facts)
     if not isinstance(lookup, ConfiguredIndex) or plan.verb not in VERBS:
         return plan
-    inserted = [step.module for step in plan.steps if step.action is Action.INSMOD]
-    rules = configuration_problems(plan, lookup)
+    by_modprobe = _without_files(plan, facts)
+    inserted = [step.module for step in by_modprobe.steps if step.action is Action.INSMOD]
+    rules = configuration_problems(by_modprobe, lookup)
     problems = (*rules, *index_problems(lookup.index, inserted))
     notes = (
-        *running_notes(plan, lookup, facts.table),
-        *file_notes(plan, lookup.index, facts.table),
+        *running_notes(plan, lookup, facts),
+        *file_notes(by_modprobe, lookup.index, facts.table),
     )
     plan = replace(plan, warnings=(*notes, *plan.warnings, *map(str, problems)))
-    return refused_without_index(plan, lookup.index)
+    return plan if inserted == [] else refused_without_index(plan, lookup.index)
+
+
+def _without_files(plan: Plan, facts: PlanFacts) -> Plan:
+    """Return a plan without what is not modprobe's: modules that are inserted from a file."""
+    names = {*facts.origins, *(file.name for file in facts.files.values())}
+    return replace(
+        plan,
+        targets=tuple(name for name in plan.targets if name not in names),
+        steps=tuple(step for step in plan.steps if step.module not in names),
+    )
 
 
 def _sizes(host: Host) -> Callable[[Step], int | None]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.index.configured import ConfiguredIndex
 from kmodtui.kernel.loaded_difference import loaded_difference
+from kmodtui.kernel.module_file.info import read_module_file
 from kmodtui.kernel.sysfs import read_parameters
-from kmodtui.model.modules import ModuleTable
 from kmodtui.model.parameters import (
     FormParameter,
     Setting,
@@ -18,28 +18,34 @@ from kmodtui.model.parameters import (
     told_default,
     without_null,
 )
+from kmodtui.model.plan.facts import PlanFacts
 from kmodtui.model.plan.plan import Action, Plan
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.text import clean
 
 
-def running_notes(plan: Plan, lookup: ConfiguredIndex, table: ModuleTable) -> tuple[str, ...]:
+def running_notes(plan: Plan, lookup: ConfiguredIndex, facts: PlanFacts) -> tuple[str, ...]:
     """Return sentences about the targets of a plan that are loaded now. Reads files."""
     if plan.verb not in (Verb.LOAD, Verb.RELOAD):
         return ()
-    loaded = [name for name in plan.targets if name in table.by_name]
+    loaded = [name for name in plan.targets if name in facts.table.by_name]
     host = lookup.index.host
-    differences = (loaded_difference(host, lookup.index, name) for name in loaded)
-    lost = (sentence for name in loaded for sentence in _lost(plan, lookup, name))
+    # That of a file outside of the index is in the plan already.
+    of_index = (name for name in loaded if name not in facts.origins)
+    differences = (loaded_difference(host, lookup.index, name) for name in of_index)
+    lost = (sentence for name in loaded for sentence in _lost(plan, lookup, name, facts))
     return (*filter(None, differences), *lost)
 
 
-def _lost(plan: Plan, lookup: ConfiguredIndex, name: str) -> Iterator[str]:
+def _lost(plan: Plan, lookup: ConfiguredIndex, name: str, facts: PlanFacts) -> Iterator[str]:
     """Yield which current values of parameters a reload does not keep, and how to keep them."""
     if plan.verb is not Verb.RELOAD or plan.refused:
         return
     try:
-        declared = {p.name: p for p in lookup.index.read_info(name).parameters}
+        file = facts.origins.get(name)
+        index = lookup.index
+        info = read_module_file(index.host, file.path) if file else index.read_info(name)
+        declared = {p.name: p for p in info.parameters}
     except KmodtuiError:
         return
     settings = lookup.config.settings(name)

@@ -8,7 +8,8 @@ from typing import assert_never
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.proc_modules import read_modules
-from kmodtui.model.modules import ModuleTable, canonical
+from kmodtui.model.modules import ModuleTable, canonical, kernel_spelling
+from kmodtui.model.origin import Origin
 from kmodtui.model.plan.plan import Action, Plan, PlanCommand
 from kmodtui.model.plan.undo import (
     UndoEntry,
@@ -33,21 +34,29 @@ class Before:
     Attributes:
         table: the loaded modules.
         given: the parameters that make a new load of each module that is unloaded as it was.
-        lost: a sentence for each parameter value that cannot be restored, by module.
+        lost: a sentence for each parameter value that cannot be restored, and for a build that
+            cannot be loaded again, by module.
+        origins: the files of those that were inserted from a file, by module.
     """
 
     table: ModuleTable
     given: Mapping[str, tuple[str, ...]]
     lost: Mapping[str, tuple[str, ...]]
+    origins: Mapping[str, Origin]
 
 
 def read_before(machine: Machine, plan: Plan) -> Before:
     """Return the current state, as far as a plan will change it. Reads files."""
     config = machine.config()
-    given, lost = {}, {}
+    given, lost, origins = {}, {}, {}
     for name in _modules(plan, Action.RMMOD, Action.REMOVE):
         given[name], lost[name] = kept_and_lost(machine, name, config)
-    return Before(read_modules(machine.host), given, lost)
+        if (origin := machine.origin(name)) is not None:
+            origins[name] = origin
+            if machine.origins.difference(name, origin):
+                build = f"The build of {name} that was loaded cannot be restored: its file differs."
+                lost[name] = (*lost[name], build)
+    return Before(read_modules(machine.host), given, lost, origins)
 
 
 _RAN_NOTHING = frozenset(
@@ -88,7 +97,7 @@ def record_change(
     succeeded = [(command, result) for command, result in results if result.ok]
     for command, _ in succeeded:
         if command.verb in (Verb.LOAD, Verb.INSERT):
-            machine.done.note_given(canonical(command.names[0]), command.parameters)
+            machine.done.note_given(canonical(command.modules[0]), command.parameters)
     if any(command.verb is Verb.UNLOAD for command, _ in results) and plan.verb is Verb.BLOCK:
         # An undo of its own, after that of the block: a blocked module cannot be loaded.
         unload = replace(plan, verb=Verb.UNLOAD)
@@ -121,7 +130,7 @@ def _undo_entry(
             return _with_lost(reloaded(words, given), before, plan.targets)
         case Verb.UNLOAD | Verb.RELOAD:
             along = _loaded_along(machine, plan.targets)
-            entry = unloaded(words, plan.targets, removed, before.given, along)
+            entry = unloaded(words, plan.targets, removed, before.given, along, before.origins)
             return _with_lost(entry, before, removed)
         case Verb.SET:
             return set_back(words, _writes(succeeded))
@@ -150,7 +159,9 @@ def _blocks_before(
 
 def loaded_by_failure(machine: Machine, plan: Plan, before: Before) -> list[str]:
     """Return the other modules that a failed load has loaded, newest first. Reads files."""
-    to_load = _modules(plan, Action.INSMOD, Action.INSTALL) - set(map(canonical, plan.targets))
+    to_load = _modules(plan, Action.INSMOD, Action.INSTALL) - set(
+        map(kernel_spelling, plan.targets)
+    )
     now = read_modules(machine.host)
     return [m.name for m in now if m.name in to_load and m.name not in before.table.by_name]
 
@@ -163,7 +174,7 @@ def _with_lost(entry: UndoEntry | None, before: Before, names: Iterable[str]) ->
 
 def _modules(plan: Plan, *actions: Action) -> frozenset[str]:
     """Return the modules of the steps with one of these actions."""
-    return frozenset(canonical(step.module) for step in plan.steps if step.action in actions)
+    return frozenset(kernel_spelling(step.module) for step in plan.steps if step.action in actions)
 
 
 def _failed_loads(results: Iterable[tuple[PlanCommand, Result]]) -> frozenset[str]:

@@ -22,9 +22,8 @@ from kmodtui.model.history import Change, Event
 from kmodtui.model.log.record import LogRecord
 from kmodtui.model.plan.plan import Plan
 from kmodtui.model.plan.undo import UndoEntry
-from kmodtui.model.plan.verb import Verb
 from kmodtui.model.text import clean
-from kmodtui.services.files import digest_of, ownership_of
+from kmodtui.services.files import ownership_of
 from kmodtui.services.live import LiveSystem
 from kmodtui.services.planning.actions import perform
 from kmodtui.ui.commands import Hint, bindings, hint, key_of
@@ -129,7 +128,7 @@ class PlanDialog(Dialog[bool]):
     def on_mount(self) -> None:
         """Show the plan; accept a confirmation only once it has been displayed."""
         subscribe(self._live.changed, self._take_change)
-        self._reading = self._plan.verb is Verb.INSERT and self._can_be_done
+        self._reading = bool(self._plan.inserts) and self._can_be_done
         self._show_plan()
         if self._reading:
             self.work(self._read_file, "digest", failed=self._refuse)
@@ -137,15 +136,11 @@ class PlanDialog(Dialog[bool]):
             self.call_after_refresh(self._plan_displayed)
 
     async def _read_file(self) -> None:
-        """Read digest and owner of the file to insert; refuse the plan if that fails."""
-        path = self._plan.commands[-1].names[0]
-        try:
-            self._digest = await digest_of(self._machine, path)
-            self._ownership = await ownership_of(self._machine, path)
-        except KmodtuiError as error:
-            self._refuse(error)
-            return
-        if self._digest and self._checked not in ("", self._digest):
+        """Read who can change the file to insert; refuse the plan if it was changed."""
+        last = self._plan.inserts[-1]
+        self._digest = last.sha256
+        self._ownership = await ownership_of(self._machine, last.names[0])
+        if self._checked not in ("", self._digest):
             self._plan = replace(
                 self._plan,
                 refused="The file has changed since it was checked.",
@@ -315,7 +310,6 @@ class PlanDialog(Dialog[bool]):
                     self._plan,
                     desk(self).foreground,
                     self._add_record,
-                    digest=self._digest,
                     undoes=self._undoes,
                     wait=self._wait,
                 )

@@ -188,8 +188,7 @@ class SymbolsPane(Pane):
         from kmodtui.kernel.module_file.symbol_sizes import read_sizes
 
         machine = self.live.machine
-        index = await machine.index()
-        path = index.path_of(module) if index is not None else None
+        path = await asyncio.to_thread(machine.file_of, module)
         if path is None:
             return
         try:
