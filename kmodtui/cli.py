@@ -40,6 +40,7 @@ VERBS = {
     "rules": "list the rules of modprobe.d, what each does, and why some do nothing",
     "doctor": "check what this system lets you do with modules, and what is wrong",
     "audit": "check modules against a policy, such as a hardening guide, for each kernel",
+    "devices": "list the devices, and the modules that drive them or could",
     "linkage": "show the symbols that a module imports and exports",
     "check": "check whether this kernel would accept a .ko file",
     "symbols": "list or search the symbols in /proc/kallsyms",

@@ -314,6 +314,13 @@ async def profile_done(stage: Stage) -> None:
     await stage.until("Enter +close")
 
 
+async def devices(stage: Stage) -> None:
+    stage.demo.kernel.unload("i2c_i801")
+    await begin(stage)
+    await stage.press("P")
+    await stage.until("Devices without a driver")
+
+
 async def doctor(stage: Stage) -> None:
     await begin(stage)
     await stage.press("X")
@@ -404,6 +411,7 @@ SCENES: dict[str, Scene] = {
     "profile": profile,
     "profile-plan": profile_plan,
     "profile-done": profile_done,
+    "devices": devices,
     "doctor": doctor,
     "linkage": linkage,
     "timeline": timeline,

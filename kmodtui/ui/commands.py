@@ -35,6 +35,7 @@ CONTEXTS = {
     "form": "In the parameter form",
     "linkage": "In the linkage view",
     "table": "In the lists of rules, of exposures and of the doctor",
+    "devices": "In the list of devices",
     "profile": "In a profile of modules to block",
     "check": "In the check of a module file",
     "insert": "In the check before a file is inserted",
@@ -147,6 +148,14 @@ COMMANDS: tuple[Command, ...] = (
         "Exposure",
         "Show who can make the kernel load modules, and block them from there",
         terms=("autoload", "attack surface", "request_module", "user namespaces", "harden"),
+    ),
+    Command(
+        "dashboard.devices",
+        ("P",),
+        "devices",
+        "Devices",
+        "Show the devices, beginning with those of the selected module",
+        terms=("hardware", "lspci", "lsusb", "modalias", "driver", "plugged in"),
     ),
     Command(
         "dashboard.doctor",
@@ -771,6 +780,38 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "table.back", ("escape", "q"), "back", "Back", "Clear the filter, or go back", footer=True
+    ),
+    Command(
+        "devices.open",
+        ("enter",),
+        "open",
+        "Module",
+        "Go to the module of the device, or plan to load it",
+        footer=True,
+    ),
+    Command(
+        "devices.filter",
+        ("slash",),
+        "filter",
+        "Filter",
+        "Filter the devices by text",
+        footer=True,
+    ),
+    Command(
+        "devices.restrict",
+        ("b",),
+        "restrict",
+        "Block",
+        "Blacklist or block the module of the device, or undo that",
+        footer=True,
+    ),
+    Command(
+        "devices.back",
+        ("escape", "q"),
+        "back",
+        "Back",
+        "Clear the filter, or go back",
+        footer=True,
     ),
     Command(
         "profile.leave_out",

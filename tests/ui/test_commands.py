@@ -44,6 +44,8 @@ from kmodtui.ui.screens.browser import BrowserScreen
 from kmodtui.ui.screens.check import CheckScreen
 from kmodtui.ui.screens.compare import CompareScreen
 from kmodtui.ui.screens.dashboard import DashboardScreen
+from kmodtui.ui.screens.devices import DevicesScreen
+from kmodtui.ui.screens.doctor import DoctorScreen
 from kmodtui.ui.screens.experiment import ExperimentScreen
 from kmodtui.ui.screens.exposure import ExposureScreen
 from kmodtui.ui.screens.linkage import LinkageScreen
@@ -79,7 +81,8 @@ PLACES: dict[str, tuple[type[DOMNode], ...]] = {
     "picker": (ModulePicker,),
     "form": (ParameterForm,),
     "linkage": (LinkageScreen,),
-    "table": (RulesScreen, ExposureScreen),
+    "table": (RulesScreen, ExposureScreen, DoctorScreen),
+    "devices": (DevicesScreen,),
     "profile": (ProfileScreen,),
     "check": (CheckScreen,),
     "insert": (InsertCheckDialog,),

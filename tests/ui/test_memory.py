@@ -93,6 +93,7 @@ async def open_them_all(stage: Stage) -> Opened:
         "M",
         "E",
         "X",
+        "P",
     ):
         await opened.by(key)
         await opened.close()

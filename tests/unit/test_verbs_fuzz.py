@@ -110,6 +110,7 @@ VERBS = [
     ["about", "NAME"],
     ["why", "NAME"],
     ["doctor"],
+    ["devices"],
     ["linkage", "NAME"],
     ["check", "NAME"],
     ["symbols"],

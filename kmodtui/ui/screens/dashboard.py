@@ -280,6 +280,19 @@ class DashboardScreen(PaneScreen):
 
         self.app.push_screen(ExposureScreen(self.live))
 
+    def action_devices(self) -> None:
+        """Show the devices, beginning with those of the selected module."""
+        from kmodtui.ui.screens.devices import DevicesScreen
+
+        selected = self._modules.selected or ""
+        self.app.push_screen(DevicesScreen(self.live, selected, self._open_from_devices))
+
+    def _open_from_devices(self, name: str) -> None:
+        """Show the details of a loaded module; of another one, the plan that loads it."""
+        from kmodtui.model.load_line import LoadRequest
+
+        self._open_from_catalog(LoadRequest(name, ()))
+
     def action_doctor(self) -> None:
         """Examine the system."""
         from kmodtui.ui.screens.doctor import DoctorScreen

@@ -81,6 +81,12 @@ class TableLines(LineView):
         """The modules of the rows that are shown."""
         return tuple(row.module for row in self._rows if row.contains(self._filter))
 
+    def go_to(self, row: TableRow) -> None:
+        """Move the cursor to a row that is shown."""
+        first = next((number for number, (_, own) in enumerate(self._lines) if own == row), None)
+        if first is not None:
+            self.move_cursor(first)
+
     def _build(self) -> None:
         self._width = self.line_width
         width = max(20, self._width - _INDENT - 1)
