@@ -16,7 +16,6 @@ from typing import Any, ClassVar
 from textual import events
 from textual.app import App, SuspendNotSupported
 from textual.binding import BindingType
-from textual.command import CommandPalette
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -32,6 +31,7 @@ from kmodtui.ui.command import EVERYWHERE
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.drawn_lines import release_closed_widgets
 from kmodtui.ui.driver import TerminalDriver
+from kmodtui.ui.palette import Palette
 from kmodtui.ui.providers import CommandsProvider
 from kmodtui.ui.screens.base import KmodtuiScreen
 from kmodtui.ui.screens.dashboard import DashboardScreen
@@ -127,9 +127,9 @@ class KmodtuiApp(App[str]):
 
     def action_command_palette(self) -> None:
         """Open the command palette, unless it is open: also below a dialog, or while it closes."""
-        if not any(isinstance(screen, CommandPalette) for screen in self.screen_stack):
+        if not any(isinstance(screen, Palette) for screen in self.screen_stack):
             # Without Textual's id: the palette that is about to close still has it.
-            self.push_screen(CommandPalette())
+            self.push_screen(Palette())
 
     def action_suspend(self) -> None:
         """Give the terminal back to the shell until it continues kmodtui."""

@@ -82,10 +82,10 @@ class Fuzzed:
             self.open()
 
     def check(self, status: int) -> None:
-        assert status in _QUIT, f"{status}\n{self.terminal.text()}"
+        log = self.log.read_text() if self.log.exists() else ""
+        assert status in _QUIT, f"{status}\n{bytes(self.terminal.raw[-2000:])!r}\n{log}"
         assert b"Traceback" not in self.terminal.raw
-        text = self.log.read_text() if self.log.exists() else ""
-        assert "Traceback" not in text, text
+        assert "Traceback" not in log, log
 
     def finish(self) -> None:
         self.send(b"\x11")

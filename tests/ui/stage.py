@@ -109,6 +109,10 @@ class Stage:
         self.send(*text)
         await self.handled()
 
+    async def click(self, column: int, row: int, times: int = 1) -> None:
+        """Click on a cell of the screen, several times at once."""
+        await self._pilot.click(offset=(column, row), times=times)
+
     async def handled(self) -> None:
         """Let what has come in go its way, from the application to a widget and back."""
         for _ in range(6):
@@ -126,7 +130,8 @@ class Stage:
         for one in (condition, *more):
             while not self._holds(one):
                 if time.monotonic() > deadline:
-                    raise AssertionError(f"{one!r} did not come true on:\n{self.text}")
+                    focus = f"with the focus on {self.app.focused!r}"
+                    raise AssertionError(f"{one!r} did not come true {focus} on:\n{self.text}")
                 await self._pilot.pause(0.01)
 
     async def until_gone(self, words: str) -> None:

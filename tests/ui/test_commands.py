@@ -199,6 +199,17 @@ async def test_the_palette_finds_a_command_and_runs_it(demo: Demo) -> None:
             await stage.until(lambda seen=before: stage.dashboard._modules.border_subtitle != seen)
 
 
+async def test_clicks_beside_the_palette_close_it_alone(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await stage.press("colon")
+        await stage.until("Search for commands")
+        palette = stage.screen
+        await stage.click(60, 0, times=3)
+        await stage.until(lambda: stage.screen is not palette)
+        await stage.handled()
+        assert stage.screen is stage.dashboard
+
+
 async def test_the_palette_finds_by_what_a_command_does(demo: Demo) -> None:
     async with opened(demo) as stage:
         await stage.press("colon")

@@ -164,6 +164,7 @@ async def test_tab_completes_the_name_and_leaves_the_parameters(demo: Demo) -> N
 async def test_a_chosen_line_keeps_while_parameters_are_typed(demo: Demo) -> None:
     async with opened(demo) as stage:
         await ask(stage, "fa")
+        await stage.until("4 of 22 modules")
         await stage.press("down", "down", "down")
         await stage.type(" a=1")
         await stage.press("enter")
