@@ -110,8 +110,12 @@ class Stage:
         await self.handled()
 
     async def click(self, column: int, row: int, times: int = 1) -> None:
-        """Click on a cell of the screen, several times at once."""
-        await self._pilot.click(offset=(column, row), times=times)
+        """Click on a cell of the screen, several times before any click is handled."""
+        for kind in (events.MouseDown, events.MouseUp) * times:
+            event = kind(None, column, row, 0, 0, 1, shift=False, meta=False, ctrl=False)
+            event.set_sender(self.app)
+            self.app.post_message(event)
+        await self.handled()
 
     async def handled(self) -> None:
         """Let what has come in go its way, from the application to a widget and back."""
