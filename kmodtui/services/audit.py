@@ -143,6 +143,7 @@ class _Kernel:
             name,
             path=presence.path,
             indexed=presence.indexed,
+            index=clean(self._index.folder + ("" if self._index.scanned else "/modules.dep")),
             builtin=presence.builtin,
             builtins_known=self._presences.builtins_known,
             skipped=bool(requirement.initcalls) and self._skipped.issuperset(requirement.initcalls),

@@ -22,6 +22,7 @@ from kmodtui.services.audit import ALL, audit
 from tests.support.captured import LINK, OTHER, RUNNING, A, Captured, Z, capture
 
 FOLDER = f"/lib/modules/{RUNNING}"
+DEP = f"{FOLDER}/modules.dep"
 FILE = f"{FOLDER}/kernel/fs/udf/udf.ko.xz"
 CMDLINE = "kernel command line"
 BLOCK = "install udf /bin/false\n"
@@ -66,7 +67,7 @@ SYSTEMS: dict[str, tuple[Captured, str, str]] = {
     ),
     "loaded": (Captured(loaded=("udf",)), "loaded", "/proc/modules"),
     "loaded, then blocked": (Captured({A: BLOCK}, loaded=("udf",)), "loaded", f"{A}:1"),
-    "absent": (Captured({A: BLOCK}, index=index(dep=WITHOUT_UDF)), "absent", ""),
+    "absent": (Captured({A: BLOCK}, index=index(dep=WITHOUT_UDF)), "absent", DEP),
     "built in": (
         Captured(index=index(dep=WITHOUT_UDF, builtin="kernel/a.ko\nkernel/fs/udf/udf.ko\n")),
         "built in",
@@ -203,7 +204,7 @@ SYSTEMS: dict[str, tuple[Captured, str, str]] = {
     "module_blacklist for init": (kernel_line("-- module_blacklist=udf"), "available", FILE),
     # What cannot be known
     "no /proc/modules": (Captured({A: BLOCK}, loaded=None), UNKNOWN, f"{A}:1"),
-    "no modules.builtin": (Captured(index=index(dep=WITHOUT_UDF, builtin=None)), UNKNOWN, ""),
+    "no modules.builtin": (Captured(index=index(dep=WITHOUT_UDF, builtin=None)), UNKNOWN, DEP),
     "no modules": (Captured(kernels=()), UNKNOWN, ""),
     "a file that cannot be read": (Captured({A: BLOCK, Z: "a pipe"}), UNKNOWN, ""),
     "a directory that cannot be read": (
@@ -231,8 +232,8 @@ SYSTEMS: dict[str, tuple[Captured, str, str]] = {
         "blocked",
         f"{A}:1",
     ),
-    "no index": (Captured(index=index(dep="", builtin="kernel/x.ko\n")), "absent", ""),
-    "removed after depmod": (Captured(removed=("udf.ko.xz",)), "absent", ""),
+    "no index": (Captured(index=index(dep="", builtin="kernel/x.ko\n")), "absent", FOLDER),
+    "removed after depmod": (Captured(removed=("udf.ko.xz",)), "absent", DEP),
 }
 """Each with the state of udf, and with the file and line that decide it."""
 

@@ -15,6 +15,7 @@ from kmodtui.model.audit.policy import (
 )
 from kmodtui.model.audit.state import ModuleState
 from kmodtui.model.modprobe_rules import Problem
+from kmodtui.model.plan.plan import KERNEL_COMMAND_LINE
 from kmodtui.model.text import clean, counted
 
 
@@ -69,15 +70,17 @@ class Finding:
     @property
     def file(self) -> str:
         """The file that decides; empty if none does."""
-        return self._place[0] if self.source.startswith("/") else ""
+        return self._place[0]
 
     @property
     def line(self) -> int | None:
         """The line in that file; None for a file as a whole."""
-        return self._place[1] if self.source.startswith("/") else None
+        return self._place[1]
 
     @property
     def _place(self) -> tuple[str, int | None]:
+        if self.source == KERNEL_COMMAND_LINE:
+            return "/proc/cmdline", 1
         file, _, line = self.source.rpartition(":")
         return (file, int(line)) if line.isdecimal() and file else (self.source, None)
 

@@ -79,11 +79,11 @@ def _result(finding: Finding, rule: str, place: int) -> dict[str, Any]:
             }
         ]
     }
-    if finding.file:
-        physical: dict[str, Any] = {"artifactLocation": {"uri": f"file://{quote(finding.file)}"}}
-        if finding.line:
-            physical["region"] = {"startLine": finding.line}
-        location["physicalLocation"] = physical
+    # Some services reject a result without a file.
+    uri = f"file://{quote(finding.file or '/etc/modprobe.d')}"
+    location["physicalLocation"] = {"artifactLocation": {"uri": uri}}
+    if finding.line:
+        location["physicalLocation"]["region"] = {"startLine": finding.line}
     return {
         "ruleId": rule,
         "ruleIndex": place,

@@ -39,6 +39,7 @@ class StateFacts:
         name: the module.
         path: its file; empty if it has none.
         indexed: whether modules.dep lists that file.
+        index: the file or directory that shows which modules there are.
         builtin: where it is listed as built in; empty if it is not.
         builtins_known: whether there is a list of what is built in.
         skipped: whether the kernel command line skips all init functions of the built-in module.
@@ -54,6 +55,7 @@ class StateFacts:
     name: str
     path: str = ""
     indexed: bool = True
+    index: str = ""
     builtin: str = ""
     builtins_known: bool = True
     skipped: bool = False
@@ -115,9 +117,9 @@ def _not_loaded(facts: StateFacts) -> ModuleState:
             reason = "this kernel has no such module"
             if facts.other_names:
                 reason += f"; the name is an alias of {', '.join(facts.other_names)}"
-            return ModuleState((State.ABSENT,), reason)
+            return ModuleState((State.ABSENT,), reason, facts.index)
         reason = "it has no file, and without modules.builtin it may be built in"
-        return ModuleState((State.ABSENT, State.BUILT_IN), reason)
+        return ModuleState((State.ABSENT, State.BUILT_IN), reason, facts.index)
     if facts.refused:
         reason = "module_blacklist=: the kernel refuses it until reboot"
         return ModuleState((State.BLOCKED,), reason, KERNEL_COMMAND_LINE)
