@@ -11,6 +11,7 @@ from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.index.places import release_files
 from kmodtui.kernel.module_file.compression import open_unpacked
+from kmodtui.kernel.proc_modules import has_module_support
 from kmodtui.model.doctor.facts import BuildConfig
 from kmodtui.model.text import clean, decode
 
@@ -41,6 +42,19 @@ def find_build_config(host: Host, release: str, *, running: bool = True) -> Buil
             continue
         return BuildConfig(path, parse_build_config(data))
     return None
+
+
+def has_no_modules(host: Host, release: str) -> bool:
+    """Return whether the running kernel was built without loadable modules, for certain.
+
+    Args:
+        host: the observed system.
+        release: of the running kernel; empty if none is known.
+    """
+    if not release or has_module_support(host):
+        return False
+    options = read_build_config(host, release)
+    return options is not None and "MODULES" not in options
 
 
 def parse_build_config(data: bytes) -> dict[str, str]:

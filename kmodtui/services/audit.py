@@ -6,12 +6,13 @@ import os
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from kmodtui.errors import KmodtuiError, UsageError
+from kmodtui.errors import KmodtuiError, UnreadableError, UsageError
+from kmodtui.kernel.build_config import has_no_modules
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.index.modules import ModuleIndex
 from kmodtui.kernel.index.places import all_releases
 from kmodtui.kernel.index.presence import Presences
-from kmodtui.kernel.index.release import read_index
+from kmodtui.kernel.index.release import EmptyIndex, read_index
 from kmodtui.kernel.index.state import index_problems
 from kmodtui.kernel.modprobe.command_line import skipped_initcalls
 from kmodtui.kernel.modprobe.config import ModprobeConfig, read_modprobe_config, replaced_files
@@ -107,9 +108,16 @@ class _Kernel:
         except KmodtuiError as error:
             index = ModuleIndex(host, kernel.release, "")
             self._problem = clean(error.message)
-        if index.advice.storage is Storage.HOST:
+        if kernel.running and has_no_modules(host, kernel.release):
+            none = UnreadableError("The kernel was built without loadable modules.")
+            index = EmptyIndex(host, kernel.release, none)
+            self._problem, self._loaded = "", frozenset()
+        elif index.advice.storage is Storage.HOST:
             self._problem = "this is a container: the modules and rules of its host decide"
         self._index = index
+        self._list = clean(index.folder)
+        if index.folder and not index.scanned:
+            self._list += "/modules.dep"
         self._presences = Presences(index)
         self._config = _config(host, index.folder, running=kernel.running)
         # A softdep that a module declares in vain is not a mistake of this system.
@@ -143,7 +151,7 @@ class _Kernel:
             name,
             path=presence.path,
             indexed=presence.indexed,
-            index=clean(self._index.folder + ("" if self._index.scanned else "/modules.dep")),
+            index=self._list,
             builtin=presence.builtin,
             builtins_known=self._presences.builtins_known,
             skipped=bool(requirement.initcalls) and self._skipped.issuperset(requirement.initcalls),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple, assert_never
 
-from kmodtui.kernel.build_config import read_build_config
+from kmodtui.kernel.build_config import has_no_modules, read_build_config
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.system import read_system
 from kmodtui.model.audit.policy import Switch, SwitchRequirement
@@ -52,13 +52,19 @@ def _judged(requirement: SwitchRequirement, found: _Value) -> Finding:
 def _read(host: Host, switch: Switch, release: str) -> _Value:
     match switch:
         case Switch.MODULES_DISABLED:
-            return _modules_disabled(host)
+            return _without_modules(host, release) or _modules_disabled(host)
         case Switch.SIGNATURES_ENFORCED:
-            return _signatures(host, release)
+            return _without_modules(host, release) or _signatures(host, release)
         case Switch.MODPROBE:
             return _modprobe(host)
         case _:
             assert_never(switch)
+
+
+def _without_modules(host: Host, release: str) -> _Value | None:
+    if not has_no_modules(host, release):
+        return None
+    return _Value(True, "the kernel was built without loadable modules")
 
 
 def _modules_disabled(host: Host) -> _Value:

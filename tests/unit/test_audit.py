@@ -377,6 +377,25 @@ def test_rules_that_modprobe_ignores_are_shown(tmp_path: Path, name: str, ignore
     assert [problem.source for problem in finding.ignored] == ([ignored] if ignored else [])
 
 
+@pytest.mark.parametrize("builtin", [False, True])
+def test_a_kernel_without_loadable_modules_loads_none(tmp_path: Path, builtin: bool) -> None:
+    files = {CONFIG: "CONFIG_SMP=y\n", "/.dockerenv": ""}
+    if builtin:
+        files["/sys/module/udf/parameters/x"] = "1\n"
+    tree = Captured(files, kernels=(), loaded=None)
+    switches = (Switch.MODULES_DISABLED, Switch.SIGNATURES_ENFORCED)
+    wanted = Policy(
+        "test",
+        "A test",
+        "",
+        "",
+        policy("udf", wanted=Wanted.LOADED).modules,
+        tuple(SwitchRequirement(switch, True, "Why.") for switch in switches),
+    )
+    found = audited(tree, tmp_path, wanted).findings
+    assert [finding.actual for finding in found] == ["built in" if builtin else "", "yes", "yes"]
+
+
 def test_a_name_that_is_only_an_alias_is_shown_as_such(tmp_path: Path) -> None:
     (finding,) = audited(Captured(), tmp_path, policy("fs_udf")).findings
     assert finding.detail == "this kernel has no such module; the name is an alias of udf"
