@@ -9,14 +9,19 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from kmodtui.errors import KmodtuiError, UnknownModuleError, UsageError
+from kmodtui.kernel.builtin_ranges import read_builtin_map
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.kallsyms import read_symbols
-from kmodtui.model.modules import named_module
-from kmodtui.model.symbols.table import Symbol, SymbolTable
+from kmodtui.model.modules import canonical, named_module
+from kmodtui.model.symbols.builtin import BuiltinMap, builtin_words
+from kmodtui.model.symbols.table import Symbol, SymbolRows, SymbolTable
 from kmodtui.model.text import clean, counted
 from kmodtui.verbs.printing import add_json, hexadecimal, print_error, print_json
 
 SCHEMA = 1
+
+_OwnedSymbol = tuple[str, Symbol, tuple[str, ...]]
+"""A symbol with its module, empty for the kernel itself, and its built-in modules."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,21 +50,22 @@ def run(host: Host, options: argparse.Namespace) -> int:
             "NAME, --match, --address and --counts cannot be combined.", "Use only one of them."
         )
     table = read_symbols(host)
-    module = named_module(options.module, table.modules) if options.module is not None else None
-    if module is not None and module not in table.modules:
-        raise UnknownModuleError(
-            f"/proc/kallsyms has no symbols of module {module}.",
-            "It is not loaded or has no symbols. To list loaded modules: kmodtui list",
-        )
+    builtin = read_builtin_map(host, table)
+    shown, module = _of_module(table, builtin, options.module)
     if options.counts:
-        counts = {module: len(table.of(module))} if module is not None else table.counts()
-        return _print_counts(counts, as_json=options.json)
+        counts = {module: len(table.of(module))} if module is not None else shown.counts()
+        others = builtin.counts(shown.core) if builtin is not None and module is None else {}
+        if options.module is not None:
+            # An object file can belong to several built-in modules.
+            others = {name: n for name, n in others.items() if name == canonical(options.module)}
+        return _print_counts(counts, others, as_json=options.json)
     if options.address is not None:
-        return _print_address(host, table, options.address, as_json=options.json)
-    rows = _rows(table, module) if not wanted else _found(table, module, options)
+        return _print_address(host, table, builtin, options.address, as_json=options.json)
+    found = _found if wanted else _rows
+    rows = found(shown, module, builtin, options)
     count = _print_rows(rows, table, as_json=options.json)
     if not wanted:
-        listed = len(table) if module is None else len(table.of(module))
+        listed = len(shown) if module is None else len(table.of(module))
         if count < listed:
             skipped = counted(listed - count, "malformed line")
             print_error(KmodtuiError(f"{skipped} of /proc/kallsyms skipped."))
@@ -67,6 +73,31 @@ def run(host: Host, options: argparse.Namespace) -> int:
         return 0
     print_error(_no_match(table, module, options))
     return 1
+
+
+def _of_module(
+    table: SymbolTable, builtin: BuiltinMap | None, name: str | None
+) -> tuple[SymbolTable, str | None]:
+    """Return the rows to search, and the loaded module among whose rows it is searched.
+
+    The rows of a built-in module are a table of their own.
+
+    Raises:
+        UnknownModuleError: the module has no symbols.
+    """
+    if name is None:
+        return table, None
+    module = named_module(name, table.modules)
+    if module in table.modules:
+        return table, module
+    if builtin is not None and module in builtin.names:
+        lines = table.core.raw.split(b"\n")[:-1]
+        own = (line + b"\n" for line in lines if module in builtin.of_line(line))
+        return SymbolTable(SymbolRows(b"".join(own))), None
+    raise UnknownModuleError(
+        f"/proc/kallsyms has no symbols of module {module}.",
+        "It is not loaded or has no symbols. To list loaded modules: kmodtui list",
+    )
 
 
 def _no_match(table: SymbolTable, module: str | None, options: argparse.Namespace) -> KmodtuiError:
@@ -85,25 +116,36 @@ def _no_match(table: SymbolTable, module: str | None, options: argparse.Namespac
     return NoSymbolError(f"No symbol{where} {what} {clean(text)}.", clean(hint))
 
 
-def _print_counts(counts: dict[str, int], *, as_json: bool) -> int:
+def _print_counts(counts: dict[str, int], builtin: dict[str, int], *, as_json: bool) -> int:
     if as_json:
-        print_json(SCHEMA, {"counts": counts})
+        print_json(SCHEMA, {"counts": counts, "builtin_counts": builtin})
         return 0
     for name, count in counts.items():
         print(f"{count:>7} {name}")
+    for name, count in builtin.items():
+        print(f"{count:>7} {builtin_words((name,))}")
     return 0
 
 
-def _rows(table: SymbolTable, module: str | None) -> Iterator[tuple[str, Symbol]]:
+def _rows(
+    table: SymbolTable, module: str | None, builtin: BuiltinMap | None, _: argparse.Namespace
+) -> Iterator[_OwnedSymbol]:
     owners = [(module, table.of(module))] if module is not None else [("", table.core)]
     if module is None:
         owners += [*table.modules.items(), *table.pseudo.items()]
-    return ((owner, symbol) for owner, found in owners for symbol in found)
+    return (
+        (owner, symbol, builtin.at(symbol.address) if builtin is not None and not owner else ())
+        for owner, found in owners
+        for symbol in found
+    )
 
 
 def _found(
-    table: SymbolTable, module: str | None, options: argparse.Namespace
-) -> Iterator[tuple[str, Symbol]]:
+    table: SymbolTable,
+    module: str | None,
+    builtin: BuiltinMap | None,
+    options: argparse.Namespace,
+) -> Iterator[_OwnedSymbol]:
     from kmodtui.model.symbols.list import SymbolList
     from kmodtui.model.symbols.query import Query, parse_query
     from kmodtui.model.symbols.search import find_all
@@ -115,7 +157,9 @@ def _found(
         else parse_query(options.match, places=False)
     )
     symbols = (
-        SymbolList.of_table(table) if module is None else SymbolList([(module, table.of(module))])
+        SymbolList.of_table(table, builtin)
+        if module is None
+        else SymbolList([(module, table.of(module))])
     )
     with limited(
         _SEARCH_TIMEOUT,
@@ -123,40 +167,44 @@ def _found(
         "Simplify the pattern: a nested repetition such as (a+)+ can take forever.",
     ):
         rows = [symbols.row(number) for number in find_all(symbols, query)]
-    return ((row.owner, row.symbol) for row in rows if row.symbol is not None)
+    return ((row.owner, row.symbol, row.builtin) for row in rows if row.symbol is not None)
 
 
 _SEARCH_TIMEOUT = 20.0
 """Seconds; a usual search takes a thousandth of it."""
 
 
-def _print_rows(rows: Iterable[tuple[str, Symbol]], table: SymbolTable, *, as_json: bool) -> int:
+def _print_rows(rows: Iterable[_OwnedSymbol], table: SymbolTable, *, as_json: bool) -> int:
     """Print rows of a table; return their number."""
     hidden, digits, count = table.addresses_hidden, _digits(table), 0
 
-    def numbered() -> Iterator[tuple[str, Symbol]]:
+    def numbered() -> Iterator[_OwnedSymbol]:
         nonlocal count
         for count, row in enumerate(rows, 1):  # noqa: B007  used after the loop
             yield row
 
     if as_json:
-        found = (_as_json(owner, symbol, hidden=hidden) for owner, symbol in numbered())
+        found = (_as_json(*row, hidden=hidden) for row in numbered())
         print_json(SCHEMA, {"symbols": found})
     else:
-        sys.stdout.writelines(f"{_row(owner, row, digits)}\n" for owner, row in numbered())
+        sys.stdout.writelines(f"{_row(*row, digits)}\n" for row in numbered())
     return count
 
 
-def _row(owner: str, symbol: Symbol, digits: int) -> str:
-    tail = f"\t[{owner}]" if owner else ""
+def _row(owner: str, symbol: Symbol, builtin: tuple[str, ...], digits: int) -> str:
+    words = owner or builtin_words(builtin)
+    tail = f"\t[{words}]" if words else ""
     return f"{symbol.address:0{digits}x} {symbol.type} {symbol.name}{tail}"
 
 
-def _as_json(owner: str, symbol: Symbol, *, hidden: bool) -> dict[str, Any]:
+def _as_json(
+    owner: str, symbol: Symbol, builtin: tuple[str, ...], *, hidden: bool
+) -> dict[str, Any]:
     return {
         "name": symbol.name,
         "type": symbol.type,
         "module": owner or None,
+        "builtin": list(builtin),
         "address": None if hidden else hexadecimal(symbol.address),
     }
 
@@ -168,12 +216,14 @@ def _digits(table: SymbolTable) -> int:
     return 8 if first.find(b" ") == 8 else 16
 
 
-def _print_address(host: Host, table: SymbolTable, text: str, *, as_json: bool) -> int:
+def _print_address(
+    host: Host, table: SymbolTable, builtin: BuiltinMap | None, text: str, *, as_json: bool
+) -> int:
     from kmodtui.kernel.kptr import read_hiding
     from kmodtui.model.symbols.address import NoSymbolError, look_up
     from kmodtui.model.symbols.list import SymbolList
 
-    symbols = SymbolList.of_table(table)
+    symbols = SymbolList.of_table(table, builtin)
     try:
         found = look_up(symbols, text)
     except NoSymbolError as error:
@@ -189,12 +239,12 @@ def _print_address(host: Host, table: SymbolTable, text: str, *, as_json: bool) 
         if row.symbol is None:
             continue
         found_json.append(
-            _as_json(row.owner, row.symbol, hidden=table.addresses_hidden)
+            _as_json(row.owner, row.symbol, row.builtin, hidden=table.addresses_hidden)
             | {"offset": located.offset, "size": located.size, "warning": located.warning or None}
         )
         if not as_json:
             size = f"/{located.size:#x}" if located.size is not None else ""
-            owner = f" [{row.owner}]" if row.owner else ""
+            owner = f" [{row.owner_words}]" if row.owner_words else ""
             warning = f"  ({located.warning})" if located.warning else ""
             print(f"{row.symbol.name}+{located.offset:#x}{size}{owner}{warning}")
     if as_json:

@@ -63,7 +63,7 @@ def test_it_prints_the_kernels_own_lines_of_what_is_found(
 
 def test_as_json(root: Path, capsys: Output) -> None:
     assert symbols(root, "xor_blocks", "--json") == 0
-    xor_blocks = {"name": "xor_blocks", "type": "T", "module": "xor"}
+    xor_blocks = {"name": "xor_blocks", "type": "T", "module": "xor", "builtin": []}
     assert json.loads(capsys.readouterr().out) == {
         "schema": 1,
         "symbols": [xor_blocks | {"address": "0xffffffffc0000040"}],

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 
+from kmodtui.model.symbols.builtin import BuiltinMap, builtin_words
 from kmodtui.model.symbols.table import Symbol, SymbolRows, SymbolTable, parse_row
 
 _BLOCK = 48 * 1024  # bytes: about 1,000 rows, parsed in 0.1 ms
@@ -106,10 +107,18 @@ class Row:
     Attributes:
         owner: as in `Block`.
         line: the row as the kernel printed it, without the newline.
+        builtin: the built-in modules that it belongs to, nearly always one; none if it belongs
+            to a loaded module or to the rest of the kernel, or if that is unknown.
     """
 
     owner: str
     line: bytes
+    builtin: tuple[str, ...] = ()
+
+    @property
+    def owner_words(self) -> str:
+        """The module for people: `ext4`, `ext4 (built in)`, or empty for the kernel itself."""
+        return self.owner or builtin_words(self.builtin)
 
     @property
     def symbol(self) -> Symbol | None:
@@ -120,16 +129,26 @@ class Row:
 class SymbolList:
     """The rows of some owners, numbered from 0 in the kernel's order. Immutable."""
 
-    def __init__(self, owners: list[tuple[str, SymbolRows]]) -> None:
+    def __init__(
+        self, owners: list[tuple[str, SymbolRows]], builtin: BuiltinMap | None = None
+    ) -> None:
+        """Create a list of the rows of some owners.
+
+        Args:
+            owners: each with its rows; an empty owner stands for the kernel itself.
+            builtin: the built-in modules by address; None if they are unknown.
+        """
+        self.builtin = builtin
         self.blocks: tuple[Block, ...] = tuple(
             block for owner, rows in owners for block in _blocks(owner, rows)
         )
         self._ends = list(accumulate(block.count for block in self.blocks))
 
     @classmethod
-    def of_table(cls, table: SymbolTable) -> SymbolList:
+    def of_table(cls, table: SymbolTable, builtin: BuiltinMap | None = None) -> SymbolList:
         """Return all rows: the kernel's own, then each module's, then those of `bpf` etc."""
-        return cls([("", table.core), *table.modules.items(), *table.pseudo.items()])
+        owners = [("", table.core), *table.modules.items(), *table.pseudo.items()]
+        return cls(owners, builtin)
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
@@ -144,7 +163,20 @@ class SymbolList:
             raise IndexError(number)
         place = bisect_right(self._ends, number)
         block = self.blocks[place]
-        return Row(block.owner, block.line(number - self.first(place)))
+        line = block.line(number - self.first(place))
+        known = self.builtin is not None and not block.owner
+        return Row(block.owner, line, self.builtin.of_line(line) if self.builtin and known else ())
+
+    def rows_of_builtin(self, place: int, names: frozenset[str]) -> frozenset[int]:
+        """Return the rows of a block that belong to some built-in modules, numbered within it."""
+        builtin, block = self.builtin, self.blocks[place]
+        if builtin is None or block.owner:
+            return frozenset()
+        return frozenset(
+            row
+            for row, line in enumerate(block.lines())
+            if not names.isdisjoint(builtin.of_line(line))
+        )
 
     def number_of(self, row: Row) -> int | None:
         """Return the number of the first identical row; None if there is none."""

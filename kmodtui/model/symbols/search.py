@@ -40,7 +40,8 @@ class Matches(Sequence[int]):
 
     def __init__(self, symbols: SymbolList, query: Query) -> None:
         self.symbols = symbols
-        self._blocks = _blocks_of(symbols, query)
+        self._builtin = _builtin_of(symbols, query)
+        self._blocks = _blocks_of(symbols, query, self._builtin)
         if query.exact and not _names(symbols, self._blocks, query.exact):
             query = replace(query, suffixed=True)
         self.query = query
@@ -55,8 +56,13 @@ class Matches(Sequence[int]):
     def advance(self) -> None:
         """Search the next block."""
         if not self.done:
-            block = self.symbols.blocks[self._blocks[len(self._found)]]
-            self._found.append(len(self) + _count(block, self.query, self._exported(block)))
+            place = self._blocks[len(self._found)]
+            block = self.symbols.blocks[place]
+            if self._builtin and not block.owner:
+                count = len(self._rows_of(place))
+            else:
+                count = _count(block, self.query, self._exported(block))
+            self._found.append(len(self) + count)
 
     def until(self, number: int) -> None:
         """Search blocks until there are `number` matches or no more blocks."""
@@ -99,7 +105,11 @@ class Matches(Sequence[int]):
 
     def _rows_of(self, place: int) -> Sequence[int]:
         block = self.symbols.blocks[place]
-        return _rows(block, self.query, self._exported(block))
+        rows = _rows(block, self.query, self._exported(block))
+        if self._builtin and not block.owner:
+            own = self.symbols.rows_of_builtin(place, self._builtin)
+            return [row for row in rows if row in own]
+        return rows
 
     def _exported(self, block: Block) -> frozenset[bytes] | None:
         if self.query.facet is not Facet.EXPORTED:
@@ -122,17 +132,31 @@ def find_all(symbols: SymbolList, query: Query) -> Matches:
     return hits
 
 
-def _blocks_of(symbols: SymbolList, query: Query) -> list[int]:
+def _builtin_of(symbols: SymbolList, query: Query) -> frozenset[str]:
+    """Return the built-in modules whose symbols match the query by their owner.
+
+    None, if it asks for no owner or for the kernel as a whole.
+    """
+    builtin, owner = symbols.builtin, query.owner
+    if builtin is None or not owner or owner in symbols.owners or owner in KERNEL:
+        return frozenset()
+    if owner in builtin.names:
+        return frozenset((owner,))
+    return frozenset(name for name in builtin.names if owner in name)
+
+
+def _blocks_of(symbols: SymbolList, query: Query, builtin: frozenset[str]) -> list[int]:
     """Return the indexes of the blocks whose owner matches the query."""
     wanted: Callable[[str], bool]
     if not query.owner:
         return list(range(len(symbols.blocks)))
     if query.owner in symbols.owners:
         wanted = query.owner.__eq__
-    elif query.owner == KERNEL:
+    elif query.owner == KERNEL or query.owner in builtin:
         wanted = "".__eq__
     else:
-        wanted = lambda owner: query.owner in (owner or KERNEL)  # noqa: E731
+        kernel = query.owner if builtin else KERNEL  # its rows are then looked at one by one
+        wanted = lambda owner: query.owner in (owner or kernel)  # noqa: E731
     return [place for place, block in enumerate(symbols.blocks) if wanted(block.owner)]
 
 

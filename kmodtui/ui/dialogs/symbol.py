@@ -109,7 +109,7 @@ class SymbolDialog(PageDialog):
         rows = [
             ("name", symbol.name),
             ("type", f"{symbol.type}  {type_word(symbol.type, core=core)}"),
-            ("module", self._row.owner or "none: the kernel itself"),
+            ("module", self._row.owner_words or "none: the kernel itself"),
             ("address", f"{symbol.address:016x}" if symbol.address else self._no_address()),
         ]
         if self._located is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import ClassVar
 
 from textual import events
@@ -10,6 +11,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Label
 
+from kmodtui.kernel.builtin_ranges import read_builtin_map
 from kmodtui.model.symbols.list import SymbolList
 from kmodtui.model.symbols.query import KERNEL, Facet
 from kmodtui.model.symbols.table import SymbolTable
@@ -105,13 +107,26 @@ class BrowserScreen(KmodtuiScreen[None]):
             words = self._live.symbols_problem or "Reading /proc/kallsyms…"
             self._browser.show(SymbolList([]), words)
         else:
-            symbols = SymbolList.of_table(table)
-            self._browser.show(symbols, "/proc/kallsyms is empty: the kernel hides the symbols.")
+            self._list(SymbolList.of_table(table))
             self.set_timer(PREPARE_AFTER, self._prepare)
         self._caption()
 
+    def _list(self, symbols: SymbolList) -> None:
+        self._browser.show(symbols, "/proc/kallsyms is empty: the kernel hides the symbols.")
+
     def _prepare(self) -> None:
-        self.work(self._browser.prepare, "prepare")
+        self.work(self._name_builtin_code, "prepare")
+
+    async def _name_builtin_code(self) -> None:
+        """Find the built-in modules, if there is a file about them, and parse the symbols."""
+        table = self._live.symbols
+        if table is not None:
+            host = self._live.machine.host
+            builtin = await asyncio.to_thread(read_builtin_map, host, table)
+            if builtin is not None and table is self._live.symbols:
+                self._list(SymbolList.of_table(table, builtin))
+                self._caption()
+        await self._browser.prepare()
 
     # Search
 
@@ -162,7 +177,7 @@ class BrowserScreen(KmodtuiScreen[None]):
         if row is None:
             self._say_no_symbol()
         else:
-            self._toggle("m:", f"m:{row.owner or KERNEL}")
+            self._toggle("m:", f"m:{row.owner or next(iter(row.builtin), KERNEL)}")
 
     def action_only_type(self) -> None:
         """Show only the type of the symbol under the cursor, or all types."""

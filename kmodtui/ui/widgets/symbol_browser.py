@@ -223,9 +223,12 @@ class SymbolBrowser(LineView):
         row = self.row_at(index)
         if row is None:
             return ()
-        several = len(self._symbols.owners) > 1
         columns = SymbolColumns.within(
-            width - 3, owner=several, size=self._located is not None, address=self._addresses
+            width - 3,
+            owner=len(self._symbols.owners) > 1,
+            builtin=self._symbols.builtin is not None,
+            size=self._located is not None,
+            address=self._addresses,
         )
         located = self.located_at(index)
         suffix = ""

@@ -14,6 +14,9 @@ _TYPE = 23
 """Cells of the longest usual description: `function, exported GPL`."""
 
 _OWNER = 18
+_OWNER_BUILT_IN = 28
+"""The same where some modules are built in: `[intel_pstate (built in)]`."""
+
 _SIZE = 11
 _ADDRESS = 18
 _NAME = 24
@@ -32,20 +35,27 @@ class SymbolColumns:
 
     @classmethod
     def within(
-        cls, width: int, *, owner: bool = False, size: bool = False, address: bool = False
+        cls,
+        width: int,
+        *,
+        owner: bool = False,
+        builtin: bool = False,
+        size: bool = False,
+        address: bool = False,
     ) -> SymbolColumns:
         """Return the columns that fit into `width` cells, the most useful first.
 
         Args:
             width: cells for all columns including the name.
             owner: whether the symbols have several owners.
+            builtin: whether built-in modules are among them.
             size: whether sizes are known.
             address: whether addresses are known.
         """
         free = width
         chosen = {}
         for name, wanted, cells in (
-            ("owner", owner, _OWNER),
+            ("owner", owner or builtin, _OWNER_BUILT_IN if builtin else _OWNER),
             ("size", size, _SIZE),
             ("address", address, _ADDRESS),
             ("type", True, _TYPE),
@@ -83,7 +93,7 @@ def symbol_line(
     type_text = f"  {_type_text(row, symbol.type, exported)}" if columns.type else ""
     size_text = f"  {size:,} B" if size is not None else ""
     address = f"  {symbol.address:016x}" if columns.address and symbol.address else ""
-    owner = f"  [{row.owner}]" if row.owner else ""
+    owner = f"  [{row.owner_words}]" if row.owner_words else ""
     return (
         *lead,
         (f"{symbol.type} ", "info"),
