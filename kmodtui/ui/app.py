@@ -36,6 +36,7 @@ from kmodtui.ui.providers import CommandsProvider
 from kmodtui.ui.screens.base import KmodtuiScreen
 from kmodtui.ui.screens.dashboard import DashboardScreen
 from kmodtui.ui.themes import THEMES
+from kmodtui.ui.timers import limit_intervals
 from kmodtui.ui.typing_ahead import TypingAhead
 
 STYLES = Path(__file__).parent.parent / "styles"
@@ -66,6 +67,7 @@ class KmodtuiApp(App[str]):
 
     def __init__(self, machine: Machine, *, interval: float = 1.0, theme: str = "kmodtui") -> None:
         release_closed_widgets()
+        limit_intervals()
         super().__init__()
         self.live = LiveSystem(machine, Monitor(machine.host, interval=interval))
         self._reported_lines: set[str] = set()

@@ -1,0 +1,25 @@
+"""A timer that is late already does not stop the dashboard."""
+
+from __future__ import annotations
+
+import pytest
+from textual.notifications import Notification
+
+from kmodtui.demo import Demo
+from tests.support.alarm import alarm
+from tests.ui.stage import PATIENCE, opened
+
+
+async def test_a_notification_whose_time_is_over_when_it_is_shown_disappears(
+    demo: Demo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its time may end after Textual has looked whether it is over."""
+    monkeypatch.setattr(Notification, "has_expired", False)
+    with alarm(PATIENCE, lambda: "the event loop is blocked"):
+        async with opened(demo) as stage:
+            for timeout in (-0.001, 0, 0.0001):
+                stage.app.notify("too late", timeout=timeout)
+            await stage.until("too late")
+            await stage.until_gone("too late")
+            await stage.press("question_mark")
+            await stage.until("keys, columns and flags")
