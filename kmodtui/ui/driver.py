@@ -29,8 +29,9 @@ from kmodtui.ui.terminal import modes
 from kmodtui.ui.terminal.capabilities import capabilities
 from kmodtui.ui.terminal.delivery import Delivery
 from kmodtui.ui.terminal.input import Input
+from kmodtui.ui.terminal.keyboard import QUIT
 from kmodtui.ui.terminal.output import TerminalOutput
-from kmodtui.ui.terminal.supervisor import QUIT_GRACE, Supervisor
+from kmodtui.ui.terminal.supervisor import KEY_GRACE, QUIT_GRACE, Supervisor
 from kmodtui.ui.terminal.writer import Writer
 
 RESIZE_INTERVAL = 0.1
@@ -117,6 +118,9 @@ class TerminalDriver(Driver):
         for message in messages:
             if isinstance(message, TerminalSupportsSynchronizedOutput):
                 self._answer_until = 0.0
+            elif isinstance(message, events.Key) and message.key == QUIT:
+                # It is obeyed even if the event loop is blocked.
+                self._supervisor.limit(KEY_GRACE)
             self.process_message(message)
         # A session without a controlling terminal gets no signal when the size changes.
         if modes.size(self._terminal) != self._size:
@@ -142,8 +146,9 @@ class TerminalDriver(Driver):
         self._leave(_State.LENT)
 
     def stop_application_mode(self) -> None:
-        """Restore the terminal."""
+        """Restore the terminal; the application has ended, and closes its screens next."""
         self._leave(_State.OFF)
+        self._supervisor.limit(KEY_GRACE, self._app.return_code or 0)
 
     def disable_input(self) -> None:
         """Stop to read the terminal."""

@@ -326,7 +326,9 @@ def blocked(tree: str, home: Path, by: str) -> Terminal:
     return Terminal(command, environment=environment, cwd=Path.cwd())
 
 
-@pytest.mark.parametrize("ending", ["TERM", "closed"])
+@pytest.mark.parametrize(
+    "ending", ["TERM", "closed", pytest.param("Ctrl+q", marks=pytest.mark.full)]
+)
 def test_it_ends_though_the_event_loop_is_blocked_and_keys_are_queued(
     tree: str, tmp_path: Path, record_property: Record, ending: str
 ) -> None:

@@ -29,6 +29,9 @@ GRACE = 0.8
 QUIT_GRACE = 5.0
 """Seconds to end after the application has ended: for threads that wait for the kernel."""
 
+KEY_GRACE = 10.0
+"""Seconds for the application to end after Ctrl+q, also on a machine that is very busy."""
+
 _CLEANUP = 0.6  # seconds to remove temporary files if the process did not end in time
 
 _ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
