@@ -26,6 +26,7 @@ from textual.messages import TerminalSupportsSynchronizedOutput
 
 from kmodtui.model.encoding import REPLACED
 from kmodtui.ui.terminal import modes
+from kmodtui.ui.terminal.burst import Burst
 from kmodtui.ui.terminal.capabilities import capabilities
 from kmodtui.ui.terminal.delivery import Delivery
 from kmodtui.ui.terminal.input import Input
@@ -34,8 +35,14 @@ from kmodtui.ui.terminal.output import TerminalOutput
 from kmodtui.ui.terminal.supervisor import KEY_GRACE, QUIT_GRACE, Supervisor
 from kmodtui.ui.terminal.writer import Writer
 
-RESIZE_INTERVAL = 0.1
-"""Seconds from one change of the size to the next: each one draws the whole screen."""
+RESIZE_QUIET = 0.1
+"""Seconds without another size until a new one is used: each one draws the whole screen.
+
+Nobody notices that it is not drawn at once, and a window that is dragged has a hundred sizes.
+"""
+
+RESIZE_LONGEST = 1.5
+"""Seconds until a size is used although the window is still being dragged."""
 
 _ANSWER = 0.5  # seconds that a terminal has to answer, also through a slow connection
 _DRAIN = 0.3  # seconds that the terminal has to accept everything when it is restored
@@ -76,7 +83,7 @@ class TerminalDriver(Driver):
         """The terminal's attributes as the dashboard found them."""
         self._changing = threading.RLock()
         """Held while the modes of the terminal are changed."""
-        self._resized_at = 0.0
+        self._sizes = Burst(RESIZE_QUIET, RESIZE_LONGEST)
         self._resize: asyncio.TimerHandle | None = None
 
     @property
@@ -253,14 +260,20 @@ class TerminalDriver(Driver):
     # Size and repainting
 
     def _schedule_resize(self) -> None:
-        """Use the new size, but not more often than once in `RESIZE_INTERVAL`."""
+        """Use the new size when no other one follows."""
+        self._sizes.add(self._loop.time())
         if self._resize is None:
-            due = self._resized_at + RESIZE_INTERVAL
-            self._resize = self._loop.call_at(due, self._send_size)
+            self._resize = self._loop.call_at(self._sizes.due, self._use_size)
+
+    def _use_size(self) -> None:
+        self._resize = None
+        if self._loop.time() < self._sizes.due:
+            self._resize = self._loop.call_at(self._sizes.due, self._use_size)
+        else:
+            self._send_size()
 
     def _send_size(self) -> None:
-        self._resize = None
-        self._resized_at = self._loop.time()
+        self._sizes.end()
         self._size = modes.size(self._terminal)
         self._output.resize(*self._size)
         size = Size(*self._size)

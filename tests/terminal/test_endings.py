@@ -5,6 +5,7 @@ The helper is a process of its own, as it is with sudo. How long each end takes 
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
@@ -17,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from kmodtui.demo.simulated_kernel import SimulatedKernel
-from kmodtui.ui.driver import RESIZE_INTERVAL
+from kmodtui.ui.driver import RESIZE_LONGEST, RESIZE_QUIET
 from tests.support.helper_folder import HelperFolder
 from tests.support.terminal import Terminal
 from tests.terminal.conftest import KMODTUI
@@ -284,7 +285,7 @@ def test_a_terminal_that_reads_again_shows_what_is_there_now(
         assert terminal.lines()[1:] == shown
 
 
-def test_three_hundred_sizes_in_a_second_are_drawn_a_few_times(tree: str) -> None:
+def test_three_hundred_sizes_in_a_second_are_drawn_once(tree: str, record_property: Record) -> None:
     with Terminal([*KMODTUI, "--root", tree], columns=80, rows=24) as terminal:
         terminal.wait_for("1 Modules", timeout=60)
         terminal.settle()
@@ -297,15 +298,20 @@ def test_three_hundred_sizes_in_a_second_are_drawn_a_few_times(tree: str) -> Non
         terminal.wait_for("3 Info")
         terminal.settle()
         once, before = max(1, drawn() - before), drawn()
-        began = time.monotonic()
+        times = [time.monotonic()]
         for number in range(300):
             terminal.resize(100 + number % 50, 40)
-            time.sleep(1 / 300)
+            time.sleep(max(0.0, times[0] + (number + 1) / 300 - time.monotonic()))
+            times.append(time.monotonic())
         terminal.resize(120, 40)
-        took = time.monotonic() - began
         terminal.settle()
         assert "3 Info" in terminal.text()
-        assert drawn() - before <= once * (took / RESIZE_INTERVAL + 2)
+        # On a busy machine, the sizes may take longer, and there may be pauses among them.
+        pauses = sum(b - a > RESIZE_QUIET / 2 for a, b in itertools.pairwise(times))
+        layouts = (drawn() - before) / once
+        took = times[-1] - times[0]
+        record_property(f"layouts for 300 sizes in {took:.2f} s", round(layouts, 1))
+        assert layouts <= 1 + pauses + took // RESIZE_LONGEST
 
 
 BLOCKED = """
