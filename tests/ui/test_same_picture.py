@@ -176,7 +176,7 @@ async def test_both_terminals_show_the_same(
                 begin_again()
                 done.append(await _random_step(stage, driver, dice))
                 assert not driver.problem, f"{driver.problem}\n{report()}"
-            assert stage.app.is_running
+                assert stage.app.is_running, report()
             assert driver.frames > steps / 3
             assert driver.real.fed < driver.everything.fed
             begin_again()

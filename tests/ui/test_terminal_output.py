@@ -148,6 +148,17 @@ def test_whatever_is_painted_both_terminals_show_the_same(
     assert pair.are_equal
 
 
+def test_a_cursor_of_a_larger_screen_stays_on_a_smaller_one() -> None:
+    """As of an input line, after the window became smaller."""
+    pair = Pair()
+    pair.output.write(f"\x1b[{ROWS};{COLUMNS}H")
+    pair.real.feed(pair.output.flush())
+    pair.real.resize(10, 3)
+    pair.output.resize(10, 3)
+    pair.real.feed(pair.output.flush())  # which fails if the cursor leaves the screen
+    assert (pair.real.row, pair.real.column) == (2, 9)
+
+
 def test_what_changes_nothing_is_not_sent() -> None:
     pair = Pair()
     painted: list[Chunk] = [

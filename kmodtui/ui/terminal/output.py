@@ -66,10 +66,13 @@ class TerminalOutput:
         if self._is_stale:
             self._begin_again()
         changed_rows = self._encode_rows()
-        if self._cursor != self._cursor_shown:
+        # Textual may still have it where it was before the terminal became smaller.
+        row, column = self._cursor
+        cursor = min(row, self._rows - 1), min(column, self._columns - 1)
+        if cursor != self._cursor_shown:
             # For input methods, which show their window there; the cursor itself is hidden.
-            self._encoder.move(*self._cursor)
-            self._cursor_shown = self._cursor
+            self._encoder.move(*cursor)
+            self._cursor_shown = cursor
         changes = self._encoder.take()
         if self._is_stale:
             return ""  # forgotten meanwhile
