@@ -21,6 +21,7 @@ from textual.widget import Widget
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.model.modules import ModuleTable
+from kmodtui.model.text import shortened
 from kmodtui.services.job_control import has_job_control
 from kmodtui.services.live import LiveSystem
 from kmodtui.services.machine import Machine
@@ -43,6 +44,13 @@ STYLES = Path(__file__).parent.parent / "styles"
 
 DRAWING_LIMIT = 1.0
 """Seconds that the symbols wait for the modules to be drawn."""
+
+MAX_LINES = 3
+"""Malformed lines of /proc/modules that are shown. Each notification is a widget, which takes
+some milliseconds."""
+
+MAX_LINE = 300
+"""Characters of such a line that are shown."""
 
 log = logging.getLogger("kmodtui")
 
@@ -231,16 +239,17 @@ class KmodtuiApp(App[str]):
         log.error("%s", error, exc_info=error)
 
     def _report_malformed(self, table: ModuleTable) -> None:
-        """Report each malformed line of /proc/modules, once."""
-        for line in table.malformed:
-            if line not in self._reported_lines:
-                self._reported_lines.add(line)
-                log.warning("malformed line in /proc/modules: %s", line)
-                self.notify(
-                    f"Malformed line in /proc/modules, skipped: {line}",
-                    severity="warning",
-                    markup=False,
-                )
+        """Report each malformed line of /proc/modules, once; of many only some."""
+        new = [line for line in table.malformed if line not in self._reported_lines]
+        self._reported_lines.update(new)
+        shown = [f": {shortened(line, MAX_LINE)}" for line in new[:MAX_LINES]]
+        if len(new) > MAX_LINES:
+            shown.append(f", and {len(new) - MAX_LINES:,} more.")
+        for rest in shown:
+            log.warning("malformed line in /proc/modules%s", rest)
+            self.notify(
+                f"Malformed line in /proc/modules, skipped{rest}", severity="warning", markup=False
+            )
 
     def _handle_exception(self, error: Exception) -> None:
         self.log_failure(error)

@@ -26,6 +26,17 @@ async def test_a_malformed_line_is_skipped_and_reported_once(
         assert "Malformed line" not in stage.text
 
 
+async def test_of_many_malformed_lines_only_some_are_reported(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    """Each notification takes milliseconds: 3,000 of them kept it busy for two minutes."""
+    kernel.append("/proc/modules", b"".join(b"bad line %d\n" % i for i in range(3000)))
+    async with opened(demo) as stage:
+        await stage.until(lambda: "skipped, and 2,997 more." in stage.toasts)
+        assert "skipped: bad line 2 " in stage.toasts
+        assert len(stage.screen.query("Toast")) == 4
+
+
 async def test_a_line_that_was_cut_off_takes_nothing_else_away(
     demo: Demo, kernel: SimulatedKernel
 ) -> None:
