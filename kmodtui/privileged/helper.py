@@ -799,7 +799,7 @@ class Session:
             if not self.in_turn(number):
                 return self.audit("refused", refused)
             asked = checked(request, self.scope)
-            self.audit("request", text)
+            self.audit("request", json.dumps(request))  # without the blanks between its parts
             self.begin(asked)
         except FAILURES as error:
             outcome = outcome_of(error)
