@@ -30,6 +30,8 @@ ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 _KEYS = (signal.SIGINT, signal.SIGQUIT)
 
+_AGENT_TIME = 2.0  # seconds for polkit's agent to restore the terminal and exit
+
 _POLL_INTERVAL = 0.02  # seconds between checks of a program that is prompting
 
 
@@ -110,7 +112,12 @@ def text_agent(agent: str, process: int, *options: str) -> Iterator[TextAgent]:
     finally:
         os.close(ready)
         running.terminate()
-        result.aborted = running.wait() in (-signal.SIGTRAP, -signal.SIGABRT)
+        try:
+            status = running.wait(_AGENT_TIME)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            status = running.wait()
+        result.aborted = status in (-signal.SIGTRAP, -signal.SIGABRT)
 
 
 async def outcome(process: Process, *, stays: bool) -> tuple[bool, str]:

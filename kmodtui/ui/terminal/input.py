@@ -46,22 +46,26 @@ class Input:
         self._take, self._on_lost = take, on_lost
         self._thread: threading.Thread | None = None
         self._stop = -1
+        self._changing = threading.Lock()
+        """Held by the thread that starts or stops: the supervisor may be the second one."""
 
     def start(self) -> None:
         """Start to read."""
-        stopped, self._stop = os.pipe2(os.O_CLOEXEC)
-        self._thread = threading.Thread(
-            target=self._run, args=(stopped,), name="terminal input", daemon=True
-        )
-        self._thread.start()
+        with self._changing:
+            stopped, self._stop = os.pipe2(os.O_CLOEXEC)
+            self._thread = threading.Thread(
+                target=self._run, args=(stopped,), name="terminal input", daemon=True
+            )
+            self._thread.start()
 
     def stop(self) -> None:
         """Stop to read; what has not been read by then is left to others."""
-        if self._thread is None:
-            return
-        os.close(self._stop)
-        self._thread.join(_PATIENCE)
-        self._thread = None
+        with self._changing:
+            thread, self._thread = self._thread, None
+            if thread is None:
+                return
+            os.close(self._stop)
+        thread.join(_PATIENCE)
 
     def _run(self, stopped: int) -> None:
         try:
