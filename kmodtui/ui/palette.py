@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from textual import events
@@ -21,6 +22,11 @@ class Palette(CommandPalette):
         if event.widget is self:
             self.app.post_message(CommandPalette.Closed(option_selected=False))
             self.dismiss()
+
+    def _action_command_list(self, action: str) -> None:
+        """Move in the list of commands, unless it has no room: Textual looks for its lines."""
+        with suppress(LookupError):
+            super()._action_command_list(action)
 
     def dismiss(self, result: Any = None) -> AwaitComplete:
         """Close, unless it is closing already."""

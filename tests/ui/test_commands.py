@@ -210,6 +210,19 @@ async def test_clicks_beside_the_palette_close_it_alone(demo: Demo) -> None:
         assert stage.screen is stage.dashboard
 
 
+async def test_the_palette_may_be_moved_in_where_its_list_has_no_room(demo: Demo) -> None:
+    async with opened(demo, size=(80, 24)) as stage:
+        await stage.press("colon")
+        await stage.until("Reverse the sort order")
+        await stage.press("down")
+        await stage.resize(80, 4)
+        for key in ("pagedown", "pageup", "home", "end", "down", "up"):
+            await stage.press(key)
+        await stage.resize(80, 24)
+        await stage.until("Search for commands")
+        assert stage.app.is_running
+
+
 async def test_the_palette_finds_by_what_a_command_does(demo: Demo) -> None:
     async with opened(demo) as stage:
         await stage.press("colon")
