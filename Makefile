@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 PIP    := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
           $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run demo env check unit kernel test image lane-ui lane-here lane-guest lane-dashboard test-full bench screenshots build clean
+.PHONY: run demo env check unit kernel test image lane-ui lane-terminal lane-here lane-guest lane-dashboard test-full bench screenshots build clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.run-ready ## open the dashboard on this machine
@@ -52,9 +52,9 @@ kernel: $(READY) ## the tests on Debian's kernel in QEMU
 # In parallel, also with what they need first: the lanes wait most of the time, each for something
 # else.
 test: ## all tests that a change has to pass
-	@echo "The tests run in four parallel lanes: the dashboard and all else on this machine, then both in a guest."
+	@echo "The tests run in five parallel lanes: the dashboard, terminals, and all else on this machine; the dashboard, and all else in a guest."
 	@echo "Each prints its output when it ends."
-	@$(MAKE) --no-print-directory --jobs=4 --output-sync lane-ui lane-here lane-guest lane-dashboard
+	@$(MAKE) --no-print-directory --jobs=4 --output-sync lane-ui lane-terminal lane-here lane-guest lane-dashboard
 
 image: $(BIN)/python
 	@$(BIN)/python -m tests.kernel.prepare
@@ -62,8 +62,11 @@ image: $(BIN)/python
 lane-ui: check
 	$(BIN)/pytest -q tests/ui -m "not full"
 
+lane-terminal: check
+	$(BIN)/pytest -q tests/terminal -m "not full"
+
 lane-here: check
-	$(BIN)/pytest -q tests --ignore=tests/kernel --ignore=tests/ui -m "not full"
+	$(BIN)/pytest -q tests --ignore=tests/kernel --ignore=tests/terminal --ignore=tests/ui -m "not full"
 
 lane-guest: check image
 	$(BIN)/pytest -q tests/kernel -m "not full and not dashboard"

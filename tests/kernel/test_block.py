@@ -73,8 +73,9 @@ def by_socket(vm: VM, call: str) -> None:
     vm.run("guest", ["python3", "-c", program], check=True)
 
 
+@pytest.mark.parametrize("many", [3, pytest.param(12, marks=pytest.mark.full)])
 def test_a_user_cannot_have_a_blocked_module_loaded_and_every_way_is_as_predicted(
-    unblocked: VM,
+    unblocked: VM, many: int
 ) -> None:
     vm = unblocked
     before = loaded(vm)
@@ -85,8 +86,10 @@ def test_a_user_cannot_have_a_blocked_module_loaded_and_every_way_is_as_predicte
         if name in loaded(vm):
             names.append(name)
         unload(vm, before)
+        if many < 12 and len(names) == many:
+            break
     # Debian itself prevents it for some, as for tipc and kcm.
-    assert len(names) >= 12, names
+    assert len(names) >= many, names
     exposed = json.loads(vm.kmodtui("guest", "exposure", *names, "--json", check=True).stdout)
     assert {each["reach"] for each in exposed["modules"]} == {"any user"}
     told = block(vm, *names)

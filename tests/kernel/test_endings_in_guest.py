@@ -51,6 +51,7 @@ def test_it_ends_with_the_connection_in_a_session_without_a_terminal(
             record_property(FIGURE, round(gone(), 2))
 
 
+@pytest.mark.full
 def test_it_survives_in_a_detached_multiplexer_and_ends_with_it(
     vm: VM, record_property: Record
 ) -> None:
@@ -124,6 +125,7 @@ def test_it_leaves_a_clean_line_to_the_shell_in_gnu_screen(vm: VM) -> None:
         terminal.press("exit", "Enter")
 
 
+@pytest.mark.full
 def test_it_ends_on_sigterm_at_the_password_prompt_and_restores_the_terminal(
     vm: VM, record_property: Record
 ) -> None:

@@ -191,7 +191,17 @@ def test_no_helper_is_left_when_the_connection_is_cut(
     assert helpers(vm) == []
 
 
-def test_read_only_starts_nothing_that_could_give_root(vm: VM) -> None:
+ASKS_FOR_ROOT = [["-"], ["b"], ["+", *"dummy", "Enter"], ["x", *"dummy", "Enter"]]
+
+
+@pytest.mark.parametrize(
+    "asking",
+    [
+        pytest.param(ASKS_FOR_ROOT[2:3], id="load"),
+        pytest.param(ASKS_FOR_ROOT, id="every key", marks=pytest.mark.full),
+    ],
+)
+def test_read_only_starts_nothing_that_could_give_root(vm: VM, asking: list[list[str]]) -> None:
     """Whatever is asked for: every program that it executes is traced."""
     trace = "exec strace -f --seccomp-bpf -e trace=execve,execveat -o /tmp/executed"
     with open_terminal(vm, "admin", f"{trace} kmodtui --read-only") as terminal:
@@ -201,7 +211,7 @@ def test_read_only_starts_nothing_that_could_give_root(vm: VM) -> None:
         terminal.wait_for("Root privileges are not available", timeout=PATIENCE)
         terminal.wait_for(r"kmodtui was started with\s+--read-only", timeout=PATIENCE)
         close(terminal, "Root privileges are not available")
-        for keys in (["-"], ["b"], ["+", *"dummy", "Enter"], ["x", *"dummy", "Enter"]):
+        for keys in asking:
             terminal.press(*keys)
             if keys == ["b"]:
                 terminal.wait_for("Keep from loading", timeout=PATIENCE)

@@ -74,17 +74,29 @@ def tmux(tmp_path: Path, tree: str) -> Iterator[Tmux]:
     tmux.run("kill-server")
 
 
-def test_in_tmux_only_changes_are_sent_and_the_picture_is_whole(tmux: Tmux) -> None:
+STEPS = [
+    ("?", "keys, columns and flags"),
+    ("Escape", "1 Modules ──────"),
+    ("j", "evdev"),
+    ("Tab", "2 Dependencies"),
+    ("+", "Load a module"),
+    ("Escape", "1 Modules ──────"),
+]
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param(STEPS[:2], id="a dialog"),
+        pytest.param(STEPS, id="all", marks=pytest.mark.full),
+    ],
+)
+def test_in_tmux_only_changes_are_sent_and_the_picture_is_whole(
+    tmux: Tmux, steps: list[tuple[str, str]]
+) -> None:
     tmux.until(lambda: "1 Modules ──────" in tmux.text())
     tmux.settled()
-    for key, words in (
-        ("j", "evdev"),
-        ("Tab", "2 Dependencies"),
-        ("?", "keys, columns and flags"),
-        ("Escape", "1 Modules ──────"),
-        ("+", "Load a module"),
-        ("Escape", "1 Modules ──────"),
-    ):
+    for key, words in steps:
         tmux.run("send-keys", key)
         tmux.until(lambda words=words: words in tmux.text())
         shown = tmux.settled()

@@ -104,7 +104,7 @@ def unavailable(*_arguments: object) -> NoReturn:
     raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(_ENTRIES, st.lists(_PATHS.map("/{}".format), min_size=1, max_size=8))
 def test_random_links_lead_to_the_same_files_as_in_a_root_directory(
     entries: list[tuple[list[str], str | None]], paths: list[str]

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from backports import zstd
 
 from kmodtui.cli import VERBS, run
 from kmodtui.demo import open_demo
+from kmodtui.demo.recording import packaged_recording
 from kmodtui.services.snapshots import save, take
 from tests.support.simulated import make_simulated
 
@@ -188,6 +190,8 @@ def printed(folder: Path) -> Printed:
     found: Printed = defaultdict(list)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        # Forty demos: unpacking the recording once is enough.
+        patch.setattr("kmodtui.demo.packaged_recording", cache(packaged_recording))
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         for title in VERB_SECTIONS:
             examples = [command for command, _ in SECTIONS[title].examples]

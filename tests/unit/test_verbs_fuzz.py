@@ -299,7 +299,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_input_gets_an_answer_or_an_error(root: Path) -> None:
-    run_inputs(root, seed=1, many=400)
+    run_inputs(root, seed=1, many=150)
 
 
 @pytest.mark.full
