@@ -38,7 +38,8 @@ _Value = TypeVar("_Value")
 def examine(host: Host, release: str) -> DoctorFacts:
     """Return what the report about a kernel release is made from."""
     system = read_system(host)
-    running = system.release in (None, release)
+    # A tree without a /proc says nothing about a running kernel.
+    running = system.release == release or (system.release is None and has_module_support(host))
     index = index_or_empty(host, release)
     config = read_modprobe_config(host, index.folder)
     table = _loaded(host) if running else ModuleTable()
