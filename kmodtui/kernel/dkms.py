@@ -23,7 +23,7 @@ def read_dkms(host: Host) -> tuple[DkmsModule, ...]:
         for package in _names(host, FOLDER)
         for version in _names(host, f"{FOLDER}/{package}")
         if not version.startswith("kernel-") and version not in _NOT_KERNELS
-        if host.exists(f"{FOLDER}/{package}/{version}/source")
+        if "source" in _names(host, f"{FOLDER}/{package}/{version}")
     )
 
 

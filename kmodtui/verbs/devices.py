@@ -39,7 +39,7 @@ def run(host: Host, options: argparse.Namespace) -> int:
     ]
     if names and not shown:
         words = " or ".join(clean(name) for name in options.names)
-        raise UnknownModuleError(f"No device of this machine matches {words}.")
+        raise UnknownModuleError(f"No device of this machine is matched by {words}.")
     if options.json:
         print_json(SCHEMA, {"devices": [_json(each) for each in shown], "others": found.silent})
         return 0

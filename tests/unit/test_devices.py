@@ -117,6 +117,11 @@ def test_devices_of_the_firmware_that_need_no_driver_are_only_counted(host: Loca
     assert (len(found.devices), found.silent) == (1, 1)
 
 
+def test_a_tree_without_devices_says_so(tmp_path: Path) -> None:
+    found = read_devices(tiny_system(tmp_path, {}), RELEASE)
+    assert found.summary == ("This system shows no devices in /sys/bus.",)
+
+
 def test_without_an_index_devices_are_shown_and_the_reason_is_said(tmp_path: Path) -> None:
     host = LocalHost(tmp_path)
     write(host, "/proc/sys/kernel/osrelease", f"{RELEASE}\n")
@@ -165,4 +170,4 @@ def test_the_verb_shows_the_devices_of_a_module(
     states = [each["state"] for each in json.loads(capsys.readouterr().out)["devices"]]
     assert states == ["not loaded", "no module"]
     assert run(["devices", "ext4", "--root", str(tmp_path)]) == 1
-    assert "No device of this machine matches ext4." in capsys.readouterr().err
+    assert "No device of this machine is matched by ext4." in capsys.readouterr().err

@@ -158,7 +158,7 @@ def test_each_taint_flag_has_its_modules_also_those_that_are_gone() -> None:
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ({"root_only": frozenset([f"{DEBUGFS}/unloaded_tainted"])}, "only root can see"),
+        ({"root_only": frozenset([f"{DEBUGFS}/unloaded_tainted"])}, "only root can see which"),
         ({"unloaded": None}, "does not remember"),
         ({"unloaded": ()}, "or failed to load"),
     ],
@@ -197,7 +197,7 @@ def test_dkms_modules_are_compared_with_the_installed_kernels(tmp_path: Path) ->
     top = "/var/lib/dkms/zfs"
     write(host, f"{top}/2.1.11/6.1.0-1/x86_64/module/zfs.ko.xz", b"")
     write(host, f"{top}/2.1.11/6.1.0-1/x86_64/module/spl.ko.xz", b"")
-    write(host, f"{top}/2.1.11/source/dkms.conf", b"")
+    os.symlink("/usr/src/zfs-2.1.11", tmp_path / top[1:] / "2.1.11/source")
     os.symlink("2.1.11/6.1.0-1/x86_64", tmp_path / top[1:] / "kernel-6.1.0-1-x86_64")
     found = read_dkms(host)
     assert found == (
@@ -211,7 +211,7 @@ def test_dkms_modules_are_compared_with_the_installed_kernels(tmp_path: Path) ->
     assert "spl and zfs for 6.1.0-1. It is not installed for 6.1.0-2." in later.reason
     assert "dkms install zfs/2.1.11 -k 6.1.0-2" in later.remedy
     now = finding(replace(both, release="6.1.0-2"), "dkms")
-    assert (now.level, "the examined kernel" in now.reason) == (Level.OFF, True)
+    assert (now.level, "the kernel examined here" in now.reason) == (Level.OFF, True)
 
 
 def test_the_version_of_kmod_is_read_from_its_program(tmp_path: Path) -> None:
@@ -279,6 +279,14 @@ def test_a_kernel_that_is_not_running_is_examined_by_its_files_only(tmp_path: Pa
     keys = [group.key for group in report.groups]
     assert keys == ["index", "rules", "tools", "dkms", "options"]
     assert next(each for each in report.findings if each.key == "index").level is Level.OFF
+
+
+def test_a_tree_without_a_proc_is_not_called_a_kernel_without_modules(tmp_path: Path) -> None:
+    host = LocalHost(tmp_path)
+    write(host, f"/lib/modules/{RELEASE}/modules.dep", "kernel/alpha.ko:\n")
+    keys = [group.key for group in diagnose(examine(host, RELEASE)).groups]
+    assert "loading" not in keys
+    assert "index" in keys
 
 
 def test_the_verb_prints_the_report_and_ends_with_0(

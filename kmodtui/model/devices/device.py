@@ -155,12 +155,14 @@ class DeviceList:
     @property
     def summary(self) -> tuple[str, ...]:
         """How many there are, in sentences."""
+        if not self.devices and not self.silent:
+            return ("This system shows no devices in /sys/bus.",)
         missing = len(self.without_driver)
         found = [f"{counted(len(self.devices), 'device')}, {missing:,} of them without a driver."]
         if self.silent:
             found.append(
-                f"{counted(self.silent, 'more device')} without a driver, such as interrupt links "
-                "of the firmware, match no module, which is normal."
+                f"{counted(self.silent, 'more device')} without a driver, such as the firmware's "
+                "interrupt links, need none as far as is known: no module matches them."
             )
         if self.problem:
             found.append(self.problem)

@@ -33,9 +33,9 @@ def _package(module: DkmsModule, facts: DoctorFacts) -> Finding:
     words += f" It is not installed for {some(missing)}"
     if facts.release in missing:
         words += (
-            ", which is the examined kernel"
+            ", the kernel examined here"
             if len(missing) == 1
-            else (f", among them {facts.release}, the examined kernel")
+            else (f", including {facts.release}, the kernel examined here")
         )
     target = facts.release if facts.release in missing else missing[0]
     remedy = (

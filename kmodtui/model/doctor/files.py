@@ -9,8 +9,8 @@ from kmodtui.model.doctor.finding import Finding, Level
 from kmodtui.model.text import counted
 
 _BUSYBOX = (
-    "BusyBox's modprobe reads modprobe.d in part only and has other options. kmodtui's helper "
-    "does not use it, so that kmodtui cannot load modules here."
+    "BusyBox's modprobe understands only part of modprobe.d and has other options. kmodtui's "
+    "helper does not use it, so kmodtui cannot load modules here."
 )
 
 
@@ -51,7 +51,7 @@ def tool_findings(facts: DoctorFacts) -> Iterator[Finding]:
     tool = facts.tool
     if tool is None:
         level = Level.UNKNOWN if facts.badge else Level.OFF
-        reason = "There is no modprobe, which loads modules with their dependencies."
+        reason = "There is no modprobe, the program that loads modules with their dependencies."
         if facts.badge:
             reason = "modprobe is not part of this tree."
         remedy = "" if facts.badge else "Install kmod."

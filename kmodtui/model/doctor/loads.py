@@ -28,7 +28,7 @@ def load_findings(facts: DoctorFacts) -> Iterator[Finding]:
         return
     failed = {step: number for step, number in found.failed.items() if number}
     if not failed:
-        reason = "Since boot, no load has failed in the kernel."
+        reason = "No load has failed in the kernel since boot."
         yield Finding(key, subject, Level.OK, reason, (STATISTICS,))
     else:
         steps = (f"{number:,} {_STEPS.get(step, step)}" for step, number in failed.items())
@@ -37,13 +37,13 @@ def load_findings(facts: DoctorFacts) -> Iterator[Finding]:
         yield Finding(key, subject, Level.LIMITED, reason, (STATISTICS,), remedy)
     key, subject = "duplicate_loads", "Duplicate loads"
     if not found.duplicates:
-        reason = "No module was loaded while it was loaded or loading already."
+        reason = "No load was attempted of a module that was already loaded or loading."
         yield Finding(key, subject, Level.OK, reason, (STATISTICS,))
         return
     names = some(f"{each.name} ({each.times:,}×)" for each in found.duplicates)
     reason = (
-        f"Loaded while they were loaded or loading already: {names}. The kernel refuses that, "
-        "which is harmless, but it costs memory and time at boot."
+        f"Loads of modules that were already loaded or loading: {names}. The kernel refuses "
+        "these, which is harmless, but they cost memory and time at boot."
     )
     yield Finding(key, subject, Level.LIMITED, reason, (STATISTICS,))
 

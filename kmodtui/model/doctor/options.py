@@ -102,7 +102,7 @@ OPTIONS: tuple[_Option, ...] = (
         "MODULE_SIG",
         "Module signature verification",
         (_OK, "The kernel verifies the signature of each module that it loads."),
-        (_OFF, "The kernel does not look at signatures."),
+        (_OFF, "The kernel does not verify signatures."),
     ),
     _Option(
         "MODULE_SIG_FORCE",
@@ -158,8 +158,8 @@ OPTIONS: tuple[_Option, ...] = (
     _Option(
         "KALLSYMS_ALL",
         "Include all symbols in kallsyms",
-        (_OK, "/proc/kallsyms has variables, too, not only functions."),
-        (_LIMITED, "/proc/kallsyms has functions only; variables are missing."),
+        (_OK, "/proc/kallsyms lists variables as well as functions."),
+        (_LIMITED, "/proc/kallsyms lists functions only, not variables."),
     ),
 )
 """The options that are either set or not set; compression is `_compression`."""

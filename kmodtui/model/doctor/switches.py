@@ -84,7 +84,7 @@ def _sig_enforce(facts: DoctorFacts) -> Finding:
     value = facts.system.sig_enforce
     if value is None:
         if facts.config is not None and "MODULE_SIG" not in facts.config.options:
-            reason = "This kernel does not look at signatures, so it cannot require them."
+            reason = "This kernel does not verify signatures, so it cannot require them."
             return Finding(key, key, Level.OK, reason, (_SIG_ENFORCE,))
         return _unknown(key, key, _SIG_ENFORCE)
     if value:
@@ -109,7 +109,10 @@ def _lockdown(facts: DoctorFacts) -> Finding:
     reason = "Unsigned modules and unsafe parameters are refused, even for root."
     if mode == "confidentiality":
         reason += " Kernel memory cannot be read, either."
-    remedy = "Sign the module and enrol its key, or disable Secure Boot in the firmware."
+    remedy = (
+        "Sign the module and enrol its key, or boot without what turns lockdown on: Secure Boot, "
+        "or lockdown= on the kernel command line."
+    )
     return Finding(key, f"{subject} ({mode})", Level.LIMITED, reason, evidence, remedy)
 
 
@@ -165,7 +168,9 @@ def _namespaces(facts: DoctorFacts) -> Finding:
     key, subject = "user_namespaces", "User namespaces"
     if facts.why_no_namespaces:
         setting = facts.why_no_namespaces
-        reason = "Ordinary users cannot create user namespaces, so they reach fewer modules."
+        reason = (
+            "Ordinary users cannot create user namespaces, so they can have fewer modules loaded."
+        )
         name = setting.partition(" ")[0]
         remedy = "Use a kernel built with CONFIG_USER_NS."
         if name in _NAMESPACES:
@@ -174,7 +179,7 @@ def _namespaces(facts: DoctorFacts) -> Finding:
     if facts.namespaces is None:
         return _unknown(key, subject, "/proc/sys/user/max_user_namespaces")
     reason = (
-        "Ordinary users can create user namespaces, in which they can have some more modules "
+        "Ordinary users can create user namespaces, in which they can have more modules "
         "loaded. kmodtui exposure lists them."
     )
     evidence = (f"/proc/sys/user/max_user_namespaces: {facts.namespaces}",)

@@ -15,9 +15,9 @@ _SET_BY_MODULES = frozenset("PFRCOEKXN")
 """Flags that a module sets when it is loaded or, R, unloaded."""
 
 _MEANING = {
-    "P": "Kernel developers do not examine problems with proprietary modules.",
+    "P": "Kernel developers do not look into bugs of a kernel with proprietary modules.",
     "F": "A module was loaded although it was built for another kernel.",
-    "R": "A module was unloaded while it was in use: anything can happen since.",
+    "R": "A module was unloaded while it was in use: anything can happen afterwards.",
     "D": "Part of the kernel has crashed: reboot before you trust what you see.",
     "C": "A staging driver is of unknown quality.",
     "O": "A module that is not part of the kernel's source was loaded.",
@@ -35,7 +35,7 @@ def taint_findings(facts: DoctorFacts) -> Iterator[Finding]:
         reason = "This system does not show it."
         yield Finding("tainted", "Taint", Level.UNKNOWN, reason, (_TAINTED,))
     elif not mask:
-        reason = "The kernel is not tainted: nothing speaks against reporting a bug in it."
+        reason = "The kernel is not tainted: kernel developers accept bug reports about it."
         yield Finding("tainted", "Taint", Level.OK, reason, (f"{_TAINTED}: 0",))
     for flag in facts.system.taints:
         yield _flag(flag, facts)
@@ -72,9 +72,9 @@ def _flag(flag: str, facts: DoctorFacts) -> Finding:
 def _nobody(facts: DoctorFacts) -> str:
     said = "No loaded module has this flag, so the one that set it has been unloaded"
     if _UNLOADED in facts.root_only:
-        return f"{said}; which it was, only root can see."
+        return f"{said}; only root can see which one it was."
     if facts.unloaded is None:
-        return f"{said}; this kernel does not remember which it was."
+        return f"{said}; this kernel does not remember which one it was."
     return f"{said} or failed to load."
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from kmodtui.model.doctor.doctor import diagnose
-from kmodtui.model.doctor.finding import Finding, Group, Level
+from kmodtui.model.doctor.finding import OPTIONS, Finding, Group, Level
 from kmodtui.services.doctor import examine
 from kmodtui.ui.screens.table_page import TablePage
 from kmodtui.ui.widgets.lines.table import TableRow
@@ -34,5 +34,7 @@ class DoctorScreen(TablePage):
 
 
 def _row(group: Group, each: Finding) -> TableRow:
-    mark = (str(each.level), _STYLES[each.level])
+    # An option that is off is rarely a problem, and nobody can change it while the kernel runs.
+    calm = group.key == OPTIONS and each.level is Level.OFF
+    mark = (str(each.level), "dim" if calm else _STYLES[each.level])
     return TableRow(each.module, mark, each.subject, each.reason, each.lines, group.title)
