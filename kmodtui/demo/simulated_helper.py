@@ -47,7 +47,7 @@ class SimulatedMachine(helper.Machine):
     def __init__(self, kernel: SimulatedKernel) -> None:
         super().__init__(str(kernel.folder.root), kernel.release)
         self._kernel = kernel
-        for folder in ("/etc/modprobe.d", "/run"):
+        for folder in ("/etc/modprobe.d", "/etc/modules-load.d", "/run"):
             os.makedirs(self.root + folder, exist_ok=True)
 
     def program(self, name: str) -> str:

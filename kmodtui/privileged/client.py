@@ -248,19 +248,41 @@ class HelperClient:
         Raises:
             HelperVersionError: the helper is an older one.
         """
-        return await self._ask_newer("block", names)
+        return await self._ask_newer("block", names=list(names))
 
     async def log_loads(self, names: Sequence[str]) -> Result:
         """Have the loads of modules logged by that file instead; raises as `block`."""
-        return await self._ask_newer("log-loads", names)
+        return await self._ask_newer("log-loads", names=list(names))
 
     async def unblock(self, names: Sequence[str]) -> Result:
         """Remove modules from that file; raises as `block`."""
-        return await self._ask_newer("unblock", names)
+        return await self._ask_newer("unblock", names=list(names))
 
-    async def _ask_newer(self, operation: str, names: Sequence[str]) -> Result:
-        self._require(operation, "block modules")
-        return await self._ask(operation, names=list(names))
+    async def keep(self, names: Sequence[str]) -> Result:
+        """Add modules to kmodtui's list of modules to load at boot; raises as `block`."""
+        return await self._ask_newer("keep", names=list(names))
+
+    async def forget(self, names: Sequence[str]) -> Result:
+        """Remove modules from that list; raises as `block`."""
+        return await self._ask_newer("forget", names=list(names))
+
+    async def keep_options(self, name: str, options: Sequence[str]) -> Result:
+        """Set the options of a module in kmodtui's own file; raises as `block`.
+
+        Args:
+            name: of the module.
+            options: `key=value`, all that the file has for it afterwards, at least one.
+        """
+        return await self._ask_newer("keep-options", name=name, options=list(options))
+
+    async def forget_options(self, names: Sequence[str]) -> Result:
+        """Remove the options of modules from that file; raises as `block`."""
+        return await self._ask_newer("forget-options", names=list(names))
+
+    async def _ask_newer(self, operation: str, **fields: Any) -> Result:
+        keeps = operation.startswith(("keep", "forget"))
+        self._require(operation, "keep modules for the next boot" if keeps else "block modules")
+        return await self._ask(operation, **fields)
 
     def _require(self, operation: str, what: str) -> None:
         if operation not in self._hello.operations:

@@ -82,8 +82,13 @@ CAPABILITIES = {"read": (SYSLOG,), "change": (DAC_READ_SEARCH, SYS_MODULE, SYSLO
 
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
-RULES_HEAD = "# Written by kmodtui, which replaces this file; see modprobe.d(5).\n"
+RULES_HEAD = "# Written by kmodtui, which replaces this file as a whole.\n"
 BLACKLIST, BLOCK = (f"/etc/modprobe.d/kmodtui-{which}.conf" for which in ("blacklist", "block"))
+OPTIONS, BOOT = "/etc/modprobe.d/kmodtui-options.conf", "/etc/modules-load.d/kmodtui.conf"
+# What begins the line with the state of a module in each file, and that state if it is not the
+# rest of the line.
+KEYWORDS = {BLACKLIST: ("blacklist", "blacklisted"), BLOCK: ("install", "logged"),
+            OPTIONS: ("options", ""), BOOT: ("", "kept")}  # fmt: skip
 # The lines for a module in each state. kmod up to 34 ignores the install rule of a module that
 # has softdeps; of several softdep rules the first counts, and an empty one leaves none.
 RULES = {
@@ -91,19 +96,22 @@ RULES = {
     "blocked": "blacklist {0}\ninstall {0} /bin/false\nsoftdep {0} pre:\n",
     "logged": "install {0} /usr/bin/logger -t kmodtui -p authpriv.notice -- load of {0}; "
     "exec /sbin/modprobe --ignore-install -- {0} $CMDLINE_OPTS\n",
+    "kept": "{0}\n",
+    "options": "options {0} {1}\n",  # for any other state, which is the options themselves
 }
 # The file that an operation changes, and the state of the named modules in it afterwards.
 RULE_CHANGES: dict[str, tuple[str, str | None]] = {
     "blacklist": (BLACKLIST, "blacklisted"), "unblacklist": (BLACKLIST, None),
     "block": (BLOCK, "blocked"), "log-loads": (BLOCK, "logged"), "unblock": (BLOCK, None),
+    "keep": (BOOT, "kept"), "forget": (BOOT, None),
+    "keep-options": (OPTIONS, "options"), "forget-options": (OPTIONS, None),
 }  # fmt: skip
 
 # libc has no wrapper for init_module(2). These are the kernel's numbers, by machine/bits; that
 # of delete_module(2) is the next one.
-INIT_MODULE = {
-    "x86_64/64": 175, "aarch64/64": 105, "riscv64/64": 105, "loongarch64/64": 105,
-    "ppc64le/64": 128, "s390x/64": 128, "i686/32": 128, "armv7l/32": 128,
-}  # fmt: skip
+INIT_MODULE = {"x86_64/64": 175}
+INIT_MODULE |= dict.fromkeys(("aarch64/64", "riscv64/64", "loongarch64/64"), 105)
+INIT_MODULE |= dict.fromkeys(("ppc64le/64", "s390x/64", "i686/32", "armv7l/32"), 128)
 COMPRESSED = (b"\x1f\x8b", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")  # magic of gzip, xz and zstd
 
 
@@ -243,8 +251,7 @@ class Machine:
         path = f"{self.root}/sys/module/{name}/parameters/{key}"
         before, outcome = parameter_value(path), Outcome("done")
         try:
-            target = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW)
-            with os.fdopen(target, "wb", buffering=0) as file:
+            with open(os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW), "wb", 0) as file:
                 file.write(asked["value"].encode())
         except OSError as error:
             outcome = outcome_of(error)
@@ -317,17 +324,15 @@ class Machine:
     def change_rules(self, asked: Request) -> Outcome:
         """Add modules to one of kmodtui's files or remove them, replacing the file as a whole."""
         names, (file, wanted) = asked["names"], RULE_CHANGES[asked["op"]]
-        path = self.root + file
+        path, wanted = self.root + file, " ".join(asked.get("options", ())) or wanted
         if wanted:
             self.check_known(*set(names).difference(self.modules()))
         self.check_trusted(os.path.dirname(path))
-        lock_file = f"{self.root}/run/{os.path.basename(file)[:-5]}.lock"
-        with open(lock_file, "w") as lock:
+        with open(f"{self.root}/run/{os.path.basename(file)[:-5]}.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # one writer at a time
-            before = self.rule_states(path)
-            after = {name: state for name, state in before.items() if name not in names}
-            after.update(dict.fromkeys(names, wanted) if wanted else {})
-            lines = (RULES[state].format(name) for name, state in sorted(after.items()))
+            before = self.rule_states(file)
+            after = {n: s for n, s in {**before, **dict.fromkeys(names, wanted)}.items() if s}
+            lines = (RULES.get(s, RULES["options"]).format(n, s) for n, s in sorted(after.items()))
             text = RULES_HEAD + "".join(lines)
             if len(text) > MAX_RULES:
                 raise Outcome("failed", f"{file} would become too large.", errno.EFBIG)
@@ -339,24 +344,22 @@ class Machine:
             os.rename(path + ".new", path)
             if not after:
                 os.unlink(path)
-            after = self.rule_states(path)
+            after = self.rule_states(file)
         states = [{name: state.get(name) for name in names} for state in (before, after)]
         done = all(after.get(name) == wanted for name in names)
         return Outcome("done" if done else "not-done", before=states[0], after=states[1])
 
-    def rule_states(self, path: str) -> dict[str, str]:
+    def rule_states(self, file: str) -> dict[str, str]:
         """Return the state of each module in a file, which must be root's if it exists."""
+        path, (keyword, state) = self.root + file, KEYWORDS[file]
         if not os.path.exists(path):
             return {}
         self.check_trusted(path)
-        with open(path, encoding="ascii", errors="replace") as file:
-            text = file.read(MAX_RULES)
-        keyword = "blacklist" if path.endswith(BLACKLIST) else "install"
-        rules = re.findall(rf"(?m)^{keyword}[ \t]+({NAME})(?![\w-])[ \t]*(.*?)[ \t]*$", text)
-        if keyword == "blacklist":
-            return {canonical(name): "blacklisted" for name, _ in rules}
-        states = {"/bin/false": "blocked"}
-        return {canonical(name): states.get(rest, "logged") for name, rest in rules if rest}
+        with open(path, encoding="ascii", errors="backslashreplace") as source:
+            text = source.read(MAX_RULES)
+        rules = re.findall(rf"(?m)^{keyword}\b[ \t]*({NAME})(?![\w-])[ \t]*(.*?)[ \t\\]*$", text)
+        states = {"/bin/false": "blocked", "": ""} if file == BLOCK else {}
+        return {canonical(name): states.get(rest, state or rest) for name, rest in rules}
 
 
 def system_call(after_init_module: int, *arguments: bytes | int) -> None:
@@ -380,9 +383,8 @@ def canonical(path: str) -> str:
 def parameter_value(path: str) -> str | None:
     """Return the value of a parameter; None if it does not exist or cannot be read."""
     try:
-        source = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-        with os.fdopen(source, encoding="utf-8", errors="backslashreplace") as file:
-            return file.read(4096).rstrip("\n")
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+            return file.read(4096).decode("utf-8", "backslashreplace").rstrip("\n")
     except OSError:
         return None
 
@@ -429,13 +431,19 @@ def is_text(value: Any, pattern: str) -> bool:
     return isinstance(value, str) and len(value) <= MAX_TEXT and bool(re.fullmatch(pattern, value))
 
 
+def are_texts(value: Any, pattern: str, least: int, most: int) -> bool:
+    """Return whether `value` is a list of such strings, with so many of them."""
+    right = isinstance(value, list) and least <= len(value) <= most
+    return right and all(is_text(each, pattern) for each in value)
+
+
 FIELDS: dict[str, Callable[[Any], bool]] = {
     "name": lambda v: is_text(v, NAME),
     "module": lambda v: is_text(v, r"[!-.0-~]{1,55}"),  # as /proc/modules can show it
-    "names": lambda v: isinstance(v, list) and 0 < len(v) <= MAX_NAMES
-    and all(is_text(name, NAME) for name in v) and len(set(map(canonical, v))) == len(v),
-    "parameters": lambda v: isinstance(v, list) and len(v) <= MAX_PARAMETERS
-    and all(is_text(parameter, f"{KEY}={PLAIN}*") for parameter in v),
+    "names": lambda v: are_texts(v, NAME, 1, MAX_NAMES) and len({*map(canonical, v)}) == len(v),
+    "parameters": lambda v: are_texts(v, f"{KEY}={PLAIN}*", 0, MAX_PARAMETERS),
+    # kmod passes options to a shell, too, as soon as the module has an `install` rule.
+    "options": lambda v: are_texts(v, f"{KEY}={SHELL_SAFE.pattern}", 1, MAX_PARAMETERS),
     "parameter": lambda v: is_text(v, KEY),
     "value": lambda v: is_text(v, PLAIN + "+"),
     "path": lambda v: is_text(v, PATH),
@@ -603,16 +611,15 @@ OPERATIONS: dict[str, tuple[Any, ...]] = {
     "reload": (reload, "name", "parameters", "wait"),
     "write-parameter": (in_child, "name", "parameter", "value"),
     **dict.fromkeys(RULE_CHANGES, (in_child, "names")),
+    "keep-options": (in_child, "name", "options"),
     "kallsyms": (kallsyms,),
     "log": (None, "follow"),
     "stop": (None, "request"),
     "idle": (None, "seconds"),
 }
 # What each kind of session may do. polkit and sudo tell them apart by this word.
-SCOPES: dict[str, tuple[str, ...]] = {
-    "read": ("kallsyms", "log", "stop", "idle"),
-    "change": tuple(OPERATIONS),
-}
+SCOPES: dict[str, tuple[str, ...]] = {"change": tuple(OPERATIONS)}
+SCOPES["read"] = ("kallsyms", "log", "stop", "idle")
 
 
 # --- the session --------------------------------------------------------------------------
@@ -756,8 +763,7 @@ class Session:
         """Handle the next events; return whether descriptor `awaited` was among them."""
         poller = select.poll()
         logs = [log.fileno() for log in self.logs.values()]
-        inputs = [] if self.ending else [self.source]
-        for source in (*inputs, awaited, *self.background, *logs):
+        for source in (-1 if self.ending else self.source, awaited, *self.background, *logs):
             if source >= 0:
                 poller.register(source, select.POLLIN)
         events = dict(poller.poll(max(0.0, until - time.monotonic()) * 1000))

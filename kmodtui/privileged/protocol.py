@@ -19,15 +19,19 @@ Each request has an id, which counts from 1 without gaps, and all the fields of 
     {"id": 9, "op": "block", "names": ["nouveau"]}
     {"id": 10, "op": "log-loads", "names": ["nouveau"]}
     {"id": 11, "op": "unblock", "names": ["nouveau"]}
-    {"id": 12, "op": "kallsyms"}
-    {"id": 13, "op": "log", "follow": true}
-    {"id": 14, "op": "stop", "request": 13}
-    {"id": 15, "op": "idle", "seconds": 1800}
+    {"id": 12, "op": "keep", "names": ["nbd"]}
+    {"id": 13, "op": "forget", "names": ["nbd"]}
+    {"id": 14, "op": "keep-options", "name": "nbd", "options": ["nbds_max=4"]}
+    {"id": 15, "op": "forget-options", "names": ["nbd"]}
+    {"id": 16, "op": "kallsyms"}
+    {"id": 17, "op": "log", "follow": true}
+    {"id": 18, "op": "stop", "request": 17}
+    {"id": 19, "op": "idle", "seconds": 1800}
 
 It is answered by any number of lines of progress, and one result:
 
     {"serial": 1, "id": 1, "log": {"seq": 812, "usec": 91823344, "level": 6, "text": "Btrfs …"}}
-    {"serial": 2, "id": 12, "data": "MDAwMDAwMDAw…"}
+    {"serial": 2, "id": 16, "data": "MDAwMDAwMDAw…"}
     {"serial": 3, "id": 1, "result": {"ok": true, "code": "done", "message": "", "errno": null,
         "subject": "btrfs", "command": ["/sbin/modprobe", "-v", "--", "btrfs"],
         "exit": 0, "output": "…",
@@ -36,8 +40,9 @@ It is answered by any number of lines of progress, and one result:
 `before` and `after` are what the system shows. For a change of modules they have the state
 of each named module in /proc/modules: `Live`, `Loading`, `Unloading`, or null if it is not
 loaded. For a parameter they have its value in /sys, null if it cannot be read; for a change
-of kmodtui's files in modprobe.d they have what the file says of each named module:
-`blacklisted`, `blocked`, `logged`, or null if nothing. `ok` is true only if `after` is what
+of kmodtui's files in modprobe.d and modules-load.d they have what the file says of each
+named module: `blacklisted`, `blocked`, `logged`, `kept`, its options with blanks between them,
+or null if nothing. `ok` is true only if `after` is what
 was requested; the kernel shows a parameter in its own notation, so for parameters `ok`
 means that the kernel accepted the value. `subject` is the module at which the request
 stopped, or the last one; `command` is the command that ran last, empty if none ran. `file`

@@ -22,6 +22,7 @@ PLANTED = "/tmp/planted"
 # With these modprobe would load nothing, and ld.so would complain of every program.
 TRAPS = f"MODPROBE_OPTIONS='-n -q' LD_PRELOAD=/nonexistent.so PYTHONPATH={PLANTED}"
 THROUGH_SUDO = f"cd {PLANTED}; {TRAPS} exec sudo -k -S -p '' {TRAPS}"
+BOOT = "/etc/modules-load.d/kmodtui.conf"
 NAPI = "/sys/module/virtio_net/parameters/napi_tx"
 
 Step = Callable[[HelperClient], Coroutine[None, None, None]]
@@ -107,6 +108,26 @@ class Steps:
         assert (await root.unblock(["dummy"])).after == {"dummy": None}
         assert self.vm.run("root", ["/sbin/modprobe", "-r", "dummy"]).returncode == 0
         assert "dummy" not in loaded(self.vm)
+
+    async def keep(self, root: HelperClient) -> None:
+        assert (await root.keep(["dummy"])).after == {"dummy": "kept"}
+        assert self.vm.read("guest", BOOT).decode().splitlines()[1:] == ["dummy"]
+
+    async def forget(self, root: HelperClient) -> None:
+        assert (await root.forget(["dummy"])).after == {"dummy": None}
+        assert self.vm.run("root", ["test", "-e", BOOT]).returncode == 1
+
+    async def keep_options(self, root: HelperClient) -> None:
+        result = await root.keep_options("dummy", ["numdummies=3"])
+        assert result.after == {"dummy": "numdummies=3"}
+        printed = self.vm.run("root", ["/sbin/modprobe", "-n", "-v", "dummy"]).stdout
+        assert printed.split()[-1] == "numdummies=3"
+
+    async def forget_options(self, root: HelperClient) -> None:
+        assert (await root.forget_options(["dummy"])).after == {"dummy": None}
+        assert (
+            "numdummies" not in self.vm.run("root", ["/sbin/modprobe", "-n", "-v", "dummy"]).stdout
+        )
 
     async def kallsyms(self, root: HelperClient) -> None:
         """The addresses, which admin himself does not see."""

@@ -73,7 +73,7 @@ class HelperFolder:
     def __init__(self, root: Path, multicall: str = "kmod") -> None:
         self.root = root
         index = root / "lib" / "modules" / RELEASE
-        for folder in ("proc", "run", "bin", "sbin", "etc/modprobe.d"):
+        for folder in ("proc", "run", "bin", "sbin", "etc/modprobe.d", "etc/modules-load.d"):
             (root / folder).mkdir(parents=True, mode=0o755)
         index.mkdir(parents=True, mode=0o755)
         self.modules_dep("kernel/fs/btrfs/btrfs.ko: kernel/lib/xor.ko", "kernel/lib/xor.ko:")

@@ -55,6 +55,9 @@ NO_NUMBERS: list[Any] = [
     "", [], [1], {},
 ]  # fmt: skip
 
+SHELL = " \t\"'`$&|;<>()[]{}*?!~#^\\\n"
+"""Characters that mean something to a shell, or to kmod in a line of modprobe.d."""
+
 PROPER: dict[str, dict[str, Any]] = {
     # Valid fields: each request is harmless, or refused for another reason.
     "load": {"name": "btrfs", "parameters": []},
@@ -68,11 +71,18 @@ PROPER: dict[str, dict[str, Any]] = {
     "block": {"names": ["ext4"]},
     "log-loads": {"names": ["ext4"]},
     "unblock": {"names": ["gone"]},
+    "keep": {"names": ["ext4"]},
+    "forget": {"names": ["gone"]},
+    "keep-options": {"name": "ext4", "options": ["a=1", "b=+p,/x@y:1.5%"]},
+    "forget-options": {"names": ["gone"]},
     "kallsyms": {},
     "log": {"follow": False},
     "stop": {"request": 7},
     "idle": {"seconds": 60},
 }
+
+CHANGES_ANY = {"unblacklist", "unblock", "forget", "forget-options"}
+"""The operations that accept any name: it may belong to a module that was removed."""
 
 EXACT_NAMES: list[Any] = [
     "", " ", "a b", "a\n", "\na", "a\0", "a\0b", "a/b", "/", "../a", "/tmp/evil.ko", "a\x1b[31m",
@@ -87,6 +97,8 @@ HOSTILE: dict[str, list[Any]] = {
               ["a", "a"], ["a-b", "a_b"], ["gone"] * 2, [f"m{n}" for n in range(257)]],
     "parameters": [*PARAMETERS, *([p] for p in PARAMETERS), *(["good=1", p] for p in PARAMETERS),
                    [f"p{n}=1" for n in range(65)]],
+    "options": [*PARAMETERS, [], *([p] for p in PARAMETERS), *(["good=1", p] for p in PARAMETERS),
+                *([f"a=b{char}c"] for char in SHELL), [f"p{n}=1" for n in range(65)]],
     "parameter": ["", "a=b", "a b", "../a", "a/b", "a-b", "a.b", "a\n", "x" * 65, "ä",
                   *WRONG_TYPES],
     "value": VALUES_OF_PARAMETERS,
@@ -152,6 +164,13 @@ LINES: list[bytes] = [
     b'{"id": 1, "op": "block", "names": ["btrfs\\ninstall xor /bin/sh"]}',
     b'{"id": 1, "op": "log-loads", "names": ["btrfs; reboot"]}',
     b'{"id": 1, "op": "unblock", "names": ["btrfs"], "path": "/etc/passwd"}',
+    b'{"id": 1, "op": "keep", "names": ["btrfs\\nxor"]}',
+    b'{"id": 1, "op": "keep", "names": ["btrfs"], "file": "/etc/modules"}',
+    b'{"id": 1, "op": "keep-options", "name": "btrfs", "options": ["a=1\\ninstall xor /bin/sh"]}',
+    b'{"id": 1, "op": "keep-options", "name": "btrfs", "options": ["a=1\\\\"]}',
+    b'{"id": 1, "op": "keep-options", "name": "btrfs", "options": ["a=$(reboot)"]}',
+    b'{"id": 1, "op": "keep-options", "names": ["btrfs"], "options": ["a=1"]}',
+    b'{"id": 1, "op": "forget-options", "name": "btrfs", "options": []}',
     b'{"id": 1, "op": "insert", "name": "a", "path": "/a.ko", "parameters": []}',
     b'{"id": 1, "op": "insert", "name": "a", "fd": 3, "sha256": "", "parameters": []}',
     b'//{"id": 1}', b"{'id': 1}", b'{"id": 1,}', b'{"id": 01}',
@@ -212,7 +231,7 @@ def test_the_corpus_has_every_operation_and_every_field() -> None:
         assert set(operation[1:]) == set(PROPER[name])
 
 
-@pytest.mark.parametrize("op", sorted(set(PROPER) - {"unblacklist", "unblock"}))
+@pytest.mark.parametrize("op", sorted(set(PROPER) - CHANGES_ANY))
 def test_valid_requests_are_not_refused_as_invalid(folder: HelperFolder, op: str) -> None:
     """Otherwise the tests below would prove nothing."""
     line = json.dumps({"id": 1, "op": op, **PROPER[op]}).encode()
@@ -258,7 +277,7 @@ def test_any_bytes(folder: HelperFolder, line: bytes) -> None:
     assert attempt(folder, line) == "invalid"
 
 
-@given(data=st.data(), op=st.sampled_from(sorted(set(PROPER) - {"unblacklist", "unblock"})))
+@given(data=st.data(), op=st.sampled_from(sorted(set(PROPER) - CHANGES_ANY)))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_any_value_in_any_field(folder: HelperFolder, data: st.DataObject, op: str) -> None:
     request = {"id": 1, "op": op, **PROPER[op]}

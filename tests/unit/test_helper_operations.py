@@ -33,6 +33,8 @@ IMAGE = b"\x7fELF" + bytes(range(256)) * 9000
 DIGEST = hashlib.sha256(IMAGE).hexdigest()
 LIST = "etc/modprobe.d/kmodtui-blacklist.conf"
 BLOCKS = "etc/modprobe.d/kmodtui-block.conf"
+BOOT = "etc/modules-load.d/kmodtui.conf"
+OPTIONS = "etc/modprobe.d/kmodtui-options.conf"
 
 
 @pytest.fixture
@@ -295,6 +297,58 @@ async def test_a_half_written_file_of_another_writer_is_replaced(
     assert (await session.blacklist(["xor"])).ok
     assert not new.exists()
     assert "half" not in (folder.root / LIST).read_text()
+
+
+# --- what is kept for the next boot ------------------------------------------------------------
+
+
+async def test_keep_and_forget_change_only_the_list_of_kmodtui(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    others = folder.root / "etc/modules-load.d/other.conf"
+    others.write_text("xor\n")
+    result = await session.keep(["xor", "btrfs"])
+    assert (result.before, result.after) == (
+        {"xor": None, "btrfs": None},
+        {"xor": "kept", "btrfs": "kept"},
+    )
+    assert (folder.root / BOOT).read_text() == f"{helper.RULES_HEAD}btrfs\nxor\n"
+    assert (await session.forget(["xor"])).after == {"xor": None}
+    assert (await session.forget(["btrfs", "never_was"])).ok
+    assert os.listdir(others.parent) == ["other.conf"]
+    assert others.read_text() == "xor\n"
+    assert (await session.keep(["nope"])).code is ResultCode.UNKNOWN_MODULE
+    assert (await session.keep(["ext4"])).code is ResultCode.BUILT_IN
+
+
+async def test_options_are_replaced_as_a_whole_and_forgotten(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    written = folder.root / OPTIONS
+    assert (await session.keep_options("xor", ["a=1", "b=x,y"])).after == {"xor": "a=1 b=x,y"}
+    result = await session.keep_options("btrfs", ["c="])
+    assert (result.before, result.after) == ({"btrfs": None}, {"btrfs": "c="})
+    result = await session.keep_options("xor", ["a=2"])
+    assert (result.before, result.after) == ({"xor": "a=1 b=x,y"}, {"xor": "a=2"})
+    assert written.read_text() == f"{helper.RULES_HEAD}options btrfs c=\noptions xor a=2\n"
+    assert stat.S_IMODE(written.stat().st_mode) == 0o644
+    assert (await session.keep_options("ext4", ["a=1"])).code is ResultCode.BUILT_IN
+    assert (await session.keep_options("xor", ["a=$HOME"])).code is ResultCode.INVALID
+    assert (await session.forget_options(["xor", "btrfs"])).ok
+    assert os.listdir(written.parent) == []
+
+
+async def test_what_root_wrote_into_the_options_file_by_hand_stays(
+    folder: HelperFolder, session: HelperClient
+) -> None:
+    written = folder.root / OPTIONS
+    written.write_text('options snd a="x y"\noptions nothing\noptions open a=1 \\\ninstall x y\n')
+    assert (await session.keep_options("xor", ["a=1"])).ok
+    assert written.read_text().splitlines()[1:] == [
+        "options open a=1",
+        'options snd a="x y"',
+        "options xor a=1",
+    ]
 
 
 # --- blocked modules ----------------------------------------------------------------------
