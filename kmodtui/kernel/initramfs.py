@@ -21,13 +21,13 @@ from kmodtui.kernel.host import Host
 from kmodtui.model.modules import canonical
 from kmodtui.model.text import clean, decode
 
-PATHS = (
-    "/boot/initrd.img-{0}",
-    "/boot/initramfs-{0}.img",
-    "/boot/initrd-{0}",
-    "/boot/initramfs-linux.img",
-)
-"""Where distributions put it, for a kernel release."""
+PATHS = {
+    "/boot/initrd.img-{0}": "update-initramfs -u -k {0}",
+    "/boot/initramfs-{0}.img": "dracut --force --kver {0}",
+    "/boot/initrd-{0}": "dracut --force --kver {0}",
+    "/boot/initramfs-linux.img": "mkinitcpio -P",
+}
+"""Where distributions put it, for a kernel release, and the command that builds it again."""
 
 _HEAD = 110
 _MAGIC = (b"070701", b"070702")
@@ -48,6 +48,11 @@ def find_initramfs(host: Host, release: str) -> str:
         if host.exists(path):
             return path
     return ""
+
+
+def rebuild_command(path: str, release: str) -> str:
+    """Return the command that builds an initramfs of `find_initramfs` again."""
+    return next(c.format(release) for p, c in PATHS.items() if p.format(release) == path)
 
 
 def read_initramfs_modules(host: Host, path: str) -> dict[str, str]:

@@ -46,12 +46,22 @@ _Line = tuple[str, str]  # its source `FILE:NUMBER`, and its text
 
 def read_listings(host: Host, name: str) -> tuple[Listing, ...]:
     """Return the places that name a module. Reads some hundred files: not for the event loop."""
-    wanted = canonical(name)
-    return tuple(
-        Listing(source, words, clean(line.strip()), possible)
-        for names, source, words, line, possible in _all(host)
-        if wanted in map(canonical, names)
-    )
+    found = _listings(_all(host))
+    return tuple(listing for listed, listing in found if listed == canonical(name))
+
+
+def read_boot_listings(host: Host) -> dict[str, tuple[Listing, ...]]:
+    """Return the places that have modules loaded at every boot, by module. Reads few files."""
+    found: dict[str, tuple[Listing, ...]] = {}
+    for name, listing in _listings(_at_boot(host)):
+        if not listing.possible:
+            found[name] = (*found.get(name, ()), listing)
+    return found
+
+
+def listed_modules(host: Host, path: str) -> tuple[str, ...]:
+    """Return the modules that a file in modules-load.d lists; none if it cannot be read."""
+    return tuple(canonical(text.split()[0]) for _, text in _entries(host, path))
 
 
 def read_listed(host: Host) -> dict[str, str]:
@@ -70,11 +80,21 @@ _Found = tuple[Iterable[str], str, str, str, bool]
 
 
 def _all(host: Host) -> Iterator[_Found]:
+    yield from _at_boot(host)
+    yield from _units(host)
+    yield from _udev_rules(host)
+
+
+def _at_boot(host: Host) -> Iterator[_Found]:
     yield from _command_line(host)
     yield from _modules_load(host)
     yield from _initramfs(host)
-    yield from _units(host)
-    yield from _udev_rules(host)
+
+
+def _listings(found: Iterable[_Found]) -> Iterator[tuple[str, Listing]]:
+    for names, source, words, line, possible in found:
+        listing = Listing(source, words, clean(line.strip()), possible)
+        yield from ((name, listing) for name in dict.fromkeys(map(canonical, names)))
 
 
 def _command_line(host: Host) -> Iterator[_Found]:
@@ -105,14 +125,19 @@ def _modules_load(host: Host) -> Iterator[_Found]:
     seen = set()
     for path in files.values():
         real = host.locate(path)
-        for source, line in _lines(host, path):
-            text = line.strip()
-            if not text or text[0] in "#;":
-                continue
+        for source, text in _entries(host, path):
             if (real_line := (_target(host, path) or real, source.rpartition(":")[2])) in seen:
                 continue
             seen.add(real_line)
             yield text.split()[:1], source, _AT_BOOT, text, False
+
+
+def _entries(host: Host, path: str) -> Iterator[_Line]:
+    """Yield the lines of a file in modules-load.d that are neither empty nor a comment."""
+    for source, line in _lines(host, path):
+        text = line.strip()
+        if text and text[0] not in "#;":
+            yield source, text
 
 
 def _initramfs(host: Host) -> Iterator[_Found]:

@@ -12,27 +12,21 @@ from kmodtui.kernel.host import Host
 from kmodtui.kernel.index.aliases import example, normalised
 from kmodtui.kernel.index.configured import ConfiguredIndex
 from kmodtui.kernel.index.modules import ModuleIndex
+from kmodtui.kernel.initramfs import PATHS
 from kmodtui.kernel.modprobe.config import ModprobeConfig
 from kmodtui.kernel.modprobe.file import parse_rules
 from kmodtui.kernel.proc_modules import read_modules
-from kmodtui.model.block.lines import BLOCK_FILE, BlockState, block_lines, state_of_command
+from kmodtui.model.block.lines import BLOCK_FILE, BlockState, block_lines
 from kmodtui.model.block.proof import Proof
 from kmodtui.model.block.ways import BlockFacts, ways_in
 from kmodtui.model.modprobe_rules import RuleKind
 from kmodtui.model.modules import canonical
-from kmodtui.model.plan.plan import BLACKLIST_FILE
+from kmodtui.model.own_file import OwnFile
 from kmodtui.model.text import clean
 from kmodtui.services.machine import Machine
+from kmodtui.services.own_files import read_own_files
 
 MODPROBE = "/sbin/modprobe"
-
-_IMAGES = (
-    "/boot/initrd.img-{}",
-    "/boot/initramfs-{}.img",
-    "/boot/initrd-{}",
-    "/boot/initramfs-linux.img",
-)
-"""Where distributions have the initramfs image of a release."""
 
 _TIME = 20.0
 """Seconds that a dry run of modprobe may take."""
@@ -63,20 +57,12 @@ def read_restrictions(machine: Machine, names: Sequence[str]) -> Restrictions:
     """Return what is in effect for modules now. Reads files."""
     config = machine.config()
     table = read_modules(machine.host).by_name
+    own = read_own_files(machine.host, config)
     return Restrictions(
-        frozenset(r.name for r in config.of(RuleKind.BLACKLIST) if r.file == BLACKLIST_FILE),
-        read_blocks(config),
+        frozenset(own[OwnFile.BLACKLIST]),
+        {name: BlockState(state) for name, state in own[OwnFile.BLOCK].items()},
         tuple(name for name in names if name in table),
     )
-
-
-def read_blocks(config: ModprobeConfig) -> dict[str, BlockState]:
-    """Return what kmodtui's block file does, by module."""
-    return {
-        rule.name: state_of_command(rule.value)
-        for rule in config.of(RuleKind.INSTALL)
-        if rule.file == BLOCK_FILE
-    }
 
 
 def with_blocks(config: ModprobeConfig, states: Mapping[str, BlockState]) -> ModprobeConfig:
@@ -93,7 +79,7 @@ def block_facts(
     aliases = index.aliases()
     users = _softdep_users(lookup, config)
     images = tuple(
-        path for path in (form.format(index.release) for form in _IMAGES) if index.host.exists(path)
+        path for path in (form.format(index.release) for form in PATHS) if index.host.exists(path)
     )
     ruled_by: dict[str, list[str]] = {}
     for rule in config.of(RuleKind.ALIAS):

@@ -106,6 +106,8 @@ def _command(step: Step) -> str | None:
             return None  # not in the plan of a load, an unload or a reload
         case Action.BLOCK | Action.LOG_LOADS | Action.UNBLOCK:
             return None  # not in the plan of a load, an unload or a reload
+        case Action.KEEP | Action.FORGET | Action.KEEP_OPTIONS | Action.FORGET_OPTIONS:
+            return None  # not in the plan of a load, an unload or a reload
     assert_never(step.action)
 
 

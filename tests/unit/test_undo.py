@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from kmodtui.model.own_file import OwnFile
 from kmodtui.model.plan.intent import Intent
 from kmodtui.model.plan.plan import Action, Option, Plan, PlanCommand, Step, merged
 from kmodtui.model.plan.undo import (
     UndoEntry,
-    blacklisted,
     loaded,
     reloaded,
+    restored,
     set_back,
     unloaded,
     words_of,
@@ -72,8 +73,26 @@ def test_a_value_that_cannot_be_put_back_is_told_and_never_written(was: str | No
 def test_a_reload_and_a_blacklisting_are_taken_back_by_their_like() -> None:
     again = reloaded("reload of nbd", {"nbd": ("nbds_max=16",)})
     assert again == UndoEntry("reload of nbd", (Intent(Verb.RELOAD, ("nbd",), ("nbds_max=16",)),))
-    assert blacklisted("b", ["nbd"]).back == (Intent(Verb.UNBLACKLIST, ("nbd",)),)
-    assert blacklisted("b", ["nbd"], back=True).back == (Intent(Verb.BLACKLIST, ("nbd",)),)
+    done = restored(
+        "b", [(OwnFile.BLACKLIST, "nbd", None), (OwnFile.BLACKLIST, "dm", "blacklisted")]
+    )
+    assert done is not None
+    assert done.back == (Intent(Verb.UNBLACKLIST, ("nbd",)), Intent(Verb.BLACKLIST, ("dm",)))
+
+
+def test_what_was_kept_is_restored_as_it_was_in_each_file() -> None:
+    done = restored(
+        "keeping of nbd",
+        [(OwnFile.BOOT, "nbd", None), (OwnFile.OPTIONS, "nbd", "nbds_max=4 max_part=2")],
+    )
+    assert done is not None
+    assert done.back == (
+        Intent(Verb.FORGET, ("nbd",)),
+        Intent(Verb.KEEP_OPTIONS, ("nbd",), ("nbds_max=4", "max_part=2")),
+    )
+    back = restored("b", [(OwnFile.OPTIONS, "nbd", None), (OwnFile.BOOT, "nbd", "kept")])
+    assert back is not None
+    assert [intent.verb for intent in back.back] == [Verb.FORGET_OPTIONS, Verb.KEEP]
 
 
 def test_a_change_is_named_after_what_was_changed() -> None:

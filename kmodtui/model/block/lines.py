@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-BLOCK_FILE = "/etc/modprobe.d/kmodtui-block.conf"
+from kmodtui.model.own_file import OwnFile
+
+BLOCK_FILE = OwnFile.BLOCK.value
 """The file of modprobe.d with the modules that kmodtui blocks, or whose loads it logs."""
 
 FALSE = "/bin/false"

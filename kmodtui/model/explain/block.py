@@ -10,11 +10,18 @@ from kmodtui.model.block.proof import Proof
 from kmodtui.model.block.way import Barrier, WayKind
 from kmodtui.model.explain.code import by_code
 from kmodtui.model.explain.error_number import unknown
-from kmodtui.model.explain.explanation import NO_FACTS, Case, Explanation, Facts, Kind
+from kmodtui.model.explain.explanation import (
+    NO_FACTS,
+    Case,
+    Explanation,
+    Facts,
+    Kind,
+    cleaned,
+)
 from kmodtui.model.modules import canonical
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.result import Result
-from kmodtui.model.text import clean, counted, listed
+from kmodtui.model.text import counted, listed
 
 _SHOWN = 6
 
@@ -38,12 +45,12 @@ def explain_block(
     case = Case(verb, tuple(map(canonical, names)), result, facts)
     if not result.ok:
         found = by_code(case) or unknown(case)
-        return _clean(replace(found, shown=found.shown or (BLOCK_FILE,)))
+        return cleaned(replace(found, shown=found.shown or (BLOCK_FILE,)))
     if verb is Verb.UNBLOCK:
-        return _clean(_unblocked(case))
+        return cleaned(_unblocked(case))
     if verb is Verb.LOG_LOADS:
-        return _clean(_logged(case, proofs))
-    return _clean(_blocked(case, proofs))
+        return cleaned(_logged(case, proofs))
+    return cleaned(_blocked(case, proofs))
 
 
 def _blocked(case: Case, proofs: Sequence[Proof]) -> Explanation:
@@ -159,13 +166,3 @@ def _rules(proofs: Sequence[Proof]) -> tuple[str, ...]:
     if len(proofs) > _SHOWN:
         lines.append(f"… and the rules of {counted(len(proofs) - _SHOWN, 'other module')}")
     return tuple(lines)
-
-
-def _clean(found: Explanation) -> Explanation:
-    return replace(
-        found,
-        title=clean(found.title),
-        cause=clean(found.cause),
-        remedy=clean(found.remedy),
-        shown=tuple(map(clean, found.shown)),
-    )

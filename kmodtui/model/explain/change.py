@@ -8,13 +8,19 @@ from dataclasses import replace
 
 from kmodtui.model.explain.code import by_code
 from kmodtui.model.explain.error_number import unknown
-from kmodtui.model.explain.explanation import NO_FACTS, Case, Explanation, Facts, Kind
+from kmodtui.model.explain.explanation import (
+    NO_FACTS,
+    Case,
+    Explanation,
+    Facts,
+    Kind,
+    cleaned,
+)
 from kmodtui.model.modules import canonical
 from kmodtui.model.parameters import same_value
 from kmodtui.model.plan.plan import BLACKLIST_FILE
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.result import Result
-from kmodtui.model.text import clean
 
 
 def explain_parameter(
@@ -50,9 +56,9 @@ def explain_parameter(
             found = Explanation(
                 f"Set {key} of {module} to {value}", cause + before, shown=shown, kind=Kind.DONE
             )
-        return _clean(found)
+        return cleaned(found)
     case = Case(Verb.SET, (canonical(module),), result, facts)
-    return _clean(by_code(case) or _refused(case, key, value, kind, path) or unknown(case))
+    return cleaned(by_code(case) or _refused(case, key, value, kind, path) or unknown(case))
 
 
 def _refused(case: Case, key: str, value: str, kind: str, path: str) -> Explanation | None:
@@ -99,13 +105,13 @@ def explain_blacklist(
     modules = ", ".join(case.names)
     if not result.ok:
         found = by_code(case) or unknown(case)
-        return _clean(replace(found, shown=found.shown or (BLACKLIST_FILE,)))
+        return cleaned(replace(found, shown=found.shown or (BLACKLIST_FILE,)))
     if not back:
         loaded = [name for name in case.names if name in facts.loaded]
         stay = "stays" if len(loaded) == 1 else "stay"
         until = "it is" if len(loaded) == 1 else "they are"
         stays = f" {', '.join(loaded)} {stay} loaded until {until} unloaded." if loaded else ""
-        return _clean(
+        return cleaned(
             Explanation(
                 f"Blacklisted {modules}",
                 f"It is no longer loaded automatically when its hardware is found.{stays}",
@@ -117,7 +123,7 @@ def explain_blacklist(
         )
     left = [rule for name in case.names for rule in facts.blacklisted_by.get(name, ())]
     if left:
-        return _clean(
+        return cleaned(
             Explanation(
                 f"{modules} is still blacklisted elsewhere",
                 f"{BLACKLIST_FILE} no longer names it, but other rules do.",
@@ -126,20 +132,10 @@ def explain_blacklist(
                 kind=Kind.WARNING,
             )
         )
-    return _clean(
+    return cleaned(
         Explanation(
             f"Removed {modules} from the blacklist",
             "It may again be loaded automatically when its hardware is found.",
             kind=Kind.DONE,
         )
-    )
-
-
-def _clean(found: Explanation) -> Explanation:
-    return replace(
-        found,
-        title=clean(found.title),
-        cause=clean(found.cause),
-        remedy=clean(found.remedy),
-        shown=tuple(map(clean, found.shown)),
     )

@@ -142,5 +142,7 @@ def _not_done(case: Case) -> Explanation | None:
             return None
         case Verb.BLOCK | Verb.LOG_LOADS | Verb.UNBLOCK:
             return None
+        case Verb.KEEP | Verb.FORGET | Verb.KEEP_OPTIONS | Verb.FORGET_OPTIONS:
+            return None
         case _:
             assert_never(case.verb)

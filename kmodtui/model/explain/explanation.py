@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from kmodtui.model.did_you_mean import did_you_mean, near
@@ -62,6 +62,17 @@ class Explanation:
     shown: tuple[str, ...] = ()
     file: tuple[str, ...] = ()
     unknown: bool = False
+
+
+def cleaned(found: Explanation) -> Explanation:
+    """Return an explanation whose words may contain text of the system, safe to show."""
+    return replace(
+        found,
+        title=clean(found.title),
+        cause=clean(found.cause),
+        remedy=clean(found.remedy),
+        shown=tuple(map(clean, found.shown)),
+    )
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from kmodtui.model.live_module import ParameterValue
 from kmodtui.model.modprobe_rules import Rule
 from kmodtui.model.module_lookup import ModuleLookup
 from kmodtui.model.modules import ModuleTable
+from kmodtui.model.own_file import OwnFile, OwnStates
+from kmodtui.model.plan.keep_facts import KeepFacts
 from kmodtui.model.usage import NO_USAGE, Usage
 
 
@@ -43,9 +45,10 @@ class PlanFacts:
         modules: the index of modules under the rules of modprobe.d; None where it cannot be
             read.
         blacklists: all blacklist rules.
-        blocks: what kmodtui's block file does, by module.
+        own: what kmodtui's own files say.
         blocking: what is known of the modules that are to be blocked, under the rules as they
             will be, by module.
+        keeping: what is known of the modules that are to be kept or forgotten, by module.
         usage: what uses the loaded modules beside other modules.
         files: module files to be inserted, by the path that was given.
         origins: the files of loaded modules that were inserted from a file outside of the
@@ -60,8 +63,9 @@ class PlanFacts:
     table: ModuleTable
     modules: ModuleLookup | None = None
     blacklists: tuple[Rule, ...] = ()
-    blocks: Mapping[str, BlockState] = field(default_factory=dict)
+    own: OwnStates = field(default_factory=dict)
     blocking: Mapping[str, BlockFacts] = field(default_factory=dict)
+    keeping: Mapping[str, KeepFacts] = field(default_factory=dict)
     usage: Usage = NO_USAGE
     files: Mapping[str, InsertedFile] = field(default_factory=dict)
     origins: Mapping[str, InsertedFile] = field(default_factory=dict)
@@ -81,6 +85,11 @@ class PlanFacts:
         if self.modules is None:
             raise PlanError("The index of modules was not read.")
         return self.modules
+
+    @property
+    def blocks(self) -> Mapping[str, BlockState]:
+        """What kmodtui's block file does, by module."""
+        return {name: BlockState(state) for name, state in self.own.get(OwnFile.BLOCK, {}).items()}
 
     def blacklist_rules(self, name: str) -> tuple[Rule, ...]:
         """Return the rules that blacklist a module."""

@@ -14,7 +14,8 @@ class Intent:
     Attributes:
         verb: the kind of change.
         names: of the modules; the file's path for `INSERT`.
-        parameters: `name=value`, for load, insert, reload and set.
+        parameters: `name=value`, for load, insert, reload and set; for `KEEP_OPTIONS`, all that
+            kmodtui's file has for the module afterwards.
         file: of a reload, the path of the file to insert; empty for the one that is known.
         sha256: of an insert that undoes something, what the file contained then.
     """

@@ -7,15 +7,21 @@ from dataclasses import replace
 from typing import assert_never
 
 from kmodtui.errors import PlanError
-from kmodtui.model.block.lines import BlockState
 from kmodtui.model.modules import ModuleState, canonical
 from kmodtui.model.parameters import key_of, problems
 from kmodtui.model.plan.block import plan_block, plan_unblock
 from kmodtui.model.plan.change import plan_blacklist, plan_insert, plan_set, plan_unblacklist
 from kmodtui.model.plan.facts import PlanFacts
 from kmodtui.model.plan.intent import Intent
+from kmodtui.model.plan.keep import (
+    plan_forget,
+    plan_forget_options,
+    plan_keep,
+    plan_keep_options,
+)
 from kmodtui.model.plan.load import plan_load
-from kmodtui.model.plan.plan import BLACKLIST_FILE, Action, Option, Plan, PlanCommand, Step, merged
+from kmodtui.model.plan.own_change import names_left
+from kmodtui.model.plan.plan import Action, Option, Plan, PlanCommand, Step, merged
 from kmodtui.model.plan.reload import plan_reload
 from kmodtui.model.plan.unload import plan_unload
 from kmodtui.model.plan.verb import Verb
@@ -24,8 +30,8 @@ from kmodtui.model.plan.verb import Verb
 def plan_intents(intents: Sequence[Intent], facts: PlanFacts) -> Plan:
     """Return what intents would do, as one plan of the first one's verb.
 
-    All are of one verb, but a block may be followed by an unload, and loads and inserts may
-    be mixed.
+    All are of one verb, but a block may be followed by an unload, a load by what keeps it, and
+    loads and inserts may be mixed.
 
     Raises:
         KmodtuiError: it cannot be planned; the message says why.
@@ -67,6 +73,14 @@ def _parts(intent: Intent, facts: PlanFacts) -> list[Plan]:
             return [plan_block(name, intent.verb, facts) for name in map(canonical, intent.names)]
         case Verb.UNBLOCK:
             return [plan_unblock(name, facts) for name in map(canonical, intent.names)]
+        case Verb.KEEP:
+            return [plan_keep(name, facts) for name in map(canonical, intent.names)]
+        case Verb.FORGET:
+            return [plan_forget(name, facts) for name in map(canonical, intent.names)]
+        case Verb.KEEP_OPTIONS:
+            return [plan_keep_options(canonical(intent.names[0]), intent.parameters, facts)]
+        case Verb.FORGET_OPTIONS:
+            return [plan_forget_options(name, facts) for name in map(canonical, intent.names)]
         case _:
             assert_never(intent.verb)
 
@@ -141,13 +155,6 @@ def once_unused(plan: Plan, facts: PlanFacts) -> Plan | None:
     return replace(plan, refused="", remedy="", steps=steps, commands=commands)
 
 
-def _in_other_state(
-    names: Sequence[str], facts: PlanFacts, state: BlockState | None
-) -> tuple[str, ...]:
-    """Return the modules that kmodtui's block file does not have in this state."""
-    return tuple(name for name in names if facts.blocks.get(canonical(name)) is not state)
-
-
 def still_to_do(intents: Sequence[Intent], facts: PlanFacts) -> tuple[Intent, ...]:
     """Return what of an undo has not been done yet.
 
@@ -155,7 +162,6 @@ def still_to_do(intents: Sequence[Intent], facts: PlanFacts) -> tuple[Intent, ..
     parameter disappears with its module: then there is nothing to set.
     """
     loaded = facts.table.by_name
-    ours = {rule.name for rule in facts.blacklists if rule.file == BLACKLIST_FILE}
     left = []
     for intent in intents:
         match intent.verb:
@@ -168,16 +174,10 @@ def still_to_do(intents: Sequence[Intent], facts: PlanFacts) -> tuple[Intent, ..
                 now = {f"{each.name}={each.value}" for each in shown}
                 there = canonical(intent.names[0]) in loaded
                 names = intent.names if there and not now.issuperset(intent.parameters) else ()
-            case Verb.BLACKLIST:
-                names = tuple(name for name in intent.names if canonical(name) not in ours)
-            case Verb.UNBLACKLIST:
-                names = tuple(name for name in intent.names if canonical(name) in ours)
-            case Verb.BLOCK:
-                names = _in_other_state(intent.names, facts, BlockState.BLOCKED)
-            case Verb.LOG_LOADS:
-                names = _in_other_state(intent.names, facts, BlockState.LOGGED)
-            case Verb.UNBLOCK:
-                names = _in_other_state(intent.names, facts, None)
+            case Verb.BLACKLIST | Verb.UNBLACKLIST | Verb.BLOCK | Verb.LOG_LOADS | Verb.UNBLOCK:
+                names = names_left(intent, facts.own)
+            case Verb.KEEP | Verb.FORGET | Verb.KEEP_OPTIONS | Verb.FORGET_OPTIONS:
+                names = names_left(intent, facts.own)
             case Verb.INSERT:
                 file = facts.files.get(intent.names[0])
                 names = () if file is not None and file.name in loaded else intent.names

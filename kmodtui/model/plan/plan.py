@@ -13,10 +13,11 @@ from typing import assert_never
 
 from kmodtui.model.block.lines import BLOCK_FILE, BlockState, block_lines
 from kmodtui.model.block.way import Way, summarized
+from kmodtui.model.own_file import OwnFile, option_line
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.text import listed
 
-BLACKLIST_FILE = "/etc/modprobe.d/kmodtui-blacklist.conf"
+BLACKLIST_FILE = OwnFile.BLACKLIST.value
 """The file of modprobe.d with the modules that kmodtui blacklists."""
 
 GIVEN = "given"
@@ -48,6 +49,10 @@ class Action(StrEnum):
     BLOCK = "block"
     LOG_LOADS = "log-loads"
     UNBLOCK = "unblock"
+    KEEP = "keep"
+    FORGET = "forget"
+    KEEP_OPTIONS = "options"
+    FORGET_OPTIONS = "no-options"
 
     @property
     def changes(self) -> bool:
@@ -105,9 +110,10 @@ class PlanCommand:
     Attributes:
         verb: never `reload`, which is an unload and a load.
         names: the modules; the file's path for `insert`.
-        parameters: `name=value`, for load, insert and set.
+        parameters: `name=value`, for load, insert and set, and for options that are kept.
         indexed: of an unload, whether it is left to modprobe; otherwise the one module is
             unloaded by its exact name.
+        replaces: of kept options, whether the file has others for the module already.
         module: of an insert, the name of the module in the file.
         sha256: of an insert, of the file that was planned with.
     """
@@ -116,6 +122,7 @@ class PlanCommand:
     names: tuple[str, ...]
     parameters: tuple[str, ...] = ()
     indexed: bool = True
+    replaces: bool = False
     module: str = ""
     sha256: str = ""
 
@@ -152,6 +159,19 @@ class PlanCommand:
             case Verb.UNBLOCK:
                 pattern = f"/^(blacklist|install|softdep) {self.names[0]}( |$)/d"
                 return ("sed", "-i", "-E", pattern, BLOCK_FILE)
+            case Verb.KEEP:
+                lines = "".join(f"{name}\\n" for name in self.names)
+                return ("printf", lines, ">>", OwnFile.BOOT)
+            case Verb.FORGET:
+                return ("sed", "-i", f"/^{self.names[0]}$/d", OwnFile.BOOT)
+            case Verb.KEEP_OPTIONS:
+                line = option_line(self.names[0], " ".join(self.parameters)).rstrip("\n")
+                if self.replaces:
+                    pattern = f"/^options {self.names[0]} /c\\{line}"
+                    return ("sed", "-i", pattern, OwnFile.OPTIONS)
+                return ("printf", f"{line}\\n", ">>", OwnFile.OPTIONS)
+            case Verb.FORGET_OPTIONS:
+                return ("sed", "-i", f"/^options {self.names[0]} /d", OwnFile.OPTIONS)
             case Verb.RELOAD:
                 raise ValueError("a reload is two commands, an unload and a load")
             case _:

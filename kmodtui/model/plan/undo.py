@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from kmodtui.model.block.lines import BlockState
 from kmodtui.model.origin import Origin
+from kmodtui.model.own_file import OwnFile
 from kmodtui.model.plan.intent import Intent
+from kmodtui.model.plan.own_change import intents_back
 from kmodtui.model.plan.plan import Plan
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.text import clean
@@ -24,8 +25,7 @@ class UndoEntry:
 
     Attributes:
         words: what it was: `load of btrfs`.
-        back: the intents that undo it, in order, all of one verb (or loads and inserts);
-            empty if nothing can.
+        back: the intents that undo it, in order; empty if nothing can.
         not_restored: a sentence for each value that cannot be restored.
     """
 
@@ -119,30 +119,14 @@ def reloaded(words: str, given: Mapping[str, tuple[str, ...]]) -> UndoEntry | No
     return UndoEntry(words, back) if back else None
 
 
-def blacklisted(words: str, names: Iterable[str], *, back: bool = False) -> UndoEntry:
-    """Return how to undo a blacklisting, or with `back` the removal from the blacklist."""
-    verb = Verb.BLACKLIST if back else Verb.UNBLACKLIST
-    return UndoEntry(words, tuple(Intent(verb, (name,)) for name in names))
-
-
-_BACK = {
-    None: Verb.UNBLOCK,
-    BlockState.BLOCKED: Verb.BLOCK,
-    BlockState.LOGGED: Verb.LOG_LOADS,
-}
-
-
-def blocked(words: str, before: Mapping[str, str | None]) -> UndoEntry | None:
-    """Return how to undo a change of the block file.
+def restored(words: str, before: Iterable[tuple[OwnFile, str, str | None]]) -> UndoEntry | None:
+    """Return how to undo a change of kmodtui's own files.
 
     Args:
         words: what was done.
-        before: what the file said of each module that was changed.
+        before: the file, the module and its state in it before, for each that was changed.
     """
-    names: dict[Verb, list[str]] = {}
-    for name, state in before.items():
-        names.setdefault(_BACK[BlockState(state) if state else None], []).append(name)
-    back = tuple(Intent(verb, tuple(each)) for verb, each in names.items())
+    back = intents_back(before)
     return UndoEntry(words, back) if back else None
 
 

@@ -41,6 +41,24 @@ class Verb(StrEnum):
         "log",
     )
     UNBLOCK = "unblock", "unblock {}", "unblocking {}", "unblocking of {}", "unblocked"
+    KEEP = "keep", "keep {}", "keeping {}", "keeping of {}", "kept"
+    FORGET = "forget", "forget {}", "forgetting {}", "forgetting of {}", "forgotten"
+    KEEP_OPTIONS = (
+        "keep-options",
+        "keep options of {}",
+        "keeping options of {}",
+        "change of the kept options of {}",
+        "kept",
+        "keep",
+    )
+    FORGET_OPTIONS = (
+        "forget-options",
+        "forget the options of {}",
+        "forgetting the options of {}",
+        "removal of the kept options of {}",
+        "forgotten",
+        "forget",
+    )
 
     past: str
     key: str

@@ -12,24 +12,27 @@ from typing import Any, assert_never
 from kmodtui.errors import HelperDiedError, KmodtuiError
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.sysfs import read_parameters
-from kmodtui.model.block.lines import BlockState
 from kmodtui.model.explain.block import explain_block
 from kmodtui.model.explain.change import explain_blacklist, explain_parameter
 from kmodtui.model.explain.explain import Explanation, Facts, Kind, explain, explain_error
+from kmodtui.model.explain.keep import explain_keep
 from kmodtui.model.log.record import LogRecord
-from kmodtui.model.modprobe_rules import RuleKind
 from kmodtui.model.modules import ModuleState, canonical, kernel_spelling
 from kmodtui.model.ownership import ownership
-from kmodtui.model.plan.plan import BLACKLIST_FILE, Plan, PlanCommand
+from kmodtui.model.plan.intent import Intent
+from kmodtui.model.plan.own_change import KEEPING, OWN_CHANGES, names_left
+from kmodtui.model.plan.plan import Plan, PlanCommand
 from kmodtui.model.plan.undo import UndoEntry
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.result import Result, ResultCode
 from kmodtui.model.text import counted
 from kmodtui.privileged.client import HelperClient, LogSink
 from kmodtui.privileged.elevation import Foreground
-from kmodtui.services.blocking import prove, read_blocks
+from kmodtui.services.blocking import prove
 from kmodtui.services.files import user_name
+from kmodtui.services.keeping import prove_kept
 from kmodtui.services.machine import Machine
+from kmodtui.services.own_files import read_own_files
 from kmodtui.services.planning.facts import read_facts
 from kmodtui.services.planning.undo import Before, loaded_by_failure, read_before, record_change
 
@@ -99,7 +102,8 @@ async def perform(
     if execution.died is not None:
         return await asyncio.to_thread(_after_death, machine, plan, execution.died)
     outcome = await asyncio.to_thread(_explained, machine, plan, execution.answered)
-    if plan.verb in (Verb.LOAD, Verb.INSERT) and not execution.answered[-1][1].ok:
+    last, result = execution.answered[-1]
+    if plan.verb in (Verb.LOAD, Verb.INSERT) and not result.ok and last.verb not in KEEPING:
         stays = await asyncio.to_thread(loaded_by_failure, machine, plan, before)
         outcome = _with_loaded(outcome, stays, "" if undoes else "; U unloads")
     parts = [part for _, result in execution.answered for part in result.file]
@@ -195,14 +199,7 @@ class _Execution:
             self._machine.done.remove(self._undoes)
 
 
-_JOINED = (
-    Verb.UNLOAD,
-    Verb.BLACKLIST,
-    Verb.UNBLACKLIST,
-    Verb.BLOCK,
-    Verb.LOG_LOADS,
-    Verb.UNBLOCK,
-)
+_JOINED = (OWN_CHANGES | {Verb.UNLOAD}) - {Verb.KEEP_OPTIONS}
 """Verbs whose requests can name several modules."""
 
 MAX_NAMES = 256
@@ -270,18 +267,19 @@ async def _ask(
             return await channel.log_loads(names)
         case Verb.UNBLOCK:
             return await channel.unblock(names)
+        case Verb.KEEP:
+            return await channel.keep(names)
+        case Verb.FORGET:
+            return await channel.forget(names)
+        case Verb.KEEP_OPTIONS:
+            return await channel.keep_options(names[0], parameters)
+        case Verb.FORGET_OPTIONS:
+            return await channel.forget_options(names)
         case _:
             assert_never(request.verb)
 
 
 # --- what the kernel shows ----------------------------------------------------------------
-
-
-_BLOCK_STATES = {
-    Verb.BLOCK: BlockState.BLOCKED,
-    Verb.LOG_LOADS: BlockState.LOGGED,
-    Verb.UNBLOCK: None,
-}
 
 
 def _checked(machine: Machine, request: PlanCommand, result: Result) -> Result:
@@ -291,15 +289,10 @@ def _checked(machine: Machine, request: PlanCommand, result: Result) -> Result:
     match request.verb:
         case Verb.SET:
             return _reread(machine, request, result)
-        case Verb.BLACKLIST | Verb.UNBLACKLIST:
-            rules = machine.config().of(RuleKind.BLACKLIST)
-            named = {rule.name for rule in rules if rule.file == BLACKLIST_FILE}
-            wanted = request.verb is Verb.BLACKLIST
-            happened = all((canonical(name) in named) is wanted for name in request.names)
-        case Verb.BLOCK | Verb.LOG_LOADS | Verb.UNBLOCK:
-            wanted_state = _BLOCK_STATES[request.verb]
-            blocks = read_blocks(machine.config())
-            happened = all(blocks.get(canonical(name)) is wanted_state for name in request.names)
+        case Verb.BLACKLIST | Verb.UNBLACKLIST | Verb.BLOCK | Verb.LOG_LOADS | Verb.UNBLOCK:
+            happened = _has_own_state(machine, request)
+        case Verb.KEEP | Verb.FORGET | Verb.KEEP_OPTIONS | Verb.FORGET_OPTIONS:
+            happened = _has_own_state(machine, request)
         case Verb.UNLOAD:
             table = read_modules(machine.host).by_name
             exact = (canonical(name) if request.indexed else name for name in request.names)
@@ -311,6 +304,12 @@ def _checked(machine: Machine, request: PlanCommand, result: Result) -> Result:
         case _:
             assert_never(request.verb)
     return result if happened else replace(result, ok=False, code=ResultCode.NOT_DONE)
+
+
+def _has_own_state(machine: Machine, request: PlanCommand) -> bool:
+    """Return whether kmodtui's own file now says what was requested."""
+    own = read_own_files(machine.host, machine.config())
+    return not names_left(Intent(request.verb, request.names, request.parameters), own)
 
 
 def _reread(machine: Machine, request: PlanCommand, result: Result) -> Result:
@@ -332,7 +331,7 @@ def _after_death(machine: Machine, plan: Plan, error: HelperDiedError) -> Explan
         shown = {p.name: p.value for p in read_parameters(machine.host, plan.target)}
         keys = [word.partition("=")[0] for word in plan.parameters]
         now = "".join(f" {key} is {shown[key]} now." for key in keys if shown.get(key) is not None)
-    elif plan.verb in _JOINED and plan.verb is not Verb.UNLOAD:
+    elif plan.verb in OWN_CHANGES:
         now = ""
     return replace(explanation, cause=f"{explanation.cause}{now}", unknown=True)
 
@@ -351,8 +350,12 @@ def _explained(machine: Machine, plan: Plan, answered: _Answered) -> Explanation
     if plan.verb in (Verb.BLACKLIST, Verb.UNBLACKLIST):
         back = plan.verb is Verb.UNBLACKLIST
         return explain_blacklist(request.names, result, facts, back=back)
-    if plan.verb in _BLOCK_STATES:
+    if plan.verb in (Verb.BLOCK, Verb.LOG_LOADS, Verb.UNBLOCK):
         return _explained_block(machine, plan, answered, facts)
+    if plan.verb in KEEPING:
+        return _explained_keep(machine, answered, facts)
+    if kept := [each for each in answered if each[0].verb in KEEPING]:
+        return _with_kept(machine, plan, answered[: -len(kept)], kept, facts)
     verb = plan.verb
     if result.ok:
         whole = replace(
@@ -394,6 +397,29 @@ def _explained_block(
         cause=f"{outcome.cause} {unloaded.cause}",
         evidence=unloaded.evidence,
         kind=outcome.kind if result.ok else Kind.WARNING,
+    )
+
+
+def _explained_keep(machine: Machine, answered: _Answered, facts: Facts) -> Explanation:
+    """Return the outcome of a change of what is kept, which is read again."""
+    requests = [command for command, _ in answered]
+    proofs = prove_kept(machine, [name for command in requests for name in command.names])
+    return explain_keep(requests, answered[-1][1], proofs, facts)
+
+
+def _with_kept(
+    machine: Machine, plan: Plan, loaded: _Answered, kept: _Answered, facts: Facts
+) -> Explanation:
+    """Return the outcome of a load that was kept for the next boot as well."""
+    load = _explained(machine, plan, loaded)
+    keep = _explained_keep(machine, kept, facts)
+    return replace(
+        load,
+        title=f"{load.title}. {keep.title}",
+        cause=f"{load.cause} {keep.cause}",
+        remedy=f"{load.remedy} {keep.remedy if keep.kind is not Kind.DONE else ''}".strip(),
+        shown=(*load.shown, *keep.shown),
+        kind=keep.kind if keep.kind is Kind.DONE else Kind.WARNING,
     )
 
 

@@ -13,6 +13,7 @@ from kmodtui.model.plan.intent import Intent
 from kmodtui.model.plan.intents import once_unused, still_to_do
 from kmodtui.model.plan.plan import Plan
 from kmodtui.model.plan.verb import Verb
+from kmodtui.services.keeping import intents_to_keep, read_kept
 from kmodtui.services.machine import Machine
 from kmodtui.services.parameters import kept_and_lost, read_form_now
 from kmodtui.services.planning.origins import origin_facts, read_inserted, with_origins
@@ -46,6 +47,29 @@ async def plan_once_unused(machine: Machine, plan: Plan) -> Plan | None:
 def _once_unused(machine: Machine, plan: Plan) -> Plan | None:
     origins = origin_facts(machine.host, machine.origins, plan.targets)
     return once_unused(plan, PlanFacts(read_modules(machine.host), origins=origins))
+
+
+async def plan_kept(machine: Machine, intents: Sequence[Intent], plan: Plan) -> Plan | None:
+    """Return the plan that also keeps what a load loads; None where there is nothing to keep.
+
+    Args:
+        machine: the machine.
+        intents: of the load.
+        plan: of the load.
+    """
+    if plan.verb is not Verb.LOAD or len(plan.targets) != 1 or not plan.commands:
+        return None
+
+    def planned_now() -> Plan | None:
+        now = read_kept(machine, plan.target)
+        more = intents_to_keep(plan.target, plan.parameters, now, at_boot=not now.listed)
+        found = plan_now(machine, (*intents, *more)) if more else plan
+        return found if len(found.commands) > len(plan.commands) else None
+
+    try:
+        return await asyncio.to_thread(planned_now)
+    except KmodtuiError:
+        return None
 
 
 async def left_to_undo(machine: Machine, intents: Sequence[Intent]) -> tuple[Intent, ...]:

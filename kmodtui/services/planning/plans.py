@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from kmodtui.errors import KmodtuiError, PlanError, UnknownModuleError
@@ -24,6 +24,7 @@ from kmodtui.model.block.lines import BlockState
 from kmodtui.model.block.ways import BlockFacts
 from kmodtui.model.modprobe_rules import RuleKind
 from kmodtui.model.modules import ModuleTable, canonical
+from kmodtui.model.own_file import OwnFile, OwnStates
 from kmodtui.model.plan.danger import with_danger
 from kmodtui.model.plan.facts import PlanFacts
 from kmodtui.model.plan.intent import Intent
@@ -31,8 +32,10 @@ from kmodtui.model.plan.intents import plan_intents
 from kmodtui.model.plan.plan import Action, Plan, Step, with_memory
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.usage import NO_USAGE
-from kmodtui.services.blocking import block_facts, read_blocks, with_blocks
+from kmodtui.services.blocking import block_facts, with_blocks
+from kmodtui.services.keeping import keep_facts
 from kmodtui.services.origins import origins_of
+from kmodtui.services.own_files import read_own_files
 from kmodtui.services.planning.configuration import configuration_problems
 from kmodtui.services.planning.files import file_notes, refused_without_index
 from kmodtui.services.planning.origins import with_origins
@@ -96,13 +99,14 @@ def read_plan_facts(
     usage = NO_USAGE
     if verbs.intersection((Verb.UNLOAD, Verb.RELOAD, Verb.BLOCK)):
         usage = usage_of(host, index, tuple(table.by_name))
-    blocks = read_blocks(config)
+    own = read_own_files(host, config)
     facts = PlanFacts(
         table,
         ConfiguredIndex(index, config),
         config.of(RuleKind.BLACKLIST),
-        blocks,
-        _blocking(index, config, {**blocks, **_to_block(intents)}, intents, table),
+        own,
+        _blocking(index, config, own, intents, table),
+        keep_facts(host, index, config, own, intents),
         usage,
         shown={
             name: read_parameters(host, name)
@@ -128,13 +132,15 @@ def _to_block(intents: Sequence[Intent]) -> dict[str, BlockState]:
 def _blocking(
     index: ModuleIndex,
     config: ModprobeConfig,
-    states: Mapping[str, BlockState],
+    own: OwnStates,
     intents: Sequence[Intent],
     table: ModuleTable,
 ) -> dict[str, BlockFacts]:
     names = _to_block(intents)
     if not names:
         return {}
+    now = {name: BlockState(state) for name, state in own[OwnFile.BLOCK].items()}
+    states = {**now, **names}
     return block_facts(index, with_blocks(config, states), tuple(names), table.by_name)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -10,13 +10,14 @@ from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.model.modules import ModuleTable, canonical, kernel_spelling
 from kmodtui.model.origin import Origin
+from kmodtui.model.own_file import OwnFile
+from kmodtui.model.plan.own_change import OWN_CHANGES, own_change
 from kmodtui.model.plan.plan import Action, Plan, PlanCommand
 from kmodtui.model.plan.undo import (
     UndoEntry,
-    blacklisted,
-    blocked,
     loaded,
     reloaded,
+    restored,
     set_back,
     unloaded,
     words_of,
@@ -103,6 +104,10 @@ def record_change(
         unload = replace(plan, verb=Verb.UNLOAD)
         machine.done.note(_undo_entry(machine, unload, before, results, succeeded))
     machine.done.note(_undo_entry(machine, plan, before, results, succeeded))
+    if plan.verb not in OWN_CHANGES:
+        # What a load was kept with is undone first, and the load stays.
+        kept = Verb.KEEP.of(plan.subject)
+        machine.done.note(restored(kept, _own_before(succeeded)))
 
 
 def _undo_entry(
@@ -134,27 +139,23 @@ def _undo_entry(
             return _with_lost(entry, before, removed)
         case Verb.SET:
             return set_back(words, _writes(succeeded))
-        case Verb.BLACKLIST | Verb.UNBLACKLIST:
-            names = [name for command, _ in succeeded for name in command.names]
-            back = plan.verb is Verb.UNBLACKLIST
-            return blacklisted(words, names, back=back) if names else None
-        case Verb.BLOCK | Verb.LOG_LOADS | Verb.UNBLOCK:
-            return blocked(words, _blocks_before(succeeded))
+        case Verb.BLACKLIST | Verb.UNBLACKLIST | Verb.BLOCK | Verb.LOG_LOADS | Verb.UNBLOCK:
+            return restored(words, _own_before(succeeded))
+        case Verb.KEEP | Verb.FORGET | Verb.KEEP_OPTIONS | Verb.FORGET_OPTIONS:
+            return restored(words, _own_before(succeeded))
         case _:
             assert_never(plan.verb)
 
 
-def _blocks_before(
-    succeeded: Collection[tuple[PlanCommand, Result]],
-) -> dict[str, str | None]:
-    """Return what the block file said before of each module that it was changed for."""
-    verbs = (Verb.BLOCK, Verb.LOG_LOADS, Verb.UNBLOCK)
-    return {
-        canonical(name): result.before.get(canonical(name))
-        for command, result in succeeded
-        if command.verb in verbs
-        for name in command.names
-    }
+def _own_before(
+    succeeded: Iterable[tuple[PlanCommand, Result]],
+) -> Iterator[tuple[OwnFile, str, str | None]]:
+    """Yield what kmodtui's files said before of each module that they were changed for."""
+    for command, result in succeeded:
+        if command.verb in OWN_CHANGES:
+            file, _ = own_change(command.verb)
+            for name in map(canonical, command.names):
+                yield file, name, result.before.get(name)
 
 
 def loaded_by_failure(machine: Machine, plan: Plan, before: Before) -> list[str]:

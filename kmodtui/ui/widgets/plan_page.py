@@ -27,6 +27,10 @@ _IN_A_FILE = (
     Action.BLOCK,
     Action.LOG_LOADS,
     Action.UNBLOCK,
+    Action.KEEP,
+    Action.FORGET,
+    Action.KEEP_OPTIONS,
+    Action.FORGET_OPTIONS,
 )
 """Steps that write to a file, which is always shown."""
 
