@@ -36,6 +36,8 @@ VERBS = {
     "plan": "show what a load, unload or reload would do, step by step",
     "block": "keep modules from being loaded by modprobe, and verify it",
     "unblock": "remove modules from kmodtui's block file",
+    "keep": "have modules loaded at boot, and keep their options",
+    "forget": "remove modules and options from what kmodtui keeps",
     "exposure": "show who can make the kernel load each module",
     "rules": "list the rules of modprobe.d, what each does, and why some do nothing",
     "doctor": "check what this system lets you do with modules, and what is wrong",

@@ -276,6 +276,24 @@ async def blocked(stage: Stage) -> None:
     await stage.until("Enter +close")
 
 
+async def keep(stage: Stage) -> None:
+    """What can be kept of a module for the next boot."""
+    await find(stage, "ext4")
+    await stage.press("K")
+    await stage.until("Keep for the next boot")
+
+
+async def plan_to_keep(stage: Stage) -> None:
+    """A plan that loads a module and keeps it."""
+    await begin(stage)
+    await stage.press("plus")
+    await stage.until("Load a module")
+    await stage.press(*"dummy", "space", *"numdummies=2", "enter")
+    await stage.until("keep as well")
+    await stage.press("K")
+    await stage.until("do not keep")
+
+
 async def rules(stage: Stage) -> None:
     await blocked(stage)
     await stage.press("enter", "M")
@@ -405,6 +423,8 @@ SCENES: dict[str, Scene] = {
     "legend": legend,
     "plan-block": block,
     "blocked": blocked,
+    "keep": keep,
+    "plan-keep": plan_to_keep,
     "rules": rules,
     "exposure": exposure,
     "catalog-reach": catalog_reach,

@@ -17,18 +17,21 @@ from kmodtui.model.plan.verb import Verb
 from kmodtui.model.profile.profile import Profile
 from kmodtui.services.blocking import read_restrictions
 from kmodtui.services.experiment import planned
+from kmodtui.services.keeping import read_kept
 from kmodtui.services.live import LiveSystem
 from kmodtui.services.parameters import read_form
-from kmodtui.services.planning.planning import left_to_undo, plan_for, plan_once_unused
+from kmodtui.services.planning.planning import left_to_undo, plan_for, plan_kept, plan_once_unused
 from kmodtui.services.planning.profiles import plan_profile
 from kmodtui.ui.background import Work
 from kmodtui.ui.commands import key_of
+from kmodtui.ui.dialogs.choice import Choice, ChoiceDialog
 from kmodtui.ui.dialogs.idle_timeout import IdleTimeoutDialog
+from kmodtui.ui.dialogs.keep import KeepDialog
 from kmodtui.ui.dialogs.parameters import ParameterForm
 from kmodtui.ui.dialogs.picker import ModulePicker
 from kmodtui.ui.dialogs.plan import PlanDialog
 from kmodtui.ui.dialogs.refusal import root_allowed
-from kmodtui.ui.dialogs.restrict import Choice, RestrictDialog
+from kmodtui.ui.dialogs.restrict import RestrictDialog
 from kmodtui.ui.screens.base import KmodtuiScreen
 from kmodtui.ui.screens.experiment import ExperimentScreen
 from kmodtui.ui.widgets.lines.parameters import Purpose
@@ -98,7 +101,7 @@ class ChangeFlow:
         form = ParameterForm(self._machine, name, given, Purpose.RELOAD)
         await self._screen.app.push_screen(form, closed)
 
-    # Parameters, blacklist and blocks
+    # Parameters, rules, and what is kept
 
     def parameters(self, name: str) -> None:
         """Show the parameters of a module, and plan to change them."""
@@ -118,12 +121,28 @@ class ChangeFlow:
 
     async def _restrict(self, names: tuple[str, ...]) -> None:
         now = await asyncio.to_thread(read_restrictions, self._machine, names)
+        await self._choose(RestrictDialog(names, now))
 
+    def keep(self, name: str) -> None:
+        """Ask what to keep of a module for the next boot, and plan it."""
+        self._work(partial(self._keep, name))
+
+    async def _keep(self, name: str) -> None:
+        now = await asyncio.to_thread(read_kept, self._machine, name)
+        dialog = KeepDialog(self._machine, name, now)
+
+        def closed(choice: Choice | None) -> None:
+            if choice:
+                self._plan(choice, notes=now.notes if dialog.keeps_current else ())
+
+        await self._screen.app.push_screen(dialog, closed)
+
+    async def _choose(self, dialog: ChoiceDialog) -> None:
         def closed(choice: Choice | None) -> None:
             if choice:
                 self._plan(choice)
 
-        await self._screen.app.push_screen(RestrictDialog(names, now), closed)
+        await self._screen.app.push_screen(dialog, closed)
 
     async def block_profile(self, profile: Profile) -> None:
         """Plan to block the modules of a profile. Takes some seconds for thousands.
@@ -206,19 +225,32 @@ class ChangeFlow:
     def _work(self, work: Work, *, group: str = "plan") -> None:
         self._screen.work(work, group)
 
-    def _plan(self, intents: Sequence[Intent], *, checked: str = "") -> None:
-        self._work(partial(self._show_plan, intents, checked=checked))
+    def _plan(
+        self, intents: Sequence[Intent], *, checked: str = "", notes: Sequence[str] = ()
+    ) -> None:
+        self._work(partial(self._show_plan, intents, checked=checked, notes=notes))
 
     async def _show_plan(
-        self, intents: Sequence[Intent], *, undoes: UndoEntry | None = None, checked: str = ""
+        self,
+        intents: Sequence[Intent],
+        *,
+        undoes: UndoEntry | None = None,
+        checked: str = "",
+        notes: Sequence[str] = (),
     ) -> None:
         plan = await plan_for(self._machine, intents)
-        if undoes is not None:
-            plan = replace(plan, warnings=(*undoes.not_restored, *plan.warnings))
-        await self._open(plan, undoes=undoes, checked=checked)
+        lost = undoes.not_restored if undoes is not None else ()
+        plan = replace(plan, warnings=(*lost, *notes, *plan.warnings))
+        kept = None if undoes else await plan_kept(self._machine, intents, plan)
+        await self._open(plan, undoes=undoes, kept=kept, checked=checked)
 
     async def _open(
-        self, plan: Plan, *, undoes: UndoEntry | None = None, checked: str = ""
+        self,
+        plan: Plan,
+        *,
+        undoes: UndoEntry | None = None,
+        kept: Plan | None = None,
+        checked: str = "",
     ) -> None:
         free = await plan_once_unused(self._machine, plan)
 
@@ -227,5 +259,7 @@ class ChangeFlow:
             if done:
                 self._changed(plan)
 
-        dialog = PlanDialog(self._live, plan, undoes=undoes, once_free=free, checked=checked)
+        dialog = PlanDialog(
+            self._live, plan, undoes=undoes, once_free=free, kept=kept, checked=checked
+        )
         await self._screen.app.push_screen(dialog, closed)

@@ -7,6 +7,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 from kmodtui.errors import (
@@ -20,6 +21,7 @@ from kmodtui.kernel.system import read_system
 from kmodtui.model.block.way import Way
 from kmodtui.model.explain.explanation import Explanation, Kind
 from kmodtui.model.plan.intent import Intent
+from kmodtui.model.plan.own_change import KEEPING
 from kmodtui.model.plan.plan import Plan
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.profile.profile import Profile
@@ -115,6 +117,8 @@ def change(
     intents: Sequence[Intent],
     schema: int,
     profile: Profile | None = None,
+    *,
+    notes: Sequence[str] = (),
 ) -> int:
     """Plan, confirm and carry out a change; print the outcome and return the exit status.
 
@@ -124,12 +128,13 @@ def change(
         intents: what to do; none for a profile.
         schema: of the JSON.
         profile: the modules to block instead.
+        notes: sentences to read before confirming, beside the warnings of the plan.
     """
     release = getattr(options, "kernel", None) or ""
     machine = machine_for(host, options, "change")
     if release:
         machine.release = release
-    return asyncio.run(_change(machine, options, intents, schema, profile))
+    return asyncio.run(_change(machine, options, intents, schema, profile, notes))
 
 
 async def _change(
@@ -138,12 +143,14 @@ async def _change(
     intents: Sequence[Intent],
     schema: int,
     profile: Profile | None,
+    notes: Sequence[str],
 ) -> int:
     try:
         if profile is None:
             plan = await plan_for(machine, intents)
         else:
             plan, profile = await plan_profile(machine, profile)
+        plan = replace(plan, warnings=(*notes, *plan.warnings))
         idle = options.dry_run or plan.refused or not plan.commands
         if idle:
             return _report(options, schema, plan, None, FAILED if plan.refused else 0, profile)
@@ -211,7 +218,7 @@ def _json(plan: Plan, outcome: Explanation | None) -> dict[str, Any]:
         "remedy": plan.remedy or None,
         "warnings": plan.warnings,
         "commands": plan.command_lines,
-        **({} if plan.verb is Verb.UNBLOCK else {"ways": [_way(way) for way in plan.ways]}),
+        **_details(plan),
         "outcome": None
         if outcome is None
         else {
@@ -233,6 +240,21 @@ def _profile(profile: Profile | None) -> dict[str, Any]:
     ]
     kept = [{"name": clean(name), "reason": clean(why)} for name, why in profile.kept.items()]
     return {"profile": {"name": profile.kind, "modules": chosen, "kept": kept}}
+
+
+def _details(plan: Plan) -> dict[str, Any]:
+    """Return the fields that only some verbs have."""
+    if plan.verb in (Verb.BLOCK, Verb.LOG_LOADS):
+        return {"ways": [_way(way) for way in plan.ways]}
+    if plan.verb in KEEPING:
+        return {
+            "options": [
+                {"module": step.module, "text": option.text, "source": option.source}
+                for step in plan.steps
+                for option in step.options
+            ]
+        }
+    return {}
 
 
 def _way(way: Way) -> dict[str, Any]:

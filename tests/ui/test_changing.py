@@ -14,6 +14,7 @@ from kmodtui.services.machine import Machine
 from kmodtui.services.parameters import read_form
 from kmodtui.services.root.access import NoRoot
 from kmodtui.ui.dialogs import parameters
+from kmodtui.ui.dialogs.keep import KeepDialog
 from kmodtui.ui.dialogs.parameters import ParameterForm
 from kmodtui.ui.dialogs.plan import PlanDialog
 from kmodtui.ui.dialogs.restrict import RestrictDialog
@@ -22,6 +23,8 @@ from tests.ui.stage import SIZES, Stage, opened
 
 BLACKLIST = "/etc/modprobe.d/kmodtui-blacklist.conf"
 BLOCKS = "/etc/modprobe.d/kmodtui-block.conf"
+BOOT = "/etc/modules-load.d/kmodtui.conf"
+OPTIONS = "/etc/modprobe.d/kmodtui-options.conf"
 
 
 def parameter(kernel: SimulatedKernel, module: str, name: str) -> bytes:
@@ -701,3 +704,77 @@ async def test_what_modules_use_or_what_is_permanent_is_not_waited_for(
             assert stage.part("#dialog-keys")[0].strip() == "Esc close"
             await stage.press("escape")
             await stage.until(lambda: stage.screen is stage.dashboard)
+
+
+# --- keep -------------------------------------------------------------------------------------
+
+
+async def keep(stage: Stage, key: str) -> None:
+    await stage.press("K")
+    await stage.until(lambda: isinstance(stage.screen, KeepDialog), "Options")
+    await stage.press(key)
+
+
+async def test_current_values_are_kept_the_module_loaded_at_boot_and_all_of_it_undone(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    kernel.load("dummy", "numdummies=3")
+    async with opened(demo) as stage:
+        await stage.select("dummy")
+        await keep(stage, "c")
+        await planned(stage, "Keep options of dummy", "numdummies=3", OPTIONS, "y keep")
+        await done(stage, "Kept dummy", f"{OPTIONS}:2: dummy numdummies=3")
+        assert kernel.folder.read(OPTIONS).endswith(b"\noptions dummy numdummies=3\n")
+        await back(stage)
+        await keep(stage, "b")
+        await planned(stage, "Keep dummy", "loaded at every boot", BOOT)
+        await done(stage, "Kept dummy", f"{BOOT}:2: dummy")
+        await back(stage)
+        kernel.unload("dummy")
+        kernel.load("dummy")
+        assert parameter(kernel, "dummy", "numdummies") == b"3\n"
+        for words in ("keeping of dummy", "change of the kept options of dummy"):
+            await stage.press("U")
+            await planned(stage, f"Undo the {words}", "y forget")
+            await done(stage, "Forgot dummy")
+            await back(stage)
+        assert kernel.folder.read(OPTIONS) == kernel.folder.read(BOOT) == b""
+
+
+async def test_options_are_entered_changed_and_forgotten(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    async with opened(demo, size=(80, 24)) as stage:
+        await stage.select("virtio_net")
+        for key in ("n", "y"):
+            await keep(stage, "o")
+            await stage.until("Options kept for virtio_net", "+ other")
+            while "napi_tx =" not in stage.words:
+                await stage.press("down")
+            await stage.type(key)
+            await stage.press("enter")
+            await planned(stage, "Keep options of virtio_net", f"napi_tx={key}")
+            await done(stage, "Kept virtio_net", "Reload virtio_net to use the options now.")
+            assert kernel.folder.read(OPTIONS).endswith(b"virtio_net napi_tx=%s\n" % key.encode())
+            await back(stage)
+        await keep(stage, "f")
+        await planned(stage, "Forget the options of virtio_net", "was napi_tx=y")
+        await done(stage, "Forgot virtio_net")
+        assert kernel.folder.read(OPTIONS) == b""
+
+
+async def test_a_load_can_be_kept_in_its_plan(demo: Demo, kernel: SimulatedKernel) -> None:
+    async with opened(demo) as stage:
+        await stage.press("plus")
+        await stage.until("Load a module")
+        await stage.type("dummy numdummies=2")
+        await stage.press("enter")
+        await planned(stage, "Load dummy", "K keep as well")
+        await stage.press("K")
+        await planned(stage, "K do not keep", f"printf 'dummy\\n' >> {BOOT}", OPTIONS)
+        await done(stage, "Loaded dummy. Kept dummy", f"{BOOT}:2: dummy")
+        assert "dummy" in kernel.loaded
+        assert kernel.folder.read(OPTIONS).endswith(b"options dummy numdummies=2\n")
+        await back(stage)
+        await stage.press("U")
+        await planned(stage, "Undo the keeping of dummy", "y forget")

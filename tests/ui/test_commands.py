@@ -32,6 +32,7 @@ from kmodtui.ui.commands import (
 from kmodtui.ui.dialogs.check_first import InsertCheckDialog
 from kmodtui.ui.dialogs.help import HelpScreen
 from kmodtui.ui.dialogs.idle_timeout import IdleTimeoutDialog
+from kmodtui.ui.dialogs.keep import KeepDialog
 from kmodtui.ui.dialogs.legend import LegendScreen
 from kmodtui.ui.dialogs.parameters import ParameterForm
 from kmodtui.ui.dialogs.path import PathDialog
@@ -78,6 +79,7 @@ PLACES: dict[str, tuple[type[DOMNode], ...]] = {
     "modules": (ModuleLines,),
     "dialog": (PlanDialog,),
     "restrict": (RestrictDialog,),
+    "keep": (KeepDialog,),
     "picker": (ModulePicker,),
     "form": (ParameterForm,),
     "linkage": (LinkageScreen,),

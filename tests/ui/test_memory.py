@@ -90,6 +90,7 @@ async def open_them_all(stage: Stage) -> Opened:
         "ctrl+s",
         "colon",
         "b",
+        "K",
         "M",
         "E",
         "X",

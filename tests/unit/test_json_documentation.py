@@ -20,6 +20,7 @@ from backports import zstd
 from kmodtui.cli import VERBS, run
 from kmodtui.demo import open_demo
 from kmodtui.demo.recording import packaged_recording
+from kmodtui.model.own_file import OwnFile
 from kmodtui.services.snapshots import save, take
 from tests.support.simulated import make_simulated
 
@@ -178,6 +179,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "rules").symlink_to(rules.folder.root)
     module = '[[module]]\nname = "nbd"\nwanted = "blocked"\nreason = "Unused."\n'
     (folder / "nbd.toml").write_text(f'schema = 1\ntitle = "Ours"\n{module}')
+    kept = make_simulated(folder / "with_kept")
+    kept.folder.write(OwnFile.BOOT, b"nbd\n")
+    kept.folder.write(OwnFile.OPTIONS, b"options nbd nbds_max=4\n")
+    kept.folder.write("/etc/modprobe.d/a.conf", b"options nbd max_part=1\n")
+    (folder / "kept").symlink_to(kept.folder.root)
     return folder
 
 

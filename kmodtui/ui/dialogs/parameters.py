@@ -96,6 +96,7 @@ class ParameterForm(Dialog[tuple[str, ...] | None]):
             Purpose.LOAD: "Parameters of",
             Purpose.CHANGE: "Parameters of",
             Purpose.RELOAD: "Reload",
+            Purpose.KEEP: "Options kept for",
         }
         with Vertical(classes="dialog", id="form-dialog") as frame:
             set_title(frame, f"{title[self._purpose]} {self._module}")
@@ -195,6 +196,9 @@ class ParameterForm(Dialog[tuple[str, ...] | None]):
                 PlanCommand(Verb.UNLOAD, (name,)).line,
                 PlanCommand(Verb.LOAD, (name,), words).line,
             )
+        if self._purpose is Purpose.KEEP:
+            verb = Verb.KEEP_OPTIONS if words else Verb.FORGET_OPTIONS
+            return (PlanCommand(verb, (name,), words, replaces=bool(self._given)).line,)
         if self._purpose is Purpose.CHANGE:
             return tuple(PlanCommand(Verb.SET, (name,), (word,)).line for word in words)
         return (PlanCommand(Verb.LOAD, (name,), words).line,)
@@ -223,6 +227,7 @@ class ParameterForm(Dialog[tuple[str, ...] | None]):
         width = self._lines.line_width
         name, new, now, starts = column_widths(width, loaded=self._purpose is not Purpose.LOAD)
         given = {Purpose.LOAD: "value", Purpose.CHANGE: "new value", Purpose.RELOAD: "given"}
+        given[Purpose.KEEP] = "kept"
         head = fit("parameter", name) + fit(given[self._purpose], new)
         if now:
             head += fit("  now", now)
@@ -269,6 +274,8 @@ class ParameterForm(Dialog[tuple[str, ...] | None]):
             return "Parameters marked w can be changed while the module is loaded."
         if self._purpose is Purpose.RELOAD:
             return "The module is loaded again with the values in the second column."
+        if self._purpose is Purpose.KEEP:
+            return "modprobe passes the options in the second column at every load."
         return ""
 
     def _about_lines(self, width: int) -> list[Text]:

@@ -20,6 +20,7 @@ from kmodtui.model.explain.explain import Explanation
 from kmodtui.model.explain.explanation import Kind
 from kmodtui.model.history import Change, Event
 from kmodtui.model.log.record import LogRecord
+from kmodtui.model.plan.own_change import KEEPING
 from kmodtui.model.plan.plan import Plan
 from kmodtui.model.plan.undo import UndoEntry
 from kmodtui.model.text import clean
@@ -65,6 +66,7 @@ class PlanDialog(Dialog[bool]):
         *,
         undoes: UndoEntry | None = None,
         once_free: Plan | None = None,
+        kept: Plan | None = None,
         checked: str = "",
     ) -> None:
         """Create the dialog.
@@ -74,6 +76,7 @@ class PlanDialog(Dialog[bool]):
             plan: the plan to confirm.
             undoes: the change that the plan undoes; None if it is not an undo.
             once_free: the plan to use once the modules are unused; None if they are.
+            kept: the plan that also keeps the module for the next boot; None if it cannot be.
             checked: SHA-256 of the file that was checked; the plan is refused if the file
                 has changed since.
         """
@@ -84,6 +87,7 @@ class PlanDialog(Dialog[bool]):
         self._ownership: tuple[str, ...] = ()
         self._reading = False  # whether the file to insert is still being read
         self._once_free = once_free
+        self._kept = kept  # the other of the two plans, with or without keeping the module
         self._wait = 0.0
         self._live = live
         self._machine = live.machine
@@ -169,9 +173,9 @@ class PlanDialog(Dialog[bool]):
             return
         self._displayed = True
         if self._can_be_done and self._work is None:
-            self._show_keys(
-                hint("dialog.confirm", label=self._plan.verb.key), hint("dialog.cancel")
-            )
+            keep = [hint("dialog.keep", label=self._keep_label)] if self._kept else []
+            confirm = hint("dialog.confirm", label=self._plan.verb.key)
+            self._show_keys(confirm, *keep, hint("dialog.cancel"))
 
     # Display
 
@@ -296,6 +300,19 @@ class PlanDialog(Dialog[bool]):
                 ),
             )
             self._wait = WAIT
+            self._displayed = False
+            self._show_plan()
+            self.call_after_refresh(self._plan_displayed)
+
+    @property
+    def _keep_label(self) -> str:
+        keeps = any(command.verb in KEEPING for command in self._plan.commands)
+        return "do not keep" if keeps else "keep as well"
+
+    def action_keep(self) -> None:
+        """Switch to the plan that also keeps the module, or back; it needs a confirmation."""
+        if self._kept is not None and self._work is None and not self.is_covered:
+            self._plan, self._kept = self._kept, self._plan
             self._displayed = False
             self._show_plan()
             self.call_after_refresh(self._plan_displayed)

@@ -210,6 +210,11 @@ class DashboardScreen(PaneScreen):
         if targets := self._targets():
             self._changes.restrict(targets)
 
+    def action_keep(self) -> None:
+        """Keep the selected module or its options for the next boot, or end that."""
+        if (name := self._selected()) is not None:
+            self._changes.keep(name)
+
     def action_undo(self) -> None:
         """Undo the last change made through kmodtui."""
         self._changes.undo()

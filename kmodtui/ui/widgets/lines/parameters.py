@@ -17,6 +17,7 @@ class Purpose(Enum):
     LOAD = auto()
     CHANGE = auto()
     RELOAD = auto()
+    KEEP = auto()
 
 
 class ParameterLines(LineView):
