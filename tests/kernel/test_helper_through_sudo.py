@@ -110,6 +110,7 @@ class Steps:
         assert "dummy" not in loaded(self.vm)
 
     async def keep(self, root: HelperClient) -> None:
+        self.vm.run("root", ["mkdir", "-p", "/etc/modules-load.d"], check=True)
         assert (await root.keep(["dummy"])).after == {"dummy": "kept"}
         assert self.vm.read("guest", BOOT).decode().splitlines()[1:] == ["dummy"]
 

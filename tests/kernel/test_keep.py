@@ -13,61 +13,67 @@ from tests.support.terminal import Terminal
 
 BOOT = "/etc/modules-load.d/kmodtui.conf"
 OPTIONS = "/etc/modprobe.d/kmodtui-options.conf"
+LATE = "/etc/modprobe.d/z.conf"
+VALUE = "/sys/module/overlay/parameters/metacopy"
 
 
 @pytest.fixture
-def clean(vm: VM) -> Iterator[VM]:
+def overlay(vm: VM) -> Iterator[VM]:
+    """Load overlay, and change a parameter of it at run time."""
+    vm.run("root", ["mkdir", "-p", "/etc/modules-load.d"], check=True)
+    vm.run("root", f"modprobe overlay && echo Y > {VALUE}", check=True)
     yield vm
-    vm.run("root", ["rm", "-f", BOOT, OPTIONS, "/etc/modprobe.d/z.conf"])
-    vm.run("root", ["modprobe", "-r", "dummy"])
+    vm.run("root", ["rm", "-f", BOOT, OPTIONS, LATE])
+    vm.run("root", ["modprobe", "-r", "overlay"])
 
 
-def test_what_is_kept_is_what_modprobe_does_until_it_is_forgotten(clean: VM) -> None:
-    vm = clean
-    vm.run("root", ["modprobe", "dummy", "numdummies=3"], check=True)
-    done = vm.kmodtui("root", "keep", "dummy", "--current", "--yes", "--json")
+def lines(vm: VM, path: str) -> list[str]:
+    return vm.read("guest", path).decode().splitlines()[1:]
+
+
+def test_what_is_kept_is_what_modprobe_does_until_it_is_forgotten(overlay: VM) -> None:
+    vm = overlay
+    done = vm.kmodtui("root", "keep", "overlay", "--current", "--yes", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     outcome = json.loads(done.stdout)["outcome"]
-    assert outcome["title"] == "Kept dummy"
+    assert outcome["title"] == "Kept overlay"
     assert "modprobe --show-depends passes the options" in outcome["cause"]
-    assert vm.read("guest", BOOT).splitlines()[1:] == [b"dummy"]
-    assert vm.read("guest", OPTIONS).splitlines()[1:] == [b"options dummy numdummies=3"]
-    assert vm.run("root", ["modprobe", "-r", "dummy"]).returncode == 0
+    assert lines(vm, BOOT) == ["overlay"]
+    assert "metacopy=Y" in lines(vm, OPTIONS)[0].split()
     # As an init script loads what modules-load.d lists.
+    vm.run("root", ["modprobe", "-r", "overlay"], check=True)
     vm.run("root", f"for name in $(grep -v '^#' {BOOT}); do modprobe $name; done", check=True)
-    assert vm.run("root", ["test", "-e", "/sys/class/net/dummy2"]).returncode == 0
-    later = "options dummy numdummies=1\n"
-    vm.write("root", "/etc/modprobe.d/z.conf", later.encode())
-    refused = vm.kmodtui("root", "keep", "dummy", "numdummies=4", "--yes")
+    assert vm.read("guest", VALUE) == b"Y\n"
+    vm.write("root", LATE, b"options overlay metacopy=N\n")
+    refused = vm.kmodtui("root", "keep", "overlay", "metacopy=Y", "index=Y", "--yes")
     assert refused.returncode == 1
-    assert "/etc/modprobe.d/z.conf:1" in refused.stderr
-    done = vm.kmodtui("root", "forget", "dummy", "--yes")
+    assert f"({LATE}:1)" in refused.stderr
+    done = vm.kmodtui("root", "forget", "overlay", "--yes")
     assert done.returncode == 0, done.stderr
     assert vm.run("root", ["test", "-e", BOOT, "-o", "-e", OPTIONS]).returncode == 1
-    assert vm.kmodtui("guest", "keep", "dummy", "--yes").returncode == 3
+    assert vm.kmodtui("guest", "keep", "overlay", "--yes").returncode == 3
 
 
 @pytest.mark.dashboard
-def test_a_module_is_kept_with_keys_and_the_password_and_that_is_undone(
-    clean: VM, admin_dashboard: Terminal
+def test_values_are_kept_with_keys_and_the_password_and_that_is_undone(
+    overlay: VM, admin_dashboard: Terminal
 ) -> None:
-    vm, terminal = clean, admin_dashboard
-    vm.run("root", ["modprobe", "dummy", "numdummies=2"], check=True)
-    terminal.wait_for(r"\bdummy +\d", timeout=PATIENCE)
-    select(terminal, "dummy")
+    vm, terminal = overlay, admin_dashboard
+    terminal.wait_for(r"\boverlay +\d", timeout=PATIENCE)
+    select(terminal, "overlay")
     terminal.press("K")
     terminal.wait_for("Keep current values", timeout=PATIENCE)
     terminal.press("c")
     terminal.wait_for(r"\by keep", timeout=PATIENCE)
     terminal.press("y")
     give_password(terminal)
-    terminal.wait_for("Kept dummy", timeout=PATIENCE)
+    terminal.wait_for("Kept overlay", timeout=PATIENCE)
     close(terminal, "Enter close")
-    assert vm.read("guest", OPTIONS).splitlines()[1:] == [b"options dummy numdummies=2"]
+    assert "metacopy=Y" in lines(vm, OPTIONS)[0].split()
     terminal.press("U")
-    terminal.wait_for("Undo the change of the kept options of dummy", timeout=PATIENCE)
+    terminal.wait_for("Undo the change of the kept options of overlay", timeout=PATIENCE)
     terminal.wait_for(r"\by forget", timeout=PATIENCE)
     terminal.press("y")
-    terminal.wait_for("Forgot dummy", timeout=PATIENCE)
+    terminal.wait_for("Forgot overlay", timeout=PATIENCE)
     close(terminal, "Enter close")
     assert vm.run("root", ["test", "-e", OPTIONS]).returncode == 1

@@ -175,7 +175,7 @@ class PlanDialog(Dialog[bool]):
         if self._can_be_done and self._work is None:
             keep = [hint("dialog.keep", label=self._keep_label)] if self._kept else []
             confirm = hint("dialog.confirm", label=self._plan.verb.key)
-            self._show_keys(confirm, *keep, hint("dialog.cancel"))
+            self._show_keys(confirm, hint("dialog.cancel"), *keep)
 
     # Display
 
