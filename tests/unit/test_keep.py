@@ -61,7 +61,7 @@ def machine(kernel: SimulatedKernel) -> Machine:
 
 def test_the_helper_writes_the_lines_and_files_that_the_plan_is_about() -> None:
     assert {helper.BLACKLIST, helper.BLOCK, helper.OPTIONS, helper.BOOT} == set(OwnFile)
-    assert option_line("nbd", "a=1") == helper.OPTIONS_LINE.format("nbd", "a=1")
+    assert option_line("nbd", "a=1") == helper.RULES["options"].format("nbd", "a=1")
 
 
 def test_a_load_at_boot_and_options_are_one_plan_with_the_exact_lines(
