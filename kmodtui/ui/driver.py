@@ -238,7 +238,8 @@ class TerminalDriver(Driver):
                 self._input.stop()
                 modes.await_input(self._terminal, until=self._answer_until)
                 self._answer_until = 0.0
-                last = self._encode(modes.resetting(self._capabilities, mouse=self._mouse))
+                reset = modes.resetting(self._capabilities, mouse=self._mouse)
+                last = self._encode(self._output.resetting + reset)
                 self._writer.finish(last, within=_DRAIN)
             elif was is not _State.LENT:
                 return

@@ -159,6 +159,19 @@ def test_a_cursor_of_a_larger_screen_stays_on_a_smaller_one() -> None:
     assert (pair.real.row, pair.real.column) == (2, 9)
 
 
+def test_the_shape_of_the_pointer_is_reset_if_it_was_changed() -> None:
+    """Otherwise the shell has a hand for a pointer, after a click on the footer."""
+    output = TerminalOutput(Capabilities())
+    assert output.resetting == ""
+    output.write("\x1b]22;pointer\x07")
+    assert output.resetting == "\x1b]22;default\x07"
+    output.write("\x1b]22;default\x07")
+    assert output.resetting == ""
+    output = TerminalOutput(Capabilities(answers=False))
+    output.write("\x1b]22;pointer\x07")
+    assert output.resetting == ""
+
+
 def test_what_changes_nothing_is_not_sent() -> None:
     pair = Pair()
     painted: list[Chunk] = [

@@ -17,7 +17,7 @@ SYNC_END = "\x1b[?2026l"
 
 _paints = re.compile(r"\x1b\[\d*(?:;\d*)?H").match
 
-_pointer = re.compile(r"\x1b\]22;[^\x07]*\x07").fullmatch
+_pointer = re.compile(r"\x1b\]22;([^\x07]*)\x07").fullmatch
 """The shape of the mouse pointer: a simple terminal might print it."""
 
 
@@ -37,6 +37,7 @@ class TerminalOutput:
         self._in_sync = False
         self._cursor = self._cursor_shown = (0, 0)
         self._is_stale = True
+        self._shape = ""
 
     def write(self, data: str) -> str:
         """Take what Textual writes; return what has to be written at once.
@@ -58,7 +59,16 @@ class TerminalOutput:
                 return data
             self._paint(spans)
             return ""
-        return "" if not self._capabilities.answers and _pointer(data) else data
+        if shape := _pointer(data):
+            self._shape = shape[1]
+            return data if self._capabilities.answers else ""
+        return data
+
+    @property
+    def resetting(self) -> str:
+        """What resets the shape of the mouse pointer, which the shell would keep."""
+        changed = self._capabilities.answers and self._shape not in ("", "default")
+        return "\x1b]22;default\x07" if changed else ""
 
     def flush(self) -> str:
         """Return what makes the terminal show what was painted; empty if it does already."""
