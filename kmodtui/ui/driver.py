@@ -130,7 +130,7 @@ class TerminalDriver(Driver):
                 self._supervisor.limit(KEY_GRACE)
             self.process_message(message)
         # A session without a controlling terminal gets no signal when the size changes.
-        if modes.size(self._terminal) != self._size:
+        if self._resize is None and modes.size(self._terminal) != self._size:
             self.resize()
 
     # The application
