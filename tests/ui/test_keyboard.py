@@ -123,6 +123,18 @@ def test_sequences_are_keys_however_they_are_split(sent: bytes, expected: list[s
         assert keys(fed(*(bytes([byte]) for byte in sent))) == expected
 
 
+@pytest.mark.parametrize("end", [b"\x07", b"\x1b\\"])
+def test_an_answer_to_another_program_is_not_typed_if_it_arrives_in_parts(end: bytes) -> None:
+    """As of a question for the background, over a slow connection: `b` would open a dialog."""
+    sent = b"\x1b]11;rgb:bbbb/uuuu/+-+-" + end
+    for cut in range(len(b"\x1b]11;"), len(sent)):
+        assert keys(fed(sent[:cut], sent[cut:] + b"j")) == ["j"]
+    assert keys(fed(b"\x1b]11;" + b"b" * 500, b"b" * 500, end + b"j")) == ["j"]
+    assert keys(fed(b"\x1b]11;rgb", b"\x11")) == ["ctrl+q"]
+    assert keys(fed(b"\x1b]11;rgb", b"\rj")) == ["enter", "j"]
+    assert keys(fed(b"\x1b]1")) == ["right_square_bracket", "1"]
+
+
 def test_pasted_text_is_one_message_however_it_is_split() -> None:
     sent = b"a\x1b[200~q\x1b[A\xff y\n\x1b[201~b"
     for parts in ([sent], [bytes([byte]) for byte in sent]):

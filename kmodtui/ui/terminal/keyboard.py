@@ -42,14 +42,16 @@ _COMPLETE = re.compile(
     | (?P<key> \x1b\[\d+\$(?![@-~])            # rxvt's keys with Shift
         | \x1b\[(?!M)\[?[0-?]*[ -/]*[@-Z\\-~]
         | \x1bO[0-9;]*[@-~]
-        | \x1b(?:[^\x11\x1b\[O\x80-\xff] | [\xc2-\xf4][\x80-\xbf]+)  # with Alt
+        | \x1b(?!\]\d{1,3};)(?:[^\x11\x1b\[O\x80-\xff] | [\xc2-\xf4][\x80-\xbf]+)  # with Alt
       )
     | (?P<esc> \x1b(?=[\x11\x1b\x80-\xff]))
     """,
     re.VERBOSE | re.DOTALL,
 )
 _INCOMPLETE = re.compile(
-    rb"\x1b(?:\[M[\x20-\xff]{0,2}|\[\[?[0-?]*[ -/]*|O[0-9;]*|[\xc2-\xf4][\x80-\xbf]*)?", re.DOTALL
+    rb"\x1b(?:\[M[\x20-\xff]{0,2}|\[\[?[0-?]*[ -/]*|O[0-9;]*|[\xc2-\xf4][\x80-\xbf]*"
+    rb"|\]\d{1,3};[ -~]*\x1b?)?",  # a late answer to another program, of which a part arrived
+    re.DOTALL,
 )
 
 
