@@ -306,7 +306,7 @@ def slow_texts(pattern: re.Pattern[Any], *, anchored: bool = False) -> list[str]
 def test_no_regular_expression_takes_more_than_linear_time() -> None:
     slow = {}
     for module, name, pattern in patterns():
-        uses = set(re.findall(rf"\b{name}\.(\w+)\(", inspect.getsource(sys.modules[module])))
+        uses = set(re.findall(rf"\b{name}\.(\w+)", inspect.getsource(sys.modules[module])))
         if texts := slow_texts(pattern, anchored=bool(uses) and uses <= {"match", "fullmatch"}):
             slow[f"{module}.{name}"] = texts
     assert not slow
