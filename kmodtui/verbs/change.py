@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -29,12 +29,13 @@ from kmodtui.model.text import clean
 from kmodtui.privileged.elevation import LADDER
 from kmodtui.services.config import config_path, read_config
 from kmodtui.services.machine import Machine
-from kmodtui.services.planning.actions import perform
-from kmodtui.services.planning.planning import plan_for
+from kmodtui.services.planning.performed import Performed, perform_and_compare
+from kmodtui.services.planning.planning import plan_for, plan_once_unused
 from kmodtui.services.planning.profiles import plan_profile
 from kmodtui.services.root.access import NoRoot, read_only
 from kmodtui.services.root.demo import DemoRoot
 from kmodtui.services.root.local import chosen_root
+from kmodtui.verbs.change_json import change_json, moved_lines
 from kmodtui.verbs.plan import plan_lines
 from kmodtui.verbs.printing import print_error, print_json
 
@@ -114,40 +115,47 @@ def confirm(lines: Sequence[str], word: str = "") -> None:
 def change(
     host: Host,
     options: argparse.Namespace,
-    intents: Sequence[Intent],
+    intents: Sequence[Intent] | Callable[[Machine], Sequence[Intent]],
     schema: int,
     profile: Profile | None = None,
     *,
     notes: Sequence[str] = (),
+    wait: float = 0.0,
 ) -> int:
     """Plan, confirm and carry out a change; print the outcome and return the exit status.
 
     Args:
         host: the observed system.
         options: of the command line.
-        intents: what to do; none for a profile.
+        intents: what to do, or a function that reads it from the machine; none for a profile.
         schema: of the JSON.
         profile: the modules to block instead.
         notes: sentences to read before confirming, beside the warnings of the plan.
+        wait: seconds to wait for modules that are in use before they are unloaded.
     """
     release = getattr(options, "kernel", None) or ""
     machine = machine_for(host, options, "change")
     if release:
         machine.release = release
-    return asyncio.run(_change(machine, options, intents, schema, profile, notes))
+    return asyncio.run(_change(machine, options, intents, schema, profile, notes, wait))
 
 
 async def _change(
     machine: Machine,
     options: argparse.Namespace,
-    intents: Sequence[Intent],
+    intents: Sequence[Intent] | Callable[[Machine], Sequence[Intent]],
     schema: int,
     profile: Profile | None,
     notes: Sequence[str],
+    wait: float,
 ) -> int:
     try:
         if profile is None:
+            if callable(intents):
+                intents = await asyncio.to_thread(intents, machine)
             plan = await plan_for(machine, intents)
+            if wait and plan.refused:
+                plan = await plan_once_unused(machine, plan) or plan
         else:
             plan, profile = await plan_profile(machine, profile)
         plan = replace(plan, warnings=(*notes, *plan.warnings))
@@ -155,7 +163,10 @@ async def _change(
         if idle:
             return _report(options, schema, plan, None, FAILED if plan.refused else 0, profile)
         if machine.root.denied is not None:
-            _print(plan_lines(plan), sys.stderr)
+            if options.json:
+                _report(options, schema, plan, None, NO_PRIVILEGES, profile)
+            else:
+                _print(plan_lines(plan), sys.stderr)
             print_error(machine.root.denied)
             return NO_PRIVILEGES
         if not options.yes:
@@ -169,8 +180,8 @@ async def _change(
         except KmodtuiError as error:
             print_error(error)
             return NO_PRIVILEGES
-        outcome = await perform(machine, plan, nullcontext, lambda _: None)
-        return _report(options, schema, plan, outcome, _status(outcome), profile)
+        done = await perform_and_compare(machine, plan, nullcontext, wait=wait)
+        return _report(options, schema, plan, done, _status(done.outcome), profile)
     finally:
         await machine.close()
 
@@ -185,13 +196,16 @@ def _report(
     options: argparse.Namespace,
     schema: int,
     plan: Plan,
-    outcome: Explanation | None,
+    done: Performed | None,
     status: int,
     profile: Profile | None,
 ) -> int:
     """Print a plan that was not carried out, or an outcome; return the status."""
-    if options.json:
+    outcome = done.outcome if done is not None else None
+    if options.json and plan.verb not in _STEPS:
         print_json(schema, {**_json(plan, outcome), **_profile(profile)})
+    elif options.json:
+        print_json(schema, change_json(plan, done))
     elif outcome is None:
         _print(plan_lines(plan), sys.stdout)
     if plan.refused:
@@ -201,7 +215,24 @@ def _report(
         lines = [outcome.title, outcome.cause, *(f"  {line}" for line in outcome.shown)]
         lines += [f"  {line}" for line in outcome.evidence]
         _print([*lines, outcome.remedy], sys.stderr if failed else sys.stdout)
+    if done is not None and not options.json:
+        moved = moved_lines(done.change) if done.change is not None else ()
+        _print([f"  {line}" for line in moved], sys.stdout)
+        log = [
+            record.text for record in done.log if clean(record.text) not in done.outcome.evidence
+        ]
+        _print([f"  log: {text}" for text in log[-_MOST_LOG:]], sys.stdout)
     return status
+
+
+_MOST_LOG = 20
+"""Lines of the kernel log that are printed; JSON has all of them."""
+
+_STEPS = (
+    *(Verb.LOAD, Verb.INSERT, Verb.UNLOAD, Verb.RELOAD, Verb.SET),
+    *(Verb.BLACKLIST, Verb.UNBLACKLIST),
+)
+"""Verbs whose JSON has the steps of the plan; that of the others has the rules and their proof."""
 
 
 def _print(lines: Sequence[str], stream: Any) -> None:

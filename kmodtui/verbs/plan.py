@@ -50,7 +50,7 @@ def run(host: Host, options: argparse.Namespace) -> int:
     release = release_of(host, options)
     plan = read_plan(host, release, Verb(options.what), names, parameters)
     if options.json:
-        print_json(SCHEMA, _json(plan))
+        print_json(SCHEMA, plan_json(plan))
     else:
         _print(plan)
     if plan.refused:
@@ -59,7 +59,8 @@ def run(host: Host, options: argparse.Namespace) -> int:
     return 0
 
 
-def _json(plan: Plan) -> dict[str, Any]:
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """Return a plan of steps as the fields of a JSON object."""
     return {
         "verb": plan.verb,
         "modules": plan.targets,
@@ -103,7 +104,7 @@ def _command(step: Step) -> str | None:
         case Action.BUILTIN | Action.SKIP:
             return None
         case Action.SET | Action.BLACKLIST | Action.UNBLACKLIST:
-            return None  # not in the plan of a load, an unload or a reload
+            return None  # a file is written: the plan's commands show it
         case Action.BLOCK | Action.LOG_LOADS | Action.UNBLOCK:
             return None  # not in the plan of a load, an unload or a reload
         case Action.KEEP | Action.FORGET | Action.KEEP_OPTIONS | Action.FORGET_OPTIONS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import re
@@ -20,8 +21,10 @@ from backports import zstd
 from kmodtui.cli import VERBS, run
 from kmodtui.demo import open_demo
 from kmodtui.demo.recording import packaged_recording
+from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.model.own_file import OwnFile
 from kmodtui.services.snapshots import save, take
+from kmodtui.verbs.events import stream
 from tests.support.simulated import make_simulated
 
 DOCUMENT = (Path(__file__).parents[2] / "docs/json.md").read_text(encoding="utf-8")
@@ -37,6 +40,15 @@ MORE = {
     "diff": ["diff before.kmodtui changed.kmodtui --symbols"],
     "experiment": ["experiment binder_linux --demo --yes", "experiment dummy x=1 --demo --yes"],
     "list": ["list --root {root}"],
+    "load": [
+        "load binder_linux --yes --demo",
+        "unload crc32c_intel --dry-run --demo",
+        "load btrfs --yes --demo",
+        "load dummy numdummies=2 --dry-run --demo",
+        "unload x_tables ip_tables --yes --demo",
+        "unload virtio_net --dry-run --root {root}",
+        "reload ip_tables --yes --demo",
+    ],
     "block": ["block btrfs --dry-run --demo", "block --profile rare --dry-run --demo"],
     "info": ["info hello --root {root}"],
     "about": ["about hello --root {root}"],
@@ -48,6 +60,9 @@ MORE = {
     ],
 }
 """Commands whose output has fields that the output of the examples does not have."""
+
+VARY = {"helper status", "events"}
+"""Sections whose examples are not what the commands print here and now."""
 
 VARYING = {"taken", "size"}
 """Fields of a snapshot that are different each time."""
@@ -74,8 +89,10 @@ class Section:
 
     fields: dict[str, Field]
     examples: list[tuple[str, Any]]
+    same_as: str = ""
 
 
+SAME = re.compile(r"The fields are those of `(\w+)`")
 ROW = re.compile(
     r"^\| `(?P<name>[^`]+)` \| (?P<type>[a-z ]+?)"
     r"(?P<nested> like this one)?(?: as in `(?P<like>[^`]+)`)?(?P<null>,? or null)? \|",
@@ -99,7 +116,9 @@ def section(text: str) -> Section:
     assert len(fields) == len(rows), "a field is documented twice"
     examples = EXAMPLE.findall(text)
     assert len(examples) == text.count("```json")
-    return Section(fields, [(command, json.loads(shown)) for command, shown in examples])
+    same = SAME.search(text)
+    read = [(command, json.loads(shown)) for command, shown in examples]
+    return Section(fields, read, same[1] if same else "")
 
 
 SECTIONS = {
@@ -107,6 +126,14 @@ SECTIONS = {
     for title, text in (part.split("\n", 1) for part in DOCUMENT.split("\n## ")[1:])
     if title != "Conventions"
 }
+SECTIONS |= {
+    title: replace(each, fields=SECTIONS[each.same_as].fields)
+    for title, each in SECTIONS.items()
+    if each.same_as
+}
+STREAM = "events"
+"""The verb that prints a line for each change, without end."""
+
 VERB_SECTIONS = [title for title in SECTIONS if title != FILES]
 
 PLAIN = {"string": str, "integer": int, "number": (int, float), "boolean": bool}
@@ -200,6 +227,9 @@ def printed(folder: Path) -> Printed:
         patch.setattr("kmodtui.demo.packaged_recording", cache(packaged_recording))
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         for title in VERB_SECTIONS:
+            if title == STREAM:
+                found[title].append((STREAM, asyncio.run(_event(make_simulated(folder / STREAM)))))
+                continue
             examples = [command for command, _ in SECTIONS[title].examples]
             for command in (*examples, *MORE.get(title, ())):
                 words = shlex.split(command.format(root=folder / "simulated/root"))
@@ -208,6 +238,17 @@ def printed(folder: Path) -> Printed:
                     run([*words, "--json"])
                 found[title].append((command, json.loads(out.getvalue())))
     return found
+
+
+async def _event(kernel: SimulatedKernel) -> Any:
+    """Return what `events` prints for a load."""
+    out, started = io.StringIO(), asyncio.Event()
+    with redirect_stdout(out):
+        printing = asyncio.create_task(stream(kernel.host, as_json=True, count=1, started=started))
+        await started.wait()
+        kernel.load("vfat")
+        await printing
+    return json.loads(out.getvalue())
 
 
 def test_every_verb_has_a_section_and_an_example() -> None:
@@ -230,7 +271,8 @@ def test_every_field_is_documented_and_every_documented_field_is_there(
     for command, answer in printed[title]:
         fields = {key: value for key, value in answer.items() if key != "schema"}
         seen |= set(used_below(section, fields, command, "", ""))
-    assert sorted(section.fields.keys() - seen) == []
+    if not section.same_as:
+        assert sorted(section.fields.keys() - seen) == []
 
 
 def shown_in(example: Any, answer: Any) -> bool:
@@ -247,18 +289,19 @@ def shown_in(example: Any, answer: Any) -> bool:
     return bool(example == answer)
 
 
-@pytest.mark.parametrize("title", [title for title in VERB_SECTIONS if title != "helper status"])
+@pytest.mark.parametrize("title", [title for title in VERB_SECTIONS if title not in VARY])
 def test_every_example_is_what_the_command_prints(title: str, printed: Printed) -> None:
     answers = [answer for _, answer in printed[title]]
     for (command, example), answer in zip(SECTIONS[title].examples, answers, strict=False):
         assert shown_in(example, answer), command
 
 
-def test_the_example_of_this_machine_has_the_documented_fields() -> None:
-    """What is installed differs from machine to machine."""
-    for command, example in SECTIONS["helper status"].examples:
+@pytest.mark.parametrize("title", sorted(VARY))
+def test_the_example_of_this_machine_has_the_documented_fields(title: str) -> None:
+    """What is installed, and what is loaded when, differs from machine to machine."""
+    for command, example in SECTIONS[title].examples:
         fields = {key: value for key, value in example.items() if key != "schema"}
-        list(used_below(SECTIONS["helper status"], fields, command, "", ""))
+        list(used_below(SECTIONS[title], fields, command, "", ""))
 
 
 def test_the_head_of_a_snapshot_file_is_documented(folder: Path) -> None:
