@@ -14,6 +14,7 @@ from pathlib import Path, PurePath
 from typing import Any, ClassVar
 
 from textual import events
+from textual._context import active_message_pump
 from textual.app import App, SuspendNotSupported
 from textual.binding import BindingType
 from textual.screen import Screen
@@ -238,6 +239,14 @@ class KmodtuiApp(App[str]):
         """Write a failure to the log file with its traceback."""
         log.error("%s", error, exc_info=error)
 
+    @property
+    def _is_in_closed_screen(self) -> bool:
+        """Whether what runs now belongs to a screen that is no longer shown."""
+        pump = active_message_pump.get(None)
+        return isinstance(pump, Widget) and not any(
+            node in self.screen_stack for node in pump.ancestors_with_self
+        )
+
     def _report_malformed(self, table: ModuleTable) -> None:
         """Report each malformed line of /proc/modules, once; of many only some."""
         new = [line for line in table.malformed if line not in self._reported_lines]
@@ -252,6 +261,10 @@ class KmodtuiApp(App[str]):
             )
 
     def _handle_exception(self, error: Exception) -> None:
+        if self._is_in_closed_screen:
+            # Such as a timer of the palette, which looks for widgets that have been removed.
+            log.warning("ignored in a screen that has closed: %r", error)
+            return
         self.log_failure(error)
         super()._handle_exception(error)
         # Textual would print the traceback on exit; the log file already has it.

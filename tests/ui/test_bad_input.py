@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from tests.ui.stage import opened
@@ -35,6 +37,30 @@ async def test_of_many_malformed_lines_only_some_are_reported(
         await stage.until(lambda: "skipped, and 2,997 more." in stage.toasts)
         assert "skipped: bad line 2 " in stage.toasts
         assert len(stage.screen.query("Toast")) == 4
+
+
+async def test_what_fails_in_a_dialog_that_has_closed_does_not_end_the_dashboard(
+    demo: Demo,
+) -> None:
+    """A timer of the palette looks for its list, which may have been removed already."""
+    failed = asyncio.Event()
+
+    def fail() -> None:
+        failed.set()
+        raise RuntimeError("too late")
+
+    async with opened(demo) as stage:
+        await stage.press("question_mark")
+        await stage.until("keys, columns and flags")
+        dialog = stage.screen
+        stage.send("escape")
+        while dialog in stage.app.screen_stack:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        dialog.call_next(fail)
+        await failed.wait()
+        await stage.press("question_mark")
+        await stage.until("keys, columns and flags")
+        assert not stage.app.return_code
 
 
 async def test_a_line_that_was_cut_off_takes_nothing_else_away(
