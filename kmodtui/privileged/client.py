@@ -279,6 +279,19 @@ class HelperClient:
         """Remove the options of modules from that file; raises as `block`."""
         return await self._ask_newer("forget-options", names=list(names))
 
+    async def read_file(self, operation: str) -> Result:
+        """Return a file of the kernel as root sees it in `data`.
+
+        Args:
+            operation: `modules`, `vmallocinfo`, `kprobes`, `ftrace` or
+                `ftrace-available`.
+
+        Raises:
+            HelperVersionError: the helper is an older one.
+        """
+        self._require(operation, "read this file")
+        return await self._ask(operation)
+
     async def _ask_newer(self, operation: str, **fields: Any) -> Result:
         keeps = operation.startswith(("keep", "forget"))
         self._require(operation, "keep modules for the next boot" if keeps else "block modules")

@@ -107,6 +107,12 @@ RULE_CHANGES: dict[str, tuple[str, str | None]] = {
     "keep-options": (OPTIONS, "options"), "forget-options": (OPTIONS, None),
 }  # fmt: skip
 
+# The file of the kernel that an operation sends.
+READABLE = {name: f"/proc/{name}" for name in ("kallsyms", "modules", "vmallocinfo")}
+READABLE["kprobes"] = "/sys/kernel/debug/kprobes/list"
+READABLE["ftrace"] = "/sys/kernel/tracing/enabled_functions"
+READABLE["ftrace-available"] = "/sys/kernel/tracing/available_filter_functions"
+
 # libc has no wrapper for init_module(2). These are the kernel's numbers, by machine/bits; that
 # of delete_module(2) is the next one.
 INIT_MODULE = {"x86_64/64": 175}
@@ -204,14 +210,11 @@ class Machine:
 
     def check_known(self, *names: str) -> None:
         """Refuse modules that are not in the index of the running kernel."""
-        known = self.index("modules.dep")
-        name = next((name for name in names if name not in known), None)
-        if name is None:
-            return
-        if name in self.index("modules.builtin"):
-            raise Outcome("built-in", "It is built into the kernel.", errno.EEXIST, subject=name)
-        message = f"The module is not in the index of the running kernel {self.release}."
-        raise Outcome("unknown-module", message, errno.ENOENT, subject=name)
+        for name in set(names).difference(self.index("modules.dep")):
+            if name in self.index("modules.builtin"):
+                raise Outcome("built-in", "Built into the kernel.", errno.EEXIST, subject=name)
+            message = f"The module is not in the index of the running kernel {self.release}."
+            raise Outcome("unknown-module", message, errno.ENOENT, subject=name)
 
     def index(self, name: str) -> set[str]:
         """Return the modules in an index file of the running kernel, which must be root's."""
@@ -586,9 +589,9 @@ def reload(machine: Machine, asked: Request) -> Steps:
     return (yield from load(machine, asked)) if outcome.code == "done" else outcome
 
 
-def kallsyms(machine: Machine, _: Request) -> Steps:
-    """Send /proc/kallsyms, with addresses if the kernel shows them to root."""
-    with open(machine.root + "/proc/kallsyms", "rb") as file:
+def read_file(machine: Machine, asked: Request) -> Steps:
+    """Send a file of the kernel, with addresses if it shows them to root."""
+    with open(machine.root + READABLE[asked["op"]], "rb") as file:
         yield file.read()
     return Outcome("done")
 
@@ -612,14 +615,13 @@ OPERATIONS: dict[str, tuple[Any, ...]] = {
     "write-parameter": (in_child, "name", "parameter", "value"),
     **dict.fromkeys(RULE_CHANGES, (in_child, "names")),
     "keep-options": (in_child, "name", "options"),
-    "kallsyms": (kallsyms,),
+    **dict.fromkeys(READABLE, (read_file,)),
     "log": (None, "follow"),
     "stop": (None, "request"),
     "idle": (None, "seconds"),
 }
 # What each kind of session may do. polkit and sudo tell them apart by this word.
-SCOPES: dict[str, tuple[str, ...]] = {"change": tuple(OPERATIONS)}
-SCOPES["read"] = ("kallsyms", "log", "stop", "idle")
+SCOPES = {"read": (*READABLE, "log", "stop", "idle"), "change": tuple(OPERATIONS)}
 
 
 # --- the session --------------------------------------------------------------------------

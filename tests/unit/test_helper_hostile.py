@@ -75,7 +75,7 @@ PROPER: dict[str, dict[str, Any]] = {
     "forget": {"names": ["gone"]},
     "keep-options": {"name": "ext4", "options": ["a=1", "b=+p,/x@y:1.5%"]},
     "forget-options": {"names": ["gone"]},
-    "kallsyms": {},
+    **{operation: {} for operation in helper.READABLE},
     "log": {"follow": False},
     "stop": {"request": 7},
     "idle": {"seconds": 60},
@@ -157,6 +157,10 @@ LINES: list[bytes] = [
     b'{"id": 1, "op": "delete", "module": ["btrfs"], "wait": 0}',
     b'{"id": 1, "op": "delete", "module": "btrfs", "wait": 0, "flags": 512}',
     b'{"id": 1, "op": "kallsyms", "path": "/etc/shadow"}',
+    b'{"id": 1, "op": "vmallocinfo", "path": "/proc/kcore"}',
+    b'{"id": 1, "op": "/proc/kcore"}',
+    b'{"id": 1, "op": "kprobes/../../kcore"}',
+    b'{"id": 1, "op": ["kprobes"]}',
     b'{"id": 1, "op": "log"}', b'{"id": 1, "op": "log", "follow": true, "path": "/etc/shadow"}',
     b'{"id": 1, "op": "blacklist", "names": ["btrfs"], "path": "/etc/passwd"}',
     b'{"id": 1, "op": "block", "names": ["btrfs"], "command": "/bin/true"}',
@@ -241,7 +245,7 @@ def test_valid_requests_are_not_refused_as_invalid(folder: HelperFolder, op: str
 @pytest.mark.parametrize("op", sorted(PROPER))
 def test_a_session_that_reads_changes_nothing(folder: HelperFolder, op: str) -> None:
     line = json.dumps({"id": 1, "op": op, **PROPER[op]}).encode()
-    reads = op in ("kallsyms", "log", "stop", "idle")
+    reads = op in (*helper.READABLE, "log", "stop", "idle")
     assert (attempt(folder, line, "read") == "invalid") != reads
 
 

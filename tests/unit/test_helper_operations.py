@@ -439,6 +439,16 @@ async def test_symbols_are_sent_unchanged(folder: HelperFolder, session: HelperC
     assert (gone.code, gone.errno, gone.data) == (ResultCode.FAILED, errno.ENOENT, b"")
 
 
+async def test_each_file_of_the_kernel_is_sent(folder: HelperFolder, session: HelperClient) -> None:
+    for operation, path in helper.READABLE.items():
+        assert (await session.read_file(operation)).errno in (errno.ENOENT, None)
+        there = folder.root / path.lstrip("/")
+        there.parent.mkdir(parents=True, exist_ok=True)
+        there.write_bytes(path.encode())
+        result = await session.read_file(operation)
+        assert (result.ok, result.data) == (True, path.encode())
+
+
 async def test_a_log_that_cannot_be_read_is_reported(session: HelperClient) -> None:
     for result in (await session.read_log(), await session.follow_log(lambda _: None)):
         assert (result.ok, result.errno) == (False, errno.ENOENT)
