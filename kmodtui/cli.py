@@ -46,6 +46,7 @@ VERBS = {
     "forget": "remove modules and options from what kmodtui keeps",
     "events": "print loads and unloads as they happen, whoever does it",
     "exposure": "show who can make the kernel load each module",
+    "crosscheck": "look for modules that some parts of the kernel show and others do not",
     "rules": "list the rules of modprobe.d, what each does, and why some do nothing",
     "doctor": "check what this system lets you do with modules, and what is wrong",
     "audit": "check modules against a policy, such as a hardening guide, for each kernel",

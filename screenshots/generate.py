@@ -314,6 +314,12 @@ async def catalog_reach(stage: Stage) -> None:
     await stage.until("loadable by any user")
 
 
+async def crosscheck(stage: Stage) -> None:
+    await begin(stage)
+    await stage.press("V")
+    await stage.until("No difference was found")
+
+
 async def profile(stage: Stage) -> None:
     await exposure(stage)
     await stage.press("p")
@@ -428,6 +434,7 @@ SCENES: dict[str, Scene] = {
     "rules": rules,
     "exposure": exposure,
     "catalog-reach": catalog_reach,
+    "crosscheck": crosscheck,
     "profile": profile,
     "profile-plan": profile_plan,
     "profile-done": profile_done,

@@ -44,6 +44,7 @@ from kmodtui.ui.providers import relevance
 from kmodtui.ui.screens.browser import BrowserScreen
 from kmodtui.ui.screens.check import CheckScreen
 from kmodtui.ui.screens.compare import CompareScreen
+from kmodtui.ui.screens.crosscheck import CrossCheckScreen
 from kmodtui.ui.screens.dashboard import DashboardScreen
 from kmodtui.ui.screens.devices import DevicesScreen
 from kmodtui.ui.screens.doctor import DoctorScreen
@@ -86,6 +87,7 @@ PLACES: dict[str, tuple[type[DOMNode], ...]] = {
     "table": (RulesScreen, ExposureScreen, DoctorScreen),
     "devices": (DevicesScreen,),
     "profile": (ProfileScreen,),
+    "crosscheck": (CrossCheckScreen,),
     "check": (CheckScreen,),
     "insert": (InsertCheckDialog,),
     "search": (BrowserScreen,),
@@ -164,7 +166,7 @@ def test_backspace_and_its_twin_are_nobodys_keys() -> None:
 
 
 async def test_every_command_has_a_row_in_the_help(demo: Demo) -> None:
-    async with opened(demo, size=(200, 360)) as stage:
+    async with opened(demo, size=(200, 420)) as stage:
         await stage.press("question_mark")
         await stage.until("kmodtui: keys, columns and flags")
         # A long row is wrapped.
@@ -289,7 +291,7 @@ def test_quit_is_the_last_command(context: str) -> None:
 
 
 async def test_every_command_of_the_dashboard_is_in_the_palette(demo: Demo) -> None:
-    async with opened(demo, size=(120, 120)) as stage:
+    async with opened(demo, size=(120, 160)) as stage:
         await stage.press("colon")
         await stage.until("Search for commands", "Quit  q")
         listed = " ".join(stage.text.split())

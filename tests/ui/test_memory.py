@@ -93,6 +93,7 @@ async def open_them_all(stage: Stage) -> Opened:
         "K",
         "M",
         "E",
+        "V",
         "X",
         "P",
     ):

@@ -49,6 +49,7 @@ MORE = {
         "unload virtio_net --dry-run --root {root}",
         "reload ip_tables --yes --demo",
     ],
+    "crosscheck": ["crosscheck --root hidden"],
     "block": ["block btrfs --dry-run --demo", "block --profile rare --dry-run --demo"],
     "info": ["info hello --root {root}"],
     "about": ["about hello --root {root}"],
@@ -211,6 +212,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     kept.folder.write(OwnFile.OPTIONS, b"options nbd nbds_max=4\n")
     kept.folder.write("/etc/modprobe.d/a.conf", b"options nbd max_part=1\n")
     (folder / "kept").symlink_to(kept.folder.root)
+    hidden = make_simulated(folder / "with_hidden")
+    lines = hidden.folder.read("/proc/modules").splitlines(keepends=True)
+    hidden.folder.write("/proc/modules", b"".join(lines[1:]))
+    (folder / "hidden").symlink_to(hidden.folder.root)
     return folder
 
 

@@ -279,6 +279,12 @@ class DashboardScreen(PaneScreen):
 
         self.app.push_screen(RulesScreen(self.live))
 
+    def action_crosscheck(self) -> None:
+        """Look for hidden modules."""
+        from kmodtui.ui.screens.crosscheck import CrossCheckScreen
+
+        self.app.push_screen(CrossCheckScreen(self.live))
+
     def action_exposure(self) -> None:
         """Show who can make the kernel load modules."""
         from kmodtui.ui.screens.exposure import ExposureScreen

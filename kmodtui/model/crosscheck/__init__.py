@@ -1,0 +1,1 @@
+"""The cross-check: what different parts of the kernel say about the same modules."""
