@@ -117,6 +117,7 @@ VERBS = [
     ["why", "NAME"],
     ["doctor"],
     ["devices"],
+    ["devices", "NAME"],
     ["linkage", "NAME"],
     ["check", "NAME"],
     ["symbols"],
@@ -179,11 +180,23 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "etc/modprobe.d/a.conf": "options alpha level=2\nblacklist beta\ninstall gamma /bin/true\n",
         "proc/cmdline": "quiet alpha.level=4 modprobe.blacklist=gamma\n",
         "proc/version": f"Linux version {RELEASE}\n",
-        "proc/sys/kernel/tainted": "0\n",
+        "proc/sys/kernel/tainted": "4097\n",
+        "proc/sys/kernel/modprobe": "/sbin/modprobe\n",
         "proc/mounts": "/dev/sda1 / beta rw 0 0\n",
         "sys/module/alpha/parameters/level": "2\n",
         "sys/module/alpha/refcnt": "0\n",
         "sys/module/alpha/srcversion": "ABCDEF\n",
+        f"{TOP}/modules.builtin.ranges": ".text 00000000-00000000 = _stext\n"
+        ".text 00000010-00000020 delta-x\n",
+        f"boot/config-{RELEASE}": "CONFIG_MODULES=y\n# CONFIG_MODULE_SIG is not set\n",
+        "sys/bus/pci/devices/0000:00:02.0/modalias": "pci:v00001234d00005678sv\n",
+        "sys/bus/hid/devices/0003:1/uevent": "HID_NAME=Mouse\n",
+        "sys/bus/hid/devices/0003:1/modalias": "hid:b0003\n",
+        "sys/kernel/debug/modules/stats": "      Mods failed on load\t1\n"
+        "                    alpha\t              4\t                 Becoming\n",
+        "sys/kernel/debug/modules/unloaded_tainted": "alpha (OE) 2\n",
+        "usr/share/misc/pci.ids": "1234  Vendor\n\t5678  Device\n",
+        "usr/bin/modprobe": "kmod version 34\0+ZSTD +XZ -ZLIB\0",
         "ours.toml": 'schema = 1\ntitle = "Ours"\n[[switch]]\nname = "modules_disabled"\n'
         'wanted = true\nreason = "Why."\n'
         + "".join(
