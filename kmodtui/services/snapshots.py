@@ -8,26 +8,24 @@ take 0.6 MB.
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
 import re
 import stat
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from kmodtui import __version__
-from kmodtui.errors import KmodtuiError, SnapshotError, UnreadableError
+from kmodtui.errors import SnapshotError, UnreadableError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.kallsyms import is_pseudo_owner
 from kmodtui.kernel.system import read_system
 from kmodtui.model.snapshot import MAX_MODULES, Origin, Snapshot, header_line, read_head
 from kmodtui.model.symbols.table import SymbolRows, SymbolTable
 from kmodtui.model.text import clean, decode, human_size
+from kmodtui.services.file_writer import write_file
 from kmodtui.services.reading import read_both
 
 FORMAT = 1
@@ -48,8 +46,6 @@ _MAGIC = b"kmodtui-snapshot "
 _LEVEL = 9
 _ROW = re.compile(rb"(?m)^[0-9a-fA-F]+ (\S .*)$")
 _NO_ADDRESS = b"0" * 16 + b" "
-
-FORCE_HINT = "Choose another name, or overwrite it with --force."
 
 
 def take(
@@ -131,45 +127,8 @@ def save(snapshot: Snapshot, path: Path, *, force: bool = False) -> int:
         KmodtuiError: the file already exists, is not a regular file, or cannot be written.
     """
     data = _MAGIC + b"%d\n" % FORMAT + _zstd().compress(_body(snapshot), options=_packing())
-    shown = clean(str(path))
-    if not force and os.path.lexists(path):
-        raise KmodtuiError(f"{shown} already exists.", FORCE_HINT)
-    # Replaced by a snapshot, /dev/null would be gone for the whole system.
-    if path.exists() and not path.is_file():
-        raise KmodtuiError(f"{shown} is not a regular file.", "Choose another name.")
-    try:
-        # tempfile creates files with mode 0600.
-        handle, made = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:64]}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            _name(made, path, force=force)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(made)
-    except FileExistsError:
-        raise KmodtuiError(f"{shown} already exists.", FORCE_HINT) from None
-    except OSError as error:
-        why = os.strerror(error.errno) if error.errno else str(error)
-        raise KmodtuiError(f"{shown} cannot be written: {why}.") from error
+    write_file(path, data, force=force)
     return len(data)
-
-
-def _name(made: str, path: Path, *, force: bool) -> None:
-    """Rename a finished file; FileExistsError if `path` exists and `force` is false."""
-    if force:
-        os.replace(made, path)
-        return
-    try:
-        os.link(made, path)
-    except OSError as error:
-        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
-            raise
-        # The file system has no hard links, such as FAT: create the file, then replace it.
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        os.replace(made, path)
 
 
 def _body(snapshot: Snapshot) -> bytes:
