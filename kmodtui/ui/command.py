@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from textual.binding import Binding
+if TYPE_CHECKING:
+    from textual.binding import Binding
 
 EVERYWHERE = "app"
 """The context whose keys work on every screen, in dialogs and while typing."""
@@ -49,6 +51,9 @@ class Command:
             action: what the keys do instead of the command's own action, such as closing
                 the page that the command opened.
         """
+        # Imported here, so that the registry can be read where there is no dashboard.
+        from textual.binding import Binding
+
         for number, key in enumerate(self.keys):
             yield Binding(
                 key,

@@ -7,10 +7,15 @@ dashboard) uses none of the outer one's keys; a test checks both.
 
 from __future__ import annotations
 
-from textual.binding import Binding
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from kmodtui.ui.command import EVERYWHERE, Command
+from kmodtui.ui.key_names import key_words
 from kmodtui.ui.panes import IN_KEY_ORDER, PaneEntry
+
+if TYPE_CHECKING:
+    from textual.binding import Binding
 
 CONTEXTS = {
     "dashboard": "On the dashboard",
@@ -48,10 +53,14 @@ CONTEXTS = {
 _KINDS = "all symbols, only functions, or only exported symbols"
 
 
+def _pane_id(entry: PaneEntry) -> str:
+    return f"dashboard.{entry.id}" if entry.drawer else f"dashboard.pane_{entry.id}"
+
+
 def _pane_command(entry: PaneEntry) -> Command:
     """Return the command that goes to a pane."""
     return Command(
-        f"dashboard.pane_{entry.id}",
+        _pane_id(entry),
         (entry.key,),
         f"pane('{entry.id}')",
         entry.title,
@@ -63,7 +72,7 @@ def _pane_command(entry: PaneEntry) -> Command:
 def _drawer_command(entry: PaneEntry) -> Command:
     """Return the command that opens and closes a drawer."""
     return Command(
-        f"dashboard.{entry.id}",
+        _pane_id(entry),
         (entry.key,),
         f"drawer('{entry.id}')",
         entry.title,
@@ -343,7 +352,7 @@ COMMANDS: tuple[Command, ...] = (
         ("escape",),
         "back",
         "Back",
-        "Clear marks or filter, restore or close the pane, or go to pane 1",
+        "Clear marks or filter, restore or close the pane, or go to the modules",
     ),
     Command(
         "dashboard.drop_root",
@@ -987,6 +996,18 @@ COMMANDS: tuple[Command, ...] = (
 
 _BY_ID = {command.id: command for command in COMMANDS}
 
+
+def use(commands: Iterable[Command]) -> None:
+    """Replace the commands by others with the same ids, with the keys that the user wants.
+
+    The bindings of screens and widgets are made when their modules are imported, so this has
+    to be done before.
+    """
+    global COMMANDS, _BY_ID
+    COMMANDS = tuple(commands)
+    _BY_ID = {command.id: command for command in COMMANDS}
+
+
 INNER = dict.fromkeys(("lines", "modules", "tree", "symbols", "log"), "dashboard")
 """The outer context of each inner one; the keys of both work at the same time."""
 
@@ -1016,6 +1037,11 @@ def key_of(id_: str) -> str:
     return key_words(_BY_ID[id_].keys[0])
 
 
+def pane_key(entry: PaneEntry) -> str:
+    """Return the name of the key that goes to a pane, or opens it, as it is shown."""
+    return key_of(_pane_id(entry))
+
+
 Hint = tuple[str, str]
 """A key as it is shown, or several, and what they do."""
 
@@ -1039,30 +1065,3 @@ def footer(context: str, width: int) -> list[Command]:
     while sum(len(key_words(c.keys[0])) + len(c.label) + 3 for c in shown) > width:
         shown.remove(next((c for c in reversed(shown) if not c.pinned), shown[-1]))
     return shown
-
-
-_KEY_WORDS = {
-    "slash": "/",
-    "plus": "+",
-    "minus": "-",
-    "question_mark": "?",
-    "colon": ":",
-    "escape": "Esc",
-    "enter": "Enter",
-    "pagedown": "PgDn",
-    "pageup": "PgUp",
-    "shift+tab": "Shift+Tab",
-    "down": "↓",
-    "up": "↑",
-    "left": "←",
-    "right": "→",
-}
-
-
-def key_words(key: str) -> str:
-    """Return the name of a key as it is shown: `/`, `Esc`, `Ctrl+q`."""
-    if key in _KEY_WORDS:
-        return _KEY_WORDS[key]
-    if key.startswith("ctrl+"):
-        return "Ctrl+" + key.removeprefix("ctrl+")
-    return key if len(key) == 1 else key.capitalize()

@@ -6,10 +6,13 @@ first, so letters typed right after Backspace or Ctrl+u would be inserted before
 
 from __future__ import annotations
 
-from textual import events
-from textual.widgets import Input
+from typing import TYPE_CHECKING
 
-_EDITS = {
+if TYPE_CHECKING:
+    from textual import events
+    from textual.widgets import Input
+
+EDITS = {
     "backspace": "delete_left",
     "ctrl+h": "delete_left",
     "delete": "delete_right",
@@ -22,11 +25,12 @@ _EDITS = {
     "ctrl+w": "delete_left_word",
     "ctrl+k": "delete_right_all",
 }
+"""The editing keys, with the actions of an input line."""
 
 
 async def edit_at_once(line: Input, event: events.Key) -> bool:
     """Apply an editing key; return False if `event` is not one."""
-    action = _EDITS.get(event.key)
+    action = EDITS.get(event.key)
     if action is None:
         return False
     event.stop()

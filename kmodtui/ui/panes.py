@@ -21,7 +21,8 @@ class PaneEntry:
 
     Attributes:
         id: the id of its widget.
-        key: the key that goes to it, or that opens and closes it if it is a drawer.
+        key: the key that goes to it, or that opens and closes it if it is a drawer, unless the
+            user's configuration has another.
         title: a word for footer and palette.
         tab: a short word for the tabs of a narrow terminal.
         help: a phrase for the help screen and the palette.

@@ -10,7 +10,8 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from kmodtui.model.text import clean
 from kmodtui.services.machine import Machine
 from kmodtui.ui.command import EVERYWHERE, Command
-from kmodtui.ui.commands import in_context, key_words
+from kmodtui.ui.commands import in_context
+from kmodtui.ui.key_names import key_words
 
 _CONTEXTS = {"DashboardScreen": "dashboard", "NoModulesScreen": "barren"}
 # None for a dialog: the screen that the commands act on is behind it.

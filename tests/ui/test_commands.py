@@ -27,7 +27,6 @@ from kmodtui.ui.commands import (
     INNER,
     bindings,
     in_context,
-    key_words,
 )
 from kmodtui.ui.dialogs.check_first import InsertCheckDialog
 from kmodtui.ui.dialogs.help import HelpScreen
@@ -40,6 +39,7 @@ from kmodtui.ui.dialogs.picker import ModulePicker
 from kmodtui.ui.dialogs.plan import PlanDialog
 from kmodtui.ui.dialogs.restrict import RestrictDialog
 from kmodtui.ui.dialogs.symbol import SymbolDialog
+from kmodtui.ui.key_names import key_words
 from kmodtui.ui.providers import relevance
 from kmodtui.ui.screens.browser import BrowserScreen
 from kmodtui.ui.screens.check import CheckScreen
@@ -355,7 +355,7 @@ async def test_the_footer_shows_whole_keys_at_every_width(demo: Demo) -> None:
 
 UI = Path(__file__).parents[2] / "kmodtui" / "ui"
 
-REGISTRY = {"command.py", "commands.py", "panes.py"}
+REGISTRY = {"command.py", "commands.py", "panes.py", "key_names.py", "keymap.py"}
 """The only files with keys; `editing.py` has those with which every line of text is edited, and
 `keyboard.py` names what the bytes of the terminal mean."""
 

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from kmodtui.cli import _parser, _VerbParser
-from kmodtui.ui.commands import CONTEXTS, in_context, key_words
+from kmodtui.ui.commands import CONTEXTS, in_context
+from kmodtui.ui.key_names import key_words
 
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")

@@ -10,8 +10,9 @@ from textual.binding import BindingType
 
 from kmodtui.model.modules import TAINTS
 from kmodtui.model.symbols.table import TYPE_WORDS
-from kmodtui.ui.commands import CONTEXTS, bindings_of, in_context, key_of, key_words
+from kmodtui.ui.commands import CONTEXTS, bindings_of, in_context, key_of
 from kmodtui.ui.dialogs.page import PageDialog
+from kmodtui.ui.key_names import key_words
 
 
 class HelpScreen(PageDialog):

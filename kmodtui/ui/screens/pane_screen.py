@@ -8,6 +8,7 @@ from textual import events
 from textual.containers import Container
 
 from kmodtui.services.live import LiveSystem
+from kmodtui.ui.commands import pane_key
 from kmodtui.ui.panes import IN_KEY_ORDER, PANES
 from kmodtui.ui.screens.base import KmodtuiScreen
 from kmodtui.ui.widgets.filter_bar import FilterBar
@@ -62,8 +63,8 @@ class PaneScreen(KmodtuiScreen[None]):
         for pane in self.panes.values():
             pane.set_class(pane is front, "-front")
         entries = [self.panes[name].entry for name in self._open]
-        titles = tuple((entry.key, entry.tab) for entry in entries)
-        self.tabs_line.show(titles, front.entry.key)
+        titles = tuple((pane_key(entry), entry.tab) for entry in entries)
+        self.tabs_line.show(titles, pane_key(front.entry))
 
     def fit_panes(self, width: int) -> None:
         """Choose between two columns and one pane."""

@@ -7,7 +7,8 @@ from typing import ClassVar
 from rich.text import Text
 from textual.widget import Widget
 
-from kmodtui.ui.commands import footer, key_words
+from kmodtui.ui.commands import footer
+from kmodtui.ui.key_names import key_words
 
 
 class KeyLine(Widget):

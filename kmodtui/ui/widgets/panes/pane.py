@@ -8,6 +8,7 @@ from textual.worker import Worker
 
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.background import Work, run_in_background
+from kmodtui.ui.commands import pane_key
 from kmodtui.ui.panes import PaneEntry
 from kmodtui.ui.widgets.caption import set_title
 
@@ -39,7 +40,7 @@ class Pane(Vertical):
 
     def set_name(self, words: str) -> None:
         """Set the title: the key of the pane, and what it shows."""
-        set_title(self, f"{self.entry.key} {words}")
+        set_title(self, f"{pane_key(self.entry)} {words}")
 
     def work(self, work: Work, group: str, *, exclusive: bool = True) -> Worker[None]:
         """Run work in the background; see `run_in_background`."""
