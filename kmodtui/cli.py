@@ -57,6 +57,7 @@ VERBS = {
     "snapshot": "save the loaded modules and all symbols to a file",
     "diff": "compare two snapshots, or a snapshot with the running system",
     "experiment": "load a module, show what changed, unload it, show what remains",
+    "config": "show, write or check the configuration file",
     "helper": "install, inspect or remove the root-owned copy of the helper",
 }
 """The verbs and their help, in the order of `--help`; each is a module of `kmodtui.verbs`."""
@@ -235,15 +236,15 @@ def _parser(names: Iterable[str] = VERBS) -> argparse.ArgumentParser:
     for name in names:
         words = VERBS[name]
         sentence = f"{words[0].upper()}{words[1:]}."
-        # The helper is this machine's.
-        parents = [] if name == "helper" else [common]
+        # The configuration and the helper are this machine's.
+        parents = [] if name in ("config", "helper") else [common]
         verb = verbs.add_parser(name, parents=parents, help=words, description=sentence)
         verb.set_defaults(verb=name)
     return parser
 
 
 def _seconds(text: str) -> float:
-    from kmodtui.services.config import INTERVALS
+    from kmodtui.services.settings import INTERVALS
 
     least, most = INTERVALS
     try:

@@ -3,30 +3,26 @@
     # ~/.config/kmodtui/config.toml
     read_only = true        # never ask for root privileges
     interval = 2.5          # seconds between two reads if the kernel does not report changes
-    elevate = "doas"        # how to become root
-    idle_minutes = 5        # until the helper drops root privileges
-    light = true            # for a light terminal
-    mouse = false           # leave the mouse to the terminal
 
-The command line takes precedence. A file with any error is rejected as a whole: a user who
-wrote `read_only = "yes"` must not find out later that it had no effect.
+    [keys]
+    dashboard.load = "F6"
+
+`services.settings` has the table of all settings. The command line takes precedence. A file
+with any error is rejected as a whole: a user who wrote `read_only = "yes"` must not find out
+later that it had no effect.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kmodtui.errors import ConfigError
 from kmodtui.model.did_you_mean import did_you_mean, near
-
-INTERVALS = (0.2, 60.0)
-"""Minimum and maximum of `interval`, in seconds."""
-
-IDLE_MINUTES = (1, 8 * 60)
-"""Minimum and maximum of `idle_minutes`."""
+from kmodtui.services.settings import BY_KEY, KEYS, toml
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +37,8 @@ class Config:
         idle_minutes: minutes without a request until the helper drops root privileges.
         light: whether to use colours for a light terminal.
         mouse: whether the dashboard uses the mouse.
+        keys: the keys of commands by their ids, as they are written; `ui.keymap` checks them.
+        lines: the line of each key, see `key_lines`.
     """
 
     path: Path
@@ -50,6 +48,32 @@ class Config:
     idle_minutes: int | None = None
     light: bool | None = None
     mouse: bool | None = None
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lines: Mapping[str, int] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigProblem:
+    """Something wrong in the file.
+
+    Attributes:
+        key: what it is about, with its table: `interval`, `keys.dashboard.load`.
+        text: what is wrong, a sentence.
+        hint: what to do about it; can be empty.
+    """
+
+    key: str
+    text: str
+    hint: str
+
+    def place(self, config: Config) -> str:
+        """Return file and line, as compilers print them."""
+        line = config.lines.get(self.key)
+        return f"{config.path}:{line}" if line else f"{config.path}"
+
+    def error(self, config: Config) -> ConfigError:
+        """Return the problem as the error that ends the start of the dashboard."""
+        return ConfigError(f"{self.place(config)}: {self.text}", self.hint)
 
 
 def config_path() -> Path:
@@ -59,83 +83,105 @@ def config_path() -> Path:
     return platformdirs.user_config_path("kmodtui", appauthor=False) / "config.toml"
 
 
-def read_config(path: Path, ways: Sequence[str]) -> Config:
+def read_config(path: Path) -> Config:
     """Return the settings in a file; none if it does not exist.
 
-    Args:
-        path: the file.
-        ways: the valid values of `elevate`.
+    Raises:
+        ConfigError: the file cannot be read or is invalid; the message names file, line and key.
+    """
+    config, problems = examine_config(path)
+    if problems:
+        raise problems[0].error(config)
+    return config
+
+
+def examine_config(path: Path) -> tuple[Config, list[ConfigProblem]]:
+    """Return the valid settings in a file, and what is wrong with the others, by line.
 
     Raises:
-        ConfigError: the file cannot be read or is invalid; the message names file and key.
+        ConfigError: the file cannot be read, or is not in TOML.
     """
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        return Config(path)
+        return Config(path), []
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be read: {error.strerror}.", "Make it readable, or remove it."
         ) from error
     import tomllib
 
+    from kmodtui.services.toml_lines import key_lines
+
     try:
-        found = tomllib.loads(content.decode())
+        text = content.decode()
+        values = tomllib.loads(text)
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not in UTF-8.", "Save it as UTF-8, or remove it.") from error
     except (ValueError, RecursionError) as error:
         # Too large numbers and too deep nesting do not raise a TOMLDecodeError.
+        line = re.search(r"\(at line (\d+),", f"{error}")
+        place = f"{path}:{line[1]}" if line else f"{path}"
         raise ConfigError(
-            f"{path} is not valid TOML: {error}.", "This is what a line looks like: interval = 2.5"
+            f"{place} is not valid TOML: {error}.", "This is what a line looks like: interval = 2.5"
         ) from error
-    settings = _settings(ways)
-    for key, value in found.items():
-        if key not in settings:
-            question = did_you_mean(near(key, settings, 1))
-            raise ConfigError(
-                f"{path}: unknown setting “{key}”.",
-                question or f"The settings are {', '.join(sorted(settings))}.",
-            )
-        is_valid, requirement = settings[key]
-        if not is_valid(value):
-            raise ConfigError(
-                f"{path}: {key} must be {requirement}, not {_shown(value)}.",
+    keys, problems = _keys(values.pop(KEYS, {}))
+    problems += _problems(values)
+    invalid = {problem.key for problem in problems}
+    settings = {key: value for key, value in values.items() if key not in invalid}
+    config = Config(path, **settings, keys=keys, lines=key_lines(text))
+    problems.sort(key=lambda problem: config.lines.get(problem.key, 0))
+    return config, problems
+
+
+def _problems(values: Mapping[str, Any]) -> Iterator[ConfigProblem]:
+    for key, value in values.items():
+        setting = BY_KEY.get(key)
+        if setting is None:
+            question = did_you_mean(near(key, (*BY_KEY, KEYS), 1))
+            hint = question or f"The settings are {', '.join(sorted(BY_KEY))}."
+            yield ConfigProblem(key, f"unknown setting “{key}”.", hint)
+        elif not setting.is_valid(value):
+            yield ConfigProblem(
+                key,
+                f"{key} must be {setting.requirement}, not {_shown(value)}.",
                 "Correct or remove the line.",
             )
-    return Config(path, **found)
 
 
-def _settings(ways: Sequence[str]) -> dict[str, tuple[Callable[[Any], bool], str]]:
-    """Return for each setting whether a value is valid, and what it must be in words."""
-    least, most = INTERVALS
-    shortest, longest = IDLE_MINUTES
-    boolean = (lambda value: isinstance(value, bool), "true or false")
-    return {
-        "read_only": boolean,
-        "light": boolean,
-        "mouse": boolean,
-        # isinstance would accept True as a number.
-        "interval": (
-            lambda value: type(value) in (int, float) and least <= value <= most,
-            f"a number of seconds from {least} to {most:.0f}",
-        ),
-        "idle_minutes": (
-            lambda value: type(value) is int and shortest <= value <= longest,
-            f"a whole number of minutes from {shortest} to {longest}",
-        ),
-        "elevate": (
-            lambda value: isinstance(value, str) and value in ways,
-            f"one of {', '.join(ways)}",
-        ),
-    }
+def _keys(value: Any) -> tuple[dict[str, tuple[str, ...]], list[ConfigProblem]]:
+    """Return the keys of each command in `[keys]`, and what is wrong with the others."""
+    found: dict[str, tuple[str, ...]] = {}
+    problems = []
+    if not isinstance(value, dict):
+        text = f"{KEYS} must be a table, not {_shown(value)}."
+        hint = f'This is what it looks like: {KEYS}.dashboard.load = "F6"'
+        return found, [ConfigProblem(KEYS, text, hint)]
+    for id_, keys in _flat(value):
+        if isinstance(keys, str):
+            found[id_] = (keys,)
+        elif isinstance(keys, list) and keys and all(isinstance(key, str) for key in keys):
+            found[id_] = tuple(keys)
+        else:
+            shown = "an empty list" if keys == [] else _shown(keys)
+            text = f"{id_} must be a key or a list of keys, not {shown}."
+            problems.append(ConfigProblem(f"{KEYS}.{id_}", text, "Correct or remove the line."))
+    return found, problems
+
+
+def _flat(value: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the values of a table by their ids: `dashboard.load` is a table in a table."""
+    for key, below in value.items():
+        if isinstance(below, dict):
+            yield from ((f"{key}.{rest}", each) for rest, each in _flat(below))
+        else:
+            yield key, below
 
 
 def _shown(value: Any) -> str:
     """Return a value as it is written in TOML, shortened if it is long."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
     if isinstance(value, str):
         return f"“{value[:40]}{'…' if len(value) > 40 else ''}”"
     if isinstance(value, (dict, list)):
         return "a table" if isinstance(value, dict) else "a list"
-    return f"{value}"[:40]
+    return toml(value)[:40]

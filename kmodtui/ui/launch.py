@@ -6,21 +6,17 @@ import argparse
 import os
 import sys
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from kmodtui.kernel.host import LocalHost
-from kmodtui.model.ways_to_root import WAYS_TO_ROOT
 from kmodtui.services.config import Config, config_path, read_config
 from kmodtui.services.log_file import open_log
 from kmodtui.services.machine import Machine
 from kmodtui.services.root.access import NoRoot, RootAccess, read_only
-from kmodtui.ui.app import KmodtuiApp
-from kmodtui.ui.driver import TerminalDriver
+from kmodtui.services.settings import BY_KEY
+from kmodtui.ui.keymap import use_keys
 from kmodtui.ui.terminal.kinds import without_foreign_colors
 from kmodtui.ui.terminal.supervisor import Supervisor
-
-INTERVAL = 1.0
-"""Default number of seconds between two reads of the kernel state."""
 
 _T = TypeVar("_T")
 
@@ -34,18 +30,25 @@ def open_dashboard(options: argparse.Namespace, root: str | None, *, demo: bool)
         demo: whether to start with the demo.
     """
     without_foreign_colors(os.environ)
-    config = read_config(config_path(), WAYS_TO_ROOT)
+    config = read_config(config_path())
+    use_keys(config)
+    # Screens and widgets have the keys that the registry has when they are imported.
+    from kmodtui.ui.app import KmodtuiApp
+    from kmodtui.ui.driver import TerminalDriver
+
     log_file = open_log()
     assert sys.__stdin__ is not None
     supervisor = Supervisor(sys.__stdin__.fileno())
     while True:
         app = KmodtuiApp(
             _demo_machine(options, config) if demo else _machine(options, config, root),
-            interval=_first(options.interval, config.interval, INTERVAL),
-            theme="kmodtui-light" if _first(options.light, config.light, False) else "kmodtui",
+            interval=_first(options.interval, config.interval, _default("interval")),
+            theme="kmodtui-light"
+            if _first(options.light, config.light, _default("light"))
+            else "kmodtui",
         )
         app.driver_class = partial(TerminalDriver, supervisor=supervisor)  # type: ignore[assignment]
-        result = app.run(mouse=_first(options.mouse, config.mouse, True))
+        result = app.run(mouse=_first(options.mouse, config.mouse, _default("mouse")))
         if supervisor.is_ending:
             return supervisor.status
         if app.return_code:
@@ -61,6 +64,10 @@ def open_dashboard(options: argparse.Namespace, root: str | None, *, demo: bool)
 def _first(option: _T | None, configured: _T | None, default: _T) -> _T:
     """Return the command line's value if given, else the configuration's, else the default."""
     return option if option is not None else configured if configured is not None else default
+
+
+def _default(key: str) -> Any:
+    return BY_KEY[key].default
 
 
 def _machine(options: argparse.Namespace, config: Config, root: str | None) -> Machine:

@@ -26,7 +26,6 @@ from kmodtui.model.plan.plan import Plan
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.profile.profile import Profile
 from kmodtui.model.text import clean
-from kmodtui.privileged.elevation import LADDER
 from kmodtui.services.config import config_path, read_config
 from kmodtui.services.machine import Machine
 from kmodtui.services.planning.performed import Performed, perform_and_compare
@@ -64,7 +63,7 @@ def machine_for(host: Host, options: argparse.Namespace, what: str) -> Machine:
         options: of the command line.
         what: what cannot be done on a captured tree: `load modules into`.
     """
-    config = read_config(config_path(), LADDER)
+    config = read_config(config_path())
     access = read_only(options.read_only, config) or _without_kernel(host, options, what)
     if access is None and getattr(options, "demo", False):
         from kmodtui.demo import open_demo

@@ -92,11 +92,10 @@ def _refuse_read_only(options: argparse.Namespace) -> None:
     Raises:
         ElevationRefusedError: --read-only was given, or is set in the configuration.
     """
-    from kmodtui.privileged.elevation import LADDER
     from kmodtui.services.config import config_path, read_config
     from kmodtui.services.root.access import read_only
 
-    refusal = read_only(options.read_only, read_config(config_path(), LADDER))
+    refusal = read_only(options.read_only, read_config(config_path()))
     if refusal is not None:
         raise refusal.denied
 

@@ -22,7 +22,7 @@ def test_an_invalid_value_ends_the_start_with_a_message(open_terminal: Open, con
     terminal = open_terminal("--demo")
     assert terminal.wait_for_exit(30) == 2
     told = "".join(terminal.text().split())  # however it was wrapped
-    assert f"{config}:read_onlymustbetrueorfalse,not“yes”." in told
+    assert f"{config}:1:read_onlymustbetrueorfalse,not“yes”." in told
     assert "Correctorremovetheline." in told
     assert not terminal.is_full_screen
     assert b"\x1b" not in terminal.raw
@@ -64,3 +64,35 @@ def test_light_colours_can_be_kept(open_terminal: Open, config: Path) -> None:
     dark.wait_for(r"\d+ modules", timeout=30)
     colours = [terminal.screen.buffer[10][10].bg for terminal in (kept, dark)]
     assert colours[0] != colours[1]
+
+
+def test_a_command_has_the_key_of_the_file_in_footer_help_and_hints(
+    open_terminal: Open, config: Path
+) -> None:
+    config.write_text(
+        '[keys]\ndashboard.unload = "F9"\ndashboard.sort = "u"\ndashboard.pane_tree = "T"\n'
+        'dialog.confirm = "F8"\n'
+    )
+    terminal = open_terminal("--demo")
+    terminal.wait_for("u Sort .* F9 Unload", timeout=30)
+    terminal.wait_for("T Dependencies")
+    terminal.press("?")
+    terminal.wait_for("F9 +Unload the selected or marked modules")
+    terminal.press("q")
+    terminal.press("+")
+    terminal.wait_for("Load a module")
+    terminal.press("dummy\r")
+    terminal.wait_for("F8 load")
+    terminal.press("y")
+    terminal.press("\x1b[19~")  # F8
+    terminal.wait_for("loaded")
+
+
+def test_a_key_that_two_commands_would_share_ends_the_start(
+    open_terminal: Open, config: Path
+) -> None:
+    config.write_text('light = true\n[keys]\ndashboard.load = "s"\n')
+    terminal = open_terminal("--demo")
+    assert terminal.wait_for_exit(30) == 2
+    told = "".join(terminal.text().split())
+    assert f"{config}:3:sisthekeyofdashboard.loadandofdashboard.sort(" in told

@@ -11,11 +11,12 @@ import pytest
 from kmodtui.cli import _parser, run
 from kmodtui.errors import ConfigError, ElevationRefusedError
 from kmodtui.privileged import elevation
-from kmodtui.privileged.elevation import LADDER
+from kmodtui.privileged.helper import IDLE_TIMEOUT
 from kmodtui.services.config import Config, config_path, read_config
 from kmodtui.services.root import local as root
 from kmodtui.services.root.access import NoRoot, read_only
 from kmodtui.services.root.local import LocalRoot
+from kmodtui.services.settings import BY_KEY
 from kmodtui.ui import launch
 from tests.support.simulated import make_simulated
 
@@ -30,7 +31,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def read(path: Path, text: str) -> Config:
     path.write_text(text)
-    return read_config(path, LADDER)
+    return read_config(path)
 
 
 def typed(*arguments: str) -> argparse.Namespace:
@@ -42,7 +43,7 @@ def test_it_is_in_the_users_configuration_directory(path: Path) -> None:
 
 
 def test_without_a_file_there_are_no_settings(path: Path) -> None:
-    assert read_config(path, LADDER) == Config(path)
+    assert read_config(path) == Config(path)
 
 
 def test_every_setting_is_read(path: Path) -> None:
@@ -54,6 +55,27 @@ def test_every_setting_is_read(path: Path) -> None:
         path, read_only=True, interval=2.5, elevate="doas", idle_minutes=5, light=True, mouse=False
     )
     assert read(path, "interval = 2\n").interval == 2
+
+
+def test_the_keys_of_commands_are_read_however_their_table_is_written(path: Path) -> None:
+    wanted = {"lines.up": ("K",), "dashboard.load": ("F6", "+")}
+    for text in (
+        '[keys]\nlines.up = "K"\ndashboard.load = [\n  "F6",\n  "+",\n]\n',
+        '[keys.lines]\nup = "K"\n[keys.dashboard]\nload = ["F6", "+"]\n',
+        'keys."lines.up" = "K"\nkeys."dashboard.load" = ["F6", "+"]\n',
+        'keys = {lines.up = "K", dashboard.load = ["F6", "+"]}\n',
+    ):
+        assert read(path, text).keys == wanted
+
+
+def test_the_line_of_each_setting_is_known(path: Path) -> None:
+    text = (
+        '# a = 1\nlight = true\n\n[keys]\n# c\ndashboard.load = [ # ]\n  "F6"\n]\n'
+        'lines.up = """K"""\n\n[keys.tree]\nfold = "f"\n'
+    )
+    lines = read(path, text).lines
+    assert [lines[key] for key in ("light", "keys.dashboard.load", "keys.lines.up")] == [2, 6, 9]
+    assert lines["keys.tree.fold"] == 12
 
 
 @pytest.mark.parametrize(
@@ -83,6 +105,11 @@ def test_every_setting_is_read(path: Path) -> None:
         ('elevate = "su"', "elevate must be one of root, sudo, doas, run0, pkexec, not “su”.", ""),
         ("elevate = ['sudo']", "not a list.", ""),
         ("elevate = 2020-01-01", "not 2020-01-01.", ""),
+        ("light = true\n\nligth = true", "config.toml:3: unknown setting “ligth”.", "light?"),
+        ("keys = 1", "keys must be a table, not 1.", "keys.dashboard.load"),
+        ("[keys]\nlines.up = 1", ":2: lines.up must be a key or a list of keys, not 1.", ""),
+        ("[keys]\nlines.up = []", ":2: lines.up must be a key or a list of keys, not an empty", ""),
+        ("[keys]\nlines.up = ['a', 1]", "must be a key or a list of keys, not a list.", ""),
         ("interval = ", "is not valid TOML: Invalid value (at end of document).", "interval = 2.5"),
         ("light = true\nlight = false", "is not valid TOML: Cannot overwrite a value (at", ""),
         ("interval = " + "9" * 5000, "is not valid TOML: Exceeds the limit", ""),
@@ -100,11 +127,15 @@ def test_invalid_settings_are_reported(path: Path, text: str, sentence: str, hin
 def test_an_unreadable_file_is_reported(path: Path) -> None:
     path.mkdir()
     with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
-        read_config(path, LADDER)
+        read_config(path)
     path.rmdir()
     path.write_bytes(b'elevate = "\xff"\n')
     with pytest.raises(ConfigError, match="not in UTF-8"):
-        read_config(path, LADDER)
+        read_config(path)
+
+
+def test_the_default_idle_time_is_that_of_the_helper() -> None:
+    assert BY_KEY["idle_minutes"].default * 60 == IDLE_TIMEOUT
 
 
 def test_the_command_line_takes_precedence(path: Path) -> None:

@@ -54,6 +54,7 @@ MORE = {
     "info": ["info hello --root {root}"],
     "about": ["about hello --root {root}"],
     "catalog": ["catalog --root {root}", "catalog sctp --reach any --demo"],
+    "config": ["config path", "config init"],
     "audit": [
         "audit",
         "audit --policy anssi-bp-028 --demo",
@@ -206,6 +207,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rules.folder.write(f"/etc/modprobe.d/{name}", b"blacklist nbd\n")
     (folder / "rules").symlink_to(rules.folder.root)
     module = '[[module]]\nname = "nbd"\nwanted = "blocked"\nreason = "Unused."\n'
+    (folder / "mine.toml").write_text("ligth = true\n")
     (folder / "nbd.toml").write_text(f'schema = 1\ntitle = "Ours"\n{module}')
     kept = make_simulated(folder / "with_kept")
     kept.folder.write(OwnFile.BOOT, b"nbd\n")
@@ -231,6 +233,7 @@ def printed(folder: Path) -> Printed:
         # Forty demos: unpacking the recording once is enough.
         patch.setattr("kmodtui.demo.packaged_recording", cache(packaged_recording))
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
         for title in VERB_SECTIONS:
             if title == STREAM:
                 found[title].append((STREAM, asyncio.run(_event(make_simulated(folder / STREAM)))))
