@@ -13,7 +13,8 @@ from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.errors import PlanError
 from kmodtui.kernel.host import LocalHost
 from kmodtui.model.block.lines import BLOCK_FILE
-from kmodtui.model.plan.undo import blocked
+from kmodtui.model.own_file import OwnFile
+from kmodtui.model.plan.undo import restored
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.profile.profile import Profile, ProfileFacts, ProfileKind, profile
 from kmodtui.model.profile.rare import RARE
@@ -179,7 +180,8 @@ def test_a_module_that_cannot_be_blocked_is_left_out_with_the_reason(
 
 
 def test_one_undo_unblocks_a_whole_profile() -> None:
-    entry = blocked("block of many", dict.fromkeys(map("m{}".format, range(1000)), None))
+    before = [(OwnFile.BLOCK, f"m{number}", None) for number in range(1000)]
+    entry = restored("block of many", before)
     assert entry is not None
     assert [(intent.verb, len(intent.names)) for intent in entry.back] == [(Verb.UNBLOCK, 1000)]
 
