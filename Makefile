@@ -54,7 +54,7 @@ kernel: $(READY) ## the tests on Debian's kernel in QEMU
 test: ## all tests that a change has to pass
 	@echo "The tests run in five parallel lanes: the dashboard, terminals, and all else on this machine; the dashboard, and all else in a guest."
 	@echo "Each prints its output when it ends."
-	@$(MAKE) --no-print-directory --jobs=4 --output-sync lane-ui lane-terminal lane-here lane-guest lane-dashboard
+	@$(MAKE) --no-print-directory --jobs=5 --output-sync lane-ui lane-terminal lane-here lane-guest lane-dashboard
 
 image: $(BIN)/python
 	@$(BIN)/python -m tests.kernel.prepare
