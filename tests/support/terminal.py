@@ -24,12 +24,15 @@ import subprocess
 import termios
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import pyte
+
+from tests.support.working import MARK, works
 
 KEYS = {
     "Backspace": "\x7f",
@@ -137,6 +140,7 @@ class Terminal:
         self._stream = pyte.ByteStream(self._screen)
         self._pending = b""
         self._ended = False
+        self._mark = uuid.uuid4().hex
         self._changed = threading.Condition()
         self._master, slave = os.openpty()
         self._set_size()
@@ -149,7 +153,13 @@ class Terminal:
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            env={**inherited, "LANG": "C.UTF-8", "TERM": term, **(environment or {})},
+            env={
+                **inherited,
+                "LANG": "C.UTF-8",
+                "TERM": term,
+                MARK: self._mark,
+                **(environment or {}),
+            },
             cwd=cwd,
         )
         os.close(slave)
@@ -290,10 +300,14 @@ class Terminal:
                 self._changed.wait(left)
             return len(self.raw) - before
 
-    def settle(self, quiet: float = 0.5, timeout: float = 10) -> None:
-        """Wait until nothing has been written for `quiet` seconds, as after a repaint."""
+    def settle(self, quiet: float = 0.5, timeout: float = 30) -> None:
+        """Wait until the program has nothing left to do, as after a repaint.
+
+        That is: nothing was written for `quiet` seconds, and the program waits for something
+        that is not a processor. On a busy machine, silence alone proves nothing.
+        """
         deadline = time.monotonic() + timeout
-        while self.output_within(quiet) and not self._ended:
+        while (self.output_within(quiet) or works(self._mark)) and not self._ended:
             if time.monotonic() > deadline:
                 raise AssertionError(f"never silent for {quiet:g} s\n{self._picture()}")
 

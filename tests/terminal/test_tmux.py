@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.emulator import Emulator
+from tests.support.working import MARK, works
 from tests.terminal.conftest import KMODTUI, needs
 
 PATIENCE = 30.0  # seconds
@@ -22,6 +23,7 @@ class Tmux:
     def __init__(self, folder: Path, command: str, columns: int, rows: int) -> None:
         inherited = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
         self._environment = {"LANG": "C.UTF-8", **inherited, "HOME": str(folder)}
+        self._mark = self._environment[MARK] = str(folder)
         self._socket = str(folder / "tmux")
         self.size = columns, rows
         size = ["-x", str(columns), "-y", str(rows)]
@@ -54,12 +56,9 @@ class Tmux:
             time.sleep(0.05)
 
     def settled(self) -> object:
-        """Return the picture once it has not changed for two seconds.
-
-        What is read in the background, such as the catalog, may appear that late.
-        """
+        """Return the picture once the dashboard has nothing left to do, also at its next poll."""
         since, last = time.monotonic(), self.picture()
-        while time.monotonic() - since < 2:
+        while time.monotonic() - since < 1.2 or works(self._mark):
             if (now := self.picture()) != last:
                 since, last = time.monotonic(), now
         return last
