@@ -43,7 +43,7 @@ def run(host: Host, options: argparse.Namespace) -> int:
     if paths := [name for name in names if "/" in name]:
         raise UsageError(
             f"{paths[0]} is a file; a plan needs the name of a module.",
-            f"To check whether the file would load: kmodtui check {paths[0]}",
+            f"To plan its insertion: kmodtui load --dry-run {paths[0]}",
         )
     if parameters and options.what == "unload":
         raise UsageError("An unload takes no parameters.", "Leave them out.")

@@ -68,6 +68,13 @@ class Steps:
         assert "tun" in loaded(self.vm)
         assert "ld.so" not in result.output
 
+    async def delete(self, root: HelperClient) -> None:
+        assert (await root.load("loop")).ok
+        result = await root.delete("loop")
+        assert result.ok, result
+        assert result.command == ()
+        assert "loop" not in loaded(self.vm)
+
     async def stop(self, root: HelperClient) -> None:
         held = await holder(self.vm)
         waiting = asyncio.create_task(root.unload(["tun"], wait=600))

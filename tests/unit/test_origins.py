@@ -214,6 +214,15 @@ async def test_without_its_file_a_module_is_unloaded_but_not_reloaded(
     assert (await carry_out(machine, Intent(Verb.UNLOAD, ("hey",)))).kind is Kind.DONE
 
 
+async def test_a_file_with_another_module_now_is_not_inserted(demo: Demo, machine: Machine) -> None:
+    write(demo, module())
+    await insert(machine)
+    write(demo, module("another"))
+    plan = await plan_for(machine, [Intent(Verb.RELOAD, ("hey",))])
+    assert plan.refused == f"{FILE} contains the module another now, and not hey."
+    assert (await carry_out(machine, Intent(Verb.UNLOAD, ("hey",)))).kind is Kind.DONE
+
+
 async def test_the_file_that_was_confirmed_is_the_one_that_is_inserted(
     demo: Demo, machine: Machine
 ) -> None:

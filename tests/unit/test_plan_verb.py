@@ -182,7 +182,7 @@ def test_a_load_with_nothing_to_do_succeeds_as_modprobe_does(
         (["unload", "btrfs"], 1, "btrfs is not loaded.\n         There is nothing to unload."),
         (["unload", "virtio"], 1, "built into this kernel: it cannot be unloaded."),
         (["load", "a=1"], 2, "No module given."),
-        (["load", "./x.ko"], 2, "kmodtui check ./x.ko"),
+        (["load", "./x.ko"], 2, "kmodtui load --dry-run ./x.ko"),
         (["unload", "evdev", "a=1"], 2, "An unload takes no parameters."),
         (["load", "vfat", "fat", "a=1"], 1, "Parameters apply to one module"),
         (["unload", "evdev", "--kernel", "9.9"], 1, "No module of kernel 9.9 is loaded"),

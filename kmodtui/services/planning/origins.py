@@ -69,6 +69,9 @@ def origin_facts(host: Host, origins: Origins, names: Iterable[str]) -> dict[str
         difference = origins.difference(name, origin)
         try:
             file = replace(read_inserted(host, origin.path), difference=difference)
+            if file.name != name:
+                why = f"{file.path} contains the module {file.name} now, and not {name}."
+                file = InsertedFile(file.path, name, difference=why)
         except KmodtuiError as error:
             file = InsertedFile(origin.path, name, difference=difference or str(error))
         found[name] = file
