@@ -6,6 +6,7 @@ Reads many files: not for the event loop.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 
 from kmodtui.errors import KmodtuiError, UnknownModuleError
@@ -21,6 +22,7 @@ from kmodtui.kernel.load_lists import read_listings
 from kmodtui.kernel.loaders import read_loaders
 from kmodtui.kernel.modprobe.config import ModprobeConfig, read_modprobe_config
 from kmodtui.kernel.modprobe.file import parse_softdep
+from kmodtui.kernel.module_file.build import read_build
 from kmodtui.kernel.module_file.info import read_module_file
 from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.registered import read_running_kernel
@@ -33,6 +35,7 @@ from kmodtui.model.about.facts import (
     ObservedLoad,
     RunningKernel,
 )
+from kmodtui.model.build import BuildFacts
 from kmodtui.model.category import category
 from kmodtui.model.graph import direct
 from kmodtui.model.hardware_names import HardwareNames
@@ -107,7 +110,7 @@ class SystemFacts:
 
     def about(self, name: str) -> ModuleFacts:
         """Return what the first page about a module is made from."""
-        return self._facts(name, {})
+        return replace(self._facts(name, {}), build=self._build(name))
 
     def why(self, name: str, observed: ObservedLoad | None = None) -> ModuleFacts:
         """Return what the second page is made from, which takes longer: it reads all of /etc.
@@ -174,6 +177,16 @@ class SystemFacts:
             names=self.names,
             **more,  # type: ignore[arg-type]
         )
+
+    def _build(self, name: str) -> BuildFacts | None:
+        origin = self._origin(name)
+        path = origin.path if origin is not None else None
+        if path is None and self.index is not None:
+            path = self.index.path_of(name)
+        try:
+            return read_build(self.host, path) if path else None
+        except KmodtuiError:
+            return None  # the page says why its file cannot be read
 
     def _origin(self, name: str) -> Origin | None:
         if self._origins is None or not self._is_running or name not in self._table.by_name:

@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(host: Host, options: argparse.Namespace) -> int:
     """Print the information; return the exit status."""
     infos: list[ModuleInfo] = []
+    builds: list[dict[str, Any] | None] = []
     status = 0
     root = os.path.abspath(getattr(options, "root", "/")).rstrip("/")
     for what in options.what:
@@ -51,6 +52,7 @@ def run(host: Host, options: argparse.Namespace) -> int:
                 release = release_of(host, options)
                 found = _found(host, release, what)
             for info in found:
+                builds.append(_build_json(files, info) if options.json else None)
                 # The path on this machine, as `modinfo --basedir` prints it.
                 here = not info.has_file or files is not host
                 infos.append(info if here else replace(info, filename=root + info.filename))
@@ -58,7 +60,15 @@ def run(host: Host, options: argparse.Namespace) -> int:
             print_error(error)
             status = error.exit_code
     if options.json:
-        print_json(SCHEMA, {"modules": [_info_json(info) for info in infos]})
+        print_json(
+            SCHEMA,
+            {
+                "modules": [
+                    {**_info_json(info), "build": build}
+                    for info, build in zip(infos, builds, strict=True)
+                ]
+            },
+        )
         return status
     for info in infos:
         if sys.stdout.isatty():
@@ -96,6 +106,25 @@ def _note_differences(host: Host, release: str, found: tuple[ModuleInfo, ...]) -
             index = index_or_empty(host, release)
             if sentence := loaded_difference(host, index, info.name):
                 print_error(KmodtuiError(sentence))
+
+
+def _build_json(host: Host, info: ModuleInfo) -> dict[str, Any] | None:
+    """Return how a file was built; None where there is none."""
+    from kmodtui.kernel.module_file.build import read_build
+
+    if not info.has_file:
+        return None
+    build = read_build(host, info.filename)
+    return {
+        "build_id": build.build_id or None,
+        "compilers": build.compilers,
+        "debug": build.debug,
+        "sections": [{"name": row.name, "size": row.size} for row in build.sections],
+        "symbols": [{"name": row.name, "size": row.size} for row in build.symbols],
+        "size_on_disk": build.disk,
+        "size": build.size,
+        "memory": build.memory,
+    }
 
 
 def _info_json(info: ModuleInfo) -> dict[str, Any]:

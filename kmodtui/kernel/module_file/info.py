@@ -52,7 +52,7 @@ def module_info(elf: ElfFile, path: str) -> ModuleInfo:
         own_name=_own_name(elf, strings),
         signature=read_signature(elf.file, elf.size),
         machine=elf.header.machine,
-        build_id=_build_id(elf),
+        build_id=build_id_of(elf),
     )
 
 
@@ -70,7 +70,7 @@ def _own_name(elf: ElfFile, modinfo: bytes) -> str:
     return clean(decode(name))
 
 
-def _build_id(elf: ElfFile) -> str:
+def build_id_of(elf: ElfFile) -> str:
     """Return the GNU build ID in hexadecimal; empty without one."""
     note = elf.content(elf.find(b".note.gnu.build-id"))
     # name size, descriptor size, type, "GNU\0", descriptor

@@ -13,7 +13,7 @@ from kmodtui.kernel.module_file.elf_file import ElfFile, opened
 _PAGE = 4096
 _SYMBOL = 24 + 1  # bytes of an entry of the symbol table, and of the symbol's type
 _DATA = (1, 7, 8, 14, 15)  # SHT_PROGBITS, NOTE, NOBITS, INIT_ARRAY, FINI_ARRAY
-_NOT_ALLOCATED = (
+NOT_ALLOCATED = (
     b".comment",
     b".debug",
     b".modinfo",
@@ -42,12 +42,17 @@ def read_module_size(host: Host, path: str) -> int | None:
         ModuleFileError: it is not a module, or is damaged.
     """
     with opened(host, path) as elf:
-        if elf.find(_STRUCT_MODULE) is None:
-            return None
-        groups, kept = _groups(elf)
-        for symbol in elf.symbols():
-            if symbol.section in kept:
-                groups["symbols"] += _SYMBOL + len(symbol.name) + 1
+        return module_size(elf)
+
+
+def module_size(elf: ElfFile) -> int | None:
+    """Return the same of an open module file; raises ModuleFileError."""
+    if elf.find(_STRUCT_MODULE) is None:
+        return None
+    groups, kept = _groups(elf)
+    for symbol in elf.symbols():
+        if symbol.section in kept:
+            groups["symbols"] += _SYMBOL + len(symbol.name) + 1
     return sum(-(-size // _PAGE) * _PAGE for size in groups.values())
 
 
@@ -57,7 +62,7 @@ def _groups(elf: ElfFile) -> tuple[dict[str, int], set[int]]:
     kept = set()
     for section in elf.sections():
         name = elf.section_name(section.number)
-        if section.kind not in _DATA or name.startswith((*_NOT_ALLOCATED, _INIT)):
+        if section.kind not in _DATA or name.startswith((*NOT_ALLOCATED, _INIT)):
             continue
         kept.add(section.number)
         if name.startswith(_TEXT):

@@ -9,6 +9,7 @@ from kmodtui.model.about.hardware import device_name, is_hardware, supported
 from kmodtui.model.about.interfaces import provided_by_aliases
 from kmodtui.model.about.links import links
 from kmodtui.model.about.page import Page, Section, Statement, section, some
+from kmodtui.model.build import build_lines
 from kmodtui.model.modprobe_rules import option_words
 from kmodtui.model.text import clean, counted
 from kmodtui.model.usage import Use
@@ -29,9 +30,15 @@ def about(facts: ModuleFacts) -> Page:
         *section("used_by", "Used by", _used_by(facts)),
         *section("needs", "Needs", _needs(facts)),
         *section("parameters", "Parameters", _parameters(facts)),
+        *section("build", "Build", _build(facts)),
         *section("links", "Read more", links(facts)),
     )
     return page(facts, sections)
+
+
+def _build(facts: ModuleFacts) -> Iterator[Statement]:
+    for kind, text in build_lines(facts.build) if facts.build is not None else ():
+        yield Statement(kind, text, (facts.file,))
 
 
 def page(facts: ModuleFacts, sections: tuple[Section, ...]) -> Page:

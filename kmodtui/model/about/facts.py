@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from kmodtui.model.build import BuildFacts
 from kmodtui.model.hardware_names import HardwareNames
 from kmodtui.model.live_module import ParameterValue
 from kmodtui.model.modprobe_rules import Rule
@@ -149,6 +150,7 @@ class ModuleFacts:
         log: lines of the kernel log that may explain its state.
         loaders: programs that are loading or unloading it now: command and process.
         names: names of PCI and USB hardware.
+        build: how its file was built; None without a file.
     """
 
     name: str
@@ -183,6 +185,7 @@ class ModuleFacts:
     log: tuple[str, ...] = ()
     loaders: tuple[str, ...] = ()
     names: HardwareNames = field(default_factory=HardwareNames)
+    build: BuildFacts | None = None
 
     @property
     def status(self) -> str:
