@@ -10,7 +10,7 @@ from kmodtui.model.modules import ModuleTable
 from kmodtui.model.plan.change import plan_insert
 from kmodtui.model.plan.facts import PlanFacts
 from kmodtui.model.plan.load import plan_load
-from kmodtui.model.plan.plan import Action, Plan, Step, merged
+from kmodtui.model.plan.plan import Action, Plan, PlanCommand, Step, merged
 from kmodtui.model.plan.unload import obstacles, plan_unload, users_first
 from kmodtui.model.plan.verb import Verb
 
@@ -72,6 +72,15 @@ def plan_reload(asked: Sequence[str], parameters: Sequence[str], facts: PlanFact
         remedy=load.remedy,
         parameters=tuple(parameters),
     )
+
+
+def reload_lines(name: str, parameters: Sequence[str], file: str) -> tuple[str, str]:
+    """Return the two command lines of a reload, of a module from a file if `file` is not empty."""
+    words = tuple(parameters)
+    load = (
+        PlanCommand(Verb.INSERT, (file,), words) if file else PlanCommand(Verb.LOAD, (name,), words)
+    )
+    return PlanCommand(Verb.UNLOAD, (name,), indexed=not file).line, load.line
 
 
 def _load_again(

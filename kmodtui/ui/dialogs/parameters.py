@@ -7,6 +7,7 @@ typed values.
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 from typing import ClassVar
 
@@ -27,6 +28,7 @@ from kmodtui.model.parameters import (
     type_words,
 )
 from kmodtui.model.plan.plan import PlanCommand
+from kmodtui.model.plan.reload import reload_lines
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.text import clean, counted
 from kmodtui.services.machine import Machine
@@ -77,6 +79,7 @@ class ParameterForm(Dialog[tuple[str, ...] | None]):
         self._module = name
         self._given = given
         self._purpose = purpose
+        self._file = ""  # that a loaded module was inserted from
         self._before: dict[str, str] = {}
         self._is_read = False
         self._accept_when_read = False
@@ -115,6 +118,8 @@ class ParameterForm(Dialog[tuple[str, ...] | None]):
         self.set_focus(self._input)
         try:
             rows = await read_form(self._machine, self._module)
+            if origin := await asyncio.to_thread(self._machine.origin, self._module):
+                self._file = origin.path
         except KmodtuiError as error:
             self.report(error)
             rows = ()
@@ -192,10 +197,7 @@ class ParameterForm(Dialog[tuple[str, ...] | None]):
         name = self._module
         if self.needs_reload or self._purpose is Purpose.RELOAD:
             words = self.kept if self.needs_reload else words
-            return (
-                PlanCommand(Verb.UNLOAD, (name,)).line,
-                PlanCommand(Verb.LOAD, (name,), words).line,
-            )
+            return reload_lines(name, words, self._file)
         if self._purpose is Purpose.KEEP:
             verb = Verb.KEEP_OPTIONS if words else Verb.FORGET_OPTIONS
             return (PlanCommand(verb, (name,), words, replaces=bool(self._given)).line,)

@@ -136,6 +136,8 @@ class PlanPage:
         file = step.path.partition(f"/{self._release}/")[2] or step.path
         several = self._plan.shown_ways is not self._plan.ways
         always = step.action in _IN_A_FILE and not several
+        # A file outside of that directory is not the one that the module's name stands for.
+        always |= step.action is Action.INSMOD and file == step.path
         shown = always or (self._roomy and step.action.changes and not several)
         text = f"{step.reason}  {file if shown else ''}".rstrip()
         lines = [self._text(text, "dim")]
