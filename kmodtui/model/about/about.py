@@ -30,8 +30,8 @@ def about(facts: ModuleFacts) -> Page:
         *section("used_by", "Used by", _used_by(facts)),
         *section("needs", "Needs", _needs(facts)),
         *section("parameters", "Parameters", _parameters(facts)),
-        *section("build", "Build", _build(facts)),
         *section("links", "Read more", links(facts)),
+        *section("build", "Build", _build(facts)),
     )
     return page(facts, sections)
 
