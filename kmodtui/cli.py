@@ -47,6 +47,7 @@ VERBS = {
     "events": "print loads and unloads as they happen, whoever does it",
     "exposure": "show who can make the kernel load each module",
     "crosscheck": "look for modules that some parts of the kernel show and others do not",
+    "next": "show what changes for modules with another installed kernel",
     "rules": "list the rules of modprobe.d, what each does, and why some do nothing",
     "doctor": "check what this system lets you do with modules, and what is wrong",
     "audit": "check modules against a policy, such as a hardening guide, for each kernel",

@@ -52,6 +52,13 @@ class PolicyError(KmodtuiError):
     exit_code = 2
 
 
+class NotComparableError(KmodtuiError):
+    """The modules of two kernel releases cannot be compared."""
+
+    title = "Cannot be compared"
+    exit_code = 2
+
+
 class UnsuitableTerminalError(KmodtuiError):
     """There is no terminal, or one that cannot show the dashboard."""
 

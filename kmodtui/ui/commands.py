@@ -185,6 +185,14 @@ COMMANDS: tuple[Command, ...] = (
         terms=("rootkit", "hidden modules", "verify", "kprobes", "ftrace", "tampering"),
     ),
     Command(
+        "dashboard.next_kernel",
+        ("F",),
+        "next_kernel",
+        "Next kernel",
+        "Show what changes for modules, options and rules after the next boot",
+        terms=("upgrade", "reboot", "update", "DKMS", "removed", "renamed"),
+    ),
+    Command(
         "dashboard.doctor",
         ("X",),
         "doctor",

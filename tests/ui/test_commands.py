@@ -51,6 +51,7 @@ from kmodtui.ui.screens.doctor import DoctorScreen
 from kmodtui.ui.screens.experiment import ExperimentScreen
 from kmodtui.ui.screens.exposure import ExposureScreen
 from kmodtui.ui.screens.linkage import LinkageScreen
+from kmodtui.ui.screens.next_kernel import NextKernelScreen
 from kmodtui.ui.screens.no_modules import NoModulesScreen
 from kmodtui.ui.screens.profile import ProfileScreen
 from kmodtui.ui.screens.rules import RulesScreen
@@ -84,7 +85,7 @@ PLACES: dict[str, tuple[type[DOMNode], ...]] = {
     "picker": (ModulePicker,),
     "form": (ParameterForm,),
     "linkage": (LinkageScreen,),
-    "table": (RulesScreen, ExposureScreen, DoctorScreen),
+    "table": (NextKernelScreen, RulesScreen, ExposureScreen, DoctorScreen),
     "devices": (DevicesScreen,),
     "profile": (ProfileScreen,),
     "crosscheck": (CrossCheckScreen,),

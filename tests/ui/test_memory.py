@@ -91,6 +91,7 @@ async def open_them_all(stage: Stage) -> Opened:
         "colon",
         "b",
         "K",
+        "F",
         "M",
         "E",
         "V",

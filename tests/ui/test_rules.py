@@ -56,6 +56,24 @@ async def test_the_exposure_is_shown_with_its_totals(demo: Demo) -> None:
         await stage.until(lambda: stage.screen is stage.dashboard)
 
 
+async def test_the_page_of_the_next_kernel_shows_differences_or_that_there_is_none(
+    demo: Demo, kernel: SimulatedKernel
+) -> None:
+    folder = kernel.folder.locate("/lib/modules") / "6.1.0-57-amd64"
+    async with opened(demo, size=(80, 24)) as stage:
+        await stage.press("F")
+        await stage.until("No modules of another kernel", "are installed.")
+        await stage.press("escape")
+        await stage.until(lambda: stage.screen is stage.dashboard)
+        folder.mkdir()
+        (folder / "modules.dep").write_text("kernel/hello.ko:\n")
+        await stage.press("F")
+        await stage.until("Compared with: 6.1.0-57-amd64.", "removed", "has no")
+        await stage.press("slash")
+        await stage.type("hello")
+        await stage.until("Reinstall the package that contains it")
+
+
 async def test_a_profile_is_reviewed_planned_and_blocked_and_undone_at_once(
     demo: Demo, kernel: SimulatedKernel
 ) -> None:

@@ -26,6 +26,7 @@ from kmodtui.model.own_file import OwnFile
 from kmodtui.services.snapshots import save, take
 from kmodtui.verbs.events import stream
 from tests.support.simulated import make_simulated
+from tests.support.upgraded import upgraded
 
 DOCUMENT = (Path(__file__).parents[2] / "docs/json.md").read_text(encoding="utf-8")
 FILES = "Snapshot files"
@@ -209,6 +210,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     module = '[[module]]\nname = "nbd"\nwanted = "blocked"\nreason = "Unused."\n'
     (folder / "mine.toml").write_text("ligth = true\n")
     (folder / "nbd.toml").write_text(f'schema = 1\ntitle = "Ours"\n{module}')
+    upgraded(folder / "upgraded")
     kept = make_simulated(folder / "with_kept")
     kept.folder.write(OwnFile.BOOT, b"nbd\n")
     kept.folder.write(OwnFile.OPTIONS, b"options nbd nbds_max=4\n")

@@ -285,6 +285,12 @@ class DashboardScreen(PaneScreen):
 
         self.app.push_screen(CrossCheckScreen(self.live))
 
+    def action_next_kernel(self) -> None:
+        """Show what changes for modules with the next kernel."""
+        from kmodtui.ui.screens.next_kernel import NextKernelScreen
+
+        self.app.push_screen(NextKernelScreen(self.live))
+
     def action_exposure(self) -> None:
         """Show who can make the kernel load modules."""
         from kmodtui.ui.screens.exposure import ExposureScreen

@@ -1,0 +1,1 @@
+"""What changes for modules when another installed kernel is booted."""
