@@ -98,7 +98,9 @@ def _command(step: Step) -> str | None:
         case Action.INSMOD:
             return " ".join(("insmod", step.path, *(option.text for option in step.options)))
         case Action.RMMOD:
-            return f"rmmod {step.module}"
+            # rmmod cuts a name at its first dot.
+            program = "delete_module" if "." in step.module else "rmmod"
+            return f"{program} {step.module}"
         case Action.INSTALL | Action.REMOVE:
             return step.command
         case Action.BUILTIN | Action.SKIP:

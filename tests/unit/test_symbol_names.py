@@ -148,10 +148,12 @@ def test_a_loaded_module_with_a_dot_in_its_name_is_found(
     assert shown in capsys.readouterr().out
 
 
-def test_its_unload_is_refused_with_the_reason(dotted: LocalHost, capsys: Output) -> None:
-    assert cli.run(["plan", "unload", DOTTED, "--json", "--root", str(dotted.root)]) == 1
+def test_it_is_unloaded_by_its_whole_name_and_not_with_rmmod(
+    dotted: LocalHost, capsys: Output
+) -> None:
+    assert cli.run(["plan", "unload", DOTTED, "--json", "--root", str(dotted.root)]) == 0
     plan = json.loads(capsys.readouterr().out)
-    assert plan["refused"] == (
-        f"modprobe and rmmod cannot unload {DOTTED}: they cut its name at the first dot."
-    )
-    assert plan["commands"] == []
+    assert plan["refused"] is None
+    assert plan["commands"] == [f"delete_module -- {DOTTED}"]
+    assert any("cut the name" in warning for warning in plan["warnings"])
+    assert plan["steps"][0]["command"] == f"delete_module {DOTTED}"
