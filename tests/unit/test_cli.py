@@ -415,6 +415,7 @@ def test_symbols_as_json(root: str, capsys: Output) -> None:
         "name": "_stext",
         "type": "T",
         "module": None,
+        "builtin": [],
         "address": "0xffffffff81000000",
     }
     assert found[-1]["module"] == "bpf"
