@@ -110,6 +110,7 @@ class Terminal:
     Attributes:
         columns, rows: the size.
         raw: every byte that the program has written.
+        mark: what its processes can be found by; see `working`.
     """
 
     def __init__(
@@ -140,7 +141,7 @@ class Terminal:
         self._stream = pyte.ByteStream(self._screen)
         self._pending = b""
         self._ended = False
-        self._mark = uuid.uuid4().hex
+        self.mark = uuid.uuid4().hex
         self._changed = threading.Condition()
         self._master, slave = os.openpty()
         self._set_size()
@@ -157,7 +158,7 @@ class Terminal:
                 **inherited,
                 "LANG": "C.UTF-8",
                 "TERM": term,
-                MARK: self._mark,
+                MARK: self.mark,
                 **(environment or {}),
             },
             cwd=cwd,
@@ -307,7 +308,7 @@ class Terminal:
         that is not a processor. On a busy machine, silence alone proves nothing.
         """
         deadline = time.monotonic() + timeout
-        while (self.output_within(quiet) or works(self._mark)) and not self._ended:
+        while (self.output_within(quiet) or works(self.mark)) and not self._ended:
             if time.monotonic() > deadline:
                 raise AssertionError(f"never silent for {quiet:g} s\n{self._picture()}")
 

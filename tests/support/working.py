@@ -14,13 +14,15 @@ _WAITING = {"S", "I", "Z", "T", "t"}
 def works(mark: str) -> bool:
     """Return whether a thread of the programs with that mark runs or would if it could."""
     for _ in range(3):
-        if any(_runs(process) for process in _marked(f"{MARK}={mark}".encode())):
+        if any(_runs(process) for process in processes(mark)):
             return True
         time.sleep(0.02)
     return False
 
 
-def _marked(variable: bytes) -> list[Path]:
+def processes(mark: str) -> list[Path]:
+    """Return the directories in /proc of the processes with that mark."""
+    variable = f"{MARK}={mark}".encode()
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:

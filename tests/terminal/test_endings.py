@@ -306,8 +306,9 @@ def test_three_hundred_sizes_in_a_second_are_drawn_once(tree: str, record_proper
         terminal.resize(120, 40)
         terminal.settle()
         assert "3 Info" in terminal.text()
-        # On a busy machine, the sizes may take longer, and there may be pauses among them.
-        pauses = sum(b - a > RESIZE_QUIET / 2 for a, b in itertools.pairwise(times))
+        # On a busy machine, the sizes may take longer, and there may be pauses among them,
+        # also some that only the dashboard sees.
+        pauses = 2 + sum(b - a > RESIZE_QUIET / 2 for a, b in itertools.pairwise(times))
         layouts = (drawn() - before) / once
         took = times[-1] - times[0]
         record_property(f"layouts for 300 sizes in {took:.2f} s", round(layouts, 1))
