@@ -47,7 +47,7 @@ RootFiles = Mapping[str, bytes]
 """The content of those files, by operation; without those that could not be read."""
 
 _MAX_LOG = 200_000
-_OWNER = re.compile(rb"(?m)\t\[([^\]\n]+)\]$")
+_OWNER = re.compile(rb"(?m)\t\[([^\]\t\n]+)\]$")
 _DATA = re.compile(rb"(?m)^[0-9a-f]+ [dDbBrR] [^\n]*\t\[(?!bpf\]|__builtin__)")
 _BRACKETS = re.compile(r"\[([A-Za-z0-9_]{1,55})\]")
 _FLAGS = frozenset({"FTRACE", "DISABLED", "OPTIMIZED", "GONE"})
