@@ -146,6 +146,21 @@ class Steps:
         own = self.vm.run("admin", ["grep", " _stext$", "/proc/kallsyms"], check=True).stdout
         assert int(own.split()[0], 16) == 0
 
+    async def modules(self, root: HelperClient) -> None:
+        assert b"virtio_net " in (await root.read_file("modules")).data
+
+    async def vmallocinfo(self, root: HelperClient) -> None:
+        assert (await root.read_file("vmallocinfo")).data.startswith(b"0x")
+
+    async def kprobes(self, root: HelperClient) -> None:
+        assert (await root.read_file("kprobes")).ok
+
+    async def ftrace(self, root: HelperClient) -> None:
+        assert (await root.read_file("ftrace")).ok
+
+    async def ftrace_available(self, root: HelperClient) -> None:
+        assert b"vfs_read\n" in (await root.read_file("ftrace-available")).data
+
     async def log(self, root: HelperClient) -> None:
         assert "Linux version" in (await root.read_log()).log[0].text
         arrived = asyncio.Event()

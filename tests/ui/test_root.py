@@ -206,7 +206,8 @@ async def test_a_session_that_reads_is_not_used_to_change_something(demo: Demo) 
 
 async def test_a_session_that_reads_refuses_to_change_something(demo: Demo) -> None:
     session = await demo.start_channel(Scope.READ)
-    assert session.hello.operations == ("idle", "kallsyms", "log", "stop")
+    assert "kallsyms" in session.hello.operations
+    assert not {"load", "unload", "insert", "delete"} & set(session.hello.operations)
     refused = await session.unload(["hello"])
     assert (refused.code, refused.message) == ("invalid", "This session can only read.")
     assert (await session.kallsyms()).ok
