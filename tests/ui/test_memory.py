@@ -67,7 +67,12 @@ class Opened:
 
     async def collected(self) -> None:
         """Wait until none of the screens exists any more."""
-        await self._stage.until(lambda: not self._kept())
+        try:
+            await self._stage.until(lambda: not self._kept())
+        except AssertionError:
+            kept = self._kept()
+            held = {type(each) for screen in kept for each in gc.get_referrers(screen)}
+            raise AssertionError(f"{kept} held by {held}") from None
 
     def _kept(self) -> list[Screen[Any]]:
         gc.collect()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from rich.color import ColorSystem
+from rich.style import Style
 from textual import events
 from textual.drivers.headless_driver import HeadlessDriver
 
@@ -134,6 +137,21 @@ async def _random_step(stage: Stage, driver: TwoTerminals, dice: random.Random) 
             driver.flush()
     await stage._pilot.pause(1 / 60)  # Textual paints after so long
     return f"{kind} {done}"
+
+
+def _forget_codes() -> None:
+    """Rich keeps the escape sequence of a style for good, whichever number of colours it is for."""
+    for each in gc.get_objects():
+        if type(each) is Style:
+            each._ansi = None
+
+
+@pytest.fixture(autouse=True)
+def _own_codes() -> Iterator[None]:
+    """Leave no sequences for 16 colours to the next test, which may share the styles."""
+    _forget_codes()
+    yield
+    _forget_codes()
 
 
 @pytest.mark.parametrize(
