@@ -22,9 +22,9 @@ from tests.ui.stage import SIZES, Stage, opened
 
 
 async def ask(stage: Stage, text: str = "") -> None:
-    """Open the picker and type."""
+    """Open the picker and type, once all files have been read: they change the order."""
     await stage.press("plus")
-    await stage.until("Load a module", " of 22 modules")
+    await stage.until("Load a module", " of 22 modules", lambda: "reading ━" not in stage.text)
     await stage.type(text)
 
 
