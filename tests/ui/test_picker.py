@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,9 @@ from tests.ui.stage import SIZES, Stage, opened
 async def ask(stage: Stage, text: str = "") -> None:
     """Open the picker and type, once all files have been read: they change the order."""
     await stage.press("plus")
-    await stage.until("Load a module", " of 22 modules", lambda: "reading ━" not in stage.text)
+    await stage.until(
+        "Load a module", " of 22 modules", lambda: not re.search("reading [━╌]", stage.text)
+    )
     await stage.type(text)
 
 
