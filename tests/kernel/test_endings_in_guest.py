@@ -45,6 +45,7 @@ def await_modes_of_a_shell(terminal: Terminal) -> None:
     terminal.wait_for(r"icanon\+echo\+", timeout=PATIENCE)
 
 
+@pytest.mark.full
 def test_it_ends_with_the_connection_in_a_session_without_a_terminal(
     vm: VM, record_property: Record
 ) -> None:

@@ -62,6 +62,7 @@ def reload(terminal: Terminal, name: str, *seen: str) -> None:
     finish(terminal, f"Reloaded {name}")
 
 
+@pytest.mark.full  # test_change_verbs.py has the same with verbs
 def test_a_module_from_a_file_is_reloaded_unloaded_and_undone_from_that_file(
     vm: VM, admin_dashboard: Terminal
 ) -> None:

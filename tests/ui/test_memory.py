@@ -197,6 +197,7 @@ async def test_each_kind_of_screen_is_collected_once_it_is_closed(prepared: Demo
     assert not never, "this test opens no screen of these classes"
 
 
+@pytest.mark.full
 async def test_a_session_that_is_repeated_keeps_no_more(prepared: Demo) -> None:
     async with opened(prepared) as stage:
         sizes = []
