@@ -2,7 +2,8 @@
 
 Sources: `man 5 modules-load.d`, `man 8 systemd-modules-load.service` (kernel command line),
 `man 5 modules` (Debian), `man 8 initramfs-tools`, `man 5 dracut.conf`, `man 5 mkinitcpio.conf`,
-`man 7 udev` (`RUN{builtin}`), `man 5 systemd.service`.
+`man 7 udev` (`RUN{builtin}`), `man 5 systemd.service`; `main_loader` in OpenWrt's ubox
+(`kmodloader.c`); `LoadListedModules` in Android's libmodprobe.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import re
 from collections.abc import Iterable, Iterator
 
 from kmodtui.kernel.host import Host
+from kmodtui.kernel.index.places import find_places, has_android_files
+from kmodtui.kernel.system import read_system
 from kmodtui.model.about.facts import Listing
 from kmodtui.model.modules import canonical
 from kmodtui.model.plan.plan import KERNEL_COMMAND_LINE
@@ -88,6 +91,8 @@ def _all(host: Host) -> Iterator[_Found]:
 def _at_boot(host: Host) -> Iterator[_Found]:
     yield from _command_line(host)
     yield from _modules_load(host)
+    yield from _openwrt(host)
+    yield from _android(host)
     yield from _initramfs(host)
 
 
@@ -130,6 +135,22 @@ def _modules_load(host: Host) -> Iterator[_Found]:
                 continue
             seen.add(real_line)
             yield text.split()[:1], source, _AT_BOOT, text, False
+
+
+def _openwrt(host: Host) -> Iterator[_Found]:
+    for folder in ("/etc/modules-boot.d", "/etc/modules.d"):
+        for name in _names(host, folder):
+            for source, text in _entries(host, f"{folder}/{name}"):
+                words = "listed there: loaded at boot by OpenWrt's kmodloader"
+                yield text.split()[:1], source, words, text, False
+
+
+def _android(host: Host) -> Iterator[_Found]:
+    release = read_system(host).release or ""
+    for folder in find_places(host, release).folders:
+        if has_android_files(folder):
+            for source, text in _entries(host, f"{folder}/modules.load"):
+                yield [text], source, "listed there: loaded at boot by Android's init", text, False
 
 
 def _entries(host: Host, path: str) -> Iterator[_Line]:

@@ -6,6 +6,7 @@ Their meaning: `man 5 modprobe.d`.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -25,6 +26,12 @@ class RuleKind(StrEnum):
     WEAKDEP = "weakdep"
     ALLOW_UNSUPPORTED = "allow_unsupported_modules"  # SUSE's kmod only
 
+
+ANDROID_FILES = ("modules.options", "modules.blocklist")
+"""Files beside the modules that only Android's modprobe reads (`libmodprobe`)."""
+
+OPENWRT_FILE = "/etc/modules.conf"
+"""The only file that OpenWrt's modprobe reads (`load_options` in ubox's `kmodloader.c`)."""
 
 ALLOWED = ("1", "yes")
 """The values of `allow_unsupported_modules` that allow them."""
@@ -47,6 +54,16 @@ class Rule:
     value: str = ""
     file: str = ""
     line: int = 0
+
+    @property
+    def only_for_init(self) -> bool:
+        """Whether it is in Android's modules.blocklist, which matters to init alone."""
+        return self.file.endswith("/modules.blocklist")
+
+    @property
+    def also_by_name(self) -> bool:
+        """Whether it is a blacklist rule of OpenWrt, where modprobe obeys it for names, too."""
+        return self.kind is RuleKind.BLACKLIST and self.file == OPENWRT_FILE
 
     @property
     def source(self) -> str:
@@ -82,6 +99,18 @@ class Problem:
     def __str__(self) -> str:
         """Return source and text for the screen."""
         return f"{self.source}: {self.text}"
+
+
+def is_from_index(source: str, folders: Iterable[str]) -> bool:
+    """Return whether a rule is declared by a module itself, and collected in depmod's index.
+
+    Args:
+        source: of the rule.
+        folders: those of the kernel release.
+    """
+    if source.partition(":")[0].endswith(tuple(f"/{name}" for name in ANDROID_FILES)):
+        return False
+    return any(source.startswith(f"{folder}/") for folder in folders)
 
 
 class Softdep(NamedTuple):

@@ -109,7 +109,7 @@ class _Surroundings:
         system = read_system(self._host)
         info, symbols = file.info, file.symbols
         name = canonical(info.text("name") or info.name) if info else canonical(file.path)
-        config = read_modprobe_config(self._host, self._index.folder if self._index else "")
+        config = read_modprobe_config(self._host, *(self._index.folders if self._index else ()))
         rules = (config.blacklisted(name), config.install(name))
         facts = KernelFacts(
             release=self._release,

@@ -24,7 +24,7 @@ from kmodtui.model.text import clean
 def read_devices(host: Host, release: str) -> DeviceList:
     """Return the devices of a machine, and the modules of a kernel release that match them."""
     index = index_or_empty(host, release)
-    lookup = ConfiguredIndex(index, read_modprobe_config(host, index.folder))
+    lookup = ConfiguredIndex(index, read_modprobe_config(host, *index.folders))
     loaded = _loaded(host)
     names = read_hardware_names(host)
     known: dict[str, tuple[Candidate, ...]] = {}

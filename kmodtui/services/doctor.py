@@ -41,7 +41,7 @@ def examine(host: Host, release: str) -> DoctorFacts:
     # A tree without a /proc says nothing about a running kernel.
     running = system.release == release or (system.release is None and has_module_support(host))
     index = index_or_empty(host, release)
-    config = read_modprobe_config(host, index.folder)
+    config = read_modprobe_config(host, *index.folders)
     table = _loaded(host) if running else ModuleTable()
     root_only: set[str] = set()
     modprobe = _setting(host, "kernel/modprobe")

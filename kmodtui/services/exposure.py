@@ -28,7 +28,7 @@ def read_exposures(host: Host, release: str) -> tuple[tuple[Exposure, ...], Swit
         KmodtuiError: the index of modules cannot be read.
     """
     index = read_index(host, release)
-    return exposures_of(host, ConfiguredIndex(index, read_modprobe_config(host, index.folder)))
+    return exposures_of(host, ConfiguredIndex(index, read_modprobe_config(host, *index.folders)))
 
 
 def exposures_of(host: Host, lookup: ConfiguredIndex) -> tuple[tuple[Exposure, ...], Switches]:

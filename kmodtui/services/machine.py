@@ -169,7 +169,7 @@ class Machine:
         """Return the current rules of modprobe.d and of the kernel command line. Reads files."""
         from kmodtui.kernel.modprobe.config import read_modprobe_config
 
-        return read_modprobe_config(self.host, self.index_or_empty().folder)
+        return read_modprobe_config(self.host, *self.index_or_empty().folders)
 
     def lookup(self) -> ConfiguredIndex:
         """Return the index under these rules. Reads files: not for the event loop."""

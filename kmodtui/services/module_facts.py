@@ -273,7 +273,7 @@ class SystemFacts:
 
     @cached_property
     def _config(self) -> ModprobeConfig:
-        return read_modprobe_config(self.host, self.index.folder if self.index else "")
+        return read_modprobe_config(self.host, *(self.index.folders if self.index else ()))
 
     @cached_property
     def _kernel(self) -> RunningKernel:

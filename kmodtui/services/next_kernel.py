@@ -102,7 +102,7 @@ class _Comparison:
         self._then = then
         self._release = clean(then.release)
         self._now = index_or_empty(host, running)
-        self._config = read_modprobe_config(host, self._now.folder)
+        self._config = read_modprobe_config(host, *self._now.folders)
         self._loaded = read_modules(host).by_name
         self._listed = read_boot_listings(host)
         self._dkms = read_dkms(host)
@@ -267,7 +267,7 @@ class _Comparison:
     def _of_root(self) -> Iterator[NextFinding]:
         disk = read_root_disk(self._host)
         now = ConfiguredIndex(self._now, self._config)
-        then = ConfiguredIndex(self._then, read_modprobe_config(self._host, self._then.folder))
+        then = ConfiguredIndex(self._then, read_modprobe_config(self._host, *self._then.folders))
         file_system = [(f"fs-{disk.kind}", "/proc/self/mountinfo")] if disk.kind else []
         for alias, file in (*file_system, *disk.aliases):
             before = [each.name for each in now.find(alias)]

@@ -33,7 +33,7 @@ def read_profile(host: Host, release: str, kind: ProfileKind) -> Profile:
         KmodtuiError: the index of modules cannot be read, or no module is loaded.
     """
     index = read_index(host, release)
-    lookup = ConfiguredIndex(index, read_modprobe_config(host, index.folder))
+    lookup = ConfiguredIndex(index, read_modprobe_config(host, *index.folders))
     try:
         loaded = tuple(read_modules(host).by_name)
     except KmodtuiError:

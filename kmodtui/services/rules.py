@@ -8,7 +8,7 @@ from kmodtui.kernel.host import Host
 from kmodtui.kernel.index.configured import ConfiguredIndex
 from kmodtui.kernel.index.release import index_or_empty
 from kmodtui.kernel.modprobe.config import read_modprobe_config, replaced_files
-from kmodtui.model.modprobe_rules import Problem
+from kmodtui.model.modprobe_rules import Problem, is_from_index
 from kmodtui.model.rules.effect import RuleEffect, rule_effects
 
 
@@ -36,11 +36,14 @@ def read_rules(host: Host, release: str, *, depmod: bool = False) -> RuleList:
         depmod: whether to include the softdeps and weakdeps that modules declare themselves.
     """
     index = index_or_empty(host, release)
-    config = read_modprobe_config(host, index.folder)
-    own = tuple(f"{folder}/" for folder in index.folders)
+    config = read_modprobe_config(host, *index.folders)
     effects = rule_effects(config.rules, ConfiguredIndex(index, config))
-    shown = tuple(effect for effect in effects if depmod or not effect.rule.file.startswith(own))
+    shown = tuple(
+        effect for effect in effects if depmod or not is_from_index(effect.rule.file, index.folders)
+    )
     problems = tuple(
-        problem for problem in config.problems if depmod or not problem.source.startswith(own)
+        problem
+        for problem in config.problems
+        if depmod or not is_from_index(problem.source, index.folders)
     )
     return RuleList(shown, tuple(sorted(config.blocked)), (*problems, *replaced_files(host)))

@@ -8,7 +8,7 @@ from kmodtui.errors import UnknownModuleError
 from kmodtui.kernel.index.aliases import lookup_form
 from kmodtui.kernel.index.modules import ModuleIndex
 from kmodtui.kernel.modprobe.config import ModprobeConfig, read_modprobe_config
-from kmodtui.model.modprobe_rules import Found, Problem, Rule, Softdep
+from kmodtui.model.modprobe_rules import Found, Problem, Rule, Softdep, is_from_index
 from kmodtui.model.modules import canonical
 from kmodtui.model.plan.plan import Option
 from kmodtui.model.rule_problems import rule_problems
@@ -38,7 +38,7 @@ class ConfiguredIndex:
 
     def _is_from_index(self, source: str) -> bool:
         """Return whether a rule is from the modules themselves, collected in depmod's index."""
-        return any(source.startswith(f"{folder}/") for folder in self.index.folders)
+        return is_from_index(source, self.index.folders)
 
     def find(self, text: str) -> tuple[Found, ...]:
         """Return the modules that a name or an alias resolves to, each once.
@@ -125,4 +125,4 @@ class ConfiguredIndex:
 
 def configured(index: ModuleIndex) -> ConfiguredIndex:
     """Return an index with the rules that its system has now. Reads files."""
-    return ConfiguredIndex(index, read_modprobe_config(index.host, index.folder))
+    return ConfiguredIndex(index, read_modprobe_config(index.host, *index.folders))

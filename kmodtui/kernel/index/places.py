@@ -252,6 +252,16 @@ def has_kmod(host: Host) -> bool:
     return any(map(host.exists, _KMOD[:4])) and not host.exists("/sbin/kmodloader")
 
 
+def loads_by_kmodloader(host: Host) -> bool:
+    """Return whether modprobe is that of OpenWrt, which does not read modprobe.d."""
+    return host.exists("/sbin/kmodloader") and not any(map(host.exists, _KMOD[:4]))
+
+
+def has_android_files(folder: str) -> bool:
+    """Return whether a directory's modules are loaded by Android's modprobe."""
+    return folder.startswith(_PARTITIONS) or folder in _STANDARD
+
+
 def may_not_read(error: OSError) -> bool:
     """Return whether only root may read a file."""
     return error.errno in (errno.EACCES, errno.EPERM)

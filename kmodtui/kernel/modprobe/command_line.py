@@ -13,7 +13,7 @@ from kmodtui.kernel.index.aliases import normalised
 from kmodtui.model.modprobe_rules import Problem, Rule, RuleKind
 from kmodtui.model.modules import canonical
 from kmodtui.model.plan.plan import KERNEL_COMMAND_LINE
-from kmodtui.model.text import clean
+from kmodtui.model.text import clean, shortened
 
 _SKIPPED = "initcall_blacklist="
 _WHITESPACE = " \n\t\v\f\r"
@@ -28,6 +28,7 @@ def parse_command_line(text: str, problems: list[Problem]) -> Iterator[Rule]:
         text: the content of /proc/cmdline.
         problems: receives the settings that kmod ignores.
     """
+    problems += _other_blacklists(text)
     for module, parameter, value in _settings(text):
         if module == "modprobe" and parameter.startswith("blacklist="):
             for name in filter(None, value.split(",")):
@@ -44,6 +45,31 @@ def parse_command_line(text: str, problems: list[Problem]) -> Iterator[Rule]:
             problems.append(Problem(KERNEL_COMMAND_LINE, clean(message), (module,)))
         else:
             yield Rule(RuleKind.OPTIONS, alias, parameter)
+
+
+_ONLY_IN_THE_INITRAMFS = ("rd.driver.blacklist", "rdblacklist")
+_OF_NOBODY = ("blacklist", "modprobe_blacklist", "modules_blacklist", "driver.blacklist")
+
+
+def _other_blacklists(text: str) -> Iterator[Problem]:
+    """Yield settings that are meant to keep modules from being loaded, and do not here."""
+    for word in _kernel_words(text):
+        key, _, value = word.partition("=")
+        names = tuple(canonical(name) for name in value.split(",") if name)
+        if key in _ONLY_IN_THE_INITRAMFS and names:
+            why = (
+                "counts in the initramfs only (dracut), not after it. For both, use "
+                f"modprobe.blacklist={','.join(names)}"
+            )
+        elif key in _OF_NOBODY and names:
+            why = (
+                f"is unknown to modprobe and the kernel. Use modprobe.blacklist={','.join(names)}, "
+                "or module_blacklist= to block it"
+            )
+        else:
+            continue
+        problem = clean(shortened(f"{word} {why}.", 300))
+        yield Problem(KERNEL_COMMAND_LINE, problem, names)
 
 
 def forbidden_modules(text: str) -> Iterator[str]:

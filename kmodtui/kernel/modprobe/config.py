@@ -13,10 +13,19 @@ from functools import cached_property
 
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.index.aliases import PatternIndex, has_wildcard
+from kmodtui.kernel.index.places import has_android_files, loads_by_kmodloader
 from kmodtui.kernel.modprobe.command_line import forbidden_modules, parse_command_line
 from kmodtui.kernel.modprobe.file import parse_rules, parse_softdep
-from kmodtui.kernel.modprobe.unread import unread_file
-from kmodtui.model.modprobe_rules import Problem, Rule, RuleKind, Softdep, option_words
+from kmodtui.kernel.modprobe.unread import files_elsewhere, not_read, unread_file
+from kmodtui.model.modprobe_rules import (
+    ANDROID_FILES,
+    OPENWRT_FILE,
+    Problem,
+    Rule,
+    RuleKind,
+    Softdep,
+    option_words,
+)
 from kmodtui.model.plan.plan import Option
 from kmodtui.model.rule_problems import problems_about
 from kmodtui.model.text import clean
@@ -201,18 +210,18 @@ class _FirstMatch:
         return self._rules[min(found)] if found else None
 
 
-def read_modprobe_config(host: Host, folder: str = "") -> ModprobeConfig:
+def read_modprobe_config(host: Host, *folders: str) -> ModprobeConfig:
     """Return the rules of a system. A file that cannot be read is a problem, not an error.
 
     Args:
         host: the observed system.
-        folder: the directory of a kernel release, whose modules.softdep and modules.weakdep
-            are read as well; empty for none.
+        folders: the directories of a kernel release, whose modules.softdep and modules.weakdep
+            are read as well, and on Android modules.options and modules.blocklist.
     """
     rules: list[Rule] = []
     problems: list[Problem] = []
     unreadable: list[str] = []
-    for path in _files(host, folder, problems, unreadable):
+    for path in _files(host, folders, problems, unreadable):
         try:
             data = host.read(path)
         except FileNotFoundError:
@@ -231,9 +240,18 @@ def read_modprobe_config(host: Host, folder: str = "") -> ModprobeConfig:
     return ModprobeConfig(rules, problems, forbidden_modules(line), unreadable)
 
 
-def _files(host: Host, folder: str, problems: list[Problem], unreadable: list[str]) -> list[str]:
+def _files(
+    host: Host, folders: Iterable[str], problems: list[Problem], unreadable: list[str]
+) -> list[str]:
     """Return the files that take effect, in the order in which kmod reads them."""
-    found = {name: f"{folder}/{name}" for name in _INDEX_FILES} if folder else {}
+    found: dict[str, str] = {}
+    for number, folder in enumerate(filter(None, folders)):
+        own = (*_INDEX_FILES, *(ANDROID_FILES if has_android_files(folder) else ()))
+        found |= {f"{name}\0{number}": f"{folder}/{name}" for name in own}
+    directories: list[str] = []
+    openwrt = loads_by_kmodloader(host)
+    if openwrt:
+        found[OPENWRT_FILE] = OPENWRT_FILE
     for directory in FOLDERS:
         try:
             names = host.listdir(directory)
@@ -248,8 +266,12 @@ def _files(host: Host, folder: str, problems: list[Problem], unreadable: list[st
             path = f"{directory}/{name}"
             if name.startswith("."):
                 continue
+            if openwrt:
+                problems += not_read(host, path, f"OpenWrt's reads {OPENWRT_FILE} only")
+                continue
             if not name.endswith((".conf", ".alias")):
                 problems += unread_file(host, path)
+                directories.append(path)
                 continue
             try:
                 is_directory = stat.S_ISDIR(host.stat(path).st_mode)
@@ -263,6 +285,7 @@ def _files(host: Host, folder: str, problems: list[Problem], unreadable: list[st
                 if name.endswith(".alias"):
                     message = "kmod 33 and later ignore it: its name does not end in .conf."
                     problems.append(Problem(clean(path), message))
+    problems += () if openwrt else files_elsewhere(host, directories)
     return [found[name] for name in sorted(found, key=os.fsencode)]
 
 

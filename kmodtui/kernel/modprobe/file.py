@@ -5,6 +5,7 @@ Sources: `kmod_config_parse` in kmod's `libkmod/libkmod-config.c`; `man 5 modpro
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -19,6 +20,23 @@ MAX_NOT_RULES = 20
 """Lines of a file that are reported one by one if they are not rules; the rest is counted."""
 
 _KEYWORDS = frozenset(RuleKind.__members__.values())
+_KEYWORD_OF = {
+    "option": "options",
+    "opts": "options",
+    "blacklists": "blacklist",
+    "black-list": "blacklist",
+    "blacklisted": "blacklist",
+    "blocklist": "blacklist",
+    "denylist": "blacklist",
+    "block": "blacklist",
+    "deny": "blacklist",
+    "module_blacklist": "blacklist",
+    "aliases": "alias",
+    "soft-dep": "softdep",
+    "softdeps": "softdep",
+}
+"""The keyword that was meant by other words."""
+_BYTE_ORDER_MARKS = ("\ufeff", os.fsdecode(b"\xff\xfe"), os.fsdecode(b"\xfe\xff"))
 _BLANKS = "\t "
 # A path, a file name, quotation marks, a comma behind the name.
 _NOT_IN_NAMES = re.compile(r"^/|/.*\.ko|\.ko(?:\.[a-z]{2,3})?$|[\"']|^[^:]*,", re.DOTALL)
@@ -45,10 +63,14 @@ def parse_rules(text: str, file: str, problems: list[Problem]) -> Iterator[Rule]
         if not word:
             continue
         source = f"{file}:{number}"
+        if word == "blocklist" and file.endswith("/modules.blocklist"):
+            word = RuleKind.BLACKLIST  # Android's word
         if word not in _KEYWORDS:
             not_rules += 1
             if not_rules <= MAX_NOT_RULES:
-                problems.append(Problem(source, clean(_not_a_rule(word))))
+                # A plan mentions the first of a file, and those with the name of its module.
+                meant = tuple(map(_meant, rest.split()[:4])) if not_rules > 1 else ()
+                problems.append(Problem(source, clean(_not_a_rule(word)), meant))
             continue
         rule, problem, modules = _rule(word, rest, file, number)
         if rule is not None:
@@ -126,7 +148,15 @@ def _not_a_rule(word: str) -> str:
     """Return what is wrong with a line that begins with no keyword."""
     if word in ("include", "config"):
         return f"{word} is not supported any more: line ignored."
-    return f"unknown command {shortened(word)}: line ignored."
+    if word.startswith(_BYTE_ORDER_MARKS):
+        return (
+            "the file begins with a byte order mark, which becomes part of the first word: line "
+            "ignored. Save it as UTF-8 without a byte order mark."
+        )
+    bare = word.lower().strip(":;,\"'")
+    nearest = bare if bare in _KEYWORDS else _KEYWORD_OF.get(bare, "")
+    hint = f" Did you mean {nearest}?" if nearest else ""
+    return f"unknown command {shortened(word)}: line ignored.{hint}"
 
 
 def _rule(word: str, rest: str, file: str, number: int) -> tuple[Rule | None, str, tuple[str, ...]]:
@@ -158,6 +188,13 @@ def _rule(word: str, rest: str, file: str, number: int) -> tuple[Rule | None, st
         problem = problem if extra_text.strip() else _name_problem(target)
         names = (name, _meant(target), *map(canonical, extra_text.split()))
         return Rule(kind, name, target, file, number), problem, names
+    if not value and kind is RuleKind.OPTIONS and "." in raw and "=" in raw:
+        module, _, option = raw.partition(".")
+        problem = (
+            f"{raw} is the form of the kernel command line: line ignored. "
+            f"Write options {module} {option}"
+        )
+        return None, problem, (canonical(module),)
     if not value:
         what = {"options": "options", "install": "a command", "remove": "a command"}
         problem = f"{word} {raw} needs {what.get(word, 'modules')}: line ignored."
@@ -200,6 +237,8 @@ def _options_problem(raw: str, value: str) -> str:
                 f"# does not begin a comment here: “{passed}” is passed to {raw} as well. "
                 "Put the comment on a line of its own."
             )
+        if "=“" in word or "=„" in word or "=”" in word:
+            return f'in {shortened(word)}, “ is part of the value: only " quotes a value.'
         if "='" in word:
             return f"in {shortened(word)}, ' is part of the value: only \" quotes a value."
         if word.startswith("=") or (word.endswith("=") and word != words[-1]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.modprobe.file import parse_rules
@@ -11,6 +11,8 @@ from kmodtui.model.modprobe_rules import Problem
 from kmodtui.model.text import clean, counted, shortened
 
 _MOST = 64 * 1024
+_MOST_FILES = 100
+_OLD_FILE = "/etc/modprobe.conf"
 _LEFT_BY_PACKAGES = [
     ".dpkg-new",
     ".dpkg-old",
@@ -42,6 +44,38 @@ def unread_file(host: Host, path: str) -> Iterator[Problem]:
     name = path.rpartition("/")[2]
     if name.startswith(".") or name.endswith(_DISABLED):
         return
+    yield from not_read(host, path, _reason(name))
+
+
+def files_elsewhere(host: Host, directories: Iterable[str]) -> Iterator[Problem]:
+    """Yield files with rules in places that kmod does not read, although people put them there.
+
+    Args:
+        host: the observed system.
+        directories: those in the directories of modprobe.d.
+    """
+    yield from not_read(host, _OLD_FILE, f"it reads the files in {_OLD_FILE[:-5]}.d only")
+    for directory in directories:
+        try:
+            names = sorted(host.listdir(directory))[:_MOST_FILES]
+        except OSError:
+            continue
+        for name in (name for name in names if name.endswith(".conf")):
+            yield from not_read(host, f"{directory}/{name}", "it reads no subdirectories")
+
+
+def _reason(name: str) -> str:
+    """Return why a file in a directory of modprobe.d is not read."""
+    why = "its name does not end in .conf"
+    if name.endswith(tuple(_LEFT_BY_PACKAGES)):
+        why += "; the package manager left it"
+    elif name.endswith(tuple(_BACKUPS)):
+        why += "; it is a backup copy"
+    return why
+
+
+def not_read(host: Host, path: str, why: str) -> Iterator[Problem]:
+    """Yield that a file is not read, and why, if it contains rules."""
     try:
         text = os.fsdecode(host.read(path, _MOST))
     except OSError:
@@ -50,11 +84,6 @@ def unread_file(host: Host, path: str) -> Iterator[Problem]:
     rules = list(parse_rules(text, clean(path), problems))
     if not rules or len(problems) > len(rules):
         return  # such as a README
-    why = "its name does not end in .conf"
-    if name.endswith(tuple(_LEFT_BY_PACKAGES)):
-        why += "; the package manager left it"
-    elif name.endswith(tuple(_BACKUPS)):
-        why += "; it is a backup copy"
     example = shortened(f"{rules[0].kind} {rules[0].name} {rules[0].value}".rstrip())
     message = f"modprobe does not read it: {why}. {counted(len(rules), 'rule')} in it, "
     message += f"such as “{example}”, {'has' if len(rules) == 1 else 'have'} no effect."

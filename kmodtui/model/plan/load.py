@@ -109,7 +109,18 @@ class _Loading:
                     f"Set its parameters on the kernel command line, as {name}.name=value.",
                 )
             )
-        elif target.alias and blacklist:
+        elif blacklist and blacklist.also_by_name:
+            self._step(
+                Step(Action.SKIP, name, f"{REQUESTED}; blacklisted", source=blacklist.source)
+            )
+            self._refusals.append(
+                (
+                    f"{name} is blacklisted ({blacklist.source}): OpenWrt's modprobe does not "
+                    "load it, by its name either.",
+                    "Remove that line, or insert its file with insmod.",
+                )
+            )
+        elif target.alias and blacklist and not blacklist.only_for_init:
             reason = f"{REQUESTED} as {text}; blacklisted"
             self._step(Step(Action.SKIP, name, reason, source=blacklist.source))
             self._left.append(
@@ -122,9 +133,11 @@ class _Loading:
         else:
             self._take_with_dependencies(target, text)
             if blacklist:
+                prevents = "loading by an alias, not by name"
+                if blacklist.only_for_init:
+                    prevents = "Android's init from loading it at boot"
                 self._warnings.append(
-                    f"{name} is blacklisted ({blacklist.source}). That only prevents loading by "
-                    "an alias, not by name."
+                    f"{name} is blacklisted ({blacklist.source}). That only prevents {prevents}."
                 )
 
     def _take_with_dependencies(self, target: Found, text: str) -> None:

@@ -128,7 +128,12 @@ class _Evaluation:
             names = ", ".join(found.name for found in self._lookup.find(rule.name))
             words = f"{rule.name} is an alias of {names}; blacklist needs the module's own name"
             return RuleEffect(rule, Effect.NONE, words)
-        return RuleEffect(rule, Effect.ACTIVE, "no alias loads it; its name still does")
+        words = "no alias loads it; its name still does"
+        if rule.only_for_init:
+            words = "Android's init does not load it; modprobe still does"
+        elif rule.also_by_name:
+            words = "OpenWrt's modprobe does not load it, by its name either"
+        return RuleEffect(rule, Effect.ACTIVE, words)
 
     def _command(self, rule: Rule, counts: Rule | None) -> RuleEffect:
         if not _has_wildcard(rule.name):

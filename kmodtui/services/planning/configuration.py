@@ -7,6 +7,7 @@ from itertools import accumulate
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.index.configured import ConfiguredIndex
+from kmodtui.kernel.modprobe.config import replaced_files
 from kmodtui.model.modprobe_rules import ALLOWED, Problem, option_words
 from kmodtui.model.module_info import ModuleInfo
 from kmodtui.model.parameters import TRUTHS, key_of, problems
@@ -32,7 +33,8 @@ def configuration_problems(plan: Plan, lookup: ConfiguredIndex) -> tuple[Problem
         names += accumulate(step.module.split("_")[:-1], "{}_{}".format)
         found += _of_options(step, info)
         found += _unsupported(step, info, lookup)
-    return (*problems_about(lookup.problems, names), *found)
+    replaced = replaced_files(lookup.index.host)
+    return (*problems_about((*lookup.problems, *replaced), names), *found)
 
 
 def _of_options(step: Step, info: ModuleInfo) -> Iterator[Problem]:

@@ -94,7 +94,7 @@ def read_plan_facts(
         KmodtuiError: it cannot be read, or nothing of this release can be unloaded.
     """
     verbs = {intent.verb for intent in intents}
-    config = read_modprobe_config(host, index.folder)
+    config = read_modprobe_config(host, *index.folders)
     table = _loaded(host, index, verbs)
     usage = NO_USAGE
     if verbs.intersection((Verb.UNLOAD, Verb.RELOAD, Verb.BLOCK)):
