@@ -84,6 +84,10 @@ class UnreadableError(KmodtuiError):
     title = "Cannot read"
 
 
+class OnlyRootReadsError(UnreadableError):
+    """A file or directory exists, but only root may read it."""
+
+
 class ModuleFileError(KmodtuiError):
     """A .ko file is invalid: empty, truncated, or not ELF."""
 

@@ -7,6 +7,7 @@ part of an image, of the host of a container, or of the kernel itself: there, `r
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import assert_never
@@ -39,11 +40,15 @@ class Advice:
         storage: who provides the files.
         release: the kernel release.
         folder: the directory of its modules; empty if there is none.
+        private: whether only root may read that directory.
+        captured: whether it is a captured tree, which may lack files that the system has.
     """
 
     storage: Storage = Storage.PACKAGES
     release: str = ""
     folder: str = ""
+    private: bool = False
+    captured: bool = False
 
     @property
     def rebuild(self) -> str:
@@ -85,6 +90,14 @@ class Advice:
             case Storage.IMAGE:
                 return f"To get {name}, {self._change_the_image}."
         assert_never(self.storage)
+
+    def restore_target(self, name: str, target: str) -> str:
+        """How to get what the file of a module links to."""
+        if not self.captured:
+            return self.restore(name)
+        return (
+            f"If the system has {target}, copy it into this tree. Otherwise: {self.restore(name)}"
+        )
 
     @property
     def reinstall(self) -> str:
@@ -147,6 +160,12 @@ class Advice:
                     "/odm_dlkm, /vendor, /odm and /system.",
                 )
             case Storage.PACKAGES | Storage.OPENWRT | Storage.IMAGE:
+                variants = [other for other in others if _are_variants(self.release, other)]
+                if variants and loaded is not False:
+                    return no_directory, (
+                        f"Installed: {', '.join(variants)}, which are other variants of the same "
+                        "version: install the modules of this one, or boot one of those."
+                    )
                 if others and loaded is not False:
                     return no_directory, f"{installed} If the kernel was upgraded, reboot."
                 if others:
@@ -170,3 +189,16 @@ class Advice:
                     "container or a micro-VM.",
                 )
         assert_never(self.storage)
+
+
+def _are_variants(release: str, other: str) -> bool:
+    """Return whether two releases are builds of one version: `6.1.21-v7+` and `6.1.21-v8+`.
+
+    Those with the number of a package, such as `6.1.0-12-amd64`, are not compared.
+    """
+    version = re.match(r"\d+(?:\.\d+)*(?![.\d])", release)
+    return (
+        version is not None
+        and re.match(re.escape(version[0]) + r"(?![.\d])", other) is not None
+        and not re.search(r"-\d", f"{release} {other}")
+    )

@@ -13,6 +13,7 @@ from kmodtui.errors import KmodtuiError, UnknownModuleError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.hwdata import read_hardware_names
 from kmodtui.kernel.index.modules import ModuleIndex
+from kmodtui.kernel.index.release import index_or_empty
 from kmodtui.kernel.initramfs import (
     UnreadableInitramfsError,
     find_initramfs,
@@ -100,11 +101,17 @@ class SystemFacts:
         if self.know(name):
             return (name,)
         found = self.index.resolve(text) if self.index is not None else ()
+        if not found and self._is_shown_as_builtin(name):
+            return (name,)
         if not found and self.index is not None:
             raise self.index.unknown(text)
         if not found:
             raise UnknownModuleError(f"No module {clean(text)} is loaded.", self._index_problem)
         return found
+
+    def _is_shown_as_builtin(self, name: str) -> bool:
+        """Return whether /sys/module shows built-in code of this name, without any index."""
+        return self.index is None and index_or_empty(self.host, self.release).is_builtin(name)
 
     # Of one module
 
@@ -135,7 +142,7 @@ class SystemFacts:
         index, loaded = self.index, self._table.by_name.get(name)
         origin = self._origin(name)
         info, problem = self._info(name, origin)
-        builtin = index is not None and index.is_builtin(name)
+        builtin = index.is_builtin(name) if index is not None else self._is_shown_as_builtin(name)
         place = index.place_of(name) if index is not None else ""
         config = self._config
         file = ""

@@ -489,3 +489,124 @@ def test_an_index_is_read_from_the_directory_that_has_it(tmp_path: Path) -> None
     root = captured(tmp_path, "6.1", {**files, "/lib/modules/6.1/kernel/": ""})
     index = read_index(LocalHost(root), "6.1")
     assert index.path_of("loop") == "/usr/lib/modules/6.1/kernel/loop.ko"
+
+
+# Without a directory for each release
+
+
+@pytest.mark.parametrize("indexed_by", ["depmod", ""])
+def test_modules_directly_in_lib_modules_are_found(
+    tmp_path: Path, capsys: Output, indexed_by: str
+) -> None:
+    files = {f"/lib/modules/{n}.ko": module(n, "4.4.180+", depends=d) for n, d in FLAT.items()}
+    if indexed_by:
+        files["/lib/modules/modules.dep"] = b"disk.ko: base.ko\nbase.ko:\n"
+    root = captured(tmp_path, "4.4.180+", files, ["base 4096 0 -"])
+    text = said(capsys, root, "plan", "load", "disk", status=0)
+    assert "/lib/modules/disk.ko" in text
+    assert "base  needed by disk; already loaded" in text
+    not_advised(text, "depmod")
+
+
+FLAT = {"disk": "base", "base": ""}
+
+
+# Links that lead nowhere
+
+
+@pytest.mark.parametrize(
+    ("link", "target", "advice"),
+    [
+        ("/lib/modules", "/.modloop/modules", "rc-service modloop start"),
+        ("/lib/modules/6.1.0-a", "/mnt/big/6.1.0-a", "copy it into this tree"),
+    ],
+)
+def test_a_link_in_place_of_the_modules_is_named(
+    tmp_path: Path, capsys: Output, link: str, target: str, advice: str
+) -> None:
+    root = captured(tmp_path, "6.1.0-a", {link: Link(target)}, ["base 4096 0 -"])
+    for words in (["catalog"], ["plan", "load", "disk"]):
+        text = said(capsys, root, *words, status=1)
+        assert f"{link} is a link to {target}, which does not exist." in text
+        assert advice in text
+        not_advised(text, "container", "depmod")
+
+
+def test_a_file_in_place_of_the_directory_is_named(tmp_path: Path, capsys: Output) -> None:
+    root = captured(tmp_path, "6.1.0-a", {"/lib/modules/6.1.0-a": "text"}, ["base 4096 0 -"])
+    assert "6.1.0-a is not a directory" in said(capsys, root, "catalog", status=1)
+
+
+# A module that this kernel does not have
+
+
+def test_a_module_of_another_installed_kernel_is_found_there(
+    tmp_path: Path, capsys: Output
+) -> None:
+    files = {
+        **indexed("/lib/modules/6.1.0-a", "6.1.0-a", {"kernel/disk.ko": ()}),
+        **indexed("/lib/modules/6.1.0-b", "6.1.0-b", {"kernel/sound-x.ko.xz": ()}),
+    }
+    root = captured(tmp_path, "6.1.0-a", files)
+    for words in (["info", "sound-x"], ["plan", "load", "sound_x"]):
+        text = said(capsys, root, *words, status=1)
+        assert "Of the installed kernels, 6.1.0-b has it." in text
+
+
+def test_a_file_that_depmod_has_not_seen_is_found(tmp_path: Path, capsys: Output) -> None:
+    top = "/lib/modules/6.1.0-a"
+    files = {
+        **indexed(top, "6.1.0-a", {"kernel/disk.ko": ()}),
+        f"{top}/extra/sound-x.ko": module("sound_x", "6.1.0-a"),
+    }
+    text = said(capsys, captured(tmp_path, "6.1.0-a", files), "info", "sound_x", status=1)
+    assert f"{top}/extra/sound-x.ko is not in its modules.dep. Run depmod" in text
+
+
+@pytest.mark.parametrize(
+    ("release", "distribution", "package"),
+    [
+        ("5.15.0-1034-aws", 'ID=ubuntu\nID_LIKE="debian"', "linux-modules-extra-5.15.0-1034-aws"),
+        ("6.8.5-301.fc40.x86_64", "ID=fedora", "kernel-modules-6.8.5-301.fc40.x86_64"),
+        ("5.14.0-427.el9.x86_64", 'ID="rocky"\nID_LIKE="rhel centos fedora"', "kernel-modules"),
+        ("6.1.0-18-cloud-amd64", "ID=debian", "linux-image-amd64"),
+    ],
+)
+def test_the_package_of_a_module_is_named(
+    tmp_path: Path, capsys: Output, release: str, distribution: str, package: str
+) -> None:
+    index = indexed(f"/lib/modules/{release}", release, {"kernel/disk.ko": ()})
+    root = captured(tmp_path, release, {**index, "/etc/os-release": f"{distribution}\n"})
+    assert package in said(capsys, root, "plan", "load", "sctp", status=1)
+    assert package not in said(capsys, root, "plan", "load", "dsk", status=1)
+
+
+def test_other_variants_of_a_version_are_not_an_upgrade(tmp_path: Path, capsys: Output) -> None:
+    index = indexed("/lib/modules/6.1.21-v7+", "6.1.21-v7+", {"kernel/disk.ko": ()})
+    root = captured(tmp_path, "6.1.21-v8+", index, ["base 4096 0 -"])
+    text = said(capsys, root, "plan", "load", "disk", status=1)
+    assert "6.1.21-v7+, which are other variants of the same version" in text
+    not_advised(text, "reboot")
+
+
+def test_a_container_that_sees_the_files_leaves_loading_to_its_host(
+    tmp_path: Path, capsys: Output
+) -> None:
+    index = indexed("/lib/modules/6.1.0-a", "6.1.0-a", {"kernel/disk.ko": ()})
+    root = captured(tmp_path, "6.1.0-a", {**index, "/.dockerenv": ""}, ["base 4096 0 -"])
+    for words in (["load", "disk"], ["unload", "base"]):
+        text = said(capsys, root, "plan", *words, status=0)
+        assert "This is a container, which shares the kernel of its host" in text
+    assert "container" not in said(capsys, root, "plan", "load", "base", status=0)
+
+
+def test_rules_are_not_judged_without_files(tmp_path: Path, capsys: Output) -> None:
+    files = {"/.dockerenv": "", "/etc/modprobe.d/a.conf": "blacklist disk\noptions disk x=1\n"}
+    text = said(capsys, captured(tmp_path, "6.1.0-a", files), "rules", status=0)
+    assert "no module is named" not in text
+
+
+def test_what_is_built_in_has_a_page_without_files(tmp_path: Path, capsys: Output) -> None:
+    files = {"/sys/module/net/parameters/x": "1\n"}
+    text = said(capsys, captured(tmp_path, "5.10.186", files, None), "about", "net", status=0)
+    assert "net: built in" in text

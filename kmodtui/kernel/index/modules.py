@@ -195,7 +195,7 @@ class ModuleIndex:
                 raise UnreadableError(
                     f"{clean(path)} is a link to {clean(target)}, which does not exist. "
                     f"{where} lists it.",
-                    self.advice.restore(name),
+                    self.advice.restore_target(name, clean(target)),
                 ) from None
             raise UnreadableError(
                 f"{error.message} {where} still lists it.", self.advice.rebuild
@@ -232,10 +232,12 @@ class ModuleIndex:
                 "belongs to the booted generation.",
                 "modprobe finds it after a reboot into the current generation.",
             )
+        from kmodtui.kernel.index.missing import package_hint, where_else
+
         names = near(text, (*self.names, *self.builtin_names))
         return UnknownModuleError(
             f"Kernel {clean(self.release)} has no module or alias {clean(text)}.",
-            did_you_mean(names),
+            where_else(self, text) or did_you_mean(names) or package_hint(self, text),
         )
 
     def _generation_with(self, name: str) -> str:

@@ -94,6 +94,9 @@ def find_places(host: Host, release: str) -> Places:
             continue
         found.setdefault((status.st_dev, status.st_ino), folder)
     folders = tuple(found.values())
+    if not folders and not unreadable and release:
+        # Without a directory for each release: Synology's DSM, the first stage of Android.
+        folders = tuple(top for top in _STANDARD if _has_files(host, top))[:1]
     partitions = tuple(folder for folder in folders if folder.startswith(_PARTITIONS))
     others = tuple(folder for folder in folders if folder not in partitions)
     if not others:
@@ -141,6 +144,28 @@ def _in_partitions(host: Host, release: str) -> Iterator[str]:
                 yield f"{top}/{name}"
 
 
+def _has_files(host: Host, folder: str) -> bool:
+    try:
+        return _has_modules(host, folder)
+    except OSError:
+        return False
+
+
+def dangling_link(host: Host, release: str) -> tuple[str, str]:
+    """Return the link on the way to a release's modules that leads nowhere, and its target.
+
+    Both are empty if there is none.
+    """
+    for path in ("/lib", "/run/booted-system", *_STANDARD, *candidates(release)):
+        try:
+            target = host.readlink(path)
+        except OSError:
+            continue
+        if not host.exists(path):
+            return path, target
+    return "", ""
+
+
 def _has_modules(host: Host, folder: str) -> bool:
     names = host.listdir(folder)
     return any(name == "modules.dep" or name.endswith(EXTENSIONS) for name in names)
@@ -182,7 +207,8 @@ def in_other_generation(host: Host, release: str, folder: str) -> str:
 
 def advice(host: Host, release: str, folder: str = "") -> Advice:
     """Return what to do about module files and their index on this system."""
-    return Advice(_storage(host, release, folder), clean(release), clean(folder))
+    storage = _storage(host, release, folder)
+    return Advice(storage, clean(release), clean(folder), captured=not host.live)
 
 
 def _storage(host: Host, release: str, folder: str) -> Storage:
@@ -197,7 +223,12 @@ def _storage(host: Host, release: str, folder: str) -> Storage:
         return Storage.NIXOS
     if any_exists("/etc/openwrt_release", "/sbin/kmodloader") or _is_flat(host, folder):
         return Storage.OPENWRT
-    if folder.startswith(_PARTITIONS) or any_exists("/vendor_dlkm", "/system_dlkm", "/system/bin"):
+    flat = folder in _STANDARD and host.exists(f"{folder}/modules.dep")
+    if (
+        flat
+        or folder.startswith(_PARTITIONS)
+        or any_exists("/vendor_dlkm", "/system_dlkm", "/system/bin")
+    ):
         return Storage.PARTITIONS
     if any_exists("/run/ostree-booted") or _is_read_only(host, folder or "/lib/modules"):
         return Storage.IMAGE

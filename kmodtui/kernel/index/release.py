@@ -7,13 +7,21 @@ either, an empty index still knows why.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from functools import cached_property
 
-from kmodtui.errors import KmodtuiError, UnknownModuleError, UnreadableError
+from kmodtui.errors import (
+    KmodtuiError,
+    OnlyRootReadsError,
+    UnknownModuleError,
+    UnreadableError,
+)
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.index.modules import ModuleIndex
 from kmodtui.kernel.index.places import (
     EXTENSIONS,
     advice,
+    dangling_link,
     find_places,
     installed_releases,
     may_not_read,
@@ -25,6 +33,7 @@ from kmodtui.kernel.proc_modules import PATH, read_modules
 from kmodtui.kernel.system import read_system
 from kmodtui.model.module_info import ModuleInfo
 from kmodtui.model.modules import LoadedModule, named_module
+from kmodtui.model.storage import Advice
 from kmodtui.model.text import clean
 
 
@@ -49,6 +58,8 @@ def read_index(host: Host, release: str) -> ModuleIndex:
 
         try:
             scanned = ScannedIndex(host, release, folder)
+        except NotADirectoryError:
+            raise UnreadableError(f"{clean(folder)} is not a directory.") from None
         except OSError as error:
             if may_not_read(error):
                 raise _only_for_root(folder) from None
@@ -60,6 +71,9 @@ def read_index(host: Host, release: str) -> ModuleIndex:
         return index
     if places.unreadable:
         raise _only_for_root(places.unreadable)
+    link, target = dangling_link(host, release)
+    if link:
+        raise _nowhere(host, clean(link), clean(target))
     others = tuple(map(clean, installed_releases(host)))
     if read_system(host).release not in (None, release):
         raise UnreadableError(
@@ -107,6 +121,12 @@ class EmptyIndex(ModuleIndex):
         self.folders = ()
         self.problem = problem
 
+    @cached_property
+    def advice(self) -> Advice:
+        """What to do about module files; whether only root may read them."""
+        private = isinstance(self.problem, OnlyRootReadsError)
+        return replace(advice(self.host, self.release), private=private)
+
     def read_info(self, name: str) -> ModuleInfo:
         """Return the modinfo of a built-in module; raise the problem for all others."""
         if not self.is_builtin(name):
@@ -131,8 +151,25 @@ def _has_loaded_modules(host: Host) -> bool | None:
         return False
 
 
-def _only_for_root(folder: str) -> UnreadableError:
+def _nowhere(host: Host, link: str, target: str) -> UnreadableError:
+    """Return the error for a link that leads nowhere in place of the modules."""
+    remedies = []
+    if not host.live:
+        remedies.append(f"If the system has {target}, copy it into this tree.")
+    if target.startswith("/.modloop"):
+        remedies.append(
+            "Alpine mounts its modules there: rc-service modloop start. After an upgrade of the "
+            "kernel, reboot first."
+        )
+    elif host.live:
+        remedies.append("Mount or install what it leads to.")
     return UnreadableError(
+        f"{link} is a link to {target}, which does not exist.", " ".join(remedies)
+    )
+
+
+def _only_for_root(folder: str) -> UnreadableError:
+    return OnlyRootReadsError(
         f"{clean(folder)} may not be read by you: only root may.",
         "Loaded modules are shown anyway. To see the files as well, run kmodtui as root.",
     )

@@ -231,7 +231,9 @@ class _Loading:
         if path is not None:
             link = self.lookup.link_of(name)
             why = f"is a link to {link}, which does not exist" if link else "does not exist"
-            self._refuse_missing(name, f"{name} has no file: {path} {why}.")
+            advice = self.lookup.advice
+            remedy = advice.restore_target(name, link) if link else advice.restore(name)
+            self._refusals.append((f"{name} has no file: {path} {why}.", remedy))
         elif probe.found.source:
             self._refusals.append(
                 (

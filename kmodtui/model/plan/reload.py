@@ -13,6 +13,19 @@ from kmodtui.model.plan.load import plan_load
 from kmodtui.model.plan.plan import Action, Plan, PlanCommand, Step, merged
 from kmodtui.model.plan.unload import obstacles, plan_unload, users_first
 from kmodtui.model.plan.verb import Verb
+from kmodtui.model.storage import Advice, Storage
+
+
+def _where_else(advice: Advice) -> str:
+    """Return how to reload a module whose file is unknown."""
+    if advice.storage is Storage.HOST:
+        return "Reload it on the host of this container."
+    if advice.private:
+        return "Run kmodtui as root, which can read the module directory."
+    return (
+        "To reload it, give the path of its file: kmodtui reload FILE.ko. The dashboard finds "
+        "the file in the directory where it was started."
+    )
 
 
 def plan_reload(asked: Sequence[str], parameters: Sequence[str], facts: PlanFacts) -> Plan:
@@ -44,8 +57,7 @@ def plan_reload(asked: Sequence[str], parameters: Sequence[str], facts: PlanFact
             targets,
             (),
             refused=facts.unknown_origins[unknown[0]],
-            remedy="To reload it, give the path of its file: kmodtui reload FILE.ko. The "
-            "dashboard finds the file in the directory where it was started.",
+            remedy=_where_else(facts.lookup.advice),
             parameters=tuple(parameters),
         )
     if unload.refused:

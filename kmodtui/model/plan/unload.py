@@ -169,6 +169,12 @@ class _Unloading:
                 f"{name} was inserted from {file.path}: it is unloaded by its name, as with "
                 "rmmod, and nothing else. No rule of modprobe.d applies."
             )
+        if self._lookup.advice.private:
+            return (
+                f"Only root may read the module directory, so what modprobe -r unloads besides "
+                f"{name} is unknown: rmmod unloads it, and nothing else. To see that plan, run "
+                "kmodtui as root."
+            )
         return (
             f"modprobe cannot find {name}, which is not in the index of this kernel: rmmod "
             "unloads it, and nothing else."

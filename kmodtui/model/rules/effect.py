@@ -114,7 +114,7 @@ class _Evaluation:
             return None
         if self._lookup.is_builtin(name):
             return RuleEffect(rule, Effect.NONE, f"{name} is built into the kernel")
-        if self._lookup.find(name):
+        if self._lookup.find(name) or not self._lookup.advice.folder:
             return None
         return RuleEffect(rule, Effect.NONE, f"no module is named {name}")
 
@@ -124,7 +124,7 @@ class _Evaluation:
         first = self._firsts[RuleKind.BLACKLIST, rule.name]
         if first is not rule:
             return RuleEffect(rule, Effect.OVERRIDDEN, "a repetition", first.source)
-        if not self._lookup.path_of(rule.name):
+        if not self._lookup.path_of(rule.name) and self._lookup.find(rule.name):
             names = ", ".join(found.name for found in self._lookup.find(rule.name))
             words = f"{rule.name} is an alias of {names}; blacklist needs the module's own name"
             return RuleEffect(rule, Effect.NONE, words)

@@ -16,6 +16,7 @@ from kmodtui.kernel.index.places import has_kmod
 from kmodtui.kernel.module_file.info import read_module_file
 from kmodtui.model.modules import ModuleTable, canonical
 from kmodtui.model.plan.plan import Action, Plan, Step
+from kmodtui.model.storage import Advice, Storage
 from kmodtui.model.text import clean
 
 _RELEASE = re.compile(r"/lib/modules/([^/]+)/")
@@ -30,6 +31,17 @@ def file_notes(plan: Plan, index: ModuleIndex, table: ModuleTable) -> tuple[str,
     return (
         *(sentence for name in names for sentence in _link(name, index, readlink)),
         *(sentence for step in steps for sentence in _other_name(step, index, table)),
+    )
+
+
+def container_note(plan: Plan, advice: Advice) -> tuple[str, ...]:
+    """Return that a container cannot do what a plan does, if the system is one."""
+    acts = any(step.action in (Action.INSMOD, Action.RMMOD) for step in plan.steps)
+    if advice.storage is not Storage.HOST or plan.refused or not acts:
+        return ()
+    return (
+        "This is a container, which shares the kernel of its host: do it on the host. Here it "
+        "works only if the container has CAP_SYS_MODULE.",
     )
 
 

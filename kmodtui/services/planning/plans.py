@@ -37,7 +37,7 @@ from kmodtui.services.keeping import keep_facts
 from kmodtui.services.origins import origins_of
 from kmodtui.services.own_files import read_own_files
 from kmodtui.services.planning.configuration import configuration_problems
-from kmodtui.services.planning.files import file_notes, refused_without_index
+from kmodtui.services.planning.files import container_note, file_notes, refused_without_index
 from kmodtui.services.planning.origins import with_origins
 from kmodtui.services.planning.running import running_notes
 from kmodtui.services.usage import usage_of
@@ -200,6 +200,7 @@ def planned(intents: Sequence[Intent], facts: PlanFacts, host: Host) -> Plan:
     rules = configuration_problems(by_modprobe, lookup)
     problems = (*rules, *index_problems(lookup.index, inserted))
     notes = (
+        *container_note(plan, lookup.advice),
         *running_notes(plan, lookup, facts),
         *file_notes(by_modprobe, lookup.index, facts.table),
     )
