@@ -47,6 +47,9 @@ def difference(host: Host, name: str, info: ModuleInfo) -> str:
     build_id = _build_id(host, name)
     if build_id and info.build_id and build_id != info.build_id:
         return f"it is another build (build ID {build_id[:12]}…, file {info.build_id[:12]}…)"
+    same_sources = live.srcversion and live.srcversion == info.srcversion
+    if not same_sources and live.version and info.version and live.version != info.version:
+        return f"it has another version ({live.version}, file {info.version})"
     if "O" in live.taint and info.intree:
         return "it was built outside of the kernel's sources (taint O), the file was not"
     return ""

@@ -1,8 +1,9 @@
 """Reader of /proc/modules.
 
 Format: `name size refcount users state 0xADDRESS[ (TAINTS)]`, from `m_show` in
-`kernel/module/procfs.c`. `users` is `-`, or names that are each followed by a comma,
-including `[permanent],` for a module that cannot be unloaded.
+`kernel/module/procfs.c`; kernels of vendors print `(null)` for a hidden address. `users` is
+`-`, or names that are each followed by a comma, including `[permanent],` for a module that
+cannot be unloaded.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ _PERMANENT = "[permanent]"
 _MAX_READS = 3  # if modules are loaded all the time, no two reads may ever be the same
 
 _LINE = re.compile(
-    r"(\S+) (\d{1,20}) (-1|-|\d{1,20}) (\S+) (Live|Loading|Unloading) 0x([0-9a-fA-F]{1,16})"
+    r"(\S+) (\d{1,20}) (-1|-|\d{1,20}) (\S+) (Live|Loading|Unloading) "
+    r"(?:0x([0-9a-fA-F]{1,16})|(?:0x)? *\(null\))"
     r"(?: \(([^\s()]*)\))?",
     re.ASCII,
 )
@@ -106,5 +108,5 @@ def _parse_line(line: bytes) -> LoadedModule | None:
         state=ModuleState(state),
         taints=taints.rstrip("+-"),
         permanent=_PERMANENT in holders,
-        address=int(address, 16),
+        address=int(address or "0", 16),
     )

@@ -287,16 +287,19 @@ def _algorithms(host: Host) -> Iterator[_Found]:
 
 
 def _live_patches(host: Host) -> Iterator[_Found]:
-    """Yield enabled live patches: such a patch holds a reference to itself.
+    """Yield live patches that are enabled or in transition: they hold a reference to themselves.
 
     Source: `__klp_enable_patch` in `kernel/livepatch/core.c`.
     """
     for name in _listed(host, "/sys/kernel/livepatch"):
         folder = f"/sys/kernel/livepatch/{name}"
-        if not _number(host, f"{folder}/enabled"):
-            continue
+        enabled = _number(host, f"{folder}/enabled")
         moving = _number(host, f"{folder}/transition")
+        if not enabled and not moving:
+            continue
         state = "in transition" if moving else "enabled"
+        if not enabled:
+            state = "being disabled, in transition"
         file = "transition" if moving else "enabled"
         use = Use(UseKind.LIVE_PATCH, f"{clean(name)}, {state}", clean(f"{folder}/{file}: 1"))
         yield canonical(name), use

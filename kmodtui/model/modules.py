@@ -43,11 +43,27 @@ See `Documentation/admin-guide/tainted-kernels.rst`.
 """
 
 
+_VENDOR_BITS = {26: "p", 27: "r", 28: "H", 29: "t", 30: "u", 31: "N"}
+"""Bits that distributions use: 26 to 30 Red Hat, 31 SUSE."""
+
+_VENDOR_TAINTS = {
+    "p": "supported by a partner of Red Hat",
+    "r": "support removed by Red Hat",
+    "h": "support removed by Red Hat",
+    "H": "hardware not supported by Red Hat",
+    "t": "technology preview of Red Hat",
+    "u": "unprivileged BPF allowed (Red Hat)",
+    "N": "in-kernel test; with SUSE's kernels: not supported by SUSE",
+    "X": "auxiliary, set by the distribution; with SUSE's kernels: supported externally",
+}
+"""Meaning of flags in kernels of distributions, where Linux has none or another one."""
+
+
 def taint_flags(bits: int) -> str:
     """Return the taint flags for a mask such as /proc/sys/kernel/tainted; `?` if unknown."""
     letters = list(TAINTS)
     return "".join(
-        letters[bit] if bit < len(letters) else "?"
+        letters[bit] if bit < len(letters) else _VENDOR_BITS.get(bit, "?")
         for bit in range(bits.bit_length())
         if bits >> bit & 1
     )
@@ -55,7 +71,8 @@ def taint_flags(bits: int) -> str:
 
 def taint_words(letters: str) -> tuple[str, ...]:
     """Return the meaning of each taint flag."""
-    return tuple(TAINTS.get(letter, f"unknown taint {letter}") for letter in letters)
+    known = {**TAINTS, **_VENDOR_TAINTS}
+    return tuple(known.get(letter, f"unknown taint {letter}") for letter in letters)
 
 
 def canonical(name: str) -> str:

@@ -8,7 +8,7 @@ loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -163,8 +163,8 @@ class _Surroundings:
                     size = struct_size(elf)
             except KmodtuiError:
                 continue
-            # A module of another release may be reused (weak-updates).
-            if info.vermagic.split(" ")[0] != self._release:
+            vermagic = self._kernel_vermagic(name, info.vermagic, versions)
+            if not vermagic:
                 continue
             live = read_live_module(self._host, name) if name in self._table.by_name else None
             if live and live.srcversion and info.srcversion not in ("", live.srcversion):
@@ -173,7 +173,7 @@ class _Surroundings:
             return Reference(
                 name,
                 live is not None,
-                info.vermagic,
+                vermagic,
                 info.machine,
                 elf.header.bits,
                 elf.header.little_endian,
@@ -183,6 +183,18 @@ class _Surroundings:
                 signature.key_id if signature else b"",
             )
         return None
+
+    def _kernel_vermagic(self, name: str, vermagic: str, versions: Mapping[str, int]) -> str:
+        """Return the kernel's version magic, known from that of a module; empty if it is not.
+
+        A module of another release may be reused: in weak-updates, and on Android. If it is
+        loaded, the kernel compared its checksums, and everything else is equal.
+        """
+        release, _, rest = vermagic.partition(" ")
+        if release == self._release:
+            return vermagic
+        reused = name in self._table.by_name and versions and "modversions" in rest.split()
+        return f"{self._release} {rest}" if reused else ""
 
     def _candidates(self) -> Iterator[str]:
         # Out-of-tree modules may have been built for an older kernel.

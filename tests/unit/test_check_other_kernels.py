@@ -298,3 +298,35 @@ def test_module_symvers_of_other_versions(
     (found,) = parse_symvers(line + b"\n").values()
     assert found.module == module
     assert (found.export.namespace, found.export.gpl_only) == (namespace, gpl_only)
+
+
+@pytest.mark.parametrize(
+    ("filters", "verdict"),
+    [
+        ([{"id": lzma.FILTER_LZMA2, "dict_size": 8 << 20}], Verdict.LOADS),
+        ([{"id": lzma.FILTER_X86}, {"id": lzma.FILTER_LZMA2, "dict_size": 1 << 20}], Verdict.LOADS),
+        (
+            [{"id": lzma.FILTER_DELTA, "dist": 1}, {"id": lzma.FILTER_LZMA2, "preset": 1}],
+            Verdict.REFUSED,
+        ),
+    ],
+)
+def test_a_kernel_that_decompresses_xz_has_no_delta_filter(
+    host: LocalHost, filters: list[dict[str, int]], verdict: Verdict
+) -> None:
+    write(host, "/sys/module/compression", "xz\n")
+    module = make_module(modinfo("fresh", vermagic=VERSIONED), extra=STRUCT, versions={"printk": 1})
+    packed = lzma.compress(module, check=lzma.CHECK_CRC32, filters=filters)
+    found = checked(host, packed, "fresh.ko.xz")
+    assert found.verdict is verdict, found.because
+
+
+def test_a_loaded_module_of_another_release_shows_what_the_kernel_is(tmp_path: Path) -> None:
+    other = VERSIONED.replace(RELEASE, "6.0.0-built-before")
+    reference = make_module(
+        modinfo("reused", vermagic=other), versions={"module_layout": 1}, extra=STRUCT
+    )
+    host = tiny_system(tmp_path, {"reused": reference}, loaded={"reused": ()}, kallsyms=KALLSYMS)
+    found = checked(host, make_module(modinfo("fresh", vermagic=VERSIONED), extra=STRUCT), "f.ko")
+    assert found.vermagic is not None
+    assert found.vermagic.kernel[0].text == RELEASE

@@ -119,3 +119,22 @@ def test_a_reload_that_sets_them_from_modprobe_d_loses_nothing(host: LocalHost) 
     write(host, "/sys/module/snd/parameters/model", "a,(null),b\n")
     told = read_plan(host, RELEASE, Verb.RELOAD, ["snd"]).warnings
     assert any("model of snd cannot be kept: unset values between others." in w for w in told)
+
+
+def test_versions_are_compared_where_nothing_else_can_be(tmp_path: Path) -> None:
+    data = make_module(modinfo("net", b"version=1.2"), extra=STRUCT)
+    host = tiny_system(tmp_path, {"net": data}, loaded={"net": ()})
+    write(host, "/sys/module/net/version", "9.9\n")
+    assert "another version (9.9, file 1.2)" in difference_of(host, "net")
+    write(host, "/sys/module/net/version", "1.2\n")
+    assert difference_of(host, "net") == ""
+
+
+def difference_of(host: LocalHost, name: str) -> str:
+    return loaded_difference(host, read_index(host, RELEASE), name)
+
+
+def test_a_value_with_quotation_marks_is_reported_as_lost(host: LocalHost) -> None:
+    write(host, "/sys/module/snd/parameters/label", 'a "b" c\n')
+    plan = read_plan(host, RELEASE, Verb.RELOAD, ["snd"])
+    assert any("label of snd cannot be kept" in warning for warning in plan.warnings)

@@ -87,6 +87,8 @@ def test_other_references() -> None:
 def test_hidden_addresses_are_zero() -> None:
     assert line("a 1 0 - Live 0x0000000000000000").address == 0
     assert line("a 1 0 - Live 0x0").address == 0
+    for hidden in ("0x          (null)", "(null)", "          (null)"):
+        assert line(f"a 1 0 - Live {hidden} (OE)")[5:] == ("OE", False, 0)
 
 
 def test_a_name_may_have_55_characters() -> None:

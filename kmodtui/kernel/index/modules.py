@@ -26,7 +26,7 @@ from kmodtui.kernel.system import read_system
 from kmodtui.model.category import is_external
 from kmodtui.model.did_you_mean import did_you_mean, near
 from kmodtui.model.module_info import BUILTIN, ModuleInfo
-from kmodtui.model.modules import canonical
+from kmodtui.model.modules import canonical, kernel_spelling
 from kmodtui.model.storage import Advice
 from kmodtui.model.text import clean, decode
 
@@ -212,7 +212,7 @@ class ModuleIndex:
                 info = self.read_info(other)
             except KmodtuiError:
                 continue
-            if canonical(info.text("name")) == name:
+            if kernel_spelling(info.text("name")) == name:
                 return info
         return None
 

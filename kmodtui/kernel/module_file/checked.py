@@ -7,10 +7,11 @@ Source: `elf_validity_check` and `setup_load_info` in `kernel/module/main.c`, Li
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from kmodtui.errors import ModuleFileError, TooLargeFileError, UnreadableError
 from kmodtui.kernel.host import Host
-from kmodtui.kernel.module_file.compression import packing_of, xz_check_of
+from kmodtui.kernel.module_file.compression import packing_of, unknown_xz_filter, xz_check_of
 from kmodtui.kernel.module_file.elf_file import ElfFile, opened
 from kmodtui.kernel.module_file.info import module_info
 from kmodtui.kernel.module_file.signature import read_seal
@@ -32,7 +33,11 @@ def read_file_facts(host: Host, path: str) -> FileFacts:
     packing = packing_of(host, path)
     try:
         with opened(host, path) as elf:
-            return _facts(elf, path, packing, xz_check_of(host, path) if packing == "xz" else "")
+            facts = _facts(elf, path, packing)
+            if packing != "xz":
+                return facts
+            check, unknown = xz_check_of(host, path), unknown_xz_filter(host, path)
+            return replace(facts, xz_check=check, xz_filter=unknown)
     except TooLargeFileError as error:
         return FileFacts(path, packing=packing, not_read=str(error))
     except ModuleFileError as error:
@@ -50,7 +55,7 @@ def struct_size(elf: ElfFile) -> int | None:
     return section.size if section else None
 
 
-def _facts(elf: ElfFile, path: str, packing: str, xz_check: str) -> FileFacts:
+def _facts(elf: ElfFile, path: str, packing: str) -> FileFacts:
     seal = read_seal(elf.file, elf.size)
     damage = list(_damage(elf, seal))
     info = symbols = None
@@ -72,7 +77,6 @@ def _facts(elf: ElfFile, path: str, packing: str, xz_check: str) -> FileFacts:
         tuple(damage),
         basic_versions=elf.find(b"__versions") is not None,
         btf=btf.size if (btf := elf.find(b".BTF")) and btf.in_file else None,
-        xz_check=xz_check,
     )
 
 

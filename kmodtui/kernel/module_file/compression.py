@@ -31,6 +31,7 @@ _PLAUSIBLE_SIZE = 32 * 1024 * 1024
 _MAX_MEMORY = 256 * 1024 * 1024
 _GZIP = b"\x1f\x8b\x08"
 _XZ = b"\xfd7zXZ\x00"
+_XZ_DELTA = 3
 _ZSTD = b"\x28\xb5\x2f\xfd"
 
 
@@ -119,6 +120,31 @@ def xz_check_of(host: Host, path: str) -> str:
     """
     number = host.read(path, 8)[7] & 15
     return {0: "none", 1: "CRC32", 4: "CRC64", 10: "SHA-256"}.get(number, f"check {number}")
+
+
+def unknown_xz_filter(host: Host, path: str) -> str:
+    """Return a filter of an xz file that no kernel decompresses; empty if there is none.
+
+    The filters are in the header of the first block (section 3.1 of the file format). Kernels
+    know LZMA2 and those for machine code (`lib/xz/xz_dec_stream.c`).
+    """
+    header = host.read(path, 12 + 1024)[12:]
+    size = (header[0] + 1) * 4 if header else 0
+    block = header[:size]
+    if len(block) < 6 or size == 4:
+        return ""
+    flags, position = block[1], 2
+    for _ in range((flags >> 6 & 1) + (flags >> 7 & 1)):  # sizes of variable length
+        while position < len(block) and block[position] & 0x80:
+            position += 1
+        position += 1
+    for _ in range((flags & 3) + 1):
+        if position + 1 >= len(block):
+            break
+        if block[position] == _XZ_DELTA:
+            return "delta"
+        position += 2 + block[position + 1]
+    return ""
 
 
 def unreadable(path: str, error: OSError) -> UnreadableError:

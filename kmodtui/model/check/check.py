@@ -88,6 +88,7 @@ class FileFacts:
             from the kernel's. The extended sections do not count.
         btf: size of its type information (.BTF) in bytes; None if it has none.
         xz_check: the checksum of an xz file, such as `CRC64`; empty for any other.
+        xz_filter: a filter of an xz file that no kernel has, such as `delta`; usually empty.
     """
 
     path: str
@@ -103,6 +104,7 @@ class FileFacts:
     basic_versions: bool = True
     btf: int | None = None
     xz_check: str = ""
+    xz_filter: str = ""
 
 
 @dataclass(frozen=True, slots=True)

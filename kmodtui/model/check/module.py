@@ -85,6 +85,16 @@ def _packing(file: FileFacts, kernel: KernelFacts) -> Iterator[Finding]:
         yield Finding("file", Mark.UNKNOWN, file.not_read)
     if file.not_read or not file.packing:
         return
+    if file.packing == kernel.unpacks and file.xz_filter:
+        yield Finding(
+            "packing",
+            Mark.REFUSES,
+            f"This kernel decompresses xz itself and has no {file.xz_filter} filter, which the "
+            "file was compressed with. (modprobe leaves it to the kernel since kmod 31.)",
+            "EINVAL",
+            "Compress it with xz --check=crc32 --lzma2=dict=1MiB, or decompress it.",
+        )
+        return
     if file.packing == kernel.unpacks and file.xz_check not in ("", "none", "CRC32"):
         yield Finding(
             "packing",
@@ -322,8 +332,7 @@ def _vermagic(
         yield Finding(
             "vermagic",
             Mark.UNKNOWN,
-            "This kernel's version magic is unknown: none of its modules can be read"
-            + (f" in /lib/modules/{kernel.release}." if kernel.release else "."),
+            "This kernel's version magic is unknown: none of its modules can be read.",
         )
     elif compared is None:
         yield _forced("It has no version magic, which this kernel requires", kernel)

@@ -122,8 +122,8 @@ def _not_decompressed(case: Case, found: Found) -> Explanation:
     if found["status"] in _XZ_OPTIONS:
         return Explanation(
             f"The kernel cannot decompress the file of {case.name}",
-            "This kernel decompresses module files itself. Of xz, it takes only the check CRC32 "
-            "and a dictionary of at most 1 MiB, but xz uses CRC64 and 8 MiB by default.",
+            "This kernel decompresses module files itself. Of xz, it takes only the check CRC32, "
+            "but xz uses CRC64 by default. A dictionary takes memory: 1 MiB is enough.",
             remedy="Compress it again: xz --check=crc32 --lzma2=dict=1MiB FILE. Then run depmod.",
         )
     return Explanation(

@@ -167,6 +167,12 @@ class _Loading:
         """Return what is done for one module of the list, and note warnings and refusals."""
         name, lookup = probe.name, self.lookup
         if name in self._table.by_name:
+            state = self._table.by_name[name].state
+            if state is not ModuleState.LIVE:
+                self._warnings.append(
+                    f"{name} is {state.lower()}: until that has ended, modprobe waits or fails. "
+                    f"{hang_remedy(state)}"
+                )
             return self._skip(probe, self._state(name))
         if probe.is_builtin(lookup):
             reason = f"{probe.reason}; built into the kernel"

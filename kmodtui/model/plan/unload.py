@@ -69,6 +69,8 @@ def obstacles(names: Iterable[str], facts: PlanFacts) -> tuple[str, ...]:
         module = facts.table.by_name.get(name)
         if module is not None and module.permanent:
             found.append(f"But {name} is [permanent]. {_UNTIL_BOOT}")
+        elif module is not None and module.state is not ModuleState.LIVE:
+            found.append(f"But {name} is {module.state.lower()}. {hang_remedy(module.state)}")
         elif module is not None and module.other_references:
             found.append(f"But {_in_use(module, facts)}")
     return tuple(found)

@@ -75,6 +75,12 @@ def _lost(plan: Plan, lookup: ConfiguredIndex, name: str, facts: PlanFacts) -> I
     broken = [row.name for row in rows if row.value and without_null(row.type, row.value) is None]
     if broken:
         yield f"{', '.join(broken)} of {clean(name)} cannot be kept: unset values between others."
+    quoted = [row.name for row in rows if '"' in (row.value or "") and row.name not in kept]
+    if quoted:
+        yield (
+            f"{', '.join(quoted)} of {clean(name)} cannot be kept: the kernel accepts no "
+            'quotation mark (") in a value.'
+        )
 
 
 def _quoted(word: str) -> str:
