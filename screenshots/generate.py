@@ -397,6 +397,13 @@ async def several(stage: Stage) -> None:
     await stage.press("g", "space", "j", "space", "j", "space")
 
 
+async def menu(stage: Stage) -> None:
+    await begin(stage)
+    await find(stage, "jbd2")
+    await stage.press("enter")
+    await stage.until("Enter +choose")
+
+
 async def help_(stage: Stage) -> None:
     await begin(stage)
     await stage.press("question_mark")
@@ -445,6 +452,7 @@ SCENES: dict[str, Scene] = {
     "experiment": experiment,
     "log": kernel_log,
     "several": several,
+    "menu": menu,
     "help": help_,
     "no-modules": no_modules,
 }

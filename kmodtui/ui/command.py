@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kmodtui.ui.subject import SubjectKind
+
 if TYPE_CHECKING:
     from textual.binding import Binding
 
@@ -27,6 +29,7 @@ class Command:
         footer: whether it is shown in the footer.
         pinned: whether the footer shows it even where not everything fits.
         needs_root: whether the helper is needed for it; greyed out if root is denied.
+        on: what it acts on if the cursor is on such a line: it is in the menu of that line.
     """
 
     id: str
@@ -38,6 +41,7 @@ class Command:
     footer: bool = False
     pinned: bool = False
     needs_root: bool = False
+    on: tuple[SubjectKind, ...] = ()
 
     @property
     def context(self) -> str:

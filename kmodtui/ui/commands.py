@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from kmodtui.ui.command import EVERYWHERE, Command
 from kmodtui.ui.key_names import key_words
 from kmodtui.ui.panes import IN_KEY_ORDER, PaneEntry
+from kmodtui.ui.subject import SubjectKind
 
 if TYPE_CHECKING:
     from textual.binding import Binding
@@ -50,6 +51,13 @@ CONTEXTS = {
 }
 """The title of each context, in the order of the help screen."""
 
+MODULE, SYMBOL = (SubjectKind.MODULE,), (SubjectKind.SYMBOL,)
+EVENT, DEVICE, MESSAGE = (
+    (SubjectKind.EVENT,),
+    (SubjectKind.DEVICE,),
+    (SubjectKind.MESSAGE,),
+)
+
 _KINDS = "all symbols, only functions, or only exported symbols"
 
 
@@ -66,6 +74,7 @@ def _pane_command(entry: PaneEntry) -> Command:
         entry.title,
         entry.help,
         entry.terms,
+        on=entry.on,
     )
 
 
@@ -119,6 +128,7 @@ COMMANDS: tuple[Command, ...] = (
         "Unload the selected or marked modules, after reviewing the plan",
         terms=("rmmod", "modprobe -r", "modprobe --remove", "remove", "delete"),
         footer=True,
+        on=MODULE,
     ),
     Command(
         "dashboard.reload",
@@ -127,6 +137,7 @@ COMMANDS: tuple[Command, ...] = (
         "Reload",
         "Unload the module and load it again, with the same or other parameters",
         terms=("restart",),
+        on=MODULE,
     ),
     Command(
         "dashboard.parameters",
@@ -135,6 +146,7 @@ COMMANDS: tuple[Command, ...] = (
         "Parameters",
         "Show and change the parameters of the selected module",
         terms=("options", "settings", "systool"),
+        on=MODULE,
     ),
     Command(
         "dashboard.restrict",
@@ -143,6 +155,7 @@ COMMANDS: tuple[Command, ...] = (
         "Block",
         "Blacklist or block the module so that it is not loaded, or undo that",
         terms=("denylist", "blacklist", "blocklist", "modprobe.d", "autoload", "disable"),
+        on=MODULE,
     ),
     Command(
         "dashboard.keep",
@@ -151,6 +164,7 @@ COMMANDS: tuple[Command, ...] = (
         "Keep",
         "Load the module at every boot, and keep options or its current values, or end that",
         terms=("modules-load.d", "options", "modprobe.d", "boot", "persistent", "/etc/modules"),
+        on=MODULE,
     ),
     Command(
         "dashboard.rules",
@@ -175,6 +189,7 @@ COMMANDS: tuple[Command, ...] = (
         "Devices",
         "Show the devices, beginning with those of the selected module",
         terms=("hardware", "lspci", "lsusb", "modalias", "driver", "plugged in"),
+        on=MODULE,
     ),
     Command(
         "dashboard.crosscheck",
@@ -264,6 +279,7 @@ COMMANDS: tuple[Command, ...] = (
             "Module.symvers",
             "modprobe --dump-modversions",
         ),
+        on=MODULE,
     ),
     Command(
         "dashboard.catalog",
@@ -287,6 +303,7 @@ COMMANDS: tuple[Command, ...] = (
         "symbol_view",
         "Change / symbols",
         "Switch between the last change and the symbols of the selected module",
+        on=MODULE,
     ),
     Command(
         "dashboard.why",
@@ -296,6 +313,7 @@ COMMANDS: tuple[Command, ...] = (
         "Show why the selected module is loaded, and why it cannot be unloaded",
         terms=("used by", "in use", "reason", "holders"),
         footer=True,
+        on=MODULE,
     ),
     Command(
         "dashboard.modinfo",
@@ -304,6 +322,7 @@ COMMANDS: tuple[Command, ...] = (
         "modinfo",
         "Show what modinfo prints for the selected module, or what it does",
         terms=("modinfo", "vermagic", "license", "fields"),
+        on=MODULE,
     ),
     Command(
         "dashboard.addresses",
@@ -313,6 +332,7 @@ COMMANDS: tuple[Command, ...] = (
         "Read hidden symbol addresses as root, through the helper",
         terms=("kptr_restrict", "KASLR"),
         needs_root=True,
+        on=SYMBOL,
     ),
     *(_pane_command(entry) for entry in IN_KEY_ORDER if not entry.drawer),
     Command(
@@ -435,9 +455,13 @@ COMMANDS: tuple[Command, ...] = (
     Command("lines.page_up", ("pageup", "ctrl+u"), "page_up", "Page up", "Page up"),
     Command("lines.top", ("g", "home"), "top", "Top", "Go to the first line"),
     Command("lines.bottom", ("G", "end"), "bottom", "Bottom", "Go to the last line"),
-    Command("lines.open", ("enter",), "open_line", "Open", "Open, expand or collapse the line"),
     Command(
-        "modules.details", ("enter",), "open_line", "Details", "Go to the details of the module"
+        "lines.open",
+        ("enter",),
+        "enter",
+        "Actions",
+        "Show what can be done with a module, symbol, event, device or message; "
+        "open, expand or collapse any other line",
     ),
     Command(
         "modules.mark",
@@ -445,14 +469,17 @@ COMMANDS: tuple[Command, ...] = (
         "mark",
         "Mark",
         "Mark or unmark the module, to change several at once; Esc clears all",
+        on=MODULE,
     ),
     Command("tree.down", ("j", "down"), "cursor_down", "Down", "Move down a line"),
     Command("tree.up", ("k", "up"), "cursor_up", "Up", "Move up a line"),
     Command("tree.top", ("g", "home"), "scroll_home", "Top", "Go to the first line"),
     Command("tree.bottom", ("G", "end"), "scroll_end", "Bottom", "Go to the last line"),
     Command("tree.fold", ("space",), "toggle_node", "Expand", "Expand or collapse the branch"),
+    Command("tree.menu", ("enter",), "enter", "Actions", "Show what can be done with the module"),
+    Command("tree.go", (), "go", "Select", "Select this module in the modules pane", on=MODULE),
     Command(
-        "tree.go", ("enter",), "select_cursor", "Select", "Select this module in the modules pane"
+        "symbols.details", (), "details", "Details", "Show everything about the symbol", on=SYMBOL
     ),
     Command("symbols.facet", ("f",), "facet", "Kind", f"Show {_KINDS}"),
     Command("symbols.next_match", ("n",), "next_match(1)", "Next match", "Go to the next match"),
@@ -476,6 +503,7 @@ COMMANDS: tuple[Command, ...] = (
         "only_module",
         "This module",
         "Show only messages that mention the selected module, or all messages",
+        on=MESSAGE,
     ),
     Command("log.next_match", ("n",), "next_match(1)", "Next match", "Go to the next match"),
     Command(
@@ -486,13 +514,29 @@ COMMANDS: tuple[Command, ...] = (
         "Go to the previous match",
     ),
     Command(
+        "log.go",
+        (),
+        "go",
+        "Module",
+        "Go to the loaded module that the message names",
+        on=MESSAGE,
+    ),
+    Command(
         "log.read_on",
         ("enter",),
-        "open_line",
+        "enter",
         "Resume",
-        "Resume following the log after an error",
+        "Resume following the log after an error; else show what can be done with the message",
     ),
-    Command("timeline.mark", ("space",), "mark", "Mark", "Set or clear a mark here", footer=True),
+    Command(
+        "timeline.mark",
+        ("space",),
+        "mark",
+        "Mark",
+        "Set or clear a mark here",
+        footer=True,
+        on=EVENT,
+    ),
     Command(
         "timeline.compare",
         ("c",),
@@ -500,6 +544,7 @@ COMMANDS: tuple[Command, ...] = (
         "Compare",
         "Compare two marks, or the mark with this line",
         footer=True,
+        on=EVENT,
     ),
     Command(
         "timeline.filter",
@@ -515,6 +560,7 @@ COMMANDS: tuple[Command, ...] = (
         "switch",
         "Other pane",
         "Switch between the events and the change",
+        on=EVENT,
     ),
     Command(
         "timeline.switch_back",
@@ -614,12 +660,20 @@ COMMANDS: tuple[Command, ...] = (
         "experiment.cancel", ("escape",), "cancel", "Cancel", "Close, or abort while it is running"
     ),
     Command(
-        "browser.details",
+        "browser.menu",
         ("enter",),
+        "menu",
+        "Actions",
+        "Show what can be done with the symbol under the cursor",
+        footer=True,
+    ),
+    Command(
+        "browser.details",
+        (),
         "details",
         "Details",
-        "Show the details of the symbol under the cursor",
-        footer=True,
+        "Show everything about the symbol under the cursor",
+        on=SYMBOL,
     ),
     Command(
         "browser.search",
@@ -644,6 +698,7 @@ COMMANDS: tuple[Command, ...] = (
         "This module",
         "In the list: show only symbols of this module, or of all modules",
         footer=True,
+        on=SYMBOL,
     ),
     Command(
         "browser.only_type",
@@ -652,6 +707,7 @@ COMMANDS: tuple[Command, ...] = (
         "This type",
         "In the list: show only symbols of this type, or of all types",
         footer=True,
+        on=SYMBOL,
     ),
     Command(
         "browser.facet",
@@ -668,6 +724,7 @@ COMMANDS: tuple[Command, ...] = (
         "Addresses",
         "In the list: read hidden symbol addresses as root, through the helper",
         needs_root=True,
+        on=SYMBOL,
     ),
     Command(
         "browser.legend",
@@ -684,11 +741,11 @@ COMMANDS: tuple[Command, ...] = (
     Command("search.page_down", ("pagedown",), "in_list('page_down')", "Page down", "Page down"),
     Command("search.page_up", ("pageup",), "in_list('page_up')", "Page up", "Page up"),
     Command(
-        "search.details",
+        "search.menu",
         ("enter",),
-        "in_list('open_line')",
-        "Details",
-        "Show the details of the symbol under the cursor",
+        "in_list('enter')",
+        "Actions",
+        "Show what can be done with the symbol under the cursor",
     ),
     Command("search.list", ("tab", "shift+tab"), "list", "List", "Go to the list"),
     Command("filter.keep", ("enter",), "keep", "Keep", "Keep the filter, and go back"),
@@ -802,6 +859,7 @@ COMMANDS: tuple[Command, ...] = (
         "Follow",
         "Show the linkage of the module under the cursor",
         footer=True,
+        on=MODULE,
     ),
     Command(
         "linkage.back", ("escape", "q"), "back", "Back", "Clear the filter, or go back", footer=True
@@ -821,6 +879,7 @@ COMMANDS: tuple[Command, ...] = (
         "Block",
         "Blacklist or block the module under the cursor, or undo that",
         footer=True,
+        on=MODULE,
     ),
     Command(
         "table.profiles",
@@ -834,12 +893,21 @@ COMMANDS: tuple[Command, ...] = (
         "table.back", ("escape", "q"), "back", "Back", "Clear the filter, or go back", footer=True
     ),
     Command(
-        "devices.open",
+        "devices.menu",
         ("enter",),
+        "menu",
+        "Actions",
+        "Show what can be done with the device",
+        footer=True,
+    ),
+    Command(
+        "devices.open",
+        ("o",),
         "open",
         "Module",
         "Go to the module of the device, or plan to load it",
         footer=True,
+        on=DEVICE,
     ),
     Command(
         "devices.filter",
@@ -856,6 +924,7 @@ COMMANDS: tuple[Command, ...] = (
         "Block",
         "Blacklist or block the module of the device, or undo that",
         footer=True,
+        on=DEVICE,
     ),
     Command(
         "devices.back",
@@ -1033,6 +1102,21 @@ def bindings(context: str) -> list[Binding]:
 def bindings_of(*ids: str, action: str = "") -> list[Binding]:
     """Return the key bindings of some commands; see `Command.bindings` for `action`."""
     return [binding for id_ in ids for binding in _BY_ID[id_].bindings(action)]
+
+
+def on_subject(contexts: Iterable[str], kind: SubjectKind) -> tuple[Command, ...]:
+    """Return what some contexts can do with a kind of line, each action once.
+
+    Args:
+        contexts: those whose keys work at the same time, the innermost first.
+        kind: what the line is about.
+    """
+    found: dict[str, Command] = {}
+    for context in contexts:
+        for command in in_context(context):
+            if kind in command.on:
+                found.setdefault(command.action, command)
+    return tuple(found.values())
 
 
 def command_for(context: str, key: str) -> Command | None:

@@ -68,7 +68,7 @@ TOGETHER = frozenset(
 )
 """The contexts whose keys work at the same time; those of `app` work together with all."""
 
-CLOSING = frozenset({"dashboard.help", "dashboard.legend", "browser.details"})
+CLOSING = frozenset({"dashboard.help", "dashboard.legend"})
 """The commands whose keys also close the page that they have opened."""
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kmodtui.ui.subject import SubjectKind
+
 if TYPE_CHECKING:
     from kmodtui.services.live import LiveSystem
     from kmodtui.ui.widgets.panes.pane import Pane
@@ -30,6 +32,7 @@ class PaneEntry:
         lines: what the filter calls its lines; empty if `/` filters the first pane instead.
         terms: other words that find it in the palette.
         drawer: whether it is only there while it is open.
+        on: see `Command.on`.
     """
 
     id: str
@@ -41,6 +44,7 @@ class PaneEntry:
     lines: str = ""
     terms: tuple[str, ...] = ()
     drawer: bool = False
+    on: tuple[SubjectKind, ...] = ()
 
 
 # The widgets are imported when they are created: they use the registry of commands, which is
@@ -97,6 +101,7 @@ PANES = (
         _info,
         lines="info",
         terms=("details", "about"),
+        on=(SubjectKind.MODULE,),
     ),
     PaneEntry(
         "symbols", "4", "Symbols", "Symbols", "Go to the symbols pane", _symbols, lines="symbols"

@@ -12,18 +12,10 @@ from kmodtui.services.machine import Machine
 from kmodtui.ui.command import EVERYWHERE, Command
 from kmodtui.ui.commands import in_context
 from kmodtui.ui.key_names import key_words
+from kmodtui.ui.unavailable import why_unavailable
 
 _CONTEXTS = {"DashboardScreen": "dashboard", "NoModulesScreen": "barren"}
 # None for a dialog: the screen that the commands act on is behind it.
-
-
-def _why_unavailable(command: Command, machine: Machine) -> str:
-    """Return why a command cannot be used now; empty if it can."""
-    if command.needs_root and (denied := machine.root.denied) is not None:
-        return denied.message
-    if command.action == "drop_root" and not machine.sessions.all_open:
-        return "root is off."
-    return ""
 
 
 def relevance(command: Command, query: str) -> float:
@@ -65,8 +57,8 @@ class CommandsProvider(Provider):
     def _help(self, command: Command) -> str:
         """Return the command's help, with the reason if it cannot be used now."""
         machine = getattr(self.app, "machine", None)
-        reason = _why_unavailable(command, machine) if isinstance(machine, Machine) else ""
-        return f"Unavailable: {clean(reason)} {command.help}" if reason else command.help
+        reason = why_unavailable(command, machine) if isinstance(machine, Machine) else ""
+        return f"Unavailable: {clean(reason)}. {command.help}" if reason else command.help
 
     async def discover(self) -> Hits:
         """Yield every command, before anything is typed."""

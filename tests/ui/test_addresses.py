@@ -169,10 +169,10 @@ async def test_in_the_browser_an_address_can_be_looked_up_then(demo: Demo, shown
         await stage.until("crc16_init_0+0x4/0x20")
 
 
-async def test_enter_on_a_modules_symbol_tells_everything_of_it(demo: Demo) -> None:
+async def test_enter_twice_on_a_modules_symbol_tells_everything_of_it(demo: Demo) -> None:
     async with opened(demo) as stage:
         await stage.select("crc16")
-        await stage.press("v", "4", "enter")
+        await stage.press("v", "4", "enter", "enter")
         await stage.until("Symbol crc16_init_0", "function", "32 bytes to the next symbol")
         await stage.press("escape")
         await stage.until(lambda: stage.screen is stage.dashboard)

@@ -102,7 +102,7 @@ async def test_an_address_finds_the_symbol_that_contains_it(
         await in_browser(stage)
         await stage.type("ffffffffd100011f")
         await stage.until(lambda: names(stage) == ["first_fn+0x1f/0x80"], "1 of ")
-        await stage.press("enter")
+        await stage.press("enter", "enter")
         await stage.until("0x1f of 0x80 bytes from the start", "128 bytes to the next symbol")
         await stage.press("escape", "escape")
         await stage.type("second_fn+0x4/0x10 [odd]")
@@ -128,12 +128,12 @@ async def test_a_pattern_that_is_none_and_one_that_never_ends_are_told(
         await stage.until(lambda: [name[:9] for name in names(stage)] == ["a" * 9])
 
 
-async def test_enter_tells_everything_about_a_symbol(demo: Demo) -> None:
+async def test_enter_twice_tells_everything_about_a_symbol(demo: Demo) -> None:
     async with opened(demo) as stage:
         await in_browser(stage)
         await stage.type("=crc16_open_0")
         await stage.until(lambda: names(stage) == ["crc16_open_0"])
-        await stage.press("enter")
+        await stage.press("enter", "enter")
         await stage.until(
             "Symbol crc16_open_0", "T  function, exported", "unknown: only root can read"
         )

@@ -19,5 +19,5 @@ async def test_symbols_of_a_built_in_module_have_its_name(
         await stage.until("nvme_core (built in)")
         await stage.type("m:nvme_core")
         await stage.until("core_function_2 ", "core_function_3 ", lambda: "2 of" in stage.text)
-        await stage.press("enter")
+        await stage.press("enter", "enter")
         await stage.until("Symbol core_function_2", "module ", "nvme_core (built in)")

@@ -30,11 +30,11 @@ async def test_one_key_leads_from_a_module_to_its_devices_and_enter_back(
         await stage.select("virtio_net")
         await stage.press("P")
         await stage.until("virtio0: Driven by virtio_net (module virtio_net)")
-        await stage.press("enter")
+        await stage.press("enter", "enter")
         await stage.until(lambda: stage.screen is stage.dashboard, "3 Info: virtio_net")
 
 
-async def test_enter_on_a_device_without_a_driver_plans_to_load_its_module(
+async def test_enter_twice_on_a_device_without_a_driver_plans_to_load_its_module(
     demo: Demo, kernel: SimulatedKernel
 ) -> None:
     plug_in(kernel)
@@ -43,5 +43,5 @@ async def test_enter_on_a_device_without_a_driver_plans_to_load_its_module(
         await stage.until("Devices without a driver", "nbd matches it and is not loaded")
         await stage.press("slash")
         await stage.type("nbd")
-        await stage.press("enter", "G", "enter")
+        await stage.press("enter", "G", "enter", "enter")
         await stage.until(lambda: isinstance(stage.screen, PlanDialog), "modprobe -- nbd")

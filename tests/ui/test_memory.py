@@ -21,6 +21,7 @@ from kmodtui.ui.dialogs.check_first import InsertCheckDialog
 from kmodtui.ui.dialogs.path import PathDialog
 from kmodtui.ui.dialogs.picker import ModulePicker
 from kmodtui.ui.dialogs.plan import PlanDialog
+from kmodtui.ui.dialogs.symbol import SymbolDialog
 from kmodtui.ui.dialogs.type_name import TypeNameDialog
 from kmodtui.ui.screens.dashboard import DashboardScreen
 from kmodtui.ui.screens.experiment import ExperimentScreen
@@ -115,6 +116,8 @@ async def open_them_all(stage: Stage) -> Opened:
     await opened.close()
     await stage.press("v", "4")
     await opened.by("enter")
+    await stage.press("enter")
+    await opened.note(SymbolDialog)
     await opened.close()
     await stage.press("v", "1")
     await opened.by("o")

@@ -1,4 +1,4 @@
-"""Commands that act on what is selected: Enter opens it; without a selection, they say so."""
+"""Commands that act on what is selected; without a selection, they say so."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from tests.ui.stage import opened
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=str)
-async def test_enter_on_a_module_goes_to_its_details_and_esc_back(
+async def test_enter_twice_on_a_module_goes_to_its_details_and_esc_back(
     demo: Demo, size: tuple[int, int]
 ) -> None:
     async with opened(demo, size=size) as stage:
         await stage.select("ext4")
-        await stage.press("enter")
+        stage.send("enter", "enter")
         await stage.until("3 Info: ext4", lambda: stage.focused_pane == "info")
         await stage.press("escape")
         await stage.until(lambda: stage.focused_pane == "modules")

@@ -125,11 +125,11 @@ async def test_nothing_marked_is_said(demo: Demo) -> None:
         await stage.until(lambda: "Set two marks with Space" in stage.toasts)
 
 
-async def test_enter_goes_into_the_change_and_esc_comes_back(demo: Demo) -> None:
+async def test_enter_twice_goes_into_the_change_and_esc_comes_back(demo: Demo) -> None:
     async with opened(demo) as stage:
         await with_history(stage)
         await timeline(stage)
-        await stage.press("k", "enter")
+        await stage.press("k", "enter", "enter")
         await stage.until(lambda: stage.app.focused and stage.app.focused.id == "change-lines")
         await stage.press("G", "enter")
         await stage.until("▾ dummy")
@@ -150,7 +150,7 @@ async def test_where_it_is_narrow_one_pane_is_shown_at_a_time(demo: Demo) -> Non
         await timeline(stage)
         await stage.until("+ dummy")
         assert "loaded dummy" not in stage.text
-        await stage.press("enter")
+        await stage.press("enter", "enter")
         await stage.until("loaded dummy")
         assert "+ dummy" not in stage.text
         await stage.press("escape")

@@ -61,23 +61,23 @@ async def test_a_cycle_ends_where_it_would_begin_again(demo: Demo) -> None:
         assert len(tree(stage)) == 3
 
 
-async def test_enter_goes_to_the_module(demo: Demo) -> None:
+async def test_enter_twice_goes_to_the_module(demo: Demo) -> None:
     async with opened(demo) as stage:
         await stage.select("ext4")
         await stage.until(lambda: "mbcache" in stage.pane("tree"))
-        await stage.press("2", "j", "j", "j", "enter")
+        await stage.press("2", "j", "j", "j", "enter", "enter")
         await stage.until(lambda: stage.cursor == "mbcache")
         assert stage.focused_pane == "modules"
         await stage.until("3 Info: mbcache")
 
 
-async def test_enter_on_a_module_that_the_filter_hides_says_so(demo: Demo) -> None:
+async def test_going_to_a_module_that_the_filter_hides_says_so(demo: Demo) -> None:
     async with opened(demo) as stage:
         await stage.press("slash")
         await stage.type("ext4")
         await stage.press("enter")
         await stage.until(lambda: "crc16" in stage.pane("tree"))
-        await stage.press("2", "j", "enter")
+        await stage.press("2", "j", "enter", "enter")
         await stage.until("crc16 is not loaded, or the filter hides it.")
         assert stage.cursor == "ext4"
 

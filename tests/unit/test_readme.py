@@ -23,7 +23,8 @@ def key_tables() -> str:
             rows = [f"| {words} | |", "|---|---|"]
             for command in commands:
                 keys = " ".join(f"`{key_words(key)}`" for key in command.keys)
-                rows.append(f"| {keys or 'palette'} | {command.help} |")
+                without = "menu" if command.on else "palette"
+                rows.append(f"| {keys or without} | {command.help} |")
             tables.append("\n".join(rows))
     first, *others = tables
     folded = "\n\n".join(others)

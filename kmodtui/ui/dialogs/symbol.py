@@ -29,7 +29,7 @@ _PLACES = 6
 class SymbolDialog(PageDialog):
     """One symbol: first from the symbol table, then from the module's file and sysfs."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("browser.details", action="close")]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("dialog.accept", action="close")]
 
     def __init__(
         self,

@@ -10,8 +10,12 @@ from textual import events, on
 from textual.screen import Screen
 from textual.worker import Worker
 
+from kmodtui.services.machine import Machine
 from kmodtui.ui.background import Work, run_in_background
+from kmodtui.ui.command import Command
 from kmodtui.ui.desk import desk
+from kmodtui.ui.subject import Subject
+from kmodtui.ui.unavailable import why_unavailable
 from kmodtui.ui.widgets.too_small import TooSmall
 
 Result = TypeVar("Result")
@@ -69,6 +73,11 @@ class KmodtuiScreen(Screen[Result]):
     ) -> Worker[None]:
         """Run work in the background; see `run_in_background`."""
         return run_in_background(self, work, group, exclusive=exclusive, failed=failed)
+
+    def why_not(self, command: Command, subject: Subject) -> str:  # noqa: ARG002  for subclasses
+        """Return why a command cannot be used now on a line; empty if it can."""
+        machine = getattr(self.app, "machine", None)
+        return why_unavailable(command, machine) if isinstance(machine, Machine) else ""
 
     def say_nothing_selected(self, words: str, title: str = "No module selected") -> None:
         """Say why a command that acts on the selection does nothing."""

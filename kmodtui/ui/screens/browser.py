@@ -17,12 +17,14 @@ from kmodtui.model.symbols.query import KERNEL, Facet
 from kmodtui.model.symbols.table import SymbolTable
 from kmodtui.model.text import counted
 from kmodtui.services.live import LiveSystem
+from kmodtui.ui.command import Command
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.dialogs.addresses import ask_for_addresses
 from kmodtui.ui.dialogs.help import HelpScreen
 from kmodtui.ui.dialogs.legend import LegendScreen
 from kmodtui.ui.dialogs.symbol import SymbolDialog
 from kmodtui.ui.screens.base import KmodtuiScreen
+from kmodtui.ui.subject import Subject
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.input_line import InputLine
@@ -64,7 +66,7 @@ class BrowserScreen(KmodtuiScreen[None]):
         super().__init__()
         self._live = live
         live.read_hiding()
-        self._browser = SymbolBrowser(id="all-symbols")
+        self._browser = SymbolBrowser(id="all-symbols", menu_first="browser.details")
         self._browser.show_idle_cursor = True
         self._input = InputLine("search", id="search-input", select_on_focus=False)
         self._input.value = search
@@ -204,6 +206,17 @@ class BrowserScreen(KmodtuiScreen[None]):
         """Show the details of a symbol opened in the list."""
         event.stop()
         self.action_details()
+
+    def action_menu(self) -> None:
+        """Show what can be done with the symbol under the cursor."""
+        self._browser.action_enter()
+
+    def why_not(self, command: Command, subject: Subject) -> str:
+        """Return why a command cannot be used on a symbol; empty if it can."""
+        symbols = self._live.symbols
+        if command.id == "browser.addresses" and symbols and not symbols.addresses_hidden:
+            return "the addresses are shown already"
+        return super().why_not(command, subject)
 
     def action_details(self) -> None:
         """Show the details of the symbol under the cursor."""

@@ -18,11 +18,15 @@ from textual.binding import BindingType
 from kmodtui.errors import KmodtuiError
 from kmodtui.model.text import counted
 from kmodtui.services.live import LiveSystem
+from kmodtui.ui.command import Command
 from kmodtui.ui.commands import bindings, key_of
 from kmodtui.ui.screens.pane_screen import PaneScreen
+from kmodtui.ui.subject import Subject, SubjectKind
 from kmodtui.ui.subscription import subscribe
+from kmodtui.ui.unavailable import why_not_on_module
 from kmodtui.ui.widgets.header_line import HeaderLine
 from kmodtui.ui.widgets.key_line import KeyLine
+from kmodtui.ui.widgets.lines.log import LogLines
 from kmodtui.ui.widgets.panes.info import InfoPage, InfoPane
 from kmodtui.ui.widgets.panes.modules import ModulesPane
 from kmodtui.ui.widgets.panes.symbols import SymbolsPane
@@ -75,17 +79,25 @@ class DashboardScreen(PaneScreen):
 
     def on_modules_pane_selected(self, message: ModulesPane.Selected) -> None:
         """Let the other panes follow."""
+        self._show_module(message.name)
+
+    def _show_module(self, name: str | None) -> None:
         for pane in self.panes.values():
-            pane.show_module(message.name)
+            pane.show_module(name)
 
     def on_tree_pane_chosen(self, message: TreePane.Chosen) -> None:
         """Go to a module that was chosen in the tree."""
-        if self._modules.select(message.name):
+        self._go_to(message.name)
+
+    def on_log_lines_module_wanted(self, message: LogLines.ModuleWanted) -> None:
+        """Go to a module that a message of the kernel log names."""
+        self._go_to(message.name)
+
+    def _go_to(self, name: str) -> None:
+        if self._modules.select(name):
             self.action_pane("modules")
         else:
-            self.notify(
-                f"{message.name} is not loaded, or the filter hides it.", markup=False, timeout=4
-            )
+            self.notify(f"{name} is not loaded, or the filter hides it.", markup=False, timeout=4)
 
     def _selected(self) -> str | None:
         """Return the module that the cursor is on at this key press; if there is none, say why."""
@@ -126,6 +138,37 @@ class DashboardScreen(PaneScreen):
     def on_modules_pane_opened(self) -> None:
         """Go to the details of the module that was opened."""
         self.action_pane("info")
+
+    # Menus
+
+    def why_not(self, command: Command, subject: Subject) -> str:
+        """Return why a command cannot be used now on a line; empty if it can."""
+        if subject.kind is SubjectKind.MODULE and command.context == "dashboard":
+            module = self.live.table.by_name.get(subject.name)
+            reason = why_not_on_module(command, module, marked=bool(self.live.marked))
+            if not reason and not self._modules.shows(subject.name):
+                reason = "the filter hides the module"
+            if reason:
+                return reason
+        symbols = self.live.symbols
+        if command.id == "dashboard.addresses" and symbols and not symbols.addresses_hidden:
+            return "the addresses are shown already"
+        return super().why_not(command, subject)
+
+    @property
+    def menu_note(self) -> str:
+        """What else the commands of a menu act on, in a sentence."""
+        marked = len(self.live.marked)
+        if not marked:
+            return ""
+        modules = f"{marked} modules are" if marked > 1 else "1 module is"
+        return f"{modules} marked: unload, reload and block act on what is marked."
+
+    def aim(self, subject: Subject) -> None:
+        """Select the module that a command is about to act on."""
+        if subject.kind is SubjectKind.MODULE and self._modules.select(subject.name):
+            # Now, not when the message of the pane arrives, which is after the command.
+            self._show_module(subject.name)
 
     # Panes
 

@@ -11,8 +11,10 @@ from textual.binding import BindingType
 from kmodtui.model.devices.device import Device, DeviceState
 from kmodtui.services.devices import read_devices
 from kmodtui.services.live import LiveSystem
+from kmodtui.ui.command import Command
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.screens.table_page import TablePage
+from kmodtui.ui.subject import Subject, SubjectKind
 from kmodtui.ui.widgets.lines.table import TableRow
 
 _STYLES = {
@@ -44,6 +46,8 @@ class DevicesScreen(TablePage):
             go_to: shows a module after the page has closed.
         """
         super().__init__(live)
+        self.lines.about = SubjectKind.DEVICE
+        self.lines.menu_first = "devices.open"
         self._selected = selected
         self._go_to = go_to
 
@@ -61,8 +65,18 @@ class DevicesScreen(TablePage):
             self.lines.go_to(_row(matching[0]))
 
     def on_line_view_opened(self) -> None:
-        """Go to the module, as Enter was pressed on a line."""
+        """Go to the module of a device that was clicked twice."""
         self.action_open()
+
+    def action_menu(self) -> None:
+        """Show what can be done with the device under the cursor."""
+        self.lines.action_enter()
+
+    def why_not(self, command: Command, subject: Subject) -> str:
+        """Return why a command cannot be used on a device; empty if it can."""
+        if command.action in ("open", "restrict") and not subject.module:
+            return "no module drives this device or matches it"
+        return super().why_not(command, subject)
 
     def action_open(self) -> None:
         """Go to the module of the device under the cursor: it is shown, or its load planned."""

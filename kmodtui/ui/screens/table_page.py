@@ -42,6 +42,7 @@ class TablePage(Dialog[None]):
         self._live = live
         self.machine: Machine = live.machine
         self.lines = TableLines("table-lines", self.reading)
+        self.lines.menu_first = "table.restrict"
         self._changes = ChangeFlow(self, live, lambda _: self.read_again())
         self._frame = Vertical(classes="dialog page", id="table-dialog")
         self._filter = FilterBar(self._show_filter)

@@ -11,8 +11,10 @@ from textual.binding import BindingType
 from kmodtui.model.history import Timeline
 from kmodtui.model.text import counted, human_size
 from kmodtui.services.live import LiveSystem
+from kmodtui.ui.command import Command
 from kmodtui.ui.commands import bindings, key_of
 from kmodtui.ui.screens.list_and_change import ListAndChange
+from kmodtui.ui.subject import Subject
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.lines.events import EventLines, clock
@@ -134,6 +136,15 @@ class TimelineScreen(ListAndChange):
         self.set_class(event.size.height >= TALL, "-tall")
 
     # Commands
+
+    def why_not(self, command: Command, subject: Subject) -> str:
+        """Return why a command cannot be used on an event; empty if it can."""
+        marks = self._events.marks
+        if command.id == "timeline.compare" and (
+            not marks or (len(marks) == 1 and marks[0] == self._events.cursor)
+        ):
+            return "no other event is marked"
+        return super().why_not(command, subject)
 
     def leave_comparison(self) -> None:
         """Discard the comparison."""

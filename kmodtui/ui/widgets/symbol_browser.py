@@ -22,6 +22,7 @@ from kmodtui.model.text import clean, decode
 from kmodtui.services.time_limit import limited
 from kmodtui.ui.background import run_in_background
 from kmodtui.ui.commands import key_of
+from kmodtui.ui.subject import Subject, SubjectKind
 from kmodtui.ui.widgets.lines.symbol_line import SymbolColumns, symbol_line
 from kmodtui.ui.widgets.lines.view import Line, LineView
 
@@ -38,8 +39,10 @@ class SymbolBrowser(LineView):
     class Counted(Message):
         """The number of matches, or the text that is shown instead, has changed."""
 
-    def __init__(self, *, id: str = "symbol-browser") -> None:  # noqa: A002
+    def __init__(self, *, id: str = "symbol-browser", menu_first: str = "") -> None:  # noqa: A002
+        """Create an empty list; see `LineView` for `menu_first`."""
         super().__init__(id=id)
+        self.menu_first = menu_first
         self.problem = ""
         """Why the search is invalid or failed, in a sentence; empty if it is valid."""
         self._symbols = SymbolList([])
@@ -129,6 +132,14 @@ class SymbolBrowser(LineView):
         if not 0 <= index < self.line_count():
             return None
         return self._hits[index] if self._located is None else self._located[index].row
+
+    def subject(self) -> Subject | None:
+        """Return the symbol under the cursor."""
+        row = self.row_at(self.cursor)
+        if row is None:
+            return None
+        name = row.symbol.name if row.symbol else decode(row.line)
+        return Subject(SubjectKind.SYMBOL, clean(name), row.owner)
 
     def located_at(self, index: int) -> Located | None:
         """Return how a symbol contains the searched address; None if the search is for none."""

@@ -6,6 +6,7 @@ import time
 
 from kmodtui.model.history import Change, Timeline, Totals
 from kmodtui.model.text import clean, counted, human_size
+from kmodtui.ui.subject import Subject, SubjectKind
 from kmodtui.ui.widgets.lines.view import Line, LineView, Part, fit
 
 _SYMBOLS = 10
@@ -20,6 +21,7 @@ class EventLines(LineView):
 
     def __init__(self) -> None:
         super().__init__(id="event-lines")
+        self.menu_first = "timeline.switch"
         self.timeline = Timeline()
         self.marks: tuple[int, ...] = ()
         self._symbols_width = _SYMBOLS
@@ -63,6 +65,15 @@ class EventLines(LineView):
             *(_symbols(change, columns.symbols) if change else ((" " * columns.symbols, ""),)),
             *columns.totals(totals),
         )
+
+    def subject(self) -> Subject | None:
+        """Return the event under the cursor, or the start."""
+        if not self.line_count():
+            return None
+        if not self.cursor:
+            return Subject(SubjectKind.EVENT, "start")
+        change = self.timeline.events[self.cursor - 1].change
+        return Subject(SubjectKind.EVENT, f"{change.number}, {clock(change.when)}")
 
     def head(self, width: int) -> str:
         """Return the column heads."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -11,11 +11,13 @@ from textual.binding import BindingType
 from textual.geometry import Size
 from textual.message import Message
 
-from kmodtui.model.log.query import LogQuery
+from kmodtui.model.log.query import LogQuery, names_module
 from kmodtui.model.log.record import LogRecord
 from kmodtui.model.log.tail import Entry, LogTail
 from kmodtui.model.text import clean, counted
+from kmodtui.ui.command import Command
 from kmodtui.ui.commands import bindings, key_of
+from kmodtui.ui.subject import Subject, SubjectKind
 from kmodtui.ui.widgets.lines.log_line import LogLine, line_parts, wrapped_entry
 from kmodtui.ui.widgets.lines.view import Line, LineView, no_match_message
 
@@ -40,11 +42,21 @@ class LogLines(LineView):
     class Told(Message):
         """What the frame shows (number of lines, following) has changed."""
 
-    class ReadOnWanted(Message):
-        """Enter was pressed: resume reading a log that is not followed."""
+    class Entered(Message):
+        """Enter was pressed: resume reading a log that is not followed, or show the menu."""
 
-    def __init__(self) -> None:
+    class ModuleWanted(Message):
+        """A module that a message names is to be shown."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+    def __init__(self, loaded: Callable[[], Iterable[str]]) -> None:
+        """Create an empty view; `loaded` returns the names of the loaded modules."""
         super().__init__(id="log-lines")
+        self.menu_first = "log.go"
+        self._loaded = loaded
         self.tail = LogTail()
         self.asked = LogQuery()
         self.module: str | None = None
@@ -244,9 +256,34 @@ class LogLines(LineView):
         elif new_value < old_value:
             self.follows = False
 
+    def subject(self) -> Subject | None:
+        """Return the message under the cursor, with the loaded module that it names."""
+        entry = self._rows[self.cursor].entry if self._rows else None
+        if entry is None or entry.record is None:
+            return None
+        named = [name for name in self._loaded() if names_module(entry.text, name)]
+        return Subject(SubjectKind.MESSAGE, entry.text, max(named, key=len, default=""))
+
+    def why_not(self, command: Command, subject: Subject) -> str:
+        """Return why a command cannot be used on a message; empty if it can."""
+        if command.id == "log.go" and not subject.module:
+            return "the message names no loaded module"
+        if command.id == "log.only_module" and self.module is None and not self.asked.module:
+            return "no module is selected"
+        return ""
+
+    def action_enter(self) -> None:
+        """Resume reading a log that is not followed, or show what can be done with a message."""
+        self.post_message(self.Entered())
+
     def action_open_line(self) -> None:
-        """Ask to resume reading a log that is not followed."""
-        self.post_message(self.ReadOnWanted())
+        """Do the same for a double click."""
+        self.post_message(self.Entered())
+
+    def action_go(self) -> None:
+        """Go to the module that the message names."""
+        if (subject := self.subject()) is not None and subject.module:
+            self.post_message(self.ModuleWanted(subject.module))
 
     def action_facet(self) -> None:
         """Cycle through all lines, warnings and worse, errors and worse."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kmodtui.model.text import clean
+from kmodtui.ui.subject import Subject, SubjectKind
 from kmodtui.ui.widgets.lines.view import Line, LineView, Part, fit, wrapped
 
 _INDENT = 4
@@ -44,6 +45,8 @@ class TableLines(LineView):
         """Create an empty list that shows `reading` until there are rows."""
         super().__init__(id=id_)
         self.empty_text = reading
+        self.about = SubjectKind.MODULE
+        """What the rows are about, for menus."""
         self._head: tuple[str, ...] = ()
         self._rows: tuple[TableRow, ...] = ()
         self._filter = ""
@@ -75,6 +78,16 @@ class TableLines(LineView):
         """The module of the row under the cursor; empty if there is none."""
         row = self._lines[self.cursor][1] if self._lines else None
         return row.module if row is not None else ""
+
+    def subject(self) -> Subject | None:
+        """Return what the row under the cursor is about: its module, or its text."""
+        row = self._lines[self.cursor][1] if self._lines else None
+        if row is None:
+            return None
+        if self.about is SubjectKind.MODULE and not row.module:
+            return Subject(SubjectKind.LINE, clean(row.text))
+        name = row.module if self.about is SubjectKind.MODULE else row.text
+        return Subject(self.about, clean(name), row.module)
 
     @property
     def shown_modules(self) -> tuple[str, ...]:

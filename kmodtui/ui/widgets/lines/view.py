@@ -21,11 +21,14 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from kmodtui.ui.commands import bindings
+from kmodtui.ui.subject import Subject
 
 Part = tuple[str, str]
 """A text and the name of its style: one of `STYLES`, LINK and an address, or empty."""
 
 Line = tuple[Part, ...]
+
+RIGHT_BUTTON = 3
 
 LINK = "link="
 """Begins the style of a link; its address follows."""
@@ -65,7 +68,7 @@ class LineView(ScrollView, can_focus=True):
             return self.view
 
     class Opened(CursorMoved):
-        """Enter was pressed on a line."""
+        """A line was opened, with a key or a double click."""
 
     show_idle_cursor = False
     """Whether the cursor stays visible while another widget has the focus."""
@@ -74,6 +77,8 @@ class LineView(ScrollView, can_focus=True):
         super().__init__(id=id)
         self.cursor = 0
         self.empty_text = ""
+        self.menu_first = ""
+        """The command that menus begin with; empty if Enter opens a line instead of a menu."""
         self._styles: dict[tuple[str, str], Style] = {}
 
     # Implemented by a subclass
@@ -85,6 +90,10 @@ class LineView(ScrollView, can_focus=True):
     def line(self, index: int, width: int) -> Line:
         """Return the parts of a line, for a view that is `width` cells wide."""
         raise NotImplementedError
+
+    def subject(self) -> Subject | None:
+        """Return what the line under the cursor is about; None if nothing can be done with it."""
+        return None
 
     def is_flashing(self, index: int) -> bool:  # noqa: ARG002  for subclasses
         """Return whether a line is highlighted for a moment because it is new."""
@@ -216,6 +225,20 @@ class LineView(ScrollView, can_focus=True):
         """Go to the last line."""
         self.move_cursor(self.line_count() - 1)
 
+    def action_enter(self) -> None:
+        """Show what can be done with the line under the cursor, or open it."""
+        if self.menu_first and self.subject() is not None:
+            self.action_menu()
+        else:
+            self.action_open_line()
+
+    def action_menu(self) -> None:
+        """Show what can be done with the line under the cursor."""
+        from kmodtui.ui.menu_flow import open_menu
+
+        if (subject := self.subject()) is not None:
+            open_menu(self, subject, self.menu_first)
+
     def action_open_line(self) -> None:
         """Post `Opened`; a subclass can expand the line instead."""
         if self.line_count():
@@ -225,11 +248,16 @@ class LineView(ScrollView, can_focus=True):
             self.notify(words, title="Nothing selected", markup=False, timeout=4)
 
     def on_click(self, event: events.Click) -> None:
-        """Move the cursor to the clicked line; a double click opens the line."""
+        """Move the cursor to the clicked line.
+
+        A double click opens the line, the right button shows what can be done with it.
+        """
         index = event.get_content_offset_capture(self).y + self.scroll_offset.y
         if index < self.line_count():
             self.move_cursor(index)
-            if event.chain == 2:
+            if event.button == RIGHT_BUTTON:
+                self.action_menu()
+            elif event.chain == 2:
                 self.action_open_line()
 
     def on_focus(self) -> None:

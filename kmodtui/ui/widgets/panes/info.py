@@ -21,6 +21,7 @@ from kmodtui.model.usage import Usage
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import key_of
 from kmodtui.ui.panes import PaneEntry
+from kmodtui.ui.subject import Subject, SubjectKind
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_subtitle
 from kmodtui.ui.widgets.lines.page import InfoRow, page_rows
@@ -109,6 +110,13 @@ class InfoLines(LineView):
     def line(self, index: int, width: int) -> Line:  # noqa: ARG002  wrapped beforehand
         """Return a line."""
         return self._rows[index].parts
+
+    def subject(self) -> Subject | None:
+        """Return the module that is shown."""
+        if self._content is None:
+            return None
+        name = self._content[1].name
+        return Subject(SubjectKind.MODULE, name, name)
 
     def action_open_line(self) -> None:
         """Expand or collapse the list under the cursor."""

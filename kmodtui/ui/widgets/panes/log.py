@@ -32,7 +32,7 @@ class LogPane(Pane):
 
     def __init__(self, entry: PaneEntry, live: LiveSystem) -> None:
         super().__init__(entry, live)
-        self.lines = LogLines()
+        self.lines = LogLines(lambda: self.live.table.by_name)
         self._state = ""
         self._resumed = False
 
@@ -65,11 +65,13 @@ class LogPane(Pane):
 
         return LogReader(self, self.live.machine)
 
-    def on_log_lines_read_on_wanted(self, message: LogLines.ReadOnWanted) -> None:
-        """Continue to read the log if it is not followed."""
+    def on_log_lines_entered(self, message: LogLines.Entered) -> None:
+        """Continue to read the log if it is not followed, else show the menu of the message."""
         message.stop()
         if self.stopped:
             self._follow()
+        else:
+            self.lines.action_menu()
 
     def _follow(self) -> None:
         self._state = "opening"

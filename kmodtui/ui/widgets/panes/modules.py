@@ -17,6 +17,7 @@ from kmodtui.model.usage import NO_USAGE, Usage
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import bindings, key_of
 from kmodtui.ui.panes import PaneEntry
+from kmodtui.ui.subject import Subject, SubjectKind
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_subtitle
 from kmodtui.ui.widgets.lines.view import Line, LineView, Part
@@ -72,6 +73,7 @@ class ModuleLines(LineView):
         self.empty_text = "Reading /proc/modules…"
         self.longest = Longest()
         self.sorted_by = ""
+        self.menu_first = "dashboard.pane_info"
 
     def line_count(self) -> int:
         """Return the number of modules that are shown."""
@@ -88,6 +90,13 @@ class ModuleLines(LineView):
     def columns(self, width: int) -> ModuleColumns:
         """Return the columns for rows of `width` cells."""
         return ModuleColumns.within(width, self.longest, self.sorted_by)
+
+    def subject(self) -> Subject | None:
+        """Return the module under the cursor."""
+        if not self.rows:
+            return None
+        name = self.rows[self.cursor].name
+        return Subject(SubjectKind.MODULE, name, name)
 
     def action_mark(self) -> None:
         """Mark or unmark the module under the cursor, and move to the next one."""
@@ -115,7 +124,7 @@ class ModulesPane(Pane):
             self.name = name
 
     class Opened(Message):
-        """The module under the cursor was opened, with a key or a double click."""
+        """The module under the cursor was opened, with a double click."""
 
     def __init__(self, entry: PaneEntry, live: LiveSystem) -> None:
         super().__init__(entry, live)

@@ -17,8 +17,10 @@ from kmodtui.model.symbols.query import Facet
 from kmodtui.model.symbols.table import NO_ROWS, SymbolTable
 from kmodtui.model.text import counted
 from kmodtui.services.live import LiveSystem
+from kmodtui.ui.command import Command
 from kmodtui.ui.commands import bindings, hint, hint_line, key_of
 from kmodtui.ui.panes import PaneEntry
+from kmodtui.ui.subject import Subject
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_subtitle
 from kmodtui.ui.widgets.change.view import ChangeLines
@@ -35,7 +37,7 @@ class SymbolsPane(Pane):
     def __init__(self, entry: PaneEntry, live: LiveSystem) -> None:
         super().__init__(entry, live)
         self._change = ChangeLines()
-        self._browser = SymbolBrowser()
+        self._browser = SymbolBrowser(menu_first="symbols.details")
         self._module: str | None = None
         self._switcher = ContentSwitcher(initial="change-lines")
 
@@ -166,12 +168,24 @@ class SymbolsPane(Pane):
             self.notify(words, timeout=3)
 
     def on_line_view_opened(self, event: LineView.Opened) -> None:
-        """Show everything about a symbol of the module; a group of a change folds by itself."""
+        """Show everything about a symbol; a group of a change expands by itself."""
+        if event.view is self._browser:
+            self.action_details()
+
+    def why_not(self, command: Command, subject: Subject) -> str:  # noqa: ARG002
+        """Return why a command cannot be used on a symbol; empty if it can."""
+        if command.id == "symbols.details" and self.shows_change:
+            key = key_of("dashboard.symbol_view")
+            return f"only in the list of a module's symbols ({key})"
+        return ""
+
+    def action_details(self) -> None:
+        """Show everything about the symbol under the cursor."""
         from kmodtui.ui.dialogs.symbol import SymbolDialog
 
         browser = self._browser
         number = browser.number_at(browser.cursor)
-        if event.view is browser and number is not None:
+        if number is not None:
             self.live.read_hiding()
             self.app.push_screen(
                 SymbolDialog(self.live.machine, browser.symbols, number, self.live.hiding)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.message import Message
@@ -15,8 +16,10 @@ from kmodtui.services.live import LiveSystem
 from kmodtui.services.neighbours import Neighbours
 from kmodtui.ui.commands import bindings, hint, hint_line
 from kmodtui.ui.panes import PaneEntry
+from kmodtui.ui.subject import Subject, SubjectKind
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_subtitle
+from kmodtui.ui.widgets.lines.view import RIGHT_BUTTON
 from kmodtui.ui.widgets.panes.pane import Pane
 
 
@@ -26,6 +29,39 @@ class ModuleTree(Tree[str]):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("tree")]
     ICON_NODE = "▸ "
     ICON_NODE_EXPANDED = "▾ "
+
+    def subject(self) -> Subject | None:
+        """Return the module under the cursor."""
+        node = self.cursor_node
+        if node is None or not node.data:
+            return None
+        return Subject(SubjectKind.MODULE, node.data, node.data)
+
+    def action_enter(self) -> None:
+        """Show what can be done with the module under the cursor."""
+        from kmodtui.ui.menu_flow import open_menu
+
+        if (subject := self.subject()) is not None:
+            open_menu(self, subject, "tree.go")
+
+    def action_go(self) -> None:
+        """Select the module in the modules pane."""
+        self.action_select_cursor()
+
+    async def on_click(self, event: events.Click) -> None:
+        """Move the cursor; a double click goes to the module, the right button shows the menu.
+
+        Textual would go to a module at the first click.
+        """
+        meta = event.style.meta
+        if "line" not in meta or meta.get("toggle", False):
+            return
+        event.prevent_default()
+        self.cursor_line = meta["line"]
+        if event.button == RIGHT_BUTTON:
+            self.action_enter()
+        elif event.chain == 2:
+            self.action_go()
 
 
 class TreePane(Pane):
