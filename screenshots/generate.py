@@ -33,10 +33,13 @@ from kmodtui.privileged.elevation import Foreground
 from kmodtui.services import live
 from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import Changed, Monitor, MonitorEvent
+from kmodtui.services.planning import reports
 from kmodtui.services.root.access import RootAccess
 from kmodtui.services.root.demo import DemoRoot
+from kmodtui.services.timeline import live_events
 from kmodtui.ui import app as application
 from kmodtui.ui.app import KmodtuiApp
+from kmodtui.ui.widgets.lines import events as lines
 from kmodtui.ui.widgets.panes.modules import FLASH_SECONDS
 from tests.support.picture import png
 
@@ -362,6 +365,8 @@ async def timeline(stage: Stage) -> None:
     await stage.press("enter")
     await stage.press("t")
     await stage.until("(?i)timeline")
+    await stage.press("up", "up", "tab")
+    await stage.until("file ")
 
 
 async def experiment(stage: Stage) -> None:
@@ -502,6 +507,11 @@ def main(arguments: list[str]) -> None:
     time.tzset()
     application.Monitor = StillMonitor  # type: ignore[misc]
     live.time = SimpleNamespace(time=lambda: NOW - 90)  # type: ignore[assignment]
+    still = SimpleNamespace(time=lambda: NOW, monotonic=lambda: 0.0)
+    reports.time = live_events.time = still  # type: ignore[assignment]
+    lines.time = SimpleNamespace(  # type: ignore[assignment]
+        time=lambda: NOW, strftime=time.strftime, localtime=time.localtime
+    )
     directory = Path(arguments[0]) if arguments else HERE
     wanted = dict.fromkeys(arguments[1:] or SCENES, SIZES) if arguments else KEPT
     directory.mkdir(exist_ok=True)

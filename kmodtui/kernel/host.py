@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from kmodtui.kernel.device_uevents import DeviceSource
     from kmodtui.kernel.kmsg import KernelLog
     from kmodtui.kernel.uevents import UeventSource
 
@@ -78,6 +79,10 @@ class Host(Protocol):
 
     def uevents(self) -> UeventSource:
         """Return the source of this system's module uevents; it may be one without events."""
+        ...
+
+    def device_uevents(self) -> DeviceSource | None:
+        """Return the source of this system's device uevents; None if there is none."""
         ...
 
     def kernel_log(self) -> KernelLog:
@@ -206,6 +211,12 @@ class LocalHost:
         from kmodtui.kernel.uevents import NetlinkUevents, NoUevents
 
         return NetlinkUevents.open() if self._is_this_machine else NoUevents()
+
+    def device_uevents(self) -> DeviceSource | None:
+        """Return the kernel's uevents of devices for this machine; a captured tree has none."""
+        from kmodtui.kernel.device_uevents import DeviceUevents
+
+        return DeviceUevents.open() if self._is_this_machine else None
 
     def kernel_log(self) -> KernelLog:
         """Open the log of this machine; a captured tree never has one."""

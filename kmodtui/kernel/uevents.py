@@ -97,20 +97,8 @@ class NetlinkUevents:
     @classmethod
     def open(cls) -> UeventSource:
         """Return the socket, or a silent source where the system does not allow one."""
-        try:
-            channel = socket.socket(
-                socket.AF_NETLINK,
-                socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK,
-                _NETLINK_KOBJECT_UEVENT,
-            )
-        except OSError:
-            return NoUevents()
-        try:
-            channel.bind((0, _KERNEL_GROUP))
-        except OSError:
-            channel.close()
-            return NoUevents()
-        return cls(channel)
+        channel = open_channel()
+        return cls(channel) if channel is not None else NoUevents()
 
     @property
     def sequence(self) -> int:
@@ -124,7 +112,7 @@ class NetlinkUevents:
     async def wait(self) -> tuple[ModuleUevent, ...]:
         """Return the module uevents that have queued up; see `UeventSource.wait`."""
         while True:
-            await self._readable()
+            await readable(self._channel)
             events = self._drain()
             if events is None:
                 return ()
@@ -135,37 +123,67 @@ class NetlinkUevents:
         """Close the socket."""
         self._channel.close()
 
-    async def _readable(self) -> None:
-        loop = asyncio.get_running_loop()
-        ready = loop.create_future()
-
-        def wake() -> None:
-            if not ready.done():
-                ready.set_result(None)
-
-        loop.add_reader(self._channel, wake)
-        try:
-            await ready
-        finally:
-            loop.remove_reader(self._channel)
-
     def _drain(self) -> list[ModuleUevent] | None:
-        events: list[ModuleUevent] = []
-        while True:
-            try:
-                data, (sender, _groups) = self._channel.recvfrom(_MAX_MESSAGE)
-            except BlockingIOError:
-                return events
-            except OSError as error:
-                if error.errno == errno.ENOBUFS:
-                    return None
-                raise
-            # Any process may send to the group; only the kernel has port 0.
-            if sender != 0:
-                continue
-            self._sequence = max(self._sequence, parse_sequence(data))
-            if event := parse_uevent(data):
-                events.append(event)
+        messages = received(self._channel)
+        if messages is None:
+            return None
+        self._sequence = max([self._sequence, *map(parse_sequence, messages)])
+        return [event for message in messages if (event := parse_uevent(message))]
+
+
+def open_channel() -> socket.socket | None:
+    """Return a socket that receives the kernel's uevents; None if the system allows none."""
+    try:
+        channel = socket.socket(
+            socket.AF_NETLINK,
+            socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK,
+            _NETLINK_KOBJECT_UEVENT,
+        )
+    except OSError:
+        return None
+    try:
+        channel.bind((0, _KERNEL_GROUP))
+    except OSError:
+        channel.close()
+        return None
+    return channel
+
+
+async def readable(channel: socket.socket) -> None:
+    """Return once something has arrived."""
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+
+    def wake() -> None:
+        if not ready.done():
+            ready.set_result(None)
+
+    loop.add_reader(channel, wake)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(channel)
+
+
+def received(channel: socket.socket) -> list[bytes] | None:
+    """Return the messages that have arrived; None if some were lost (ENOBUFS).
+
+    Raises:
+        OSError: the socket is broken.
+    """
+    messages: list[bytes] = []
+    while True:
+        try:
+            data, (sender, _groups) = channel.recvfrom(_MAX_MESSAGE)
+        except BlockingIOError:
+            return messages
+        except OSError as error:
+            if error.errno == errno.ENOBUFS:
+                return None
+            raise
+        # Any process may send to the group; only the kernel has port 0.
+        if sender == 0:
+            messages.append(data)
 
 
 def parse_uevent(data: bytes) -> ModuleUevent | None:

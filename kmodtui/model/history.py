@@ -201,7 +201,7 @@ class Timeline:
         size = sum(_rows_size(event.change) for event in events[bare:])
         while size > ROWS_LIMIT and bare < len(events) - 1:
             size -= _rows_size(events[bare].change)
-            events[bare] = replace(events[bare], change=_without_rows(events[bare].change))
+            events[bare] = replace(events[bare], change=without_rows(events[bare].change))
             bare += 1
         return Timeline(began, modules, totals, tuple(events), forgotten, bare)
 
@@ -310,7 +310,8 @@ def _rows_size(change: Change) -> int:
     return sum(len(owner.added.raw) + len(owner.removed.raw) for owner in change.symbols.owners)
 
 
-def _without_rows(change: Change) -> Change:
+def without_rows(change: Change) -> Change:
+    """Return a change with the numbers of its symbols instead of the symbols."""
     owners = tuple(
         OwnerDelta(
             owner.owner,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -21,6 +21,7 @@ from kmodtui.model.modules import ModuleTable, taint_flags
 from kmodtui.model.symbols.address import Hiding
 from kmodtui.model.symbols.table import SymbolTable
 from kmodtui.services.index_watch import index_changes
+from kmodtui.services.kernel_log import HiddenLogError
 from kmodtui.services.live_usage import LiveUsage
 from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import (
@@ -31,6 +32,7 @@ from kmodtui.services.monitor import (
     SymbolsRead,
     TableRead,
 )
+from kmodtui.services.timeline.live_events import LiveEvents
 from kmodtui.services.topic import Topic, Value
 
 
@@ -68,7 +70,8 @@ class LiveSystem:
         symbols_problem: why there are no symbols, as a sentence; empty if there are.
         hiding: the settings that decide whether this process sees addresses.
         usage: what uses the modules beside other modules.
-        timeline: every change since the start.
+        timeline: every change of the modules since the start.
+        events: every event of any kind since the start.
         new: modules that were loaded while kmodtui runs and were not selected since.
         marked: modules that were marked for the next command.
         status: what the header shows.
@@ -105,6 +108,7 @@ class LiveSystem:
         self.refreshed: Topic[None] = Topic()
         self.failed: Topic[BaseException] = Topic()
         self.usage = LiveUsage(machine, self.failed.publish)
+        self.events = LiveEvents(machine, self._events_failed)
         self._monitor = monitor
         self._table_was_read = False
         self._status_was_read = False
@@ -178,6 +182,7 @@ class LiveSystem:
         self.new.intersection_update(table.by_name)
         self.marked.intersection_update(table.by_name)
         self.read_status()
+        self.events.take_table(table)
         self._publish(self.table_read, table)
         self.usage.read_again()
 
@@ -201,16 +206,19 @@ class LiveSystem:
             stays = {}
         self.new |= {module.name for module in (*change.loaded, *change.reloaded)}
         self.timeline = self.timeline.with_event(change, self.table, symbols, stays)
-        self._publish(self.changed, Event(change, Totals.of(self.table, symbols), stays))
+        event = Event(change, Totals.of(self.table, symbols), stays)
+        self._publish(self.changed, event)
         self._publish(self.timeline_changed, self.timeline)
-        if change.loaded:
-            await self._note_seen()
+        await self.events.take_change(event, self.table)
+        if change.loaded or change.cycles:
+            await self._note_seen(change.cycles)
 
-    async def _note_seen(self) -> None:
+    async def _note_seen(self, others: Iterable[str] = ()) -> None:
         """Note which modules have been loaded, so that no profile calls them unused."""
         from kmodtui.services.seen import note_seen
 
-        await asyncio.to_thread(note_seen, self.machine.host, tuple(self.table.by_name))
+        names = (*self.table.by_name, *others)
+        await asyncio.to_thread(note_seen, self.machine.host, names)
 
     async def _left_behind(self, change: Change) -> dict[str, str]:
         """Return what stays loaded although the module that brought it is gone, with the reason."""
@@ -226,6 +234,7 @@ class LiveSystem:
     def _begin_timeline(self) -> None:
         if not self.timeline.began:
             self.timeline = Timeline.begin(time.time(), self.table, self.symbols)
+            self.events.start(self.table, self.symbols)
             self._publish(self.timeline_changed, self.timeline)
 
     def _begin_following_index(self) -> None:
@@ -233,6 +242,7 @@ class LiveSystem:
         if self._tasks is not None and not self._following_index:
             self._following_index = True
             self._tasks.create_task(self._follow_index())
+            self._tasks.create_task(self._follow_events())
 
     async def _follow_index(self) -> None:
         """Read the release's index, and again whenever depmod has written it."""
@@ -251,6 +261,18 @@ class LiveSystem:
                 self._publish(self.index_read, None)
         except Exception as error:
             self._following_index = False
+            self.failed.publish(error)
+
+    async def _follow_events(self) -> None:
+        try:
+            await self.events.follow(paused=lambda: self.paused)
+        except* Exception as errors:
+            for error in errors.exceptions:
+                self.failed.publish(error)
+
+    def _events_failed(self, error: BaseException) -> None:
+        """Report a failure; a log that only root may read is what most systems have."""
+        if not isinstance(error, HiddenLogError):
             self.failed.publish(error)
 
     async def _follow_root(self) -> None:

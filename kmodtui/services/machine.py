@@ -19,6 +19,7 @@ from kmodtui.model.text import clean
 from kmodtui.services.planning.undo_list import UndoList
 from kmodtui.services.root.access import AS_ROOT, RootAccess
 from kmodtui.services.root.session import RootSessions
+from kmodtui.services.topic import Topic
 
 if TYPE_CHECKING:
     from kmodtui.kernel.index.configured import ConfiguredIndex
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from kmodtui.privileged.elevation import Foreground
     from kmodtui.services.catalog.live import LiveCatalog
     from kmodtui.services.origins import Origins
+    from kmodtui.services.planning.reports import CommandEnded
 
 
 READS_ONLY = "This session can only read; a change needs another one, which may ask again."
@@ -55,6 +57,10 @@ class Machine:
         self.sessions = RootSessions(root)
         self.abandoned: set[asyncio.Task[Any]] = set()
         """Requests to the helper that were cancelled and are still running in the background."""
+        self.command_began: Topic[str] = Topic()
+        """Published with the command lines of a plan that is carried out."""
+        self.command_ended: Topic[CommandEnded] = Topic()
+        """Published with the outcome of such a plan."""
 
     # Modules and configuration
 

@@ -569,7 +569,14 @@ COMMANDS: tuple[Command, ...] = (
         "Other pane",
         "Switch between the events and the change",
     ),
-    Command("timeline.facet", ("f",), "facet", "Kind", f"Show {_KINDS}"),
+    Command(
+        "timeline.facet",
+        ("f",),
+        "facet",
+        "Kind",
+        f"In the list, show one kind of events; in the change, {_KINDS}",
+        footer=True,
+    ),
     Command("timeline.next_match", ("n",), "next_match(1)", "Next match", "Go to the next match"),
     Command(
         "timeline.previous_match",

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from kmodtui.model.history import Change
-from kmodtui.model.modules import LoadedModule
+from kmodtui.model.history_json import moved_json
 from kmodtui.model.plan.plan import Plan
-from kmodtui.model.symbols.table import OwnerDelta, SymbolRows, counted_types
+from kmodtui.model.symbols.table import OwnerDelta, counted_types
 from kmodtui.model.text import clean, counted, human_size
 from kmodtui.services.planning.performed import Performed
 from kmodtui.verbs.plan import plan_json
@@ -37,39 +37,6 @@ def _outcome(done: Performed) -> dict[str, Any]:
         "file": outcome.file,
         "log": [{"level": record.level, "text": clean(record.text)} for record in done.log],
     }
-
-
-def moved_json(change: Change) -> dict[str, Any]:
-    """Return what was loaded and unloaded, with the number of symbols."""
-    return {
-        "loaded": [_module(module) for module in change.loaded],
-        "unloaded": [_module(module) for module in change.unloaded],
-        "reloaded": [_module(module) for module in change.reloaded],
-        "repeated": {name: change.cycles[name] for name in change.cycled},
-        "memory_change": change.memory,
-        "symbols": {
-            "added": change.symbols.added,
-            "removed": change.symbols.removed,
-            "by_module": [_owner(owner) for owner in change.symbols.owners],
-            "problem": change.symbols_missing or None,
-        },
-    }
-
-
-def _module(module: LoadedModule) -> dict[str, Any]:
-    return {"name": module.name, "size": module.size, "taint": module.taints}
-
-
-def _owner(owner: OwnerDelta) -> dict[str, Any]:
-    return {
-        "module": owner.owner or None,
-        "added": _rows(owner.added),
-        "removed": _rows(owner.removed),
-    }
-
-
-def _rows(rows: SymbolRows) -> dict[str, Any]:
-    return {"count": len(rows), "types": dict(rows.types)}
 
 
 def moved_lines(change: Change) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""`kmodtui events`: print loads and unloads of modules as they happen, whoever does it."""
+"""`kmodtui events`: print the timeline as it happens."""
 
 from __future__ import annotations
 
@@ -7,67 +7,95 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Collection, Iterator
+from contextlib import aclosing
 
 from kmodtui.errors import KmodtuiError, UsageError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.proc_modules import read_modules
-from kmodtui.model.history import Change
-from kmodtui.services.event_stream import changes
-from kmodtui.verbs.change_json import moved_json, moved_lines
+from kmodtui.model.timeline.event import EventKind, ModulesChanged, TimelineEvent
+from kmodtui.model.timeline.event_json import event_json
+from kmodtui.model.timeline.summary import summary
+from kmodtui.services.event_stream import timeline_events
+from kmodtui.verbs.change_json import moved_lines
 from kmodtui.verbs.printing import add_json, print_error
 
 SCHEMA = 1
+
+ALWAYS = (EventKind.START, EventKind.LOST)
+"""Kinds that --kind does not leave out: what is missing is never hidden."""
+
+CHOICES = [kind.value for kind in EventKind if kind not in ALWAYS]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     add_json(parser)
     parser.add_argument(
-        "--count", type=int, default=0, metavar="N", help="end after this number of changes"
+        "--count", type=int, default=0, metavar="N", help="end after this number of events"
+    )
+    parser.add_argument(
+        "--kind",
+        action="append",
+        choices=CHOICES,
+        default=[],
+        help="print only this kind: " + ", ".join(CHOICES) + "; may be repeated",
     )
 
 
 def run(host: Host, options: argparse.Namespace) -> int:
-    """Print changes until it is interrupted; return the exit status.
+    """Print events until it is interrupted; return the exit status.
 
     Raises:
         KmodtuiError: nothing can change there, or the modules cannot be read.
     """
+    if options.count < 0:
+        raise UsageError("--count takes a positive number.", "Leave it out to print all events.")
     if not host.live:
         raise UsageError("--root is a captured tree: nothing changes there.", "Leave out --root.")
-    if options.count < 0:
-        raise UsageError("--count takes a positive number.", "Leave it out to print all changes.")
     read_modules(host)
-    asyncio.run(stream(host, as_json=options.json, count=options.count))
+    asyncio.run(stream(host, as_json=options.json, count=options.count, kinds=options.kind))
     return 0
 
 
 async def stream(
-    host: Host, *, as_json: bool, count: int = 0, started: asyncio.Event | None = None
+    host: Host,
+    *,
+    as_json: bool,
+    count: int = 0,
+    kinds: Collection[str] = (),
+    started: asyncio.Event | None = None,
 ) -> None:
-    """Print changes; return after `count` of them, or never if that is 0."""
+    """Print events; return after `count` of them, or never if that is 0."""
     printed = 0
-    async for change in changes(host, started=started):
-        if isinstance(change, KmodtuiError):
-            print_error(change)
-            continue
-        for line in [_json_line(change)] if as_json else _lines(change):
+    async with aclosing(timeline_events(host, started=started)) as events:  # type: ignore[type-var]
+        async for event in events:
+            if isinstance(event, KmodtuiError):
+                print_error(event)
+            elif _is_wanted(event, kinds):
+                _print(event, as_json=as_json)
+                printed += 1
+                if printed == count:
+                    return
+
+
+def _is_wanted(event: TimelineEvent, kinds: Collection[str]) -> bool:
+    return not kinds or event.kind in kinds or event.kind in ALWAYS
+
+
+def _print(event: TimelineEvent, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(event_json(event)))
+    else:
+        for line in _lines(event):
             print(line)
-        sys.stdout.flush()
-        printed += 1
-        if printed == count:
-            return
+    sys.stdout.flush()
 
 
-def _json_line(change: Change) -> str:
-    when = round(change.when, 3)
-    fields: dict[str, Any] = {"schema": SCHEMA, "time": when, "number": change.number}
-    return json.dumps({**fields, **moved_json(change)})
-
-
-def _lines(change: Change) -> Iterator[str]:
-    when = time.strftime("%H:%M:%S", time.localtime(change.when))
-    for line in moved_lines(change):
-        yield f"{when}  {line}"
+def _lines(event: TimelineEvent) -> Iterator[str]:
+    when = time.strftime("%H:%M:%S", time.localtime(event.when))
+    if isinstance(event.detail, ModulesChanged):
+        for line in moved_lines(event.detail.event.change):
+            yield f"{when}  {line}"
+    else:
+        yield f"{when}  {event.kind.value:<9}  {summary(event)}"

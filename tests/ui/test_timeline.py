@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.model.history import Change, CountedRows, Event, Timeline, Totals
+from kmodtui.model.log.record import LogRecord
 from kmodtui.model.symbols.table import OwnerDelta, SymbolDelta
+from kmodtui.model.timeline.event import CommandRun
+from kmodtui.model.timeline.event_list import EventList
+from kmodtui.services.kernel_log import Batch
+from kmodtui.services.planning.reports import CommandEnded
 from kmodtui.ui.screens.timeline import TimelineScreen
 from kmodtui.ui.widgets.lines.events import EventLines
 from kmodtui.ui.widgets.totals_graph import TotalsGraph
@@ -188,7 +194,9 @@ async def test_symbols_that_were_added_and_removed_at_once_are_both_counted(demo
     async with opened(demo, size=(80, 24)) as stage:
         await timeline(stage)
         events = (Event(change, Totals()),)
-        stage.screen.query_one(EventLines).show(Timeline(began=1.0, events=events))
+        stage.screen.query_one(EventLines).show(
+            Timeline(began=time.time(), events=events), EventList()
+        )
         await stage.until("+12,345 −67,890")
         await stage.resize(48, 24)
         await stage.until("±67,890")
@@ -257,3 +265,35 @@ async def test_the_curves_tell_the_totals_at_the_cursor(demo: Demo, size: tuple[
         await stage.press("g")
         await stage.until(lambda: f"  {before:,}  {before:,} … {after:,}" in stage.text)
         assert stage.part("TotalsGraph")[-1].split()[1] == "▲"
+
+
+async def test_events_of_other_kinds_are_lines_too_and_open_to_what_belongs_to_them(
+    demo: Demo,
+) -> None:
+    async with opened(demo) as stage:
+        await stage.other_shell(lambda: stage.kernel.load("tun"))
+        run = CommandRun("modprobe -- nbd", "failure", "nbd was refused", "It is blocked.")
+        stage.app.machine.command_began.publish(run.command)
+        stage.app.machine.command_ended.publish(CommandEnded(time.time(), run, ("nbd",)))
+        records = (LogRecord(2, 2_000_000, 6, "tun: ready"), LogRecord(3, 3, 6, "audit: other"))
+        stage.app.live.events.take_log(Batch(records, fresh=True))
+        await stage.until(lambda: len(stage.app.live.events.events) == 4)
+        await timeline(stage)
+        assert [line.split()[:2] for line in events(stage)][-3:] == [
+            ["+", "tun"],
+            ["command", "modprobe"],
+            ["log", "tun:"],
+        ]
+        await stage.until(lambda: "info" in stage.pane_words("change-pane"))
+        await stage.press("k", "enter", "enter")
+        await stage.until(
+            lambda: "result failure: nbd was refused" in stage.pane_words("change-pane")
+        )
+        assert "It is blocked." in stage.pane_words("change-pane")
+        await stage.press("escape", "k")
+        await stage.until(lambda: "tun: ready" in stage.pane_words("change-pane"))
+        await stage.press(*"fffff")
+        await stage.until("only log messages: 1 event")
+        assert [line.split()[0] for line in events(stage)] == ["start", "log"]
+        await stage.press(*"ff")
+        await stage.until("3 events")

@@ -183,7 +183,7 @@ def test_where_rows_are_not_kept_the_numbers_still_compare() -> None:
     bare = replace(
         whole,
         events=(
-            replace(whole.events[0], change=history._without_rows(whole.events[0].change)),
+            replace(whole.events[0], change=history.without_rows(whole.events[0].change)),
             *whole.events[1:],
         ),
     )

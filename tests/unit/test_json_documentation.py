@@ -23,8 +23,10 @@ from kmodtui.demo import open_demo
 from kmodtui.demo.recording import packaged_recording
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.model.own_file import OwnFile
+from kmodtui.model.timeline.event_json import event_json
 from kmodtui.services.snapshots import save, take
 from kmodtui.verbs.events import stream
+from tests.support.events import one_of_each
 from tests.support.simulated import make_simulated
 from tests.support.upgraded import upgraded
 
@@ -172,6 +174,8 @@ def used(section: Section, value: Any, path: str, place: str) -> Iterator[str]:
             assert all(isinstance(each, str) for each in value), path
         case "map to integers":
             assert all(type(each) is int for each in value.values()), path
+        case "map to strings":
+            assert all(isinstance(text, str) for text in value.values()), path
         case "map to lists of strings":
             assert all(isinstance(text, str) for each in value.values() for text in each), path
         case _:
@@ -239,6 +243,7 @@ def printed(folder: Path) -> Printed:
         for title in VERB_SECTIONS:
             if title == STREAM:
                 found[title].append((STREAM, asyncio.run(_event(make_simulated(folder / STREAM)))))
+                found[title] += [(STREAM, event_json(each)) for each in one_of_each()]
                 continue
             examples = [command for command, _ in SECTIONS[title].examples]
             for command in (*examples, *MORE.get(title, ())):

@@ -34,6 +34,7 @@ from kmodtui.services.keeping import prove_kept
 from kmodtui.services.machine import Machine
 from kmodtui.services.own_files import read_own_files
 from kmodtui.services.planning.facts import read_facts
+from kmodtui.services.planning.reports import reported
 from kmodtui.services.planning.undo import Before, loaded_by_failure, read_before, record_change
 
 log = logging.getLogger("kmodtui")
@@ -70,6 +71,28 @@ async def perform(
         return Explanation(
             "Nothing was done", plan.refused or plan.nothing_to_do or "There is nothing to do."
         )
+    async with reported(machine, plan) as report:
+
+        def pass_log_on(record: LogRecord) -> None:
+            report.add(record)
+            on_log(record)
+
+        report.outcome = await _perform(
+            machine, plan, foreground, pass_log_on, digest=digest, undoes=undoes, wait=wait
+        )
+        return report.outcome
+
+
+async def _perform(
+    machine: Machine,
+    plan: Plan,
+    foreground: Foreground,
+    on_log: LogSink,
+    *,
+    digest: str,
+    undoes: UndoEntry | None,
+    wait: float,
+) -> Explanation:
     log.info("%s: %s", plan.verb, plan.summary)
     try:
         channel = await machine.channel(foreground)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from textual import events
@@ -11,6 +11,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from kmodtui.model.history import Change
+from kmodtui.model.timeline.summary import Fact
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.dialogs.help import HelpScreen
 from kmodtui.ui.screens.base import KmodtuiScreen
@@ -77,14 +78,22 @@ class ListAndChange(KmodtuiScreen[None]):
         self._caption(title, "")
 
     def show_change(
-        self, title: str, change: Change, stays: Mapping[str, str], subtitle: str, words: str = ""
+        self,
+        title: str,
+        change: Change | None,
+        stays: Mapping[str, str],
+        subtitle: str,
+        words: str = "",
+        facts: Sequence[Fact] = (),
     ) -> None:
-        """Show a change, with text above it unless `words` is empty."""
+        """Show a change, with text above it unless `words` is empty, and `facts` within it."""
         self.remove_class("-only-words")
         self.set_class(bool(words), "-with-words")
         self.words.update(words)
-        if change != self.change.change:
-            self.change.show_change(change, stays)
+        if change is None or change != self.change.change:
+            self.change.show_change(change, stays, facts)
+        else:
+            self.change.show_facts(facts)
         self._caption(title, subtitle)
 
     def _caption(self, title: str, subtitle: str) -> None:

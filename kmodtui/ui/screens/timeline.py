@@ -1,4 +1,4 @@
-"""The timeline: every change since the start, with a comparison of any two marks."""
+"""The timeline: every event since the start, with a comparison of any two marks."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
-from kmodtui.model.history import Timeline
+from kmodtui.model.history import Change, Timeline
 from kmodtui.model.text import counted, human_size
+from kmodtui.model.timeline.event import EventKind, ModulesChanged
+from kmodtui.model.timeline.event_list import EventList
+from kmodtui.model.timeline.summary import Fact, belonging
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.command import Command
 from kmodtui.ui.commands import bindings, key_of
@@ -17,13 +20,25 @@ from kmodtui.ui.screens.list_and_change import ListAndChange
 from kmodtui.ui.subject import Subject
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
-from kmodtui.ui.widgets.lines.events import EventLines, clock
+from kmodtui.ui.widgets.lines.events import EventLines, Item, clock, full_time
 from kmodtui.ui.widgets.lines.view import LineView
 from kmodtui.ui.widgets.list_head import ListHead
 from kmodtui.ui.widgets.totals_graph import TotalsGraph
 
 TALL = 34
 """From this height in lines on, the graph is three lines high."""
+
+
+KINDS = (
+    None,
+    EventKind.MODULES,
+    EventKind.FAILURE,
+    EventKind.PARAMETER,
+    EventKind.DEVICE,
+    EventKind.LOG,
+    EventKind.COMMAND,
+)
+"""The kinds that can be shown alone, in the order of the key; None for all."""
 
 
 class TimelineScreen(ListAndChange):
@@ -38,8 +53,9 @@ class TimelineScreen(ListAndChange):
         super().__init__(self._events, live)
         self._live = live
         self._timeline = live.timeline
+        self._all = live.events.events
         self._compared: tuple[int, int] | None = None
-        self._followed = -1
+        self._followed: Item | None = None
         self._graph = TotalsGraph()
 
     def compose(self) -> ComposeResult:
@@ -50,25 +66,32 @@ class TimelineScreen(ListAndChange):
 
     def on_mount(self) -> None:
         """Show the timeline, with the cursor on the newest event."""
-        subscribe(self._live.timeline_changed, self._show)
-        self._show(self._live.timeline)
+        subscribe(self._live.timeline_changed, self._show_changes)
+        subscribe(self._live.events.changed, self._show_events)
+        self._show(self._live.timeline, self._live.events.events)
 
-    def _show(self, timeline: Timeline) -> None:
+    def _show_changes(self, timeline: Timeline) -> None:
+        self._show(timeline, self._all)
+
+    def _show_events(self, events: EventList) -> None:
+        self._show(self._timeline, events)
+
+    def _show(self, timeline: Timeline, events: EventList) -> None:
         """Show a timeline that was updated."""
         if self._compared is not None:
             moved = timeline.forgotten - self._timeline.forgotten
             first, second = (point - moved for point in self._compared)
             self._compared = (first, second) if first >= 0 and second >= 0 else None
-        self._timeline = timeline
-        self._events.show(timeline)
+        self._timeline, self._all = timeline, events
+        self._events.show(timeline, events)
         self.follow()
 
     # Display
 
     def follow(self) -> None:
-        """Show the change of the event under the cursor, or the comparison."""
-        self._followed = point = self._events.cursor
-        self._graph.show(self._timeline, point, self._events.marks)
+        """Show the event under the cursor, or the comparison."""
+        self._followed = item = self._events.item
+        self._graph.show(self._timeline, self._events.point, self._events.marks)
         set_title(self.list_pane, "Timeline")
         set_subtitle(self.list_pane, self._summary())
         if self._compared is not None:
@@ -76,21 +99,38 @@ class TimelineScreen(ListAndChange):
             title = f"{clock(self._timeline.when(first))} → {clock(self._timeline.when(second))}"
             words = f"{self._point_words(first)} compared with {self._point_words(second)}"
             self.show_change(title, self._timeline.between(first, second), {}, words)
-        elif point == 0:
+        elif not isinstance(item, int):
+            facts = [("time", full_time(item.when)), *belonging(item, self._all.events)]
+            self.show_change(f"Event {item.number}", None, {}, item.kind.words, facts=facts)
+        elif item == 0:
             self.show_words("Start", self._start_words())
         else:
-            event = self._timeline.events[point - 1]
+            event = self._timeline.events[item - 1]
             words = "" if event.change.rows_kept else "the symbols are no longer kept"
             self.show_change(
-                f"Change {event.change.number}", event.change, event.still_loaded, words
+                f"Change {event.change.number}",
+                event.change,
+                event.still_loaded,
+                words,
+                facts=self._facts_of(event.change),
             )
+
+    def _facts_of(self, change: Change) -> list[Fact]:
+        """Return what belongs to a change beside its symbols."""
+        for event in self._all.events:
+            detail = event.detail
+            if isinstance(detail, ModulesChanged) and detail.event.change.number == change.number:
+                return belonging(event, self._all.events)
+        return []
 
     def _point_words(self, point: int) -> str:
         return f"change {self._timeline.events[point - 1].change.number}" if point else "start"
 
     def _summary(self) -> str:
         marks = len(self._events.marks)
-        words = counted(len(self._timeline), "event")
+        words = counted(self._events.line_count() - 1, "event") if self._timeline.began else ""
+        if self._events.kind is not None:
+            words = f"only {self._events.kind.words}: {words}"
         if self._timeline.bare:
             words += f", {self._timeline.bare:,} without symbols"
         return f"{counted(marks, 'mark')} · {words}" if marks else words
@@ -108,10 +148,17 @@ class TimelineScreen(ListAndChange):
         if not len(timeline):
             words += (
                 "From now on, every module loaded or unloaded, here or by anyone else on this "
-                "machine, adds a line on the left.\n\n"
+                "machine, adds a line on the left, and so do failed loads, changed parameters, "
+                "devices, messages about modules, and commands of kmodtui.\n\n"
+            )
+        if problem := self._live.events.log_problem:
+            words += (
+                f"{problem} Messages and failed loads of others are added while "
+                f"{key_of('dashboard.log')} on the dashboard reads the log.\n\n"
             )
         return (
-            f"{words}{key_of('timeline.mark')} sets a mark, "
+            f"{words}{key_of('timeline.facet')} shows one kind of events, "
+            f"{key_of('timeline.mark')} sets a mark, "
             f"{key_of('timeline.compare')} compares two marks."
         )
 
@@ -121,7 +168,7 @@ class TimelineScreen(ListAndChange):
         """Show the change under the cursor."""
         message.stop()
         # A comparison started after the key that moved the cursor here is not discarded.
-        if message.view is self._events and self._events.cursor != self._followed:
+        if message.view is self._events and self._events.item != self._followed:
             self._compared = None
             self.follow()
 
@@ -141,7 +188,7 @@ class TimelineScreen(ListAndChange):
         """Return why a command cannot be used on an event; empty if it can."""
         marks = self._events.marks
         if command.id == "timeline.compare" and (
-            not marks or (len(marks) == 1 and marks[0] == self._events.cursor)
+            not marks or (len(marks) == 1 and marks[0] == self._events.point)
         ):
             return "no other event is marked"
         return super().why_not(command, subject)
@@ -150,17 +197,28 @@ class TimelineScreen(ListAndChange):
         """Discard the comparison."""
         self._compared = None
 
+    def action_facet(self) -> None:
+        """Show the next kind of events; in the change, the next kind of symbols."""
+        if not self._events.has_focus:
+            super().action_facet()
+            return
+        kind = self._events.kind
+        place = KINDS.index(kind) + 1
+        self._compared = None
+        self._events.show_kind(KINDS[place % len(KINDS)])
+        self.follow()
+
     def action_mark(self) -> None:
         """Set or clear a mark on the event under the cursor."""
         if self._events.line_count():
-            self._events.toggle_mark(self._events.cursor)
+            self._events.toggle_mark(self._events.point)
             self.follow()
 
     def action_compare(self) -> None:
         """Compare two marks, or one mark with the event under the cursor."""
         points = self._events.marks
         if len(points) == 1:
-            points = (*points, self._events.cursor)
+            points = (*points, self._events.point)
         if len(points) < 2 or points[0] == points[1]:
             mark, compare = key_of("timeline.mark"), key_of("timeline.compare")
             self.say_nothing_selected(

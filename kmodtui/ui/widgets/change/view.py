@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from textual.message import Message
@@ -14,6 +14,7 @@ from kmodtui.model.symbols.order import Order
 from kmodtui.model.symbols.query import Facet, Query, parse_query
 from kmodtui.model.symbols.table import SymbolTable
 from kmodtui.model.text import clean, counted, decode
+from kmodtui.model.timeline.summary import Fact
 from kmodtui.ui.commands import key_of
 from kmodtui.ui.widgets.change.group import Group
 from kmodtui.ui.widgets.change.summary import cause, staying, summary
@@ -53,6 +54,7 @@ class ChangeLines(LineView):
         """Why the search is invalid or failed, in a sentence; empty if it is valid."""
         self._change: Change | None = None
         self._stays: Mapping[str, str] = {}
+        self._facts: tuple[Fact, ...] = ()
         self._note = ""
         self._groups: list[Group] = []
         self._addressed: SymbolTable | None = None
@@ -75,18 +77,21 @@ class ChangeLines(LineView):
         """The change that is shown."""
         return self._change
 
-    def show_change(self, change: Change, stays: Mapping[str, str]) -> None:
+    def show_change(
+        self, change: Change | None, stays: Mapping[str, str], facts: Sequence[Fact] = ()
+    ) -> None:
         """Show a change.
 
         Args:
-            change: the change.
+            change: the change; None for an event that is not a change of the modules.
             stays: modules that stay loaded although the module that brought them in was
                 unloaded, with the reason.
+            facts: what else belongs to it, shown above the symbols.
         """
-        self._change, self._stays = change, stays
+        self._change, self._stays, self._facts = change, stays, tuple(facts)
         self._groups = [
             Group.of(delta, sign)
-            for delta in change.symbols.owners
+            for delta in (change.symbols.owners if change is not None else ())
             for sign, rows in (("+", delta.added), ("−", delta.removed))
             if rows
         ]
@@ -190,6 +195,8 @@ class ChangeLines(LineView):
         if self._change is not None:
             items += summary(self._change, width=self._width)
             items += cause(self._change, self._width)
+        items += self._fact_lines()
+        if self._change is not None:
             items += self._group_items()
             items += staying(self._stays)
             items += self._notes()
@@ -240,6 +247,22 @@ class ChangeLines(LineView):
         if not self._groups or not self._note:
             return []
         return [(("", ""),), *self._sentence(self._note, "dim")]
+
+    def show_facts(self, facts: Sequence[Fact]) -> None:
+        """Show what else belongs to the change; it may become known after the change."""
+        if tuple(facts) != self._facts:
+            self._facts = tuple(facts)
+            self._build()
+
+    def _fact_lines(self) -> list[Line]:
+        indent = max((len(label) for label, _ in self._facts), default=0) + 2
+        lines: list[Line] = []
+        for label, text in self._facts:
+            room = max(12, self._width - indent) if self._width else len(text) + 1
+            for place, piece in enumerate(wrapped(_broken(text, room), room)):
+                head = "" if place else label
+                lines.append(((f"{head:<{indent}}", "dim"), (piece, "")))
+        return lines
 
     def _sentence(self, text: str, style: str) -> list[Line]:
         lines = wrapped(text, max(12, self._width - 2)) if self._width else [text]
@@ -308,3 +331,13 @@ class ChangeLines(LineView):
             if isinstance(item, Group) and item.shown:
                 self.move_cursor(start + 1)
                 return
+
+
+def _broken(text: str, width: int) -> str:
+    """Return a text whose words, such as paths, are divided if they are longer than a line."""
+    words = text.split(" ")
+    return " ".join(
+        word[start : start + width]
+        for word in words
+        for start in range(0, max(1, len(word)), width)
+    )

@@ -1,4 +1,4 @@
-"""The events of a timeline, one line each, oldest first; the first line is the start."""
+"""The events of the timeline, one line each, oldest first; the first line is the start."""
 
 from __future__ import annotations
 
@@ -6,8 +6,26 @@ import time
 
 from kmodtui.model.history import Change, Timeline, Totals
 from kmodtui.model.text import clean, counted, human_size
+from kmodtui.model.timeline.event import EventKind, ModulesChanged, TimelineEvent
+from kmodtui.model.timeline.event_list import EventList
+from kmodtui.model.timeline.summary import summary
 from kmodtui.ui.subject import Subject, SubjectKind
 from kmodtui.ui.widgets.lines.view import Line, LineView, Part, fit
+
+Item = int | TimelineEvent
+"""A line: a point of the timeline, or an event that is not a change of the modules."""
+
+WORDS = {
+    EventKind.MODULES: ("modules", "strong"),
+    EventKind.FAILURE: ("failed", "bad"),
+    EventKind.PARAMETER: ("parameter", "accent"),
+    EventKind.DEVICE: ("device", "info"),
+    EventKind.LOG: ("log", "dim"),
+    EventKind.COMMAND: ("command", "strong"),
+    EventKind.START: ("start", "strong"),
+    EventKind.LOST: ("gap", "warn"),
+}
+"""The word in front of an event, and its style."""
 
 _SYMBOLS = 10
 _SOME_NAMES = 16
@@ -15,7 +33,14 @@ _SOME_NAMES = 16
 
 
 class EventLines(LineView):
-    """One line for each point of the timeline: line 0 is the start, line `n` the nth event."""
+    """A line for the start, for each change of the modules, and for each event of another kind.
+
+    Attributes:
+        timeline: the changes of the modules; a *point* is a place between them.
+        events: every event, in order.
+        kind: the only kind that is shown; None for all.
+        marks: points of the timeline.
+    """
 
     show_idle_cursor = True
 
@@ -23,19 +48,50 @@ class EventLines(LineView):
         super().__init__(id="event-lines")
         self.menu_first = "timeline.switch"
         self.timeline = Timeline()
+        self.events = EventList()
+        self.kind: EventKind | None = None
         self.marks: tuple[int, ...] = ()
+        self._items: list[Item] = [0]
         self._symbols_width = _SYMBOLS
+        self._days = False
 
-    def show(self, timeline: Timeline) -> None:
+    def show(self, timeline: Timeline, events: EventList) -> None:
         """Show a timeline; a cursor on the newest event follows the newest event."""
-        at_end = self.cursor >= len(self.timeline)
         # The timeline drops its oldest events: the lines of the others move up.
         moved = timeline.forgotten - self.timeline.forgotten
         self.marks = tuple(mark - moved for mark in self.marks if mark >= moved)
-        self.timeline = timeline
+        item = self.item
+        if isinstance(item, int):
+            item = max(0, item - moved)
+        at_end = self.cursor >= len(self._items) - 1
+        self.timeline, self.events = timeline, events
         self._symbols_width = max([_SYMBOLS, *(_symbols_width(e.change) for e in timeline.events)])
-        self.cursor = len(timeline) if at_end else max(0, self.cursor - moved)
+        self._days = _clock_day(timeline.began) != _clock_day(time.time())
+        self._arrange(item, at_end=at_end)
+
+    def show_kind(self, kind: EventKind | None) -> None:
+        """Show only one kind of events, or all."""
+        self.kind = kind
+        self._arrange(self.item, at_end=False)
+
+    def _arrange(self, item: Item, *, at_end: bool) -> None:
+        self._items = items_of(self.timeline, self.events, self.kind)
+        if at_end:
+            self.cursor = len(self._items) - 1
+        else:
+            self.cursor = _place(item, self._items)
         self.lines_changed()
+
+    @property
+    def item(self) -> Item:
+        """What is under the cursor: a point, or an event of another kind."""
+        return self._items[min(self.cursor, len(self._items) - 1)]
+
+    @property
+    def point(self) -> int:
+        """The point at the cursor: of an event of another kind, that of the change before it."""
+        items = self._items[: self.cursor + 1]
+        return next((each for each in reversed(items) if isinstance(each, int)), 0)
 
     def toggle_mark(self, point: int) -> None:
         """Mark a point or unmark it; a third mark replaces the oldest one."""
@@ -46,21 +102,24 @@ class EventLines(LineView):
         self.refresh()
 
     def line_count(self) -> int:
-        """Return the number of points; 0 before the first read."""
-        return len(self.timeline) + 1 if self.timeline.began else 0
+        """Return the number of lines; 0 before the first read."""
+        return len(self._items) if self.timeline.began else 0
 
     def line(self, index: int, width: int) -> Line:
-        """Return the line of a point."""
-        columns = EventColumns(width, self._symbols_width)
-        totals = self.timeline.totals_at(index)
-        change = self.timeline.events[index - 1].change if index else None
+        """Return a line."""
+        item = self._items[index]
+        columns = EventColumns(width, self._symbols_width, self._time_width)
+        if not isinstance(item, int):
+            return self._other(item, width)
+        totals = self.timeline.totals_at(item)
+        change = self.timeline.events[item - 1].change if item else None
         if change:
             what = _what(change, columns.what)
         else:
             what = (("start  ", "strong"), (_start_text(self.timeline), "dim"))
         return (
-            ("◆ " if index in self.marks else "  ", "accent"),
-            (clock(self.timeline.when(index)) + "  ", "dim"),
+            ("◆ " if item in self.marks else "  ", "accent"),
+            (fit(self._clock(self.timeline.when(item)), self._time_width), "dim"),
             *_fitted(what, columns.what),
             *(_symbols(change, columns.symbols) if change else ((" " * columns.symbols, ""),)),
             *columns.totals(totals),
@@ -70,15 +129,35 @@ class EventLines(LineView):
         """Return the event under the cursor, or the start."""
         if not self.line_count():
             return None
-        if not self.cursor:
+        item = self.item
+        if not isinstance(item, int):
+            name = f"{item.number}, {clock(item.when)}"
+            return Subject(SubjectKind.EVENT, name, item.modules[0] if item.modules else "")
+        if not item:
             return Subject(SubjectKind.EVENT, "start")
-        change = self.timeline.events[self.cursor - 1].change
+        change = self.timeline.events[item - 1].change
         return Subject(SubjectKind.EVENT, f"{change.number}, {clock(change.when)}")
+
+    def _other(self, event: TimelineEvent, width: int) -> Line:
+        word, style = WORDS[event.kind]
+        room = max(8, width - 2 - self._time_width)
+        return (
+            ("  ", ""),
+            (fit(self._clock(event.when), self._time_width), "dim"),
+            *_fitted(((f"{word}  ", style), (summary(event), "")), room),
+        )
+
+    @property
+    def _time_width(self) -> int:
+        return 16 if self._days else 10
+
+    def _clock(self, when: float) -> str:
+        return f"{_clock_day(when)} {clock(when)}" if self._days else clock(when)
 
     def head(self, width: int) -> str:
         """Return the column heads."""
-        columns = EventColumns(width, self._symbols_width)
-        head = "  " + fit("time", 10) + fit("loaded + and unloaded −", columns.what)
+        columns = EventColumns(width, self._symbols_width, self._time_width)
+        head = "  " + fit("time", self._time_width) + fit("loaded + and unloaded −", columns.what)
         head += fit("symbols", columns.symbols, right=True)
         if columns.total:
             head += fit("total", 11, right=True)
@@ -90,12 +169,12 @@ class EventLines(LineView):
 class EventColumns:
     """The columns that are shown at a width, and the cells of those that vary."""
 
-    def __init__(self, width: int, symbols: int) -> None:
+    def __init__(self, width: int, symbols: int, time_width: int) -> None:
         self.symbols = symbols if width >= 48 else _SYMBOLS
         more = self.symbols - _SYMBOLS
         self.total = width >= 60 + more
         self.memory = width >= 72 + more
-        fixed = 2 + 10 + self.symbols + 11 * (self.total + self.memory)
+        fixed = 2 + time_width + self.symbols + 11 * (self.total + self.memory)
         self.what = max(8, width - fixed)
 
     def totals(self, totals: Totals) -> tuple[Part, ...]:
@@ -112,6 +191,50 @@ class EventColumns:
 def clock(when: float) -> str:
     """Return the time of day."""
     return time.strftime("%H:%M:%S", time.localtime(when))
+
+
+def full_time(when: float) -> str:
+    """Return date and time of day."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(when))
+
+
+def _clock_day(when: float) -> str:
+    return time.strftime("%m-%d", time.localtime(when))
+
+
+def items_of(timeline: Timeline, events: EventList, kind: EventKind | None) -> list[Item]:
+    """Return the start and all events in order, or only those of one kind.
+
+    A change whose event is still being gathered comes last.
+    """
+    numbers = {event.change.number: place for place, event in enumerate(timeline.events, 1)}
+    items: list[Item] = [0]
+    for event in events.events if kind is None else events.of((kind,)):
+        if isinstance(event.detail, ModulesChanged):
+            point = numbers.pop(event.detail.event.change.number, 0)
+            if point:
+                items.append(point)
+        elif event.kind is not EventKind.START:
+            items.append(event)
+    if kind in (None, EventKind.MODULES):
+        items += numbers.values()
+    return items
+
+
+def _place(item: Item, items: list[Item]) -> int:
+    """Return the line of an item; if it is not shown, the last line before it."""
+    if isinstance(item, int):
+        before = [place for place, each in enumerate(items) if isinstance(each, int)]
+        return max((place for place in before if _point(items[place]) <= item), default=0)
+    place = 0
+    for index, each in enumerate(items):
+        if not isinstance(each, int) and each.number <= item.number:
+            place = index
+    return place
+
+
+def _point(item: Item) -> int:
+    return item if isinstance(item, int) else 0
 
 
 def _start_text(timeline: Timeline) -> str:

@@ -96,6 +96,7 @@ class LogPane(Pane):
         self.lines.empty_text = "The kernel log is empty. New messages will appear here."
         # What is in the log when reading continues is newer than the opening of the drawer.
         self.lines.take(batch.records, old=not batch.fresh and not self._resumed)
+        self.live.events.take_log(batch)
 
     def _stop(self, error: KmodtuiError) -> None:
         """Show why the log is not followed, and what to do."""

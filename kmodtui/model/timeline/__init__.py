@@ -1,0 +1,1 @@
+"""The timeline: events of every kind about modules, by anyone."""

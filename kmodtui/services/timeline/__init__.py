@@ -1,0 +1,1 @@
+"""Gathers the events of the timeline, and records them."""
