@@ -10,6 +10,7 @@ X86_64, AARCH64, I386, S390 = 62, 183, 3, 22
 
 _PROGBITS, _SYMTAB, _STRTAB, _NOTE, _NOBITS = 1, 2, 3, 7, 8
 _GLOBAL, _WEAK = 1 << 4, 2 << 4
+_FUNCTION = 2
 
 _Symbol = tuple[str, int, int, int, int]  # name, info, section, value, size
 
@@ -76,7 +77,8 @@ def make_module(
         if section not in numbers:
             numbers[section] = len(sections)
             sections.append(_Section(section.encode(), _PROGBITS, bytes(size)))
-        symbols.append((symbol, _GLOBAL, numbers[section], 0, size))
+        kind = _FUNCTION if section.startswith(".text") else 0
+        symbols.append((symbol, _GLOBAL | kind, numbers[section], 0, size))
     for symbol, crc in (absolute_crcs or {}).items():
         symbols.append((f"__crc_{symbol}", _GLOBAL, 0xFFF1, crc, 0))
     if crcs:

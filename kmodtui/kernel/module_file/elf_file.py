@@ -71,6 +71,7 @@ class Section(NamedTuple):
         offset: file offset of its content.
         size: in bytes.
         link: index of a related section, such as the string table of a symbol table.
+        flags: SHF_….
     """
 
     number: int
@@ -79,6 +80,7 @@ class Section(NamedTuple):
     offset: int
     size: int
     link: int
+    flags: int
 
     @property
     def in_file(self) -> bool:
@@ -95,6 +97,7 @@ class ElfSymbol(NamedTuple):
         value: its offset in the section.
         size: in bytes; 0 if it has none.
         weak: whether it may be missing or overridden.
+        info: its binding (STB_…) in the upper four bits, its type (STT_…) in the lower ones.
     """
 
     name: bytes
@@ -102,13 +105,14 @@ class ElfSymbol(NamedTuple):
     value: int
     size: int
     weak: bool
+    info: int
 
 
 class _Layout(NamedTuple):
     """The layout of table entries for an ELF class and byte order."""
 
     section: struct.Struct
-    section_fields: tuple[int, int, int, int, int]  # name, type, offset, size, link
+    section_fields: tuple[int, int, int, int, int, int]  # name, type, offset, size, link, flags
     symbol: struct.Struct
     symbol_fields: tuple[int, int, int, int, int]  # name, info, section, value, size
 
@@ -200,6 +204,7 @@ class ElfFile:
                 row[value],
                 row[size],
                 row[info] >> 4 == _BIND_WEAK,
+                row[info],
             )
 
     def string_in(self, table: bytes, offset: int) -> bytes:
@@ -227,8 +232,8 @@ class ElfFile:
         if not 0 < index < len(self._table) // packing.size:
             return None
         row = packing.unpack_from(self._table, index * packing.size)
-        name, kind, offset, size, link = (row[field] for field in self._layout.section_fields)
-        return Section(index, kind, name, offset, size, link)
+        name, kind, *others = (row[field] for field in self._layout.section_fields)
+        return Section(index, kind, name, *others)
 
     def _read_table(self, header: Header) -> bytes:
         entry = self._layout.section.size
@@ -320,7 +325,7 @@ def _structs(little_endian: bool, bits: int) -> ELFStructs:
 def _layout(*, little_endian: bool, bits: int) -> _Layout:
     """Return the layout of `Elf32_Shdr` and `Elf32_Sym`, or of `Elf64_Shdr` and `Elf64_Sym`."""
     order = "<" if little_endian else ">"
-    section_fields = (0, 1, 4, 5, 6)
+    section_fields = (0, 1, 4, 5, 6, 2)
     if bits == 64:
         return _Layout(
             struct.Struct(f"{order}IIQQQQIIQQ"),
