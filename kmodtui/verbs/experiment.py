@@ -17,10 +17,10 @@ from kmodtui.model.experiment.pages import (
     as_text,
     pages,
     plan_page,
-    text_of,
 )
 from kmodtui.model.experiment.report import Report, Stage
 from kmodtui.model.modules import canonical
+from kmodtui.model.parts import text_of
 from kmodtui.services.experiment import planned
 from kmodtui.services.experiment import run as run_experiment
 from kmodtui.services.machine import Machine

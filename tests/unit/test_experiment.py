@@ -16,8 +16,9 @@ from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.errors import ElevationCancelledError, PlanError, UnknownModuleError
 from kmodtui.kernel.inventory import read_inventory
 from kmodtui.kernel.kallsyms import read_symbols
-from kmodtui.model.experiment.pages import as_markdown, as_text, plan_page, text_of
+from kmodtui.model.experiment.pages import as_markdown, as_text, plan_page
 from kmodtui.model.experiment.report import InventoryItem, Report, Stage
+from kmodtui.model.parts import text_of
 from kmodtui.model.plan.intent import Intent
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.scope import Scope

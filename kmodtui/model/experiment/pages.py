@@ -3,51 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kmodtui.model.experiment.report import ActionResult, Observation, Report, Stage
 from kmodtui.model.history import Change
 from kmodtui.model.modules import taint_flags
+from kmodtui.model.parts import CommandLine, Part, Quote, Rows, Sentence, text_of
 from kmodtui.model.plan.plan import Action, Plan, PlanCommand
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.symbols.table import OwnerDelta, counted_types
 from kmodtui.model.text import clean, counted, human_size
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """A sentence. `tone` is `good`, `bad`, `warn`, `dim`, `strong` or empty."""
-
-    words: str
-    tone: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class CommandLine:
-    """A command line as it would be typed in a root shell."""
-
-    words: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """A small table; the columns listed in `right` are aligned to the right."""
-
-    heading: tuple[str, ...]
-    cells: tuple[tuple[str, ...], ...]
-    right: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """Lines of the kernel log."""
-
-    lines: tuple[str, ...]
-
-
-Part = Sentence | CommandLine | Rows | Quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,30 +215,6 @@ def as_text(report: Report) -> Iterator[str]:
         yield ""
         yield f"{int(page.stage)}  {page.title}"
         yield from text_of(page.parts)
-
-
-def text_of(parts: Iterable[Part]) -> Iterator[str]:
-    """Yield parts as indented lines."""
-    for part in parts:
-        match part:
-            case Sentence(words):
-                yield f"   {clean(words)}"
-            case CommandLine(words):
-                yield f"   # {clean(words)}"
-            case Quote(lines):
-                yield from (f"   | {clean(line).rstrip()}" for line in lines)
-            case Rows():
-                yield from (f"     {line}".rstrip() for line in _aligned(part))
-
-
-def _aligned(rows: Rows) -> Iterator[str]:
-    table = [tuple(map(clean, cells)) for cells in rows.cells]
-    widths = [max((len(cells[n]) for cells in table), default=0) for n in range(len(rows.heading))]
-    for cells in table:
-        yield "  ".join(
-            cell.rjust(width) if number in rows.right else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        )
 
 
 def _headline(report: Report) -> str:

@@ -8,10 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
-from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -20,19 +18,10 @@ from textual.widgets import Static
 from textual.worker import Worker
 
 from kmodtui.errors import KmodtuiError
-from kmodtui.model.experiment.pages import (
-    CommandLine,
-    Page,
-    Part,
-    Quote,
-    Rows,
-    Sentence,
-    pages,
-    plan_page,
-)
+from kmodtui.model.experiment.pages import Page, pages, plan_page
 from kmodtui.model.experiment.report import Report, Stage
 from kmodtui.model.history import Event
-from kmodtui.model.text import clean
+from kmodtui.model.parts import CommandLine
 from kmodtui.services.experiment import run
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import bindings, hint, key_of
@@ -40,8 +29,7 @@ from kmodtui.ui.desk import desk
 from kmodtui.ui.dialogs.dialog import Dialog
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_title
-
-_TONES = {"good": "success", "bad": "error", "warn": "warning", "dim": "dim", "strong": "strong"}
+from kmodtui.ui.widgets.parts import drawn_part, sentence
 
 _RUNNING = {
     Stage.CHECK: "checking for its symbols…",
@@ -50,8 +38,6 @@ _RUNNING = {
     Stage.UNLOAD: "unloading…",
     Stage.CHECK_AGAIN: "checking what remains…",
 }
-
-_MIN_WIDTH = 20  # cells: no column but the last gets narrower than this
 
 
 class ExperimentScreen(Dialog[bool]):
@@ -103,7 +89,7 @@ class ExperimentScreen(Dialog[bool]):
     # Display
 
     def _text(self, words: str, style: str = "") -> Text:
-        return Text(clean(words), self.colour(style) if style else "")
+        return sentence(words, style, self.colour)
 
     def _draw(self) -> None:
         report = self._report
@@ -111,7 +97,7 @@ class ExperimentScreen(Dialog[bool]):
             shown: list[RenderableType] = []
             parts = plan_page(report)
             for part, following in zip(parts, (*parts[1:], None), strict=True):
-                shown.append(self._part(part))
+                shown.append(drawn_part(part, self.colour))
                 # No blank line between two command lines.
                 if not (isinstance(part, CommandLine) and isinstance(following, CommandLine)):
                     shown.append(Text())
@@ -146,7 +132,11 @@ class ExperimentScreen(Dialog[bool]):
             (f"{int(page.stage)}  {page.title}", f"bold {self.colour('primary')}"),
             (f"   {_RUNNING[page.stage]}" if now else "", self.colour("dim")),
         )
-        return [head, *(Padding(self._part(part), (0, 0, 0, 5)) for part in page.parts), Text()]
+        return [
+            head,
+            *(Padding(drawn_part(part, self.colour), (0, 0, 0, 5)) for part in page.parts),
+            Text(),
+        ]
 
     def _went_wrong(self, stage: Stage) -> bool:
         report = self._report
@@ -159,46 +149,6 @@ class ExperimentScreen(Dialog[bool]):
         if stage is Stage.LOOK:
             return report.after is None
         return stage is Stage.OVER and bool(report.differences)
-
-    def _part(self, part: Part) -> RenderableType:
-        match part:
-            case Sentence(words, tone):
-                return self._text(words, _TONES.get(tone, ""))
-            case CommandLine(words):
-                return Text.assemble(
-                    ("# ", self.colour("dim")), (clean(words), self.colour("accent"))
-                )
-            case Quote(lines):
-                quoted = [Text.assemble(("│ ", self.colour("rule")), clean(x)) for x in lines]
-                for line in quoted:
-                    line.stylize(self.colour("dim"), 2)
-                return Group(*quoted)
-            case Rows():
-                return self._rows(part)
-
-    def _rows(self, rows: Rows) -> Table:
-        """Return a table without borders whose last column wraps."""
-        table = Table.grid(padding=(0, 2, 0, 0))
-        last = len(rows.heading) - 1
-        for number in range(len(rows.heading)):
-            table.add_column(
-                justify="right" if number in rows.right else "left",
-                no_wrap=number != last,
-                max_width=None if number == last else max(_MIN_WIDTH, self._longest(rows, number)),
-                overflow="fold" if number == last else "ellipsis",
-            )
-        for cells in rows.cells:
-            styles = ["strong"] + ["success" if n in rows.right else "dim" for n in range(1, 9)]
-            styles[0] = "accent" if len(cells) == 2 and rows.heading[0] != "what" else "strong"
-            texts = [self._text(c, style) for c, style in zip(cells, styles, strict=False)]
-            if len(cells) == 2:
-                texts[1] = self._text(cells[1])
-            table.add_row(*texts)
-        return table
-
-    @staticmethod
-    def _longest(rows: Rows, column: int) -> int:
-        return max((cell_len(clean(cells[column])) for cells in rows.cells), default=0)
 
     # Running
 
