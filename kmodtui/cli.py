@@ -44,6 +44,7 @@ VERBS = {
     "unblock": "remove modules from kmodtui's block file",
     "keep": "have modules loaded at boot, and keep their options",
     "forget": "remove modules and options from what kmodtui keeps",
+    "watch": "load each rebuild of a module that is being developed",
     "events": "print everything that happens to modules, as it happens, whoever does it",
     "exposure": "show who can make the kernel load each module",
     "crosscheck": "look for modules that some parts of the kernel show and others do not",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, assert_never
@@ -52,6 +52,7 @@ async def perform(
     digest: str = "",
     undoes: UndoEntry | None = None,
     wait: float = 0.0,
+    on_request: Callable[[PlanCommand], None] | None = None,
 ) -> Explanation:
     """Carry a plan out and return the outcome, as the kernel shows it afterwards.
 
@@ -66,6 +67,7 @@ async def perform(
         digest: SHA-256 of the file that was confirmed, if not that of the plan, for an insert.
         undoes: the change that the plan undoes, if any; it is removed from the undo list.
         wait: seconds to wait for a module to become unused before it is unloaded.
+        on_request: receives each command before it is carried out.
     """
     if not plan.commands:
         return Explanation(
@@ -78,7 +80,14 @@ async def perform(
             on_log(record)
 
         report.outcome = await _perform(
-            machine, plan, foreground, pass_log_on, digest=digest, undoes=undoes, wait=wait
+            machine,
+            plan,
+            foreground,
+            pass_log_on,
+            digest=digest,
+            undoes=undoes,
+            wait=wait,
+            on_request=on_request,
         )
         return report.outcome
 
@@ -92,6 +101,7 @@ async def _perform(
     digest: str,
     undoes: UndoEntry | None,
     wait: float,
+    on_request: Callable[[PlanCommand], None] | None,
 ) -> Explanation:
     log.info("%s: %s", plan.verb, plan.summary)
     try:
@@ -107,6 +117,8 @@ async def _perform(
     execution = _Execution(machine, plan, before, undoes, on_log)
     try:
         for request in requests(plan, digest):
+            if on_request is not None:
+                on_request(request)
             execution.begin(request, _ask(channel, request, execution.pass_log_on, wait))
             if not await execution.finish():
                 break

@@ -1,0 +1,1 @@
+"""Watching a module file that is being developed."""
