@@ -89,10 +89,10 @@ def run(host: Host, options: argparse.Namespace) -> int:
     path = full_path(files[0])
     if not os.path.isdir(host.locate(os.path.dirname(path))):
         raise UsageError(f"There is no directory {clean(os.path.dirname(path))}.")
-    return asyncio.run(_watch(machine, path, parameters, options, keys=keys))
+    return asyncio.run(watch_file(machine, path, parameters, options, keys=keys))
 
 
-async def _watch(
+async def watch_file(
     machine: Machine,
     path: str,
     parameters: Sequence[str],
@@ -100,6 +100,15 @@ async def _watch(
     *,
     keys: bool,
 ) -> int:
+    """Watch and print until the end that was asked for; return the exit status.
+
+    Args:
+        machine: the machine.
+        path: of the file, absolute.
+        parameters: `name=value`.
+        options: of the command line.
+        keys: whether standard input is a terminal.
+    """
     printer = _Printer(as_json=options.json, count=options.count, keys=keys)
     watch = Watch(
         machine,
@@ -203,9 +212,8 @@ class _Printer:
                 self.ended.set()
 
     def _print_page(self, state: WatchState) -> None:
-        for number, section in enumerate(sections(state, most=MOST_SYMBOLS)):
-            if section.tone == "bad" and number < len(state.troubles):
-                continue  # it was printed when it was found
+        # The reports of the kernel come first; they were printed when they were found.
+        for section in list(sections(state, most=MOST_SYMBOLS))[len(state.troubles) :]:
             print(
                 f"{_clock()}  {section.title}"
                 if section.title == headline(state)

@@ -27,7 +27,8 @@ from kmodtui.model.timeline.event_json import event_json
 from kmodtui.services.snapshots import save, take
 from kmodtui.verbs.events import stream
 from tests.support.events import one_of_each
-from tests.support.simulated import make_simulated
+from tests.support.rebuilds import watch_events
+from tests.support.simulated import make_demo, make_simulated
 from tests.support.upgraded import upgraded
 
 DOCUMENT = (Path(__file__).parents[2] / "docs/json.md").read_text(encoding="utf-8")
@@ -66,7 +67,7 @@ MORE = {
 }
 """Commands whose output has fields that the output of the examples does not have."""
 
-VARY = {"helper status", "events"}
+VARY = {"helper status", "events", "watch"}
 """Sections whose examples are not what the commands print here and now."""
 
 VARYING = {"taken", "size"}
@@ -138,6 +139,9 @@ SECTIONS |= {
 }
 STREAM = "events"
 """The verb that prints a line for each change, without end."""
+
+REBUILDS = "watch"
+"""The verb that prints lines for each rebuild, without end."""
 
 VERB_SECTIONS = [title for title in SECTIONS if title != FILES]
 
@@ -244,6 +248,10 @@ def printed(folder: Path) -> Printed:
             if title == STREAM:
                 found[title].append((STREAM, asyncio.run(_event(make_simulated(folder / STREAM)))))
                 found[title] += [(STREAM, event_json(each)) for each in one_of_each()]
+                continue
+            if title == REBUILDS:
+                lines = asyncio.run(watch_events(make_demo(folder / REBUILDS)))
+                found[title] += [(REBUILDS, line) for line in lines]
                 continue
             examples = [command for command, _ in SECTIONS[title].examples]
             for command in (*examples, *MORE.get(title, ())):

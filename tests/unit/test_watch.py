@@ -20,22 +20,11 @@ from kmodtui.services.root.demo import DemoRoot
 from kmodtui.services.watch import watch as service
 from kmodtui.services.watch.changes import is_source_file
 from kmodtui.services.watch.watch import Watch
-from tests.support.elf import make_module
+from tests.support.rebuilds import FILE, WARNING, module
 from tests.support.simulated import make_demo
 from tests.support.small_recording import VERMAGIC
 
-FILE = "/home/me/drv/mine.ko"
 PATIENCE = 30
-
-
-def module(*, vermagic: str = VERMAGIC, parameters: str = "loud", **sizes: int) -> bytes:
-    """Return a build of mine.ko: functions with their sizes."""
-    declared = [f"parmtype={each}:int".encode() for each in parameters.split()]
-    return make_module(
-        [b"license=GPL", b"name=mine", *declared, f"vermagic={vermagic}".encode()],
-        defined={name: (".text", size) for name, size in sizes.items()},
-        extra={".gnu.linkonce.this_module": bytes(64)},
-    )
 
 
 class Desk:
@@ -250,9 +239,8 @@ async def test_a_warning_of_the_module_stops_loading_automatically(desk: Desk) -
         await desk.stage(Stage.LOADED)
         await desk.until(lambda now: now.follows_log)
         desk.kernel.folder.write("/proc/sys/kernel/tainted", b"512\n")
-        desk.kernel.printk(4, "------------[ cut here ]------------")
-        desk.kernel.printk(4, "WARNING: CPU: 0 PID: 7 at /home/me/drv/mine.c:12 f+0x4/0x10 [mine]")
-        desk.kernel.printk(4, "---[ end trace 0000000000000000 ]---")
+        for line in WARNING:
+            desk.kernel.printk(4, line)
         state = await desk.until(lambda now: bool(now.troubles))
         assert state.troubles[0].place == "f+0x4"
         assert state.troubles[0].source == "/home/me/drv/mine.c:12"

@@ -56,7 +56,7 @@ class Rebuild:
         build: the build; None if there is none, as after make has failed.
         difference: to the build that was loaded before; None if that is unknown.
         plan: what loads it; None before it was planned.
-        problem: why it cannot be loaded, or what went wrong; None if nothing did.
+        problem: why it cannot be loaded, or why it could not be loaded; None if it could.
         outcome: of the load; None before.
         exit_log: records of the kernel log while the old module was unloaded.
         init_log: the same while the new one was inserted.

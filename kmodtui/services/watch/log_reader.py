@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.model.log.record import LogRecord
@@ -20,7 +20,7 @@ from kmodtui.services.machine import Machine
 _REST = 0.5
 """Seconds after which a report that has begun is taken as complete."""
 
-_AGAIN = 0.2
+_AGAIN = 1.0
 
 log = logging.getLogger("kmodtui")
 
@@ -42,6 +42,7 @@ class TroubleWatch:
         self._seen = -1
         self._rest: asyncio.TimerHandle | None = None
         self._follows = False
+        self._tried = asyncio.Event()  # set when the helper may be running now
 
     async def follow(self) -> None:
         """Follow the log until cancelled."""
@@ -52,7 +53,10 @@ class TroubleWatch:
             except KmodtuiError as error:
                 log.info("the kernel log is not followed any more: %s", error)
             self._set(follows=False)
-            await asyncio.sleep(_AGAIN)
+            self._tried.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_AGAIN):
+                    await self._tried.wait()
 
     async def _follow_once(self) -> bool:
         """Follow the log to the end of its source; return whether there was one."""
@@ -78,7 +82,11 @@ class TroubleWatch:
             self._followed(follows)
 
     def take(self, records: Sequence[LogRecord]) -> None:
-        """Take records that arrived during a load, unless the log is followed anyway."""
+        """Take records that arrived during a load, unless the log is followed anyway.
+
+        After a load, the helper runs, which may be able to read the log.
+        """
+        self._tried.set()
         if not self._follows:
             self._take(records)
 

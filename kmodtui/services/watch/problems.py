@@ -33,7 +33,7 @@ def other_module(path: str, name: str, expected: str) -> Explanation:
     return Explanation(
         "The file has another module in it",
         f"{clean(path)} contains the module {clean(name)} now, and not {clean(expected)}.",
-        remedy=f"Build {clean(expected)} again, or watch the file anew.",
+        remedy=f"Build {clean(expected)} again, or watch the file again.",
     )
 
 

@@ -145,7 +145,7 @@ class Watch:
             self._wish(_Wish.LOAD_OLD)
 
     def set_automatic(self, on: bool) -> None:
-        """Load rebuilds automatically, or stop that."""
+        """Load rebuilds automatically, or only on a key."""
         if on:
             self._stopped = []
         self._set(automatic=on, note="")
@@ -153,7 +153,7 @@ class Watch:
             self.load()
 
     def set_make(self, folder: str) -> None:
-        """Run make in this directory when a source there changes; empty to stop that."""
+        """Run make in this directory when a source there changes; empty for no make."""
         self._set(make=folder)
         if self._making is not None:
             self._making.cancel()
