@@ -49,7 +49,7 @@ CONFIRMING = frozenset({"dialog.confirm", "experiment.begin"})
 """The commands that begin a change: their keys do nothing else anywhere, so that no key that
 is pressed once too often confirms anything."""
 
-TYPING = frozenset({"search", "filter", "prompt", "path", "picker", "form"})
+TYPING = frozenset({"search", "filter", "prompt", "path", "picker", "form", "help"})
 """The contexts of input lines: a character is typed there."""
 
 _LISTS = ("timeline", "compare", "browser", "linkage", "table", "devices", "profile", "check",

@@ -20,7 +20,7 @@ from kmodtui.services.live import LiveSystem
 from kmodtui.ui.command import Command
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.dialogs.addresses import ask_for_addresses
-from kmodtui.ui.dialogs.help import HelpScreen
+from kmodtui.ui.dialogs.help import open_help
 from kmodtui.ui.dialogs.legend import LegendScreen
 from kmodtui.ui.dialogs.symbol import SymbolDialog
 from kmodtui.ui.screens.base import KmodtuiScreen
@@ -241,7 +241,7 @@ class BrowserScreen(KmodtuiScreen[None]):
 
     def action_help(self) -> None:
         """Open the help."""
-        self.app.push_screen(HelpScreen())
+        open_help(self)
 
     def action_back(self) -> None:
         """Clear the query, then the kind of symbols shown; if both are clear, close."""

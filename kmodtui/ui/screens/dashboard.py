@@ -402,9 +402,9 @@ class DashboardScreen(PaneScreen):
 
     def action_help(self) -> None:
         """Show every key."""
-        from kmodtui.ui.dialogs.help import HelpScreen
+        from kmodtui.ui.dialogs.help import open_help
 
-        self.app.push_screen(HelpScreen())
+        open_help(self)
 
     def action_palette(self) -> None:
         """Open the command palette."""

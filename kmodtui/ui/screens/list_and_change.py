@@ -13,7 +13,7 @@ from textual.widgets import Static
 from kmodtui.model.history import Change
 from kmodtui.model.timeline.summary import Fact
 from kmodtui.services.live import LiveSystem
-from kmodtui.ui.dialogs.help import HelpScreen
+from kmodtui.ui.dialogs.help import open_help
 from kmodtui.ui.screens.base import KmodtuiScreen
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.change.view import ChangeLines
@@ -160,7 +160,7 @@ class ListAndChange(KmodtuiScreen[None]):
 
     def action_help(self) -> None:
         """Open the help."""
-        self.app.push_screen(HelpScreen())
+        open_help(self)
 
     def action_close(self) -> None:
         """Close the screen."""

@@ -13,7 +13,7 @@ from kmodtui.model.symbols.table import NO_ROWS, SymbolTable
 from kmodtui.model.text import counted
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import bindings, key_of
-from kmodtui.ui.dialogs.help import HelpScreen
+from kmodtui.ui.dialogs.help import open_help
 from kmodtui.ui.dialogs.legend import LegendScreen
 from kmodtui.ui.screens.base import KmodtuiScreen
 from kmodtui.ui.screens.browser import BrowserScreen
@@ -121,7 +121,7 @@ class NoModulesScreen(KmodtuiScreen[None]):
 
     def action_help(self) -> None:
         """Open the help."""
-        self.app.push_screen(HelpScreen())
+        open_help(self)
 
     def action_quit(self) -> None:
         """Quit."""
