@@ -56,6 +56,7 @@ VERBS = {
     "linkage": "show the symbols that a module imports and exports",
     "check": "check whether this kernel would accept a .ko file",
     "symbols": "list or search the symbols in /proc/kallsyms",
+    "report": "write an archive with everything that a bug report needs",
     "snapshot": "save the loaded modules and all symbols to a file",
     "diff": "compare two snapshots, or a snapshot with the running system",
     "experiment": "load a module, show what changed, unload it, show what remains",

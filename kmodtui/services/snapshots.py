@@ -106,15 +106,15 @@ def default_path(snapshot: Snapshot, folder: Path) -> Path:
     return unused_path(snapshot.origin.hostname, snapshot.origin.taken, folder)
 
 
-def unused_path(hostname: str, taken: float, folder: Path) -> Path:
+def unused_path(hostname: str, taken: float, folder: Path, suffix: str = SUFFIX) -> Path:
     """Return an unused path in a directory, with the host and the time in its name."""
     host = re.sub(r"[^A-Za-z0-9.-]+", "-", hostname).strip(".-") or "machine"
     when = time.strftime("%Y%m%d-%H%M%S", time.localtime(taken))
-    path = folder / f"{host}-{when}{SUFFIX}"
+    path = folder / f"{host}-{when}{suffix}"
     number = 1
     while os.path.lexists(path):
         number += 1
-        path = folder / f"{host}-{when}-{number}{SUFFIX}"
+        path = folder / f"{host}-{when}-{number}{suffix}"
     return path
 
 
