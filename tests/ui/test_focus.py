@@ -48,7 +48,7 @@ async def test_after_a_load_the_focus_is_in_the_view_that_shows_the_change(demo:
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ("question_mark", "Esc: close"),
+        ("question_mark", "Esc close"),
         ("a", "Esc"),
         ("B", "All symbols of /proc/kallsyms"),
         ("t", "Timeline"),

@@ -24,6 +24,22 @@ class Dialog(KmodtuiScreen[Result], ModalScreen[Result]):
         super().__init__()
         self.keys = KeyHints()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether something runs that a click beside the dialog must not stop."""
+        return False
+
+    def on_click(self, event: events.Click) -> None:
+        """Close on a click beside the dialog, without doing anything."""
+        if event.widget is not self or self.is_covered or self.is_busy or not self.is_current:
+            return
+        event.stop()
+        for action in ("cancel", "close"):
+            if hasattr(self, f"action_{action}"):
+                self.call_next(self.run_action, action)
+                return
+        self.dismiss(None)
+
     def colour(self, name: str) -> str:
         """Return the rich style of a colour of the theme; empty if it has none."""
         return self.app.theme_variables.get(name, "")

@@ -351,6 +351,11 @@ class PlanDialog(Dialog[bool]):
         # Shown at the next tick: a module may log thousands of lines in a moment.
         self._log.append(record)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether the plan is being carried out."""
+        return self._work is not None and self._outcome is None
+
     def action_accept(self) -> None:
         """Close if the outcome is shown; never confirm."""
         if self._outcome is not None:

@@ -198,6 +198,11 @@ class ExperimentScreen(Dialog[bool]):
         if self._finished:
             self.dismiss(True)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether the experiment is running."""
+        return self._work is not None and not self._finished
+
     def action_cancel(self) -> None:
         """Close; abort a running experiment and say that the module may still be loaded."""
         if self._work is not None and not self._finished:

@@ -87,6 +87,11 @@ class PaneScreen(KmodtuiScreen[None]):
         # meant for this pane, and a filter that it opens must keep the focus.
         self.set_focus(self.panes[name].focus_target)
 
+    def on_tabs_line_clicked(self, message: TabsLine.Clicked) -> None:
+        """Go to the pane whose tab was clicked."""
+        message.stop()
+        self.action_pane(self._open[message.number])
+
     def action_next_pane(self) -> None:
         """Go to the next pane."""
         self._step_pane(1)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.widget import Widget
 
+from kmodtui.ui.command import Command
 from kmodtui.ui.commands import footer
 from kmodtui.ui.key_names import key_words
+from kmodtui.ui.menu_flow import run_command
 
 
 class KeyLine(Widget):
@@ -20,6 +23,7 @@ class KeyLine(Widget):
         super().__init__(id="keys")
         self._command_context = context
         self._greyed: frozenset[str] = frozenset()
+        self._ends: list[tuple[int, Command]] = []  # where each command ends
 
     def grey(self, ids: frozenset[str]) -> None:
         """Grey the commands with these ids."""
@@ -33,9 +37,19 @@ class KeyLine(Widget):
             self.get_component_rich_style(f"keys--{name}") for name in ("key", "label", "off")
         )
         line = Text("", no_wrap=True, end="")
+        self._ends.clear()
         for command in footer(self._command_context, self.size.width):
             key, label = key_words(command.keys[0]), command.label
             greyed = command.id in self._greyed
             line.append(f" {key} ", off_style if greyed else key_style)
             line.append(f"{label} ", off_style if greyed else label_style)
+            self._ends.append((line.cell_len, command))
         return line
+
+    async def on_click(self, event: events.Click) -> None:
+        """Run the command that is clicked."""
+        event.stop()
+        for end, command in self._ends:
+            if event.x < end:
+                await run_command(self, command)
+                return

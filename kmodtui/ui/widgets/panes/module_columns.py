@@ -102,6 +102,28 @@ class ModuleColumns:
             + fit("used by", self.users)
         )
 
+    def title_at(self, x: int) -> str:
+        """Return the title of the order that a click on a column head asks for.
+
+        Args:
+            x: the cell; in front of the names, the order of /proc/modules is meant.
+        """
+        ends = (
+            ("newest", _MARK),
+            ("name", self.name),
+            ("size", self.size),
+            ("refs", self.refs + _GAP),
+            ("state", self.state),
+            ("taint", self.taint),
+            ("used by", self.users),
+        )
+        end = 0
+        for title, width in ends:
+            end += width
+            if x < end:
+                return title
+        return "used by"
+
     def cells(self, module: LoadedModule, usage: Usage) -> tuple[Part, ...]:
         """Return the cells of a module's row, without its mark."""
         live = module.state is ModuleState.LIVE

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.message import Message
@@ -217,6 +218,20 @@ class ModulesPane(Pane):
         self._column = (self._column + 1) % len(COLUMNS)
         self._reversed = False
         self._arrange()
+
+    def _sort_by(self, title: str) -> None:
+        """Sort by a column; by the same one again, reverse the order."""
+        column = next(number for number, each in enumerate(COLUMNS) if each.title == title)
+        self._reversed = column == self._column and not self._reversed
+        self._column = column
+        self._arrange()
+
+    def on_click(self, event: events.Click) -> None:
+        """Sort by the column whose head is clicked."""
+        if event.widget is self._head:
+            event.stop()
+            columns = self._lines.columns(self._lines.line_width)
+            self._sort_by(columns.title_at(event.get_content_offset_capture(self._head).x))
 
     def sort_reverse(self) -> None:
         """Reverse the sort order."""
