@@ -21,8 +21,8 @@ _HEAD = """\
 _KEYS_HEAD = f"""\
 # Keys: a command with a key, or with a list of keys, such as
 #     dashboard.load = ["F6", "Ctrl+n"]
-# A key is a character, Ctrl+letter, F1 to F12 or Insert. Esc, Enter, Space, Tab, the arrows,
-# PgUp, PgDn, Home, End, Ctrl+q and Ctrl+p stay with the commands that have them.
+# A key is a character, Ctrl+letter, Alt+letter, F1 to F12 or Insert. Esc, Enter, Space, Tab, the
+# arrows, PgUp, PgDn, Home, End, Ctrl+q and Ctrl+p stay with the commands that have them.
 [{KEYS}]
 """
 

@@ -245,7 +245,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "dashboard.snapshot",
-        ("ctrl+s",),
+        ("ctrl+s", "alt+s"),
         "snapshot",
         "Snapshot",
         "Take a snapshot: save modules and symbols to a file",
@@ -837,21 +837,21 @@ COMMANDS: tuple[Command, ...] = (
     Command("picker.complete", ("tab",), "complete", "Complete", "Complete the name or path"),
     Command(
         "picker.parameters",
-        ("ctrl+e",),
+        ("ctrl+e", "alt+e"),
         "parameters",
         "Parameters",
         "Set the parameters of the module",
     ),
     Command(
         "picker.restrict",
-        ("ctrl+b",),
+        ("ctrl+b", "alt+b"),
         "restrict",
         "Block",
         "Blacklist or block the module instead of loading it",
     ),
     Command(
         "picker.reach",
-        ("ctrl+r",),
+        ("ctrl+r", "alt+r"),
         "reach",
         "Reach",
         "Show only what any user, a user namespace or a device can have loaded",
@@ -863,7 +863,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("form.page_up", ("pageup",), "move(-8)", "Page up", "Page up"),
     Command(
         "form.fresh",
-        ("ctrl+t",),
+        ("ctrl+t", "alt+t"),
         "fresh",
         "Keep/clear",
         "For a reload: pass no parameters, or the current values again",

@@ -19,6 +19,8 @@ _SHOWN = {
     "right": "→",
 }
 
+_WITH_LETTER = ("ctrl+", "alt+")
+
 _NAMED = frozenset(_SHOWN) | {"home", "end", "insert"} | {f"f{number}" for number in range(1, 13)}
 """The keys with a name that every terminal can send."""
 
@@ -50,8 +52,8 @@ def key_words(key: str) -> str:
     """Return the name of a key as it is shown: `/`, `Esc`, `Ctrl+q`."""
     if key in _SHOWN:
         return _SHOWN[key]
-    if key.startswith("ctrl+"):
-        return f"Ctrl+{key.removeprefix('ctrl+')}"
+    if key.startswith(_WITH_LETTER):
+        return key.capitalize()
     if key in _PUNCTUATION:
         return _PUNCTUATION[key]
     return key if len(key) == 1 else key.capitalize()
@@ -75,7 +77,7 @@ def key_named(text: str) -> str | None:
     if named is not None:
         return named
     control, plus, letter = name.partition("+")
-    if control == "ctrl" and plus and len(letter) == 1 and letter in string.ascii_lowercase:
+    if f"{control}{plus}" in _WITH_LETTER and len(letter) == 1 and letter in string.ascii_lowercase:
         return name
     return None
 

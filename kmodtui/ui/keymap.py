@@ -148,7 +148,7 @@ def _wrong(command: Command, text: str, key: str | None) -> tuple[str, str] | No
     if key is None:
         return (
             f"“{text[:40]}” is not a key, for {command.id}.",
-            "A key is a character, Ctrl+letter, F1 to F12 or Insert.",
+            "A key is a character, Ctrl+letter, Alt+letter, F1 to F12 or Insert.",
         )
     if key in command.keys:
         return None

@@ -123,6 +123,56 @@ def test_sequences_are_keys_however_they_are_split(sent: bytes, expected: list[s
         assert keys(fed(*(bytes([byte]) for byte in sent))) == expected
 
 
+SLOWLY = [
+    (b"\x1b[1~", "home"),
+    (b"\x1b[4~", "end"),
+    (b"\x1b[11~", "f1"),
+    (b"\x1b[[A", "f1"),
+    (b"\x1bOP", "f1"),
+    (b"\x1b[A", "up"),
+]
+
+
+@pytest.mark.parametrize(("sent", "expected"), SLOWLY)
+def test_a_key_over_a_slow_line_is_never_its_letters(sent: bytes, expected: str) -> None:
+    tested = Keyboard()
+    assert keys(slowly(tested, sent)) == ["escape", expected]  # the line is not known yet
+    assert keys(slowly(tested, sent)) == [expected]
+    tested.feed(b"\x1b")
+    assert tested.wait is not None
+    assert tested.wait > 0.2
+    tested._last_input -= 1
+    assert keys(tested.expire()) == ["escape"]
+
+
+def slowly(tested: Keyboard, sent: bytes, seconds: float = 0.15) -> list[Message]:
+    """Give bytes to a keyboard with a pause after each."""
+    found = []
+    for byte in sent:
+        found += tested.feed(bytes([byte]))
+        tested._last_input -= seconds
+        found += tested.expire()
+    return found
+
+
+@pytest.mark.parametrize(("sent", "expected"), [
+    (b"[", ["left_square_bracket"]),
+    (b"O", ["O"]),
+    (b"OK", ["O", "K"]),
+    (b"[j", ["left_square_bracket", "j"]),
+    (b"j", ["j"]),
+])  # fmt: skip
+def test_what_is_typed_after_esc_is_typed(sent: bytes, expected: list[str]) -> None:
+    tested = Keyboard()
+    found = slowly(tested, b"\x1b")
+    for byte in sent:
+        found += tested.feed(bytes([byte]))
+        tested._last_input -= 0.35
+        tested._escaped -= 0.35
+        found += tested.expire()
+    assert [message.key.replace("shift+", "") for message in found] == ["escape", *expected]  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("end", [b"\x07", b"\x1b\\"])
 def test_an_answer_to_another_program_is_not_typed_if_it_arrives_in_parts(end: bytes) -> None:
     """As of a question for the background, over a slow connection: `b` would open a dialog."""

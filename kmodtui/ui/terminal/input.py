@@ -13,14 +13,17 @@ import select
 import threading
 from collections.abc import Callable, Iterable
 
+from textual.constants import ESCAPE_DELAY
 from textual.message import Message
 
 from kmodtui.ui.terminal import modes
 from kmodtui.ui.terminal.keyboard import Keyboard
+from kmodtui.ui.terminal.kinds import may_be_slow
 
 log = logging.getLogger("kmodtui")
 
 _SIZE = 4096
+_REMOTE_DELAY = max(ESCAPE_DELAY, 0.2)  # seconds of silence after Esc
 _PATIENCE = 1.0  # seconds for the thread to end
 _IN_BACKGROUND = 0.2  # seconds until it is checked again whether the terminal may be read
 
@@ -77,7 +80,7 @@ class Input:
             os.close(stopped)
 
     def _read_until(self, stopped: int) -> None:
-        keyboard = Keyboard()
+        keyboard = Keyboard(_REMOTE_DELAY if may_be_slow(os.environ) else ESCAPE_DELAY)
         poll = select.poll()
         poll.register(stopped, 0)  # reports when the other end is closed
         poll.register(self._terminal, select.POLLIN)

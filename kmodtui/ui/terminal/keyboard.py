@@ -25,6 +25,16 @@ PASTE_SILENCE = 2.0
 SEQUENCE_SILENCE = 1.0
 """Seconds of silence after which the rest of a sequence is taken for lost."""
 
+SLOW_DELAY = 0.5
+"""Seconds of silence after Esc, or after the beginning of a sequence, on a slow line.
+
+A line is slow if the rest of a sequence came after its Esc had been taken for the key.
+"""
+
+_ORPHAN_DELAY = 0.3  # seconds that `[` or `O` soon after Esc may be the rest of a sequence
+_AFTER_O = tuple(bytes([byte]) for byte in b"ABCDFHMPQRS")  # arrows, Home, End, Enter, F1 to F4
+_ORPHAN = re.compile(rb"\[(?:\[?[0-?]*[ -/]*[@-~])?|O[@-~]?", re.DOTALL)
+
 BURST = 256
 """More characters than this that arrive at once were pasted, not typed."""
 
@@ -58,12 +68,23 @@ _INCOMPLETE = re.compile(
 class Keyboard:
     """Turns bytes into messages for the application. Accepts all bytes in any order."""
 
-    def __init__(self) -> None:
+    def __init__(self, delay: float = ESCAPE_DELAY) -> None:
+        """Start with nothing.
+
+        Args:
+            delay: seconds of silence after Esc that make it the key.
+        """
+        self._delay = delay
         self._parser = XTermParser()
         self._decoder = getincrementaldecoder("utf-8")("replace")
         self._rest = b""
         self._paste: bytearray | None = None
         self._last_input = 0.0
+        self._escaped = -SEQUENCE_SILENCE
+        """When Esc was last taken for the key because nothing followed."""
+        self._orphan = False
+        """Whether the Esc of the waiting sequence was taken for the key already."""
+        self._slow = False
 
     @property
     def wait(self) -> float | None:
@@ -74,12 +95,19 @@ class Keyboard:
             patience = PASTE_SILENCE
         else:
             # Esc and Alt are typed; whatever is longer is a sequence of which the rest is late.
-            patience = ESCAPE_DELAY if len(self._rest) <= _TYPED else SEQUENCE_SILENCE
+            patience = SEQUENCE_SILENCE
+            if len(self._rest) <= _TYPED:
+                patience = SLOW_DELAY if self._slow else self._delay
+                patience = max(patience, _ORPHAN_DELAY) if self._orphan else patience
         return max(0.0, self._last_input + patience - time.monotonic())
 
     def feed(self, data: bytes) -> list[Message]:
         """Return what these bytes mean, together with those before them."""
         self._last_input = time.monotonic()
+        soon = self._last_input - self._escaped < SEQUENCE_SILENCE
+        if soon and not self._rest and self._paste is None and _ORPHAN.fullmatch(data):
+            self._rest, self._orphan = b"\x1b", True
+        self._escaped = -SEQUENCE_SILENCE
         self._rest += data
         found: list[Message] = []
         while self._rest:
@@ -98,7 +126,11 @@ class Keyboard:
             self._rest = b""
             return self._pasted()
         rest, self._rest = self._rest, b""
+        if self._orphan:
+            self._orphan = False
+            return self._parse(rest[1:].decode("ascii", "replace")) if len(rest) == _TYPED else []
         if rest == b"\x1b":
+            self._escaped = time.monotonic()
             return [events.Key("escape", "\x1b")]
         # Alt+[ and Alt+O; longer ones are sequences of which the rest was lost.
         return self._key(rest) if len(rest) == _TYPED else []
@@ -120,6 +152,11 @@ class Keyboard:
             return []
         unit = match.group()
         self._rest = self._rest[match.end() :]
+        if self._orphan:
+            self._orphan = False
+            if unit[1:2] == b"O" and unit[2:] not in _AFTER_O:
+                return self._parse(unit[1:].decode("ascii", "replace"))  # typed after Esc
+            self._slow = True
         if match["esc"]:
             return [events.Key("escape", "\x1b")]
         if unit == _PASTE_BEGIN:
