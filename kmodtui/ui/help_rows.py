@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from kmodtui.model.symbols.table import TYPE_WORDS
 from kmodtui.ui.command import Command
 from kmodtui.ui.commands import CONTEXTS, in_context, key_of
 from kmodtui.ui.key_names import key_words
+from kmodtui.ui.terminal.kinds import keys_kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ def help_sections(first: Sequence[str], search: str = "") -> tuple[HelpSection, 
     words = search.casefold().split()
     order = dict.fromkeys((*first, *CONTEXTS))
     sections = [HelpSection(CONTEXTS[each], tuple(_rows(each))) for each in order]
+    if taken := keys_kept(os.environ):
+        sections.append(_signs("Keys that this terminal keeps", ("Ctrl", taken)))
     sections += _SIGNS
     matching = (
         HelpSection(each.title, tuple(row for row in each.rows if row.contains(words)))
