@@ -57,6 +57,13 @@ class ModuleIndex:
         """What to do about module files and their index on this system."""
         return advice(self.host, self.release, self.folder)
 
+    def has_lines(self, folder: str) -> bool:
+        """Return whether modules.dep has a line, or there is only the binary index."""
+        try:
+            return self.host.stat(f"{folder}/modules.dep").st_size > 0
+        except OSError:
+            return True
+
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The names of the modules that have a file, sorted."""
@@ -330,7 +337,10 @@ class ModuleIndex:
             try:
                 found.append(self.host.read(path))
             except FileNotFoundError:
-                if required:
+                binary = self._binary(folder, file)
+                if binary is not None:
+                    found.append(binary)
+                elif required:
                     raise UnreadableError(
                         f"{clean(folder)} has no modules.dep, the module index.",
                         self.advice.rebuild,
@@ -338,6 +348,23 @@ class ModuleIndex:
             except OSError as error:
                 raise unreadable(path, error) from None
         return found[0] if len(found) == 1 else b"".join(found)
+
+    def _binary(self, folder: str, file: str) -> bytes | None:
+        """Return the lines of a binary index where depmod's text is missing; None without one.
+
+        The initramfs of mkinitcpio has no others, and they are what modprobe reads.
+        """
+        from kmodtui.kernel.index.binary import binary_lines
+
+        path = f"{folder}/{file}.bin"
+        try:
+            return os.fsencode(
+                "".join(f"{line}\n" for line in binary_lines(self.host.read(path), file))
+            )
+        except OSError:
+            return None
+        except ValueError:
+            raise UnreadableError(f"{clean(path)} is damaged.", self.advice.rebuild) from None
 
     def _absolute(self, path: str) -> str:
         return path if path.startswith("/") else f"{self.folder}/{path}"

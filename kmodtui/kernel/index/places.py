@@ -22,6 +22,8 @@ from kmodtui.model.text import clean, decode
 
 EXTENSIONS = (".ko", ".ko.gz", ".ko.xz", ".ko.zst")
 
+_INDEXES = ("modules.dep", "modules.dep.bin")
+
 _BOOTED, _CURRENT = (
     f"/run/{which}-system/kernel-modules/lib/modules" for which in ("booted", "current")
 )
@@ -112,7 +114,7 @@ def _first_of(host: Host, folders: tuple[str, ...]) -> tuple[str, str]:
     standard = [folder for folder in folders if folder.startswith(_STANDARD)]
     if len(standard) < 2:
         return folders[0], ""
-    indexed = [folder for folder in standard if host.exists(f"{folder}/modules.dep")]
+    indexed = [folder for folder in standard if has_index(host, folder)]
     if len(indexed) == 1:
         return indexed[0], ""
     lib, usr_lib = standard
@@ -144,6 +146,11 @@ def _in_partitions(host: Host, release: str) -> Iterator[str]:
                 yield f"{top}/{name}"
 
 
+def has_index(host: Host, folder: str) -> bool:
+    """Return whether a directory has depmod's index of dependencies, as text or binary."""
+    return any(host.exists(f"{folder}/{name}") for name in _INDEXES)
+
+
 def _has_files(host: Host, folder: str) -> bool:
     try:
         return _has_modules(host, folder)
@@ -168,7 +175,7 @@ def dangling_link(host: Host, release: str) -> tuple[str, str]:
 
 def _has_modules(host: Host, folder: str) -> bool:
     names = host.listdir(folder)
-    return any(name == "modules.dep" or name.endswith(EXTENSIONS) for name in names)
+    return any(name in _INDEXES or name.endswith(EXTENSIONS) for name in names)
 
 
 def _listed(host: Host, folder: str) -> list[str]:
@@ -183,7 +190,7 @@ def installed_releases(host: Host) -> tuple[str, ...]:
     found = set()
     for top in (_BOOTED, _GUIX, _CURRENT, *_STANDARD):
         names = _listed(host, top)
-        found |= {name for name in names if host.exists(f"{top}/{name}/modules.dep")}
+        found |= {name for name in names if has_index(host, f"{top}/{name}")}
     return tuple(sorted(found))
 
 

@@ -23,6 +23,7 @@ from kmodtui.kernel.index.places import (
     advice,
     dangling_link,
     find_places,
+    has_index,
     installed_releases,
     may_not_read,
 )
@@ -46,12 +47,12 @@ def read_index(host: Host, release: str) -> ModuleIndex:
         UnreadableError: the release has no directory, no module in it, or only root may read it.
     """
     places = find_places(host, release)
-    folders = [f for f in places.folders if host.exists(f"{f}/modules.dep")]
+    folders = [f for f in places.folders if has_index(host, f)]
     index = ModuleIndex(host, release, *folders) if folders else None
     if index is not None:
         index.ignored = places.ignored
         # One without a line is what depmod leaves where it has found nothing, or failed.
-        if any(host.stat(f"{f}/modules.dep").st_size for f in folders):
+        if any(map(index.has_lines, folders)):
             return index
     for folder in places.folders:
         from kmodtui.kernel.index.scanned import ScannedIndex

@@ -57,12 +57,12 @@ def index_problems(index: ModuleIndex, names: Iterable[str] = ()) -> tuple[Probl
                 (_KERNEL_BUILD_FILES, index.advice.reinstall),
             )
             for name, effect in files.items()
-            if times[name] is None
+            if times[name] is None and times.get(f"{name}.bin") is None
         ]
     # modprobe does not run in a tree that was copied without any of them.
     if any(times[name] is not None for name in _BINARIES):
         found += _binary_problems(folder, times, depmod)
-    written = times["modules.dep"]
+    written = times["modules.dep"] or times["modules.dep.bin"]
     if written is None:
         return tuple(found)
     for directory in _MODULE_DIRECTORIES:
