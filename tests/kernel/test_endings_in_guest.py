@@ -104,6 +104,7 @@ def in_gnu_screen(vm: VM, terminal: Terminal) -> None:
     assert len(helpers(vm)) == 1
 
 
+@pytest.mark.full
 def test_it_survives_in_gnu_screen_when_that_is_detached_and_ends_with_it(
     vm: VM, record_property: Record
 ) -> None:

@@ -66,6 +66,7 @@ def test_a_helper_killed_in_the_middle_of_a_load_is_told_and_the_dashboard_goes_
     close(terminal, "Loaded dummy")
 
 
+@pytest.mark.full
 def test_two_dashboards_at_once_see_each_others_changes_and_do_not_disturb_each_other(
     vm: VM, admin_dashboard: Terminal
 ) -> None:
