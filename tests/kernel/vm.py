@@ -55,6 +55,9 @@ COMMAND_LINE = (
     # An emulated HPET is slow to read, and the time stamp counter is good.
     "tsc=reliable",
     "clocksource=tsc",
+    # The kernel waits for ten ticks of the timer, and panics if there were none: on a busy machine
+    # QEMU may be too late with them.
+    "no_timer_check",
     # Code at the same addresses in every process is translated once by QEMU: programs start in
     # less than half of the time. The kernel's own addresses are random all the same.
     "norandmaps",
