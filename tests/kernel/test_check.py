@@ -182,13 +182,13 @@ def test_switches_that_refuse_what_is_well(debian: Image, dummy: bytes) -> None:
             signed: None,
             refused: "EPERM",
         }
-        assert "module.sig_enforce" in found[bare]["sentence"]
-        assert "module_blacklist=" in found[refused]["sentence"]
+        assert "module.sig_enforce" in found[bare]["summary"]
+        assert "module_blacklist=" in found[refused]["summary"]
         vm.run("root", ["sysctl", "-w", "kernel.modules_disabled=1"], check=True)
         (told,) = checked(vm, [signed]).values()
         assert (told["errno"], inserted(vm, signed)) == ("EPERM", "EPERM")
-        assert "modules_disabled" in told["sentence"]
-        assert PurePosixPath(told["file"]).name == "dummy.ko"
+        assert "modules_disabled" in told["summary"]
+        assert PurePosixPath(told["path"]).name == "dummy.ko"
 
 
 @pytest.mark.full
@@ -199,4 +199,4 @@ def test_lockdown_refuses_what_is_not_signed(debian: Image, dummy: bytes) -> Non
         bare = put(vm, "unsigned", "dummy.ko", unsigned(dummy))
         (told,) = checked(vm, [bare]).values()
         assert (told["errno"], inserted(vm, bare)) == ("EPERM", "EPERM")
-        assert re.search(r"locked down \(integrity\)", told["sentence"])
+        assert re.search(r"locked down \(integrity\)", told["summary"])
