@@ -95,7 +95,8 @@ def test_a_user_cannot_have_a_blocked_module_loaded_and_every_way_is_as_predicte
     told = block(vm, *names)
     closed = json.loads(vm.kmodtui("guest", "exposure", *names, "--json", check=True).stdout)
     assert {each["reach"] for each in closed["modules"]} == {"root only"}
-    assert told["outcome"]["title"] == f"Blocked {', '.join(names)}"
+    # A title names three of many.
+    assert told["outcome"]["title"].startswith(f"Blocked {', '.join(names[:3])}")
     assert "Verified with modprobe --show-depends" in told["outcome"]["cause"]
     tried = 0
     for name in names:
