@@ -41,6 +41,7 @@ from kmodtui.ui import app as application
 from kmodtui.ui.app import KmodtuiApp
 from kmodtui.ui.widgets.lines import events as lines
 from kmodtui.ui.widgets.panes.modules import FLASH_SECONDS
+from tests.support.elf import make_module
 from tests.support.picture import png
 
 HERE = Path(__file__).parent
@@ -379,6 +380,47 @@ async def experiment(stage: Stage) -> None:
     await stage.until("Enter +close")
 
 
+WATCHED = "/home/me/hello/hello_dev.ko"
+
+
+def build(parameters: tuple[str, ...], sizes: dict[str, int]) -> bytes:
+    """Return a build of a module that is being developed."""
+    magic = b"vermagic=6.1.0-56-amd64 SMP preempt mod_unload modversions"
+    declared = (f"parmtype={each}:int".encode() for each in parameters)
+    return make_module(
+        [b"license=GPL", b"name=hello_dev", *declared, magic],
+        defined={
+            name: (".rodata" if name.isupper() else ".text", size) for name, size in sizes.items()
+        },
+        extra={".gnu.linkonce.this_module": bytes(896)},
+    )
+
+
+async def watch(stage: Stage) -> None:
+    assert stage.demo
+    old = {"hello_open": 64, "hello_read": 160, "hello_old": 48, "hello_exit": 12, "GREETING": 14}
+    new = {
+        "hello_open": 96,
+        "hello_read": 144,
+        "hello_write": 112,
+        "hello_exit": 12,
+        "GREETING": 21,
+    }
+    stage.demo.kernel.folder.write(WATCHED, build(("loud",), old))
+    await begin(stage)
+    await stage.press("W")
+    await stage.until(r" of [\d,]+ modules")
+    await stage.press(*WATCHED, "enter")
+    await stage.until("p: plan")
+    await stage.press("p")
+    await stage.until("y +load")
+    await stage.press("y")
+    await stage.until("Rebuild 1: loaded")
+    stage.demo.kernel.folder.write(WATCHED, build(("loud", "times"), new))
+    await stage.until("Rebuild 2: a new build")
+    stage.app.clear_notifications()
+
+
 async def kernel_log(stage: Stage) -> None:
     await begin(stage)
     await stage.press("L")
@@ -455,6 +497,7 @@ SCENES: dict[str, Scene] = {
     "linkage": linkage,
     "timeline": timeline,
     "experiment": experiment,
+    "watch": watch,
     "log": kernel_log,
     "several": several,
     "menu": menu,

@@ -34,6 +34,7 @@ from kmodtui.ui.dialogs.refusal import root_allowed
 from kmodtui.ui.dialogs.restrict import RestrictDialog
 from kmodtui.ui.screens.base import KmodtuiScreen
 from kmodtui.ui.screens.experiment import ExperimentScreen
+from kmodtui.ui.screens.watch import WatchScreen
 from kmodtui.ui.widgets.lines.parameters import Purpose
 
 
@@ -197,6 +198,35 @@ class ChangeFlow:
             self._live.read_now()
 
         await self._screen.app.push_screen(ExperimentScreen(self._live, report), closed)
+
+    # Watching a file
+
+    def watch(self, name: str | None) -> None:
+        """Watch the file that a module was inserted from; if it has none, ask for a file."""
+        self._work(partial(self._watch, name))
+
+    async def _watch(self, name: str | None) -> None:
+        origin = await asyncio.to_thread(self._machine.origin, name) if name else None
+        if origin is not None:
+            await self._show_watch(origin.path, ())
+            return
+        picker = ModulePicker(self._machine, "Watch a .ko file: enter its path")
+        await self._screen.app.push_screen(picker, self._watch_chosen)
+
+    def _watch_chosen(self, request: LoadRequest | None) -> None:
+        if request is None:
+            return
+        if request.restricts or Verb(request.verb) is not Verb.INSERT:
+            words = "Enter the path of a .ko file that is being developed, such as ./hello.ko."
+            self._screen.report(PlanError("Only a module file can be watched.", words))
+            return
+        self._work(partial(self._show_watch, request.name, request.parameters))
+
+    async def _show_watch(self, path: str, parameters: tuple[str, ...]) -> None:
+        def closed(_: None) -> None:
+            self._live.read_now()
+
+        await self._screen.app.push_screen(WatchScreen(self._live, path, parameters), closed)
 
     # The root session
 

@@ -56,6 +56,7 @@ from kmodtui.ui.screens.no_modules import NoModulesScreen
 from kmodtui.ui.screens.profile import ProfileScreen
 from kmodtui.ui.screens.rules import RulesScreen
 from kmodtui.ui.screens.timeline import TimelineScreen
+from kmodtui.ui.screens.watch import WatchScreen
 from kmodtui.ui.widgets.change.view import ChangeLines
 from kmodtui.ui.widgets.filter_bar import FilterBar
 from kmodtui.ui.widgets.lines.log import LogLines
@@ -77,6 +78,7 @@ PLACES: dict[str, tuple[type[DOMNode], ...]] = {
     "timeline": (TimelineScreen,),
     "compare": (CompareScreen,),
     "experiment": (ExperimentScreen,),
+    "watch": (WatchScreen,),
     "browser": (BrowserScreen,),
     "modules": (ModuleLines,),
     "dialog": (PlanDialog,),

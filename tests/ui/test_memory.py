@@ -27,6 +27,7 @@ from kmodtui.ui.screens.dashboard import DashboardScreen
 from kmodtui.ui.screens.experiment import ExperimentScreen
 from kmodtui.ui.screens.no_modules import NoModulesScreen
 from kmodtui.ui.screens.profile import ProfileScreen
+from kmodtui.ui.screens.watch import WatchScreen
 from tests.support.elf import make_module
 from tests.ui.stage import Stage, opened
 
@@ -130,6 +131,7 @@ async def open_them_all(stage: Stage) -> Opened:
     await opened.close()
     await plus(stage, opened)
     await experiment(stage, opened)
+    await watch(stage, opened)
     return opened
 
 
@@ -162,6 +164,16 @@ async def experiment(stage: Stage, opened: Opened) -> None:
     await stage.until("y start")
     await stage.press("y")
     await stage.until("Enter close")
+    await opened.close()
+
+
+async def watch(stage: Stage, opened: Opened) -> None:
+    await opened.by("W")
+    await stage.type(KO)
+    await stage.press("enter")
+    await opened.note(InsertCheckDialog)
+    await stage.press("p")
+    await opened.note(WatchScreen)
     await opened.close()
 
 

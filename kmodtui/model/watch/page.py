@@ -64,6 +64,21 @@ def sections(state: WatchState, *, most: int = 0) -> Iterator[Section]:
     yield from _logs(rebuild)
 
 
+def status_words(state: WatchState) -> str:
+    """Return how the file is watched, in a line."""
+    words = [clean(state.name) or "no build yet"]
+    if state.name:
+        words.append("loaded" if state.loaded else "not loaded")
+    if state.parameters:
+        words.append(clean(" ".join(state.parameters)))
+    words.append("rebuilds are loaded automatically" if state.automatic else "loads on a key")
+    if state.make:
+        words.append(f"make runs in {clean(state.make)}")
+    if state.loads:
+        words.append(counted(state.loads, "load"))
+    return " · ".join(words)
+
+
 def headline(state: WatchState) -> str:
     """Return what became of the last rebuild, in a few words."""
     rebuild = state.rebuild
@@ -101,11 +116,8 @@ def _summary(state: WatchState, rebuild: Rebuild) -> Iterator[Part]:
         yield Sentence(_build(rebuild.build), "dim")
     if words := _memory(rebuild):
         yield Sentence(words)
-    if state.old is not None and rebuild.stage in (Stage.FAILED, Stage.BROKEN, Stage.REFUSED):
-        still = "is still loaded" if state.loaded else "is kept and can be loaded again"
-        which = "The earlier build" if not state.loaded else "The build before"
-        if not state.loaded:
-            yield Sentence(f"{which} {still}.", "strong")
+    if state.old is not None and not state.loaded:
+        yield Sentence("The earlier build is kept and can be loaded again.", "strong")
 
 
 def problem_parts(problem: Explanation) -> Iterator[Part]:
@@ -158,11 +170,10 @@ def difference_words(found: BuildDifference) -> str:
 def _difference(found: BuildDifference, most: int) -> Iterator[Section]:
     parts: list[Part] = [Sentence(difference_words(found), "dim")]
     shown = found.symbols[:most] if most else found.symbols
-    for title, functions in (("Functions", True), ("Data", False)):
-        rows = tuple(symbol_row(each) for each in shown if each.function is functions)
-        if rows:
-            heading = ("change", "before", "after", "type", "symbol")
-            parts += [Sentence(title), Rows(heading, rows, frozenset((1, 2)))]
+    if shown:
+        heading = ("change", "before", "after", "type", "kind", "symbol")
+        rows = tuple(map(symbol_row, shown))
+        parts.append(Rows(heading, rows, frozenset((1, 2))))
     if len(shown) < len(found.symbols):
         parts.append(Sentence(f"… and {len(found.symbols) - len(shown):,} more symbols", "dim"))
     yield Section("Difference to the build before", tuple(parts))
@@ -171,7 +182,8 @@ def _difference(found: BuildDifference, most: int) -> Iterator[Section]:
 def symbol_row(change: SymbolChange) -> tuple[str, ...]:
     """Return a symbol that differs as the cells of a row."""
     before, after = ("-" if size is None else f"{size:,}" for size in (change.before, change.after))
-    return str(change.moved), before, after, change.type, change.name
+    kind = "function" if change.function else "data"
+    return str(change.moved), before, after, change.type, kind, change.name
 
 
 # --- the kernel log -----------------------------------------------------------------------

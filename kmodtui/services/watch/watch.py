@@ -117,6 +117,7 @@ class Watch:
         self._previous: Copy | None = None  # the build before the loaded one
         self._accepted: ModuleBuild | None = None  # the last one that passed the check
         self._number = 0  # of rebuilds
+        self._confirmed: set[str] = set()  # warnings of plans
         self._seen = ""  # SHA-256 of the last build that was examined
         self._written = 0.0  # on the loop's clock
         self._wishes: set[_Wish] = set()
@@ -360,6 +361,7 @@ class Watch:
             self._set_rebuild(replace(rebuild, stage=Stage.INCOMPLETE))
             self._wish(_Wish.FILE)
             return
+        plan = replace(plan, warnings=self._new_warnings(plan))
         self._set_rebuild(replace(rebuild, stage=Stage.READY, plan=plan))
         if not (self.state.automatic and self.state.confirmed):
             return
@@ -367,6 +369,16 @@ class Watch:
             self._set(note=f"It is not loaded automatically: {plan.danger}")
         elif not self._stopped:
             await self._load(automatic=True)
+
+    def _new_warnings(self, plan: Plan) -> tuple[str, ...]:
+        """Return the warnings of a plan, but not again those that were confirmed before."""
+        # The difference of the builds says it better.
+        expected = f"{clean(self._path)} has changed since"
+        return tuple(
+            each
+            for each in plan.warnings
+            if each not in self._confirmed and not each.startswith(expected)
+        )
 
     async def _plan_of(self, copy: Copy, path: str) -> Plan:
         """Return the plan that loads a build from the file at `path`."""
@@ -427,6 +439,7 @@ class Watch:
         def on_log(record: LogRecord) -> None:
             logs[inserting[0]].append(record)
 
+        self._confirmed.update(plan.warnings)
         self._set_rebuild(replace(rebuild, stage=Stage.LOADING))
         before = await asyncio.to_thread(self._memory, name)
         pressed = time.time()

@@ -266,6 +266,11 @@ class DashboardScreen(PaneScreen):
         """Load a module that is asked for, examine it and unload it again."""
         self._changes.experiment()
 
+    def action_watch(self) -> None:
+        """Watch the file of the selected module, or one that is asked for."""
+        name = self._modules.selected
+        self._changes.watch(name)
+
     def action_drop_root(self) -> None:
         """Drop root privileges."""
         self._changes.drop_root()
