@@ -19,6 +19,7 @@ from kmodtui.kernel.host import Host
 from kmodtui.kernel.index.modules import ModuleIndex
 from kmodtui.kernel.index.release import read_index
 from kmodtui.kernel.modprobe.config import read_modprobe_config
+from kmodtui.kernel.module_file.btf import MAX_SIZE, VMLINUX, compare_btf
 from kmodtui.kernel.module_file.checked import read_file_facts, struct_size
 from kmodtui.kernel.module_file.compression import packing_of, unpacked_by_kernel
 from kmodtui.kernel.module_file.elf_file import opened
@@ -34,7 +35,7 @@ from kmodtui.kernel.module_file.symvers import Symvers, read_symvers
 from kmodtui.kernel.proc_modules import has_module_support, read_modules
 from kmodtui.kernel.sysfs import read_live_module
 from kmodtui.kernel.system import read_system
-from kmodtui.model.check.check import Candidate, Check, FileFacts, KernelFacts, Reference
+from kmodtui.model.check.check import BtfFit, Candidate, Check, FileFacts, KernelFacts, Reference
 from kmodtui.model.check.module import check_module
 from kmodtui.model.linkage import ModuleSymbols, ProviderKind, ResolvedImport
 from kmodtui.model.modules import ModuleTable, canonical
@@ -90,7 +91,8 @@ def check_file(
         known = Linkage(host, _index(host, release), running=release == running)
     facts = _Surroundings(host, release, known, release == running).facts(file)
     fits = _signature_fits(host, files or host, file, release)
-    return check_module(file, replace(facts, signature_fits=fits))
+    btf = _btf(host, files or host, file) if release == running else None
+    return check_module(file, replace(facts, signature_fits=fits, btf=btf))
 
 
 class _Surroundings:
@@ -297,6 +299,23 @@ def _signature_fits(host: Host, files: Host, file: FileFacts, release: str) -> b
     try:
         return key and signature_fits(files, file.path, file.seal.content, signature, key)
     except KmodtuiError:
+        return None
+
+
+def _btf(host: Host, files: Host, file: FileFacts) -> BtfFit | None:
+    """Return how a file's type information fits the running kernel's; None if unknown.
+
+    Kernels adapt that of modules that bring a .BTF.base of their own.
+    """
+    if not file.btf or file.damage:
+        return None
+    try:
+        kernel = host.read(VMLINUX, MAX_SIZE)
+        with opened(files, file.path) as elf:
+            if elf.find(b".BTF.base") is not None:
+                return None
+            return compare_btf(elf.content(elf.find(b".BTF")), kernel)
+    except (KmodtuiError, OSError):
         return None
 
 

@@ -88,6 +88,10 @@ def _one(found: ModuleLinkage, *, as_json: bool) -> int:
         )
         return 1 if found.problems else 0
     imports, exports = len(found.imports), len(found.exports)
+    if not (found.path or found.imports or found.exports):
+        print(f"What {clean(found.name)} imports and exports is unknown.")
+        _print_problems(found.problems)
+        return 1 if found.problems else 0
     print(f"{clean(found.name)} imports {counted(imports, 'symbol')} and exports {exports:,}.")
     if found.imports:
         print("\nImports")

@@ -51,6 +51,17 @@ class Mark(StrEnum):
     UNKNOWN = "unknown"
 
 
+class BtfFit(StrEnum):
+    """How a module's type information (BTF) fits a kernel."""
+
+    SAME_BUILD = "same build"
+    """Every reference leads to a type or a name."""
+    OTHER_BUILD = "other build"
+    """Names begin in the middle of others; the kernel may not notice."""
+    REFUSED = "refused"
+    """A type or a name does not exist: the kernel refuses it."""
+
+
 @dataclass(frozen=True, slots=True)
 class SignatureBlock:
     """The signature block at the end of a file, as the kernel parses it before it looks for a key.
@@ -184,6 +195,7 @@ class KernelFacts:
             empty for none, None if unknown.
         signature_fits: whether the signature matches the content and a key built into the
             kernel; None if unknown.
+        btf: how its type information fits this kernel's; None if it was not compared.
     """
 
     release: str = ""
@@ -204,6 +216,7 @@ class KernelFacts:
     packings: Collection[str] = ("",)
     unpacks: str | None = None
     signature_fits: bool | None = None
+    btf: BtfFit | None = None
 
 
 @dataclass(frozen=True, slots=True)

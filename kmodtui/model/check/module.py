@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kmodtui.model.check.btf import check_btf
 from kmodtui.model.check.check import (
     GPL_LICENSES,
     Check,
@@ -17,7 +18,7 @@ from kmodtui.model.check.symbols import FOR_MODULES, check_symbols, version_of
 from kmodtui.model.check.vermagic import VermagicComparison, compare_vermagic, compares_checksums
 from kmodtui.model.module_info import ModuleInfo
 from kmodtui.model.modules import canonical
-from kmodtui.model.text import counted, human_size
+from kmodtui.model.text import counted
 
 _REINSTALL = "Reinstall the package that it belongs to."
 _REBUILD = "Rebuild it against the headers of this kernel."
@@ -42,7 +43,7 @@ def check_module(file: FileFacts, kernel: KernelFacts) -> Check:
         *_namespaces(info, kernel),
     ]
     symbols = check_symbols(file, info, kernel)
-    findings += [*symbols.findings, *_duplicates(kernel), *_btf(file, kernel)]
+    findings += [*symbols.findings, *_duplicates(kernel), *check_btf(file, kernel)]
     return Check(
         file.path,
         name,
@@ -384,27 +385,6 @@ def _licence(info: ModuleInfo) -> Iterator[Finding]:
             Mark.NOTE,
             f"Its licence is {licence}: it sets taint P and may not use GPL-only symbols.",
         )
-
-
-def _btf(file: FileFacts, kernel: KernelFacts) -> Iterator[Finding]:
-    """Mirror `btf_module_notify` in `kernel/bpf/btf.c`, which runs last."""
-    options = kernel.options or {}
-    signature = file.info.signature if file.info else None
-    if signature and kernel.reference and kernel.reference.key == signature.key_id:
-        return  # signed with the key of the kernel's own modules, so it was built with them
-    if not file.btf or options.get("DEBUG_INFO_BTF_MODULES", "y" if not options else "n") != "y":
-        return
-    refuses = "the kernel refuses it"
-    if options.get("MODULE_ALLOW_BTF_MISMATCH") == "y":
-        refuses = "this kernel only logs a warning and ignores the types"
-    elif not options:
-        refuses = "some kernels refuse it"
-    yield Finding(
-        "BTF",
-        Mark.NOTE,
-        f"It has type information (.BTF, {human_size(file.btf)}), which kmodtui does not compare "
-        f"with this kernel's. If it is from another build of the kernel, {refuses}.",
-    )
 
 
 def _namespaces(info: ModuleInfo, kernel: KernelFacts) -> Iterator[Finding]:
