@@ -451,6 +451,13 @@ async def menu(stage: Stage) -> None:
     await stage.until("Enter +choose")
 
 
+async def copy(stage: Stage) -> None:
+    await begin(stage)
+    await find(stage, "jbd2")
+    await stage.press("y")
+    await stage.until("path +/lib")
+
+
 async def help_(stage: Stage) -> None:
     await begin(stage)
     await stage.press("question_mark")
@@ -501,6 +508,7 @@ SCENES: dict[str, Scene] = {
     "log": kernel_log,
     "several": several,
     "menu": menu,
+    "copy": copy,
     "help": help_,
     "no-modules": no_modules,
 }

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from kmodtui.ui.command import EVERYWHERE, Command
 from kmodtui.ui.key_names import key_words
 from kmodtui.ui.panes import IN_KEY_ORDER, PaneEntry
-from kmodtui.ui.subject import SubjectKind
+from kmodtui.ui.subject import EVERY_KIND, SubjectKind
 
 if TYPE_CHECKING:
     from textual.binding import Binding
@@ -482,6 +482,23 @@ COMMANDS: tuple[Command, ...] = (
         "Mark or unmark the module, to change several at once; Esc clears all",
         on=MODULE,
     ),
+    Command(
+        "lines.copy",
+        ("y",),
+        "copy",
+        "Copy",
+        "Copy the name, another field, the line or the page to the clipboard",
+        terms=("yank", "clipboard", "OSC 52"),
+        on=EVERY_KIND,
+    ),
+    Command(
+        "lines.save",
+        ("greater_than_sign",),
+        "save",
+        "Save",
+        "Save the page as text, Markdown, JSON or a picture",
+        terms=("export", "write", "SVG"),
+    ),
     Command("tree.down", ("j", "down"), "cursor_down", "Down", "Move down a line"),
     Command("tree.up", ("k", "up"), "cursor_up", "Up", "Move up a line"),
     Command("tree.top", ("g", "home"), "scroll_home", "Top", "Go to the first line"),
@@ -491,6 +508,21 @@ COMMANDS: tuple[Command, ...] = (
     Command("tree.go", (), "go", "Select", "Select this module in the modules pane", on=MODULE),
     Command(
         "symbols.details", (), "details", "Details", "Show everything about the symbol", on=SYMBOL
+    ),
+    Command(
+        "tree.copy",
+        ("y",),
+        "copy",
+        "Copy",
+        "Copy the name of the module, its path or the tree to the clipboard",
+        on=MODULE,
+    ),
+    Command(
+        "tree.save",
+        ("greater_than_sign",),
+        "save",
+        "Save",
+        "Save the tree as text, Markdown, JSON or a picture",
     ),
     Command("symbols.facet", ("f",), "facet", "Kind", f"Show {_KINDS}"),
     Command("symbols.next_match", ("n",), "next_match(1)", "Next match", "Go to the next match"),

@@ -46,8 +46,8 @@ NOBODYS = {
 """Keys that no command can get."""
 
 CONFIRMING = frozenset({"dialog.confirm", "experiment.begin"})
-"""The commands that begin a change: their keys do nothing else anywhere, so that no key that
-is pressed once too often confirms anything."""
+"""The commands that begin a change: their keys do nothing else anywhere but ask what to copy,
+so that no key that is pressed once too often confirms anything."""
 
 TYPING = frozenset({"search", "filter", "prompt", "path", "picker", "form", "help"})
 """The contexts of input lines: a character is typed there."""

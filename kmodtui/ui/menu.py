@@ -42,10 +42,14 @@ def menu_entries(
     Args:
         contexts: those whose keys work where the line is, the innermost first.
         subject: what the line is about.
-        first: the id of the command that most people want; it is the first entry.
+        first: the id of the command that most people want; it is the first entry. Those that
+            every line has are the last ones.
         why_not: returns why a command cannot be used now; empty if it can.
     """
-    commands = sorted(on_subject(contexts, subject.kind), key=lambda each: each.id != first)
+    commands = sorted(
+        on_subject(contexts, subject.kind),
+        key=lambda each: (each.id != first, each.context == "lines"),
+    )
     return tuple(MenuEntry(command, why_not(command)) for command in commands)
 
 

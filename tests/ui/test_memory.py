@@ -120,6 +120,9 @@ async def open_them_all(stage: Stage) -> Opened:
     await stage.press("enter")
     await opened.note(SymbolDialog)
     await opened.close()
+    for key in ("y", "greater_than_sign"):
+        await opened.by(key)
+        await opened.close()
     await stage.press("v", "1")
     await opened.by("o")
     await opened.close()

@@ -50,6 +50,12 @@ class MenuLines(LineView):
             return ((f" {key}  {label}  {words}", "dim"),)
         return ((f" {key}  ", "accent"), (f"{label}  ", "strong"), (words, ""))
 
+    def action_copy(self) -> None:
+        """Do nothing: this is not a page."""
+
+    def action_save(self) -> None:
+        """Do nothing: this is not a page."""
+
     def on_click(self, event: events.Click) -> None:
         """Choose the entry that is clicked."""
         event.prevent_default()
@@ -97,6 +103,7 @@ class MenuDialog(Dialog[Command | None]):
     def on_mount(self) -> None:
         """Explain the first entry."""
         self._lines.styles.height = self._lines.line_count()
+        self._lines.lines_changed()
         self.keys.show(hint("lines.open", label="choose"), hint("dialog.cancel"))
         self._explain()
 

@@ -13,6 +13,7 @@ from kmodtui.ui.terminal.rows import Row
 from kmodtui.ui.terminal.styles import Styles
 
 SYNC_START = "\x1b[?2026h"
+CLIPBOARD = "\x1b]52;"
 SYNC_END = "\x1b[?2026l"
 
 _paints = re.compile(r"\x1b\[\d*(?:;\d*)?H").match
@@ -62,6 +63,8 @@ class TerminalOutput:
         if shape := _pointer(data):
             self._shape = shape[1]
             return data if self._capabilities.answers else ""
+        if data.startswith(CLIPBOARD) and not self._capabilities.answers:
+            return ""  # a simple terminal would print it
         return data
 
     @property

@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.worker import Worker
 
 from kmodtui.errors import KmodtuiError
+from kmodtui.model.document import DocumentRow, Value
 from kmodtui.model.symbols.address import Located, locate
 from kmodtui.model.symbols.list import Row, SymbolList
 from kmodtui.model.symbols.query import Facet, Query, parse_query
@@ -140,6 +141,21 @@ class SymbolBrowser(LineView):
             return None
         name = row.symbol.name if row.symbol else decode(row.line)
         return Subject(SubjectKind.SYMBOL, clean(name), row.owner)
+
+    def document_row(self, index: int) -> DocumentRow:
+        """Return a symbol to be copied or saved."""
+        row = self.row_at(index)
+        plain = super().document_row(index)
+        if row is None or row.symbol is None:
+            return plain
+        symbol = row.symbol
+        fields: dict[str, Value] = {
+            "symbol": symbol.name,
+            "address": f"{symbol.address:#x}" if symbol.address else None,
+            "type": symbol.type,
+            "module": row.owner_words or None,
+        }
+        return DocumentRow(plain.text, fields)
 
     def located_at(self, index: int) -> Located | None:
         """Return how a symbol contains the searched address; None if the search is for none."""

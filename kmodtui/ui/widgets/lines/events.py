@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from kmodtui.model.document import DocumentRow, Value
 from kmodtui.model.history import Change, Timeline, Totals
 from kmodtui.model.text import clean, counted, human_size
 from kmodtui.model.timeline.event import EventKind, ModulesChanged, TimelineEvent
@@ -153,6 +154,23 @@ class EventLines(LineView):
 
     def _clock(self, when: float) -> str:
         return f"{_clock_day(when)} {clock(when)}" if self._days else clock(when)
+
+    def document_row(self, index: int) -> DocumentRow:
+        """Return an event to be copied or saved."""
+        plain = super().document_row(index)
+        if not index:
+            return plain
+        change = self.timeline.events[index - 1].change
+        fields: dict[str, Value] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(change.when)),
+            "loaded": tuple(module.name for module in change.loaded),
+            "unloaded": tuple(module.name for module in change.unloaded),
+            "reloaded": tuple(module.name for module in change.reloaded),
+            "command": change.cause or None,
+            "symbols_added": change.symbols.added,
+            "symbols_removed": change.symbols.removed,
+        }
+        return DocumentRow(plain.text, fields)
 
     def head(self, width: int) -> str:
         """Return the column heads."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -11,6 +11,7 @@ from textual.binding import BindingType
 from textual.geometry import Size
 from textual.message import Message
 
+from kmodtui.model.document import DocumentRow, Value
 from kmodtui.model.log.query import LogQuery, names_module
 from kmodtui.model.log.record import LogRecord
 from kmodtui.model.log.tail import Entry, LogTail
@@ -264,6 +265,15 @@ class LogLines(LineView):
         named = [name for name in self._loaded() if names_module(entry.text, name)]
         return Subject(SubjectKind.MESSAGE, entry.text, max(named, key=len, default=""))
 
+    def document_row(self, index: int) -> DocumentRow:
+        """Return the message that a line belongs to, to be copied or saved."""
+        return _document_row(self._rows[index].entry)
+
+    def document_rows(self) -> Iterator[DocumentRow]:
+        """Yield the messages that are shown, each as a whole."""
+        shown = {row.entry.number: row.entry for row in self._rows}
+        yield from (_document_row(entry) for entry in shown.values())
+
     def why_not(self, command: Command, subject: Subject) -> str:
         """Return why a command cannot be used on a message; empty if it can."""
         if command.id == "log.go" and not subject.module:
@@ -313,3 +323,15 @@ class LogLines(LineView):
                 return
             index += step
         self.notify(no_match_message(step), timeout=3)
+
+
+def _document_row(entry: Entry) -> DocumentRow:
+    record = entry.record
+    if record is None:
+        return DocumentRow(entry.text)
+    fields: dict[str, Value] = {
+        "message": entry.text,
+        "time": record.stamp.strip("[ ]"),
+        "level": record.level_word,
+    }
+    return DocumentRow(f"{record.stamp} {record.level_word}: {entry.text}", fields)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from kmodtui.model.document import DocumentRow, Value
 from kmodtui.model.text import clean
 from kmodtui.ui.subject import Subject, SubjectKind
 from kmodtui.ui.widgets.lines.view import Line, LineView, Part, fit, wrapped
@@ -89,6 +90,18 @@ class TableLines(LineView):
         name = row.module if self.about is SubjectKind.MODULE else row.text
         return Subject(self.about, clean(name), row.module)
 
+    def document_row(self, index: int) -> DocumentRow:
+        """Return the row that a line belongs to, to be copied or saved."""
+        row = self._lines[index][1]
+        if row is None:
+            return super().document_row(index)
+        return _document_row(row)
+
+    def document_rows(self) -> Iterator[DocumentRow]:
+        """Yield the sentences above the rows, then the rows."""
+        yield from (DocumentRow(sentence) for sentence in self._head)
+        yield from (_document_row(row) for row in self._rows if row.contains(self._filter))
+
     @property
     def shown_modules(self) -> tuple[str, ...]:
         """The modules of the rows that are shown."""
@@ -146,3 +159,15 @@ class TableLines(LineView):
         if self.line_width != self._width:
             self._build()
         super().on_resize()
+
+
+def _document_row(row: TableRow) -> DocumentRow:
+    explanation = " ".join(filter(None, (row.details, *row.more)))
+    fields: dict[str, Value] = {
+        "subject": row.text,
+        "module": row.module or None,
+        "state": row.mark[0] or None,
+        "explanation": explanation or None,
+    }
+    text = "  ".join(filter(None, (row.mark[0], row.text, explanation)))
+    return DocumentRow(text, fields)

@@ -7,7 +7,7 @@ lines and a changed row one, which keeps the output small over SSH.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from rich.cells import cell_len, set_cell_size
@@ -20,6 +20,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from kmodtui.model.document import DocumentRow
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.subject import Subject
 
@@ -29,6 +30,9 @@ Part = tuple[str, str]
 Line = tuple[Part, ...]
 
 RIGHT_BUTTON = 3
+
+WIDE = 160
+"""Cells for a line that is copied or saved: columns are not cut as on a narrow screen."""
 
 LINK = "link="
 """Begins the style of a link; its address follows."""
@@ -98,6 +102,22 @@ class LineView(ScrollView, can_focus=True):
     def is_flashing(self, index: int) -> bool:  # noqa: ARG002  for subclasses
         """Return whether a line is highlighted for a moment because it is new."""
         return False
+
+    def document_row(self, index: int) -> DocumentRow:
+        """Return a line to be copied or saved; a subclass adds its fields."""
+        parts = self.line(index, max(self.line_width, WIDE))
+        return DocumentRow("".join(text for text, _ in parts))
+
+    def document_rows(self) -> Iterator[DocumentRow]:
+        """Yield all lines to be copied or saved."""
+        index = 0
+        while index < self.line_count():  # which may change meanwhile
+            yield self.document_row(index)
+            index += 1
+
+    def current_row(self) -> DocumentRow | None:
+        """Return the line under the cursor to be copied; None if there is none."""
+        return self.document_row(self.cursor) if self.line_count() else None
 
     # Called by a subclass
 
@@ -238,6 +258,18 @@ class LineView(ScrollView, can_focus=True):
 
         if (subject := self.subject()) is not None:
             open_menu(self, subject, self.menu_first)
+
+    def action_copy(self) -> None:
+        """Copy something of the line under the cursor, or all lines."""
+        from kmodtui.ui.copy_flow import start_copy
+
+        start_copy(self)
+
+    def action_save(self) -> None:
+        """Save all lines to a file."""
+        from kmodtui.ui.copy_flow import start_save
+
+        start_save(self)
 
     def action_open_line(self) -> None:
         """Post `Opened`; a subclass can expand the line instead."""

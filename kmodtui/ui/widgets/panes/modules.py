@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from textual import events
@@ -12,6 +12,7 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import Static
 
+from kmodtui.model.document import DocumentRow, Value
 from kmodtui.model.history import Event
 from kmodtui.model.modules import LoadedModule, ModuleTable
 from kmodtui.model.usage import NO_USAGE, Usage
@@ -98,6 +99,19 @@ class ModuleLines(LineView):
             return None
         name = self.rows[self.cursor].name
         return Subject(SubjectKind.MODULE, name, name)
+
+    def document_row(self, index: int) -> DocumentRow:
+        """Return a module to be copied or saved."""
+        module = self.rows[index]
+        fields: dict[str, Value] = {
+            "name": module.name,
+            "size": module.size,
+            "refcount": module.refcount,
+            "holders": module.users,
+            "state": str(module.state),
+            "taint": module.taints,
+        }
+        return replace(super().document_row(index), fields=fields)
 
     def action_mark(self) -> None:
         """Mark or unmark the module under the cursor, and move to the next one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from rich.text import Text
@@ -12,6 +13,7 @@ from textual.message import Message
 from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
+from kmodtui.model.document import DocumentRow
 from kmodtui.services.live import LiveSystem
 from kmodtui.services.neighbours import Neighbours
 from kmodtui.ui.commands import bindings, hint, hint_line
@@ -43,6 +45,34 @@ class ModuleTree(Tree[str]):
 
         if (subject := self.subject()) is not None:
             open_menu(self, subject, "tree.go")
+
+    def document_rows(self) -> Iterator[DocumentRow]:
+        """Yield the branches that are expanded, to be copied or saved."""
+        queue = [(self.root, 0)]
+        while queue:
+            node, depth = queue.pop()
+            yield DocumentRow("  " * depth + str(node.label))
+            if node.is_expanded:
+                queue += [(child, depth + 1) for child in reversed(node.children)]
+
+    def current_row(self) -> DocumentRow | None:
+        """Return the module under the cursor; None if there is none."""
+        node = self.cursor_node
+        if node is None or not node.data:
+            return None
+        return DocumentRow(str(node.label), {"name": node.data})
+
+    def action_copy(self) -> None:
+        """Copy the name of the module, its path or the tree."""
+        from kmodtui.ui.copy_flow import start_copy
+
+        start_copy(self)
+
+    def action_save(self) -> None:
+        """Save the tree to a file."""
+        from kmodtui.ui.copy_flow import start_save
+
+        start_save(self)
 
     def action_go(self) -> None:
         """Select the module in the modules pane."""
