@@ -46,6 +46,8 @@ VERBS = {
     "forget": "remove modules and options from what kmodtui keeps",
     "watch": "load each rebuild of a module that is being developed",
     "events": "print everything that happens to modules, as it happens, whoever does it",
+    "record": "record everything that happens to modules in a file, for days",
+    "seen": "list every module that was ever seen loaded here",
     "exposure": "show who can make the kernel load each module",
     "crosscheck": "look for modules that some parts of the kernel show and others do not",
     "next": "show what changes for modules with another installed kernel",
@@ -65,6 +67,9 @@ VERBS = {
 }
 """The verbs and their help, in the order of `--help`; each is a module of `kmodtui.verbs`."""
 
+REPLAYING = ("events", "report", "seen")
+"""The verbs that also read recordings."""
+
 _ENDED_BY_SIGPIPE = 128 + 13
 """The status a shell reports for a process that SIGPIPE ended."""
 
@@ -78,6 +83,10 @@ def run(arguments: list[str]) -> int:
         if options.verb is None:
             return _dashboard(options)
         _check_output()
+        if options.replay is not None and options.verb not in REPLAYING:
+            raise UsageError(
+                f"kmodtui {options.verb} reads a system, not a recording.", "Leave out --replay."
+            )
         verb = _verb(options.verb)
         failed = getattr(verb, "FAILED", failed)
         host = _host(options)
@@ -231,6 +240,12 @@ def _parser(names: Iterable[str] = VERBS) -> argparse.ArgumentParser:
     )
     parser.add_argument("--light", action=either, help="use colours for a light background")
     parser.add_argument("--mouse", action=either, help="use the mouse in the dashboard")
+    parser.add_argument(
+        "--replay",
+        metavar="FILE",
+        default=None,
+        help="show the timeline that kmodtui record wrote, instead of a system",
+    )
     parser.set_defaults(verb=None)
     # Without `prog`, argparse formats the usage to find out, for which it imports much.
     verbs: Any = parser.add_subparsers(

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from functools import partial
 from pathlib import Path, PurePath
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
 from textual._context import active_message_pump
@@ -40,6 +40,9 @@ from kmodtui.ui.screens.dashboard import DashboardScreen
 from kmodtui.ui.themes import THEMES
 from kmodtui.ui.timers import limit_intervals
 from kmodtui.ui.typing_ahead import TypingAhead
+
+if TYPE_CHECKING:
+    from kmodtui.services.timeline.recording import Recording
 
 STYLES = Path(__file__).parent.parent / "styles"
 
@@ -74,11 +77,20 @@ class KmodtuiApp(App[str]):
     COMMANDS = {CommandsProvider}  # noqa: RUF012  declared so by Textual
     ENABLE_COMMAND_PALETTE = True
 
-    def __init__(self, machine: Machine, *, interval: float = 1.0, theme: str = "kmodtui") -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        *,
+        interval: float = 1.0,
+        theme: str = "kmodtui",
+        recording: Recording | None = None,
+    ) -> None:
+        """Prepare the dashboard of a machine, or only the timeline of a recording."""
         release_closed_widgets()
         limit_intervals()
         super().__init__()
         self.live = LiveSystem(machine, Monitor(machine.host, interval=interval))
+        self._recording = recording
         self._reported_lines: set[str] = set()
         self._typing = TypingAhead()
         for known in THEMES:
@@ -103,6 +115,9 @@ class KmodtuiApp(App[str]):
     def on_mount(self) -> None:
         """Open the screen that fits the kernel, and follow the system."""
         self.app_resume_signal.subscribe(self, self._repaint)
+        if self._recording is not None:
+            self._replay(self._recording)
+            return
         self.live.failed.subscribe(self.report)
         self.live.tainted.subscribe(self._explain_taint)
         self.live.table_read.subscribe(self._report_malformed)
@@ -114,6 +129,15 @@ class KmodtuiApp(App[str]):
             screen = NoModulesScreen(self.live)
         self.push_screen(screen)
         run_in_background(self, partial(self.live.run, partial(self._shown, screen)), "live")
+
+    def _replay(self, recording: Recording) -> None:
+        """Show a recording; the dashboard ends when its timeline is closed."""
+        from kmodtui.ui.screens.timeline import TimelineScreen
+
+        def closed(_: None) -> None:
+            self.exit()
+
+        self.push_screen(TimelineScreen(self.live, recording), closed)
 
     async def _shown(self, screen: KmodtuiScreen[None]) -> None:
         """Return once the first screen has been drawn; what can wait until then is done here."""

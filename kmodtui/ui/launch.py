@@ -6,7 +6,8 @@ import argparse
 import os
 import sys
 from functools import partial
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kmodtui.kernel.host import LocalHost
 from kmodtui.services.config import Config, config_path, read_config
@@ -17,6 +18,9 @@ from kmodtui.services.settings import BY_KEY
 from kmodtui.ui.keymap import use_keys
 from kmodtui.ui.terminal.kinds import without_foreign_colors
 from kmodtui.ui.terminal.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from kmodtui.services.timeline.recording import Recording
 
 _T = TypeVar("_T")
 
@@ -30,6 +34,7 @@ def open_dashboard(options: argparse.Namespace, root: str | None, *, demo: bool)
         demo: whether to start with the demo.
     """
     without_foreign_colors(os.environ)
+    recording = _recording(options)
     config = read_config(config_path())
     use_keys(config)
     # Screens and widgets have the keys that the registry has when they are imported.
@@ -46,6 +51,7 @@ def open_dashboard(options: argparse.Namespace, root: str | None, *, demo: bool)
             theme="kmodtui-light"
             if _first(options.light, config.light, _default("light"))
             else "kmodtui",
+            recording=recording,
         )
         app.driver_class = partial(TerminalDriver, supervisor=supervisor)  # type: ignore[assignment]
         result = app.run(mouse=_first(options.mouse, config.mouse, _default("mouse")))
@@ -59,6 +65,15 @@ def open_dashboard(options: argparse.Namespace, root: str | None, *, demo: bool)
             return 0
         demo = True
         supervisor.limit(None)
+
+
+def _recording(options: argparse.Namespace) -> Recording | None:
+    """Return the recording to show; None for a system."""
+    if options.replay is None:
+        return None
+    from kmodtui.services.timeline.recording import read_recording
+
+    return read_recording(Path(options.replay))
 
 
 def _first(option: _T | None, configured: _T | None, default: _T) -> _T:

@@ -1,4 +1,4 @@
-"""`kmodtui events`: print the timeline as it happens."""
+"""`kmodtui events`: print the timeline as it happens, or the one in a recording."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Collection, Iterator
 from contextlib import aclosing
+from pathlib import Path
 
 from kmodtui.errors import KmodtuiError, UsageError
 from kmodtui.kernel.host import Host
@@ -18,7 +19,7 @@ from kmodtui.model.timeline.event_json import event_json
 from kmodtui.model.timeline.summary import summary
 from kmodtui.services.event_stream import timeline_events
 from kmodtui.verbs.change_json import moved_lines
-from kmodtui.verbs.printing import add_json, print_error
+from kmodtui.verbs.printing import add_json, print_error, print_note
 
 SCHEMA = 1
 
@@ -41,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="print only this kind: " + ", ".join(CHOICES) + "; may be repeated",
     )
+    parser.add_argument(
+        "--replay",
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help="print the events of a recording; see kmodtui record",
+    )
 
 
 def run(host: Host, options: argparse.Namespace) -> int:
@@ -51,6 +58,8 @@ def run(host: Host, options: argparse.Namespace) -> int:
     """
     if options.count < 0:
         raise UsageError("--count takes a positive number.", "Leave it out to print all events.")
+    if (path := getattr(options, "replay", None)) is not None:
+        return _replay(Path(path), options)
     if not host.live:
         raise UsageError("--root is a captured tree: nothing changes there.", "Leave out --root.")
     read_modules(host)
@@ -79,21 +88,34 @@ async def stream(
                     return
 
 
+def _replay(path: Path, options: argparse.Namespace) -> int:
+    from kmodtui.services.timeline.recording import read_recording
+
+    recording = read_recording(path)
+    wanted = [event for event in recording.events if _is_wanted(event, options.kind)]
+    for event in wanted[: options.count or None]:
+        _print(event, as_json=options.json, dated=True)
+    for note in recording.notes:
+        print_note(note)
+    return 0
+
+
 def _is_wanted(event: TimelineEvent, kinds: Collection[str]) -> bool:
     return not kinds or event.kind in kinds or event.kind in ALWAYS
 
 
-def _print(event: TimelineEvent, *, as_json: bool) -> None:
+def _print(event: TimelineEvent, *, as_json: bool, dated: bool = False) -> None:
     if as_json:
         print(json.dumps(event_json(event)))
     else:
-        for line in _lines(event):
+        for line in _lines(event, dated=dated):
             print(line)
     sys.stdout.flush()
 
 
-def _lines(event: TimelineEvent) -> Iterator[str]:
-    when = time.strftime("%H:%M:%S", time.localtime(event.when))
+def _lines(event: TimelineEvent, *, dated: bool) -> Iterator[str]:
+    form = "%Y-%m-%d %H:%M:%S" if dated else "%H:%M:%S"
+    when = time.strftime(form, time.localtime(event.when))
     if isinstance(event.detail, ModulesChanged):
         for line in moved_lines(event.detail.event.change):
             yield f"{when}  {line}"

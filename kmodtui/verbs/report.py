@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import platform
 import time
 from contextlib import redirect_stderr, redirect_stdout, suppress
@@ -17,11 +18,14 @@ from kmodtui.kernel.host import Host
 from kmodtui.kernel.system import read_system
 from kmodtui.model.modules import canonical, is_module_name
 from kmodtui.model.text import clean, counted, decode, human_size
+from kmodtui.model.timeline.event_json import event_json
 from kmodtui.services.bundle import INDEX, Bundle
 from kmodtui.services.file_writer import write_file
 from kmodtui.services.kernel_log import open_log
 from kmodtui.services.snapshots import unused_path
 from kmodtui.services.timeline.command_store import store_path
+from kmodtui.services.timeline.recorder import default_path
+from kmodtui.services.timeline.recording import read_recording
 from kmodtui.verbs.printing import add_json, print_json
 
 SCHEMA = 1
@@ -29,6 +33,7 @@ SCHEMA = 1
 SUFFIX = ".tar.gz"
 
 _MAX_RECORDS = 20_000
+_MAX_EVENTS = 10_000
 _MAX_LOG = 512 * 1024
 _NARROW = ("i386", "i486", "i586", "i686", "armv6l", "armv7l", "mips", "ppc", "riscv32")
 _PACKAGES = ("textual", "rich", "pyelftools", "backports-zstd", "platformdirs", "watchfiles")
@@ -63,6 +68,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="include kernel addresses; they defeat KASLR, so keep the file private",
     )
+    parser.add_argument(
+        "--replay",
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help="include this recording (default: the one that kmodtui record writes)",
+    )
     parser.add_argument("--force", action="store_true", help="overwrite an existing file")
 
 
@@ -89,6 +100,7 @@ def run(host: Host, options: argparse.Namespace) -> int:
             _add_verb(bundle, host, options, part, [*words, module], f"{module}: {what}")
     _add_log(bundle, host)
     _add_own(bundle, host)
+    _add_timeline(bundle, host, options)
     data = bundle.archive(now)
     write_file(path, data, force=options.force)
     if options.json:
@@ -202,6 +214,27 @@ def _add_own(bundle: Bundle, host: Host) -> None:
             bundle.miss(name, f"{error.strerror}.")
             continue
         bundle.add(name, words, text)
+
+
+def _add_timeline(bundle: Bundle, host: Host, options: argparse.Namespace) -> None:
+    """Add the events of the recording that was named, or of the one of this machine."""
+    named = getattr(options, "replay", None)
+    local = host.live and not host.badge
+    if named is None and not local:
+        return
+    path = Path(named) if named is not None else default_path()
+    try:
+        recording = read_recording(path)
+    except KmodtuiError as error:
+        if named is not None:
+            raise
+        hint = "kmodtui record records it."
+        bundle.miss("timeline.jsonl", f"{error.message} {hint}")
+        return
+    lines = [json.dumps(event_json(event)) + "\n" for event in recording.events[-_MAX_EVENTS:]]
+    bundle.add("timeline.jsonl", counted(len(lines), "event"), "".join(lines))
+    for note in recording.notes:
+        bundle.miss("timeline.jsonl", note)
 
 
 # The output

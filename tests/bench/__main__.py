@@ -20,6 +20,7 @@ from tests.bench.interleaved import Amount, Comparison
 from tests.bench.large_tables import large_tables
 from tests.bench.machine import unpack_machine
 from tests.bench.plans import alias_lookup, all_plans
+from tests.bench.recording import open_recording
 from tests.bench.start import first_row, list_as_json
 from tests.bench.symbols import symbols_after_a_load
 from tests.bench.wire import Bytes, bytes_sent
@@ -35,6 +36,7 @@ MEASUREMENTS = (
     catalog_search,
     key_while_reading,
     bytes_sent,
+    open_recording,
 )
 
 

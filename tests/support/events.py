@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kmodtui.model.history import Change, CountedRows, Event, Totals
 from kmodtui.model.log.record import LogRecord
 from kmodtui.model.modules import LoadedModule, ModuleState
@@ -77,3 +79,29 @@ def one_of_each() -> list[TimelineEvent]:
         event(7, EventKind.COMMAND, run, "vfat"),
         event(8, EventKind.LOST, Lost("12 messages lost.")),
     ]
+
+
+def start(number: int, *names: str, boot: str = "boot-1") -> TimelineEvent:
+    """The start of a recording, with these modules loaded."""
+    modules = tuple(loaded(name) for name in names)
+    detail = Started("vm", "6.1", boot, Totals(len(names), 9, 9), modules)
+    return event(number, EventKind.START, detail)
+
+
+def many(count: int) -> list[TimelineEvent]:
+    """Events as a busy system has them: messages, loads and unloads, devices, commands."""
+    kinds = one_of_each()[1:7]
+    found = [start(0, "fat")]
+    for number in range(1, count):
+        each = kinds[number % len(kinds)]
+        detail = each.detail
+        if each.kind is EventKind.LOG:
+            detail = record(number, f"vfat: message {number * 7919 % 10007} of a device")
+        elif each.kind is EventKind.MODULES:
+            detail = moved(number, "vfat", f"module_{number % 97}", unload=number % 4 < 2)
+            change = replace(detail.event.change, when=round(BEGAN + number * 1.37, 3))
+            detail = replace(detail, event=replace(detail.event, change=change))
+        found.append(
+            TimelineEvent(number, round(BEGAN + number * 1.37, 3), each.kind, each.modules, detail)
+        )
+    return found

@@ -30,6 +30,7 @@ from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import Monitor
 from kmodtui.services.root.access import RootAccess
 from kmodtui.services.root.demo import DemoRoot
+from kmodtui.services.timeline.recording import Recording
 from kmodtui.ui.app import KmodtuiApp
 from kmodtui.ui.panes import PANES
 from kmodtui.ui.screens.dashboard import DashboardScreen
@@ -300,6 +301,7 @@ async def opened(
     ready: bool = True,
     faults: Sequence[str] = (),
     driver_class: type[Driver] = EmulatedTerminal,
+    recording: Recording | None = None,
 ) -> AsyncIterator[Stage]:
     """Open the dashboard and close it again; fail if a fault of its own was logged meanwhile.
 
@@ -311,9 +313,10 @@ async def opened(
         ready: whether to wait until modules and symbols have been read.
         faults: parts of the faults that are expected in the log.
         driver_class: what the dashboard writes to; most of `Stage` needs an EmulatedTerminal.
+        recording: what is shown instead of the machine.
     """
     machine = Machine(demo.host, root or DemoRoot(demo))
-    app = KmodtuiApp(machine, interval=interval)
+    app = KmodtuiApp(machine, interval=interval, recording=recording)
     app.driver_class = driver_class
     logged = _Logged()
     logger = logging.getLogger("kmodtui")
@@ -321,7 +324,7 @@ async def opened(
     try:
         async with app.run_test(headless=False, size=size, notifications=True) as pilot:
             stage = Stage(app, pilot, demo)
-            if ready:
+            if ready and recording is None:
                 await stage.until(lambda: app.live.symbols)
                 await stage.until(lambda: machine.index_if_read or machine.index_problem)
                 await stage.handled()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
 
 import pytest
 
@@ -16,9 +17,12 @@ from kmodtui.model.timeline.event import CommandRun
 from kmodtui.model.timeline.event_list import EventList
 from kmodtui.services.kernel_log import Batch
 from kmodtui.services.planning.reports import CommandEnded
+from kmodtui.services.timeline.recorder import Recorder
+from kmodtui.services.timeline.recording import read_recording
 from kmodtui.ui.screens.timeline import TimelineScreen
 from kmodtui.ui.widgets.lines.events import EventLines
 from kmodtui.ui.widgets.totals_graph import TotalsGraph
+from tests.support.events import one_of_each
 from tests.ui.stage import SIZES, Stage, opened
 
 
@@ -297,3 +301,24 @@ async def test_events_of_other_kinds_are_lines_too_and_open_to_what_belongs_to_t
         assert [line.split()[0] for line in events(stage)] == ["start", "log"]
         await stage.press(*"ff")
         await stage.until("3 events")
+
+
+async def test_a_recording_is_shown_in_the_same_timeline_and_clearly_only_read(
+    demo: Demo, tmp_path: Path
+) -> None:
+    path = tmp_path / "week.kmodtui-record"
+    with Recorder(path, size=1 << 20, keep=0) as recorder:
+        for each in one_of_each():
+            recorder.add(each)
+    async with opened(demo, size=(80, 24), recording=read_recording(path)) as stage:
+        await stage.until("REPLAY", "read only", "gap  12 messages lost")
+        words = [line.split()[2] for line in stage.part("#event-lines")[1:4]]
+        assert words == ["+", "failed", "parameter"]
+        demo.kernel.load("tun")
+        await stage.press("g")
+        await stage.press("tab")
+        await stage.until("when the recording began", "is only read")
+        await stage.press("escape")
+        await stage.press("escape")
+        await stage.until(lambda: stage.app._exit)
+        assert stage.app.live.timeline.began == 0

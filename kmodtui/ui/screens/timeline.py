@@ -14,6 +14,7 @@ from kmodtui.model.timeline.event import EventKind, ModulesChanged
 from kmodtui.model.timeline.event_list import EventList
 from kmodtui.model.timeline.summary import Fact, belonging
 from kmodtui.services.live import LiveSystem
+from kmodtui.services.timeline.recording import Recording
 from kmodtui.ui.command import Command
 from kmodtui.ui.commands import bindings, key_of
 from kmodtui.ui.screens.list_and_change import ListAndChange
@@ -23,6 +24,7 @@ from kmodtui.ui.widgets.caption import set_subtitle, set_title
 from kmodtui.ui.widgets.lines.events import EventLines, Item, clock, full_time
 from kmodtui.ui.widgets.lines.view import LineView
 from kmodtui.ui.widgets.list_head import ListHead
+from kmodtui.ui.widgets.replay_line import ReplayLine
 from kmodtui.ui.widgets.totals_graph import TotalsGraph
 
 TALL = 34
@@ -48,12 +50,16 @@ class TimelineScreen(ListAndChange):
     AUTO_FOCUS = "#event-lines"
     context = "timeline"
 
-    def __init__(self, live: LiveSystem) -> None:
+    def __init__(self, live: LiveSystem, recording: Recording | None = None) -> None:
+        """Show the events of the running system, or those of a recording."""
         self._events = EventLines()
         super().__init__(self._events, live)
         self._live = live
+        self._recording = recording
         self._timeline = live.timeline
         self._all = live.events.events
+        if recording is not None:
+            self.header = ReplayLine(live, recording)
         self._compared: tuple[int, int] | None = None
         self._followed: Item | None = None
         self._graph = TotalsGraph()
@@ -66,6 +72,11 @@ class TimelineScreen(ListAndChange):
 
     def on_mount(self) -> None:
         """Show the timeline, with the cursor on the newest event."""
+        if self._recording is not None:
+            self._show(self._recording.timeline, self._recording.event_list)
+            for note in self._recording.notes:
+                self.notify(note, title="Incomplete", severity="warning", markup=False)
+            return
         subscribe(self._live.timeline_changed, self._show_changes)
         subscribe(self._live.events.changed, self._show_events)
         self._show(self._live.timeline, self._live.events.events)
@@ -92,7 +103,7 @@ class TimelineScreen(ListAndChange):
         """Show the event under the cursor, or the comparison."""
         self._followed = item = self._events.item
         self._graph.show(self._timeline, self._events.point, self._events.marks)
-        set_title(self.list_pane, "Timeline")
+        set_title(self.list_pane, "Timeline" if self._recording is None else "Recorded timeline")
         set_subtitle(self.list_pane, self._summary())
         if self._compared is not None:
             first, second = self._compared
@@ -131,7 +142,7 @@ class TimelineScreen(ListAndChange):
         words = counted(self._events.line_count() - 1, "event") if self._timeline.began else ""
         if self._events.kind is not None:
             words = f"only {self._events.kind.words}: {words}"
-        if self._timeline.bare:
+        if self._timeline.bare and self._recording is None:
             words += f", {self._timeline.bare:,} without symbols"
         return f"{counted(marks, 'mark')} · {words}" if marks else words
 
@@ -140,18 +151,27 @@ class TimelineScreen(ListAndChange):
         if not timeline.began:
             return "Reading the kernel's modules and symbols…"
         which = "before the oldest event kept" if timeline.forgotten else "when kmodtui started"
+        if self._recording is not None:
+            which = "when the recording began"
         symbols = "" if totals.symbols is None else f", {counted(totals.symbols, 'symbol')}"
         words = (
-            f"At {clock(timeline.began)}, {which}: "
+            f"At {self._time(timeline.began)}, {which}: "
             f"{counted(totals.modules, 'module')} with {human_size(totals.memory)}{symbols}.\n\n"
         )
-        if not len(timeline):
+        if self._recording is not None:
+            words += (
+                f"{self._recording.path} is only read: what happens on this machine now is not "
+                "shown, and nothing can be changed.\n\n"
+                + "".join(f"{note}\n\n" for note in self._recording.notes)
+            )
+        elif not len(timeline):
             words += (
                 "From now on, every module loaded or unloaded, here or by anyone else on this "
                 "machine, adds a line on the left, and so do failed loads, changed parameters, "
                 "devices, messages about modules, and commands of kmodtui.\n\n"
             )
-        if problem := self._live.events.log_problem:
+        problem = self._live.events.log_problem
+        if problem and self._recording is None:
             words += (
                 f"{problem} Messages and failed loads of others are added while "
                 f"{key_of('dashboard.log')} on the dashboard reads the log.\n\n"
@@ -161,6 +181,9 @@ class TimelineScreen(ListAndChange):
             f"{key_of('timeline.mark')} sets a mark, "
             f"{key_of('timeline.compare')} compares two marks."
         )
+
+    def _time(self, when: float) -> str:
+        return clock(when) if self._recording is None else full_time(when)
 
     # Messages from the lists
 

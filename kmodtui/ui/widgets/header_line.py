@@ -12,6 +12,9 @@ from kmodtui.model.text import clean, counted, human_size
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.subscription import subscribe
 
+Piece = tuple[int, str, str]
+"""A part of the line: how important it is, its text, and the name of its style."""
+
 
 class HeaderLine(Widget):
     """One line; where it is narrow, the least important parts are left out first."""
@@ -43,26 +46,25 @@ class HeaderLine(Widget):
             return ""
         return f"{counted(status.modules, 'module')} {human_size(status.memory)}"
 
+    def pieces(self) -> tuple[str, list[Piece]]:
+        """Return the kernel, which can be shortened, and the parts of the line."""
+        machine, status = self._live.machine, self._live.status
+        kernel = machine.kernel_words
+        halt = "STOPPED" if status.stopped else "PAUSED" if status.paused else ""
+        return kernel, [
+            (9, machine.host.badge and f" {machine.host.badge} ", "badge"),
+            (9, halt, "warn"),
+            (4, machine.facts.hostname or "", "strong"),
+            (6, kernel, "dim"),
+            (7, self._totals, "strong"),
+            (5, f"taint {status.taint}" if status.taint else "untainted", "dim"),
+            (8, status.root, "dim"),
+        ]
+
     def render(self) -> Text:
         """Return the line as it fits the width."""
-        machine, status = self._live.machine, self._live.status
-        strong, dim, warn = (
-            self.get_component_rich_style(f"header--{name}") for name in ("strong", "dim", "warn")
-        )
-        badge = self.get_component_rich_style("header--badge")
-        kernel = machine.kernel_words
+        kernel, pieces = self.pieces()
         short_kernel = " ".join(kernel.split(" ")[:2])
-        halt = "STOPPED" if status.stopped else "PAUSED" if status.paused else ""
-        # Pieces with their importance: the least important is left out first.
-        pieces = [
-            (9, machine.host.badge and f" {machine.host.badge} ", badge),
-            (9, halt, warn),
-            (4, machine.facts.hostname or "", strong),
-            (6, kernel, dim),
-            (7, self._totals, strong),
-            (5, f"taint {status.taint}" if status.taint else "untainted", dim),
-            (8, status.root, dim),
-        ]
         kept = [(importance, clean(text), style) for importance, text, style in pieces if text]
         width = self.size.width - 2
 
@@ -76,6 +78,6 @@ class HeaderLine(Widget):
         line = Text(" ", no_wrap=True, overflow="ellipsis", end="")
         for number, (_, text, style) in enumerate(kept):
             if number:
-                line.append(" · ", dim)
-            line.append(text, style)
+                line.append(" · ", self.get_component_rich_style("header--dim"))
+            line.append(text, self.get_component_rich_style(f"header--{style}"))
         return line

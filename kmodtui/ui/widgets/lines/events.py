@@ -232,7 +232,7 @@ def items_of(timeline: Timeline, events: EventList, kind: EventKind | None) -> l
             point = numbers.pop(event.detail.event.change.number, 0)
             if point:
                 items.append(point)
-        elif event.kind is not EventKind.START:
+        elif event.kind is not EventKind.START or event is not events.events[0]:
             items.append(event)
     if kind in (None, EventKind.MODULES):
         items += numbers.values()
