@@ -143,6 +143,7 @@ def test_damaged_extended_checksums_are_refused(
     ("release", "namespace", "told"),
     [
         ("6.1.0-test", b'"DMA_BUF"', "For this kernel, write MODULE_IMPORT_NS(DMA_BUF)."),
+        ("6.13.1", b'"DMA_BUF"', 'with this kernel\'s, and write MODULE_IMPORT_NS("DMA_BUF").'),
         ("6.1.0-test", b"OTHER", "Add MODULE_IMPORT_NS(DMA_BUF) to its source."),
         ("6.13.1", b"OTHER", 'Add MODULE_IMPORT_NS("DMA_BUF") to its source.'),
         ("6.12.9", b"OTHER", "Add MODULE_IMPORT_NS(DMA_BUF) to its source."),

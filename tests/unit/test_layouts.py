@@ -610,3 +610,18 @@ def test_what_is_built_in_has_a_page_without_files(tmp_path: Path, capsys: Outpu
     files = {"/sys/module/net/parameters/x": "1\n"}
     text = said(capsys, captured(tmp_path, "5.10.186", files, None), "about", "net", status=0)
     assert "net: built in" in text
+
+
+def test_a_file_for_another_kernel_is_reported_before_a_load(
+    tmp_path: Path, capsys: Output
+) -> None:
+    top = "/usr/lib/modules/6.1.0-a"
+    files = {
+        **indexed(top, "6.1.0-a", {"extra/old.ko": (), "kernel/own.ko": ()}),
+        f"{top}/extra/old.ko": module("old", "6.0.0-b"),
+        "/lib": Link("usr/lib"),
+    }
+    root = captured(tmp_path, "6.1.0-a", files)
+    text = said(capsys, root, "plan", "load", "old", status=0)
+    assert "extra/old.ko was built for kernel 6.0.0-b" in text
+    assert "was built for" not in said(capsys, root, "plan", "load", "own", status=0)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from kmodtui.cli import run
 from kmodtui.kernel.host import LocalHost
 from kmodtui.kernel.load_lists import read_listings
 from kmodtui.model.plan.verb import Verb
@@ -138,3 +139,15 @@ def test_openwrt_loads_what_its_directory_lists(tmp_path: Path) -> None:
     root = openwrt(tmp_path, **{"etc__modules_d__30-net": "net x=1\n"})
     (listing,) = read_listings(LocalHost(root), "net")
     assert listing.source == "/etc/modules.d/30-net:1"
+
+
+def test_a_block_is_refused_where_modprobe_would_not_read_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for root, release, name in (
+        (openwrt(tmp_path / "openwrt"), RELEASE, "net"),
+        (android(tmp_path / "android"), ANDROID, "wlan"),
+    ):
+        words = ["--root", root, "--kernel", release, "block", name, "--dry-run"]
+        assert run(words) == 1
+        assert "reads no rules in /etc/modprobe.d" in capsys.readouterr().err

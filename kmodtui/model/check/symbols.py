@@ -111,6 +111,14 @@ _QUOTED = _Case(
     "It imports the namespace of {} with quotation marks, as part of the name.",
     "Its source is for Linux 6.13 or later. For this kernel, write {}.",
 )
+_QUOTED_TWICE = _Case(
+    "namespaces",
+    Mark.REFUSES,
+    "EINVAL",
+    "It imports the namespace of {} with quotation marks, as part of the name.",
+    "It was built with headers of Linux before 6.13, which add the marks: rebuild it with this "
+    "kernel's, and write {}.",
+)
 _NAMESPACE_ALLOWED = _Case(
     "namespaces",
     Mark.NOTE,
@@ -151,6 +159,7 @@ _CASES = (
     _CHECKSUM,
     _FOR_OTHERS,
     _QUOTED,
+    _QUOTED_TWICE,
     _NAMESPACE,
     _NAMESPACE_ALLOWED,
     _NOT_KNOWN,
@@ -221,7 +230,8 @@ def _judge(
             only = offer.namespace.removeprefix(FOR_MODULES).replace(",", ", ")
             return _FOR_OTHERS, f"only for {only}, from {provider}"
         if f'"{offer.namespace}"' in info.namespaces and not allowed:
-            return _QUOTED, words
+            newer = version_of(kernel.release) >= (6, 13)
+            return (_QUOTED_TWICE if newer else _QUOTED), words
         return (_NAMESPACE_ALLOWED if allowed else _NAMESPACE), words
     if wanted.crc is not None and offer.crc is None:
         return (_NOT_COMPARED if _same_build(file, kernel) else _DOUBTFUL), ""
@@ -257,7 +267,7 @@ def _finding(case: _Case, symbols: Mapping[str, str], kernel: KernelFacts) -> Fi
     if len(symbols) <= _NAMED:
         which = " and ".join(symbols)
     remedy = case.remedy
-    if case in (_NAMESPACE, _QUOTED):
+    if case in (_NAMESPACE, _QUOTED, _QUOTED_TWICE):
         offers = (kernel.candidates[name].namespace or "" for name in symbols)
         # The macro takes a string since Linux 6.13.
         mark = '"' if version_of(kernel.release) >= (6, 13) else ""

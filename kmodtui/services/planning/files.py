@@ -12,10 +12,12 @@ from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.in_root import real_path
 from kmodtui.kernel.index.modules import ModuleIndex
-from kmodtui.kernel.index.places import has_kmod
+from kmodtui.kernel.index.places import has_kmod, loads_by_kmodloader
 from kmodtui.kernel.module_file.info import read_module_file
+from kmodtui.model.modprobe_rules import OPENWRT_FILE
 from kmodtui.model.modules import ModuleTable, canonical
 from kmodtui.model.plan.plan import Action, Plan, Step
+from kmodtui.model.plan.verb import Verb
 from kmodtui.model.storage import Advice, Storage
 from kmodtui.model.text import clean
 
@@ -31,6 +33,7 @@ def file_notes(plan: Plan, index: ModuleIndex, table: ModuleTable) -> tuple[str,
     return (
         *(sentence for name in names for sentence in _link(name, index, readlink)),
         *(sentence for step in steps for sentence in _other_name(step, index, table)),
+        *(sentence for step in steps for sentence in _other_release(step, index, readlink)),
     )
 
 
@@ -43,6 +46,25 @@ def container_note(plan: Plan, advice: Advice) -> tuple[str, ...]:
         "This is a container, which shares the kernel of its host: do it on the host. Here it "
         "works only if the container has CAP_SYS_MODULE.",
     )
+
+
+def refused_without_modprobe_d(plan: Plan, host: Host, advice: Advice) -> Plan:
+    """Return a change of modprobe.d as refused where the system's modprobe does not read it."""
+    if plan.refused or plan.verb not in _CHANGES_OF_RULES:
+        return plan
+    if loads_by_kmodloader(host):
+        reads, instead = "OpenWrt's modprobe reads", f"Write the rule into {OPENWRT_FILE}."
+    elif advice.storage is Storage.PARTITIONS and not has_kmod(host):
+        reads = "Android's modprobe reads"
+        instead = "The rules are part of the partition's image: modules.blocklist, modules.options."
+    else:
+        return plan
+    return replace(
+        plan, commands=(), refused=f"{reads} no rules in /etc/modprobe.d.", remedy=instead
+    )
+
+
+_CHANGES_OF_RULES = (Verb.BLACKLIST, Verb.BLOCK, Verb.LOG_LOADS, Verb.KEEP, Verb.KEEP_OPTIONS)
 
 
 def _links_of(host: Host) -> Callable[[str], str]:
@@ -90,6 +112,22 @@ def _link(name: str, index: ModuleIndex, readlink: Callable[[str], str]) -> Iter
 def _order(release: str) -> list[tuple[int, str]]:
     """Return a key that sorts releases by their numbers."""
     return [(int(part), "") if part.isdecimal() else (0, part) for part in _NUMBER.split(release)]
+
+
+def _other_release(step: Step, index: ModuleIndex, readlink: Callable[[str], str]) -> Iterator[str]:
+    """Yield that a file was built for another kernel than that of its directory."""
+    try:
+        release = read_module_file(index.host, step.path).vermagic.partition(" ")[0]
+        real = _RELEASE.search(real_path(step.path, readlink))
+    except (KmodtuiError, OSError):
+        return
+    linked = real is not None and real[1] != index.release  # which is reported as a link
+    if release in ("", index.release) or linked or index.advice.storage is Storage.PARTITIONS:
+        return
+    yield (
+        f"{clean(step.path)} was built for kernel {clean(release)}. Whether this kernel accepts "
+        f"it: kmodtui check {clean(step.module)}"
+    )
 
 
 def _other_name(step: Step, index: ModuleIndex, table: ModuleTable) -> Iterator[str]:

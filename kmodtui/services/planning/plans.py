@@ -37,7 +37,12 @@ from kmodtui.services.keeping import keep_facts
 from kmodtui.services.origins import origins_of
 from kmodtui.services.own_files import read_own_files
 from kmodtui.services.planning.configuration import configuration_problems
-from kmodtui.services.planning.files import container_note, file_notes, refused_without_index
+from kmodtui.services.planning.files import (
+    container_note,
+    file_notes,
+    refused_without_index,
+    refused_without_modprobe_d,
+)
 from kmodtui.services.planning.origins import with_origins
 from kmodtui.services.planning.running import running_notes
 from kmodtui.services.usage import usage_of
@@ -193,6 +198,8 @@ def planned(intents: Sequence[Intent], facts: PlanFacts, host: Host) -> Plan:
         hints = (error.hint, *map(str, index_problems(index) if index else ()))
         raise UnknownModuleError(error.message, " ".join(filter(None, hints))) from None
     plan = with_danger(with_memory(plan, _sizes(host)), facts)
+    if isinstance(lookup, ConfiguredIndex):
+        plan = refused_without_modprobe_d(plan, host, lookup.advice)
     if not isinstance(lookup, ConfiguredIndex) or plan.verb not in VERBS:
         return plan
     by_modprobe = _without_files(plan, facts)
