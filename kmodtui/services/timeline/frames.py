@@ -21,6 +21,12 @@ MAGIC = b"kmodtui-record 1\n"
 FRAME_LINES = 1000
 """Lines of a frame."""
 
+FRAME_BYTES = 4 * 1024 * 1024
+"""Bytes of lines after which a frame ends earlier."""
+
+FRAME_LIMIT = 32 * 1024 * 1024
+"""Most bytes that are decompressed of one frame."""
+
 UNPACKED_LIMIT = 256 * 1024 * 1024
 """Most bytes that are decompressed of one file; 8 MiB of events have about 100 MiB."""
 
@@ -38,6 +44,7 @@ class FrameWriter:
     def __init__(self) -> None:
         self._compressor: Any = None
         self._lines = 0
+        self._bytes = 0
 
     def lines(self, lines: list[bytes]) -> bytes:
         """Return the bytes of some lines; they can be read as soon as they are in the file."""
@@ -48,7 +55,8 @@ class FrameWriter:
                 self._compressor = zstd.ZstdCompressor(_LEVEL)
             packed += self._compressor.compress(b"%08x %b\n" % (zlib.crc32(line), line))
             self._lines += 1
-            if self._lines == FRAME_LINES:
+            self._bytes += len(line)
+            if self._lines == FRAME_LINES or self._bytes >= FRAME_BYTES:
                 packed += self.end()
         if self._compressor is not None:
             packed += self._compressor.flush(zstd.ZstdCompressor.FLUSH_BLOCK)
@@ -58,7 +66,8 @@ class FrameWriter:
         """Return the bytes that end the frame."""
         if self._compressor is None:
             return b""
-        compressor, self._compressor, self._lines = self._compressor, None, 0
+        compressor, self._compressor = self._compressor, None
+        self._lines = self._bytes = 0
         packed: bytes = compressor.flush(zstandard().ZstdCompressor.FLUSH_FRAME)
         return packed
 
@@ -108,13 +117,13 @@ class FrameReader:
         zstd = zstandard()
         decompressor = zstd.ZstdDecompressor()
         found: list[bytes] = []
-        size = 0
+        size, limit = 0, min(FRAME_LIMIT, UNPACKED_LIMIT - self._unpacked)
         end, failed = None, False
         for place in range(start, stop, step):
             piece = self._data[place : min(place + step, stop)]
             self._effort -= len(piece)
             try:
-                found.append(decompressor.decompress(piece, UNPACKED_LIMIT - size))
+                found.append(decompressor.decompress(piece, limit - size))
             except (zstd.ZstdError, EOFError, ValueError, MemoryError):
                 failed = True
                 break
@@ -122,7 +131,7 @@ class FrameReader:
             if decompressor.eof:
                 end = place + len(piece) - len(decompressor.unused_data)
                 break
-            if size >= UNPACKED_LIMIT:
+            if size >= limit:
                 break
         self._unpacked += size
         return b"".join(found), end, failed

@@ -21,7 +21,8 @@ from kmodtui.ui.screens.list_and_change import ListAndChange
 from kmodtui.ui.subject import Subject
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_subtitle, set_title
-from kmodtui.ui.widgets.lines.events import EventLines, Item, clock, full_time
+from kmodtui.ui.widgets.lines.event_items import Item
+from kmodtui.ui.widgets.lines.events import EventLines, clock, full_time
 from kmodtui.ui.widgets.lines.view import LineView
 from kmodtui.ui.widgets.list_head import ListHead
 from kmodtui.ui.widgets.replay_line import ReplayLine

@@ -7,14 +7,12 @@ import time
 from kmodtui.model.document import DocumentRow, Value
 from kmodtui.model.history import Change, Timeline, Totals
 from kmodtui.model.text import clean, counted, human_size
-from kmodtui.model.timeline.event import EventKind, ModulesChanged, TimelineEvent
+from kmodtui.model.timeline.event import EventKind, TimelineEvent
 from kmodtui.model.timeline.event_list import EventList
 from kmodtui.model.timeline.summary import summary
 from kmodtui.ui.subject import Subject, SubjectKind
+from kmodtui.ui.widgets.lines.event_items import Item, items_of, place_of
 from kmodtui.ui.widgets.lines.view import Line, LineView, Part, fit
-
-Item = int | TimelineEvent
-"""A line: a point of the timeline, or an event that is not a change of the modules."""
 
 WORDS = {
     EventKind.MODULES: ("modules", "strong"),
@@ -80,7 +78,7 @@ class EventLines(LineView):
         if at_end:
             self.cursor = len(self._items) - 1
         else:
-            self.cursor = _place(item, self._items)
+            self.cursor = place_of(item, self._items)
         self.lines_changed()
 
     @property
@@ -218,41 +216,6 @@ def full_time(when: float) -> str:
 
 def _clock_day(when: float) -> str:
     return time.strftime("%m-%d", time.localtime(when))
-
-
-def items_of(timeline: Timeline, events: EventList, kind: EventKind | None) -> list[Item]:
-    """Return the start and all events in order, or only those of one kind.
-
-    A change whose event is still being gathered comes last.
-    """
-    numbers = {event.change.number: place for place, event in enumerate(timeline.events, 1)}
-    items: list[Item] = [0]
-    for event in events.events if kind is None else events.of((kind,)):
-        if isinstance(event.detail, ModulesChanged):
-            point = numbers.pop(event.detail.event.change.number, 0)
-            if point:
-                items.append(point)
-        elif event.kind is not EventKind.START or event is not events.events[0]:
-            items.append(event)
-    if kind in (None, EventKind.MODULES):
-        items += numbers.values()
-    return items
-
-
-def _place(item: Item, items: list[Item]) -> int:
-    """Return the line of an item; if it is not shown, the last line before it."""
-    if isinstance(item, int):
-        before = [place for place, each in enumerate(items) if isinstance(each, int)]
-        return max((place for place in before if _point(items[place]) <= item), default=0)
-    place = 0
-    for index, each in enumerate(items):
-        if not isinstance(each, int) and each.number <= item.number:
-            place = index
-    return place
-
-
-def _point(item: Item) -> int:
-    return item if isinstance(item, int) else 0
 
 
 def _start_text(timeline: Timeline) -> str:
