@@ -864,6 +864,13 @@ COMMANDS: tuple[Command, ...] = (
         "Keep",
         "Of a load: also have the module loaded at every boot, with these parameters",
     ),
+    Command(
+        "dialog.copy",
+        ("c",),
+        "copy",
+        "Copy",
+        "Copy the command, the explanation or the plan",
+    ),
     Command("dialog.down", ("j", "down"), "scroll(1)", "Down", "Scroll down a line"),
     Command("dialog.up", ("k", "up"), "scroll(-1)", "Up", "Scroll up a line"),
     Command(
@@ -897,6 +904,14 @@ COMMANDS: tuple[Command, ...] = (
     Command("page.close", ("escape", "q"), "close", "Close", "Close the page"),
     Command("page.down", ("j", "down"), "scroll(1)", "Down", "Scroll down a line"),
     Command("page.up", ("k", "up"), "scroll(-1)", "Up", "Scroll up a line"),
+    Command("page.copy", ("y",), "copy", "Copy", "Copy a value of the page, or all of it"),
+    Command(
+        "page.save",
+        ("greater_than_sign",),
+        "save",
+        "Save",
+        "Save the page as text, Markdown, JSON or a picture",
+    ),
     Command("prompt.accept", ("enter",), "accept", "Accept", "Accept what was entered"),
     Command("path.accept", ("enter",), "accept", "Accept", "Open the file, or save it"),
     Command("path.complete", ("tab",), "complete", "Complete", "Complete the path"),

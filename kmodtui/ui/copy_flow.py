@@ -95,8 +95,9 @@ def copy_choices(row: DocumentRow | None) -> tuple[CopyChoice, ...]:
     if row is not None:
         values = ((name, value_words(value)) for name, value in row.fields.items())
         choices = [CopyChoice(name.replace("_", " "), text) for name, text in values if text]
-        choices.append(CopyChoice("line", line_of(row)))
-        if row.fields:
+        if row.text:
+            choices.append(CopyChoice("line", line_of(row)))
+        if row.text and row.fields:
             choices += [
                 CopyChoice(f"line as {each}", row_written(each, row))
                 for each in (Format.JSON, Format.MARKDOWN)
@@ -200,6 +201,8 @@ async def _rows(page: Page) -> list[DocumentRow]:
 
 def _title_of(view: Widget) -> str:
     """Return the title of the closest frame around a view."""
+    if title := getattr(view, "page_title", ""):
+        return clean(title)
     titles = (node.border_title for node in view.ancestors_with_self if isinstance(node, Widget))
     title = next(filter(None, titles), "page")
     return Content.from_markup(title).plain.lstrip("0123456789 ")

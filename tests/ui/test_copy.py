@@ -91,3 +91,31 @@ async def test_the_copy_dialog_is_left_with_escape(demo: Demo) -> None:
         await stage.press("escape")
         await stage.until(lambda: stage.screen is stage.dashboard)
         assert not stage.app.clipboard
+
+
+async def test_the_command_and_the_explanation_of_a_change_can_be_copied(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await stage.select("hello")
+        await stage.press("minus")
+        await stage.until("y unload")
+        stage.send("c", "enter")
+        await stage.until(lambda: stage.app.clipboard == "modprobe -r -- hello")
+        await stage.until("y unload")
+        await stage.press("y")
+        await stage.until("Enter close")
+        await stage.press("c")
+        await stage.until("explanation  ")
+        await stage.press("j", "enter")
+        await stage.until(lambda: "hello" in stage.app.clipboard and "." in stage.app.clipboard)
+        assert "hello" not in demo.kernel.loaded
+
+
+async def test_the_address_of_a_symbol_can_be_copied_from_its_page(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await stage.select("crc16")
+        await stage.press("v", "4", "enter", "enter")
+        await stage.until("Symbol crc16_init_0", "32 bytes to the next symbol")
+        await stage.press("y")
+        await stage.until("address  ")
+        await stage.press("G", "k", "k", "enter")
+        await stage.until(lambda: "32 bytes to the next symbol" in stage.app.clipboard)

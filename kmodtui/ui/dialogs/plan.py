@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import ClassVar
 
@@ -16,6 +16,7 @@ from textual.widgets import Static
 from textual.worker import Worker
 
 from kmodtui.errors import KmodtuiError
+from kmodtui.model.document import DocumentRow, Value
 from kmodtui.model.explain.explain import Explanation
 from kmodtui.model.explain.explanation import Kind
 from kmodtui.model.history import Change, Event
@@ -28,9 +29,11 @@ from kmodtui.services.files import ownership_of
 from kmodtui.services.live import LiveSystem
 from kmodtui.services.planning.actions import perform
 from kmodtui.ui.commands import Hint, bindings, hint, key_of
+from kmodtui.ui.copy_flow import start_copy
 from kmodtui.ui.desk import desk
 from kmodtui.ui.dialogs.dialog import Dialog
 from kmodtui.ui.dialogs.type_name import TypeNameDialog
+from kmodtui.ui.rendered import rendered_rows
 from kmodtui.ui.subscription import subscribe
 from kmodtui.ui.widgets.caption import set_title
 from kmodtui.ui.widgets.change.summary import summary
@@ -249,7 +252,7 @@ class PlanDialog(Dialog[bool]):
                     for line in lines
                 ]
         self._page(*parts)
-        self._show_keys(hint("dialog.accept", label="close"))
+        self._show_keys(hint("dialog.accept", label="close"), hint("dialog.copy"))
 
     def _change_lines(self, change: Change) -> list[Line]:
         """Return the summary without its duration: the outcome shows that of the action."""
@@ -375,6 +378,27 @@ class PlanDialog(Dialog[bool]):
                 markup=False,
             )
         self.dismiss(outcome is not None and outcome.kind is not Kind.FAILURE)
+
+    @property
+    def page_title(self) -> str:
+        """The title, for copies."""
+        return self._title
+
+    def current_row(self) -> DocumentRow | None:
+        """Return the commands and the explanation, to be copied."""
+        fields: dict[str, Value] = {"command": " && ".join(self._plan.command_lines)}
+        if (outcome := self._outcome) is not None:
+            parts = (outcome.title.removesuffix(".") + ".", outcome.cause, outcome.remedy)
+            fields["explanation"] = " ".join(filter(None, parts))
+        return DocumentRow("", fields)
+
+    def document_rows(self) -> Iterator[DocumentRow]:
+        """Yield the lines of the plan, or of its outcome."""
+        return rendered_rows(self._body)
+
+    def action_copy(self) -> None:
+        """Copy the command, the explanation, or all that is shown."""
+        start_copy(self)
 
     def action_scroll(self, lines: int) -> None:
         """Scroll the page."""

@@ -88,12 +88,16 @@ class SymbolDialog(PageDialog):
         page = Table.grid(padding=(0, 2), expand=True)
         page.add_column(no_wrap=True)
         page.add_column(ratio=1)
-        for label, words in (
+        rows = (
             *self._from_table(),
             *_from_files(details),
             *self._sections(sections, known=details is not None),
-        ):
+        )
+        self.values = {}
+        for label, words in rows:
             page.add_row(Text(label, key_style), Text(clean(words)))
+            if label:
+                self.values.setdefault(label, words)
         for words in (*(details.problems if details else ()), note):
             if words:
                 page.add_row("", "")
