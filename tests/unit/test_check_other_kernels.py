@@ -15,6 +15,7 @@ from kmodtui.kernel.module_file.info import read_module_file
 from kmodtui.kernel.module_file.symvers import parse_symvers
 from kmodtui.model.check.check import Check, Mark, Verdict
 from kmodtui.model.check.symbols import version_of
+from kmodtui.model.check.vermagic import compare_vermagic, difference_words
 from kmodtui.services.check import check_file
 from tests.support.elf import AARCH64, X86_64, make_module
 from tests.support.tiny_system import RELEASE, STRUCT, VERMAGIC, modinfo, tiny_system, write
@@ -331,3 +332,23 @@ def test_a_loaded_module_of_another_release_shows_what_the_kernel_is(tmp_path: P
     found = checked(host, make_module(modinfo("fresh", vermagic=VERSIONED), extra=STRUCT), "f.ko")
     assert found.vermagic is not None
     assert found.vermagic.kernel[0].text == RELEASE
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "said"),
+    [
+        ("6.1+debug SMP", "6.1 SMP", " It is for a debug kernel."),
+        ("6.1 SMP", "6.1+debug SMP", " This is a debug kernel."),
+        (
+            "4.4-v7+ SMP ARMv7",
+            "4.4+ ARMv6",
+            " It is for a kernel for several processors (SMP) and a kernel for ARMv7. This is a "
+            "kernel for ARMv6.",
+        ),
+        ("6.1 SMP preempt", "6.1 SMP preempt_rt", " It is for a preemptible kernel. "
+         "This is a real-time kernel."),
+        ("6.1 SMP", "6.2 SMP", ""),
+    ],
+)  # fmt: skip
+def test_words_of_a_version_magic_have_a_meaning(ours: str, theirs: str, said: str) -> None:
+    assert difference_words(compare_vermagic(ours, theirs, has_checksums=False)) == said

@@ -15,7 +15,12 @@ from kmodtui.model.check.check import (
     Reference,
 )
 from kmodtui.model.check.symbols import FOR_MODULES, check_symbols, version_of
-from kmodtui.model.check.vermagic import VermagicComparison, compare_vermagic, compares_checksums
+from kmodtui.model.check.vermagic import (
+    VermagicComparison,
+    compare_vermagic,
+    compares_checksums,
+    difference_words,
+)
 from kmodtui.model.module_info import ModuleInfo
 from kmodtui.model.modules import canonical
 from kmodtui.model.text import counted
@@ -344,7 +349,8 @@ def _vermagic(
         yield Finding(
             "vermagic",
             Mark.REFUSES,
-            f"It was built for another kernel: {what} {theirs or 'nothing'}.",
+            f"It was built for another kernel: {what} {theirs or 'nothing'}."
+            f"{difference_words(compared)}",
             "ENOEXEC",
             _REBUILD,
             (info.vermagic, kernel.reference.vermagic),

@@ -72,3 +72,38 @@ def compare_vermagic(module: str, kernel: str, *, has_checksums: bool) -> Vermag
 def compares_checksums(vermagic: str) -> bool:
     """Return whether a kernel with that version magic compares checksums (CONFIG_MODVERSIONS)."""
     return _CHECKSUMS in vermagic.split()
+
+
+_KINDS = {
+    "+debug": "a debug kernel",
+    "-debug": "a debug kernel",
+    "+rt": "a real-time kernel",
+    "preempt_rt": "a real-time kernel",
+    "preempt": "a preemptible kernel",
+    "SMP": "a kernel for several processors (SMP)",
+}
+"""The kernel that a word, or the end of the release, stands for."""
+
+
+def difference_words(compared: VermagicComparison) -> str:
+    """Return what the words that differ stand for, in sentences; empty if they are unknown."""
+    module, kernel = _kinds(compared.module), _kinds(compared.kernel)
+    sentences = []
+    if only := [words for words in module if words not in kernel]:
+        sentences.append(f" It is for {' and '.join(only)}.")
+    if only := [words for words in kernel if words not in module]:
+        sentences.append(f" This is {' and '.join(only)}.")
+    return "".join(sentences)
+
+
+def _kinds(words: tuple[Word, ...]) -> list[str]:
+    """Return the kinds of kernel that words of a version magic stand for."""
+    found = []
+    for place, word in enumerate(words):
+        if place == 0:
+            found += [kind for end, kind in _KINDS.items() if word.text.endswith(end)]
+        elif word.text in _KINDS:
+            found.append(_KINDS[word.text])
+        elif word.text.startswith("ARMv"):
+            found.append(f"a kernel for {word.text}")
+    return list(dict.fromkeys(found))
