@@ -131,4 +131,5 @@ def test_a_build_to_which_btf_was_added_is_the_same_build() -> None:
     one = ModuleBuild("x", "a" * 64, build_id="1234")
     assert one.is_same_build(ModuleBuild("x", "b" * 64, build_id="1234"))
     assert not one.is_same_build(ModuleBuild("x", "b" * 64, build_id="5678"))
+    assert not one.is_same_build(ModuleBuild("x", "b" * 64, build_id="1234", vermagic="5.10"))
     assert not ModuleBuild("x", "a" * 64).is_same_build(ModuleBuild("x", "b" * 64))

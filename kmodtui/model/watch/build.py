@@ -59,10 +59,9 @@ class ModuleBuild:
         """Return whether another file has the same code, as after BTF was added to it."""
         if self.sha256 and self.sha256 == other.sha256:
             return True
-        return bool(self.build_id) and (self.build_id, self.symbols) == (
-            other.build_id,
-            other.symbols,
-        )
+        mine = (self.build_id, self.vermagic, self.symbols, self.parameters, self.imports)
+        theirs = (other.build_id, other.vermagic, other.symbols, other.parameters, other.imports)
+        return bool(self.build_id) and mine == theirs
 
 
 class Moved(StrEnum):

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from kmodtui.errors import KmodtuiError, UnreadableError
+from kmodtui.errors import KmodtuiError, ModuleFileError, UnreadableError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.module_file.build_symbols import read_module_build
 from kmodtui.kernel.module_file.content import MAX_FILE
@@ -93,6 +93,10 @@ class Copies:
                 raise NotCompleteError(f"{clean(path)} is being written.")
             shown = f"{self._shown}/{number}/{name}"
             return Copy(shown, read_module_build(self._host, shown), after[2] / 1e9)
+        except ModuleFileError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            message = error.message.replace(clean(shown), clean(path))
+            raise ModuleFileError(message, error.hint) from None
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise

@@ -119,7 +119,9 @@ class Watch:
         self._number = 0  # of rebuilds
         self._confirmed: set[str] = set()  # warnings of plans
         self._seen = ""  # SHA-256 of the last build that was examined
-        self._written = 0.0  # on the loop's clock
+        self._written = -COMPLETE  # on the monotonic clock
+        self._again: asyncio.TimerHandle | None = None
+        self._started = time.time()
         self._wishes: set[_Wish] = set()
         self._wished = asyncio.Event()
         self._wanted = ""  # SHA-256 of the build that a key is to load
@@ -215,7 +217,7 @@ class Watch:
 
     async def _follow_file(self) -> None:
         async for _ in file_changes(self._machine.host, self._path):
-            self._written = asyncio.get_running_loop().time()
+            self._written = time.monotonic()
             self._wish(_Wish.FILE)
 
     async def _follow_sources(self, folder: str) -> None:
@@ -315,7 +317,7 @@ class Watch:
 
     async def _incomplete(self, error: KmodtuiError) -> None:
         loop = asyncio.get_running_loop()
-        left = self._written + COMPLETE - loop.time() if self._written else 0.0
+        left = await asyncio.to_thread(self._rest_of_write)
         self._seen = ""
         if left <= 0:
             problem = problems.not_a_module(error)
@@ -323,7 +325,21 @@ class Watch:
             return
         if self.state.stage is not Stage.INCOMPLETE:
             self._set_rebuild(self._new_rebuild(Stage.INCOMPLETE), note=error.message)
-        loop.call_later(left + 0.05, self._wish, _Wish.FILE)
+        if self._again is not None:
+            self._again.cancel()
+        self._again = loop.call_later(left + 0.05, self._wish, _Wish.FILE)
+
+    def _rest_of_write(self) -> float:
+        """Return for how many seconds the file may still be in the middle of being written."""
+        now = time.monotonic()
+        try:
+            # The event of the last write may not have arrived yet.
+            age = time.time() - self._machine.host.stat(self._path).st_mtime
+        except OSError:
+            return COMPLETE
+        if 0 <= age < COMPLETE:
+            self._written = max(self._written, now - age)
+        return self._written + COMPLETE - now
 
     async def _check(self, build: ModuleBuild, loaded: bool) -> Explanation | None:
         """Return why the kernel would refuse a build, unless it imports what another one did."""
@@ -449,7 +465,7 @@ class Watch:
             )
         done = time.time()
         # On a key, the time in which nobody pressed it does not count.
-        began = copy.modified if rebuild.automatic else pressed
+        began = max(copy.modified, self._started) if rebuild.automatic else pressed
         records = [*logs[False], *logs[True]]
         self._troubles.take(records)
         after = await asyncio.to_thread(self._memory, name)
