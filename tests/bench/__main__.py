@@ -20,6 +20,7 @@ from tests.bench.interleaved import Amount, Comparison
 from tests.bench.large_tables import large_tables
 from tests.bench.machine import unpack_machine
 from tests.bench.plans import alias_lookup, all_plans
+from tests.bench.rebuilds import build_difference, rebuild_to_loaded
 from tests.bench.recording import open_recording
 from tests.bench.start import first_row, list_as_json
 from tests.bench.symbols import symbols_after_a_load
@@ -35,6 +36,8 @@ MEASUREMENTS = (
     warm_catalog,
     catalog_search,
     key_while_reading,
+    build_difference,
+    rebuild_to_loaded,
     bytes_sent,
     open_recording,
 )

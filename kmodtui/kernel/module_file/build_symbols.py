@@ -9,7 +9,7 @@ from __future__ import annotations
 from kmodtui.errors import ModuleFileError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.module_file.content import file_digest
-from kmodtui.kernel.module_file.elf_file import ElfFile, Section, opened
+from kmodtui.kernel.module_file.elf_file import ElfFile, ElfSymbol, Section, opened
 from kmodtui.kernel.module_file.info import module_info
 from kmodtui.kernel.module_file.size import module_size
 from kmodtui.kernel.module_file.symbols import read_versions
@@ -43,7 +43,8 @@ def read_module_build(host: Host, path: str) -> ModuleBuild:
             name = decode(_STRUCT_MODULE)
             raise ModuleFileError(f"{elf.path} is not a complete module: it has no {name}.")
         info = module_info(elf, path)
-        symbols, imports = _symbols(elf)
+        table = list(elf.symbols())
+        symbols, imports = _symbols(elf, table)
         return ModuleBuild(
             name=info.module_name,
             sha256=file_digest(host, path),
@@ -54,19 +55,19 @@ def read_module_build(host: Host, path: str) -> ModuleBuild:
             parameters=info.parameters,
             symbols=symbols,
             imports=imports,
-            memory=module_size(elf),
+            memory=module_size(elf, table),
         )
 
 
 def _symbols(
-    elf: ElfFile,
+    elf: ElfFile, table: list[ElfSymbol]
 ) -> tuple[tuple[BuildSymbol, ...], frozenset[tuple[str, int | None]]]:
     """Return the symbols that a file defines, and those that it imports."""
     letters = {section.number: _letter(elf, section) for section in elf.sections()}
     versions = read_versions(elf)
     defined: list[BuildSymbol] = []
     imports: set[tuple[str, int | None]] = set()
-    for raw, section, _value, size, _weak, info in elf.symbols():
+    for raw, section, _value, size, _weak, info in table:
         kind, binding = info & 15, info >> 4
         if not raw or kind in (_SECTION, _FILE):
             continue

@@ -7,8 +7,10 @@ pages of their own, and the symbols in them: see `layout_sections` and `layout_s
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from kmodtui.kernel.host import Host
-from kmodtui.kernel.module_file.elf_file import ElfFile, opened
+from kmodtui.kernel.module_file.elf_file import ElfFile, ElfSymbol, opened
 
 _PAGE = 4096
 _SYMBOL = 24 + 1  # bytes of an entry of the symbol table, and of the symbol's type
@@ -45,12 +47,16 @@ def read_module_size(host: Host, path: str) -> int | None:
         return module_size(elf)
 
 
-def module_size(elf: ElfFile) -> int | None:
-    """Return the same of an open module file; raises ModuleFileError."""
+def module_size(elf: ElfFile, symbols: Iterable[ElfSymbol] | None = None) -> int | None:
+    """Return the same of an open module file, whose symbols may have been read already.
+
+    Raises:
+        ModuleFileError: it is damaged or stripped.
+    """
     if elf.find(_STRUCT_MODULE) is None:
         return None
     groups, kept = _groups(elf)
-    for symbol in elf.symbols():
+    for symbol in elf.symbols() if symbols is None else symbols:
         if symbol.section in kept:
             groups["symbols"] += _SYMBOL + len(symbol.name) + 1
     return sum(-(-size // _PAGE) * _PAGE for size in groups.values())

@@ -34,13 +34,11 @@ class Copy:
         path: of the copy, on the observed system.
         build: what is in it.
         modified: when the original was last written, in seconds since the epoch.
-        parameters: `name=value`, with which it was loaded.
     """
 
     path: str
     build: ModuleBuild
     modified: float
-    parameters: tuple[str, ...] = ()
 
 
 class Copies:

@@ -116,6 +116,7 @@ class Watch:
         self._loaded: Copy | None = None
         self._previous: Copy | None = None  # the build before the loaded one
         self._accepted: ModuleBuild | None = None  # the last one that passed the check
+        self._values: tuple[str, ...] = ()  # of the parameters, when the module was last read
         self._number = 0  # of rebuilds
         self._confirmed: set[str] = set()  # warnings of plans
         self._seen = ""  # SHA-256 of the last build that was examined
@@ -246,8 +247,7 @@ class Watch:
         found: Copy | None = here
         if not self._is_build_of(name, here):
             found = self._installed(name)
-        if found is not None:
-            self._loaded = replace(found, parameters=kept_now(self._machine, name))
+        self._loaded = found
 
     def _installed(self, name: str) -> Copy | None:
         """Return a copy of the installed file, if that is the one that is loaded."""
@@ -408,10 +408,11 @@ class Watch:
         return await plan_for(self._machine, [intent])
 
     def _parameters(self, copy: Copy, loaded: bool) -> tuple[str, ...]:
-        """Return what was given, and the values that the module has or had. Reads files."""
+        """Return what was given, and the values that the module has, or had. Reads files."""
         name = copy.build.name
-        last = self._loaded.parameters if self._loaded is not None else ()
-        kept = kept_now(self._machine, name) if loaded else last
+        if loaded:
+            self._values = kept_now(self._machine, name)
+        kept = self._values
         declared = {key_of(parameter.name) for parameter in copy.build.parameters}
         given = {_key(word) for word in self.state.parameters}
         kept = tuple(word for word in kept if _key(word) in declared - given)
@@ -482,7 +483,7 @@ class Watch:
         )
         if works:
             self._previous = None if rebuild.old else self._loaded
-            self._loaded = replace(copy, parameters=await self._now(name))
+            self._loaded = copy
         loads = self.state.loads + (1 if works else 0)
         old = self._previous if after is not None else self._loaded
         self._set_rebuild(
@@ -491,9 +492,6 @@ class Watch:
             loads=loads,
             old=old.build if old is not None else None,
         )
-
-    async def _now(self, name: str) -> tuple[str, ...]:
-        return await asyncio.to_thread(kept_now, self._machine, name)
 
     def _memory(self, name: str) -> int | None:
         module = read_modules(self._machine.host).by_name.get(name)
