@@ -137,6 +137,8 @@ async def watch_file(
             task.cancel()
         await asyncio.gather(running, ended, return_exceptions=True)
         await machine.close()
+        if watch.kept and not watch.state.loaded:
+            print(f"The earlier build is kept in {clean(watch.kept)}", file=sys.stderr)
 
 
 class _Printer:

@@ -215,6 +215,8 @@ async def test_after_an_init_that_fails_the_earlier_build_can_be_loaded(desk: De
         assert recorded.file
         assert recorded.file.read_bytes() == first
         assert desk.machine.done.given("mine") == ("loud=3",)
+    # It is the file of the loaded module now.
+    assert desk.demo.host.read(watch.kept) == first
 
 
 async def test_a_module_that_is_held_is_tried_again_on_a_key(desk: Desk) -> None:

@@ -12,8 +12,11 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing, suppress
 
 from kmodtui.errors import KmodtuiError
+from kmodtui.kernel.host import Host
+from kmodtui.kernel.module_file.source_line import read_source_line
 from kmodtui.model.log.record import LogRecord
 from kmodtui.model.log.trouble import Trouble, TroubleReader
+from kmodtui.model.watch.state import FoundTrouble
 from kmodtui.services.kernel_log import AT_ONCE, HiddenLogError, directly, open_log, through_helper
 from kmodtui.services.machine import Machine
 
@@ -106,3 +109,31 @@ class TroubleWatch:
     def _report(self, troubles: Sequence[Trouble]) -> None:
         for trouble in troubles:
             self._found(trouble)
+
+
+def described(trouble: Trouble, name: str, taint: str) -> FoundTrouble:
+    """Return a report with its place in a module, or else in the kernel.
+
+    Args:
+        trouble: the report.
+        name: of the module.
+        taint: the kernel's taint flags afterwards.
+    """
+    place = trouble.place_in(name) or next(iter(trouble.places), None)
+    if place is None:
+        return FoundTrouble(trouble, taint=taint)
+    return FoundTrouble(trouble, str(place), place.source, taint)
+
+
+def source_line(host: Host, path: str, name: str, trouble: Trouble) -> str:
+    """Return the source line of a report, from the debug information of a module file.
+
+    Empty if the file has none, or the report is not about the module. Reads the file.
+    """
+    place = trouble.place_in(name)
+    if place is None:
+        return ""
+    try:
+        return read_source_line(host, path, place.symbol, place.offset)
+    except KmodtuiError:
+        return ""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from kmodtui.errors import KmodtuiError
 from kmodtui.model.check.check import Check, Finding, Mark
 from kmodtui.model.explain.explanation import Explanation
+from kmodtui.model.log.trouble import Trouble, TroubleKind
 from kmodtui.model.plan.plan import Plan
 from kmodtui.model.text import clean
 from kmodtui.services.watch.changes import MakeResult
@@ -75,6 +74,7 @@ def not_planned(error: KmodtuiError) -> Explanation:
     return Explanation(error.title, error.message, remedy=error.hint)
 
 
-def stopped(reasons: Sequence[str]) -> str:
+def stopped(trouble: Trouble) -> str:
     """Return that loading automatically was stopped, and why."""
-    return f"Loading automatically was stopped: {' '.join(reasons)}"
+    what = "an oops" if trouble.kind is TroubleKind.OOPS else "a warning"
+    return f"Loading automatically was stopped: the kernel reported {what}."

@@ -14,32 +14,23 @@ from dataclasses import replace
 from enum import IntEnum
 
 from kmodtui.errors import KmodtuiError, ModuleFileError, UnreadableError
-from kmodtui.kernel.loaded_difference import is_same_build
 from kmodtui.kernel.module_file.content import resolved
-from kmodtui.kernel.module_file.info import read_module_file
-from kmodtui.kernel.module_file.source_line import read_source_line
-from kmodtui.kernel.proc_modules import read_modules
-from kmodtui.model.explain.explanation import Explanation, Kind
-from kmodtui.model.log.record import LogRecord
+from kmodtui.model.explain.explanation import Explanation
 from kmodtui.model.log.trouble import Trouble
 from kmodtui.model.modules import taint_flags
-from kmodtui.model.parameters import key_of
-from kmodtui.model.plan.intent import Intent
-from kmodtui.model.plan.plan import Plan, PlanCommand
-from kmodtui.model.plan.verb import Verb
+from kmodtui.model.plan.plan import Plan
 from kmodtui.model.text import clean
 from kmodtui.model.watch.build import ModuleBuild, difference
 from kmodtui.model.watch.state import FoundTrouble, Rebuild, Stage, WatchState
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services.check import check
 from kmodtui.services.machine import Machine
-from kmodtui.services.parameters import kept_now
-from kmodtui.services.planning.actions import perform
-from kmodtui.services.planning.planning import plan_for
 from kmodtui.services.watch import problems
 from kmodtui.services.watch.changes import file_changes, run_make, source_changes
 from kmodtui.services.watch.copies import Copies, Copy, NotCompleteError
-from kmodtui.services.watch.log_reader import TroubleWatch
+from kmodtui.services.watch.loaded_copy import copy_of_loaded
+from kmodtui.services.watch.loading import Around, Loading
+from kmodtui.services.watch.log_reader import TroubleWatch, described, source_line
 
 COMPLETE = 2.0
 """Seconds without a write, after which a file that is not a module is broken, not half-written."""
@@ -47,7 +38,6 @@ COMPLETE = 2.0
 MOST_TROUBLES = 20
 
 Publish = Callable[[WatchState], None]
-Around = Callable[[str], AbstractContextManager[object]]
 
 
 class _Wish(IntEnum):
@@ -102,8 +92,7 @@ class Watch:
         self._machine = machine
         self._path = resolved(machine.host, path)
         self._publish = publish
-        self._foreground = foreground
-        self._around = around
+        self._loading = Loading(machine, tuple(parameters), foreground, around)
         self._copies = Copies(machine.host)
         self.state = WatchState(
             self._path,
@@ -115,8 +104,8 @@ class Watch:
         self._candidate: Copy | None = None  # the build that can be loaded
         self._loaded: Copy | None = None
         self._previous: Copy | None = None  # the build before the loaded one
+        self._from_copy = False  # whether the loaded build was inserted from its copy
         self._accepted: ModuleBuild | None = None  # the last one that passed the check
-        self._values: tuple[str, ...] = ()  # of the parameters, when the module was last read
         self._number = 0  # of rebuilds
         self._confirmed: set[str] = set()  # warnings of plans
         self._seen = ""  # SHA-256 of the last build that was examined
@@ -166,6 +155,15 @@ class Watch:
             self._making = self._tasks.create_task(self._follow_sources(folder))
             self._wish(_Wish.MAKE)
 
+    @property
+    def kept(self) -> str:
+        """The copy that stays when watching ends; empty if none has to.
+
+        It is the file of the loaded module, or the module could be loaded again from it.
+        """
+        stays = self._loaded is not None and (self._from_copy or not self.state.loaded)
+        return self._loaded.path if self._loaded is not None and stays else ""
+
     # The loop
 
     async def run(self) -> None:
@@ -188,9 +186,9 @@ class Watch:
                 known = [each for each in group.exceptions if isinstance(each, KmodtuiError)]
                 raise (known[0] if known else group.exceptions[0]) from None
         finally:
-            # What is loaded, or could be loaded again by hand, stays.
-            in_use = self._loaded is not None and not self.state.loaded
-            if not in_use:
+            if self.kept:
+                self._copies.keep_only(self._loaded)
+            else:
                 self._copies.close()
 
     def _wish(self, wish: _Wish) -> None:
@@ -242,33 +240,11 @@ class Watch:
             return
         name = here.build.name
         self.state = replace(self.state, name=name, loaded=self._is_loaded(name))
-        if not self.state.loaded:
-            return
-        found: Copy | None = here
-        if not self._is_build_of(name, here):
-            found = self._installed(name)
-        self._loaded = found
-
-    def _installed(self, name: str) -> Copy | None:
-        """Return a copy of the installed file, if that is the one that is loaded."""
-        path = self._machine.file_of(name)
-        if path is None or path == self._path:
-            return None
-        try:
-            copy = self._copies.take(path)
-        except KmodtuiError:
-            return None
-        return copy if self._is_build_of(name, copy) else None
-
-    def _is_build_of(self, name: str, copy: Copy) -> bool:
-        host = self._machine.host
-        try:
-            return is_same_build(host, name, read_module_file(host, copy.path))
-        except KmodtuiError:
-            return False
+        if self.state.loaded:
+            self._loaded = copy_of_loaded(self._machine, self._copies, name, here)
 
     def _is_loaded(self, name: str) -> bool:
-        return bool(name) and name in read_modules(self._machine.host).by_name
+        return bool(name) and self._loading.memory(name) is not None
 
     async def _examine(self) -> None:
         """Look at the file, and at what can be done with it."""
@@ -363,7 +339,7 @@ class Watch:
 
     async def _plan(self, rebuild: Rebuild, copy: Copy) -> None:
         try:
-            plan = await self._plan_of(copy, self._path)
+            plan = await self._loading.plan(copy, self._path)
         except KmodtuiError as error:
             problem = problems.not_planned(error)
             self._set_rebuild(replace(rebuild, stage=Stage.FAILED, problem=problem))
@@ -396,28 +372,6 @@ class Watch:
             if each not in self._confirmed and not each.startswith(expected)
         )
 
-    async def _plan_of(self, copy: Copy, path: str) -> Plan:
-        """Return the plan that loads a build from the file at `path`."""
-        name = copy.build.name
-        loaded = await asyncio.to_thread(self._is_loaded, name)
-        parameters = await asyncio.to_thread(self._parameters, copy, loaded)
-        if loaded:
-            intent = Intent(Verb.RELOAD, (name,), parameters, file=path)
-        else:
-            intent = Intent(Verb.INSERT, (path,), parameters)
-        return await plan_for(self._machine, [intent])
-
-    def _parameters(self, copy: Copy, loaded: bool) -> tuple[str, ...]:
-        """Return what was given, and the values that the module has, or had. Reads files."""
-        name = copy.build.name
-        if loaded:
-            self._values = kept_now(self._machine, name)
-        kept = self._values
-        declared = {key_of(parameter.name) for parameter in copy.build.parameters}
-        given = {_key(word) for word in self.state.parameters}
-        kept = tuple(word for word in kept if _key(word) in declared - given)
-        return (*kept, *self.state.parameters)
-
     async def _load(self, *, automatic: bool) -> None:
         rebuild, copy = self.state.rebuild, self._candidate
         if rebuild is None or copy is None or rebuild.plan is None or not self.state.can_load:
@@ -433,7 +387,7 @@ class Watch:
             return
         rebuild = replace(self._new_rebuild(Stage.CHECKING, copy), old=True)
         try:
-            plan = await self._plan_of(copy, copy.path)
+            plan = await self._loading.plan(copy, copy.path)
         except KmodtuiError as error:
             problem = problems.not_planned(error)
             self._set_rebuild(replace(rebuild, stage=Stage.FAILED, problem=problem))
@@ -446,56 +400,32 @@ class Watch:
         await self._perform(rebuild, copy, plan)
 
     async def _perform(self, rebuild: Rebuild, copy: Copy, plan: Plan) -> None:
-        name = copy.build.name
-        logs: dict[bool, list[LogRecord]] = {False: [], True: []}
-        inserting = [plan.verb is Verb.INSERT]
-
-        def on_request(command: PlanCommand) -> None:
-            inserting[0] = command.verb is not Verb.UNLOAD
-
-        def on_log(record: LogRecord) -> None:
-            logs[inserting[0]].append(record)
-
         self._confirmed.update(plan.warnings)
         self._set_rebuild(replace(rebuild, stage=Stage.LOADING))
-        before = await asyncio.to_thread(self._memory, name)
-        pressed = time.time()
-        with self._around(plan.summary):
-            outcome = await perform(
-                self._machine, plan, self._foreground, on_log, on_request=on_request
-            )
-        done = time.time()
+        load = await self._loading.perform(copy.build.name, plan)
+        self._troubles.take((*load.exit_log, *load.init_log))
         # On a key, the time in which nobody pressed it does not count.
-        began = max(copy.modified, self._started) if rebuild.automatic else pressed
-        records = [*logs[False], *logs[True]]
-        self._troubles.take(records)
-        after = await asyncio.to_thread(self._memory, name)
-        works = outcome.kind is not Kind.FAILURE and not outcome.unknown
-        rebuild = replace(
-            rebuild,
-            stage=Stage.LOADED if works else Stage.FAILED,
-            outcome=outcome,
-            problem=None if works else outcome,
-            exit_log=tuple(logs[False]),
-            init_log=tuple(logs[True]),
-            seconds=max(0.0, done - began) if works else None,
-            memory=(before, after),
-        )
-        if works:
+        began = max(copy.modified, self._started) if rebuild.automatic else load.began
+        if load.works:
             self._previous = None if rebuild.old else self._loaded
             self._loaded = copy
-        loads = self.state.loads + (1 if works else 0)
-        old = self._previous if after is not None else self._loaded
+            self._from_copy = rebuild.old
+        old = self._previous if load.after is not None else self._loaded
         self._set_rebuild(
-            rebuild,
-            loaded=after is not None,
-            loads=loads,
+            replace(
+                rebuild,
+                stage=Stage.LOADED if load.works else Stage.FAILED,
+                outcome=load.outcome,
+                problem=None if load.works else load.outcome,
+                exit_log=load.exit_log,
+                init_log=load.init_log,
+                seconds=max(0.0, load.ended - began) if load.works else None,
+                memory=(load.before, load.after),
+            ),
+            loaded=load.after is not None,
+            loads=self.state.loads + load.works,
             old=old.build if old is not None else None,
         )
-
-    def _memory(self, name: str) -> int | None:
-        module = read_modules(self._machine.host).by_name.get(name)
-        return module.size if module is not None else None
 
     # make
 
@@ -528,44 +458,25 @@ class Watch:
         if not trouble.concerns(self.state.name):
             return
         self._stopped.append(trouble.header[0])
-        place = trouble.place_in(self.state.name)
-        first = place or next(iter(trouble.places), None)
-        found = FoundTrouble(
-            trouble,
-            str(first) if first is not None else "",
-            first.source if first is not None else "",
-            taint_flags(self._machine.tainted()),
-        )
+        found = described(trouble, self.state.name, taint_flags(self._machine.tainted()))
         note = self.state.note
         if self.state.automatic:
-            note = problems.stopped([f"the kernel reported {_article(trouble)}."])
+            note = problems.stopped(trouble)
         troubles = (*self.state.troubles, found)[-MOST_TROUBLES:]
         self._set(troubles=troubles, automatic=False, note=note)
-        if place is not None and self._tasks is not None:
+        if self._tasks is not None:
             self._tasks.create_task(self._find_source(found))
 
     async def _find_source(self, found: FoundTrouble) -> None:
         """Add the source line of the file's debug information."""
         copy = self._loaded if self.state.stage is not Stage.LOADING else self._candidate
-        place = found.trouble.place_in(self.state.name)
-        if copy is None or place is None:
+        if copy is None:
             return
-        try:
-            source = await asyncio.to_thread(
-                read_source_line, self._machine.host, copy.path, place.symbol, place.offset
-            )
-        except KmodtuiError:
-            return
+        source = await asyncio.to_thread(
+            source_line, self._machine.host, copy.path, self.state.name, found.trouble
+        )
         if source:
             better = replace(found, source=source)
             self._set(
                 troubles=tuple(better if each is found else each for each in self.state.troubles)
             )
-
-
-def _article(trouble: Trouble) -> str:
-    return f"an {trouble.kind}" if trouble.kind == "oops" else f"a {trouble.kind}"
-
-
-def _key(word: str) -> str:
-    return key_of(word.partition("=")[0])

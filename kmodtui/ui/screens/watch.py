@@ -180,4 +180,7 @@ class WatchScreen(Dialog[None]):
 
     def action_close(self) -> None:
         """Close the page; the module stays as it is."""
+        if self._watch is not None and self._watch.kept and not self._watch.state.loaded:
+            words = f"It can be loaded from {clean(self._watch.kept)}."
+            self.app.notify(words, title="The earlier build is kept", markup=False, timeout=10)
         self.dismiss(None)
