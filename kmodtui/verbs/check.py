@@ -76,6 +76,8 @@ def _locate(host: Host, release: str, text: str) -> tuple[Host, str]:
                 "For an installed module, leave out the suffix: kmodtui check NAME",
             )
         raise index.unknown(text)
+    if origin is None and not host.exists(path):
+        index.read_info(text)  # which says why, such as a link that leads nowhere
     return host, path
 
 

@@ -88,7 +88,7 @@ def _one(found: ModuleLinkage, *, as_json: bool) -> int:
         )
         return 1 if found.problems else 0
     imports, exports = len(found.imports), len(found.exports)
-    if not (found.path or found.imports or found.exports):
+    if found.problems and not (found.imports or found.exports):
         print(f"What {clean(found.name)} imports and exports is unknown.")
         _print_problems(found.problems)
         return 1 if found.problems else 0

@@ -625,3 +625,24 @@ def test_a_file_for_another_kernel_is_reported_before_a_load(
     text = said(capsys, root, "plan", "load", "old", status=0)
     assert "extra/old.ko was built for kernel 6.0.0-b" in text
     assert "was built for" not in said(capsys, root, "plan", "load", "own", status=0)
+
+
+def test_the_file_of_another_name_is_found(tmp_path: Path, capsys: Output) -> None:
+    files = {
+        **indexed("/lib/modules/6.1.0-a", "6.1.0-a", {"updates/dkms/net-current.ko": ()}),
+        "/lib/modules/6.1.0-a/updates/dkms/net-current.ko": module("net", "6.1.0-a"),
+    }
+    root = captured(tmp_path, "6.1.0-a", files)
+    for words in (["plan", "load", "net"], ["check", "net"]):
+        text = said(capsys, root, *words, status=1)
+        assert "net-current.ko contains it: modprobe knows it as net_current." in text
+
+
+def test_what_a_lost_file_imports_is_unknown(tmp_path: Path, capsys: Output) -> None:
+    files = {
+        **indexed("/lib/modules/6.1.0-a", "6.1.0-a", {"extra/net.ko": ()}),
+    }
+    files["/lib/modules/6.1.0-a/extra/net.ko"] = Link("/lib/modules/6.0.0/net.ko")
+    root = captured(tmp_path, "6.1.0-a", files)
+    assert "imports 0" not in said(capsys, root, "linkage", "net", status=1)
+    assert "is a link to /lib/modules/6.0.0/net.ko" in said(capsys, root, "check", "net", status=1)

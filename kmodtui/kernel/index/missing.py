@@ -22,11 +22,15 @@ _MAX_RELEASES = 20
 def where_else(index: ModuleIndex, text: str) -> str:
     """Return where a module is that an index does not have; empty if it is nowhere.
 
-    It can have a file that depmod has not seen yet, or belong to another installed kernel.
+    It can be in a file of another name or in one that depmod has not seen yet, or belong to
+    another installed kernel.
     """
     name = canonical(text)
     if not is_module_name(name) or not index.folder:
         return ""
+    if info := index.info_of_other_file(name):
+        own = canonical(info.filename)
+        return f"{clean(info.filename)} contains it: modprobe knows it as {clean(own)}."
     if path := _unlisted(index, name):
         return f"{clean(path)} is not in its modules.dep. {index.advice.rebuild}"
     found = [
