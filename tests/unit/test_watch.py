@@ -237,7 +237,7 @@ async def test_a_module_that_is_held_is_tried_again_on_a_key(desk: Desk) -> None
 
 async def test_a_warning_of_the_module_stops_loading_automatically(desk: Desk) -> None:
     desk.write(module(f=16))
-    async with watching(desk, automatic=True, confirmed=True):
+    async with watching(desk, automatic=True, confirmed=True) as watch:
         await desk.stage(Stage.LOADED)
         await desk.until(lambda now: now.follows_log)
         desk.kernel.folder.write("/proc/sys/kernel/tainted", b"512\n")
@@ -250,6 +250,9 @@ async def test_a_warning_of_the_module_stops_loading_automatically(desk: Desk) -
         assert not state.automatic
         desk.write(module(f=24))
         await desk.stage(Stage.READY, 2)
+        watch.load()
+        state = await desk.stage(Stage.LOADED, 2)
+        assert not state.troubles
 
 
 async def test_make_runs_when_a_source_changes(desk: Desk) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kmodtui.model.explain.explanation import Explanation
 from kmodtui.model.log.record import LogRecord
@@ -103,7 +103,10 @@ def _summary(state: WatchState, rebuild: Rebuild) -> Iterator[Part]:
     if state.note:
         yield Sentence(state.note, "warn")
     if rebuild.problem is not None:
-        yield from problem_parts(rebuild.problem)
+        # The log of the load is shown below as a whole.
+        logged = bool(rebuild.exit_log or rebuild.init_log)
+        problem = replace(rebuild.problem, evidence=()) if logged else rebuild.problem
+        yield from problem_parts(problem)
     elif rebuild.outcome is not None and rebuild.outcome.cause:
         yield Sentence(rebuild.outcome.cause, "dim")
     if rebuild.plan is not None and rebuild.stage in (Stage.READY, Stage.LOADING):

@@ -287,7 +287,7 @@ class Watch:
         if self.state.stage not in (Stage.MAKING, Stage.INCOMPLETE):
             self._number += 1
         changes = None
-        if copy is not None and self._loaded is not None:
+        if copy is not None and self._loaded not in (None, copy):
             changes = difference(self._loaded.build, copy.build)
         return Rebuild(self._number, stage, copy.build if copy else None, changes)
 
@@ -401,7 +401,8 @@ class Watch:
 
     async def _perform(self, rebuild: Rebuild, copy: Copy, plan: Plan) -> None:
         self._confirmed.update(plan.warnings)
-        self._set_rebuild(replace(rebuild, stage=Stage.LOADING))
+        # What the kernel reported of the build before is in the log.
+        self._set_rebuild(replace(rebuild, stage=Stage.LOADING), troubles=())
         load = await self._loading.perform(copy.build.name, plan)
         self._troubles.take((*load.exit_log, *load.init_log))
         # On a key, the time in which nobody pressed it does not count.
