@@ -55,4 +55,6 @@ class TabsLine(Widget):
 
 
 def _line(tabs: list[tuple[str, bool]], between: str) -> list[str]:
-    return [(f"[{words}]" if front else f" {words} ") + between for words, front in tabs]
+    behind = [between] * (len(tabs) - 1) + [""]
+    named = [f"[{words}]" if front else f" {words} " for words, front in tabs]
+    return [tab + blanks for tab, blanks in zip(named, behind, strict=False)]
