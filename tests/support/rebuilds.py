@@ -38,6 +38,14 @@ WARNING = (
 )
 
 
+OOPS = (
+    "BUG: kernel NULL pointer dereference, address: 0000000000000008",
+    "Oops: 0002 [#1] PREEMPT SMP NOPTI",
+    "RIP: 0010:f+0x4/0x10 [mine]",
+    "---[ end trace 0000000000000000 ]---",
+)
+
+
 async def watch_events(demo: Demo) -> list[dict[str, Any]]:
     """Return what `watch --json` prints for a load, a rebuild, a warning and a broken build."""
     options = argparse.Namespace(json=True, auto=True, yes=True, make="", count=3)

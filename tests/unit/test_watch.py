@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from kmodtui.services.root.demo import DemoRoot
 from kmodtui.services.watch import watch as service
 from kmodtui.services.watch.changes import is_source_file
 from kmodtui.services.watch.watch import Watch
-from tests.support.rebuilds import FILE, WARNING, module
+from tests.support.rebuilds import FILE, OOPS, WARNING, module
 from tests.support.simulated import make_demo
 from tests.support.small_recording import VERMAGIC
 
@@ -253,6 +253,24 @@ async def test_a_warning_of_the_module_stops_loading_automatically(desk: Desk) -
         watch.load()
         state = await desk.stage(Stage.LOADED, 2)
         assert not state.troubles
+
+
+async def test_an_oops_during_the_load_is_its_outcome(desk: Desk) -> None:
+    def init(_: Mapping[str, str]) -> int:
+        for line in OOPS:
+            desk.kernel.printk(1, line)
+        return errno.EFAULT
+
+    desk.write(module(f=16))
+    desk.kernel.init_errors["mine"] = init
+    async with watching(desk, automatic=True, confirmed=True):
+        state = await desk.stage(Stage.FAILED)
+        assert state.rebuild
+        assert state.rebuild.problem
+        assert state.rebuild.problem.title == "The load ended in an oops"
+        assert "Reboot" in state.rebuild.problem.remedy
+        assert not state.automatic
+        assert state.troubles[0].place == "f+0x4"
 
 
 async def test_make_runs_when_a_source_changes(desk: Desk) -> None:

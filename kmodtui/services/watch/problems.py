@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kmodtui.errors import KmodtuiError
 from kmodtui.model.check.check import Check, Finding, Mark
 from kmodtui.model.explain.explanation import Explanation
@@ -72,6 +74,17 @@ def refused(plan: Plan) -> Explanation:
 def not_planned(error: KmodtuiError) -> Explanation:
     """Return why there is no plan."""
     return Explanation(error.title, error.message, remedy=error.hint)
+
+
+def died(name: str, outcome: Explanation, loaded: bool) -> Explanation:
+    """Return the outcome of a load during which the kernel reported an oops."""
+    stays = f" {clean(name)} can neither be used nor unloaded now." if loaded else ""
+    return replace(
+        outcome,
+        title="The load ended in an oops",
+        cause=f"The kernel stopped the load of {clean(name)} in the middle of its code.{stays}",
+        remedy="Reboot before the next load: the kernel cannot be relied on until then.",
+    )
 
 
 def stopped(trouble: Trouble) -> str:

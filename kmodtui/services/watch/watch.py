@@ -16,7 +16,7 @@ from enum import IntEnum
 from kmodtui.errors import KmodtuiError, ModuleFileError, UnreadableError
 from kmodtui.kernel.module_file.content import resolved
 from kmodtui.model.explain.explanation import Explanation
-from kmodtui.model.log.trouble import Trouble
+from kmodtui.model.log.trouble import Trouble, TroubleKind
 from kmodtui.model.modules import taint_flags
 from kmodtui.model.plan.plan import Plan
 from kmodtui.model.text import clean
@@ -405,6 +405,11 @@ class Watch:
         self._set_rebuild(replace(rebuild, stage=Stage.LOADING), troubles=())
         load = await self._loading.perform(copy.build.name, plan)
         self._troubles.take((*load.exit_log, *load.init_log))
+        outcome = load.outcome
+        if not load.works and any(
+            found.trouble.kind is TroubleKind.OOPS for found in self.state.troubles
+        ):
+            outcome = problems.died(copy.build.name, outcome, load.after is not None)
         # On a key, the time in which nobody pressed it does not count.
         began = max(copy.modified, self._started) if rebuild.automatic else load.began
         if load.works:
@@ -416,8 +421,8 @@ class Watch:
             replace(
                 rebuild,
                 stage=Stage.LOADED if load.works else Stage.FAILED,
-                outcome=load.outcome,
-                problem=None if load.works else load.outcome,
+                outcome=outcome,
+                problem=None if load.works else outcome,
                 exit_log=load.exit_log,
                 init_log=load.init_log,
                 seconds=max(0.0, load.ended - began) if load.works else None,
