@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 
 from kmodtui.kernel.device_uevents import parse_device_uevent
 from kmodtui.kernel.host import LocalHost
+from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.model.history import Change, Event, Totals
 from kmodtui.model.log.record import LogRecord
 from kmodtui.model.timeline.collector import HELD, Collector
@@ -29,9 +30,13 @@ from kmodtui.model.timeline.event_json import event_json, read_event
 from kmodtui.model.timeline.event_list import EventList
 from kmodtui.model.timeline.summary import belonging, summary
 from kmodtui.services.event_stream import timeline_events
+from kmodtui.services.machine import Machine
+from kmodtui.services.root.access import NoRoot
 from kmodtui.services.timeline import command_store
 from kmodtui.services.timeline.command_store import StoredCommands, store_command
+from kmodtui.services.timeline.live_events import LiveEvents
 from kmodtui.services.timeline.parameter_watch import ParameterWatch
+from kmodtui.services.timeline.writes import Writes
 from tests.support.events import BEGAN, event, loaded, moved, one_of_each, record
 from tests.support.simulated import make_demo
 
@@ -154,6 +159,54 @@ def test_only_parameters_that_can_change_are_read(tmp_path: Path) -> None:
     assert {name: values for name, (_, values) in first.items()} == {"tun": {"debug": "1"}}
     (folder / "debug").write_text("2\n")
     assert watch.read(["tun"])["tun"][1] == {"debug": "2"}
+
+
+async def test_a_write_is_noticed_and_a_read_is_not(tmp_path: Path) -> None:
+    (tmp_path / "debug").write_text("0\n")
+    noticed = asyncio.Event()
+    writes = Writes(noticed.set)
+    try:
+        writes.watch(str(tmp_path / "absent"))
+        writes.watch(str(tmp_path))
+        (tmp_path / "debug").read_text()
+        async with asyncio.timeout(10):
+            (tmp_path / "debug").write_text("1\n")
+            await noticed.wait()
+            noticed.clear()
+            (tmp_path / "new").write_text("2\n")
+            (tmp_path / "new").replace(tmp_path / "debug")
+            await noticed.wait()
+    finally:
+        writes.close()
+
+
+async def test_a_parameter_that_is_written_is_in_the_stream_at_once(tmp_path: Path) -> None:
+    demo = make_demo(tmp_path)
+    parameter = demo.kernel.folder.root / "sys/module/ext4/parameters/debug"
+    parameter.parent.mkdir(parents=True, exist_ok=True)
+    parameter.write_text("0\n")
+    parameter.chmod(0o644)
+    (parameter.parents[1] / "initstate").write_text("live\n")
+    live = LiveEvents(Machine(demo.host, NoRoot("")), lambda _: None)
+    live.take_table(read_modules(demo.host))
+    found = asyncio.Event()
+    live.changed.subscribe(lambda _: found.set())
+    following = asyncio.create_task(live.follow())
+    try:
+        async with asyncio.timeout(10):
+            value = 0
+            while not found.is_set():
+                value += 1
+                parameter.write_text(f"{value}\n")
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0.2):
+                        await found.wait()
+    finally:
+        following.cancel()
+        await asyncio.wait({following})
+    (event, *_) = live.events.events
+    assert event.kind is EventKind.PARAMETER
+    assert summary(event).startswith("ext4: debug ")
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,14 @@ from kmodtui.services.machine import Machine
 from kmodtui.services.planning.reports import CommandEnded
 from kmodtui.services.timeline.command_store import StoredCommands
 from kmodtui.services.timeline.parameter_watch import ParameterWatch
+from kmodtui.services.timeline.writes import Writes
 from kmodtui.services.topic import Topic
 
 INTERVAL = 5.0
-"""Seconds between two readings of the parameters, and of the commands of other processes."""
+"""Seconds between two looks for commands of other processes."""
+
+SLOW = 60.0
+"""Seconds between two readings of the parameters if no program writes to one."""
 
 _MOST_FILES = 64  # modules of one change whose files are looked for
 _MOST_DEVICES = 4096  # devices whose modules are remembered
@@ -54,6 +58,7 @@ class LiveEvents:
         self._parameters = ParameterWatch(machine.host)
         self._modules_of: OrderedDict[str, str] = OrderedDict()
         self._reads_log = False
+        self._due = asyncio.Event()
         machine.command_began.subscribe(self._command_began)
         machine.command_ended.subscribe(self._command_ended)
 
@@ -89,6 +94,8 @@ class LiveEvents:
 
     def take_table(self, table: ModuleTable) -> None:
         """Take a new reading of the modules."""
+        if table.by_name.keys() != self.table.by_name.keys():
+            self._due.set()
         self.table = table
         self._collector.modules_are(table.by_name)
 
@@ -131,7 +138,8 @@ class LiveEvents:
             for work in (
                 self._follow_log(),
                 self._follow_devices(),
-                self._poll(paused, interval),
+                self._follow_parameters(paused),
+                self._follow_commands(interval),
             ):
                 tasks.create_task(work)
 
@@ -190,14 +198,40 @@ class LiveEvents:
                 return module
         return ""
 
-    async def _poll(self, paused: Callable[[], bool], interval: float) -> None:
-        local = self._machine.host.live and not self._machine.host.badge
-        commands = StoredCommands() if local else None
+    async def _follow_parameters(self, paused: Callable[[], bool]) -> None:
+        """Read the parameters when modules were loaded or a program has written to one."""
+        host = self._machine.host
+        watched: dict[str, int] = {}
+        writes = None
+        if host.live:
+            with suppress(OSError):
+                writes = Writes(self._due.set)
+        try:
+            while True:
+                self._due.clear()
+                if not paused():
+                    values = await asyncio.to_thread(self._parameters.read, self.table.by_name)
+                    self._add(self._collector.parameters(values, time.time()))
+                    now = {name: instance for name, (instance, found) in values.items() if found}
+                    if writes is not None:
+                        for name in now:
+                            if now[name] != watched.get(name):
+                                writes.watch(host.locate(f"/sys/module/{name}/parameters"))
+                                self._due.set()  # it may have been written to meanwhile
+                        watched = now
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(SLOW):
+                        await self._due.wait()
+        finally:
+            if writes is not None:
+                writes.close()
+
+    async def _follow_commands(self, interval: float) -> None:
+        """Report the commands of other processes of kmodtui on this machine."""
+        if not self._machine.host.live or self._machine.host.badge:
+            return
+        commands = StoredCommands()
         while True:
-            if not paused():
-                values = await asyncio.to_thread(self._parameters.read, self.table.by_name)
-                self._add(self._collector.parameters(values, time.time()))
-                if commands is not None:
-                    stored = await asyncio.to_thread(commands.read)
-                    self._add(self._collector.command_of_other(*each) for each in stored)
+            # One system call, unless there is something to read.
+            self._add(self._collector.command_of_other(*each) for each in commands.read())
             await asyncio.sleep(interval)
