@@ -32,28 +32,43 @@ class CountingRoot(DemoRoot):
 
 
 class OpenLog:
-    """A log that everyone may read, to be written to: keeps the bounds of a record as kmsg does."""
+    """A log that everyone may read, to be written to.
+
+    Keeps the bounds of a record as kmsg does, and gives each reader all records from the first on.
+    """
 
     def __init__(self) -> None:
-        ours, self._kernel = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
-        self._kernel.setblocking(False)
-        self._file = ours
+        self._kernels: list[socket.socket] = []  # one for each reader
+        self._records: list[bytes] = []
         self.next = 100
 
     async def printk(self, *texts: str, level: int = 6) -> None:
         loop = asyncio.get_running_loop()
         for text in texts:
-            record = f"{level},{self.next},{self.next * 1000},-;{text}\n SUBSYSTEM=x\n"
-            await loop.sock_sendall(self._kernel, record.encode())
+            record = f"{level},{self.next},{self.next * 1000},-;{text}\n SUBSYSTEM=x\n".encode()
             self.next += 1
+            self._records.append(record)
+            for kernel in tuple(self._kernels):
+                try:
+                    await loop.sock_sendall(kernel, record)
+                except (BrokenPipeError, ConnectionResetError):  # that reader has closed it
+                    self._kernels.remove(kernel)
+                    kernel.close()
 
     def reader(self) -> KernelLog:
-        return Kmsg(FileIO(os.dup(self._file.fileno())))
+        ours, kernel = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        kernel.setblocking(False)
+        for record in self._records:
+            kernel.send(record)
+        self._kernels.append(kernel)
+        ours.setblocking(False)
+        return Kmsg(FileIO(ours.detach()))
 
     def close(self) -> None:
-        self._file.close()
-        self._kernel.close()
+        """Let every reader find the end, as if the file were gone."""
+        for kernel in self._kernels:
+            kernel.close()
+        self._kernels.clear()
 
 
 class _Host(SimulatedHost):

@@ -135,7 +135,7 @@ async def test_a_log_that_ends_keeps_its_lines(demo: Demo, log: OpenLog) -> None
         await stage.press("L")
         await log.printk("the last one")
         await stage.until("the last one")
-        log._kernel.close()
+        log.close()
         await stage.until(lambda: "No longer followed: /dev/kmsg has ended" in said(stage))
         assert "the last one" in stage.text
         assert "stopped" in state(stage)
