@@ -37,7 +37,7 @@ from kmodtui.ui.subject import SubjectKind
 AT_ONCE = 500
 """Rows that are written until waiting keys are handled."""
 
-_FONT = re.compile(r"@font-face\s*{[^}]*}\s*")
+_FONT = re.compile(r"@font-face\s*{[^{}]*}\s*")
 """Fonts that whoever looks at the picture would have to fetch."""
 
 

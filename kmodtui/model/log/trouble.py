@@ -72,7 +72,7 @@ class Trouble:
 
 
 _PLACE = re.compile(
-    r"(?P<symbol>[A-Za-z_$.][\w.$]*)\+0x(?P<offset>[0-9a-f]+)/0x[0-9a-f]+"
+    r"(?<![\w.$])(?P<symbol>[A-Za-z_$.][\w.$]*)\+0x(?P<offset>[0-9a-f]+)/0x[0-9a-f]+"
     r"(?: \[(?P<module>[\w-]+)[^\]]*\])?"
 )
 _SOURCE = re.compile(r"(?:at |BUG at )(?P<source>\S+:\d+)[ !]")
