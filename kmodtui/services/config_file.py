@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -39,11 +40,13 @@ def config_text(rows: Iterable[KeyRow]) -> str:
     parts = [_HEAD, *map(_setting, SETTINGS), _KEYS_HEAD]
     title = ""
     lines: list[str] = []
+    # For commands without a key, which may work in the same place: a different one for each.
+    free = (f"F{number}" for number in itertools.count(6))
     for context, id_, keys, help_ in rows:
         if context != title:
             lines += ["", f"# {context}"]
             title = context
-        value = toml(keys[0]) if len(keys) == 1 else toml(keys or ("F6",))
+        value = toml(keys) if len(keys) > 1 else toml(keys[0] if keys else next(free))
         lines.append(f"# {id_} = {value}  # {help_}{'' if keys else ' (default: no key)'}")
     return "\n".join(parts) + "\n".join(lines).lstrip("\n") + "\n"
 
