@@ -22,6 +22,9 @@ TRACES = {"taint", "log"}
 """What other tests have left in the kernel: modules that are unloaded again."""
 
 
+STOP = "/run/stop-moving"
+
+
 def check(vm: VM, user: str, *options: str) -> dict[str, Any]:
     done = vm.kmodtui(user, "crosscheck", *options, "--json")
     assert done.returncode in (0, 1), done.stdout + done.stderr
@@ -34,14 +37,14 @@ def check(vm: VM, user: str, *options: str) -> dict[str, Any]:
 
 @contextmanager
 def moving(vm: VM, *names: str) -> Iterator[None]:
-    """Load and unload modules in a loop meanwhile."""
+    """Load and unload modules in a loop meanwhile; none stays loaded."""
     words = " ".join(f"modprobe {name}; modprobe -r {name};" for name in names)
-    loop = f"(while :; do {words} done) >/dev/null 2>&1 & echo $!"
+    loop = f"(while [ ! -e {STOP} ]; do {words} done) >/dev/null 2>&1 & echo $!"
     pid = vm.run("root", loop, check=True).stdout.strip()
     try:
         yield
     finally:
-        vm.run("root", ["kill", pid])
+        vm.run("root", f"touch {STOP}; while kill -0 {pid}; do sleep 0.1; done; rm {STOP}")
 
 
 @pytest.mark.full
@@ -52,7 +55,8 @@ def test_nothing_is_found_on_an_unmodified_kernel_as_a_user_and_as_root(vm: VM) 
     compared = set(through_helper["compared"])
     assert compared == set(direct["compared"])
     assert compared >= ROOT_SOURCES
-    assert direct["readings"] == 1
+    if not direct["findings"]:  # what other tests have left is read again to be sure of it
+        assert direct["readings"] == 1
     assert any(each.startswith("packages") for each in compared) or any(
         each["source"] == "packages" for each in direct["not_compared"]
     )
