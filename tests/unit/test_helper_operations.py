@@ -166,7 +166,7 @@ async def test_the_kernels_error_for_a_file_is_reported(
 async def test_a_hanging_init_does_not_block_the_session(folder: HelperFolder) -> None:
     folder.close_gate()
     folder.behave({"init_module": {"block": "gate"}})
-    session = await HelperClient.connect(await folder.transport(limit=0.4), "test")
+    session = await HelperClient.connect(await folder.transport(limit=3), "test")
     hanging = asyncio.create_task(session.insert("hello", "/home/me/hello.ko", DIGEST))
     await until(lambda: folder.inserted is not None)
     assert (await session.load("xor")).ok
@@ -184,7 +184,7 @@ async def test_a_hanging_parameter_write_does_not_block_the_session(folder: Help
     parameters = folder.root / "sys" / "module" / "nbd" / "parameters"
     parameters.mkdir(parents=True)
     os.mkfifo(parameters / "slow")  # without a reader, opening it blocks
-    session = await HelperClient.connect(await folder.transport(limit=0.4), "test")
+    session = await HelperClient.connect(await folder.transport(limit=3), "test")
     hanging = asyncio.create_task(session.write_parameter("nbd", "slow", "1"))
     assert (await session.load("xor")).ok
     assert (await hanging).code is ResultCode.TIMEOUT
