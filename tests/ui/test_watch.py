@@ -61,7 +61,9 @@ async def test_rebuilds_are_loaded_with_a_key_and_then_automatically(
         await stage.press("escape")
         await stage.until(lambda: stage.screen is stage.dashboard)
         # The file of the module is known now: it is not asked for again.
-        await stage.press("1", "g", "W")
+        await stage.until(lambda: "mine" in stage.modules)
+        await stage.select("mine")
+        await stage.press("W")
         await stage.until(lambda: isinstance(stage.screen, WatchScreen))
 
 
