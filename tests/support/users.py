@@ -145,9 +145,12 @@ class Users:
         # Without exec in a PID namespace: polkit requires a parent other than PID 1.
         lines.append(f"{'' if options else 'exec '}{become} sh -c '{quoted}'")
         arguments = ["-m", *options, "--propagation", "private", "sh", "-c", "\n".join(lines)]
-        return pexpect.spawn(
-            "unshare", arguments, encoding="utf-8", timeout=20, dimensions=(24, 200)
+        session: pexpect.spawn[str] = pexpect.spawn(
+            "unshare", arguments, encoding="utf-8", timeout=60, dimensions=(24, 200)
         )
+        # Seconds: a busy machine needs more than a tenth of one to end a process.
+        session.delayafterterminate = session.ptyproc.delayafterterminate = 5
+        return session
 
     def session(
         self, user: str, *arguments: str, prefix: str = "", setup: Sequence[str] = (),
