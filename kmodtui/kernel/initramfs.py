@@ -10,14 +10,13 @@ from __future__ import annotations
 import gzip
 import io
 import lzma
-import sys
 import zlib
 from collections.abc import Iterator
-from importlib import import_module
-from types import ModuleType
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
+from kmodtui.errors import UnreadableError
 from kmodtui.kernel.host import Host
+from kmodtui.kernel.zstandard import zstandard
 from kmodtui.model.modules import canonical
 from kmodtui.model.text import clean, decode
 
@@ -34,7 +33,6 @@ _MAGIC = (b"070701", b"070702")
 _MAX_NAME = 4096
 _PIECE = 1024 * 1024
 _MAX_SIZE = 2 * 1024 * 1024 * 1024
-_BACKPORT = "backports.zstd"
 
 
 class UnreadableInitramfsError(Exception):
@@ -105,10 +103,10 @@ def _unpacked(file: BinaryIO, start: bytes) -> BinaryIO:
     raise UnreadableInitramfsError("it is compressed in a way that kmodtui cannot unpack")
 
 
-def _zstd() -> ModuleType:
+def _zstd() -> Any:
     try:
-        return import_module("compression.zstd" if sys.version_info >= (3, 14) else _BACKPORT)
-    except ImportError:
+        return zstandard()
+    except UnreadableError:
         raise UnreadableInitramfsError("this Python cannot unpack Zstandard") from None
 
 

@@ -11,17 +11,16 @@ from __future__ import annotations
 import os
 import re
 import stat
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from kmodtui import __version__
 from kmodtui.errors import SnapshotError, UnreadableError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.kallsyms import is_pseudo_owner
 from kmodtui.kernel.system import read_system
+from kmodtui.kernel.zstandard import zstandard
 from kmodtui.model.snapshot import MAX_MODULES, Origin, Snapshot, header_line, read_head
 from kmodtui.model.symbols.table import SymbolRows, SymbolTable
 from kmodtui.model.text import clean, decode, human_size
@@ -126,7 +125,7 @@ def save(snapshot: Snapshot, path: Path, *, force: bool = False) -> int:
     Raises:
         KmodtuiError: the file already exists, is not a regular file, or cannot be written.
     """
-    data = _MAGIC + b"%d\n" % FORMAT + _zstd().compress(_body(snapshot), options=_packing())
+    data = _MAGIC + b"%d\n" % FORMAT + zstandard().compress(_body(snapshot), options=_packing())
     write_file(path, data, force=force)
     return len(data)
 
@@ -204,7 +203,7 @@ def _read(path: Path, shown: str) -> bytes:
 
 
 def _unpacked(packed: bytes, shown: str) -> bytes:
-    zstd = _zstd()
+    zstd = zstandard()
     window: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 27}
     decompressor = zstd.ZstdDecompressor(options=window)
     try:
@@ -251,19 +250,5 @@ def _symbols(rows: bytes, origin: Origin, shown: str) -> SymbolTable:
 
 def _packing() -> dict[int, int]:
     """Return the options for compression, with a checksum to detect any damage."""
-    parameter = _zstd().CompressionParameter
+    parameter = zstandard().CompressionParameter
     return {parameter.compression_level: _LEVEL, parameter.checksum_flag: 1}
-
-
-def _zstd() -> Any:
-    try:
-        if sys.version_info >= (3, 14):
-            from compression import zstd
-        else:
-            from backports import zstd
-    except ImportError:
-        raise UnreadableError(
-            "This Python does not support Zstandard.",
-            "Install the Python package backports.zstd for kmodtui.",
-        ) from None
-    return zstd

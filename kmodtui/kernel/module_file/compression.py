@@ -9,12 +9,12 @@ from __future__ import annotations
 import errno
 import io
 import stat
-import sys
 from collections.abc import Iterator
 from typing import BinaryIO, Protocol
 
 from kmodtui.errors import ModuleFileError, TooLargeFileError, UnreadableError
 from kmodtui.kernel.host import Host
+from kmodtui.kernel.zstandard import zstandard
 from kmodtui.model.text import clean, human_size
 
 MAX_SIZE = 512 * 1024 * 1024
@@ -232,16 +232,7 @@ def _decompressor(start: bytes) -> tuple[_Decompressor, type[Exception]]:
         # A header can ask for a dictionary of 4 GiB.
         unxz = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MAX_MEMORY)
         return unxz, lzma.LZMAError
-    try:
-        if sys.version_info >= (3, 14):
-            from compression import zstd
-        else:
-            from backports import zstd
-    except ImportError:
-        raise UnreadableError(
-            "This Python cannot decompress Zstandard (.zst) files.",
-            "Install the Python package backports.zstd for kmodtui.",
-        ) from None
+    zstd = zstandard()
     window: dict[int, int] = {
         zstd.DecompressionParameter.window_log_max: _MAX_MEMORY.bit_length() - 1
     }

@@ -9,12 +9,11 @@ behind one that is cut.
 
 from __future__ import annotations
 
-import sys
 import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from kmodtui.errors import UnreadableError
+from kmodtui.kernel.zstandard import zstandard
 
 MAGIC = b"kmodtui-record 1\n"
 
@@ -145,22 +144,3 @@ class FrameReader:
                 yield content
             else:
                 self.damaged = True
-
-
-def zstandard() -> Any:
-    """Return the module that compresses with Zstandard.
-
-    Raises:
-        UnreadableError: this Python has none.
-    """
-    try:
-        if sys.version_info >= (3, 14):
-            from compression import zstd
-        else:
-            from backports import zstd
-    except ImportError:
-        raise UnreadableError(
-            "This Python does not support Zstandard.",
-            "Install the Python package backports.zstd for kmodtui.",
-        ) from None
-    return zstd
