@@ -17,6 +17,7 @@ from kmodtui.model.text import clean, shortened
 from kmodtui.ui.commands import bindings_of, hint
 from kmodtui.ui.dialogs.dialog import Dialog
 from kmodtui.ui.widgets.caption import set_title
+from kmodtui.ui.widgets.lines.dialog_lines import DialogLines
 from kmodtui.ui.widgets.lines.view import Line, LineView, fit
 
 _FRAME = 6
@@ -38,7 +39,7 @@ class CopyChoice:
     page: Format = Format.TEXT
 
 
-class CopyLines(LineView):
+class CopyLines(DialogLines):
     """The choices: what it is, and how it begins."""
 
     def __init__(self, choices: Sequence[CopyChoice]) -> None:
@@ -58,20 +59,6 @@ class CopyLines(LineView):
             (f" {fit(choice.label, _LABEL)}  ", "strong"),
             (fit(shortened(words, free + 1), free), "dim"),
         )
-
-    def action_copy(self) -> None:
-        """Do nothing: this is not a page."""
-
-    def action_save(self) -> None:
-        """Do nothing: this is not a page."""
-
-    def on_click(self, event: events.Click) -> None:
-        """Choose the line that is clicked."""
-        event.prevent_default()
-        index = event.get_content_offset_capture(self).y + self.scroll_offset.y
-        if index < self.line_count():
-            self.move_cursor(index)
-            self.action_open_line()
 
 
 class CopyDialog(Dialog[CopyChoice | None]):

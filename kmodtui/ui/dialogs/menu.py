@@ -19,6 +19,7 @@ from kmodtui.ui.dialogs.dialog import Dialog
 from kmodtui.ui.menu import MenuEntry, first_available
 from kmodtui.ui.subject import Subject, SubjectKind
 from kmodtui.ui.widgets.caption import set_title
+from kmodtui.ui.widgets.lines.dialog_lines import DialogLines
 from kmodtui.ui.widgets.lines.view import Line, LineView, fit
 
 _TITLE = 60
@@ -26,7 +27,7 @@ _FRAME = 8
 """Lines of the dialog beside its entries: frame, blank lines, explanation and keys."""
 
 
-class MenuLines(LineView):
+class MenuLines(DialogLines):
     """The entries: key, name, and what it does or why it cannot be used."""
 
     def __init__(self, entries: Sequence[MenuEntry]) -> None:
@@ -49,20 +50,6 @@ class MenuLines(LineView):
         if entry.reason:
             return ((f" {key}  {label}  {words}", "dim"),)
         return ((f" {key}  ", "accent"), (f"{label}  ", "strong"), (words, ""))
-
-    def action_copy(self) -> None:
-        """Do nothing: this is not a page."""
-
-    def action_save(self) -> None:
-        """Do nothing: this is not a page."""
-
-    def on_click(self, event: events.Click) -> None:
-        """Choose the entry that is clicked."""
-        event.prevent_default()
-        index = event.get_content_offset_capture(self).y + self.scroll_offset.y
-        if index < self.line_count():
-            self.move_cursor(index)
-            self.action_open_line()
 
 
 class MenuDialog(Dialog[Command | None]):
