@@ -360,9 +360,9 @@ async def test_the_footer_shows_whole_keys_at_every_width(demo: Demo) -> None:
 
 UI = Path(__file__).parents[2] / "kmodtui" / "ui"
 
-REGISTRY = {"command.py", "commands.py", "panes.py", "key_names.py", "keymap.py"}
-"""The only files with keys; `editing.py` has those with which every line of text is edited, and
-`keyboard.py` names what the bytes of the terminal mean."""
+REGISTRY = {"registry", "command.py", "commands.py", "panes.py", "key_names.py", "keymap.py"}
+"""The only files and directories with keys; `editing.py` has those with which every line of text
+is edited, and `keyboard.py` names what the bytes of the terminal mean."""
 
 KEY = re.compile(
     r"\b(Esc|Ctrl\+\w|Tab|Space|PgUp|PgDn|F[0-9])\b"
@@ -378,7 +378,7 @@ KEY = re.compile(
 def sources() -> Iterator[tuple[str, ast.Module]]:
     """Yield the parsed files of the user interface that must not name a key."""
     for path in sorted(UI.rglob("*.py")):
-        if path.name not in REGISTRY | {"editing.py", "keyboard.py"}:
+        if not {path.name, path.parent.name} & (REGISTRY | {"editing.py", "keyboard.py"}):
             yield path.name, ast.parse(path.read_text(encoding="utf-8"))
 
 
