@@ -121,7 +121,8 @@ def _command(run: CommandRun) -> Iterator[Fact]:
         yield "remedy", clean(run.remedy)
     if run.file:
         yield "file", clean(run.file)
-    yield "took", f"{run.took:.2f} s"
+    if run.result != "done":  # the sentence about a success says it
+        yield "took", f"{run.took:.2f} s"
     yield from messages(run.records)
 
 
