@@ -7,6 +7,7 @@ from dataclasses import replace
 from kmodtui.model.history import Change, CountedRows, Event, Totals
 from kmodtui.model.log.record import LogRecord
 from kmodtui.model.modules import LoadedModule, ModuleState
+from kmodtui.model.shell_command import ShellCommand
 from kmodtui.model.symbols.table import OwnerDelta, SymbolDelta
 from kmodtui.model.timeline.event import (
     CommandRun,
@@ -62,8 +63,9 @@ def one_of_each() -> list[TimelineEvent]:
     """An event of each kind, with all fields filled."""
     logged = record(7, "vfat: hello")
     run = CommandRun(
-        "modprobe -- vfat", "done", "Loaded vfat", "It is.", "Use it.", "/a.ko", (logged,), 0.5, 99
-    )
+        "modprobe -- vfat", "done", "Loaded vfat", "It is.", "Use it.", "/a.ko", (logged,), 0.5, 99,
+        (ShellCommand(("modprobe", "--", "vfat"), "/dev/null", appends=True),), "unload of vfat",
+    )  # fmt: skip
     device = DeviceChanged(
         DeviceAction.BOUND, "pci", "0000:00:03.0", "/sys/devices/pci/3", "e1000", "pci:v1"
     )

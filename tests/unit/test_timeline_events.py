@@ -287,7 +287,7 @@ def test_commands_of_other_processes_are_read_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr(command_store, "MAX_FILE", 400)
+    monkeypatch.setattr(command_store, "MAX_FILE", 500)
     host = LocalHost()
     stored = StoredCommands()
     own = CommandRun("a", "done", "own", "", process=os.getpid())

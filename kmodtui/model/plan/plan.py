@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -15,6 +14,7 @@ from kmodtui.model.block.lines import BLOCK_FILE, BlockState, block_lines
 from kmodtui.model.block.way import Way, summarized
 from kmodtui.model.own_file import OwnFile, option_line
 from kmodtui.model.plan.verb import Verb
+from kmodtui.model.shell_command import ShellCommand, append_command, print_command
 from kmodtui.model.text import listed
 
 BLACKLIST_FILE = OwnFile.BLACKLIST.value
@@ -133,58 +133,66 @@ class PlanCommand:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The command line that does it, as a person would type it as root."""
+        """The program that does it with its arguments, without a redirection."""
+        return self.shell.words
+
+    @property
+    def line(self) -> str:
+        """The command line that does it, quoted for a shell."""
+        return self.shell.line
+
+    @property
+    def shell(self) -> ShellCommand:
+        """The command that does it, as a person would type it as root."""
         match self.verb:
             case Verb.LOAD:
-                return ("modprobe", "--", *self.names, *self.parameters)
+                return ShellCommand(("modprobe", "--", *self.names, *self.parameters))
             case Verb.UNLOAD if not self.indexed:
                 # rmmod cuts a name at its first dot.
                 program = "delete_module" if "." in self.names[0] else "rmmod"
-                return (program, "--", *self.names)
+                return ShellCommand((program, "--", *self.names))
             case Verb.UNLOAD:
-                return ("modprobe", "-r", "--", *self.names)
+                return ShellCommand(("modprobe", "-r", "--", *self.names))
             case Verb.INSERT:
-                return ("insmod", *self.names, *self.parameters)
+                return ShellCommand(("insmod", *self.names, *self.parameters))
             case Verb.SET:
                 key, _, value = self.parameters[0].partition("=")
-                return ("echo", value, ">", f"/sys/module/{self.names[0]}/parameters/{key}")
+                return print_command(value, f"/sys/module/{self.names[0]}/parameters/{key}")
             case Verb.BLACKLIST:
-                return ("echo", "blacklist", *self.names, ">>", BLACKLIST_FILE)
+                words = ("echo", "blacklist", *self.names)
+                return ShellCommand(words, BLACKLIST_FILE, appends=True)
             case Verb.UNBLACKLIST:
-                return ("sed", "-i", f"/^blacklist {self.names[0]}$/d", BLACKLIST_FILE)
+                return _edit(f"/^blacklist {self.names[0]}$/d", BLACKLIST_FILE)
             case Verb.BLOCK:
-                return self._block_words(BlockState.BLOCKED)
+                return self._block(BlockState.BLOCKED)
             case Verb.LOG_LOADS:
-                return self._block_words(BlockState.LOGGED)
+                return self._block(BlockState.LOGGED)
             case Verb.UNBLOCK:
                 pattern = f"/^(blacklist|install|softdep) {self.names[0]}( |$)/d"
-                return ("sed", "-i", "-E", pattern, BLOCK_FILE)
+                return ShellCommand(("sed", "-i", "-E", pattern, BLOCK_FILE))
             case Verb.KEEP:
-                lines = "".join(f"{name}\\n" for name in self.names)
-                return ("printf", lines, ">>", OwnFile.BOOT)
+                return append_command("".join(f"{name}\n" for name in self.names), OwnFile.BOOT)
             case Verb.FORGET:
-                return ("sed", "-i", f"/^{self.names[0]}$/d", OwnFile.BOOT)
+                return _edit(f"/^{self.names[0]}$/d", OwnFile.BOOT)
             case Verb.KEEP_OPTIONS:
-                line = option_line(self.names[0], " ".join(self.parameters)).rstrip("\n")
+                line = option_line(self.names[0], " ".join(self.parameters))
                 if self.replaces:
-                    pattern = f"/^options {self.names[0]} /c\\{line}"
-                    return ("sed", "-i", pattern, OwnFile.OPTIONS)
-                return ("printf", f"{line}\\n", ">>", OwnFile.OPTIONS)
+                    pattern = f"/^options {self.names[0]} /c\\{line.rstrip()}"
+                    return _edit(pattern, OwnFile.OPTIONS)
+                return append_command(line, OwnFile.OPTIONS)
             case Verb.FORGET_OPTIONS:
-                return ("sed", "-i", f"/^options {self.names[0]} /d", OwnFile.OPTIONS)
+                return _edit(f"/^options {self.names[0]} /d", OwnFile.OPTIONS)
             case Verb.RELOAD:
                 raise ValueError("a reload is two commands, an unload and a load")
             case _:
                 assert_never(self.verb)
 
-    def _block_words(self, state: BlockState) -> tuple[str, ...]:
-        lines = block_lines(dict.fromkeys(self.names, state))
-        return ("printf", lines.replace("\n", "\\n"), ">>", BLOCK_FILE)
+    def _block(self, state: BlockState) -> ShellCommand:
+        return append_command(block_lines(dict.fromkeys(self.names, state)), BLOCK_FILE)
 
-    @property
-    def line(self) -> str:
-        """The same as one line for a shell."""
-        return " ".join(word if word in (">", ">>") else shlex.quote(word) for word in self.words)
+
+def _edit(script: str, file: str) -> ShellCommand:
+    return ShellCommand(("sed", "-i", script, file))
 
 
 @dataclass(frozen=True, slots=True)

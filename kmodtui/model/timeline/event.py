@@ -9,6 +9,7 @@ from enum import StrEnum
 from kmodtui.model import history
 from kmodtui.model.log.record import LogRecord
 from kmodtui.model.modules import LoadedModule
+from kmodtui.model.shell_command import ShellCommand
 
 
 class EventKind(StrEnum):
@@ -130,6 +131,8 @@ class CommandRun:
         records: messages of the kernel log of that time.
         took: seconds.
         process: the process of kmodtui that ran it.
+        commands: the commands in order, to be repeated; empty if they are unknown.
+        undoes: what the plan undid, such as `load of dummy`; empty if it was not an undo.
     """
 
     command: str
@@ -141,6 +144,8 @@ class CommandRun:
     records: tuple[LogRecord, ...] = ()
     took: float = 0.0
     process: int = 0
+    commands: tuple[ShellCommand, ...] = ()
+    undoes: str = ""
 
 
 @dataclass(frozen=True, slots=True)

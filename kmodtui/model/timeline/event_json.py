@@ -13,6 +13,7 @@ from typing import Any, assert_never
 from kmodtui.model.history import Event, Totals
 from kmodtui.model.history_json import module_json, moved_json, read_modules_json, read_moved
 from kmodtui.model.log.record import LogRecord
+from kmodtui.model.shell_command import ShellCommand
 from kmodtui.model.timeline.event import (
     CommandRun,
     Detail,
@@ -128,6 +129,11 @@ def command_json(run: CommandRun) -> dict[str, Any]:
         "file": run.file or None,
         "took": round(run.took, 3),
         "process": run.process,
+        "commands": [
+            {"words": list(each.words), "file": each.file or None, "appends": each.appends}
+            for each in run.commands
+        ],
+        "undoes": run.undoes or None,
     }
 
 
@@ -222,7 +228,7 @@ def read_command(fields: Fields, records: tuple[LogRecord, ...] = ()) -> Command
     """Return the command in its fields.
 
     Raises:
-        ValueError, KeyError, TypeError: they are malformed.
+        ValueError, KeyError, TypeError, AttributeError: they are malformed.
     """
     return CommandRun(
         str(fields["line"]),
@@ -234,6 +240,13 @@ def read_command(fields: Fields, records: tuple[LogRecord, ...] = ()) -> Command
         records,
         float(fields["took"]),
         int(fields["process"]),
+        tuple(
+            ShellCommand(
+                tuple(map(str, each["words"])), str(each["file"] or ""), bool(each["appends"])
+            )
+            for each in fields.get("commands") or ()
+        ),
+        str(fields.get("undoes") or ""),
     )
 
 

@@ -73,7 +73,7 @@ async def perform(
         return Explanation(
             "Nothing was done", plan.refused or plan.nothing_to_do or "There is nothing to do."
         )
-    async with reported(machine, plan) as report:
+    async with reported(machine, plan, undoes.words if undoes else "") as report:
 
         def pass_log_on(record: LogRecord) -> None:
             report.add(record)

@@ -57,21 +57,27 @@ class Report:
 
 
 @asynccontextmanager
-async def reported(machine: Machine, plan: Plan) -> AsyncIterator[Report]:
-    """Report that a plan begins and, at the end of the context, its outcome."""
+async def reported(machine: Machine, plan: Plan, undoes: str) -> AsyncIterator[Report]:
+    """Report that a plan begins and, at the end of the context, its outcome.
+
+    Args:
+        machine: the machine.
+        plan: the plan.
+        undoes: what it undoes, such as `load of dummy`; empty if it is not an undo.
+    """
     report = Report()
     began = time.monotonic()
     machine.command_began.publish(plan.summary)
     try:
         yield report
     finally:
-        run = _run(plan, report, time.monotonic() - began)
+        run = _run(plan, report, undoes, time.monotonic() - began)
         when = time.time()
         machine.command_ended.publish(CommandEnded(when, run, plan.targets))
         await asyncio.to_thread(store_command, machine.host, when, run, plan.targets)
 
 
-def _run(plan: Plan, report: Report, took: float) -> CommandRun:
+def _run(plan: Plan, report: Report, undoes: str, took: float) -> CommandRun:
     outcome = report.outcome or Explanation(
         "Continues in the background", "The outcome is unknown.", unknown=True
     )
@@ -85,6 +91,8 @@ def _run(plan: Plan, report: Report, took: float) -> CommandRun:
         tuple(report.records),
         took,
         os.getpid(),
+        tuple(command.shell for command in plan.commands),
+        undoes,
     )
 
 

@@ -24,6 +24,7 @@ MAX_FILE = 256 * 1024
 """Bytes at which the file is begun again."""
 
 _MAX_TEXT = 500
+_MAX_COMMANDS = 8000
 _MAX_READ = 1024 * 1024
 
 Stored = tuple[float, CommandRun, tuple[str, ...]]
@@ -46,6 +47,8 @@ def store_command(host: Host, when: float, run: CommandRun, modules: Sequence[st
         cause=shortened(run.cause, _MAX_TEXT),
         remedy=shortened(run.remedy, _MAX_TEXT),
         records=(),
+        # Without an end, they would be other commands.
+        commands=run.commands if _length(run) <= _MAX_COMMANDS else (),
     )
     fields = {"time": round(when, 3), "modules": modules[:50], "command": command_json(short)}
     path = store_path()
@@ -60,6 +63,10 @@ def store_command(host: Host, when: float, run: CommandRun, modules: Sequence[st
             os.write(file, f"{json.dumps(fields)}\n".encode("ascii"))
         finally:
             os.close(file)
+
+
+def _length(run: CommandRun) -> int:
+    return sum(len(word) for command in run.commands for word in command.words)
 
 
 class StoredCommands:
@@ -107,6 +114,6 @@ def _parsed(line: bytes) -> Stored | None:
         fields: Any = json.loads(line)
         run = read_command(fields["command"])
         stored = float(fields["time"]), run, tuple(map(str, fields["modules"]))
-    except (ValueError, LookupError, TypeError, RecursionError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
     return stored if run.process != os.getpid() else None
