@@ -370,6 +370,12 @@ async def timeline(stage: Stage) -> None:
     await stage.until("file ")
 
 
+async def command_log(stage: Stage) -> None:
+    await unloaded(stage)
+    await stage.press("enter", "@")
+    await stage.until("2 commands")
+
+
 async def experiment(stage: Stage) -> None:
     await begin(stage)
     await stage.press("x")
@@ -504,6 +510,7 @@ SCENES: dict[str, Scene] = {
     "linkage": linkage,
     "timeline": timeline,
     "experiment": experiment,
+    "command-log": command_log,
     "watch": watch,
     "log": kernel_log,
     "several": several,

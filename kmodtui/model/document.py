@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -39,6 +39,21 @@ class DocumentRow:
 
     text: str
     fields: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFormat:
+    """A format that only one page has.
+
+    Attributes:
+        label: its name for people.
+        ending: of the names of its files, with a dot.
+        write: returns the page, without control characters except newlines.
+    """
+
+    label: str
+    ending: str
+    write: Callable[[], str]
 
 
 def written(format_: Format, title: str, rows: Sequence[DocumentRow]) -> str:

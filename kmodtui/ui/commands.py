@@ -48,6 +48,7 @@ CONTEXTS = {
     "table": "In the lists of rules, of exposures and of the doctor",
     "devices": "In the list of devices",
     "crosscheck": "In the cross-check for hidden modules",
+    "commandlog": "In the command log",
     "profile": "In a profile of modules to block",
     "check": "In the check of a module file",
     "insert": "In the check before a file is inserted",

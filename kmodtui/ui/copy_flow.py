@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -17,6 +17,7 @@ from kmodtui.errors import KmodtuiError
 from kmodtui.model.document import (
     DocumentRow,
     Format,
+    OwnFormat,
     line_of,
     row_written,
     value_words,
@@ -64,7 +65,7 @@ def start_copy(view: Widget) -> None:
     """
     screen, page = _screen(view), cast("Page", view)
     title = _title_of(view)
-    choices = copy_choices(page.current_row())
+    choices = copy_choices(page.current_row(), _own_formats(view))
 
     def closed(choice: CopyChoice | None) -> None:
         if choice is not None:
@@ -89,7 +90,11 @@ def _path_of(view: Widget) -> Callable[[], Awaitable[str]] | None:
     return read
 
 
-def copy_choices(row: DocumentRow | None) -> tuple[CopyChoice, ...]:
+def _own_formats(view: Widget) -> tuple[OwnFormat, ...]:
+    return getattr(view, "own_formats", ())
+
+
+def copy_choices(row: DocumentRow | None, own: Sequence[OwnFormat] = ()) -> tuple[CopyChoice, ...]:
     """Return what can be copied: the fields of a line, the line, and the page."""
     choices = []
     if row is not None:
@@ -102,18 +107,22 @@ def copy_choices(row: DocumentRow | None) -> tuple[CopyChoice, ...]:
                 CopyChoice(f"line as {each}", row_written(each, row))
                 for each in (Format.JSON, Format.MARKDOWN)
             ]
+    choices += [CopyChoice(f"as {each.label}", own=each) for each in own]
     choices += [CopyChoice(f"page as {each}", page=each) for each in Format]
     return tuple(choices)
 
 
 async def _copy(view: Widget, choice: CopyChoice, title: str) -> None:
-    text = choice.text
+    text, ending = choice.text, _ENDING[choice.page]
     what = f"{choice.label}: {shortened(text, 60)}" if text is not None else choice.label
-    if text is None:
+    if choice.own is not None:
+        text, ending = choice.own.write(), choice.own.ending
+        what = f"{title} {choice.label}"
+    elif text is None:
         rows = await _rows(cast("Page", view))
         text = written(choice.page, title, rows)
         what = f"{choice.label}: {title}, {counted(len(rows), 'line')}"
-    copy_text(_screen(view), text, what, f"{_slug(title)}{_ENDING[choice.page]}")
+    copy_text(_screen(view), text, what, f"{_slug(title)}{ending}")
 
 
 def copy_text(screen: KmodtuiScreen[Any], text: str, what: str, name: str) -> None:
@@ -159,7 +168,9 @@ def start_save(view: Widget) -> None:
     except KmodtuiError as error:
         screen.report(error)
         return
-    dialog = SavePageDialog(f"Save: {title}", directory, f"{_slug(title)}.txt")
+    own = _own_formats(view)
+    ending = own[0].ending if own else ".txt"
+    dialog = SavePageDialog(f"Save: {title}", directory, f"{_slug(title)}{ending}", own)
 
     def closed(path: Path | None) -> None:
         if path is not None:
@@ -171,7 +182,10 @@ def start_save(view: Widget) -> None:
 
 async def _save(view: Widget, path: Path, title: str, picture: str, *, force: bool) -> None:
     ending = path.suffix.lower()
-    if ending == ".svg":
+    own = next((each for each in _own_formats(view) if each.ending == ending), None)
+    if own is not None:
+        text = own.write()
+    elif ending == ".svg":
         text = picture
     else:
         format_ = next(each for each, own in _ENDING.items() if own == ending)

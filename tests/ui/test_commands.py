@@ -43,6 +43,7 @@ from kmodtui.ui.key_names import key_words
 from kmodtui.ui.providers import relevance
 from kmodtui.ui.screens.browser import BrowserScreen
 from kmodtui.ui.screens.check import CheckScreen
+from kmodtui.ui.screens.command_log import CommandLogScreen
 from kmodtui.ui.screens.compare import CompareScreen
 from kmodtui.ui.screens.crosscheck import CrossCheckScreen
 from kmodtui.ui.screens.dashboard import DashboardScreen
@@ -89,6 +90,7 @@ PLACES: dict[str, tuple[type[DOMNode], ...]] = {
     "linkage": (LinkageScreen,),
     "table": (NextKernelScreen, RulesScreen, ExposureScreen, DoctorScreen),
     "devices": (DevicesScreen,),
+    "commandlog": (CommandLogScreen,),
     "profile": (ProfileScreen,),
     "crosscheck": (CrossCheckScreen,),
     "check": (CheckScreen,),

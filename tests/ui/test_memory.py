@@ -102,6 +102,7 @@ async def open_them_all(stage: Stage) -> Opened:
         "M",
         "E",
         "V",
+        "at",
         "X",
         "P",
     ):

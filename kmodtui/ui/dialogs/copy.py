@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 
-from kmodtui.model.document import Format
+from kmodtui.model.document import Format, OwnFormat
 from kmodtui.model.text import clean, shortened
 from kmodtui.ui.commands import bindings_of, hint
 from kmodtui.ui.dialogs.dialog import Dialog
@@ -32,11 +32,13 @@ class CopyChoice:
         label: what it is.
         text: the text; None for the whole page, which is written when it is chosen.
         page: the format of the page.
+        own: a format that only this page has; None for `page`.
     """
 
     label: str
     text: str | None = None
     page: Format = Format.TEXT
+    own: OwnFormat | None = None
 
 
 class CopyLines(DialogLines):

@@ -199,6 +199,14 @@ COMMANDS: tuple[Command, ...] = (
         footer=True,
     ),
     Command(
+        "dashboard.command_log",
+        ("at",),
+        "command_log",
+        "Command log",
+        "Show every change of this session as a shell command, to be saved as a script",
+        terms=("history", "shell script", "Ansible", "playbook", "record", "audit trail"),
+    ),
+    Command(
         "dashboard.snapshot",
         ("ctrl+s", "alt+s"),
         "snapshot",

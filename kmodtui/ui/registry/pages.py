@@ -130,6 +130,17 @@ COMMANDS: tuple[Command, ...] = (
         footer=True,
     ),
     Command(
+        "commandlog.filter", ("slash",), "filter", "Filter", "Filter the commands", footer=True
+    ),
+    Command(
+        "commandlog.back",
+        ("escape", "q"),
+        "back",
+        "Back",
+        "Clear the filter, or go back",
+        footer=True,
+    ),
+    Command(
         "profile.leave_out",
         ("space",),
         "leave_out",

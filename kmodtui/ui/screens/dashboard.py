@@ -380,6 +380,12 @@ class DashboardScreen(PaneScreen):
 
         self.app.push_screen(TimelineScreen(self.live))
 
+    def action_command_log(self) -> None:
+        """Show the changes of this session as commands."""
+        from kmodtui.ui.screens.command_log import CommandLogScreen
+
+        self.app.push_screen(CommandLogScreen(self.live))
+
     def action_snapshot(self) -> None:
         """Save modules and symbols of now to a file that is asked for."""
         from kmodtui.ui.snapshot import save_snapshot

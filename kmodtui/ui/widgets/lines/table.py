@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from kmodtui.model.document import DocumentRow, Value
+from kmodtui.model.document import DocumentRow, OwnFormat, Value
 from kmodtui.model.text import clean
 from kmodtui.ui.subject import Subject, SubjectKind
 from kmodtui.ui.widgets.lines.view import Line, LineView, Part, fit, wrapped
@@ -24,6 +24,7 @@ class TableRow:
         details: an explanation, shown below it.
         more: what follows it, each on a line of its own.
         group: the heading of this row and of those that follow with the same one; may be empty.
+        document: the row to be copied or saved; None to make it from the others.
     """
 
     module: str
@@ -32,6 +33,7 @@ class TableRow:
     details: str = ""
     more: tuple[str, ...] = ()
     group: str = ""
+    document: DocumentRow | None = None
 
     def contains(self, words: str) -> bool:
         """Return whether a text occurs in the row, whatever the case."""
@@ -53,6 +55,8 @@ class TableLines(LineView):
         self._filter = ""
         self._width = 0
         self._lines: list[tuple[Line, TableRow | None]] = []
+        self.own_formats: tuple[OwnFormat, ...] = ()
+        """What the page can be copied and saved as, besides the usual formats."""
 
     def show(self, rows: Sequence[TableRow], *head: str, empty: str = "") -> None:
         """Show rows below some sentences; `empty` if there are none."""
@@ -162,6 +166,8 @@ class TableLines(LineView):
 
 
 def _document_row(row: TableRow) -> DocumentRow:
+    if row.document is not None:
+        return row.document
     explanation = " ".join(filter(None, (row.details, *row.more)))
     fields: dict[str, Value] = {
         "subject": row.text,
