@@ -14,8 +14,8 @@ from kmodtui.kernel.kallsyms import is_pseudo_owner
 from kmodtui.kernel.proc_modules import parse_modules, read_raw
 from kmodtui.kernel.sysfs import FOLDER
 from kmodtui.kernel.system import read_tainted
-from kmodtui.model.crosscheck.compare import tainting
-from kmodtui.model.crosscheck.evidence import Evidence, Source, SysModule
+from kmodtui.model.crosscheck.compare import tainting, unlisted_areas
+from kmodtui.model.crosscheck.evidence import Area, Evidence, Source, SysModule
 from kmodtui.model.modules import ModuleTable, is_module_name, taint_flags
 from kmodtui.model.text import clean, decode
 
@@ -54,8 +54,8 @@ _FLAGS = frozenset({"FTRACE", "DISABLED", "OPTIMIZED", "GONE"})
 _KPROBE = re.compile(r"[0-9a-f]+\s+[kr]\s+\S+\+0x[0-9a-f]+\s+([A-Za-z0-9_]{1,55})(?:\s|$)")
 _ADDRESS = re.compile(r"(?m)^(?=[0-9a-fx]*\d)((?:0x)?[0-9a-f]{8}|(?:0x)?[0-9a-f]{16})(?=\s|$)")
 _AREA = re.compile(
-    r"(?m)^0x([0-9a-f]+)-0x[0-9a-f]+\s+\d+\s+"
-    r"(?:load_module|move_module|layout_and_allocate|module_alloc)\b.*$"
+    r"(?m)^0x([0-9a-f]+)-0x[0-9a-f]+ +(\d{1,18}) "
+    r"(?:load_module|move_module|layout_and_allocate|module_alloc)\b[^\n]*? pages=(\d{1,18})"
 )
 
 
@@ -103,7 +103,7 @@ def read_evidence(host: Host, log: Iterable[str] | None, root: RootFiles) -> Evi
     for source, operation in SOURCES.items():
         if operation not in root:
             missing[source] = ONLY_ROOT
-    return Evidence(
+    found = Evidence(
         table=table,
         listed=frozenset(name for each in (before, *tables) for name in each.by_name),
         quiet=raw == after and sequence == _sequence(host) and all(t.settled for t in tables),
@@ -119,6 +119,9 @@ def read_evidence(host: Host, log: Iterable[str] | None, root: RootFiles) -> Evi
         areas=_areas(root),
         missing=missing,
     )
+    if Source.VMALLOC not in missing and unlisted_areas(found) is None:
+        missing[Source.VMALLOC] = "its areas cannot be attributed to modules on this kernel"
+    return found
 
 
 def read_log_lines(host: Host) -> list[str] | None:
@@ -219,9 +222,14 @@ def _strange(root: RootFiles) -> tuple[str, ...]:
     return tuple(_ADDRESS.findall(decode(root.get("ftrace-available", b""))))
 
 
-def _areas(root: RootFiles) -> tuple[int, ...]:
+def _areas(root: RootFiles) -> tuple[Area, ...]:
+    """Return the areas in vmallocinfo that were allocated for modules, with their guard pages."""
     text = decode(root.get("vmallocinfo", b""))
-    return tuple(sorted(int(start, 16) for start in _AREA.findall(text)))
+    found = []
+    for start, size, pages in _AREA.findall(text):
+        page = int(size) // (int(pages) + 1)
+        found.append(Area(int(start, 16), int(size) - page, page))
+    return tuple(sorted(found, key=lambda area: area.start))
 
 
 def _text(host: Host, path: str) -> str:

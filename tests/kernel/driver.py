@@ -1,4 +1,4 @@
-"""Builds a small driver for the guest's kernel, with the distribution's headers and gcc."""
+"""Builds small modules for the guest's kernel, with the distribution's headers and gcc."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Built:
 
 
 class Driver:
-    """The source of drv.ko, and make."""
+    """The sources of modules, such as drv.ko, and make."""
 
     def __init__(self, folder: Path, release: str) -> None:
         """Have compiler and headers, or skip the test."""
@@ -87,7 +87,6 @@ class Driver:
             # The archive has no headers of a kernel that was replaced since the image was made.
             pytest.skip(f"needs the Debian packages: {' '.join(missing)}")
         self.folder = folder
-        (folder / "Kbuild").write_text("obj-m := drv.o\n")
 
     def build(self, number: int, *, work: int = 0, parameters: str = "", init: str = "") -> Built:
         """Return a build.
@@ -101,11 +100,16 @@ class Driver:
         source = SOURCE.replace("@NUMBER@", str(number)).replace("@PARAMETERS@", parameters)
         lines = "".join(f"\tx = (x << {n % 7 + 1}) ^ {n * 77 + 5};\n" for n in range(work))
         source = source.replace("@WORK@", lines).replace("@INIT@", init)
-        (self.folder / "drv.c").write_text(source)
+        file = self.make("drv", source)
+        return Built(file.read_bytes(), _nm(file))
+
+    def make(self, name: str, source: str) -> Path:
+        """Return the .ko file of a module with this source."""
+        (self.folder / "Kbuild").write_text(f"obj-m := {name}.o\n")
+        (self.folder / f"{name}.c").write_text(source)
         command = ["make", "-C", str(self.headers), f"M={self.folder}", "modules"]
         subprocess.run(command, check=True, capture_output=True)
-        file = self.folder / "drv.ko"
-        return Built(file.read_bytes(), _nm(file))
+        return self.folder / f"{name}.ko"
 
 
 def _nm(file: Path) -> Symbols:

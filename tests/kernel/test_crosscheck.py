@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.kernel.vm import VM
+from tests.kernel.driver import Driver
+from tests.kernel.image import Image
+from tests.kernel.vm import VM, boot
 
 ROOT_SOURCES = {
     "/proc/vmallocinfo",
@@ -67,3 +71,64 @@ def test_nothing_is_found_while_modules_are_loaded_and_unloaded(vm: VM) -> None:
     with moving(vm, "dummy", "btrfs"):
         for user, *options in (("guest",), ("root",), ("root", "--as-root")):
             check(vm, user, *options)
+
+
+HIDING = """
+#include <linux/module.h>
+#include <linux/list.h>
+#include <linux/kobject.h>
+
+static bool sysfs;
+module_param(sysfs, bool, 0444);
+
+static noinline int @NAME@_work(int x)
+{
+	return x * 3 + 1;
+}
+
+static int __init hide(void)
+{
+	pr_info("@NAME@: %d\\n", @NAME@_work(4));
+	list_del_init(&THIS_MODULE->list);
+	if (sysfs)
+		kobject_del(&THIS_MODULE->mkobj.kobj);
+	return 0;
+}
+
+module_init(hide);
+MODULE_LICENSE("GPL");
+"""
+"""A module that takes itself out of the list of modules, and on request out of sysfs."""
+
+
+@pytest.mark.full
+def test_a_module_that_hides_itself_is_found_by_several_signs(
+    debian: Image, tmp_path: Path
+) -> None:
+    with boot(image=debian) as vm:  # such a module stays until the guest ends
+        driver = Driver(tmp_path, vm.release)
+        for name, *parameters in (("half", "sysfs=0"), ("ghost", "sysfs=1")):
+            data = driver.make(name, HIDING.replace("@NAME@", name)).read_bytes()
+            vm.write("root", f"/root/{name}.ko", data)
+            vm.run("root", shlex.join(["insmod", f"/root/{name}.ko", *parameters]), check=True)
+        assert not {b"half", b"ghost"} & set(vm.read("root", "/proc/modules").split())
+        done = vm.kmodtui("root", "crosscheck", "--json")
+        assert done.returncode == 1
+        findings = json.loads(done.stdout)["findings"]
+        signs = {
+            each["subject"]: {sign["source"] for sign in each["signs"]}
+            for each in findings
+            if each["kind"] == "hidden"
+        }
+        assert signs["half"] >= {
+            "/sys/module/half",
+            "kernel log",
+            "available_filter_functions",
+            "/proc/vmallocinfo",
+        }
+        assert signs["ghost"] == {"available_filter_functions", "/proc/vmallocinfo"}
+        assert {e["subject"] for e in findings if e["kind"] == "taint"} == {"O", "E"}
+        # Who is not root sees what is in sysfs, and the taint.
+        done = vm.kmodtui("guest", "crosscheck", "--json")
+        seen = {(each["kind"], each["subject"]) for each in json.loads(done.stdout)["findings"]}
+        assert seen == {("hidden", "half"), ("taint", "O"), ("taint", "E")}

@@ -16,7 +16,7 @@ from kmodtui.kernel.crosscheck import RootFiles, read_evidence
 from kmodtui.kernel.packages import PackagedFile, parse_rpm
 from kmodtui.model.crosscheck.compare import differences, flags_of, lasting, tainting
 from kmodtui.model.crosscheck.evidence import Evidence, Source, SysModule
-from kmodtui.model.crosscheck.finding import CAUSES, Difference, Kind
+from kmodtui.model.crosscheck.finding import CAUSES, Difference, Kind, Sign
 from kmodtui.services.crosscheck import CrossCheck, cross_check
 from kmodtui.services.machine import Machine
 from kmodtui.services.root.access import NoRoot
@@ -120,6 +120,37 @@ def test_memory_of_no_listed_module_and_hooks_are_further_signs(kernel: Simulate
         Source.VMALLOC,
     ]
     assert one(found, Kind.MEMORY).subject == f"{addresses[-1]:#x}"
+
+
+def test_memory_is_compared_by_size_where_addresses_are_hidden(kernel: SimulatedKernel) -> None:
+    kernel.load("dummy")
+    unlist(kernel, "dummy")
+    unlist(kernel, "dummy", "/proc/kallsyms")
+    listed = kernel.folder.read("/proc/modules")
+    sizes = [-(-int(line.split()[1]) // 4096) * 4096 for line in listed.decode().splitlines()]
+
+    def areas(*sizes: int) -> bytes:
+        return "".join(
+            f"{0xEC05F146 + number:#018x}-0x0000000041a00fc4 {size + 4096:7} "
+            f"load_module+0xbb7/0x21a0 pages={size // 4096} vmalloc N0=12\n"
+            for number, size in enumerate(sizes)
+        ).encode()
+
+    found = check(kernel, {"vmallocinfo": areas(*sizes, 5 * 4096)})
+    assert one(found).signs[-1] == Sign(Source.VMALLOC, "1 area of no listed module: 20,480 bytes")
+    assert one(found, Kind.MEMORY).subject == "20480 bytes"
+    assert str(Source.VMALLOC) in found.compared
+    # Several areas per module: nothing can be said, and that is said.
+    found = check(kernel, {"vmallocinfo": areas(*(size + 4096 for size in sizes))})
+    assert not [each for each in found.findings if each.kind is Kind.MEMORY]
+    assert str(Source.VMALLOC) in found.missing
+
+
+def test_the_line_of_the_log_is_a_sign_of_a_hidden_module(kernel: SimulatedKernel) -> None:
+    kernel.load("dummy")
+    unlist(kernel, "dummy")
+    line = "dummy: loading out-of-tree module taints kernel."
+    assert one(check(kernel, log=[line])).signs[-1] == Sign(Source.LOG, line)
 
 
 def test_functions_that_have_no_name_are_reported(kernel: SimulatedKernel) -> None:

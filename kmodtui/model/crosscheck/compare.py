@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from kmodtui.model.crosscheck.evidence import Evidence, Source, SysModule
+from kmodtui.model.crosscheck.evidence import Area, Evidence, Source, SysModule
 from kmodtui.model.crosscheck.finding import Difference, Kind, Sign
 from kmodtui.model.modules import LoadedModule, ModuleState
 from kmodtui.model.text import counted
@@ -94,10 +95,13 @@ def _hidden(found: Evidence) -> Iterator[Difference]:
     for source, lines in found.hooks.items():
         for name, line in lines.items():
             add(name, source, line)
-    areas = _unknown_areas(found) if signs else ()
+    for name, line in found.log.items():
+        if name in signs:
+            signs[name].append(Sign(Source.LOG, line))
+    areas = (unlisted_areas(found) or ()) if signs else ()
     for name, own in signs.items():
         if areas:
-            own.append(Sign(Source.VMALLOC, _areas_words(areas)))
+            own.append(Sign(Source.VMALLOC, _area_words(areas)))
         if found.strange:
             words = f"{counted(len(found.strange), 'function')} without a name"
             own.append(Sign(Source.FTRACE_AVAILABLE, words))
@@ -170,29 +174,41 @@ def _both(found: Evidence) -> Iterator[tuple[LoadedModule, SysModule]]:
 # --- memory and functions ---------------------------------------------------------------------
 
 
-def _unknown_areas(found: Evidence) -> tuple[int, ...]:
-    """Return the memory areas of modules that begin at no listed module.
+def unlisted_areas(found: Evidence) -> tuple[Area, ...] | None:
+    """Return the memory areas of modules that belong to no listed module; None if unknown.
 
-    Empty where addresses are hidden, and where a module has several areas (since Linux 6.4), of
-    which only one is known.
+    They are compared by address. Where the kernel shows other numbers instead of addresses
+    (`kernel.kptr_restrict` is 0, as on Debian), they are compared by size. Since Linux 6.4 a
+    module has several areas, of which only one is known.
     """
-    bases = {module.address for module in found.table if module.address}
-    if not bases or len(bases) != len(found.table):
-        return ()  # addresses are hidden
-    if not bases <= set(found.areas) or len(found.areas) > len(bases) * 3 // 2:
-        return ()
-    return tuple(sorted(set(found.areas) - bases))
+    table, areas = found.table, found.areas
+    if not table or not areas or len(areas) > len(table) * 3 // 2:
+        return None
+    bases = {module.address for module in table if module.address}
+    if len(bases) == len(table) and bases <= {area.start for area in areas}:
+        return tuple(area for area in areas if area.start not in bases)
+    page = areas[0].page
+    left = Counter(area.size for area in areas)
+    left.subtract(-(-module.size // page) * page for module in table)
+    if min(left.values()) < 0:
+        return None
+    return tuple(Area(0, size, page) for size in left.elements())
 
 
 def _memory(found: Evidence) -> Iterator[Difference]:
-    for area in _unknown_areas(found):
+    for area in unlisted_areas(found) or ():
         words = "Memory was allocated for a module that /proc/modules does not list."
-        signs = (Sign(Source.VMALLOC, f"an area at {area:#x}, of no listed module"),)
-        yield Difference(Kind.MEMORY, f"{area:#x}", words, signs)
+        signs = (Sign(Source.VMALLOC, _area_words((area,))),)
+        subject = f"{area.start:#x}" if area.start else f"{area.size} bytes"
+        yield Difference(Kind.MEMORY, subject, words, signs)
 
 
-def _areas_words(areas: Sequence[int]) -> str:
-    return f"{counted(len(areas), 'area')} of no listed module"
+def _area_words(areas: Sequence[Area]) -> str:
+    """Say which areas belong to no listed module."""
+    shown = ", ".join(
+        f"{area.size:,} bytes" + (f" at {area.start:#x}" if area.start else "") for area in areas
+    )
+    return f"{counted(len(areas), 'area')} of no listed module: {shown}"
 
 
 def _functions(found: Evidence) -> Iterator[Difference]:

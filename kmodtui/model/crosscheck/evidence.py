@@ -46,6 +46,21 @@ class SysModule:
 
 
 @dataclass(frozen=True, slots=True)
+class Area:
+    """Memory that was allocated for a module.
+
+    Attributes:
+        start: its address; another number where the kernel hides addresses.
+        size: bytes, without the guard page behind it.
+        page: bytes of a page.
+    """
+
+    start: int
+    size: int
+    page: int = 4096
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """One reading. What could not be read is empty, and `missing` says why.
 
@@ -62,7 +77,7 @@ class Evidence:
         log: the lines of the kernel log about modules that taint the kernel, by module.
         hooks: a line of kprobes or ftrace that names a module, by source and module.
         strange: the addresses of functions that ftrace has, but finds no name for.
-        areas: the first addresses of memory areas that were allocated for modules.
+        areas: the memory areas that were allocated for modules.
         missing: why a source could not be compared.
     """
 
@@ -78,5 +93,5 @@ class Evidence:
     log: Mapping[str, str] = field(default_factory=dict)
     hooks: Mapping[Source, Mapping[str, str]] = field(default_factory=dict)
     strange: tuple[str, ...] = ()
-    areas: tuple[int, ...] = ()
+    areas: tuple[Area, ...] = ()
     missing: Mapping[Source, str] = field(default_factory=dict)
