@@ -9,7 +9,7 @@ import pytest
 
 from kmodtui.cli import run
 from kmodtui.demo.simulated_kernel import SimulatedKernel
-from kmodtui.model.exposure.exposure import Exposure, totals
+from kmodtui.model.exposure.exposure import Exposure, ExposureFacts, exposures, totals
 from kmodtui.model.exposure.request import Reach, Switches, reach_of, reach_of_name
 from kmodtui.services.exposure import read_exposures
 from tests.support.simulated import make_simulated
@@ -48,6 +48,8 @@ PARTS = {
         ("usb:v0001p*", Reach.DEVICE),
         ("pci:v00008086d*", Reach.DEVICE),
         ("acpi*:PNP0C0A:*", Reach.ROOT),
+        ("net-pf-35", Reach.USER),
+        ("net-pf-35-proto-2", Reach.ROOT),  # pn_socket_create wants CAP_SYS_ADMIN first
         ("tcp_bbr", Reach.ROOT),  # needs CAP_NET_ADMIN in the initial namespace
         ("devname:loop-control", Reach.ROOT),
         ("block-major-7-*", Reach.ROOT),
@@ -68,14 +70,28 @@ def test_the_switches_of_the_system_count() -> None:
     assert reach_of("devname:net/tun", Switches(open_nodes=frozenset(["net/tun"])))[0] is Reach.USER
 
 
+def test_information_about_sockets_is_asked_for_only_when_there_can_be_some() -> None:
+    diag = {"dccp_diag": ExposureFacts(("net-pf-16-proto-4-type-2-33",), ("dccp",))}
+    dccp = {"dccp": ExposureFacts(), "dccp_ipv4": ExposureFacts(along=("dccp",))}
+    asked = {"dccp_ipv4": ExposureFacts(("net-pf-2-proto-33-type-6",), ("dccp",))}
+
+    def reached(modules: dict[str, ExposureFacts], *loaded: str) -> set[str]:
+        every = exposures(modules, Switches(), loaded, lambda _: ())
+        return {each.name for each in every if each.reach is Reach.USER}
+
+    assert reached(diag | dccp) == set()
+    assert reached(diag | dccp, "dccp", "dccp_ipv4") == {"dccp_diag", "dccp"}
+    assert reached(diag | dccp | asked) == {"dccp_diag", "dccp_ipv4", "dccp"}
+
+
 @pytest.fixture
 def kernel(tmp_path: Path) -> SimulatedKernel:
     return make_simulated(tmp_path, parts=PARTS)
 
 
 def found(kernel: SimulatedKernel) -> dict[str, Exposure]:
-    exposures, _ = read_exposures(kernel.host, kernel.release)
-    return {each.name: each for each in exposures}
+    every, _ = read_exposures(kernel.host, kernel.release)
+    return {each.name: each for each in every}
 
 
 def reaches(kernel: SimulatedKernel) -> dict[str, Reach]:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from kmodtui.model.exposure.request import Reach, Switches, reach_of, reach_of_name
+from kmodtui.model.exposure.request import (
+    SOCKETS_NEEDED,
+    Reach,
+    Switches,
+    reach_of,
+    reach_of_name,
+)
 from kmodtui.model.text import counted
 
 _MOST = 20
@@ -84,6 +90,7 @@ def exposures(
     """
     own: dict[str, list[Reason]] = {}
     closed: dict[str, str] = {}
+    never = _never_asked(modules, loaded)
     for name, facts in modules.items():
         own[name] = []
         rule = facts.blocked or next(
@@ -92,7 +99,7 @@ def exposures(
         closed[name] = rule or facts.blacklisted
         if switches.modules_disabled or rule:
             continue
-        own[name] = _reasons(name, facts, switches)
+        own[name] = _reasons(name, facts, switches, never)
     found = {name: dict.fromkeys(reasons) for name, reasons in own.items()}
     for name, reasons in own.items():
         for reason in reasons[:1]:
@@ -111,10 +118,32 @@ def exposures(
     )
 
 
-def _reasons(name: str, facts: ExposureFacts, switches: Switches) -> list[Reason]:
+def _never_asked(modules: Mapping[str, ExposureFacts], loaded: Collection[str]) -> frozenset[str]:
+    """Return the aliases that the kernel does not ask for: nobody can have the sockets for them."""
+    sockets = tuple(
+        alias
+        for facts in modules.values()
+        if not (facts.blocked or facts.blacklisted)
+        for alias in facts.aliases
+        if alias.startswith("net-pf-")
+    )
+    return frozenset(
+        alias
+        for alias, (needed, module) in SOCKETS_NEEDED.items()
+        if module in modules
+        and module not in loaded
+        and not any(f"{each}-".startswith(f"{needed}-") for each in sockets)
+    )
+
+
+def _reasons(
+    name: str, facts: ExposureFacts, switches: Switches, never: Collection[str]
+) -> list[Reason]:
     """Return the ways to have a module loaded for itself, one for each action."""
     found: dict[tuple[Reach, str], Reason] = {}
     for alias in facts.aliases if not facts.blacklisted else ():
+        if alias in never:
+            continue
         reach, action = reach_of(alias, switches)
         if reach is not Reach.ROOT:
             found.setdefault((reach, action), Reason(reach, action, alias))

@@ -67,10 +67,11 @@ class Switches:
 
 _BY_USER = (
     # Function in the kernel, what a user does, and the alias that the kernel asks for.
+    # Not the protocols of Phonet (35): pn_socket_create wants CAP_SYS_ADMIN before it asks.
     (r"net-pf-16-proto-16-family-", "asks for a generic netlink family"),  # ctrl_getfamily
     (r"net-pf-16-proto-4-type-", "asks for socket information"),  # sock_diag
     (r"net-pf-16-proto-\d+$", "opens a netlink socket"),  # netlink_create
-    (r"net-pf-\d+-proto-", "opens a socket of this protocol"),  # inet_create and others
+    (r"net-pf-(?!35-)\d+-proto-", "opens a socket of this protocol"),  # inet_create and others
     (r"net-pf-\d+$", "opens a socket of this family"),  # __sock_create
     (r"can-proto-", "opens a CAN socket"),  # can_create
     (r"bt-proto-", "opens a Bluetooth socket"),  # bt_sock_create
@@ -116,6 +117,19 @@ _PLUGGED = {
     "ulpi": "USB",
 }
 """The buses that a person can plug a device into."""
+
+SOCKETS_NEEDED = {
+    "net-pf-16-proto-4-type-2-33": ("net-pf-2-proto-33", "dccp_ipv4"),
+    "net-pf-16-proto-4-type-2-132": ("net-pf-2-proto-132", "sctp"),
+    "net-pf-16-proto-4-type-30": ("net-pf-30", "tipc"),
+    "net-pf-16-proto-4-type-40": ("net-pf-40", "vsock"),
+    "net-pf-16-proto-4-type-43": ("net-pf-43", "smc"),
+}
+"""What must be there before the kernel asks for an alias: the alias of it, and its module.
+
+`sock_load_diag_module` (since Linux 4.17) asks for information about sockets of a family or
+protocol only when that is there. Debian took away the aliases of DCCP and TIPC.
+"""
 
 _USER = [(re.compile(pattern), words) for pattern, words in _BY_USER]
 _NAMES = [(re.compile(pattern), words) for pattern, words in _NAMES_IN_NAMESPACE]
