@@ -90,9 +90,30 @@ def test_removed_from_the_blacklist_is_told_with_the_rules_of_others() -> None:
     assert (told.kind, told.shown) == (Kind.WARNING, ("/etc/modprobe.d/nvidia.conf:2",))
 
 
-def test_a_blacklist_that_cannot_be_written_is_told_with_its_file() -> None:
-    answer = Result(False, ResultCode.FAILED, errno=errno.EROFS, subject="nouveau")
+@pytest.mark.parametrize(
+    ("number", "why", "remedy"),
+    [
+        (errno.ENOSPC, "file system of /etc/modprobe.d is full", "df /etc/modprobe.d"),
+        (errno.EROFS, "is on a read-only file system", "remount"),
+        (errno.EPERM, "root is not allowed", "lsattr"),
+        (errno.EACCES, "security module", "audit log"),
+        (errno.EIO, "the disk reported an error", "kernel log"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_told_with_cause_and_remedy(
+    number: int, why: str, remedy: str
+) -> None:
+    answer = Result(False, ResultCode.FAILED, errno=number, subject="nouveau")
     told = explain_blacklist(["nouveau"], answer)
     assert told.kind is Kind.FAILURE
-    assert "EROFS" in told.cause
+    assert told.cause.startswith(f"{HERE} was not changed: ")
+    assert why in told.cause
+    assert errno.errorcode[number] in told.cause
+    assert remedy in told.remedy
     assert told.shown == (HERE,)
+
+
+def test_the_place_that_the_helper_does_not_trust_is_named() -> None:
+    message = "/etc/modprobe.d is writable by users other than root."
+    answer = Result(False, ResultCode.NO_MODULES, errno=errno.EPERM, message=message)
+    assert explain_blacklist(["nouveau"], answer).title.endswith("does not trust /etc/modprobe.d")

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from kmodtui.model.block.lines import BLOCK_FILE
 from kmodtui.model.block.proof import Proof
 from kmodtui.model.block.way import Barrier, WayKind
-from kmodtui.model.explain.code import by_code
-from kmodtui.model.explain.error_number import unknown
 from kmodtui.model.explain.explanation import (
     NO_FACTS,
     Case,
@@ -18,6 +15,7 @@ from kmodtui.model.explain.explanation import (
     Kind,
     cleaned,
 )
+from kmodtui.model.explain.own_file import not_written
 from kmodtui.model.modules import canonical
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.result import Result
@@ -44,8 +42,7 @@ def explain_block(
     """
     case = Case(verb, tuple(map(canonical, names)), result, facts)
     if not result.ok:
-        found = by_code(case) or unknown(case)
-        return cleaned(replace(found, shown=found.shown or (BLOCK_FILE,)))
+        return cleaned(not_written(case, BLOCK_FILE))
     if verb is Verb.UNBLOCK:
         return cleaned(_unblocked(case))
     if verb is Verb.LOG_LOADS:

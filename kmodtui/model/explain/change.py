@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno as e
 from collections.abc import Sequence
-from dataclasses import replace
 
 from kmodtui.model.explain.code import by_code
 from kmodtui.model.explain.error_number import unknown
@@ -16,6 +15,7 @@ from kmodtui.model.explain.explanation import (
     Kind,
     cleaned,
 )
+from kmodtui.model.explain.own_file import not_written
 from kmodtui.model.modules import canonical
 from kmodtui.model.parameters import same_value
 from kmodtui.model.plan.plan import BLACKLIST_FILE
@@ -104,8 +104,7 @@ def explain_blacklist(
     case = Case(verb, tuple(map(canonical, names)), result, facts)
     modules = ", ".join(case.names)
     if not result.ok:
-        found = by_code(case) or unknown(case)
-        return cleaned(replace(found, shown=found.shown or (BLACKLIST_FILE,)))
+        return cleaned(not_written(case, BLACKLIST_FILE))
     if not back:
         loaded = [name for name in case.names if name in facts.loaded]
         stay = "stays" if len(loaded) == 1 else "stay"

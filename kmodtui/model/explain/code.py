@@ -46,7 +46,7 @@ def by_code(case: Case) -> Explanation | None:
         case ResultCode.NO_MODULES if result.errno == e.EPERM:  # found, and not owned by root
             return _refused(
                 case,
-                "The helper does not trust /lib/modules",
+                f"The helper does not trust {_place(result.message)}",
                 "Whoever can write there could have their own modules loaded. Restore the "
                 "package's ownership and permissions: chown root, chmod go-w.",
             )
@@ -81,6 +81,12 @@ def by_code(case: Case) -> Explanation | None:
             )
         case _:
             assert_never(result.code)
+
+
+def _place(message: str) -> str:
+    """Return the path that the helper's message begins with."""
+    word = message.partition(" ")[0]
+    return word if word.startswith("/") else "/lib/modules"
 
 
 def _refused(case: Case, title: str, remedy: str) -> Explanation:

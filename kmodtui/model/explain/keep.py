@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from kmodtui.model.about.facts import Listing
-from kmodtui.model.explain.code import by_code
-from kmodtui.model.explain.error_number import unknown
 from kmodtui.model.explain.explanation import (
     NO_FACTS,
     Case,
@@ -16,6 +14,7 @@ from kmodtui.model.explain.explanation import (
     Kind,
     cleaned,
 )
+from kmodtui.model.explain.own_file import not_written
 from kmodtui.model.modules import canonical
 from kmodtui.model.own_file import OwnFile
 from kmodtui.model.parameters import key_of
@@ -61,9 +60,9 @@ def explain_keep(
     last = requests[-1]
     if not result.ok:
         case = Case(last.verb, tuple(map(canonical, last.names)), result, facts)
-        found = by_code(case) or unknown(case)
         file, _ = own_change(last.verb)
-        return cleaned(replace(found, shown=found.shown or (file,)))
+        found = not_written(case, file)
+        return cleaned(replace(found, cause=f"{found.cause}{_done_before(requests)}"))
     shown = tuple(line for proof in proofs for line in _lines(proof))
     names = ", ".join(proof.module for proof in proofs)
     ineffective = _ineffective(requests, {proof.module: proof for proof in proofs})
@@ -85,6 +84,12 @@ def explain_keep(
             )
         )  # fmt: skip
     return cleaned(_forgotten(names, requests, proofs, shown))
+
+
+def _done_before(requests: Sequence[PlanCommand]) -> str:
+    """Return what was changed before a request failed, as a sentence."""
+    done = [own_change(request.verb)[0] for request in requests[:-1]]
+    return f" Before that, {', '.join(done)} was changed." if done else ""
 
 
 def _kept(requests: Sequence[PlanCommand], proofs: Sequence[KeepProof]) -> str:
