@@ -239,6 +239,9 @@ def _parser(names: Iterable[str] = VERBS) -> argparse.ArgumentParser:
         help="how to get root privileges (default: the first of these that works)",
     )
     parser.add_argument("--light", action=either, help="use colours for a light background")
+    parser.add_argument(
+        "--theme", metavar="NAME", help="use these colours: dark, light, high-contrast, ansi, …"
+    )
     parser.add_argument("--mouse", action=either, help="use the mouse in the dashboard")
     parser.add_argument(
         "--replay",

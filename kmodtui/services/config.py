@@ -36,6 +36,7 @@ class Config:
         elevate: how to become root, one of `model.ways_to_root.WAYS_TO_ROOT`.
         idle_minutes: minutes without a request until the helper drops root privileges.
         light: whether to use colours for a light terminal.
+        theme: the name of the theme.
         mouse: whether the dashboard uses the mouse.
         keys: the keys of commands by their ids, as they are written; `ui.keymap` checks them.
         lines: the line of each key, see `key_lines`.
@@ -47,6 +48,7 @@ class Config:
     elevate: str | None = None
     idle_minutes: int | None = None
     light: bool | None = None
+    theme: str | None = None
     mouse: bool | None = None
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     lines: Mapping[str, int] = field(default_factory=dict, compare=False)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from kmodtui.model.theme import DARK, LIGHT, MONOCHROME, OWN_THEMES, is_theme_name
 from kmodtui.model.ways_to_root import WAYS_TO_ROOT
 
 INTERVALS = (0.2, 60.0)
@@ -101,6 +102,16 @@ SETTINGS = (
         "Use colours for a light background.",
         _is_boolean,
         "--light, --no-light",
+    ),
+    Setting(
+        "theme",
+        f"one of {', '.join(OWN_THEMES)}, or the name of a file in themes/",
+        None,
+        "Colours: kmodtui's own, the terminal's (ansi), none (monochrome), or yours.",
+        is_theme_name,
+        "--theme",
+        automatic=f"{DARK}; {LIGHT} with `light`; {MONOCHROME} if NO_COLOR is set",
+        example=DARK,
     ),
     Setting(
         "mouse",

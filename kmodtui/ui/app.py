@@ -23,6 +23,7 @@ from textual.widget import Widget
 from kmodtui.errors import KmodtuiError
 from kmodtui.model.modules import ModuleTable
 from kmodtui.model.text import shortened
+from kmodtui.model.theme import DARK
 from kmodtui.services.job_control import has_job_control
 from kmodtui.services.live import LiveSystem
 from kmodtui.services.machine import Machine
@@ -37,7 +38,7 @@ from kmodtui.ui.palette import Palette
 from kmodtui.ui.providers import CommandsProvider
 from kmodtui.ui.screens.base import KmodtuiScreen
 from kmodtui.ui.screens.dashboard import DashboardScreen
-from kmodtui.ui.themes import THEMES
+from kmodtui.ui.theme_choice import ThemeChoice
 from kmodtui.ui.timers import limit_intervals
 from kmodtui.ui.typing_ahead import TypingAhead
 
@@ -82,7 +83,7 @@ class KmodtuiApp(App[str]):
         machine: Machine,
         *,
         interval: float = 1.0,
-        theme: str = "kmodtui",
+        theme: str = DARK,
         recording: Recording | None = None,
     ) -> None:
         """Prepare the dashboard of a machine, or only the timeline of a recording."""
@@ -93,14 +94,15 @@ class KmodtuiApp(App[str]):
         self._recording = recording
         self._reported_lines: set[str] = set()
         self._typing = TypingAhead()
-        for known in THEMES:
-            self.register_theme(known)
+        self.themes = ThemeChoice(self)
+        self.themes.register(theme)
         self._begin_with(theme)
         # Each frame of an animation is sent to the terminal, often over SSH.
         self.animation_level = "none"
 
     def _begin_with(self, theme: str) -> None:
-        if self.available_themes[theme].dark == self.current_theme.dark:
+        wanted = self.available_themes[theme]
+        if wanted.dark == self.current_theme.dark and not wanted.ansi:
             # Without its watcher, which would parse all styles again before anything is drawn.
             self.set_reactive(KmodtuiApp.theme, theme)
             self.stylesheet.set_variables(self.get_css_variables())
@@ -180,6 +182,10 @@ class KmodtuiApp(App[str]):
         # The whole group, as for any program: a shell waits for all of it, also for
         # a program that started this one. Textual's handler restores the terminal first.
         os.killpg(0, signal.SIGTSTP)
+
+    def next_theme(self) -> None:
+        """See `Desk`."""
+        self.themes.next()
 
     def action_repaint(self) -> None:
         """Repaint everything after another program wrote to the terminal."""

@@ -19,6 +19,10 @@ class Desk(Protocol):
         """Suspend the screen while another program asks for a password in the terminal."""
         ...
 
+    def next_theme(self) -> None:
+        """Use the next theme, and say which one."""
+        ...
+
 
 def desk(node: DOMNode) -> Desk:
     """Return the application of a widget or screen."""

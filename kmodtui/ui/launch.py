@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kmodtui.kernel.host import LocalHost
+from kmodtui.model.theme import DARK, LIGHT, MONOCHROME, OWN_THEMES
 from kmodtui.services.config import Config, config_path, read_config
 from kmodtui.services.log_file import open_log
 from kmodtui.services.machine import Machine
@@ -37,6 +38,7 @@ def open_dashboard(options: argparse.Namespace, root: str | None, *, demo: bool)
     recording = _recording(options)
     config = read_config(config_path())
     use_keys(config)
+    theme = _theme(options, config)
     # Screens and widgets have the keys that the registry has when they are imported.
     from kmodtui.ui.app import KmodtuiApp
     from kmodtui.ui.driver import TerminalDriver
@@ -48,9 +50,7 @@ def open_dashboard(options: argparse.Namespace, root: str | None, *, demo: bool)
         app = KmodtuiApp(
             _demo_machine(options, config) if demo else _machine(options, config, root),
             interval=_first(options.interval, config.interval, _default("interval")),
-            theme="kmodtui-light"
-            if _first(options.light, config.light, _default("light"))
-            else "kmodtui",
+            theme=theme,
             recording=recording,
         )
         app.driver_class = partial(TerminalDriver, supervisor=supervisor)  # type: ignore[assignment]
@@ -74,6 +74,27 @@ def _recording(options: argparse.Namespace) -> Recording | None:
     from kmodtui.services.timeline.recording import read_recording
 
     return read_recording(Path(options.replay))
+
+
+def _theme(options: argparse.Namespace, config: Config) -> str:
+    """Return the name of the theme to begin with.
+
+    Raises:
+        ConfigError: there is none of that name, or its file is invalid.
+    """
+    if options.theme is None and options.light is not None:
+        return LIGHT if options.light else DARK
+    name = options.theme or config.theme
+    if name is not None:
+        if name not in OWN_THEMES:
+            from kmodtui.services.theme_file import read_theme
+
+            read_theme(config.path, name)
+        return name
+    if config.light:
+        return LIGHT
+    # Textual would replace the terminal's colours by greys, which are colours, too.
+    return MONOCHROME if os.environ.pop("NO_COLOR", "") else DARK
 
 
 def _first(option: _T | None, configured: _T | None, default: _T) -> _T:

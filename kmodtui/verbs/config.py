@@ -12,6 +12,7 @@ from typing import Any
 from kmodtui.errors import ConfigError, UsageError
 from kmodtui.kernel.host import Host
 from kmodtui.model.text import clean
+from kmodtui.model.theme import ENOUGH, OWN_THEMES, too_faint
 from kmodtui.services.config import (
     Config,
     ConfigProblem,
@@ -249,6 +250,7 @@ def _check(path: Path, options: argparse.Namespace) -> int:
         raise ConfigError(f"{clean(str(path))} does not exist.")
     config, problems = examine_config(path)
     problems += remapped(config.keys)[1]
+    problems += _theme_problems(config)
     problems.sort(key=lambda problem: config.lines.get(problem.key, 0))
     if options.json:
         print_json(
@@ -266,6 +268,23 @@ def _check(path: Path, options: argparse.Namespace) -> int:
             what = "no problems found" if path.exists() else "does not exist: all defaults"
             print(clean(f"{path}: {what}"))
     return WITH_PROBLEMS if problems else 0
+
+
+def _theme_problems(config: Config) -> Iterator[ConfigProblem]:
+    """Yield what is wrong with the user's theme that the file names."""
+    if config.theme is None or config.theme in OWN_THEMES:
+        return
+    from kmodtui.model.palettes import palette_of
+    from kmodtui.services.theme_file import read_theme
+
+    try:
+        theme = read_theme(config.path, config.theme)
+    except ConfigError as error:
+        yield ConfigProblem("theme", error.message, error.hint)
+        return
+    for ink, ground in too_faint(palette_of(theme)):
+        words = f"theme {theme.name}: {ink} is hard to read on {ground}."
+        yield ConfigProblem("theme", words, f"The contrast has to be {ENOUGH} or more.")
 
 
 def _problem_json(problem: ConfigProblem, config: Config) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from tests.support.terminal import Terminal
 from tests.terminal.conftest import Open
 
 TRUE_COLOUR = re.compile(rb"[34]8;2;(\d+);(\d+);(\d+)")
+COLOUR = re.compile(rb"\x1b\[(?:[0-9;]*;)?(?:[349][0-7]|10[0-7]|[34]8;[0-9;]+)m")
+"""A change to a colour that is not the terminal's own one."""
 OF_256 = re.compile(rb"[34]8;5;\d+")
 
 
@@ -23,13 +25,19 @@ def opened(terminal: Terminal) -> bytes:
     return bytes(terminal.raw)
 
 
-def test_no_color_leaves_greys_alone(open_terminal: Open, tree: str) -> None:
+@pytest.mark.parametrize("theme", ["", "dark"])
+def test_no_color_leaves_at_most_the_greys_of_a_theme_that_is_named(
+    open_terminal: Open, tree: str, theme: str
+) -> None:
+    options = ("--theme", theme) if theme else ()
     terminal = open_terminal(
-        "--root", tree, environment={"NO_COLOR": "1", "COLORTERM": "truecolor"}
+        "--root", tree, *options, environment={"NO_COLOR": "1", "COLORTERM": "truecolor"}
     )
-    colours = set(TRUE_COLOUR.findall(opened(terminal)))
-    assert colours
+    raw = opened(terminal)
+    colours = set(TRUE_COLOUR.findall(raw))
+    assert bool(colours) == bool(theme)
     assert [rgb for rgb in colours if len(set(rgb)) > 1] == []
+    assert theme or not COLOUR.search(raw)
 
 
 @pytest.mark.parametrize("term", ["linux", "vt100", "screen"])

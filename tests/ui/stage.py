@@ -26,6 +26,8 @@ from textual.screen import Screen
 
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
+from kmodtui.model.palettes import PALETTES
+from kmodtui.model.theme import DARK
 from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import Monitor
 from kmodtui.services.root.access import RootAccess
@@ -34,7 +36,6 @@ from kmodtui.services.timeline.recording import Recording
 from kmodtui.ui.app import KmodtuiApp
 from kmodtui.ui.panes import PANES
 from kmodtui.ui.screens.dashboard import DashboardScreen
-from kmodtui.ui.themes import DARK
 from tests.ui.emulated import EmulatedTerminal
 
 PATIENCE = 30.0
@@ -237,7 +238,7 @@ class Stage:
     def highlighted(self, selector: str) -> str:
         """The row of a widget that has the cursor's colour; empty if none has."""
         region = self.screen.query_one(selector).region
-        colours = (DARK.variables["cursor"], DARK.variables["cursor-idle"])
+        colours = (PALETTES[DARK]["cursor"], PALETTES[DARK]["cursor-idle"])
         for row in range(region.y, region.bottom):
             if self.terminal.ground(row, region.x + 2) in colours:
                 return self.terminal.row(row, region.x, region.right).rstrip()

@@ -110,6 +110,7 @@ def test_each_setting_is_shown_with_where_it_comes_from(
         "elevate automatic default",
         "idle_minutes 15 default",
         "light true file, line 1",
+        "theme automatic default",
         "mouse false command line, --no-mouse",
         "keys.dashboard.load F6 + file, line 6",
         f"keys: {len(COMMANDS) - 1} commands have their default keys",
@@ -209,3 +210,19 @@ def test_the_keys_of_the_document_are_valid(file: Path) -> None:
     config, problems = examine_config(file)
     assert not problems
     assert not remapped(config.keys)[1]
+
+
+def test_check_names_mistakes_in_the_theme_of_the_user(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    themes = file.parent / "themes"
+    themes.mkdir()
+    file.write_text('theme = "mine"\n')
+    assert run(["config", "check"]) == 1
+    assert f"{file}:1: unknown theme “mine”" in capsys.readouterr().out
+    (themes / "mine.toml").write_text('[colors]\nerror = "#333333"\n')
+    assert run(["config", "check"]) == 1
+    out = capsys.readouterr().out
+    assert f"{file}:1: theme mine: error is hard to read on background." in out
+    (themes / "mine.toml").write_text('[colors]\nerror = "#ff9d92"\n')
+    assert "no problems found" in printed(capsys, "config", "check")

@@ -6,6 +6,7 @@ from textual import events
 from textual.screen import ModalScreen
 
 from kmodtui.ui.screens.base import KmodtuiScreen, Result
+from kmodtui.ui.themes import ink
 from kmodtui.ui.widgets.input_line import InputLine
 from kmodtui.ui.widgets.key_hints import KeyHints
 
@@ -42,7 +43,7 @@ class Dialog(KmodtuiScreen[Result], ModalScreen[Result]):
 
     def colour(self, name: str) -> str:
         """Return the rich style of a colour of the theme; empty if it has none."""
-        return self.app.theme_variables.get(name, "")
+        return ink(self, name)
 
     def on_key(self, event: events.Key) -> None:
         """Send letters to the input line even if it does not have the focus (yet)."""

@@ -12,6 +12,7 @@ from kmodtui.model.modules import TAINTS
 from kmodtui.model.symbols.table import TYPE_WORDS
 from kmodtui.ui.commands import bindings_of, key_of
 from kmodtui.ui.dialogs.page import PageDialog
+from kmodtui.ui.themes import ink
 
 TYPES = {
     "t": "function (text: code)",
@@ -121,9 +122,8 @@ class LegendScreen(PageDialog):
         self.body.update(self._page())
 
     def _page(self) -> Table:
-        colours = self.app.theme_variables
-        letter_style = f"bold {colours.get('accent', 'yellow')}"
-        head_style = f"bold {colours.get('primary', 'cyan')}"
+        letter_style = f"bold {ink(self, 'accent')}"
+        head_style = f"bold {ink(self, 'primary')}"
         page = Table.grid(padding=(0, 2), expand=True)
         page.add_column(no_wrap=True, min_width=3)
         page.add_column(ratio=1)

@@ -21,6 +21,7 @@ from kmodtui.services.linkage import symbol_details
 from kmodtui.services.machine import Machine
 from kmodtui.ui.commands import bindings_of
 from kmodtui.ui.dialogs.page import PageDialog
+from kmodtui.ui.themes import ink
 
 _PLACES = 6
 """Largest number of places in the file to list; `__func__.7` can have hundreds."""
@@ -83,8 +84,7 @@ class SymbolDialog(PageDialog):
     def _show(
         self, details: SymbolDetails | None, sections: dict[str, int] | None, note: str
     ) -> None:
-        colours = self.app.theme_variables
-        key_style, dim = colours.get("accent", "yellow"), colours.get("dim", "grey50")
+        key_style, dim = ink(self, "accent"), ink(self, "dim")
         page = Table.grid(padding=(0, 2), expand=True)
         page.add_column(no_wrap=True)
         page.add_column(ratio=1)

@@ -371,6 +371,14 @@ COMMANDS: tuple[Command, ...] = (
         terms=("taint", "symbol types", "signs"),
     ),
     Command(
+        "dashboard.theme",
+        ("T",),
+        "next_theme",
+        "Theme",
+        "Use the next theme: dark, light, high contrast, the terminal's colours, none, yours",
+        terms=("colours", "colors", "ansi", "monochrome", "appearance"),
+    ),
+    Command(
         "dashboard.palette",
         ("colon", "ctrl+p"),
         "palette",

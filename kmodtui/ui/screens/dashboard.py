@@ -20,6 +20,7 @@ from kmodtui.model.text import counted
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.command import Command
 from kmodtui.ui.commands import bindings, key_of
+from kmodtui.ui.desk import desk
 from kmodtui.ui.screens.pane_screen import PaneScreen
 from kmodtui.ui.subject import Subject, SubjectKind
 from kmodtui.ui.subscription import subscribe
@@ -416,6 +417,10 @@ class DashboardScreen(PaneScreen):
         from kmodtui.ui.dialogs.help import open_help
 
         open_help(self)
+
+    def action_next_theme(self) -> None:
+        """Use the next theme."""
+        desk(self).next_theme()
 
     def action_palette(self) -> None:
         """Open the command palette."""

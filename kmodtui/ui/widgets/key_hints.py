@@ -7,6 +7,7 @@ from textual.widgets import Static
 
 from kmodtui.model.text import clean
 from kmodtui.ui.commands import Hint
+from kmodtui.ui.themes import ink
 
 
 class KeyHints(Static):
@@ -22,11 +23,10 @@ class KeyHints(Static):
             hints: the keys, with labels.
             instead: why the key that confirms is missing, as a sentence.
         """
-        colours = self.app.theme_variables
         line = Text()
         for keys, label in hints:
-            line.append(f" {keys} ", colours.get("accent", ""))
+            line.append(f" {keys} ", ink(self, "accent"))
             line.append(f"{label}  ")
         if instead:
-            line = Text.assemble((clean(instead), colours.get("warning", "")), "\n", line)
+            line = Text.assemble((clean(instead), ink(self, "warning")), "\n", line)
         self.update(line)

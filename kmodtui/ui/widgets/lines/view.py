@@ -23,6 +23,7 @@ from textual.strip import Strip
 from kmodtui.model.document import DocumentRow
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.subject import Subject
+from kmodtui.ui.themes import bar, ink
 
 Part = tuple[str, str]
 """A text and the name of its style: one of `STYLES`, LINK and an address, or empty."""
@@ -202,15 +203,14 @@ class LineView(ScrollView, can_focus=True):
     def _style(self, name: str, background: str) -> Style:
         key = (name, background)
         if key not in self._styles:
-            colors = self.app.theme_variables
             style = self.rich_style
             if name.startswith(LINK):
-                link = name.removeprefix(LINK)
-                style += Style(color=colors[STYLES["info"]], underline=True, link=link)
+                link = Style(underline=True, link=name.removeprefix(LINK))
+                style += Style.parse(ink(self, STYLES["info"])) + link
             elif name:
-                style += Style(color=colors[STYLES[name]])
+                style += Style.parse(ink(self, STYLES[name]))
             if background:
-                style += Style(bgcolor=colors[background])
+                style += bar(self, background)
             self._styles[key] = style
         return self._styles[key]
 
