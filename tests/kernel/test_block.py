@@ -154,6 +154,81 @@ def test_a_rule_that_comes_first_is_reported_before_anything_is_written(unblocke
     assert vm.run("root", "ls /etc/modprobe.d").stdout.split() == ["a.conf"]
 
 
+@pytest.mark.full
+@pytest.mark.parametrize("name", ["aa.conf", "zz.conf"])
+@pytest.mark.parametrize(
+    "folder",
+    ["/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/lib/modprobe.d"],
+)
+def test_a_block_among_rules_of_others_is_told_as_it_is(
+    unblocked: VM, folder: str, name: str
+) -> None:
+    vm = unblocked
+    rule = b"install dummy /sbin/modprobe --ignore-install dummy\n"
+    vm.run("root", ["mkdir", "-p", folder], check=True)
+    vm.write("root", f"{folder}/{name}", rule)
+    try:
+        done = vm.kmodtui("root", "block", "dummy", "--yes", "--json")
+        vm.run("root", ["modprobe", "dummy"])
+        stopped = "dummy" not in loaded(vm)
+        assert stopped == (done.returncode == 0), done.stdout + done.stderr
+        if not stopped:
+            assert f"{folder}/{name}" in done.stdout + done.stderr
+        assert vm.read("root", f"{folder}/{name}") == rule
+    finally:
+        vm.run("root", ["rm", f"{folder}/{name}"])
+
+
+@pytest.mark.full
+def test_what_is_in_use_or_built_in_is_told_before_it_is_blocked(unblocked: VM) -> None:
+    vm = unblocked
+    refused = vm.kmodtui("root", "block", "ext4", "--yes")
+    assert refused.returncode == 1
+    assert "ext4 holds the root file system" in refused.stderr
+    done = vm.kmodtui("root", "block", "ext4", "--yes", "--confirm", "ext4", "--json")
+    assert done.returncode == 0, done.stderr
+    assert "ext4 is still loaded" in json.loads(done.stdout)["outcome"]["cause"]
+    built_in = vm.run("root", "grep -o '[^/]*.ko' /lib/modules/$(uname -r)/modules.builtin")
+    name = built_in.stdout.split()[0].removesuffix(".ko").replace("-", "_")
+    refused = vm.kmodtui("root", "block", name, "--yes")
+    assert refused.returncode == 1
+    assert "initcall_blacklist=" in refused.stdout + refused.stderr
+
+
 def test_without_privileges_it_is_refused_with_a_status_of_its_own(unblocked: VM) -> None:
     assert unblocked.kmodtui("guest", "block", "dummy", "--yes").returncode == 3
     assert unblocked.kmodtui("guest", "block", "dummy", "--dry-run").returncode == 0
+
+
+FOREIGN = b"options loop max_loop=4\n"
+"""A file of somebody else."""
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("mode", "number", "remedy"),
+    [
+        ("dd if=/dev/zero of=/etc/modprobe.d/fill bs=4k 2>/dev/null; true", "ENOSPC", "Free space"),
+        ("mount -o remount,ro,bind /etc/modprobe.d", "EROFS", "remount"),
+        ("chmod go+w /etc/modprobe.d", "does not trust /etc/modprobe.d", "chmod go-w"),
+    ],
+)
+@pytest.mark.parametrize(
+    "change", ["block dummy", "blacklist dummy", "keep dummy numdummies=2", "block dummy --log"]
+)
+def test_where_nothing_can_be_written_no_file_changes_and_the_reason_is_told(
+    vm: VM, change: str, mode: str, number: str, remedy: str
+) -> None:
+    vm.run("root", "mkdir -p /etc/modules-load.d", check=True)
+    vm.run("root", "mount -t tmpfs -o size=8k,mode=755 none /etc/modprobe.d", check=True)
+    try:
+        vm.write("root", "/etc/modprobe.d/mine.conf", FOREIGN)
+        vm.run("root", mode, check=True)
+        failed = vm.kmodtui("root", *change.split(), "--yes")
+        assert failed.returncode == 1, failed.stdout
+        assert number in failed.stderr
+        assert remedy in failed.stderr
+        rules = vm.run("root", "cd /etc/modprobe.d && ls *.conf && cat *.conf").stdout
+        assert rules == f"mine.conf\n{FOREIGN.decode()}"
+    finally:
+        vm.run("root", "umount /etc/modprobe.d; rm -f /etc/modules-load.d/kmodtui.conf")
