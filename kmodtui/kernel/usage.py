@@ -2,9 +2,9 @@
 
 It looks at mounts (/proc/self/mountinfo), block devices in use and swap (/sys/block,
 /proc/swaps), network interfaces (/sys/class/net), device files that processes have open
-(/proc/PID/fd), sockets (/proc/net/protocols), algorithms (/proc/crypto) and live patches
-(/sys/kernel/livepatch). The result is not complete: a module can have users that are not
-visible in these files.
+(/proc/PID/fd), sockets (/proc/net/protocols), algorithms (/proc/crypto), live patches
+(/sys/kernel/livepatch), consoles on framebuffers, kprobes and BPF programs. The result is not
+complete: a module can have users that are not visible in these files.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ import os
 import re
 import stat
 from collections.abc import Callable, Collection, Iterator
+from functools import cached_property
 
+from kmodtui.kernel.consoles import console_uses
+from kmodtui.kernel.hooks import bpf_uses, kprobe_uses
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.routes import connection_interfaces
 from kmodtui.model.modules import canonical
@@ -52,11 +55,14 @@ def read_usage(
         modules: names of loaded modules.
         resolve: looks up an alias in the index.
         connection: the value of SSH_CONNECTION; empty for a local user.
-        open_files: whether to read the open files of all processes, which takes longest.
+        open_files: whether to read the open files of all processes, and what is attached to
+            functions, which takes longest.
     """
     through = connection_interfaces(host, connection)
     client = connection.split(" ")[0]
     opened = _OpenFiles(host, resolve)
+    kprobes = _permitted(kprobe_uses(host)) or ()
+    bpf = _permitted(bpf_uses(host)) if open_files else ()
     found: dict[str, list[Use]] = {}
     for module, use in (
         *_mounts(host, resolve),
@@ -66,11 +72,23 @@ def read_usage(
         *_sockets(host),
         *_algorithms(host),
         *_live_patches(host),
+        *console_uses(host),
+        *kprobes,
+        *(bpf or ()),
         *_bound_devices(host, modules),
     ):
         if module in modules:
             found.setdefault(module, []).append(use)
-    return Usage({module: tuple(uses) for module, uses in found.items()}, opened.unseen)
+    by_module = {module: tuple(uses) for module, uses in found.items()}
+    return Usage(by_module, opened.unseen, hooks_unseen=bpf is None)
+
+
+def _permitted(found: Iterator[_Found]) -> tuple[_Found, ...] | None:
+    """Return what was found; None if only root may look."""
+    try:
+        return tuple(found)
+    except PermissionError:
+        return None
 
 
 # --- mounts and block devices -----------------------------------------------------------------
@@ -208,17 +226,31 @@ class _OpenFiles:
                 if module and path not in seen:
                     seen.add(path)
                     command = _text(self._host, f"/proc/{process}/comm")
+                    who = f"{command or 'process'} ({process}{self._user_of(process)})"
                     yield (
                         module,
                         Use(
                             UseKind.OPEN_FILE,
-                            clean(f"{path}, opened by {command or 'process'} ({process})"),
+                            clean(f"{path}, opened by {who}"),
                             clean(f"/proc/{process}/fd/{file}: {path}"),
                         ),
                     )
             left -= len(files)
             if left <= 0:
                 return
+
+    def _user_of(self, process: str) -> str:
+        """Return `, user NAME` for the owner of a process; empty if that is unknown."""
+        for line in _lines(self._host, f"/proc/{process}/status"):
+            if line.startswith("Uid:") and (number := line.split()[1:2]):
+                return f", user {self._users.get(number[0], number[0])}"
+        return ""
+
+    @cached_property
+    def _users(self) -> dict[str, str]:
+        """The names of users by number, from /etc/passwd."""
+        rows = [line.split(":") for line in _lines(self._host, "/etc/passwd")]
+        return {row[2]: row[0] for row in reversed(rows) if len(row) > 2}
 
     def _device(self, link: str) -> tuple[str, str]:
         """Return module and path of the device file that a descriptor refers to, or empty ones."""

@@ -25,6 +25,9 @@ class UseKind(StrEnum):
     SOCKET = "socket"
     ALGORITHM = "algorithm"
     LIVE_PATCH = "live patch"
+    CONSOLE = "console"
+    BPF = "BPF program"
+    PROBE = "kprobe"
 
     @property
     def remedy(self) -> str:
@@ -46,7 +49,15 @@ class UseKind(StrEnum):
                     "/sys/kernel/livepatch, and wait until transition is 0. As root, "
                     "/proc/PID/patch_state shows which tasks a transition waits for."
                 )
-            case UseKind.INTERFACE | UseKind.DEVICE:
+            case UseKind.CONSOLE:
+                return (
+                    "Detach the console first: write 0 to its file bind in "
+                    "/sys/class/vtconsole. Its screen then stays dark until another driver "
+                    "shows it."
+                )
+            case UseKind.BPF:
+                return "Detach the BPF programs first: bpftool link lists them, as root."
+            case UseKind.INTERFACE | UseKind.DEVICE | UseKind.PROBE:
                 return ""
             case _:
                 assert_never(self)
@@ -62,6 +73,7 @@ class Use:
         evidence: the line that proves it, after the name of the file it stands in.
         connection: the address of the client that is connected through it; empty if none is.
         references: how many of the module's references it accounts for.
+        possible: whether it may hold a reference, but nothing proves that it does.
     """
 
     kind: UseKind
@@ -69,15 +81,16 @@ class Use:
     evidence: str
     connection: str = ""
     references: int = 1
+    possible: bool = False
 
     @property
     def holds(self) -> bool:
         """Whether it prevents the unload.
 
-        The kernel does not count a network interface, or a device that a driver is bound
-        to: they disappear with the driver, in use or not.
+        The kernel does not count a network interface, a device that a driver is bound to,
+        or a kprobe: they disappear with the driver, in use or not.
         """
-        return self.kind not in (UseKind.INTERFACE, UseKind.DEVICE)
+        return self.kind not in (UseKind.INTERFACE, UseKind.DEVICE, UseKind.PROBE)
 
     def __str__(self) -> str:
         """Return it for a sentence: `mount /mnt/data (btrfs)`."""
@@ -92,13 +105,15 @@ class Usage:
         by_module: the uses of each module; modules without any are left out.
         unseen: number of processes that could not be inspected, because they are another
             user's.
+        hooks_unseen: whether kprobes and BPF programs could not be inspected.
     """
 
     by_module: Mapping[str, tuple[Use, ...]] = field(default_factory=dict)
     unseen: int = 0
+    hooks_unseen: bool = False
 
     def holders(self, module: str) -> tuple[Use, ...]:
-        """Return what prevents a module from being unloaded."""
+        """Return what prevents a module from being unloaded, or may prevent it."""
         return tuple(use for use in self.by_module.get(module, ()) if use.holds)
 
 
@@ -121,11 +136,12 @@ def users_of(module: LoadedModule, usage: Usage) -> str:
     it only repeats the reference count.
     """
     modules = " ".join((*(("[permanent]",) if module.permanent else ()), *module.users))
-    others = _names(map(_short, usage.by_module.get(module.name, ())), "; ")
+    uses = [use for use in usage.by_module.get(module.name, ()) if not use.possible]
+    others = _names(map(_short, uses), "; ")
     words = "; ".join(filter(None, (modules, others)))
     found = sum(use.references for use in usage.holders(module.name))
     unknown = module.other_references - found
-    known = module.users or module.name in usage.by_module
+    known = module.users or uses
     return f"{words} +{unknown}" if unknown > 0 and known else words
 
 
@@ -146,12 +162,15 @@ def held_by(usage: Usage, module: str, references: int) -> str:
     """
     held = counted(references, "reference")
     holders = usage.holders(module)
-    found = sum(use.references for use in holders)
-    if holders and found >= references:
-        return f"Held by {_listed(holders)}."
+    certain = [use for use in holders if not use.possible]
+    found = sum(use.references for use in certain)
+    if certain and found >= references:
+        return f"Held by {_listed(certain)}."
     if found:
         was = "was" if found == 1 else "were"
-        sentence = f"{found} of {held} not held by modules {was} found: {_listed(holders)}."
+        sentence = f"{found} of {held} not held by modules {was} found: {_listed(certain)}."
+        if possible := [use for use in holders if use.possible]:
+            sentence += f" Possible: {_listed(possible)}."
     elif holders:
         sentence = f"Probably held by {_listed(holders)}."
     else:
@@ -171,11 +190,17 @@ def release_remedy(holders: Sequence[Use]) -> str:
 
 
 def unseen_words(usage: Usage) -> str:
-    """Return that processes could not be inspected, in a sentence; empty if all could."""
-    if not usage.unseen:
+    """Return what could not be inspected, in a sentence; empty if everything could."""
+    unseen = []
+    if usage.unseen:
+        processes = counted(usage.unseen, "process", "processes")
+        unseen.append(f"{processes} of other users")
+    if usage.hooks_unseen:
+        unseen.append("BPF programs attached to it")
+    if not unseen:
         return ""
-    processes = counted(usage.unseen, "process", "processes")
-    return f"{processes} of other users cannot be inspected without root privileges."
+    what = " and ".join(unseen)
+    return f"{what} cannot be inspected without root privileges."
 
 
 def unload_warnings(usage: Usage, modules: Iterable[str]) -> tuple[str, ...]:

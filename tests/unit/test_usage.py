@@ -200,11 +200,70 @@ def test_an_open_device_file_is_reported_with_the_process(tree: Tree) -> None:
             "/proc/4711/fd/5": "->/etc/passwd",
             "/proc/4711/fd/6": "->socket:[815]",
             "/proc/4711/comm": "qemu\n",
+            "/proc/4711/status": "Name:\tqemu\nUid:\t1000\t0\t0\t0\n",
+            "/proc/4712/fd/0": "->/dev/null",
+            "/proc/4712/comm": "cat\n",
+            "/proc/4712/status": "Name:\tcat\nUid:\t7\t7\t7\t7\n",
+            "/etc/passwd": "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:\n",
         }
     )
-    assert uses(host, "nothingness") == [
-        (UseKind.OPEN_FILE, "/dev/null, opened by qemu (4711)", "/proc/4711/fd/3: /dev/null")
+    null = "/dev/null, opened by"
+    assert [(what, evidence) for _, what, evidence in uses(host, "nothingness")] == [
+        (f"{null} qemu (4711, user alice)", "/proc/4711/fd/3: /dev/null"),
+        (f"{null} cat (4712, user 7)", "/proc/4712/fd/0: /dev/null"),
     ]
+
+
+def test_a_console_holds_its_own_module_and_may_hold_the_framebuffers(tree: Tree) -> None:
+    host = tree(
+        {
+            "/sys/class/vtconsole/vtcon0/name": "(S) dummy device\n",
+            "/sys/class/vtconsole/vtcon0/bind": "0\n",
+            "/sys/class/vtconsole/vtcon1/name": "(M) frame buffer device\n",
+            "/sys/class/vtconsole/vtcon1/bind": "1\n",
+            "/proc/fb": "0 bochs-drmdrmfb\n",
+            "/sys/class/graphics/fb0/device/driver/module": "->../../../../module/bochs",
+        }
+    )
+    usage = read_usage(host, ["bochs", "fb"], resolve)
+    assert held_by(usage, "fb", 1) == "Held by console vtcon1, shown on a framebuffer."
+    (use,) = usage.holders("bochs")
+    assert use.evidence == "/proc/fb: 0 bochs-drmdrmfb, /sys/class/vtconsole/vtcon1/bind: 1"
+    assert held_by(usage, "bochs", 1).startswith("Probably held by console vtcon1, shown on fb0")
+
+
+def test_a_kprobe_holds_nothing_and_a_bpf_program_possibly_something(tree: Tree) -> None:
+    tracing = "/sys/kernel/tracing/enabled_functions"
+    host = tree(
+        {
+            "/sys/kernel/debug/kprobes/list": "ffffffffc0a01000  k  tun_get_user+0x0  tun\n"
+            "ffffffffc0a01100  k  tun_old+0x0  tun [GONE]\nffffffff81000000  r  vfs_read+0x0    \n"
+            "half a line\n",
+            tracing: "vfs_read (1) R   D   M  \n\tdirect-->bpf_trampoline_1+0x0/0x1\n"
+            "tun_net_xmit [tun] (2) R   D   M  \ttramp: ftrace_regs_caller+0x0/0x65\n"
+            "\tdirect-->bpf_trampoline_6442453466+0x0/0x1f2\n"
+            "tun_free [tun] (1) R I \tkprobe_ftrace_handler+0x0/0x1\n",
+        }
+    )
+    usage = read_usage(host, ["tun"], resolve)
+    assert [str(use) for use in usage.by_module["tun"]] == [
+        "kprobe on 1 function: tun_get_user",
+        "BPF program on 1 function: tun_net_xmit",
+    ]
+    (program,) = usage.holders("tun")
+    assert program.possible
+    assert program.evidence == f"{tracing}: tun_net_xmit [tun] direct-->bpf_trampoline"
+    assert held_by(usage, "tun", 2).startswith("Probably held by BPF program on 1 function")
+    module = parse_modules(b"tun 1 2 - Live 0x0\n").by_name["tun"]
+    assert users_of(module, usage) == "kprobe on 1 function: tun_get_user +2"
+
+
+def test_what_only_root_may_inspect_is_said() -> None:
+    usage = Usage(unseen=1, hooks_unseen=True)
+    assert held_by(usage, "tun", 1).endswith(
+        "1 process of other users and BPF programs attached to it cannot be inspected without "
+        "root privileges."
+    )
 
 
 def test_a_device_file_below_a_device_belongs_to_its_driver(tree: Tree) -> None:

@@ -17,7 +17,7 @@ from kmodtui.model.usage import UseKind, unseen_words
 
 MOST_DEVICES = 8
 _ORDER = (UseKind.MOUNT, UseKind.BLOCK_DEVICE, UseKind.OPEN_FILE, UseKind.SOCKET,
-          UseKind.ALGORITHM, UseKind.LIVE_PATCH)  # fmt: skip
+          UseKind.ALGORITHM, UseKind.LIVE_PATCH, UseKind.CONSOLE, UseKind.BPF)  # fmt: skip
 
 
 def why(facts: ModuleFacts) -> Page:
@@ -254,7 +254,7 @@ def _references(facts: ModuleFacts, refcount: int, users: tuple[str, ...]) -> It
     for use in sorted(holders, key=lambda use: _ORDER.index(use.kind)):
         statement = use_statement(use)
         # More uses than references: one of them holds none, and nothing says which.
-        uncertain = found > others
+        uncertain = use.possible or found > others
         yield Statement(
             statement.kind,
             f"{statement.text}. {use.kind.remedy}".rstrip(),
@@ -309,6 +309,9 @@ _Lost = dict[str, dict[str, tuple[str, str]]]
 def _lost_devices(facts: ModuleFacts) -> _Lost:
     lost: _Lost = {}
     for use in facts.usage.by_module.get(facts.name, ()):
+        if use.kind is UseKind.PROBE:
+            name = use.what.removeprefix("on ")
+            lost.setdefault(str(use.kind), {})[name] = ("", use.evidence)
         if use.kind is UseKind.INTERFACE:
             name, _, state = use.what.partition(", ")
             lost.setdefault("network interface", {})[name] = (state, use.evidence)
@@ -356,5 +359,6 @@ _SEEN = (
     "NVMe controller",
     "watchdog",
     "device node",
+    "kprobe",
 )
 """Kinds of devices that a person misses, the most important first."""
