@@ -18,8 +18,8 @@ from kmodtui.model.plan.intent import Intent
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.result import Result, ResultCode
 from kmodtui.model.scope import Scope
-from kmodtui.privileged.client import LogSink
 from kmodtui.privileged.protocol import Hello
+from kmodtui.privileged.session import LogSink
 from kmodtui.services.machine import Machine
 from kmodtui.services.planning.actions import perform
 from kmodtui.services.planning.planning import plan_for

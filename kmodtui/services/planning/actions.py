@@ -26,8 +26,9 @@ from kmodtui.model.plan.undo import UndoEntry
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.result import Result, ResultCode
 from kmodtui.model.text import counted
-from kmodtui.privileged.client import HelperClient, LogSink
+from kmodtui.privileged.client import HelperClient
 from kmodtui.privileged.elevation import Foreground
+from kmodtui.privileged.session import LogSink
 from kmodtui.services.blocking import prove
 from kmodtui.services.files import user_name
 from kmodtui.services.keeping import prove_kept
