@@ -2,16 +2,22 @@
 
 Format: `Documentation/driver-api/early-userspace/buffer-format.rst`: one or more cpio
 archives (newc), each of which may be compressed. The file names are near the beginning only
-of their own entries, so the whole archive has to be unpacked.
+of their own entries, so the whole archive has to be unpacked. Python cannot unpack LZ4 (in
+the legacy frames that the kernel understands) and LZO; their programs do.
 """
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import lzma
+import os
+import shutil
+import subprocess
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 
 from kmodtui.errors import UnreadableError
@@ -28,6 +34,10 @@ PATHS = {
 }
 """Where distributions put it, for a kernel release, and the command that builds it again."""
 
+_PROGRAMS = {b"\x02\x21\x4c\x18": "lz4", b"\x89LZO": "lzop"}
+"""The program that unpacks a format, by the first bytes."""
+
+_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}
 _HEAD = 110
 _MAGIC = (b"070701", b"070702")
 _MAX_NAME = 4096
@@ -36,7 +46,7 @@ _MAX_SIZE = 2 * 1024 * 1024 * 1024
 
 
 class UnreadableInitramfsError(Exception):
-    """The archive is damaged, or compressed in a way that Python cannot unpack."""
+    """The archive is damaged, or what unpacks it is missing; the message says which."""
 
 
 def find_initramfs(host: Host, release: str) -> str:
@@ -69,6 +79,10 @@ def read_initramfs_modules(host: Host, path: str) -> dict[str, str]:
                     found[canonical(clean(base))] = clean(name)
         except _damage() as error:
             raise UnreadableInitramfsError(str(error)) from None
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            raise UnreadableInitramfsError(str(error)) from None  # from gzip and bz2
     return found
 
 
@@ -81,6 +95,10 @@ def _file_names(file: BinaryIO) -> Iterator[str]:
         file.seek(-len(start), 1)
         if start in _MAGIC:
             yield from _names(file)
+        elif program := _PROGRAMS.get(start[:4]):
+            with _unpacked_by(program, file) as unpacked:
+                yield from _names(unpacked)
+            return
         else:
             yield from _names(_unpacked(file, start))
             return
@@ -96,6 +114,8 @@ def _skip_zeros(file: BinaryIO) -> bytes:
 def _unpacked(file: BinaryIO, start: bytes) -> BinaryIO:
     if start[:2] == b"\x1f\x8b":
         return cast(BinaryIO, gzip.GzipFile(fileobj=file))
+    if start[:3] == b"BZh":
+        return cast(BinaryIO, bz2.BZ2File(file))
     if start[:6] == b"\xfd7zXZ\0" or start[:3] == b"]\0\0":
         return cast(BinaryIO, lzma.LZMAFile(file))
     if start[:4] == b"\x28\xb5\x2f\xfd":
@@ -103,11 +123,36 @@ def _unpacked(file: BinaryIO, start: bytes) -> BinaryIO:
     raise UnreadableInitramfsError("it is compressed in a way that kmodtui cannot unpack")
 
 
+@contextmanager
+def _unpacked_by(name: str, file: BinaryIO) -> Iterator[BinaryIO]:
+    """Run a program that unpacks the rest of a file, for as long as its output is read."""
+    program = shutil.which(name, path=_ENVIRONMENT["PATH"])
+    if program is None:
+        raise UnreadableInitramfsError(
+            f"it is compressed with {name}, which is not installed: install {name} to read it"
+        )
+    os.lseek(file.fileno(), file.tell(), os.SEEK_SET)  # Python has read ahead
+    with subprocess.Popen(
+        [program, "-d", "-c"],
+        env=_ENVIRONMENT,
+        stdin=file,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            if process.stdout is not None:
+                yield cast(BinaryIO, process.stdout)
+        finally:
+            process.kill()
+
+
 def _zstd() -> Any:
     try:
         return zstandard()
-    except UnreadableError:
-        raise UnreadableInitramfsError("this Python cannot unpack Zstandard") from None
+    except UnreadableError as error:
+        raise UnreadableInitramfsError(
+            f"it is compressed with Zstandard. {error} {error.hint}".rstrip()
+        ) from None
 
 
 def _damage() -> tuple[type[Exception], ...]:
@@ -117,7 +162,6 @@ def _damage() -> tuple[type[Exception], ...]:
         ValueError,
         lzma.LZMAError,
         zlib.error,
-        gzip.BadGzipFile,
     )
     try:
         return (*found, _zstd().ZstdError)

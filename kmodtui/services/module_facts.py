@@ -132,6 +132,7 @@ class SystemFacts:
             name,
             {
                 "listings": (*self._listings(name), *self._in_initramfs(name)),
+                "initramfs_problem": self._initramfs[2],
                 "observed": observed,
                 "log": self._log(name) if moving else (),
                 "loaders": read_loaders(self.host, name) if moving else (),
@@ -243,7 +244,7 @@ class SystemFacts:
         return (*read_listings(self.host, name), *commands)
 
     def _in_initramfs(self, name: str) -> tuple[Listing, ...]:
-        path, modules = self._initramfs
+        path, modules, _ = self._initramfs
         if name not in modules:
             return ()
         words = "in the initramfs, from which it may have been loaded"
@@ -349,10 +350,14 @@ class SystemFacts:
         return {name: tuple(rules) for name, rules in found.items()}
 
     @cached_property
-    def _initramfs(self) -> tuple[str, dict[str, str]]:
-        """The path of the initramfs and its modules; none where it cannot be read."""
+    def _initramfs(self) -> tuple[str, dict[str, str], str]:
+        """The path of the initramfs, its modules, and why these cannot be read."""
         path = find_initramfs(self.host, self.release)
         try:
-            return path, read_initramfs_modules(self.host, path) if path else {}
-        except (OSError, UnreadableInitramfsError):
-            return path, {}
+            return path, read_initramfs_modules(self.host, path) if path else {}, ""
+        except PermissionError:
+            return path, {}, f"{path} cannot be read without root privileges"
+        except OSError as error:
+            return path, {}, f"{path} cannot be read: {error.strerror}"
+        except UnreadableInitramfsError as error:
+            return path, {}, f"{path} cannot be read: {clean(str(error))}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from kmodtui.cli import run
 from kmodtui.demo.simulated_kernel import SimulatedKernel
+from kmodtui.kernel import initramfs
 from kmodtui.kernel.index.release import read_index
 from kmodtui.kernel.initramfs import UnreadableInitramfsError, read_initramfs_modules
 from kmodtui.kernel.proc_modules import parse_modules
@@ -380,7 +382,7 @@ def newc(*names: str) -> bytes:
     return data
 
 
-@pytest.mark.parametrize("packing", ["gzip", "lzma", "backports.zstd", ""])
+@pytest.mark.parametrize("packing", ["gzip", "bz2", "lzma", "backports.zstd", ""])
 def test_the_modules_in_an_initramfs_are_found(kernel: SimulatedKernel, packing: str) -> None:
     import importlib
 
@@ -395,9 +397,54 @@ def test_the_modules_in_an_initramfs_are_found(kernel: SimulatedKernel, packing:
     assert reason.evidence == (f"{path}: usr/lib/modules/x/kernel/drivers/net/dummy.ko.xz",)
 
 
+LZ4_MAGIC = bytes.fromhex("02214c18")
+
+
+def lz4_legacy(content: bytes) -> bytes:
+    """Return a legacy frame, as `lz4 -l` writes it, with a block of literals for each 8 MiB."""
+    frame = LZ4_MAGIC
+    for start in range(0, len(content), 8 << 20):
+        literals = content[start : start + (8 << 20)]
+        extra, rest = divmod(len(literals) - 15, 255)
+        block = b"\xf0" + b"\xff" * extra + bytes([rest]) + literals
+        frame += len(block).to_bytes(4, "little") + block
+    return frame
+
+
+@pytest.mark.skipif(shutil.which("lz4") is None, reason="lz4 is not installed")
+def test_the_modules_in_an_lz4_initramfs_are_found_by_its_program(kernel: SimulatedKernel) -> None:
+    path = f"/boot/initrd.img-{RELEASE}"
+    microcode = newc("kernel/x86/microcode/GenuineIntel.bin")
+    main = newc(*(f"lib/modules/x/m{number}.ko" for number in range(2000)), "lib/dummy.ko")
+    plain = microcode + b"\0" * (-len(microcode) % 512)
+    kernel.folder.write(path, plain + lz4_legacy(main))
+    found = read_initramfs_modules(kernel.host, path)
+    assert len(found) == 2001
+    assert found["dummy"] == "lib/dummy.ko"
+    for damaged in (LZ4_MAGIC, LZ4_MAGIC + b"\5\0\0\0garbage", lz4_legacy(main)[:-500]):
+        kernel.folder.write(path, plain + damaged)
+        with pytest.raises(UnreadableInitramfsError):
+            read_initramfs_modules(kernel.host, path)
+
+
+def test_a_missing_program_is_said_with_the_remedy(
+    kernel: SimulatedKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(initramfs._ENVIRONMENT, "PATH", "/nowhere")
+    path = f"/boot/initrd.img-{RELEASE}"
+    kernel.folder.write(path, lz4_legacy(newc("lib/dummy.ko")))
+    kernel.load("dummy")
+    (reason,) = page_why(kernel, "dummy").section("reasons")
+    assert reason.text.endswith(
+        f"no other reason was found. {path} cannot be read: it is compressed with lz4, which is "
+        "not installed: install lz4 to read it"
+    )
+
+
 @pytest.mark.parametrize(
     "data",
     [
+        b"BZh9garbage",
         b"\x1f\x8bgarbage",
         gzip.compress(newc("x"))[:20],
         gzip.compress(newc("x"))[:10] + b"garbage, and more of it",

@@ -146,6 +146,8 @@ class ModuleFacts:
         usage: what uses the loaded modules.
         table_names: names of the loaded modules.
         listings: places in the configuration that name it.
+        initramfs_problem: why the initramfs cannot be read, without a full stop; empty if it
+            can.
         observed: the last load that kmodtui saw; None if it saw none.
         log: lines of the kernel log that may explain its state.
         loaders: programs that are loading or unloading it now: command and process.
@@ -181,6 +183,7 @@ class ModuleFacts:
     usage: Usage = NO_USAGE
     table_names: frozenset[str] = frozenset()
     listings: tuple[Listing, ...] = ()
+    initramfs_problem: str = ""
     observed: ObservedLoad | None = None
     log: tuple[str, ...] = ()
     loaders: tuple[str, ...] = ()

@@ -51,6 +51,8 @@ def _reasons_loaded(facts: ModuleFacts) -> list[Statement]:
             "loaded by its name, by a person or a program, or in the initramfs: no other reason "
             "was found"
         )
+        if facts.initramfs_problem:
+            text += f". {facts.initramfs_problem}"
         found.append(Statement("unknown", text, possible=True))
     return found
 
