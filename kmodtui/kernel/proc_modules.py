@@ -61,10 +61,14 @@ def read_raw(host: Host) -> bytes:
     try:
         return host.read(PATH)
     except FileNotFoundError:
+        from kmodtui.kernel.gvisor import is_gvisor
+
+        why = "It was built without CONFIG_MODULES, or this container hides the file."
+        if is_gvisor(host):
+            why = "This is gVisor, whose kernel imitates Linux and has no modules."
         raise NoModuleSupportError(
             "This kernel shows no loadable modules: there is no /proc/modules.",
-            "It was built without CONFIG_MODULES, or this container hides the file. "
-            "kmodtui --demo shows a recorded Debian system.",
+            f"{why} kmodtui --demo shows a recorded Debian system.",
         ) from None
     except OSError as error:
         raise UnreadableError(f"{PATH} cannot be read: {error.strerror or error}.") from error

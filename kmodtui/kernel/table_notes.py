@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from kmodtui.kernel.host import Host
 from kmodtui.model.modules import ModuleState, ModuleTable
 
@@ -13,14 +11,13 @@ _FOLDER = "/sys/module"
 NONE_LOADED = "No module is loaded: this kernel supports modules, but has loaded none."
 GVISOR = "No module is loaded: this is gVisor, which has no kernel modules."
 
-# `Linux version 4.4.0 #1 SMP …`: a real kernel names who built it, and with which compiler.
-_GVISOR = re.compile(r"Linux version \S+ #\d+ SMP [^()]*", re.ASCII)
-
 
 def table_notes(host: Host, table: ModuleTable) -> tuple[str, ...]:
     """Return sentences about the table; usually none. Reads one directory."""
     if not table.by_name:
-        return (NONE_LOADED if not _is_gvisor(host) else GVISOR,)
+        from kmodtui.kernel.gvisor import is_gvisor
+
+        return (GVISOR if is_gvisor(host) else NONE_LOADED,)
     try:
         shown = set(host.listdir(_FOLDER))
     except OSError:
@@ -33,10 +30,3 @@ def table_notes(host: Host, table: ModuleTable) -> tuple[str, ...]:
         for module in table
         if module.state is ModuleState.LIVE and module.name not in shown
     )
-
-
-def _is_gvisor(host: Host) -> bool:
-    from kmodtui.kernel.system import read_system
-
-    version = read_system(host).version or ""
-    return "gvisor" in version.lower() or _GVISOR.fullmatch(version) is not None

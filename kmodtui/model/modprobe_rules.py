@@ -37,6 +37,25 @@ ALLOWED = ("1", "yes")
 """The values of `allow_unsupported_modules` that allow them."""
 
 
+class Unrunnable(NamedTuple):
+    """Why the command of a rule cannot run.
+
+    Attributes:
+        program: the program that it starts.
+        reason: what is the matter with it, as `does not exist`.
+        certain: False if a captured tree lacks the program with its whole directory, which the
+            system itself may have.
+    """
+
+    program: str
+    reason: str
+    certain: bool = True
+
+    def __str__(self) -> str:
+        """Return program and reason: `/bin/ture does not exist`."""
+        return f"{self.program} {self.reason}"
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One rule.
@@ -47,6 +66,7 @@ class Rule:
         value: the rest: options, a shell command, names; empty for `blacklist`.
         file: the file that contains it; empty for the kernel command line.
         line: its line number in the file, the first if it is continued over several.
+        unrunnable: why its command cannot run; None if it can, or nothing is known of it.
     """
 
     kind: RuleKind
@@ -54,6 +74,7 @@ class Rule:
     value: str = ""
     file: str = ""
     line: int = 0
+    unrunnable: Unrunnable | None = field(default=None, compare=False)
 
     @property
     def only_for_init(self) -> bool:
@@ -162,6 +183,24 @@ _DIRECTORIES = frozenset(
 
 _IN_STORE = re.compile(r"/nix/store/[^/]+/bin")
 _COMMENT = re.compile(r"(?:^|[\s;])#")
+
+
+def rule_effect(rule: Rule) -> CommandEffect:
+    """Return what an install rule does: what its words show, and whether its program exists."""
+    if rule.unrunnable and rule.unrunnable.certain:
+        return CommandEffect.FAILS  # the shell ends with status 126 or 127
+    return command_effect(rule.value)
+
+
+def program_of(command: str) -> str:
+    """Return the program of a command that starts only this one; empty if it is less simple."""
+    if re.search(r"[&|;`<>(){}\n\\\"'*?\[~#]", command):
+        return ""
+    words = command.split()
+    while words and words[0] in ("exec", "command"):
+        words = words[1:]
+    program = words[0] if words else ""
+    return "" if "$" in program or "=" in program else program
 
 
 def command_effect(command: str) -> CommandEffect:

@@ -60,7 +60,12 @@ def rule_problems(
                     f"only the first one counts, {clean(counts.source)}."
                 )
                 yield Problem(rule.source, text, (rule.name,))
-        elif rule.kind is RuleKind.INSTALL:
+            continue
+        if rule.unrunnable and rule.unrunnable.certain:
+            verb = "load" if rule.kind is RuleKind.INSTALL else "unload"
+            text = f"{rule.unrunnable}: modprobe fails to {verb} {clean(rule.name)}."
+            yield Problem(rule.source, text, (rule.name,))
+        if rule.kind is RuleKind.INSTALL:
             yield from _disabled_install(rule, lookup)
 
 

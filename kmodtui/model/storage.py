@@ -20,6 +20,8 @@ class Storage(Enum):
     """Packages in /lib/modules, with depmod's index."""
     HOST = auto()
     """The host of a container."""
+    GVISOR = auto()
+    """Nobody: the kernel of a gVisor sandbox imitates Linux and has no modules."""
     WINDOWS = auto()
     """WSL: the kernel comes with Windows, with nearly everything built in."""
     NIXOS = auto()
@@ -30,6 +32,13 @@ class Storage(Enum):
     """Android's read-only partitions, each with an index."""
     IMAGE = auto()
     """A read-only /usr that is replaced as a whole: ostree, MicroOS, SteamOS."""
+
+
+_NO_MODULES = "This is gVisor, whose kernel imitates Linux and has no modules."
+_OTHER_RUNTIME = (
+    "What needs a module has to run outside of gVisor: give the container another runtime, such "
+    "as runc, and load the module on the host."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,8 @@ class Advice:
                 return f"Run depmod {self.release} as root."
             case Storage.HOST:
                 return f"Run depmod {self.release} as root on the host."
+            case Storage.GVISOR:
+                return _NO_MODULES
             case Storage.NIXOS:
                 return "NixOS makes the index: run nixos-rebuild boot, then reboot."
             case Storage.OPENWRT:
@@ -78,6 +89,8 @@ class Advice:
                 )
             case Storage.HOST:
                 return f"The files belong to the host: install {name} there."
+            case Storage.GVISOR:
+                return _OTHER_RUNTIME
             case Storage.NIXOS:
                 return (
                     f"Add the package that contains {name} to boot.extraModulePackages, run "
@@ -107,6 +120,8 @@ class Advice:
                 return "Reinstall the kernel package."
             case Storage.HOST:
                 return "The files belong to the host: mount its /lib/modules in the container."
+            case Storage.GVISOR:
+                return _NO_MODULES
             case Storage.NIXOS:
                 return "Run nixos-rebuild boot, then reboot."
             case Storage.PARTITIONS:
@@ -139,6 +154,8 @@ class Advice:
                     "Mount the host's /lib/modules read-only in the container to see them, and "
                     "load modules on the host.",
                 )
+            case Storage.GVISOR:
+                return f"{_NO_MODULES} It can load none.", _OTHER_RUNTIME
             case Storage.WINDOWS:
                 unused = f" {installed} They are for other kernels." if others else ""
                 return (

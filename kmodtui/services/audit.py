@@ -112,6 +112,8 @@ class _Kernel:
             none = UnreadableError("The kernel was built without loadable modules.")
             index = EmptyIndex(host, kernel.release, none)
             self._problem, self._loaded = "", frozenset()
+        elif index.advice.storage is Storage.GVISOR:
+            self._problem = "this is gVisor, whose kernel has no modules"
         elif index.advice.storage is Storage.HOST:
             self._problem = "this is a container: the modules and rules of its host decide"
         self._index = index

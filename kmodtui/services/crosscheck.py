@@ -81,7 +81,7 @@ async def cross_check(
     while len(readings) < MOST:
         root = await read_root() if read_root else await asyncio.to_thread(read_root_files, host)
         readings.append(await asyncio.to_thread(read_evidence, host, lines, root))
-        if not _left(readings):
+        if not host.live or not _left(readings):
             break
         quiet = sum(each.quiet for each in readings)
         if len(readings) >= FEWEST and quiet >= QUIET:
@@ -131,8 +131,14 @@ def _result(machine: Machine, readings: Sequence[Evidence], *, as_root: bool) ->
         for source, why in last.missing.items()
     }
     index = machine.index_now() if machine.looks_at_running else None
-    found = list(lasting(readings))
-    if sum(each.quiet for each in readings) < QUIET and len(readings) == MOST:
+    live = machine.host.live
+    # What was captured would be the same in each further reading.
+    found = list(lasting(readings if live else [last] * QUIET))
+    if not live and not last.quiet:
+        missing["what changes with each load"] = (
+            "the tree was captured while a module was Loading or Unloading"
+        )
+    elif sum(each.quiet for each in readings) < QUIET and len(readings) == MOST:
         missing["what changes with each load"] = (
             f"modules were loaded or unloaded during {len(readings)} readings"
         )

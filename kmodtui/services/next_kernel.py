@@ -27,7 +27,7 @@ from kmodtui.kernel.sysfs import read_parameters
 from kmodtui.model.block.way import Barrier
 from kmodtui.model.block.ways import Evaluation, evaluate
 from kmodtui.model.category import is_external
-from kmodtui.model.modprobe_rules import CommandEffect, Rule, RuleKind, command_effect
+from kmodtui.model.modprobe_rules import CommandEffect, Rule, RuleKind, rule_effect
 from kmodtui.model.next.compare import (
     Counterpart,
     Place,
@@ -258,7 +258,7 @@ class _Comparison:
         """Yield the rules that keep modules out: of modprobe.d and the kernel command line."""
         yield from self._config.of(RuleKind.BLACKLIST)
         for rule in self._config.of(RuleKind.INSTALL):
-            if command_effect(rule.value) is not CommandEffect.UNKNOWN:
+            if rule_effect(rule) is not CommandEffect.UNKNOWN:
                 yield rule
         yield from (Rule(RuleKind.BLACKLIST, name) for name in sorted(self._config.blocked))
 

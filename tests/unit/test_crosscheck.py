@@ -302,3 +302,19 @@ def test_hostile_files_are_data(kernel: SimulatedKernel) -> None:
     root = dict.fromkeys(("modules", "vmallocinfo", "kprobes", "ftrace"), junk)
     for difference in check(kernel, root, ["\x1b[31m: taints kernel"]).findings:
         assert "\x1b" not in f"{difference.words}{difference.signs}"
+
+
+def test_a_captured_tree_is_read_once_even_if_a_module_was_loading(
+    kernel: SimulatedKernel, capsys: Output
+) -> None:
+    """It cannot change: there is nothing to wait for."""
+    unlist(kernel, "loop")
+    listed = kernel.folder.read("/proc/modules")
+    kernel.folder.write("/proc/modules", listed + b"slow 4096 1 - Loading 0x0\n")
+    run(["crosscheck", "--root", str(kernel.folder.root), "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["readings"] == 1
+    assert {
+        "source": "what changes with each load",
+        "reason": "the tree was captured while a module was Loading or Unloading",
+    } in found["not_compared"]

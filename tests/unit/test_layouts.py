@@ -280,6 +280,30 @@ def test_a_container_does_not_see_the_hosts_files(
         not_advised(text, "depmod", "reboot")
 
 
+@pytest.mark.parametrize(
+    "mark",
+    [
+        {"/proc/version": "Linux version 4.4.0 #1 SMP Sun Jan 10 15:06:54 PST 2016\n"},
+        {"/var/log/dmesg": "[    0.000000] Starting gVisor...\n"},
+    ],
+)
+@pytest.mark.parametrize("has_proc", [True, False])
+def test_gvisor_has_no_modules_at_all(
+    tmp_path: Path, capsys: Output, mark: dict[str, str], has_proc: bool
+) -> None:
+    """Not even where a container's image has modules of some kernel."""
+    files = indexed("/lib/modules/6.1.0-12-amd64", "6.1.0-12-amd64", {"kernel/loop.ko": ()})
+    root = captured(
+        tmp_path, "4.4.0", {**files, **mark, "/.dockerenv": ""}, () if has_proc else None
+    )
+    for words in (["plan", "load", "loop"], ["info", "loop"], ["catalog"]):
+        text = said(capsys, root, *words, status=1)
+        assert "This is gVisor, whose kernel imitates Linux and has no modules." in text
+        assert "another runtime" in text
+        not_advised(text, "depmod", "reboot", "mount the host", "micro-vm", "built in")
+    assert "gVisor" in said(capsys, root, "list")
+
+
 WSL = "5.15.90.1-microsoft-standard-WSL2"
 
 

@@ -10,8 +10,10 @@ import pytest
 from kmodtui.cli import run
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.services.rules import read_rules
+from tests.support.elf import make_module
 from tests.support.simulated import make_simulated
 from tests.support.small_recording import Part
+from tests.support.tiny_system import modinfo, tiny_system, write
 
 PARTS = {
     "main": Part("main.ko", 4096, depends=("lib",), aliases=("fs-main",)),
@@ -52,7 +54,7 @@ def effects(kernel: SimulatedKernel, **files: str) -> list[tuple[str, str, str]]
         ("install main /bin/false", "in effect", "blocked: every load by modprobe fails"),
         ("install main /bin/true", "in effect", "blocked: loads do nothing, without an error"),
         ("install main /dev/null", "in effect", "blocked: every load by modprobe fails"),
-        ("install main /sbin/x", "in effect", "runs as root instead of loading"),
+        ("install main /sbin/x; :", "in effect", "runs as root instead of loading"),
         (
             "install main /bin/false || /sbin/modprobe -i main",
             "in effect",
@@ -70,7 +72,7 @@ def effects(kernel: SimulatedKernel, **files: str) -> list[tuple[str, str, str]]
         ("softdep main pre: soft post: gone", "in effect", None),
         ("softdep main pre: gone", "no effect", "there is no gone"),
         ("softdep main soft", "no effect", "neither pre: nor post:"),
-        ("remove main /sbin/x", "in effect", "runs as root instead of unloading"),
+        ("remove main /sbin/x; :", "in effect", "runs as root instead of unloading"),
     ],
 )
 def test_what_one_rule_does(
@@ -147,3 +149,38 @@ def test_the_verb_prints_rules_of_one_module_as_text_and_as_json(
     told = json.loads(capsys.readouterr().out)
     assert told["module_blacklist"] == ["lib"]
     assert [rule["name"] for rule in told["rules"]] == ["main", "lib"]
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("/bin/ture", "every load by modprobe fails: /bin/ture does not exist"),
+        ("exec ture --quiet", "every load by modprobe fails: ture does not exist"),
+        ("/bin/text", "every load by modprobe fails: /bin/text is not executable"),
+        ("/bin", "every load by modprobe fails: /bin is a directory"),
+        ("/bin/true", "every load by modprobe fails: /bin/true does not exist"),
+        ("/opt/x/load", "runs as root instead of loading; /opt/x/load is not in this tree"),
+        ("/bin/sh -c ture", "runs as root instead of loading"),
+        ("sh -c ture", "runs as root instead of loading"),
+        ("/bin/ture; /bin/sh", "runs as root instead of loading"),
+        ("exit 1", "blocked: every load by modprobe fails"),
+    ],
+)
+def test_an_install_rule_whose_program_does_not_exist_makes_every_load_fail(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, words: str
+) -> None:
+    """Looked for in the tree: what this machine has in /bin does not matter."""
+    host = tiny_system(tmp_path, {"main": make_module(modinfo("main"))})
+    for name, mode in (("sh", 0o755), ("text", 0o644)):
+        write(host, f"/bin/{name}", "#!\n")
+        (tmp_path / "bin" / name).chmod(mode)
+    write(host, "/etc/modprobe.d/a.conf", f"install main {command}\n")
+    assert run(["--root", str(tmp_path), "rules"]) == 0
+    assert words in " ".join(capsys.readouterr().out.split())
+    failed = run(["--root", str(tmp_path), "plan", "load", "main"])
+    printed = " ".join("".join(capsys.readouterr()).split())
+    if "fails: " in words:
+        assert failed == 1
+        assert f"{words.partition(': ')[2]}. modprobe would fail." in printed
+    else:
+        assert ("where it does not exist, modprobe fails" in printed) == ("tree" in words)

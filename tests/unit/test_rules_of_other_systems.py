@@ -92,7 +92,10 @@ def android(folder: Path) -> str:
     files = {
         f"{VENDOR}/gps.ko": module("gps", ANDROID),
         f"{VENDOR}/wlan.ko": module("wlan", ANDROID),
-        f"{VENDOR}/modules.dep": f"{VENDOR}/gps.ko:\n{VENDOR}/wlan.ko:\n",
+        f"{VENDOR}/antenna.ko": module("antenna", ANDROID, depends="gps"),
+        f"{VENDOR}/modules.dep": f"{VENDOR}/gps.ko:\n{VENDOR}/wlan.ko:\n"
+        f"{VENDOR}/antenna.ko: {VENDOR}/gps.ko\n",
+        "/etc/modprobe.d/a.conf": "install wlan /bin/false\n",
         f"{VENDOR}/modules.load": "wlan.ko\n",
         f"{VENDOR}/modules.blocklist": "blocklist gps\n",
         f"{VENDOR}/modules.options": "options wlan country=DE\n",
@@ -111,8 +114,16 @@ def test_android_has_rules_beside_its_modules(tmp_path: Path) -> None:
         f"{VENDOR}/modules.options:1: options wlan country=DE",
     }
     assert "Android's init from loading it at boot" in warnings(root, "gps", ANDROID)
+    assert "install rule" not in warnings(root, "antenna", ANDROID)
     (listing,) = read_listings(LocalHost(root), "wlan")
     assert listing.source == f"{VENDOR}/modules.load:1"
+
+
+def test_android_does_not_read_modprobe_d(tmp_path: Path) -> None:
+    root = android(tmp_path)
+    plan = read_plan(LocalHost(root), ANDROID, Verb.RELOAD, ["wlan"])
+    assert not plan.refused
+    assert any("Android's reads modules.options" in words for words in plan.warnings)
 
 
 def openwrt(folder: Path, **files: str) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from kmodtui.kernel.gvisor import is_gvisor
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.in_root import real_path
 from kmodtui.model.storage import Advice, Storage
@@ -222,6 +223,8 @@ def _storage(host: Host, release: str, folder: str) -> Storage:
     def any_exists(*paths: str) -> bool:
         return any(map(host.exists, paths))
 
+    if is_gvisor(host):
+        return Storage.GVISOR
     if "microsoft" in release.lower():
         return Storage.WINDOWS
     if _is_container(host):
@@ -293,6 +296,11 @@ def has_kmod(host: Host) -> bool:
 def loads_by_kmodloader(host: Host) -> bool:
     """Return whether modprobe is that of OpenWrt, which does not read modprobe.d."""
     return host.exists("/sbin/kmodloader") and not any(map(host.exists, _KMOD[:4]))
+
+
+def loads_by_libmodprobe(host: Host, folder: str) -> bool:
+    """Return whether modprobe is that of Android, which does not read modprobe.d."""
+    return folder.startswith(_PARTITIONS) and not any(map(host.exists, _KMOD[:4]))
 
 
 def has_android_files(folder: str) -> bool:

@@ -13,9 +13,10 @@ from functools import cached_property
 
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.index.aliases import PatternIndex, has_wildcard
-from kmodtui.kernel.index.places import has_android_files, loads_by_kmodloader
+from kmodtui.kernel.index.places import has_android_files, loads_by_kmodloader, loads_by_libmodprobe
 from kmodtui.kernel.modprobe.command_line import forbidden_modules, parse_command_line
 from kmodtui.kernel.modprobe.file import parse_rules, parse_softdep
+from kmodtui.kernel.modprobe.programs import with_programs
 from kmodtui.kernel.modprobe.unread import files_elsewhere, not_read, unread_file
 from kmodtui.model.modprobe_rules import (
     ANDROID_FILES,
@@ -237,7 +238,8 @@ def read_modprobe_config(host: Host, *folders: str) -> ModprobeConfig:
     except OSError:
         line = ""
     rules += parse_command_line(line, problems)
-    return ModprobeConfig(rules, problems, forbidden_modules(line), unreadable)
+    whole = with_programs(host, rules)
+    return ModprobeConfig(whole, problems, forbidden_modules(line), unreadable)
 
 
 def _files(
@@ -250,8 +252,12 @@ def _files(
         found |= {f"{name}\0{number}": f"{folder}/{name}" for name in own}
     directories: list[str] = []
     openwrt = loads_by_kmodloader(host)
+    not_kmod = ""
     if openwrt:
         found[OPENWRT_FILE] = OPENWRT_FILE
+        not_kmod = f"OpenWrt's reads {OPENWRT_FILE} only"
+    elif any(loads_by_libmodprobe(host, folder) for folder in folders):
+        not_kmod = "Android's reads modules.options and modules.blocklist beside the modules"
     for directory in FOLDERS:
         try:
             names = host.listdir(directory)
@@ -266,8 +272,8 @@ def _files(
             path = f"{directory}/{name}"
             if name.startswith("."):
                 continue
-            if openwrt:
-                problems += not_read(host, path, f"OpenWrt's reads {OPENWRT_FILE} only")
+            if not_kmod:
+                problems += not_read(host, path, not_kmod)
                 continue
             if not name.endswith((".conf", ".alias")):
                 problems += unread_file(host, path)
@@ -285,7 +291,7 @@ def _files(
                 if name.endswith(".alias"):
                     message = "kmod 33 and later ignore it: its name does not end in .conf."
                     problems.append(Problem(clean(path), message))
-    problems += () if openwrt else files_elsewhere(host, directories)
+    problems += () if not_kmod else files_elsewhere(host, directories)
     return [found[name] for name in sorted(found, key=os.fsencode)]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kmodtui.model.block.way import Barrier, Way, WayKind
-from kmodtui.model.modprobe_rules import CommandEffect, Rule, RuleKind, command_effect
+from kmodtui.model.modprobe_rules import CommandEffect, Rule, RuleKind, rule_effect
 from kmodtui.model.modules import canonical
 from kmodtui.model.plan.plan import KERNEL_COMMAND_LINE
 
@@ -165,7 +165,7 @@ def mentioned_elsewhere(name: str, rules: Iterable[Rule]) -> Rule | None:
     for rule in rules:
         if rule.kind is not RuleKind.INSTALL or rule.name == name:
             continue
-        if command_effect(rule.value) is CommandEffect.UNKNOWN and name in _words(rule.value):
+        if rule_effect(rule) is CommandEffect.UNKNOWN and name in _words(rule.value):
             return rule
     return None
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from kmodtui.model.block.lines import only_logs
 from kmodtui.model.block.way import Barrier, Way, WayKind
-from kmodtui.model.modprobe_rules import CommandEffect, command_effect
+from kmodtui.model.modprobe_rules import CommandEffect, Rule, rule_effect
 from kmodtui.model.module_lookup import ModuleLookup
 from kmodtui.model.probe_list import probe_list
 
@@ -59,8 +59,8 @@ def evaluate(text: str, name: str, lookup: ModuleLookup) -> Evaluation | None:
             if probe.name == name:
                 if command is None:
                     return Evaluation(Barrier.OPEN, _why_open(name, lookup))
-                return _by_command(command.value, command.source)
-            if command and probe.required and command_effect(command.value) is CommandEffect.FAILS:
+                return _by_command(command)
+            if command and probe.required and rule_effect(command) is CommandEffect.FAILS:
                 if any(later.name == name for later in probes[place:]):
                     reason = f"{probe.name}, which is loaded before it, is blocked"
                     return Evaluation(Barrier.STOPPED, reason, command.source)
@@ -68,10 +68,13 @@ def evaluate(text: str, name: str, lookup: ModuleLookup) -> Evaluation | None:
     return None
 
 
-def _by_command(command: str, source: str) -> Evaluation:
+def _by_command(rule: Rule) -> Evaluation:
+    command, source = rule.value, rule.source
     if only_logs(command):
         return Evaluation(Barrier.LOGGED, "its install rule logs, then loads it", source)
-    match command_effect(command):
+    match rule_effect(rule):
+        case CommandEffect.FAILS if rule.unrunnable:
+            return Evaluation(Barrier.STOPPED, f"its install rule fails: {rule.unrunnable}", source)
         case CommandEffect.FAILS:
             return Evaluation(Barrier.STOPPED, "its install rule fails", source)
         case CommandEffect.NOTHING:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from kmodtui.errors import PlanError
 from kmodtui.model.block.lines import only_logs
-from kmodtui.model.modprobe_rules import CommandEffect, Found, Rule, command_effect, option_words
+from kmodtui.model.modprobe_rules import CommandEffect, Found, Rule, option_words, rule_effect
 from kmodtui.model.modules import ModuleState, canonical, hang_remedy
 from kmodtui.model.plan.facts import PlanFacts
 from kmodtui.model.plan.plan import REQUESTED, Action, Option, Plan, PlanCommand, Step
 from kmodtui.model.plan.verb import Verb
 from kmodtui.model.probe_list import Probe, probe_list, quoted
+from kmodtui.model.storage import Storage
 
 _SUBSTITUTED = "$CMDLINE_OPTS"
 
@@ -189,9 +190,14 @@ class _Loading:
             return self._skip(probe, f"its dependency {probe.lacking[0]} has no file")
         reason = probe.reason
         if name not in self.targets and (blacklist := lookup.blacklisted(name)):
+            prevents = " Only an install rule prevents that."
+            if blacklist.only_for_init:
+                prevents = " Only init and modprobe -b keep it out on Android."
+            elif lookup.advice.storage in (Storage.PARTITIONS, Storage.OPENWRT):
+                prevents = ""  # their modprobe has no install rules
             self._warnings.append(
                 f"{name} is blacklisted ({blacklist.source}), but it is loaded anyway: "
-                f"{reason}. Only an install rule prevents that."
+                f"{reason}.{prevents}"
             )
             reason = f"blacklisted; {reason}"
         return Step(Action.INSMOD, name, reason, path, options, source=probe.source)
@@ -204,8 +210,14 @@ class _Loading:
         name = probe.name
         words = " ".join(option.text for option in options)
         command = rule.value.strip().replace(_SUBSTITUTED, words)
-        effect = command_effect(command)
-        if effect is CommandEffect.FAILS and probe.required:
+        effect = rule_effect(rule)
+        if rule.unrunnable and rule.unrunnable.certain:
+            sentence = f"{rule.source} runs {command} instead of loading {name}, but "
+            sentence += f"{rule.unrunnable}."
+            if probe.required:
+                remedy = "Correct that line, or remove it to load the module."
+                self._refusals.append((f"{sentence} modprobe would fail.", remedy))
+        elif effect is CommandEffect.FAILS and probe.required:
             self._refusals.append(
                 (
                     f"{name} is blocked: {rule.source} runs {command} instead of loading it.",
@@ -226,6 +238,11 @@ class _Loading:
                 f"An install rule ({rule.source}) runs a shell command as root instead of "
                 f"loading {name}. Its effect is unknown."
             )
+            if rule.unrunnable:
+                self._warnings.append(
+                    f"{rule.unrunnable}: where it does not exist, modprobe fails and does not load "
+                    f"{name}."
+                )
         path = self.lookup.path_of(name) or ""
         return Step(Action.INSTALL, name, probe.reason, path, options, command, rule.source)
 

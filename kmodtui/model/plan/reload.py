@@ -20,6 +20,8 @@ def _where_else(advice: Advice) -> str:
     """Return how to reload a module whose file is unknown."""
     if advice.storage is Storage.HOST:
         return "Reload it on the host of this container."
+    if advice.storage is Storage.GVISOR:
+        return "This is gVisor, whose kernel has no modules."
     if advice.private:
         return "Run kmodtui as root, which can read the module directory."
     return (

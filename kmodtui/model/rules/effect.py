@@ -149,13 +149,18 @@ class _Evaluation:
         command = rule.value.strip()
         if only_logs(command):
             return RuleEffect(rule, Effect.ACTIVE, "loads are logged, and happen")
+        if rule.unrunnable and rule.unrunnable.certain:
+            fails = "load" if rule.kind is RuleKind.INSTALL else "unload"
+            words = f"every {fails} by modprobe fails: {rule.unrunnable}"
+            return RuleEffect(rule, Effect.ACTIVE, words)
         effect = command_effect(command) if rule.kind is RuleKind.INSTALL else CommandEffect.UNKNOWN
         if effect is CommandEffect.FAILS:
             return RuleEffect(rule, Effect.ACTIVE, "blocked: every load by modprobe fails")
         if effect is CommandEffect.NOTHING:
             return RuleEffect(rule, Effect.ACTIVE, "blocked: loads do nothing, without an error")
         instead = "loading" if rule.kind is RuleKind.INSTALL else "unloading"
-        return RuleEffect(rule, Effect.ACTIVE, f"runs as root instead of {instead}")
+        doubt = f"; {rule.unrunnable}" if rule.unrunnable else ""
+        return RuleEffect(rule, Effect.ACTIVE, f"runs as root instead of {instead}{doubt}")
 
     def _has_softdeps(self, softdep: Softdep) -> bool:
         # Names that resolve to nothing do not count, as in kmod.

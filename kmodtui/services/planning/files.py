@@ -40,7 +40,11 @@ def file_notes(plan: Plan, index: ModuleIndex, table: ModuleTable) -> tuple[str,
 def container_note(plan: Plan, advice: Advice) -> tuple[str, ...]:
     """Return that a container cannot do what a plan does, if the system is one."""
     acts = any(step.action in (Action.INSMOD, Action.RMMOD) for step in plan.steps)
-    if advice.storage is not Storage.HOST or plan.refused or not acts:
+    if plan.refused or not acts:
+        return ()
+    if advice.storage is Storage.GVISOR:
+        return ("This is gVisor, whose kernel has no modules: it will refuse.",)
+    if advice.storage is not Storage.HOST:
         return ()
     return (
         "This is a container, which shares the kernel of its host: do it on the host. Here it "
