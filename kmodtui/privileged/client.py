@@ -144,8 +144,8 @@ class HelperClient(HelperSession):
         """Return a file of the kernel as root sees it in `data`.
 
         Args:
-            operation: `modules`, `vmallocinfo`, `kprobes`, `ftrace` or
-                `ftrace-available`.
+            operation: `modules`, `vmallocinfo`, `kprobes`, `ftrace`, `ftrace-available`,
+                `load-stats` or `unloaded-taints`.
 
         Raises:
             HelperVersionError: the helper is an older one.

@@ -108,10 +108,12 @@ RULE_CHANGES: dict[str, tuple[str, str | None]] = {
 }  # fmt: skip
 
 # The file of the kernel that an operation sends.
-READABLE = {name: f"/proc/{name}" for name in ("kallsyms", "modules", "vmallocinfo")}
-READABLE["kprobes"] = "/sys/kernel/debug/kprobes/list"
-READABLE["ftrace"] = "/sys/kernel/tracing/enabled_functions"
-READABLE["ftrace-available"] = "/sys/kernel/tracing/available_filter_functions"
+READABLE = {"kallsyms": "/proc/kallsyms", "modules": "/proc/modules",
+            "vmallocinfo": "/proc/vmallocinfo", "kprobes": "/sys/kernel/debug/kprobes/list",
+            "ftrace": "/sys/kernel/tracing/enabled_functions",
+            "ftrace-available": "/sys/kernel/tracing/available_filter_functions",
+            "load-stats": "/sys/kernel/debug/modules/stats",
+            "unloaded-taints": "/sys/kernel/debug/modules/unloaded_tainted"}  # fmt: skip
 
 # libc has no wrapper for init_module(2). These are the kernel's numbers, by machine/bits; that
 # of delete_module(2) is the next one.
@@ -408,8 +410,7 @@ class Log(FileIO):
             except BrokenPipeError:
                 continue  # records were overwritten before they were read: skip to the next one
             head, _, text = data.decode("ascii", "backslashreplace").partition(";")
-            found = re.match(r"([0-9]+),([0-9]+),([0-9]+),", head)
-            if not found:
+            if not (found := re.match(r"([0-9]+),([0-9]+),([0-9]+),", head)):
                 return
             level, seq, usec = map(int, found.groups())
             self.left -= 1
@@ -824,8 +825,7 @@ class Session:
         if now() >= self.minute + 60:
             self.minute, self.in_minute = now(), 1
         if number != self.requests:  # another process may have sent one, or taken one away
-            message = f"Request {number} arrived instead of request {self.requests}."
-            self.end(message, "unexpected")
+            self.end(f"Request {number} arrived instead of request {self.requests}.", "unexpected")
         elif self.in_minute > MAX_PER_MINUTE:
             self.end("Too many requests in a minute.", "unexpected")
         return not self.ending

@@ -23,8 +23,9 @@ Each request has an id, which counts from 1 without gaps, and all the fields of 
     {"id": 13, "op": "forget", "names": ["nbd"]}
     {"id": 14, "op": "keep-options", "name": "nbd", "options": ["nbds_max=4"]}
     {"id": 15, "op": "forget-options", "names": ["nbd"]}
-    {"id": 16, "op": "kallsyms"}   also: modules, vmallocinfo, kprobes, ftrace and
-                                   ftrace-available, which send these files of the kernel
+    {"id": 16, "op": "kallsyms"}   also: modules, vmallocinfo, kprobes, ftrace,
+                                   ftrace-available, load-stats and unloaded-taints,
+                                   which send these files of the kernel
     {"id": 17, "op": "log", "follow": true}
     {"id": 18, "op": "stop", "request": 17}
     {"id": 19, "op": "idle", "seconds": 1800}

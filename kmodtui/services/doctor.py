@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import pwd
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from itertools import islice
 from typing import TypeVar
 
 from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.build_config import find_build_config
-from kmodtui.kernel.debugfs import STATISTICS, UNLOADED, read_statistics, read_unloaded_taints
+from kmodtui.kernel.debugfs import (
+    ROOT_FILES,
+    STATISTICS,
+    UNLOADED,
+    RootFiles,
+    read_statistics,
+    read_unloaded_taints,
+)
 from kmodtui.kernel.dkms import read_dkms
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.index.configured import ConfiguredIndex
@@ -26,17 +34,42 @@ from kmodtui.kernel.system import read_process, read_system
 from kmodtui.kernel.tools import read_tool
 from kmodtui.model.doctor.facts import DoctorFacts, TaintTrace, User
 from kmodtui.model.modules import ModuleTable
+from kmodtui.model.scope import Scope
 from kmodtui.model.text import clean, decode
 from kmodtui.privileged.elevation import detect
 from kmodtui.services.exposure import why_no_namespaces
+from kmodtui.services.machine import Machine
 from kmodtui.services.taint import cause_of
 
 _TRIED = 20  # modules, until the compression of one can be read
 _Value = TypeVar("_Value")
 
 
-def examine(host: Host, release: str) -> DoctorFacts:
-    """Return what the report about a kernel release is made from."""
+async def root_files(
+    machine: Machine, foreground: Callable[[], AbstractContextManager[None]]
+) -> RootFiles:
+    """Return the files that only root may read, as the helper sends them.
+
+    Raises:
+        KmodtuiError: there is no root session, or the helper is an older one.
+    """
+    channel = await machine.channel(foreground, Scope.READ)
+    found = {}
+    for path, operation in ROOT_FILES.items():
+        result = await channel.read_file(operation)
+        if result.ok:
+            found[path] = result.data
+    return found
+
+
+def examine(host: Host, release: str, root: RootFiles | None = None) -> DoctorFacts:
+    """Return what the report about a kernel release is made from.
+
+    Args:
+        host: the system.
+        release: the kernel release.
+        root: what root has read; None if only this process has.
+    """
     system = read_system(host)
     # A tree without a /proc says nothing about a running kernel.
     running = system.release == release or (system.release is None and has_module_support(host))
@@ -61,8 +94,8 @@ def examine(host: Host, release: str) -> DoctorFacts:
         hiding=read_hiding(host),
         table=table,
         taints={flag: _trace(host, flag, table) for flag in system.taints} if running else {},
-        unloaded=_for_root(UNLOADED, root_only, lambda: read_unloaded_taints(host)),
-        statistics=_for_root(STATISTICS, root_only, lambda: read_statistics(host)),
+        unloaded=_for_root(UNLOADED, root_only, lambda: read_unloaded_taints(host, root)),
+        statistics=_for_root(STATISTICS, root_only, lambda: read_statistics(host, root)),
         root_only=frozenset(root_only),
         index=clean(index.folder),
         index_error=_error(index),

@@ -52,8 +52,8 @@ so that no key that is pressed once too often confirms anything."""
 TYPING = frozenset({"search", "filter", "prompt", "path", "picker", "form", "help"})
 """The contexts of input lines: a character is typed there."""
 
-_LISTS = ("timeline", "compare", "browser", "linkage", "table", "devices", "profile", "check",
-          "insert", "barren")  # fmt: skip
+_LISTS = ("timeline", "compare", "browser", "linkage", "table", "rules", "doctor", "devices",
+          "profile", "check", "insert", "barren")  # fmt: skip
 """The contexts of screens with lists."""
 
 TOGETHER = frozenset(

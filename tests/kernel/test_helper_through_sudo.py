@@ -7,6 +7,7 @@ on its command line, as whoever may run everything is free to do.
 from __future__ import annotations
 
 import asyncio
+import errno
 import shlex
 from collections.abc import Callable, Coroutine, Iterator
 
@@ -160,6 +161,13 @@ class Steps:
 
     async def ftrace_available(self, root: HelperClient) -> None:
         assert b"vfs_read\n" in (await root.read_file("ftrace-available")).data
+
+    async def load_stats(self, root: HelperClient) -> None:
+        """Debian's kernels do not count failed loads."""
+        assert (await root.read_file("load-stats")).errno == errno.ENOENT
+
+    async def unloaded_taints(self, root: HelperClient) -> None:
+        assert (await root.read_file("unloaded-taints")).errno in (None, errno.ENOENT)
 
     async def log(self, root: HelperClient) -> None:
         assert "Linux version" in (await root.read_log()).log[0].text

@@ -23,6 +23,14 @@ async def test_what_is_not_ok_comes_first_and_the_filter_finds_the_rest(
         await stage.press("enter")
         await stage.until("Forced module unloading", "Options that the kernel was built with")
         assert "Autoloading" not in stage.text
+        await stage.press("escape")
+        kernel.folder.write("/sys/kernel/debug/modules/stats", b"     Mods failed on load\t3\n")
+        await stage.press("A")
+        await stage.until("The helper reads how many loads have failed", "y ")
+        await stage.press("y", "slash")
+        await stage.type("failed loads")
+        await stage.press("enter")
+        await stage.until("3 loads failed since boot")
         await stage.press("escape", "escape")
         await stage.until(lambda: stage.screen is stage.dashboard)
 

@@ -187,7 +187,7 @@ def test_failed_and_duplicate_loads_are_read_as_the_kernel_prints_them(tmp_path:
 
 def test_statistics_that_only_root_may_read_say_so() -> None:
     facts = DoctorFacts("6.1", root_only=frozenset([f"{DEBUGFS}/stats"]))
-    assert finding(facts, "failed_loads").remedy == "Run kmodtui doctor as root."
+    assert finding(facts, "failed_loads").remedy == "Run kmodtui doctor --as-root."
     without = replace(facts, config=CONFIG)
     assert finding(without, "failed_loads").level is Level.OFF
 

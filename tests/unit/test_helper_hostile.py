@@ -161,6 +161,8 @@ LINES: list[bytes] = [
     b'{"id": 1, "op": "/proc/kcore"}',
     b'{"id": 1, "op": "kprobes/../../kcore"}',
     b'{"id": 1, "op": ["kprobes"]}',
+    b'{"id": 1, "op": "load-stats", "path": "/etc/shadow"}',
+    b'{"id": 1, "op": "modules/stats"}',
     b'{"id": 1, "op": "log"}', b'{"id": 1, "op": "log", "follow": true, "path": "/etc/shadow"}',
     b'{"id": 1, "op": "blacklist", "names": ["btrfs"], "path": "/etc/passwd"}',
     b'{"id": 1, "op": "block", "names": ["btrfs"], "command": "/bin/true"}',

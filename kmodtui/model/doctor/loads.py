@@ -56,8 +56,7 @@ def _without(key: str, subject: str, facts: DoctorFacts) -> Finding:
         return Finding(key, subject, Level.OFF, reason, evidence, remedy)
     if STATISTICS in facts.root_only:
         reason = "Only root may read whether loads have failed."
-        return Finding(
-            key, subject, Level.UNKNOWN, reason, (STATISTICS,), "Run kmodtui doctor as root."
-        )
+        remedy = "Run kmodtui doctor --as-root."
+        return Finding(key, subject, Level.UNKNOWN, reason, (STATISTICS,), remedy)
     reason = "The statistics cannot be read: debugfs is not mounted, or the kernel has none."
     return Finding(key, subject, Level.UNKNOWN, reason, (STATISTICS,))

@@ -52,7 +52,27 @@ COMMANDS: tuple[Command, ...] = (
         on=MODULE,
     ),
     Command(
-        "table.profiles",
+        "table.back", ("escape", "q"), "back", "Back", "Clear the filter, or go back", footer=True
+    ),
+    Command(
+        "rules.filter",
+        ("slash",),
+        "filter",
+        "Filter",
+        "Filter the lines by text",
+        footer=True,
+    ),
+    Command(
+        "rules.restrict",
+        ("b",),
+        "restrict",
+        "Block",
+        "Blacklist or block the module under the cursor, or undo that",
+        footer=True,
+        on=MODULE,
+    ),
+    Command(
+        "rules.profiles",
         ("p",),
         "profiles",
         "Profiles",
@@ -60,7 +80,24 @@ COMMANDS: tuple[Command, ...] = (
         footer=True,
     ),
     Command(
-        "table.back", ("escape", "q"), "back", "Back", "Clear the filter, or go back", footer=True
+        "rules.back", ("escape", "q"), "back", "Back", "Clear the filter, or go back", footer=True
+    ),
+    Command(
+        "doctor.as_root",
+        ("A",),
+        "as_root",
+        "As root",
+        "Examine also what only root can read, after asking",
+        footer=True,
+    ),
+    Command("doctor.filter", ("slash",), "filter", "Filter", "Filter the lines", footer=True),
+    Command(
+        "doctor.back",
+        ("escape", "q"),
+        "back",
+        "Back",
+        "Clear the filter, or go back",
+        footer=True,
     ),
     Command(
         "devices.menu",

@@ -7,12 +7,12 @@ import asyncio
 from kmodtui.model.exposure.exposure import Exposure, reason_words, totals
 from kmodtui.model.exposure.request import Reach, Switches, settings
 from kmodtui.services.exposure import read_exposures
-from kmodtui.ui.screens.table_page import TablePage
+from kmodtui.ui.screens.table_page import BlockingPage
 from kmodtui.ui.widgets.lines.table import TableRow
 from kmodtui.ui.widgets.module_choices import REACH_STYLES
 
 
-class ExposureScreen(TablePage):
+class ExposureScreen(BlockingPage):
     """The modules that others than root can have loaded, the widest reach first."""
 
     title_words = "Exposure: who can make the kernel load modules"

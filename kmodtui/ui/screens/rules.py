@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from kmodtui.model.rules.effect import Effect, RuleEffect
 from kmodtui.model.text import counted
 from kmodtui.services.rules import RuleList, read_rules
-from kmodtui.ui.screens.table_page import TablePage
+from kmodtui.ui.screens.table_page import BlockingPage
 from kmodtui.ui.widgets.lines.table import TableRow
 
 _STYLES = {Effect.ACTIVE: "good", Effect.OVERRIDDEN: "warn", Effect.NONE: "warn"}
 
 
-class RulesScreen(TablePage):
+class RulesScreen(BlockingPage):
     """All rules of a system, with their files and lines."""
 
     title_words = "Rules of modprobe.d and the kernel command line"

@@ -1,4 +1,4 @@
-"""A page with a list of rows about modules, which can be filtered and blocked from there."""
+"""Pages with a list of rows about modules, which can be filtered and blocked from there."""
 
 from __future__ import annotations
 
@@ -94,15 +94,22 @@ class TablePage(Dialog[None]):
         else:
             self.say_nothing_selected("There is no module on this line.")
 
-    def action_profiles(self) -> None:
-        """Choose modules to block together."""
-        from kmodtui.ui.screens.profile import ProfileScreen
-
-        self.app.push_screen(ProfileScreen(self._live), lambda _: self.read_again())
-
     def action_back(self) -> None:
         """Clear the filter, or go back to the previous screen."""
         if self.lines.filter_text:
             self._show_filter("")
         else:
             self.dismiss(None)
+
+
+class BlockingPage(TablePage):
+    """A page from which many modules can be blocked together."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("rules")]
+    keys_of = "rules"
+
+    def action_profiles(self) -> None:
+        """Choose modules to block together."""
+        from kmodtui.ui.screens.profile import ProfileScreen
+
+        self.app.push_screen(ProfileScreen(self._live), lambda _: self.read_again())
