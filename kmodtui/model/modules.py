@@ -46,7 +46,7 @@ See `Documentation/admin-guide/tainted-kernels.rst`.
 _VENDOR_BITS = {26: "p", 27: "r", 28: "H", 29: "t", 30: "u", 31: "N"}
 """Bits that distributions use: 26 to 30 Red Hat, 31 SUSE."""
 
-_VENDOR_TAINTS = {
+VENDOR_TAINTS = {
     "p": "supported by a partner of Red Hat",
     "r": "support removed by Red Hat",
     "h": "support removed by Red Hat",
@@ -71,7 +71,7 @@ def taint_flags(bits: int) -> str:
 
 def taint_words(letters: str) -> tuple[str, ...]:
     """Return the meaning of each taint flag."""
-    known = {**TAINTS, **_VENDOR_TAINTS}
+    known = {**TAINTS, **VENDOR_TAINTS}
     return tuple(known.get(letter, f"unknown taint {letter}") for letter in letters)
 
 

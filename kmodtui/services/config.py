@@ -7,6 +7,9 @@
     [keys]
     dashboard.load = "F6"
 
+    [filters]
+    unused = "refs:0 state:live"
+
 `services.settings` has the table of all settings. The command line takes precedence. A file
 with any error is rejected as a whole: a user who wrote `read_only = "yes"` must not find out
 later that it had no effect.
@@ -22,7 +25,7 @@ from typing import Any
 
 from kmodtui.errors import ConfigError
 from kmodtui.model.did_you_mean import did_you_mean, near
-from kmodtui.services.settings import BY_KEY, KEYS, toml
+from kmodtui.services.settings import BY_KEY, FILTERS, KEYS, toml
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Config:
         theme: the name of the theme.
         mouse: whether the dashboard uses the mouse.
         keys: the keys of commands by their ids, as they are written; `ui.keymap` checks them.
+        filters: the named filters, by their names.
         lines: the line of each key, see `key_lines`.
     """
 
@@ -51,6 +55,7 @@ class Config:
     theme: str | None = None
     mouse: bool | None = None
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    filters: Mapping[str, str] = field(default_factory=dict)
     lines: Mapping[str, int] = field(default_factory=dict, compare=False)
 
 
@@ -128,10 +133,11 @@ def examine_config(path: Path) -> tuple[Config, list[ConfigProblem]]:
             f"{place} is not valid TOML: {error}.", "This is what a line looks like: interval = 2.5"
         ) from error
     keys, problems = _keys(values.pop(KEYS, {}))
-    problems += _problems(values)
+    filters, wrong = _filters(values.pop(FILTERS, {}))
+    problems += (*wrong, *_problems(values))
     invalid = {problem.key for problem in problems}
     settings = {key: value for key, value in values.items() if key not in invalid}
-    config = Config(path, **settings, keys=keys, lines=key_lines(text))
+    config = Config(path, **settings, keys=keys, filters=filters, lines=key_lines(text))
     problems.sort(key=lambda problem: config.lines.get(problem.key, 0))
     return config, problems
 
@@ -140,7 +146,7 @@ def _problems(values: Mapping[str, Any]) -> Iterator[ConfigProblem]:
     for key, value in values.items():
         setting = BY_KEY.get(key)
         if setting is None:
-            question = did_you_mean(near(key, (*BY_KEY, KEYS), 1))
+            question = did_you_mean(near(key, (*BY_KEY, KEYS, FILTERS), 1))
             hint = question or f"The settings are {', '.join(sorted(BY_KEY))}."
             yield ConfigProblem(key, f"unknown setting “{key}”.", hint)
         elif not setting.is_valid(value):
@@ -169,6 +175,29 @@ def _keys(value: Any) -> tuple[dict[str, tuple[str, ...]], list[ConfigProblem]]:
             text = f"{id_} must be a key or a list of keys, not {shown}."
             problems.append(ConfigProblem(f"{KEYS}.{id_}", text, "Correct or remove the line."))
     return found, problems
+
+
+def _filters(value: Any) -> tuple[dict[str, str], list[ConfigProblem]]:
+    """Return the filters in `[filters]` that are valid somewhere, and what is wrong with others."""
+    if not isinstance(value, dict):
+        text = f"{FILTERS} must be a table, not {_shown(value)}."
+        hint = f'This is what it looks like: {FILTERS}.unused = "refs:0 state:live"'
+        return {}, [ConfigProblem(FILTERS, text, hint)]
+    if not value:
+        return {}, []
+    from kmodtui.model.filter.named import problem_of
+
+    texts = {name: each for name, each in value.items() if isinstance(each, str)}
+    problems = []
+    for name, each in value.items():
+        key = f"{FILTERS}.{name}"
+        if name not in texts:
+            text = f"{name} must be a filter in quotes, not {_shown(each)}."
+            problems.append(ConfigProblem(key, text, "Correct or remove the line."))
+        elif error := problem_of(name, texts):
+            problems.append(ConfigProblem(key, error.message, error.hint))
+    invalid = {problem.key for problem in problems}
+    return {n: text for n, text in texts.items() if f"{FILTERS}.{n}" not in invalid}, problems
 
 
 def _flat(value: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kmodtui.errors import KmodtuiError
+from kmodtui.model.filter.reference import comment_lines
 from kmodtui.model.text import clean
 from kmodtui.services.file_writer import write_file
-from kmodtui.services.settings import KEYS, SETTINGS, Setting, toml
+from kmodtui.services.settings import FILTERS, KEYS, SETTINGS, Setting, toml
 
 _HEAD = """\
 # Configuration of kmodtui.
@@ -27,6 +28,14 @@ _KEYS_HEAD = f"""\
 [{KEYS}]
 """
 
+_FILTERS_HEAD = f"""\
+# Filters with a name, for all lists and verbs: @unused stands for the filter of that name.
+# All terms of a filter have to match:
+{{}}
+[{FILTERS}]
+# unused = "refs:0 state:live"
+"""
+
 KeyRow = tuple[str, str, tuple[str, ...], str]
 """Where a command's keys work, its id, its keys as they are shown, and its help."""
 
@@ -37,7 +46,8 @@ def config_text(rows: Iterable[KeyRow]) -> str:
     Args:
         rows: the commands, those of a context together.
     """
-    parts = [_HEAD, *map(_setting, SETTINGS), _KEYS_HEAD]
+    parts = [_HEAD, *map(_setting, SETTINGS)]
+    parts += [_FILTERS_HEAD.format("\n".join(comment_lines())), _KEYS_HEAD]
     title = ""
     lines: list[str] = []
     # For commands without a key, which may work in the same place: a different one for each.

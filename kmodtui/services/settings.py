@@ -18,6 +18,9 @@ IDLE_MINUTES = (1, 8 * 60)
 KEYS = "keys"
 """The table of the file with the keys of commands."""
 
+FILTERS = "filters"
+"""The table of the file with the named filters."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:

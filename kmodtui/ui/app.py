@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from functools import partial
@@ -34,6 +34,7 @@ from kmodtui.ui.command import EVERYWHERE
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.drawn_lines import release_closed_widgets
 from kmodtui.ui.driver import TerminalDriver
+from kmodtui.ui.filters import UserFilters
 from kmodtui.ui.palette import Palette
 from kmodtui.ui.providers import CommandsProvider
 from kmodtui.ui.screens.base import KmodtuiScreen
@@ -85,12 +86,14 @@ class KmodtuiApp(App[str]):
         interval: float = 1.0,
         theme: str = DARK,
         recording: Recording | None = None,
+        named_filters: Mapping[str, str] | None = None,
     ) -> None:
         """Prepare the dashboard of a machine, or only the timeline of a recording."""
         release_closed_widgets()
         limit_intervals()
         super().__init__()
         self.live = LiveSystem(machine, Monitor(machine.host, interval=interval))
+        self.filters = UserFilters(named_filters or {})
         self._recording = recording
         self._reported_lines: set[str] = set()
         self._typing = TypingAhead()

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from kmodtui.model.filter.reference import term_rows
 from kmodtui.model.modules import TAINTS
 from kmodtui.model.symbols.table import TYPE_WORDS
 from kmodtui.ui.command import Command
@@ -57,6 +58,7 @@ def help_sections(first: Sequence[str], search: str = "") -> tuple[HelpSection, 
     if taken := keys_kept(os.environ):
         sections.append(_signs("Keys that this terminal keeps", ("Ctrl", taken)))
     sections += _SIGNS
+    sections.append(_signs("Filters; all terms have to match", *term_rows()))
     matching = (
         HelpSection(each.title, tuple(row for row in each.rows if row.contains(words)))
         for each in sections

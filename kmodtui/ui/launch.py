@@ -52,6 +52,7 @@ def open_dashboard(options: argparse.Namespace, root: str | None, *, demo: bool)
             interval=_first(options.interval, config.interval, _default("interval")),
             theme=theme,
             recording=recording,
+            named_filters=config.filters,
         )
         app.driver_class = partial(TerminalDriver, supervisor=supervisor)  # type: ignore[assignment]
         result = app.run(mouse=_first(options.mouse, config.mouse, _default("mouse")))

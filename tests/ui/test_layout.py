@@ -114,7 +114,7 @@ async def test_the_footer_and_the_filter_stand_below_the_panes_at_every_size(dem
             assert "q Quit" in stage.footer
             await stage.press("slash", "e")
             await stage.until("filter modules: e")
-            assert "filter modules: e" in stage.lines[-2]
+            assert "filter modules: e" in stage.lines[-3]
             assert "q Quit" in stage.footer
 
 

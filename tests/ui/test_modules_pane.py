@@ -353,3 +353,32 @@ async def test_where_a_filter_ends_the_selected_module_is_in_view(demo: Demo) ->
         await stage.press("escape")
         await stage.until(lambda: len(stage.modules) > 1)
         await stage.until(lambda: stage.cursor == "crc32c_generic")
+
+
+async def test_fields_are_completed_and_a_wrong_one_is_explained_below(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await stage.press("slash")
+        await stage.until("word !not /regex/ name: size:")
+        await stage.type("use")
+        await stage.press("tab")
+        await stage.type("ext4")
+        await stage.until("filter modules: used-by:ext4", lambda: "jbd2" in stage.modules)
+        kept = stage.modules
+        await stage.type(" sise>1M")
+        await stage.until("There is no field “sise” for loaded modules. Did you mean size?")
+        assert stage.modules == kept
+        await stage.press("enter")
+        await stage.until("filter modules: used-by:ext4 sise>1M")
+        await stage.press(*["backspace"] * len(" sise>1M"), "enter")
+        await stage.until(lambda: "filter modules" not in stage.text, "/used-by:ext4 · ")
+        await stage.press("slash", "up", "up")
+        await stage.until("filter modules: used-by:ext4")
+        await stage.press("escape")
+        await stage.until(lambda: len(stage.modules) == 10)
+
+
+async def test_what_only_the_rules_say_is_read_for_a_filter_that_needs_it(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await stage.press("slash")
+        await stage.type("/^e.t/ blocked:no")
+        await stage.until(lambda: stage.modules == ["ext4"])

@@ -626,3 +626,14 @@ def test_the_helper_takes_no_options_for_another_system(capsys: pytest.CaptureFi
     for option in (["--demo"], ["--root", "/"], ["--kernel", "6.1.0"]):
         assert run([*option, "helper", "status"]) == 2
         assert "installed on this machine only" in capsys.readouterr().err
+
+
+def test_a_filter_of_the_list_selects_and_an_invalid_one_is_an_error(
+    capsys: pytest.CaptureFixture[str], root: str
+) -> None:
+    found = printed_json(capsys, "list", "--root", root, "--filter", "/^ext4$/ !name:xfs")
+    assert [each["name"] for each in found["modules"]] == ["ext4"]
+    assert run(["list", "--root", root, "--filter", "name:=nosuch"]) == 1
+    capsys.readouterr()
+    assert run(["list", "--root", root, "--filter", "sise>1M"]) == 2
+    assert "There is no field “sise”" in capsys.readouterr().err

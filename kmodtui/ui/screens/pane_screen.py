@@ -140,7 +140,7 @@ class PaneScreen(KmodtuiScreen[None]):
         pane = self._filtered
         if pane.entry.id != self.front:
             self.action_pane(pane.entry.id)
-        self.filter_bar.open(pane.entry.lines, pane.filter_text)
+        self.filter_bar.open(pane.entry.lines, pane.filter_text, pane.filter_kind)
 
     def _apply_filter(self, text: str) -> None:
         self._filtered.filter_text = text

@@ -6,6 +6,7 @@ from textual import events
 from textual.widget import Widget
 from textual.widgets import Input
 
+from kmodtui.ui.command import Command
 from kmodtui.ui.commands import command_for
 from kmodtui.ui.editing import edit_at_once
 from kmodtui.ui.typing_ahead import pass_on
@@ -41,12 +42,16 @@ class InputLine(Input):
         # A blinking cursor writes to the terminal as long as it is shown.
         self.cursor_blink = False
 
+    def offers(self, command: Command) -> bool:  # noqa: ARG002  for subclasses
+        """Return whether a key acts as its command now."""
+        return True
+
     async def on_key(self, event: events.Key) -> None:
         """Carry out the command of a key, or edit; pass the key on if the focus has moved."""
         if pass_on(self, event):
             return
         command = command_for(self._keys_context, event.key)
-        if command is None:
+        if command is None or not self.offers(command):
             await edit_at_once(self, event)
             return
         event.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -12,12 +13,20 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import Static
 
+from kmodtui.errors import KmodtuiError
 from kmodtui.model.document import DocumentRow, Value
+from kmodtui.model.exposure.exposure import Exposure
+from kmodtui.model.filter.fields import FilterKind
+from kmodtui.model.filter.parse import Filter
+from kmodtui.model.filter.sources import RULES, ModuleSource
 from kmodtui.model.history import Event
 from kmodtui.model.modules import LoadedModule, ModuleTable
 from kmodtui.model.usage import NO_USAGE, Usage
+from kmodtui.services.exposure import read_exposures
+from kmodtui.services.filtering import select
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import bindings, key_of
+from kmodtui.ui.filters import filter_typed
 from kmodtui.ui.panes import PaneEntry
 from kmodtui.ui.subject import Subject, SubjectKind
 from kmodtui.ui.subscription import subscribe
@@ -141,11 +150,14 @@ class ModulesPane(Pane):
     class Opened(Message):
         """The module under the cursor was opened, with a double click."""
 
+    filter_kind = FilterKind.MODULES
+
     def __init__(self, entry: PaneEntry, live: LiveSystem) -> None:
         super().__init__(entry, live)
         self._column = 0
         self._reversed = False
-        self._filter = ""
+        self._filter = Filter()
+        self._exposures: dict[str, Exposure] | None = None  # read for a filter that needs them
         self._reported: str | None = None  # the name in the last `Selected`
         self._lines = ModuleLines(live)
         self._head = Static(id="module-head", markup=False)
@@ -187,12 +199,27 @@ class ModulesPane(Pane):
 
     @property
     def filter_text(self) -> str:
-        """The text that the names have to contain; empty for all modules."""
-        return self._filter
+        """The filter as it was typed; empty for all modules."""
+        return self._filter.text
 
     @filter_text.setter
     def filter_text(self, text: str) -> None:
-        self._filter = text
+        chosen = filter_typed(self, text, FilterKind.MODULES)
+        before, self._filter = self._filter, chosen
+        try:
+            self._arrange()
+        except KmodtuiError:  # its regular expression takes too long
+            self._filter = before
+            raise
+        if chosen.asks_for(*RULES) and self._exposures is None:
+            self._exposures = {}
+            self.work(self._read_exposures, "exposures")
+
+    async def _read_exposures(self) -> None:
+        """Read who can have each module loaded, and which rules prevent it."""
+        machine = self.live.machine
+        found, _ = await asyncio.to_thread(read_exposures, machine.host, machine.release)
+        self._exposures = {each.name: each for each in found}
         self._arrange()
 
     def _show_table(self, table: ModuleTable) -> None:
@@ -255,8 +282,7 @@ class ModulesPane(Pane):
     def _arrange(self, longest: Longest | None = None) -> None:
         column = COLUMNS[self._column]
         self._fit_columns(longest or self._lines.longest, column.title)
-        needle = self._filter.casefold().replace("-", "_")
-        rows = [module for module in self.live.table if needle in module.name.casefold()]
+        rows = self._matching()
         rows.sort(key=column.key, reverse=column.descending)
         if self._reversed:
             rows.reverse()
@@ -271,13 +297,21 @@ class ModulesPane(Pane):
         else:
             # Set, not moved: the cursor follows its module to the new row. If a filter hides
             # that module, the cursor goes to the first module that is shown.
-            fallback = 0 if needle else self._lines.cursor
+            fallback = 0 if self._filter.terms else self._lines.cursor
             self._lines.cursor = place.get(selected or "", fallback)
             self._lines.lines_changed()
         self._caption()
         if not rows:
             self._lines.refresh()  # the text of the empty table may have changed
         self._follow_cursor()
+
+    def _matching(self) -> list[LoadedModule]:
+        table, chosen = self.live.table, self._filter
+        try:
+            return select(chosen, ModuleSource(table, self._exposures), table.modules)
+        except KmodtuiError:  # a regular expression takes too long: not again at each read
+            self._filter = Filter()
+            raise
 
     def _fit_columns(self, longest: Longest, sorted_by: str) -> None:
         lines, width = self._lines, self._lines.line_width
@@ -295,13 +329,12 @@ class ModulesPane(Pane):
             parts = ["oldest first" if self._reversed else "newest first"]
         if self.live.marked:
             parts.insert(0, f"{len(self.live.marked)} marked")
-        if self._filter:
-            parts.insert(0, f"/{self._filter} · {len(self._lines.rows)} of {len(self.live.table)}")
+        if text := self._filter.text:
+            parts.insert(0, f"/{text} · {len(self._lines.rows)} of {len(self.live.table)}")
         set_subtitle(self, " · ".join(parts))
-        if self._filter:
+        if text:
             self._lines.empty_text = (
-                f"No loaded module matches “{self._filter}”. {key_of('dashboard.back')} clears "
-                "the filter."
+                f"No loaded module matches “{text}”. {key_of('dashboard.back')} clears the filter."
             )
         elif self.live.status.modules is not None:
             self._lines.empty_text = (

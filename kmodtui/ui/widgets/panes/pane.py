@@ -6,6 +6,7 @@ from textual.containers import Vertical
 from textual.widget import Widget
 from textual.worker import Worker
 
+from kmodtui.model.filter.fields import FilterKind
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.background import Work, run_in_background
 from kmodtui.ui.commands import pane_key
@@ -26,6 +27,9 @@ class Pane(Vertical):
         """What gets the focus when the pane does: its first view, unless a subclass chooses."""
         return next(widget for widget in self.query("*") if widget.can_focus)
 
+    filter_kind: FilterKind | None = None
+    """What its filter can ask for; None if only for a text."""
+
     @property
     def filter_text(self) -> str:
         """The filter of the lines; always empty where the pane has none."""
@@ -33,7 +37,11 @@ class Pane(Vertical):
 
     @filter_text.setter
     def filter_text(self, text: str) -> None:
-        """Show only the lines that match."""
+        """Show only the lines that match.
+
+        Raises:
+            KmodtuiError: the filter is invalid; what is shown does not change.
+        """
 
     def show_module(self, name: str | None) -> None:
         """Show what the pane has about the selected module; None if none is selected."""

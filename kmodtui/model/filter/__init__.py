@@ -1,0 +1,1 @@
+"""The language of filters: one for all panes, pages and verbs."""
