@@ -1,7 +1,7 @@
 """The list of the dashboard's panes; their keys, tabs and rows in footer and help follow from it.
 
-A new pane is a widget (a subclass of `ui.widgets.pane.Pane`), an entry here, and a rule
-for its place in `styles/dashboard.tcss`.
+A new pane is a widget (a subclass of `ui.widgets.pane.Pane`), an entry here, and a place in
+`model/layout.py`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kmodtui.model.layout import Place
 from kmodtui.ui.subject import SubjectKind
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class PaneEntry:
         title: a word for footer and palette.
         tab: a short word for the tabs of a narrow terminal.
         help: a phrase for the help screen and the palette.
+        place: where it is on a wide terminal.
         create: returns its widget.
         lines: what the filter calls its lines; empty if `/` filters the first pane instead.
         terms: other words that find it in the palette.
@@ -40,6 +42,7 @@ class PaneEntry:
     title: str
     tab: str
     help: str
+    place: Place
     create: Callable[[PaneEntry, LiveSystem], Pane]
     lines: str = ""
     terms: tuple[str, ...] = ()
@@ -88,6 +91,7 @@ PANES = (
         "Modules",
         "Modules",
         "Go to the loaded modules",
+        Place.TOP_LEFT,
         _modules,
         lines="modules",
         terms=("lsmod", "/proc/modules", "list"),
@@ -98,13 +102,21 @@ PANES = (
         "Info",
         "Info",
         "Go to the details of the selected module",
+        Place.TOP_RIGHT,
         _info,
         lines="info",
         terms=("details", "about"),
         on=(SubjectKind.MODULE,),
     ),
     PaneEntry(
-        "symbols", "4", "Symbols", "Symbols", "Go to the symbols pane", _symbols, lines="symbols"
+        "symbols",
+        "4",
+        "Symbols",
+        "Symbols",
+        "Go to the symbols pane",
+        Place.BOTTOM_RIGHT,
+        _symbols,
+        lines="symbols",
     ),
     PaneEntry(
         "tree",
@@ -112,6 +124,7 @@ PANES = (
         "Dependencies",
         "Tree",
         "Go to the dependency tree",
+        Place.BOTTOM_LEFT,
         _tree,
         terms=("depmod", "modules.dep", "modprobe --show-depends", "tree"),
     ),
@@ -121,6 +134,7 @@ PANES = (
         "Kernel log",
         "Log",
         "Open or close the kernel log, which follows new messages",
+        Place.BELOW,
         _log,
         lines="kernel log",
         terms=("log", "dmesg", "journalctl -k", "kmsg", "printk"),

@@ -83,4 +83,8 @@ def bar(node: DOMNode, name: str) -> Style:
 
 @lru_cache(maxsize=64)
 def _bar(color: str, name: str) -> Style:
-    return Style.parse(_BARS[name]) if color == TERMINALS else Style(bgcolor=color)
+    if color != TERMINALS:
+        return Style(bgcolor=color)
+    # Reversed, each colour of the text would be a patch of that colour.
+    plain = Style(color="default", dim=False) if name == "cursor" else Style()
+    return Style.parse(_BARS[name]) + plain

@@ -62,6 +62,9 @@ CHARACTERS = {
 KEYS = {character: name for name, character in CHARACTERS.items()} | {
     "_": "underscore",
     "=": "equals_sign",
+    "|": "vertical_line",
+    "{": "left_curly_bracket",
+    "}": "right_curly_bracket",
     "[": "left_square_bracket",
     "]": "right_square_bracket",
     ".": "full_stop",

@@ -184,3 +184,38 @@ async def test_a_click_elsewhere_ends_the_typing_of_a_filter_and_keeps_it(demo: 
         await stage._pilot.click("#info-lines", offset=(5, 2))
         await stage.until(lambda: "filter modules:" not in stage.text, "/ext · 1 of 10")
         assert stage.focused_pane == "info"
+
+
+async def test_a_key_goes_through_the_layouts_and_others_resize_a_pane(demo: Demo) -> None:
+    async with opened(demo) as stage:
+
+        def width(name: str) -> int:
+            return len(stage.pane(name).splitlines()[0])
+
+        def height(name: str) -> int:
+            return len(stage.part(f"#{name}"))
+
+        assert (width("modules"), height("modules")) == (60, 22)
+        await stage.press("|")
+        await stage.until(lambda: height("modules") > 30)
+        assert width("modules") > 70
+        await stage.press("|")
+        await stage.until(lambda: width("symbols") > 70)
+        assert stage.focused_pane == "modules"
+        await stage.press("|")
+        await stage.until("y read")
+        await stage.press("y")
+        await stage.until("L Kernel log", lambda: height("log") > 20)
+        assert stage.focused_pane == "modules"
+        await stage.press("|")
+        await stage.until(lambda: height("modules") == 22)
+        assert width("modules") == 60
+        await stage.press("3", "[", "[", "}", "}", "}", "}", "}")
+        await stage.until(lambda: height("info") > height("modules"))
+        assert width("info") < 60 < width("modules")
+        assert "2 Dependencies" in stage.pane("tree").splitlines()[0]
+        await stage.press("z", "|")
+        await stage.until("1 Modules", "3 Info", lambda: height("modules") > 30)
+        await stage.resize(80, 24)
+        await stage.press("|")
+        await stage.until(lambda: "one pane is shown at a time." in stage.toasts)

@@ -323,6 +323,38 @@ COMMANDS: tuple[Command, ...] = (
         footer=True,
     ),
     Command(
+        "dashboard.layout",
+        ("vertical_line",),
+        "next_layout",
+        "Layout",
+        "Use the next layout: balanced, a long list, wide symbols, a tall kernel log",
+        terms=("arrange", "columns", "panes"),
+    ),
+    Command(
+        "dashboard.wider", ("right_square_bracket",), "resize(1, 0)", "Wider", "Widen this pane"
+    ),
+    Command(
+        "dashboard.narrower",
+        ("left_square_bracket",),
+        "resize(-1, 0)",
+        "Narrower",
+        "Narrow this pane",
+    ),
+    Command(
+        "dashboard.taller",
+        ("right_curly_bracket",),
+        "resize(0, 1)",
+        "Taller",
+        "Make this pane taller",
+    ),
+    Command(
+        "dashboard.shorter",
+        ("left_curly_bracket",),
+        "resize(0, -1)",
+        "Shorter",
+        "Make this pane shorter",
+    ),
+    Command(
         "dashboard.pause",
         ("p",),
         "pause",

@@ -57,7 +57,7 @@ class DashboardScreen(PaneScreen):
         """Header, panes, filter, keys."""
         yield HeaderLine(self.live)
         yield self.tabs_line
-        yield self.grid()
+        yield self.grid
         yield self.filter_bar
         yield KeyLine("dashboard")
 

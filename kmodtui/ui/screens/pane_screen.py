@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TypeVar
 
 from textual import events
-from textual.containers import Container
 
+from kmodtui.model.layout import LAYOUTS, LOG, resized
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import pane_key
+from kmodtui.ui.pane_grid import PaneGrid
 from kmodtui.ui.panes import IN_KEY_ORDER, PANES
 from kmodtui.ui.screens.base import KmodtuiScreen
 from kmodtui.ui.widgets.filter_bar import FilterBar
@@ -32,12 +33,9 @@ class PaneScreen(KmodtuiScreen[None]):
         self.front = self.main
         """The pane that has the focus, or had it last."""
         self._before_drawer = self.main  # the pane that had it last and is not a drawer
+        self.grid = PaneGrid(tuple(self.panes.values()))
         self.tabs_line = TabsLine()
         self.filter_bar = FilterBar(self._apply_filter)
-
-    def grid(self) -> Container:
-        """Return the container of all panes."""
-        return Container(*self.panes.values(), id="panes")
 
     def pane_of(self, kind: type[AnyPane]) -> AnyPane:
         """Return the pane of a class."""
@@ -108,6 +106,32 @@ class PaneScreen(KmodtuiScreen[None]):
         """Maximize the pane, or restore it."""
         self.toggle_class("-zoomed")
 
+    # Layout
+
+    def action_next_layout(self) -> None:
+        """Use the next layout; the one for the log opens the log, the next one closes it."""
+        if self.has_class("-narrow"):
+            words = f"Below {NARROW} columns, one pane is shown at a time."
+            self.notify(words, title="No layouts", markup=False, timeout=4)
+            return
+        self.remove_class("-zoomed")
+        names = list(LAYOUTS)
+        before = self.grid.layout_name
+        name = names[(names.index(before) + 1) % len(names)]
+        self.grid.use(name)
+        if name == LOG:
+            self._open_drawer("log")
+            self.show_front()
+        elif before == LOG and self.panes["log"].is_open:
+            self.close_drawer("log")
+
+    def action_resize(self, wider: int, taller: int) -> None:
+        """Make the pane with the focus wider and taller by some steps."""
+        place = self.panes[self.front].entry.place
+        sizes = resized(self.grid.sizes, place, wider=wider, taller=taller)
+        if sizes != self.grid.sizes and not self.shows_one_pane:
+            self.grid.use(self.grid.layout_name, sizes)
+
     # Drawers
 
     def action_drawer(self, name: str) -> None:
@@ -116,15 +140,18 @@ class PaneScreen(KmodtuiScreen[None]):
         if pane.is_open and (self.front == name or not self.shows_one_pane):
             self.close_drawer(name)
             return
-        if not pane.is_open:
-            pane.open()
-            self.add_class(f"-with-{name}")
+        self._open_drawer(name)
         self.action_pane(name)
+
+    def _open_drawer(self, name: str) -> None:
+        if not self.panes[name].is_open:
+            self.panes[name].open()
+            self.grid.place_panes()
 
     def close_drawer(self, name: str) -> None:
         """Close a drawer; the focus goes back to the pane that had it before."""
         self.panes[name].close()
-        self.remove_class(f"-with-{name}")
+        self.grid.place_panes()
         self.action_pane(self._before_drawer if self.front == name else self.front)
 
     # Filter
