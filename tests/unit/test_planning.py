@@ -15,8 +15,9 @@ from kmodtui.model.plan.plan import Action, Plan, PlanCommand
 from kmodtui.model.plan.verb import Verb
 from kmodtui.services.files import digest_of
 from kmodtui.services.machine import Machine
-from kmodtui.services.planning.actions import perform, requests
+from kmodtui.services.planning.actions import perform
 from kmodtui.services.planning.planning import plan_for
+from kmodtui.services.planning.requests import requests
 from kmodtui.services.root.demo import DemoRoot
 from tests.support.simulated import make_demo
 
