@@ -13,7 +13,7 @@ from typing import Any
 from kmodtui.demo import Demo
 from kmodtui.services.machine import Machine
 from kmodtui.services.root.demo import DemoRoot
-from kmodtui.services.watch import watch
+from kmodtui.services.watch import examination
 from kmodtui.verbs.watch import watch_file
 from tests.support.elf import make_module
 from tests.support.small_recording import VERMAGIC
@@ -64,7 +64,7 @@ async def watch_events(demo: Demo) -> list[dict[str, Any]]:
             while out.getvalue().count(words) < times:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
-    complete, watch.COMPLETE = watch.COMPLETE, 0.05
+    complete, examination.COMPLETE = examination.COMPLETE, 0.05
     try:
         with redirect_stdout(out):
             printing = asyncio.create_task(watch_file(machine, FILE, (), options, keys=False))
@@ -80,5 +80,5 @@ async def watch_events(demo: Demo) -> list[dict[str, Any]]:
             demo.kernel.folder.write(FILE, b"no module")
             await printing
     finally:
-        watch.COMPLETE = complete
+        examination.COMPLETE = complete
     return [json.loads(line) for line in out.getvalue().splitlines()]

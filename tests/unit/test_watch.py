@@ -17,7 +17,7 @@ from kmodtui.model.watch.build import Moved
 from kmodtui.model.watch.state import Stage, WatchState
 from kmodtui.services.machine import Machine
 from kmodtui.services.root.demo import DemoRoot
-from kmodtui.services.watch import watch as service
+from kmodtui.services.watch import examination as service
 from kmodtui.services.watch.changes import is_source_file
 from kmodtui.services.watch.watch import Watch
 from tests.support.rebuilds import FILE, OOPS, WARNING, module

@@ -78,6 +78,10 @@ class Loading:
         module = read_modules(self._machine.host).by_name.get(name)
         return module.size if module is not None else None
 
+    def is_loaded(self, name: str) -> bool:
+        """Return whether a module is loaded; False for an empty name. Reads a file."""
+        return bool(name) and self.memory(name) is not None
+
     async def plan(self, copy: Copy, path: str) -> Plan:
         """Return the plan that loads a build from the file at `path`.
 
