@@ -78,7 +78,7 @@ SEND_TIMEOUT = 30.0  # seconds until a client that does not read its answers is 
 
 # What the session, and what it runs, may do at most: linux/capability.h.
 DAC_READ_SEARCH, SETPCAP, SYS_MODULE, SYSLOG = 2, 8, 16, 34
-CAPABILITIES = {"read": (SYSLOG,), "change": (DAC_READ_SEARCH, SYS_MODULE, SYSLOG)}
+CAPABILITIES = {"read": (SYSLOG,), "change": (DAC_READ_SEARCH, SYS_MODULE, SYSLOG, SETPCAP)}
 
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
@@ -341,18 +341,21 @@ class Machine:
             text = RULES_HEAD + "".join(lines)
             if len(text) > MAX_RULES:
                 raise Outcome("failed", f"{file} would become too large.", errno.EFBIG)
-            with open(path + ".new", "w") as out:
-                out.write(text)
-                out.flush()
-                os.fchmod(out.fileno(), 0o644)
-                os.fsync(out.fileno())
-            os.rename(path + ".new", path)
+            try:
+                with open(path + ".new", "w") as out:
+                    out.write(text)
+                    out.flush()
+                    os.fchmod(out.fileno(), 0o644)
+                    os.fsync(out.fileno())
+                os.rename(path + ".new", path)
+            finally:
+                with contextlib.suppress(OSError):  # it is left only after a failure
+                    os.unlink(path + ".new")
             if not after:
                 os.unlink(path)
             after = self.rule_states(file)
-        states = [{name: state.get(name) for name in names} for state in (before, after)]
-        done = all(after.get(name) == wanted for name in names)
-        return Outcome("done" if done else "not-done", before=states[0], after=states[1])
+        was, now = ({name: state.get(name) for name in names} for state in (before, after))
+        return Outcome("done" if {*now.values()} == {wanted} else "not-done", before=was, after=now)
 
     def rule_states(self, file: str) -> dict[str, str]:
         """Return the state of each module in a file, which must be root's if it exists."""
@@ -691,7 +694,7 @@ class Child:
         for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, a program must not
             signal.signal(number, signal.SIG_DFL)
         if os.geteuid() == 0 and not isinstance(self.step, RunsRules):  # not root: a test
-            limit(CAPABILITIES["change"], for_good=True)
+            limit({*CAPABILITIES["change"]} - {SETPCAP}, for_good=True)
         if isinstance(self.step, list):
             os.umask(0o022)  # a rule may create files
             os.execve(self.step[0], self.step, ENVIRONMENT)  # noqa: S606 - deliberately no shell
@@ -900,15 +903,11 @@ class Session:
                 child = Child(step)
                 if not self.wait(number, self.limit, child.end):
                     self.background[child.end] = child
-                    return self.interrupted(number)
+                    return LEFT if self.ending else STOPPED if number in self.stopped else TIMEOUT
                 sent = child.result()
                 if isinstance(step, list) and step[1] == "-v":  # otherwise it is only a query
                     output = (result["output"] + sent.output)[-MAX_OUTPUT:]
                     result.update(exit=sent.exit, output=output)
-
-    def interrupted(self, number: int) -> Outcome:
-        """Return why a child of a request is left running in the background."""
-        return LEFT if self.ending else STOPPED if number in self.stopped else TIMEOUT
 
     def wait(self, number: int, seconds: float, awaited: int = -1) -> bool:
         """Return whether `awaited` is ready in time, and before the request is cancelled."""
@@ -997,8 +996,7 @@ def main() -> None:
     who, bye = caller(), {"reason": "not-root", "message": "The helper is not running as root."}
     try:
         if os.geteuid() == 0:
-            limit((*CAPABILITIES[scope], SETPCAP) if scope == "change" else CAPABILITIES[scope],
-                  for_good=scope == "read")  # fmt: skip
+            limit(CAPABILITIES[scope], for_good=scope == "read")
             bye = {}
     except (ImportError, OSError) as error:
         bye = {"reason": "failed", "message": f"It cannot limit its own privileges: {error}"}

@@ -228,7 +228,7 @@ def test_where_nothing_can_be_written_no_file_changes_and_the_reason_is_told(
         assert failed.returncode == 1, failed.stdout
         assert number in failed.stderr
         assert remedy in failed.stderr
-        rules = vm.run("root", "cd /etc/modprobe.d && ls *.conf && cat *.conf").stdout
+        rules = vm.run("root", "cd /etc/modprobe.d && ls -A --ignore=fill && cat *.conf").stdout
         assert rules == f"mine.conf\n{FOREIGN.decode()}"
     finally:
         vm.run("root", "umount /etc/modprobe.d; rm -f /etc/modules-load.d/kmodtui.conf")

@@ -416,7 +416,7 @@ async def test_thousands_are_blocked_in_several_requests_until_the_file_is_too_l
 async def test_a_failed_write_leaves_the_file_as_it_was(
     folder: HelperFolder, session: HelperClient
 ) -> None:
-    """A full disk or a killed helper leaves at most the .new file, which modprobe ignores."""
+    """A killed helper leaves at most the .new file, which modprobe ignores."""
     assert (await session.block(["xor"])).ok
     before = (folder.root / BLOCKS).read_bytes()
     (folder.root / (BLOCKS + ".new")).mkdir()  # so that it cannot be written
