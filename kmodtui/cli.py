@@ -244,6 +244,9 @@ def _parser(names: Iterable[str] = VERBS) -> argparse.ArgumentParser:
     )
     parser.add_argument("--mouse", action=either, help="use the mouse in the dashboard")
     parser.add_argument(
+        "--remember", action=either, help="begin with the layout, order and filter of last time"
+    )
+    parser.add_argument(
         "--replay",
         metavar="FILE",
         default=None,

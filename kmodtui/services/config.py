@@ -41,6 +41,7 @@ class Config:
         light: whether to use colours for a light terminal.
         theme: the name of the theme.
         mouse: whether the dashboard uses the mouse.
+        remember: whether to begin as the last session ended.
         keys: the keys of commands by their ids, as they are written; `ui.keymap` checks them.
         filters: the named filters, by their names.
         lines: the line of each key, see `key_lines`.
@@ -54,6 +55,7 @@ class Config:
     light: bool | None = None
     theme: str | None = None
     mouse: bool | None = None
+    remember: bool | None = None
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     filters: Mapping[str, str] = field(default_factory=dict)
     lines: Mapping[str, int] = field(default_factory=dict, compare=False)

@@ -124,6 +124,14 @@ SETTINGS = (
         _is_boolean,
         "--mouse, --no-mouse",
     ),
+    Setting(
+        "remember",
+        "true or false",
+        True,
+        "Begin with the order, filter, pane and layout that the last session ended with.",
+        _is_boolean,
+        "--remember, --no-remember",
+    ),
 )
 """The settings, in the order in which they are written and shown."""
 

@@ -29,6 +29,7 @@ from kmodtui.services.live import LiveSystem
 from kmodtui.services.machine import Machine
 from kmodtui.services.memory import return_freed_memory
 from kmodtui.services.monitor import Monitor
+from kmodtui.services.view_memory import ViewMemory
 from kmodtui.ui.background import run_in_background
 from kmodtui.ui.command import EVERYWHERE
 from kmodtui.ui.commands import bindings
@@ -87,6 +88,7 @@ class KmodtuiApp(App[str]):
         theme: str = DARK,
         recording: Recording | None = None,
         named_filters: Mapping[str, str] | None = None,
+        memory: ViewMemory | None = None,
     ) -> None:
         """Prepare the dashboard of a machine, or only the timeline of a recording."""
         release_closed_widgets()
@@ -94,6 +96,7 @@ class KmodtuiApp(App[str]):
         super().__init__()
         self.live = LiveSystem(machine, Monitor(machine.host, interval=interval))
         self.filters = UserFilters(named_filters or {})
+        self.memory = memory
         self._recording = recording
         self._reported_lines: set[str] = set()
         self._typing = TypingAhead()

@@ -7,9 +7,17 @@ from typing import Protocol, cast
 
 from textual.dom import DOMNode
 
+from kmodtui.services.view_memory import ViewMemory
+
 
 class Desk(Protocol):
-    """Reports failures and suspends the terminal."""
+    """Reports failures, suspends the terminal, and knows the last session.
+
+    Attributes:
+        memory: what the last session left; None if nothing is remembered.
+    """
+
+    memory: ViewMemory | None
 
     def report(self, error: BaseException) -> None:
         """Show an error in a sentence, and write the details to the log file."""

@@ -16,6 +16,7 @@ from kmodtui.services.log_file import open_log
 from kmodtui.services.machine import Machine
 from kmodtui.services.root.access import NoRoot, RootAccess, read_only
 from kmodtui.services.settings import BY_KEY
+from kmodtui.services.view_memory import ViewMemory, view_key, view_path
 from kmodtui.ui.keymap import use_keys
 from kmodtui.ui.terminal.kinds import without_foreign_colors
 from kmodtui.ui.terminal.supervisor import Supervisor
@@ -47,11 +48,13 @@ def open_dashboard(options: argparse.Namespace, root: str | None, *, demo: bool)
     assert sys.__stdin__ is not None
     supervisor = Supervisor(sys.__stdin__.fileno())
     while True:
+        machine = _demo_machine(options, config) if demo else _machine(options, config, root)
         app = KmodtuiApp(
-            _demo_machine(options, config) if demo else _machine(options, config, root),
+            machine,
             interval=_first(options.interval, config.interval, _default("interval")),
             theme=theme,
             recording=recording,
+            memory=_memory(options, config, machine) if recording is None else None,
             named_filters=config.filters,
         )
         app.driver_class = partial(TerminalDriver, supervisor=supervisor)  # type: ignore[assignment]
@@ -75,6 +78,14 @@ def _recording(options: argparse.Namespace) -> Recording | None:
     from kmodtui.services.timeline.recording import read_recording
 
     return read_recording(Path(options.replay))
+
+
+def _memory(options: argparse.Namespace, config: Config, machine: Machine) -> ViewMemory | None:
+    """Return what the last session left; None if nothing is to be remembered."""
+    if not _first(options.remember, config.remember, _default("remember")):
+        return None
+    key = view_key(machine.host, machine.facts.hostname or "")
+    return ViewMemory(view_path(), key)
 
 
 def _theme(options: argparse.Namespace, config: Config) -> str:

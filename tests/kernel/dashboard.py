@@ -30,7 +30,8 @@ _answered_at: WeakKeyDictionary[Terminal, int] = WeakKeyDictionary()
 
 def open_dashboard(vm: VM, user: str, *options: str, own_connection: bool = False) -> Terminal:
     """The dashboard of a user, in a terminal of 120 x 40."""
-    command = ["kmodtui", *options]
+    # Another test may have left a filter or another layout.
+    command = ["kmodtui", "--no-remember", *options]
     return open_terminal(vm, user, command, columns=120, rows=40, own_connection=own_connection)
 
 

@@ -33,6 +33,7 @@ from kmodtui.services.monitor import Monitor
 from kmodtui.services.root.access import RootAccess
 from kmodtui.services.root.demo import DemoRoot
 from kmodtui.services.timeline.recording import Recording
+from kmodtui.services.view_memory import ViewMemory
 from kmodtui.ui.app import KmodtuiApp
 from kmodtui.ui.panes import PANES
 from kmodtui.ui.screens.dashboard import DashboardScreen
@@ -306,6 +307,7 @@ async def opened(
     faults: Sequence[str] = (),
     driver_class: type[Driver] = EmulatedTerminal,
     recording: Recording | None = None,
+    memory: ViewMemory | None = None,
 ) -> AsyncIterator[Stage]:
     """Open the dashboard and close it again; fail if a fault of its own was logged meanwhile.
 
@@ -318,9 +320,10 @@ async def opened(
         faults: parts of the faults that are expected in the log.
         driver_class: what the dashboard writes to; most of `Stage` needs an EmulatedTerminal.
         recording: what is shown instead of the machine.
+        memory: what the last session left.
     """
     machine = Machine(demo.host, root or DemoRoot(demo))
-    app = KmodtuiApp(machine, interval=interval, recording=recording)
+    app = KmodtuiApp(machine, interval=interval, recording=recording, memory=memory)
     app.driver_class = driver_class
     logged = _Logged()
     logger = logging.getLogger("kmodtui")

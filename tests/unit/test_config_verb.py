@@ -112,6 +112,7 @@ def test_each_setting_is_shown_with_where_it_comes_from(
         "light true file, line 1",
         "theme automatic default",
         "mouse false command line, --no-mouse",
+        "remember true default",
         "keys.dashboard.load F6 + file, line 6",
         f"keys: {len(COMMANDS) - 1} commands have their default keys",
     ]

@@ -7,6 +7,7 @@ long as everything that has to be done before the first module is on the screen.
 from __future__ import annotations
 
 import asyncio
+import logging
 from functools import cached_property, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar
@@ -18,6 +19,7 @@ from textual.binding import BindingType
 from kmodtui.errors import KmodtuiError
 from kmodtui.model.text import counted
 from kmodtui.services.live import LiveSystem
+from kmodtui.services.view_memory import View
 from kmodtui.ui.command import Command
 from kmodtui.ui.commands import bindings, key_of
 from kmodtui.ui.desk import desk
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
     from kmodtui.model.load_line import LoadRequest
     from kmodtui.model.plan.plan import Plan
     from kmodtui.ui.change_flow import ChangeFlow
+
+
+log = logging.getLogger("kmodtui")
 
 
 class DashboardScreen(PaneScreen):
@@ -65,6 +70,33 @@ class DashboardScreen(PaneScreen):
         """Show which pane has the focus."""
         subscribe(self.live.index_read, self._prepare_changes)
         self.show_front()
+        if (memory := desk(self).memory) is not None:
+            self._show_view(memory.view)
+
+    def _show_view(self, view: View) -> None:
+        """Look as at the end of the last session; the log is not opened, which may ask."""
+        self._modules.order = (view.order, view.is_reversed)
+        try:
+            self._modules.filter_text = view.filter_text
+        except KmodtuiError as error:
+            log.info("the filter of the last session is not used: %s", error)
+        self.grid.use(view.layout, view.sizes)
+        if (pane := self.panes.get(view.pane)) is not None and pane.is_open:
+            self.action_pane(view.pane)
+
+    def on_unmount(self) -> None:
+        """Keep how the dashboard looks."""
+        if (memory := desk(self).memory) is not None:
+            order, is_reversed = self._modules.order
+            memory.view = View(
+                order,
+                is_reversed,
+                self._modules.filter_text,
+                self.front,
+                self.grid.layout_name,
+                self.grid.sizes,
+            )
+            memory.save()
 
     def _prepare_changes(self, _: None) -> None:
         """Import what most keys need, so that the first of them does not wait for that."""

@@ -198,6 +198,18 @@ class ModulesPane(Pane):
         self._caption()
 
     @property
+    def order(self) -> tuple[str, bool]:
+        """The title of the column that the modules are sorted by, and whether it is reversed."""
+        return COLUMNS[self._column].title, self._reversed
+
+    @order.setter
+    def order(self, order: tuple[str, bool]) -> None:
+        titles = [column.title for column in COLUMNS]
+        if order[0] in titles:
+            self._column, self._reversed = titles.index(order[0]), order[1]
+            self._arrange()
+
+    @property
     def filter_text(self) -> str:
         """The filter as it was typed; empty for all modules."""
         return self._filter.text

@@ -1,0 +1,27 @@
+"""The dashboard begins with the order, filter, pane and layout of the last session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kmodtui.demo import Demo
+from kmodtui.services.view_memory import View, ViewMemory
+from tests.ui.stage import opened
+
+
+async def test_it_begins_as_it_ended(demo: Demo, tmp_path: Path) -> None:
+    path = tmp_path / "views.json"
+    async with opened(demo, memory=ViewMemory(path, "demo")) as stage:
+        await stage.press("s", "s", "S", "|", "slash", *"ext", "enter")
+        await stage.press("3", "}")
+        await stage.until("/ext", "size ▴", lambda: stage.focused_pane == "info")
+        await stage.calm()
+        before = stage.lines[1:-1]
+    async with opened(demo, memory=ViewMemory(path, "demo")) as stage:
+        await stage.until("/ext", "size ▴", lambda: stage.focused_pane == "info")
+        await stage.until(lambda: stage.lines[1:-1] == before)
+    other = ViewMemory(path, "other")
+    other.view = View(pane="no such pane", order="no such order", filter_text="/(/")
+    async with opened(demo, memory=other) as stage:
+        await stage.until(lambda: len(stage.modules) == 10, "newest first")
+        assert stage.focused_pane == "modules"
