@@ -13,7 +13,10 @@ from kmodtui.kernel.proc_modules import read_modules
 from kmodtui.kernel.system import read_system
 from kmodtui.model.catalog_entry import Catalog, CatalogEntry, CatalogStatus
 from kmodtui.model.did_you_mean import did_you_mean
+from kmodtui.model.exposure.exposure import Exposure
 from kmodtui.model.exposure.request import BY_WORD, Reach
+from kmodtui.model.filter.fields import FilterKind
+from kmodtui.model.filter.sources import RULES, CatalogSource
 from kmodtui.model.fuzzy import SearchIndex
 from kmodtui.model.text import clean
 from kmodtui.services.catalog.cache import user_cache
@@ -26,6 +29,7 @@ from kmodtui.services.picker.matching import (
     answer_modules,
     kind_of,
 )
+from kmodtui.verbs.filter_option import add_filter, chosen_filter, matching
 from kmodtui.verbs.printing import add_json, print_json, release_of
 
 SCHEMA = 1
@@ -34,6 +38,7 @@ SCHEMA = 1
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     add_json(parser)
+    add_filter(parser, FilterKind.CATALOG)
     parser.add_argument(
         "words",
         nargs="*",
@@ -57,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(host: Host, options: argparse.Namespace) -> int:
     """Print the modules; return the exit status: 1 if none matches."""
+    chosen = chosen_filter(options, FilterKind.CATALOG)
     release = release_of(host, options)
     catalog = read_catalog(host, release, user_cache())
     # Only modules of the running kernel can be loaded.
@@ -68,9 +74,12 @@ def run(host: Host, options: argparse.Namespace) -> int:
     text = " ".join(options.words)
     answer = _answer(host, catalog, text) if text else Suggestions(entries=catalog.entries)
     found = [entry for entry in answer.entries if _wanted(entry, loaded, options)]
-    reaches = _reaches(host, release) if options.reach else {}
+    by_rules = options.reach or (chosen is not None and chosen.asks_for(*RULES))
+    exposures = _exposures(host, release) if by_rules else {}
+    reaches = {each.name: each.reach for each in exposures.values()} if options.reach else {}
     if wanted := BY_WORD.get(options.reach or ""):
         found = [entry for entry in found if reaches.get(entry.name) is wanted]
+    found = [*matching(chosen, CatalogSource(loaded, exposures), found)]
     if options.json:
         modules = (_json(entry, loaded, reaches) for entry in found)
         print_json(SCHEMA, {"release": release, "modules": modules})
@@ -81,9 +90,9 @@ def run(host: Host, options: argparse.Namespace) -> int:
     return 0 if found else 1
 
 
-def _reaches(host: Host, release: str) -> dict[str, Reach]:
+def _exposures(host: Host, release: str) -> dict[str, Exposure]:
     """Return who can have each module loaded that has a file."""
-    return {each.name: each.reach for each in read_exposures(host, release)[0]}
+    return {each.name: each for each in read_exposures(host, release)[0]}
 
 
 def _answer(host: Host, catalog: Catalog, text: str) -> Suggestions:

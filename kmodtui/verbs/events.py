@@ -10,16 +10,23 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import aclosing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kmodtui.errors import KmodtuiError, UsageError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.proc_modules import read_modules
+from kmodtui.model.filter.fields import FilterKind
+from kmodtui.model.filter.sources import EventSource
 from kmodtui.model.timeline.event import EventKind, ModulesChanged, TimelineEvent
 from kmodtui.model.timeline.event_json import event_json
 from kmodtui.model.timeline.summary import summary
 from kmodtui.services.event_stream import timeline_events
 from kmodtui.verbs.change_json import moved_lines
+from kmodtui.verbs.filter_option import add_filter, chosen_filter, matching
 from kmodtui.verbs.printing import add_json, print_error, print_note
+
+if TYPE_CHECKING:
+    from kmodtui.model.filter.parse import Filter
 
 SCHEMA = 1
 
@@ -32,6 +39,7 @@ CHOICES = [kind.value for kind in EventKind if kind not in ALWAYS]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     add_json(parser)
+    add_filter(parser, FilterKind.EVENTS)
     parser.add_argument(
         "--count", type=int, default=0, metavar="N", help="end after this number of events"
     )
@@ -58,12 +66,21 @@ def run(host: Host, options: argparse.Namespace) -> int:
     """
     if options.count < 0:
         raise UsageError("--count takes a positive number.", "Leave it out to print all events.")
+    chosen = chosen_filter(options, FilterKind.EVENTS)
     if (path := getattr(options, "replay", None)) is not None:
-        return _replay(Path(path), options)
+        return _replay(Path(path), options, chosen)
     if not host.live:
         raise UsageError("--root is a captured tree: nothing changes there.", "Leave out --root.")
     read_modules(host)
-    asyncio.run(stream(host, as_json=options.json, count=options.count, kinds=options.kind))
+    asyncio.run(
+        stream(
+            host,
+            as_json=options.json,
+            count=options.count,
+            kinds=options.kind,
+            chosen=chosen,
+        )
+    )
     return 0
 
 
@@ -73,6 +90,7 @@ async def stream(
     as_json: bool,
     count: int = 0,
     kinds: Collection[str] = (),
+    chosen: Filter | None = None,
     started: asyncio.Event | None = None,
 ) -> None:
     """Print events; return after `count` of them, or never if that is 0."""
@@ -81,18 +99,18 @@ async def stream(
         async for event in events:
             if isinstance(event, KmodtuiError):
                 print_error(event)
-            elif _is_wanted(event, kinds):
+            elif _is_wanted(event, kinds, chosen):
                 _print(event, as_json=as_json)
                 printed += 1
                 if printed == count:
                     return
 
 
-def _replay(path: Path, options: argparse.Namespace) -> int:
+def _replay(path: Path, options: argparse.Namespace, chosen: Filter | None) -> int:
     from kmodtui.services.timeline.recording import read_recording
 
     recording = read_recording(path)
-    wanted = [event for event in recording.events if _is_wanted(event, options.kind)]
+    wanted = [event for event in recording.events if _is_wanted(event, options.kind, chosen)]
     for event in wanted[: options.count or None]:
         _print(event, as_json=options.json, dated=True)
     for note in recording.notes:
@@ -100,8 +118,10 @@ def _replay(path: Path, options: argparse.Namespace) -> int:
     return 0
 
 
-def _is_wanted(event: TimelineEvent, kinds: Collection[str]) -> bool:
-    return not kinds or event.kind in kinds or event.kind in ALWAYS
+def _is_wanted(event: TimelineEvent, kinds: Collection[str], chosen: Filter | None) -> bool:
+    if event.kind in ALWAYS:
+        return True
+    return (not kinds or event.kind in kinds) and bool(matching(chosen, EventSource(), [event]))
 
 
 def _print(event: TimelineEvent, *, as_json: bool, dated: bool = False) -> None:

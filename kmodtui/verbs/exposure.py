@@ -10,9 +10,11 @@ from kmodtui.kernel.host import Host
 from kmodtui.model.did_you_mean import did_you_mean, near
 from kmodtui.model.exposure.exposure import Exposure, reason_words, totals
 from kmodtui.model.exposure.request import BY_WORD, Reach, Switches, settings
+from kmodtui.model.filter.fields import FilterKind
 from kmodtui.model.modules import canonical
 from kmodtui.model.text import clean
 from kmodtui.services.exposure import read_exposures
+from kmodtui.verbs.filter_option import add_filter, chosen_filter, matching
 from kmodtui.verbs.printing import add_json, print_json, release_of
 
 SCHEMA = 1
@@ -21,6 +23,7 @@ SCHEMA = 1
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     add_json(parser)
+    add_filter(parser, FilterKind.EXPOSURE)
     parser.add_argument(
         "--reach", choices=BY_WORD, metavar="WHO", help="only modules that WHO can have loaded: "
         "user, namespace (any user, in a user namespace), device or root",
@@ -29,7 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(host: Host, options: argparse.Namespace) -> int:
-    """Print the exposure of modules; return the exit status."""
+    """Print the exposure of modules; return the exit status: 1 if a filter matches none."""
+    chosen = chosen_filter(options, FilterKind.EXPOSURE)
     found, switches = read_exposures(host, release_of(host, options))
     names = {canonical(name) for name in options.names}
     by_name = {each.name: each for each in found}
@@ -40,18 +44,24 @@ def run(host: Host, options: argparse.Namespace) -> int:
     shown = [
         each
         for each in found
-        if (each.name in names if names else reach or each.reach is not Reach.ROOT)
+        if (each.name in names if names else reach or chosen or each.reach is not Reach.ROOT)
         and reach in (None, each.reach)
     ]
+    status = 0
+    if chosen is not None:
+        from kmodtui.model.filter.sources import ExposureSource
+
+        shown = [*matching(chosen, ExposureSource(), shown)]
+        status = 0 if shown else 1
     shown.sort(key=lambda each: (each.reach.rank, each.name))
     if options.json:
         print_json(SCHEMA, _json(shown, switches))
-        return 0
+        return status
     _print(shown)
-    if not names:
+    if not names and chosen is None:
         for sentence in (*settings(switches), *totals(found)):
             print(sentence)
-    return 0
+    return status
 
 
 def _print(shown: list[Exposure]) -> None:

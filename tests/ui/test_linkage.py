@@ -99,7 +99,7 @@ async def test_a_filter_that_leaves_nothing_says_so(demo: Demo) -> None:
         await stage.press("slash")
         await stage.type("[/nosuch]")
         await stage.press("enter")
-        await stage.until("No symbol here contains “[/nosuch]”. Esc clears the filter.")
+        await stage.until("No symbol here matches “[/nosuch]”. Esc clears the filter.")
         assert len(page(stage)) == 1
         await stage.press("escape")
         await stage.until("from crc16")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from kmodtui.model.filter.fields import FilterKind
+from kmodtui.model.filter.parse import parse_filter
+from kmodtui.model.filter.sources import LogSource
 from kmodtui.model.log.query import LogQuery, Severity, names_module
 from kmodtui.model.log.record import LogRecord
-from kmodtui.model.log.tail import LogTail
+from kmodtui.model.log.tail import Entry, LogTail
 
 
 def records(*numbers: int) -> list[LogRecord]:
@@ -59,11 +62,24 @@ def test_a_severity_includes_the_worse_ones() -> None:
 
 
 def test_all_conditions_have_to_match() -> None:
-    query = LogQuery("FAILED", Severity.ERRORS, "nbd")
+    query = LogQuery(severity=Severity.ERRORS, module="nbd")
     assert query.takes(3, "nbd: init failed")
     assert not query.takes(4, "nbd: init failed")
     assert not query.takes(3, "tun: init failed")
-    assert not query.takes(3, "nbd: init done")
+
+
+@pytest.mark.parametrize(
+    ("text", "levels"),
+    [("FAILED level:err", [3]), ("!level:err", [4, 6]), ("level:warn !nbd", [4]), ("sda: up", [6])],
+)
+def test_messages_are_filtered_by_text_and_level(text: str, levels: list[int]) -> None:
+    entries = [
+        Entry(1, "nbd: init failed", LogRecord(1, 0, 3, "")),
+        Entry(2, "tun: slow", LogRecord(2, 0, 4, "")),
+        Entry(3, "link up on sda: ok", LogRecord(3, 0, 6, "")),
+    ]
+    found = parse_filter(text, FilterKind.LOG).select(LogSource(), entries)
+    assert [each.record.level for each in found if each.record] == levels
 
 
 def test_each_record_is_kept_once_and_in_order() -> None:

@@ -81,6 +81,10 @@ class Filter:
         return chosen
 
 
+ALL = Filter()
+"""The filter that every line matches."""
+
+
 def parse_filter(text: str, kind: FilterKind, named: Mapping[str, str] = NO_NAMED) -> Filter:
     """Return the filter that a text stands for.
 

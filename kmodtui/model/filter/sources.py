@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from kmodtui.model.filter.fields import FilterKind
 from kmodtui.model.filter.terms import Value
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from kmodtui.model.catalog_entry import CatalogEntry
     from kmodtui.model.devices.device import Device
     from kmodtui.model.exposure.exposure import Exposure
+    from kmodtui.model.log.tail import Entry
     from kmodtui.model.timeline.event import TimelineEvent
+
+T = TypeVar("T")
 
 RULES = ("reach", "blocked")
 """Fields that need the exposure of the modules."""
@@ -149,6 +152,34 @@ class CatalogSource:
                 return item.license if item.read else None
             case _:
                 return exposure_value(self._exposures.get(item.name), field)
+
+
+class TextSource(Generic[T]):
+    """Lines of text, which have no fields."""
+
+    kind = FilterKind.TEXT
+
+    def __init__(self, text: Callable[[T], str]) -> None:
+        """Search in what `text` returns of a line."""
+        self.text = text
+
+    def value(self, item: T, field: str) -> Value:  # noqa: ARG002
+        """Return that the value of a field is unknown."""
+        return None
+
+
+class LogSource:
+    """The messages of the kernel log."""
+
+    kind = FilterKind.LOG
+
+    def text(self, item: Entry) -> str:
+        """Return the message."""
+        return item.text
+
+    def value(self, item: Entry, field: str) -> Value:  # noqa: ARG002  there is one field
+        """Return the level; a note of kmodtui has none."""
+        return item.record.level if item.record is not None else None
 
 
 def exposure_value(each: Exposure | None, field: str) -> Value:

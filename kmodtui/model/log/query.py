@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
+from kmodtui.model.filter.parse import ALL, Filter
+
 
 class Severity(StrEnum):
     """The levels to show; the value is how that is written on the screen."""
@@ -32,12 +34,12 @@ class LogQuery:
     """A filter for records; a record has to match all of it.
 
     Attributes:
-        text: a part of the text, in upper or lower case; empty for any text.
+        filter: the filter that was typed, see `model.filter`.
         severity: the levels to show.
         module: a module name that the text has to mention; empty for any.
     """
 
-    text: str = ""
+    filter: Filter = ALL
     severity: Severity = Severity.ALL
     module: str = ""
 
@@ -46,24 +48,27 @@ class LogQuery:
         """Whether it matches every record."""
         return self == LogQuery()
 
+    @property
+    def text(self) -> str:
+        """The filter as it was typed."""
+        return self.filter.text
+
     def takes(self, level: int, text: str) -> bool:
-        """Return whether a record of this level and text matches."""
-        return (
-            level <= self.severity.mildest
-            and (not self.text or self.text.casefold() in text.casefold())
-            and (not self.module or names_module(text, self.module))
+        """Return whether severity and module of a record match; the filter is another question."""
+        return level <= self.severity.mildest and (
+            not self.module or names_module(text, self.module)
         )
 
     @property
     def words(self) -> str:
-        """The filter in words: `errors and worse, mentions btrfs, contains “x”`."""
+        """The filter in words: `errors and worse, mentions btrfs, matches “x”`."""
         asked = []
         if self.severity is not Severity.ALL:
             asked.append(str(self.severity))
         if self.module:
             asked.append(f"mentions {self.module}")
         if self.text:
-            asked.append(f"contains “{self.text}”")
+            asked.append(f"matches “{self.text}”")
         return ", ".join(asked)
 
 

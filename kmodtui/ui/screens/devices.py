@@ -9,13 +9,14 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from kmodtui.model.devices.device import Device, DeviceState
+from kmodtui.model.filter.sources import DeviceSource
 from kmodtui.services.devices import read_devices
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.command import Command
 from kmodtui.ui.commands import bindings
 from kmodtui.ui.screens.table_page import TablePage
 from kmodtui.ui.subject import Subject, SubjectKind
-from kmodtui.ui.widgets.lines.table import TableRow
+from kmodtui.ui.widgets.lines.table import RowSource, TableRow
 
 _STYLES = {
     DeviceState.NOT_LOADED: "warn",
@@ -47,6 +48,7 @@ class DevicesScreen(TablePage):
         """
         super().__init__(live)
         self.lines.about = SubjectKind.DEVICE
+        self.lines.source = RowSource(DeviceSource())
         self.lines.menu_first = "devices.open"
         self._selected = selected
         self._go_to = go_to
@@ -98,4 +100,5 @@ def _row(each: Device) -> TableRow:
         f"{device.bus} {device.address}: {each.reason}",
         others,
         "Devices with a driver" if driven else "Devices without a driver",
+        about=each,
     )

@@ -6,9 +6,10 @@ import asyncio
 
 from kmodtui.model.exposure.exposure import Exposure, reason_words, totals
 from kmodtui.model.exposure.request import Reach, Switches, settings
+from kmodtui.model.filter.sources import ExposureSource
 from kmodtui.services.exposure import read_exposures
 from kmodtui.ui.screens.table_page import BlockingPage
-from kmodtui.ui.widgets.lines.table import TableRow
+from kmodtui.ui.widgets.lines.table import RowSource, TableRow
 from kmodtui.ui.widgets.module_choices import REACH_STYLES
 
 
@@ -17,6 +18,11 @@ class ExposureScreen(BlockingPage):
 
     title_words = "Exposure: who can make the kernel load modules"
     reading = "Reading the aliases and the rules…"
+
+    def on_mount(self) -> None:
+        """Filter by the fields of exposures."""
+        self.lines.source = RowSource(ExposureSource())
+        super().on_mount()
 
     async def read(self) -> None:
         """Read the exposures and show them."""
@@ -34,4 +40,4 @@ class ExposureScreen(BlockingPage):
 def _row(each: Exposure) -> TableRow:
     state = "  loaded" if each.loaded else ""
     mark = (str(each.reach), REACH_STYLES[each.reach])
-    return TableRow(each.name, mark, f"{each.name}{state}", reason_words(each))
+    return TableRow(each.name, mark, f"{each.name}{state}", reason_words(each), about=each)

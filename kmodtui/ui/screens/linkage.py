@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 
+from kmodtui.model.filter.fields import FilterKind
 from kmodtui.model.text import counted
 from kmodtui.services.linkage import linkage_of
 from kmodtui.services.machine import Machine
@@ -33,7 +34,7 @@ class LinkageScreen(Dialog[None]):
         self._other = other
         self._lines = LinkageLines()
         self._frame = Vertical(classes="dialog page", id="linkage-dialog")
-        self._filter = FilterBar(self._show_filter)
+        self._filter = FilterBar(self._show_filter, FilterKind.TEXT)
 
     def compose(self) -> ComposeResult:
         """Lay out the lines, the filter and the keys."""

@@ -143,7 +143,7 @@ class ProfileScreen(Dialog[None]):
 
     def action_filter(self) -> None:
         """Open the filter."""
-        self._filter.open("modules", self._lines.filter_text)
+        self._filter.open("modules", self._lines.filter_text, self._lines.source.kind)
 
     def _show_filter(self, text: str) -> None:
         self._lines.filter_text = text

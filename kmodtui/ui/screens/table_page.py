@@ -80,7 +80,7 @@ class TablePage(Dialog[None]):
 
     def action_filter(self) -> None:
         """Open the filter."""
-        self._filter.open("lines", self.lines.filter_text)
+        self._filter.open("lines", self.lines.filter_text, self.lines.source.kind)
 
     def _show_filter(self, text: str) -> None:
         self.lines.filter_text = text

@@ -7,9 +7,14 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 
+from kmodtui.errors import KmodtuiError
+from kmodtui.model.filter.fields import FilterKind
+from kmodtui.model.filter.sources import TextSource
 from kmodtui.model.linkage import ModuleLinkage, ProviderKind, ResolvedImport, UsedExport
 from kmodtui.model.text import counted
+from kmodtui.services.filtering import select
 from kmodtui.ui.commands import key_of
+from kmodtui.ui.filters import filter_typed
 from kmodtui.ui.widgets.lines.view import Line, LineView, fit, wrapped
 
 _TITLE_WIDTH = 32
@@ -66,6 +71,9 @@ class _Head:
     expanded: bool
 
 
+_SOURCE = TextSource[tuple[str, _Row]](lambda pair: pair[1].name)
+
+
 class LinkageLines(LineView):
     """A section of imports and a section of exports, each with a group for every module."""
 
@@ -77,6 +85,7 @@ class LinkageLines(LineView):
         self._expanded: set[str] = set()
         self._collapsed_matches: set[str] = set()  # collapsed in spite of the filter
         self._filter = ""
+        self._matching: dict[str, list[_Row]] = {}  # by the key of the group
         self._width = 0
         self._lines: list[Line | _Head | _Row] = []
 
@@ -91,6 +100,10 @@ class LinkageLines(LineView):
             f"Exports {counted(len(linkage.exports), 'symbol')}": exports,
         }
         groups = (*imports, *exports)
+        try:
+            self._select(self._filter)
+        except KmodtuiError:  # its regular expression takes too long
+            self._select("")
         shared = [group for group in groups if other and group.module == other]
         # A single group and small groups are expanded without a key press.
         small = [group for group in groups if len(group.rows) <= 3 or len(groups) == 1]
@@ -101,12 +114,12 @@ class LinkageLines(LineView):
 
     @property
     def filter_text(self) -> str:
-        """The text that a symbol's name has to contain to be shown."""
+        """The filter of the symbols' names as it was typed."""
         return self._filter
 
     @filter_text.setter
     def filter_text(self, text: str) -> None:
-        self._filter = text
+        self._select(text)
         self._collapsed_matches.clear()
         self._build()
 
@@ -135,7 +148,7 @@ class LinkageLines(LineView):
         if linkage.problems:
             lines.append(())
         for title, groups in self._sections.items():
-            matches = [(group, self._matches(group)) for group in groups]
+            matches = [(group, self._matching[group.key]) for group in groups]
             if self._filter and not any(rows for _, rows in matches):
                 continue
             if title.startswith("Exports") and lines and lines[-1] != ():
@@ -151,14 +164,24 @@ class LinkageLines(LineView):
                 lines += rows if expanded else ()
         if self._filter and not any(isinstance(line, _Head) for line in lines):
             clear = key_of("linkage.back")
-            empty = f"No symbol here contains “{self._filter}”. {clear} clears the filter."
+            empty = f"No symbol here matches “{self._filter}”. {clear} clears the filter."
             lines += [((text, "dim"),) for text in wrapped(empty, max(20, self.line_width - 1))]
         self._lines = lines
         self._width = self.line_width
         self.lines_changed()
 
-    def _matches(self, group: _Group) -> list[_Row]:
-        return [row for row in group.rows if self._filter.lower() in row.name.lower()]
+    def _select(self, text: str) -> None:
+        """Find the rows that match a filter.
+
+        Raises:
+            KmodtuiError: the filter is invalid, or takes too long; nothing has changed.
+        """
+        groups = [group for groups in self._sections.values() for group in groups]
+        rows = [(group.key, row) for group in groups for row in group.rows]
+        matching: dict[str, list[_Row]] = {group.key: [] for group in groups}
+        for key, row in select(filter_typed(self, text, FilterKind.TEXT), _SOURCE, rows):
+            matching[key].append(row)
+        self._filter, self._matching = text, matching
 
     def _head_of(self, group: _Group) -> _Head:
         return next(line for line in self._lines if isinstance(line, _Head) and line.group == group)

@@ -11,16 +11,22 @@ from textual.binding import BindingType
 from textual.geometry import Size
 from textual.message import Message
 
+from kmodtui.errors import KmodtuiError
 from kmodtui.model.document import DocumentRow, Value
+from kmodtui.model.filter.parse import Filter
+from kmodtui.model.filter.sources import LogSource
 from kmodtui.model.log.query import LogQuery, names_module
 from kmodtui.model.log.record import LogRecord
 from kmodtui.model.log.tail import Entry, LogTail
 from kmodtui.model.text import clean, counted
+from kmodtui.services.filtering import select
 from kmodtui.ui.command import Command
 from kmodtui.ui.commands import bindings, key_of
 from kmodtui.ui.subject import Subject, SubjectKind
 from kmodtui.ui.widgets.lines.log_line import LogLine, line_parts, wrapped_entry
 from kmodtui.ui.widgets.lines.view import Line, LineView, no_match_message
+
+_SOURCE = LogSource()
 
 _ABOVE = -1
 _BELOW = 1 << 62
@@ -82,7 +88,7 @@ class LogLines(LineView):
         if old and self._old != self.tail.last_number:
             self._old = self.tail.last_number
             self.refresh()
-        shown = [entry for entry in added if self._shows(entry)]
+        shown = self._matching_or_all(added)
         count = sum(entry.record is not None for entry in shown)
         if not self._follows:
             self.news += count
@@ -101,9 +107,15 @@ class LogLines(LineView):
             self._build()
 
     def ask(self, query: LogQuery) -> None:
-        """Show only matching records; when a search is cleared, the cursor stays on its record."""
+        """Show only matching records; when a search is cleared, the cursor stays on its record.
+
+        Raises:
+            TookTooLongError: a regular expression takes too long; what is shown does not change.
+        """
         if query == self.asked:
             return
+        if query.filter.has_pattern:
+            self._matching(query, self.tail.entries)
         if self.asked.text and not query.text and not self._at_newest:
             self._follows = False
         self.asked = query
@@ -138,8 +150,20 @@ class LogLines(LineView):
             return True
         return self._rows[self.cursor].entry.number >= entries[-1].number
 
-    def _shows(self, entry: Entry) -> bool:
-        return entry.record is None or self.asked.takes(entry.record.level, entry.text)
+    def _matching(self, query: LogQuery, entries: Iterable[Entry]) -> list[Entry]:
+        wanted = [e for e in entries if not e.record or query.takes(e.record.level, e.text)]
+        if not query.filter.terms:
+            return wanted
+        chosen = {each.number for each in select(query.filter, _SOURCE, wanted)}
+        return [each for each in wanted if each.record is None or each.number in chosen]
+
+    def _matching_or_all(self, entries: Iterable[Entry]) -> list[Entry]:
+        try:
+            return self._matching(self.asked, entries)
+        except KmodtuiError as error:  # a regular expression takes too long for new messages
+            self.asked = replace(self.asked, filter=Filter())
+            self.notify(str(error), title="Filter cleared", markup=False)
+            return self._matching(self.asked, entries)
 
     # Building the lines
 
@@ -151,7 +175,7 @@ class LogLines(LineView):
         """
         number, piece, screen_line = self._cursor_place()
         entries = self.tail.entries
-        shown = [entry for entry in entries if self._shows(entry)]
+        shown = self._matching_or_all(entries)
         self.total = sum(entry.record is not None for entry in entries)
         self.hits = sum(entry.record is not None for entry in shown)
         if head := self.tail.head_words:
@@ -234,7 +258,10 @@ class LogLines(LineView):
         """Return a line."""
         row = self._rows[index]
         return line_parts(
-            row.entry, row.piece, self.asked.text, fresh=self._old < row.entry.number < _BELOW
+            row.entry,
+            row.piece,
+            self.asked.filter.words,
+            fresh=self._old < row.entry.number < _BELOW,
         )
 
     # Commands

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len, get_character_cell_size
@@ -49,13 +50,13 @@ def wrapped_entry(entry: Entry, width: int) -> list[LogLine]:
     return lines
 
 
-def line_parts(entry: Entry, line: LogLine, needle: str, *, fresh: bool) -> Line:
-    """Return the parts of a line, with every occurrence of `needle` highlighted."""
+def line_parts(entry: Entry, line: LogLine, words: Sequence[str], *, fresh: bool) -> Line:
+    """Return the parts of a line, with every occurrence of some words highlighted."""
     record = entry.record
     if record is None:
         return ((" " * (line.indent or 2), ""), (line.text, "accent"))
     style = _STYLES[record.level & 7]
-    text = tuple(_highlighted(line.text, needle, style))
+    text = tuple(_highlighted(line.text, words, style))
     if line.indent:
         return ((" " * line.indent, ""), *text)
     level = f"{record.level_word:<{_LEVEL}} "
@@ -85,12 +86,12 @@ def _fitting(text: str, room: int) -> int:
     return len(text)
 
 
-def _highlighted(text: str, needle: str, style: str) -> list[Part]:
-    if not needle:
+def _highlighted(text: str, words: Sequence[str], style: str) -> list[Part]:
+    if not words:
         return [(text, style)]
     parts: list[Part] = []
     end = 0
-    for match in re.finditer(re.escape(needle), text, re.IGNORECASE):
+    for match in re.finditer("|".join(map(re.escape, words)), text, re.IGNORECASE):
         parts += [(text[end : match.start()], style), (match[0], "accent")]
         end = match.end()
     return [part for part in (*parts, (text[end:], style)) if part[0]]

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from kmodtui.errors import KmodtuiError
 from kmodtui.model.document import DocumentRow, OwnFormat, Value
+from kmodtui.model.filter.fields import FilterKind
+from kmodtui.model.filter.parse import Filter
+from kmodtui.model.filter.terms import Source
+from kmodtui.model.filter.terms import Value as FieldValue
 from kmodtui.model.text import clean
+from kmodtui.services.filtering import select
+from kmodtui.ui.filters import filter_typed
 from kmodtui.ui.subject import Subject, SubjectKind
 from kmodtui.ui.widgets.lines.view import Line, LineView, Part, fit, wrapped
 
@@ -25,6 +33,7 @@ class TableRow:
         more: what follows it, each on a line of its own.
         group: the heading of this row and of those that follow with the same one; may be empty.
         document: the row to be copied or saved; None to make it from the others.
+        about: what it is about, for the fields of filters; None for module and mark alone.
     """
 
     module: str
@@ -34,11 +43,31 @@ class TableRow:
     more: tuple[str, ...] = ()
     group: str = ""
     document: DocumentRow | None = None
+    about: object = None
 
-    def contains(self, words: str) -> bool:
-        """Return whether a text occurs in the row, whatever the case."""
-        parts = (self.group, self.mark[0], self.text, self.details, *self.more)
-        return words.lower() in " ".join(parts).lower()
+    @property
+    def whole(self) -> str:
+        """All that is shown of the row, to be searched."""
+        return " ".join((self.group, self.mark[0], self.text, self.details, *self.more))
+
+
+class RowSource:
+    """Rows for filters, with the fields of what they are about."""
+
+    def __init__(self, about: Source[Any] | None = None) -> None:
+        """Take the fields from a source of what the rows are about; by default, from the rows."""
+        self._about = about
+        self.kind = FilterKind.LINES if about is None else about.kind
+
+    def text(self, item: TableRow) -> str:
+        """Return all that is shown."""
+        return item.whole
+
+    def value(self, item: TableRow, field: str) -> FieldValue:
+        """Return the value of a field."""
+        if self._about is not None:
+            return None if item.about is None else self._about.value(item.about, field)
+        return item.module if field == "module" else item.mark[0].strip()
 
 
 class TableLines(LineView):
@@ -52,7 +81,10 @@ class TableLines(LineView):
         """What the rows are about, for menus."""
         self._head: tuple[str, ...] = ()
         self._rows: tuple[TableRow, ...] = ()
-        self._filter = ""
+        self.source = RowSource()
+        """The fields for filters."""
+        self._filter = Filter()
+        self._shown: list[TableRow] = []
         self._width = 0
         self._lines: list[tuple[Line, TableRow | None]] = []
         self.own_formats: tuple[OwnFormat, ...] = ()
@@ -61,22 +93,28 @@ class TableLines(LineView):
     def show(self, rows: Sequence[TableRow], *head: str, empty: str = "") -> None:
         """Show rows below some sentences; `empty` if there are none."""
         self._rows, self._head, self.empty_text = tuple(rows), head, empty
+        try:
+            self._shown = select(self._filter, self.source, self._rows)
+        except KmodtuiError:  # a regular expression takes too long
+            self._filter, self._shown = Filter(), list(rows)
         self._build()
 
     @property
     def filter_text(self) -> str:
-        """The text that a row has to contain to be shown."""
-        return self._filter
+        """The filter of the rows as it was typed."""
+        return self._filter.text
 
     @filter_text.setter
     def filter_text(self, text: str) -> None:
-        self._filter = text
+        chosen = filter_typed(self, text, self.source.kind)
+        self._shown = select(chosen, self.source, self._rows)
+        self._filter = chosen
         self._build()
 
     @property
     def matches(self) -> int:
         """Number of rows that are shown."""
-        return sum(row.contains(self._filter) for row in self._rows)
+        return len(self._shown)
 
     @property
     def module(self) -> str:
@@ -104,12 +142,12 @@ class TableLines(LineView):
     def document_rows(self) -> Iterator[DocumentRow]:
         """Yield the sentences above the rows, then the rows."""
         yield from (DocumentRow(sentence) for sentence in self._head)
-        yield from (_document_row(row) for row in self._rows if row.contains(self._filter))
+        yield from map(_document_row, self._shown)
 
     @property
     def shown_modules(self) -> tuple[str, ...]:
         """The modules of the rows that are shown."""
-        return tuple(row.module for row in self._rows if row.contains(self._filter))
+        return tuple(row.module for row in self._shown)
 
     def go_to(self, row: TableRow) -> None:
         """Move the cursor to a row that is shown."""
@@ -129,9 +167,7 @@ class TableLines(LineView):
             lines.append(((), None))
         marks = max((len(row.mark[0]) for row in self._rows), default=0)
         group = ""
-        for row in self._rows:
-            if not row.contains(self._filter):
-                continue
+        for row in self._shown:
             if row.group != group:
                 group = row.group
                 lines += [((), None)] if lines and lines[-1][0] else []

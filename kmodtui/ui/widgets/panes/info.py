@@ -14,12 +14,18 @@ from typing import TYPE_CHECKING, assert_never, cast
 from textual.app import ComposeResult
 from textual.worker import Worker
 
+from kmodtui.errors import KmodtuiError
+from kmodtui.model.filter.fields import FilterKind
+from kmodtui.model.filter.parse import Filter
+from kmodtui.model.filter.sources import TextSource
 from kmodtui.model.history import Timeline
 from kmodtui.model.modules import LoadedModule, ModuleTable
 from kmodtui.model.text import counted
 from kmodtui.model.usage import Usage
+from kmodtui.services.filtering import select
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import key_of
+from kmodtui.ui.filters import filter_typed
 from kmodtui.ui.panes import PaneEntry
 from kmodtui.ui.subject import Subject, SubjectKind
 from kmodtui.ui.subscription import subscribe
@@ -41,6 +47,8 @@ READING_PAUSE = 0.05
 
 _LABEL = 13
 
+_SOURCE = TextSource[InfoRow](lambda row: "".join(part[0] for part in row.parts))
+
 
 class InfoPage(Enum):
     """What the pane shows; the value is its title."""
@@ -58,7 +66,7 @@ class InfoLines(LineView):
         self.empty_text = "Select a module to see what it does."
         self._content: tuple[InfoPage, ModuleDetails | Page] | None = None
         self._expanded: set[str] = set()
-        self._needle = ""
+        self._filter = Filter()
         self._width = 0
         self._rows: list[InfoRow] = []
 
@@ -77,29 +85,36 @@ class InfoLines(LineView):
 
     @property
     def filter_text(self) -> str:
-        """The text that a line has to contain to be shown."""
-        return self._needle
+        """The filter of the lines as it was typed."""
+        return self._filter.text
 
     @filter_text.setter
     def filter_text(self, text: str) -> None:
-        self._needle = text.casefold()
-        self._build()
+        before, self._filter = self._filter, filter_typed(self, text, FilterKind.TEXT)
+        try:
+            self._arrange()
+        except KmodtuiError:  # its regular expression takes too long
+            self._filter = before
+            raise
 
     def _build(self) -> None:
-        self._rows = []
+        try:
+            self._arrange()
+        except KmodtuiError:
+            self._filter = Filter()
+            self._arrange()
+
+    def _arrange(self) -> None:
+        rows: list[InfoRow] = []
         if self._content is not None and self._width:
-            rows = self._all_rows(*self._content)
-            self._rows = [
-                row
-                for row in rows
-                if not self._needle or self._needle in "".join(p[0] for p in row.parts).casefold()
-            ]
+            rows = select(self._filter, _SOURCE, self._all_rows(*self._content))
+        self._rows = rows
         self.lines_changed()
 
     def _all_rows(self, page: InfoPage, content: ModuleDetails | Page) -> list[InfoRow]:
         if page is InfoPage.MODINFO:
             details = cast("ModuleDetails", content)
-            return _Composer(details, self._expanded, self._width, bool(self._needle)).rows()
+            return _Composer(details, self._expanded, self._width, bool(self._filter.terms)).rows()
         evidence = page is InfoPage.WHY
         return page_rows(cast("Page", content), self._expanded, self._width, evidence=evidence)
 
@@ -217,6 +232,8 @@ def _chopped(text: str, width: int) -> list[str]:
 class InfoPane(Pane):
     """The lines with a frame."""
 
+    filter_kind = FilterKind.TEXT
+
     def __init__(self, entry: PaneEntry, live: LiveSystem) -> None:
         super().__init__(entry, live)
         self._module: str | None = None
@@ -249,13 +266,13 @@ class InfoPane(Pane):
 
     @property
     def filter_text(self) -> str:
-        """The text that a line has to contain to be shown."""
+        """The filter of the lines as it was typed."""
         return self._lines.filter_text
 
     @filter_text.setter
     def filter_text(self, text: str) -> None:
-        self._filter = text
         self._lines.filter_text = text
+        self._filter = text
         self._show_keys()
 
     def show_module(self, name: str | None) -> None:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from textual.app import ComposeResult
 
 from kmodtui.errors import KmodtuiError
+from kmodtui.model.filter.fields import FilterKind
 from kmodtui.model.log.query import Severity
 from kmodtui.model.text import clean, counted
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import hint, hint_line, key_of
+from kmodtui.ui.filters import filter_typed
 from kmodtui.ui.panes import PaneEntry
 from kmodtui.ui.widgets.caption import set_subtitle
 from kmodtui.ui.widgets.lines.log import LogLines
@@ -29,6 +31,8 @@ log = logging.getLogger("kmodtui")
 
 class LogPane(Pane):
     """Reads the log while it is open, and keeps its lines while it is closed."""
+
+    filter_kind = FilterKind.LOG
 
     def __init__(self, entry: PaneEntry, live: LiveSystem) -> None:
         super().__init__(entry, live)
@@ -130,7 +134,8 @@ class LogPane(Pane):
 
     @filter_text.setter
     def filter_text(self, text: str) -> None:
-        self.lines.ask(replace(self.lines.asked, text=text))
+        chosen = filter_typed(self, text, FilterKind.LOG)
+        self.lines.ask(replace(self.lines.asked, filter=chosen))
 
     def show_module(self, name: str | None) -> None:
         """Follow the selected module."""
