@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,20 @@ from kmodtui.kernel.index.release import read_index
 from kmodtui.kernel.initramfs import UnreadableInitramfsError, read_initramfs_modules
 from kmodtui.kernel.proc_modules import parse_modules
 from kmodtui.model.about.about import about
-from kmodtui.model.about.facts import ClassDevice, ModuleFacts, ObservedLoad, RunningKernel
+from kmodtui.model.about.facts import (
+    BusDevice,
+    ClassDevice,
+    ModuleFacts,
+    ObservedLoad,
+    RunningKernel,
+)
 from kmodtui.model.about.hardware import device_name, supported
+from kmodtui.model.about.identifiers import identifier
 from kmodtui.model.about.interfaces import provided_by_aliases
 from kmodtui.model.about.page import Page, some
 from kmodtui.model.about.why import why
 from kmodtui.model.hardware_names import HardwareNames, IdNames
+from kmodtui.model.modprobe_rules import Rule, RuleKind
 from kmodtui.model.usage import Usage, Use, UseKind
 from kmodtui.services.module_facts import SystemFacts
 from tests.support.simulated import make_simulated
@@ -118,6 +127,34 @@ def test_without_hwdata_the_numbers_are_shown() -> None:
     (pci,) = supported(["pci:v00008086d0000100Esv*sd*bc*sc*i*"], "/m.ko", HardwareNames())
     assert pci.text == "PCI: 1 device of vendor 8086: 8086:100e"
     assert len(pci.evidence) == 1
+
+
+@pytest.mark.parametrize(
+    ("alias", "words"),
+    [
+        ("of:N*T*Cdynaimage,al3320aC*", "dynaimage,al3320a"),
+        ("of:N*T*Cdynaimage,al3320a", "dynaimage,al3320a"),
+        ("pnp:dPNP0400*", "PNP0400"),
+        ("mdio:0010000000000000101000100011????", "PHY 2000a23?"),
+        ("serio:ty02pr08id*ex*", "RS-232, protocol 0x08"),
+        ("serio:ty05pr*id*ex*", "i8042 port (XL)"),
+        ("cpu:type:x86,ven0009fam0018mod*:feature:*", "Hygon family 0x18"),
+        ("cpu:type:x86,ven*fam*mod*:feature:*00E3*", "with feature 00E3"),
+        ("hid:b0003g*v00000C70p0000F003", "0c70:f003 on USB"),
+        ("hid:b0005g*v*p*", "*:* on Bluetooth"),
+        ("scsi:t-0x14*", "zoned disk"),
+        ("dmi*:svn*DellInc.*:ct*31*:", "made by DellInc., chassis type 31"),
+        ("dmi:*:", ""),
+        ("i2c:al3320a", "al3320a"),
+    ],
+)
+def test_an_alias_of_a_bus_without_names_is_decoded(alias: str, words: str) -> None:
+    assert identifier(alias) == words
+
+
+def test_the_same_device_is_counted_once() -> None:
+    (tree,) = supported(["of:N*T*Cx,yC*", "of:N*T*Cx,y"], "/m.ko", HardwareNames())
+    assert tree.text == "device tree: 1 id: x,y"
 
 
 def test_a_device_has_the_name_of_its_numbers() -> None:
@@ -364,6 +401,28 @@ def test_what_hangs_on_a_bus_goes_with_its_driver_first_of_all_the_connection() 
         "network interface eth0 (up)",
         "block device vda (mounted at /)",
     ]
+
+
+def test_what_is_not_loaded_names_what_would_request_it() -> None:
+    aliases = ("fs-adfs", "adfs", "usb:v0E41p4156d*dc*dsc*dp*ic*isc*ip*in*", "i2c:x", "spi:x")
+    facts = ModuleFacts("m", file="/m.ko", aliases=aliases, kernel=RunningKernel())
+    mount, device = why(facts).section("reasons")
+    assert mount.text == "a mount of file system adfs"
+    assert mount.evidence == ("/m.ko: alias fs-adfs",)
+    assert device.text == (
+        "a device that it supports: USB: 1 device of vendor 0e41: 0e41:4156; I²C: 1 id: x; "
+        "SPI: 1 id: x"
+    )
+    bus = (BusDevice("usb", "1-1", "/sys/bus/usb/devices/1-1"),)
+    here = replace(facts, kernel=RunningKernel(bus_devices=bus))
+    assert (
+        why(here)
+        .section("reasons")[1]
+        .text.startswith("a device that it supports (this machine has none): USB")
+    )
+    blacklisted = replace(facts, blacklist=Rule(RuleKind.BLACKLIST, "m", "", "/x.conf", 1))
+    (only,) = why(blacklisted).section("reasons")
+    assert only.kind == "unknown"
 
 
 # The initramfs

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from kmodtui.model.about.identifiers import identifier
 from kmodtui.model.about.page import Statement, some
 from kmodtui.model.hardware_names import HardwareNames, IdNames
 from kmodtui.model.text import clean, counted
@@ -124,17 +125,9 @@ def _bus(bus: str, aliases: Sequence[str], evidence: str, names: HardwareNames) 
         case "virtio":
             text, files = _virtio(aliases), ()
         case _:
-            rest = [clean(_short(alias)) for alias in aliases]
+            rest = list(dict.fromkeys(clean(identifier(alias)) for alias in aliases))
             text, files = f"{counted(len(rest), 'id')}: {some(rest, _EXAMPLES)}", ()
     return Statement("hardware", f"{bus}: {text}", (*lines, *files))
-
-
-def _short(alias: str) -> str:
-    """Return the part of an alias that differs between devices, without wildcards around it."""
-    rest = alias.partition(":")[2].strip("*:")
-    if alias.startswith("of:"):
-        return rest.rpartition("C")[2] or rest
-    return rest
 
 
 def _virtio(aliases: Iterable[str]) -> str:

@@ -10,12 +10,15 @@ from collections.abc import Iterator
 
 from kmodtui.model.about.about import device_statement, page, titled, use_statement
 from kmodtui.model.about.facts import BusDevice, ClassDevice, ModuleFacts
+from kmodtui.model.about.hardware import is_hardware, supported
+from kmodtui.model.about.interfaces import provided_by_aliases
 from kmodtui.model.about.page import Page, Statement, section, some
 from kmodtui.model.modules import ModuleState
 from kmodtui.model.text import clean, counted
 from kmodtui.model.usage import UseKind, unseen_words
 
 MOST_DEVICES = 8
+MOST_BUSES = 3
 _ORDER = (UseKind.MOUNT, UseKind.BLOCK_DEVICE, UseKind.OPEN_FILE, UseKind.SOCKET,
           UseKind.ALGORITHM, UseKind.LIVE_PATCH, UseKind.CONSOLE, UseKind.BPF)  # fmt: skip
 
@@ -62,11 +65,46 @@ def _reasons_not_loaded(facts: ModuleFacts) -> Iterator[Statement]:
         text = "It is compiled into the kernel: it is always there, and cannot be unloaded."
         yield Statement("builtin", text, (f"{facts.index}/modules.builtin: {facts.place}",))
         return
-    found = [*_observed(facts), *_reasons(facts)]
+    found = [*_observed(facts), *_reasons(facts), *_requests(facts)]
     yield from found
     if not found:
         text = "only a load by its name: nothing else was found that would load it"
         yield Statement("unknown", text, possible=True)
+
+
+_ASKING = {
+    "file system": "a mount of {0}",
+    "socket family": "a program that opens a socket: {0}",
+    "protocol": "a program that opens a socket: {0}",
+    "device node": "a program that opens {0}",
+    "block device": "a program that opens {0}",
+    "character device": "a program that opens {0}",
+    "algorithm": "a use of {0}",
+    "network interface": "a request to create {0}",
+    "executable format": "a program of {0}",
+}
+"""What makes the kernel request what an alias stands for."""
+
+
+def _requests(facts: ModuleFacts) -> Iterator[Statement]:
+    """Yield what would have the kernel request the module by one of its aliases."""
+    if facts.blacklist is not None:
+        return
+    software = [alias for alias in facts.aliases if not is_hardware(alias)]
+    for each in provided_by_aliases(software, facts.file)[0]:
+        text = _ASKING.get(each.kind, "a request for {0}").format(each.text)
+        yield Statement("request", text, each.evidence)
+    hardware = supported(facts.aliases, facts.file, facts.names)
+    if hardware and not facts.devices:
+        text = "a device that it supports"
+        if facts.kernel is not None and facts.kernel.bus_devices:
+            text += " (this machine has none)"
+        buses = hardware[:MOST_BUSES]
+        text += f": {'; '.join(each.text for each in buses)}"
+        if (more := len(hardware) - len(buses)) > 0:
+            text += f"; and on {counted(more, 'other bus', 'other buses')}"
+        evidence = dict.fromkeys(line for each in buses for line in each.evidence)
+        yield Statement("request", text, tuple(evidence))
 
 
 def _observed(facts: ModuleFacts) -> Iterator[Statement]:
