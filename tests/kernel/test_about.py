@@ -57,6 +57,7 @@ def test_the_interface_in_use_is_what_unloading_its_driver_takes_away(vm: VM) ->
 def test_an_open_device_file_holds_the_module(vm: VM) -> None:
     tun = page(vm, "why", "tun")
     assert "/dev/net/tun, opened by " in certain(tun["holders"])
+    assert ", user guest)" in certain(tun["holders"])
     assert "device node /dev/net/tun" in certain(page(vm, "about", "tun")["provides"])
 
 
