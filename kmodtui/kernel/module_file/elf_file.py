@@ -154,6 +154,7 @@ class ElfFile:
         self.header = header
         self._layout = _layout(little_endian=header.little_endian, bits=header.bits)
         self._table = self._read_table(header)
+        self._parsed: dict[int, Section] = {}
         self._names = self._read_names(header)
 
     def find(self, name: bytes) -> Section | None:
@@ -228,12 +229,15 @@ class ElfFile:
 
     def section(self, index: int) -> Section | None:
         """Return a section by its index; None for special and invalid indexes."""
+        if (known := self._parsed.get(index)) is not None:
+            return known
         packing = self._layout.section
         if not 0 < index < len(self._table) // packing.size:
             return None
         row = packing.unpack_from(self._table, index * packing.size)
         name, kind, *others = (row[field] for field in self._layout.section_fields)
-        return Section(index, kind, name, *others)
+        self._parsed[index] = Section(index, kind, name, *others)
+        return self._parsed[index]
 
     def _read_table(self, header: Header) -> bytes:
         entry = self._layout.section.size

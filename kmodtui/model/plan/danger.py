@@ -9,7 +9,7 @@ from kmodtui.model.plan.facts import PlanFacts
 from kmodtui.model.plan.plan import Action, Plan
 from kmodtui.model.usage import Usage, Use, UseKind
 
-_KEYBOARD = frozenset(
+KEYBOARD = frozenset(
     {
         *("atkbd", "i8042", "hyperv_keyboard", "virtio_input"),
         *(
@@ -41,7 +41,7 @@ def _of_removal(names: Sequence[str], usage: Usage) -> Iterator[str]:
     for name in names:
         if any(use.connection for use in usage.by_module.get(name, ())):
             yield f"This cuts your own connection, which uses {name}."
-        if name in _KEYBOARD and _uses(name, usage, UseKind.DEVICE):
+        if name in KEYBOARD and _uses(name, usage, UseKind.DEVICE):
             yield f"{name} may be the driver of the keyboard."
     mine = [use for name in names for use in _interfaces(name, usage)]
     others = [
@@ -57,7 +57,7 @@ def _of_block(names: Sequence[str], usage: Usage) -> Iterator[str]:
             yield f"{name} holds the root file system: the next boot may fail."
         elif _uses(name, usage, UseKind.BLOCK_DEVICE):
             yield f"{name} drives a block device in use: the next boot may fail."
-        if name in _KEYBOARD and _uses(name, usage, UseKind.DEVICE):
+        if name in KEYBOARD and _uses(name, usage, UseKind.DEVICE):
             yield f"{name} may be the driver of the keyboard, also at the next boot."
         if any(use.connection for use in usage.by_module.get(name, ())):
             yield f"Your own connection uses {name}: after the next boot it may be missing."

@@ -15,6 +15,7 @@ from kmodtui.model.plan.own_change import KEEPING
 from kmodtui.model.plan.plan import Plan, PlanCommand
 from kmodtui.model.plan.undo import UndoEntry
 from kmodtui.model.plan.verb import Verb
+from kmodtui.model.result import Result
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.privileged.session import LogSink
 from kmodtui.services.files import user_name
@@ -23,7 +24,7 @@ from kmodtui.services.planning.execution import Execution
 from kmodtui.services.planning.outcomes import after_death, explained, with_loaded
 from kmodtui.services.planning.reports import reported
 from kmodtui.services.planning.requests import ask, requests
-from kmodtui.services.planning.undo import loaded_by_failure, read_before
+from kmodtui.services.planning.undo import Before, loaded_by_failure, read_before
 
 log = logging.getLogger("kmodtui")
 
@@ -38,6 +39,8 @@ async def perform(
     undoes: UndoEntry | None = None,
     wait: float = 0.0,
     on_request: Callable[[PlanCommand], None] | None = None,
+    on_result: Callable[[Result], None] | None = None,
+    before: Before | None = None,
 ) -> Explanation:
     """Carry a plan out and return the outcome, as the kernel shows it afterwards.
 
@@ -53,6 +56,8 @@ async def perform(
         undoes: the change that the plan undoes, if any; it is removed from the undo list.
         wait: seconds to wait for a module to become unused before it is unloaded.
         on_request: receives each command before it is carried out.
+        on_result: receives each result, once the system was read again.
+        before: the state now, if it was read before; None to read it.
     """
     if not plan.commands:
         return Explanation(
@@ -73,6 +78,8 @@ async def perform(
             undoes=undoes,
             wait=wait,
             on_request=on_request,
+            on_result=on_result,
+            before=before,
         )
         return report.outcome
 
@@ -87,19 +94,22 @@ async def _perform(
     undoes: UndoEntry | None,
     wait: float,
     on_request: Callable[[PlanCommand], None] | None,
+    on_result: Callable[[Result], None] | None,
+    before: Before | None,
 ) -> Explanation:
     log.info("%s: %s", plan.verb, plan.summary)
     try:
         channel = await machine.channel(foreground)
         # Not earlier: others may change the kernel while a password is typed.
-        before = await asyncio.to_thread(read_before, machine, plan)
+        if before is None:
+            before = await asyncio.to_thread(read_before, machine, plan)
     except HelperDiedError as error:
         log.warning("the helper died", exc_info=error)
         return await asyncio.to_thread(after_death, machine, plan, error)
     except KmodtuiError as error:
         log.info("%s: %s", error.title, error)
         return explain_error(plan.verb, plan.targets, error)
-    execution = Execution(machine, plan, before, undoes, on_log)
+    execution = Execution(machine, plan, before, undoes, on_log, on_result)
     try:
         for request in requests(plan, digest):
             if on_request is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -37,6 +37,7 @@ class Execution:
         before: Before,
         undoes: UndoEntry | None,
         on_log: LogSink,
+        on_result: Callable[[Result], None] | None = None,
     ) -> None:
         self.answered: Answered = []
         self.died: HelperDiedError | None = None
@@ -45,6 +46,7 @@ class Execution:
         self._before = before
         self._undoes = undoes
         self._on_log: LogSink | None = on_log
+        self._on_result = on_result
         self._running: tuple[PlanCommand, asyncio.Task[Result]] | None = None
 
     def pass_log_on(self, record: LogRecord) -> None:
@@ -67,6 +69,8 @@ class Execution:
             # An earlier request has loaded it, as intended.
             result = replace(result, ok=True, code=ResultCode.DONE)
         result = await asyncio.to_thread(checked, self._machine, request, result)
+        if self._on_result is not None:
+            self._on_result(result)
         if result.ok and request.verb is Verb.INSERT:
             await asyncio.to_thread(
                 self._machine.origins.note_inserted,

@@ -16,7 +16,7 @@ from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.host import Host
 from kmodtui.model.text import clean, decode
 
-STEP = 20
+STEP = 5
 """Milliseconds without a further write after which a file is looked at."""
 
 _DEBOUNCE = 200  # milliseconds: a file that is written without a pause is looked at so often

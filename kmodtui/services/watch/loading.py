@@ -15,12 +15,15 @@ from kmodtui.model.parameters import key_of
 from kmodtui.model.plan.intent import Intent
 from kmodtui.model.plan.plan import Plan, PlanCommand
 from kmodtui.model.plan.verb import Verb
+from kmodtui.model.result import Result
 from kmodtui.privileged.elevation import Foreground
 from kmodtui.services.machine import Machine
 from kmodtui.services.parameters import kept_now
 from kmodtui.services.planning.actions import perform
 from kmodtui.services.planning.planning import plan_for
+from kmodtui.services.planning.undo import Before
 from kmodtui.services.watch.copies import Copy
+from kmodtui.services.watch.prepared import Prepared, prepare
 
 Around = Callable[[str], AbstractContextManager[object]]
 
@@ -34,7 +37,7 @@ class Load:
         exit_log: records of the kernel log until the new build was inserted.
         init_log: the records from then on.
         began: when it was begun, in seconds since the epoch.
-        ended: when it had ended.
+        ended: when the last request was confirmed by what the kernel shows; 0 without one.
         before: bytes of the module in memory before; None if it was not loaded.
         after: the same afterwards.
     """
@@ -72,6 +75,8 @@ class Loading:
         self._foreground = foreground
         self._around = around
         self._values: tuple[str, ...] = ()  # of the parameters, when the module was last read
+        self._prepared: Prepared | None = None
+        self._before: Before | None = None  # the state now, if the last plan was prepared
 
     def memory(self, name: str) -> int | None:
         """Return the bytes that a module takes; None if it is not loaded. Reads a file."""
@@ -89,6 +94,12 @@ class Loading:
             KmodtuiError: it cannot be planned.
         """
         name = copy.build.name
+        prepared, self._prepared, self._before = self._prepared, None, None
+        if prepared is not None and path == prepared.path:
+            ready = await asyncio.to_thread(prepared.now, self._machine, copy.build)
+            if ready is not None:
+                plan, self._before = ready
+                return plan
         loaded = await asyncio.to_thread(self.memory, name) is not None
         parameters = await asyncio.to_thread(self._parameters, copy, loaded)
         if loaded:
@@ -96,6 +107,15 @@ class Loading:
         else:
             intent = Intent(Verb.INSERT, (path,), parameters)
         return await plan_for(self._machine, [intent])
+
+    async def prepare(self, copy: Copy, path: str) -> None:
+        """Plan the reload of the loaded build from the file at `path`, for the next one."""
+        if self._prepared is None or self._prepared.build is not copy.build:
+            self._prepared = await asyncio.to_thread(self._prepare, copy, path)
+
+    def _prepare(self, copy: Copy, path: str) -> Prepared | None:
+        parameters = self._parameters(copy, loaded=True)
+        return prepare(self._machine, copy.build, path, parameters)
 
     def _parameters(self, copy: Copy, loaded: bool) -> tuple[str, ...]:
         """Return what was given, and the values that the module has, or had. Reads files."""
@@ -105,8 +125,8 @@ class Loading:
         given = {_key(word) for word in self._given}
         return (*(w for w in self._values if _key(w) in declared - given), *self._given)
 
-    async def perform(self, name: str, plan: Plan) -> Load:
-        """Carry a plan out."""
+    async def perform(self, name: str, plan: Plan, *, at_once: bool) -> Load:
+        """Carry a plan out, which was made just now if this is `at_once`."""
         logs: dict[bool, list[LogRecord]] = {False: [], True: []}
         inserting = plan.verb is Verb.INSERT
 
@@ -117,13 +137,28 @@ class Loading:
         def on_log(record: LogRecord) -> None:
             logs[inserting].append(record)
 
-        before = await asyncio.to_thread(self.memory, name)
+        ended = 0.0
+
+        def on_result(_: Result) -> None:
+            nonlocal ended
+            ended = time.time()
+
+        known = self._before if at_once else None
+        if known is not None:
+            before: int | None = known.table.by_name[name].size
+        else:
+            before = await asyncio.to_thread(self.memory, name)
         began = time.time()
         with self._around(plan.summary):
             outcome = await perform(
-                self._machine, plan, self._foreground, on_log, on_request=on_request
+                self._machine,
+                plan,
+                self._foreground,
+                on_log,
+                on_request=on_request,
+                on_result=on_result,
+                before=known,
             )
-        ended = time.time()
         after = await asyncio.to_thread(self.memory, name)
         return Load(outcome, tuple(logs[False]), tuple(logs[True]), began, ended, before, after)
 

@@ -78,6 +78,12 @@ class Loads:
                 await self.load(automatic=True)
         return True
 
+    async def prepare(self) -> None:
+        """Plan the next load, if it will be automatic and instead of the loaded build."""
+        state, copy = self._progress.state, self._builds.loaded
+        if state.automatic and state.confirmed and state.loaded and copy is not None:
+            await self._loading.prepare(copy, self._path)
+
     def _new_warnings(self, plan: Plan) -> tuple[str, ...]:
         """Return the warnings of a plan, but not again those that were confirmed before."""
         # The difference of the builds says it better.
@@ -130,7 +136,7 @@ class Loads:
         self._confirmed.update(plan.warnings)
         # What the kernel reported of the build before is in the log.
         progress.set_rebuild(replace(rebuild, stage=Stage.LOADING), troubles=())
-        load = await self._loading.perform(copy.build.name, plan)
+        load = await self._loading.perform(copy.build.name, plan, at_once=rebuild.automatic)
         self._take_log((*load.exit_log, *load.init_log))
         outcome = load.outcome
         if not load.works and any(

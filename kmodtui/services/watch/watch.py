@@ -39,6 +39,7 @@ class _Wish(IntEnum):
     LOAD = 1
     MAKE = 2
     FILE = 3
+    PREPARE = 4
 
 
 def _alone(_command: str) -> AbstractContextManager[object]:
@@ -200,6 +201,10 @@ class Watch:
                 await self._make()
             case _Wish.FILE:
                 await self._examine()
+            case _Wish.PREPARE:
+                await self._loads.prepare()
+                return
+        self._wish(_Wish.PREPARE)
 
     async def _follow_file(self) -> None:
         async for _ in file_changes(self._machine.host, self._path):
