@@ -274,7 +274,7 @@ class Machine:
         source, parts = self.open_file(path)
         with os.fdopen(source, "rb") as file:
             image = file.read(min(MAX_FILE, os.fstat(source).st_size))  # some in /proc never end
-        import hashlib  # reads the configuration of OpenSSL
+        import hashlib
 
         if hashlib.sha256(image).hexdigest() != asked["sha256"]:
             message = f"{path} is not the file that was confirmed: its SHA-256 differs."
@@ -602,6 +602,8 @@ def read_file(machine: Machine, asked: Request) -> Steps:
 
 def in_child(machine: Machine, asked: Request) -> Steps:
     """Run the whole operation in a child, because each part of it may hang."""
+    import hashlib  # noqa: F401 - reads the configuration of OpenSSL: once, not in each child
+
     own = {"insert": machine.insert, "delete": machine.delete}
     own["write-parameter"] = machine.write_parameter
     work = own.get(asked["op"], machine.change_rules)
@@ -649,9 +651,9 @@ def limit(capabilities: Iterable[int], *, for_good: bool) -> None:
 
     if for_good:
         for number in range(64):
-            with contextlib.suppress(OSError):  # EINVAL: the kernel has no more
-                if number not in capabilities and call("prctl", 23, number, 0, 0, 0):
-                    call("prctl", 24, number, 0, 0, 0)  # PR_CAPBSET_READ, PR_CAPBSET_DROP
+            # PR_CAPBSET_DROP; EINVAL: the kernel has no more. An error for each takes long.
+            if number not in capabilities and libc.prctl(24, number, 0, 0, 0) < 0:
+                break
         call("prctl", 38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
     header = struct.pack("Ii", 0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this process
     data = ctypes.create_string_buffer(24)
