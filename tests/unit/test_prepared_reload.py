@@ -83,7 +83,7 @@ CHANGES: dict[str, Callable[[Demo], object]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-async def test_what_has_changed_is_planned_anew(
+async def test_what_has_changed_has_to_be_planned_again(
     demo: Demo, machine: Machine, change: Callable[[Demo], object]
 ) -> None:
     early = prepared(machine)

@@ -61,7 +61,7 @@ class Prepared:
     _shown: _Shown
 
     def now(self, machine: Machine, build: ModuleBuild) -> tuple[Plan, Before] | None:
-        """Return the plan for another build; None if it has to be planned anew. Reads files."""
+        """Return the plan for another build; None if it has to be planned again. Reads files."""
         known = self.build
         if (known.name, known.vermagic, known.parameters) != (
             build.name,
