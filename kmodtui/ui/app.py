@@ -154,6 +154,18 @@ class KmodtuiApp(App[str]):
                 await screen.drawn.wait()
         return_freed_memory()
 
+    def exit(self, *arguments: Any, **options: Any) -> None:
+        """Remember how the dashboard looks, and end.
+
+        Now: once the terminal is restored, the next line of the shell waits for the end.
+        """
+        if self.memory is not None:
+            for screen in self.screen_stack:
+                if isinstance(screen, DashboardScreen):
+                    self.memory.view = screen.view
+            self.memory.save()
+        super().exit(*arguments, **options)
+
     async def on_unmount(self) -> None:
         """End the root session."""
         await self.machine.close()

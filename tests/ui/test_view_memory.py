@@ -17,6 +17,7 @@ async def test_it_begins_as_it_ended(demo: Demo, tmp_path: Path) -> None:
         await stage.until("/ext", "size ▴", lambda: stage.focused_pane == "info")
         await stage.calm()
         before = stage.lines[1:-1]
+        await stage.press("q")
     async with opened(demo, memory=ViewMemory(path, "demo")) as stage:
         await stage.until("/ext", "size ▴", lambda: stage.focused_pane == "info")
         await stage.until(lambda: stage.lines[1:-1] == before)

@@ -84,19 +84,12 @@ class DashboardScreen(PaneScreen):
         if (pane := self.panes.get(view.pane)) is not None and pane.is_open:
             self.action_pane(view.pane)
 
-    def on_unmount(self) -> None:
-        """Keep how the dashboard looks."""
-        if (memory := desk(self).memory) is not None:
-            order, is_reversed = self._modules.order
-            memory.view = View(
-                order,
-                is_reversed,
-                self._modules.filter_text,
-                self.front,
-                self.grid.layout_name,
-                self.grid.sizes,
-            )
-            memory.save()
+    @property
+    def view(self) -> View:
+        """How it looks now."""
+        order, is_reversed = self._modules.order
+        text, grid = self._modules.filter_text, self.grid
+        return View(order, is_reversed, text, self.front, grid.layout_name, grid.sizes)
 
     def _prepare_changes(self, _: None) -> None:
         """Import what most keys need, so that the first of them does not wait for that."""
