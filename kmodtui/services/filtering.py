@@ -44,9 +44,17 @@ def typed_filter(text: str, kind: FilterKind) -> Filter:
     Raises:
         KmodtuiError: it is invalid, or the configuration is.
     """
-    named: Mapping[str, str] = NO_NAMED
-    if "@" in text:
-        from kmodtui.services.config import config_path, read_config
+    return parse_filter(text, kind, named_filters(text))
 
-        named = read_config(config_path()).filters
-    return parse_filter(text, kind, named)
+
+def named_filters(text: str) -> Mapping[str, str]:
+    """Return the filters of the configuration, if a text can name one of them.
+
+    Raises:
+        ConfigError: the configuration is invalid.
+    """
+    if "@" not in text:
+        return NO_NAMED
+    from kmodtui.services.config import config_path, read_config
+
+    return read_config(config_path()).filters

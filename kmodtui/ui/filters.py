@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from textual._context import NoActiveAppError
 from textual.dom import DOMNode
 
 from kmodtui.model.filter.fields import FilterKind
@@ -40,7 +41,10 @@ class UserFilters:
 
 def filters_of(node: DOMNode) -> UserFilters:
     """Return the filters of the application of a widget or screen."""
-    found = getattr(node.app, "filters", None)
+    try:
+        found = getattr(node.app, "filters", None)
+    except NoActiveAppError:  # not shown yet
+        found = None
     return found if isinstance(found, UserFilters) else UserFilters()
 
 

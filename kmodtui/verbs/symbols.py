@@ -6,17 +6,22 @@ import argparse
 import shlex
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kmodtui.errors import KmodtuiError, UnknownModuleError, UsageError
 from kmodtui.kernel.builtin_ranges import read_builtin_map
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.kallsyms import read_symbols
+from kmodtui.model.filter.fields import FilterKind
 from kmodtui.model.modules import canonical, named_module
 from kmodtui.model.symbols.builtin import BuiltinMap, builtin_words
 from kmodtui.model.symbols.table import Symbol, SymbolRows, SymbolTable
 from kmodtui.model.text import clean, counted
+from kmodtui.verbs.filter_option import add_filter
 from kmodtui.verbs.printing import add_json, hexadecimal, print_error, print_json
+
+if TYPE_CHECKING:
+    from kmodtui.model.symbols.query import Query
 
 SCHEMA = 1
 
@@ -27,6 +32,7 @@ _OwnedSymbol = tuple[str, Symbol, tuple[str, ...]]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     add_json(parser)
+    add_filter(parser, FilterKind.SYMBOLS)
     parser.add_argument("name", nargs="?", metavar="NAME", help="symbols with exactly this name")
     parser.add_argument(
         "--match",
@@ -44,11 +50,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(host: Host, options: argparse.Namespace) -> int:
     """Print the symbols; return the exit status: 1 if none matches."""
-    wanted = [word for word in (options.name, options.match, options.address) if word is not None]
+    texts = (options.name, options.match, options.address, options.filter)
+    wanted = [word for word in texts if word is not None]
     if len(wanted) > 1 or (wanted and options.counts):
         raise UsageError(
-            "NAME, --match, --address and --counts cannot be combined.", "Use only one of them."
+            "NAME, --match, --filter, --address and --counts cannot be combined.",
+            "Use only one of them.",
         )
+    query = _query(options)
     table = read_symbols(host)
     builtin = read_builtin_map(host, table)
     shown, module = _of_module(table, builtin, options.module)
@@ -61,8 +70,10 @@ def run(host: Host, options: argparse.Namespace) -> int:
         return _print_counts(counts, others, as_json=options.json)
     if options.address is not None:
         return _print_address(host, table, builtin, options.address, as_json=options.json)
-    found = _found if wanted else _rows
-    rows = found(shown, module, builtin, options)
+    if query is not None:
+        rows = _found(shown, module, builtin, query)
+    else:
+        rows = _rows(shown, module, builtin)
     count = _print_rows(rows, table, as_json=options.json)
     if not wanted:
         listed = len(shown) if module is None else len(table.of(module))
@@ -104,7 +115,7 @@ def _no_match(table: SymbolTable, module: str | None, options: argparse.Namespac
     """Return the error for a search without a match, with a hint if a module has that name."""
     from kmodtui.model.symbols.address import NoSymbolError
 
-    text = options.name if options.name is not None else options.match
+    text = next(t for t in (options.name, options.match, options.filter) if t is not None)
     what = "is named" if options.name is not None else "matches"
     where = f" of {module}" if module is not None else ""
     meant = named_module(text, table.modules)
@@ -128,7 +139,7 @@ def _print_counts(counts: dict[str, int], builtin: dict[str, int], *, as_json: b
 
 
 def _rows(
-    table: SymbolTable, module: str | None, builtin: BuiltinMap | None, _: argparse.Namespace
+    table: SymbolTable, module: str | None, builtin: BuiltinMap | None
 ) -> Iterator[_OwnedSymbol]:
     owners = [(module, table.of(module))] if module is not None else [("", table.core)]
     if module is None:
@@ -140,22 +151,33 @@ def _rows(
     )
 
 
+def _query(options: argparse.Namespace) -> Query | None:
+    """Return the query of the command line; None if all symbols are asked for.
+
+    Raises:
+        KmodtuiError: it is invalid.
+    """
+    if options.name is None and options.match is None and options.filter is None:
+        return None
+    from kmodtui.model.symbols.query import Query, parse_query
+    from kmodtui.services.filtering import named_filters
+
+    if options.name is not None:
+        return Query(exact=options.name.encode(errors="surrogateescape"))
+    text = options.filter if options.match is None else options.match
+    return parse_query(text, places=False, named=named_filters(text))
+
+
 def _found(
     table: SymbolTable,
     module: str | None,
     builtin: BuiltinMap | None,
-    options: argparse.Namespace,
+    query: Query,
 ) -> Iterator[_OwnedSymbol]:
     from kmodtui.model.symbols.list import SymbolList
-    from kmodtui.model.symbols.query import Query, parse_query
     from kmodtui.model.symbols.search import find_all
     from kmodtui.services.time_limit import limited
 
-    query = (
-        Query(exact=options.name.encode(errors="surrogateescape"))
-        if options.name is not None
-        else parse_query(options.match, places=False)
-    )
     symbols = (
         SymbolList.of_table(table, builtin)
         if module is None

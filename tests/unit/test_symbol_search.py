@@ -45,6 +45,24 @@ def names(text: str, facet: Facet = Facet.ALL, data: bytes = TABLE) -> list[str]
     return [row.symbol.name for row in map(symbols.row, hits) if row.symbol]
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("xor !ksymtab !sse", "xor_blocks"),
+        ("/^raid6_.*l$/", "raid6_call raid6_gpl"),
+        ("!/_/ !module:bpf", "kfree jiffies"),
+        ("module:raid6-pq type:t", "raid6_init raid6_gpl"),
+        ("!m:raid6 !m:kernel !type:t !ksymtab", "xor_blocks"),
+        ("@quiet !gpl", "raid6_init"),
+    ],
+)
+def test_the_language_of_filters_is_that_of_symbols_too(text: str, expected: str) -> None:
+    symbols = listed()
+    query = parse_query(text, named={"quiet": "m:raid6 t:t"})
+    found = {row.symbol.name for row in map(symbols.row, find_all(symbols, query)) if row.symbol}
+    assert found == set(expected.split())
+
+
 def test_every_row_has_its_number_in_the_kernels_order() -> None:
     symbols = listed()
     assert len(symbols) == TABLE.count(b"\n")
@@ -122,7 +140,7 @@ def test_an_invalid_pattern_is_refused(pattern: str) -> None:
 
 @pytest.mark.filterwarnings("error")
 def test_a_pattern_that_python_warns_about_prints_nothing() -> None:
-    assert parse_query("re:[[a]").pattern is not None
+    assert parse_query("re:[[a]").patterns
 
 
 def test_a_too_long_query_is_refused() -> None:
@@ -240,8 +258,7 @@ def plainly(symbols: SymbolList, text: str, facet: Facet) -> list[int]:
             elif not word.startswith("re:"):
                 good = good and word.encode() in name
         patterns = [word[3:] for word in text.split() if word.startswith("re:")]
-        if patterns:
-            good = good and re.search(patterns[-1].encode(), name) is not None
+        good = good and all(re.search(pattern.encode(), name) for pattern in patterns)
         if exact is not None:
             good = good and name == exact.encode()
         if types is not None:

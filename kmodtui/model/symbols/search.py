@@ -147,6 +147,10 @@ def _builtin_of(symbols: SymbolList, query: Query) -> frozenset[str]:
 
 def _blocks_of(symbols: SymbolList, query: Query, builtin: frozenset[str]) -> list[int]:
     """Return the indexes of the blocks whose owner matches the query."""
+    if unwanted := query.unwanted_owners:
+        blocks = _blocks_of(symbols, replace(query, unwanted_owners=()), builtin)
+        owners = ((at, symbols.blocks[at].owner or KERNEL) for at in blocks)
+        return [at for at, owner in owners if not any(each in owner for each in unwanted)]
     wanted: Callable[[str], bool]
     if not query.owner:
         return list(range(len(symbols.blocks)))
@@ -161,7 +165,7 @@ def _blocks_of(symbols: SymbolList, query: Query, builtin: frozenset[str]) -> li
 
 
 def _count(block: Block, query: Query, exported: frozenset[bytes] | None) -> int:
-    if query.pattern is None and not query.exact and not query.types and query.facet is Facet.ALL:
+    if query.only_words:
         if not query.words:
             return block.count
         if len(query.words) == 1:
@@ -208,16 +212,22 @@ def _rows(block: Block, query: Query, exported: frozenset[bytes] | None) -> Sequ
     if query.types:
         types, wanted = block.types, query.types.encode()
         rows = [row for row in rows if types[row] in wanted]
+    for word in query.unwanted:
+        split = split or names.split(b"\n")
+        rows = [row for row in rows if word not in split[row]]
+    if query.unwanted_types:
+        types, unwanted = block.types, query.unwanted_types.encode()
+        rows = [row for row in rows if types[row] not in unwanted]
     if query.facet is Facet.FUNCTIONS:
         types = block.types
         rows = [row for row in rows if types[row] in FUNCTIONS]
     elif query.facet is Facet.EXPORTED:
         split = split or names.split(b"\n")
         rows = _exported_rows(block, rows, split, exported)
-    if query.pattern is not None and rows:
+    for pattern, matching in query.patterns if rows else ():
         split = split or names.split(b"\n")
-        search = query.pattern.search
-        rows = [row for row in rows if search(split[row])]
+        search = pattern.search
+        rows = [row for row in rows if (search(split[row]) is not None) is matching]
     return rows
 
 

@@ -10,6 +10,8 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Static
 
+from kmodtui.model.filter.fields import FilterKind
+from kmodtui.model.filter.terms import FilterError
 from kmodtui.model.history import Change
 from kmodtui.model.timeline.summary import Fact
 from kmodtui.services.live import LiveSystem
@@ -46,7 +48,7 @@ class ListAndChange(KmodtuiScreen[None]):
         self.list_pane = Vertical(id="list-pane", classes="pane")
         self.change_pane = Vertical(id="change-pane", classes="pane")
         self.header = HeaderLine(live)
-        self._filter = FilterBar(self._search)
+        self._filter = FilterBar(self._search, FilterKind.SYMBOLS)
 
     # For subclasses to extend
 
@@ -122,6 +124,8 @@ class ListAndChange(KmodtuiScreen[None]):
     def _search(self, text: str) -> None:
         self.change.filter_text = text
         self.follow()
+        if self.change.problem:
+            raise FilterError(self.change.problem)
 
     # Commands
 

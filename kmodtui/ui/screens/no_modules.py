@@ -9,6 +9,7 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.widgets import Static
 
+from kmodtui.model.filter.fields import FilterKind
 from kmodtui.model.symbols.table import NO_ROWS, SymbolTable
 from kmodtui.model.text import counted
 from kmodtui.services.live import LiveSystem
@@ -48,7 +49,7 @@ class NoModulesScreen(KmodtuiScreen[None]):
         self._live = live
         self._browser = SymbolBrowser()
         self._frame = Vertical(classes="pane", id="symbols")
-        self._filter = FilterBar(self._apply_filter)
+        self._filter = FilterBar(self._apply_filter, FilterKind.SYMBOLS)
 
     def compose(self) -> ComposeResult:
         """Lay out the header, the reason, the symbols and the keys."""

@@ -23,6 +23,7 @@ from kmodtui.model.text import clean, decode
 from kmodtui.services.time_limit import limited
 from kmodtui.ui.background import run_in_background
 from kmodtui.ui.commands import key_of
+from kmodtui.ui.filters import filters_of
 from kmodtui.ui.subject import Subject, SubjectKind
 from kmodtui.ui.widgets.lines.symbol_line import SymbolColumns, symbol_line
 from kmodtui.ui.widgets.lines.view import Line, LineView
@@ -171,7 +172,7 @@ class SymbolBrowser(LineView):
             self._search = None
         self.problem, self._located = "", None
         try:
-            query = parse_query(self._text, self._facet)
+            query = parse_query(self._text, self._facet, named=filters_of(self).named)
             self._hits = Matches(self._symbols, query)
             if query.place is not None:
                 self._located = locate(self._symbols, query.place)
@@ -191,7 +192,7 @@ class SymbolBrowser(LineView):
         message = f"The search for {clean(self._text)} took too long and was cancelled."
         hint = "A nested repetition such as (a+)+ can take practically forever on some names."
         while not self._hits.done and len(self._hits) < number and time.perf_counter() < end:
-            if self._hits.query.pattern is None:
+            if not self._hits.query.patterns:
                 self._hits.advance()
                 continue
             with limited(SEARCH_TIMEOUT, message, hint):

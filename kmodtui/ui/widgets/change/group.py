@@ -114,7 +114,7 @@ class Group:
         """
         searched = not query.is_empty
         matches = Matches(self.symbols, query)
-        if query.pattern is None:
+        if not query.patterns:
             matches.until(len(self.rows) + 1)
         else:
             with limited(

@@ -16,6 +16,7 @@ from kmodtui.model.symbols.table import SymbolTable
 from kmodtui.model.text import clean, counted, decode
 from kmodtui.model.timeline.summary import Fact
 from kmodtui.ui.commands import key_of
+from kmodtui.ui.filters import filters_of
 from kmodtui.ui.widgets.change.group import Group
 from kmodtui.ui.widgets.change.summary import cause, staying, summary
 from kmodtui.ui.widgets.lines.view import Line, LineView, wrapped
@@ -226,7 +227,7 @@ class ChangeLines(LineView):
         self.problem = ""
         self._query = Query()
         try:
-            self._query = parse_query(self._text, self._facet)
+            self._query = parse_query(self._text, self._facet, named=filters_of(self).named)
             toggled = self._expanded if self._query.is_empty else self._toggled
             groups = [
                 group.arranged(self._query, self._order, toggled=group.key in toggled)

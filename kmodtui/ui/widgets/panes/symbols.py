@@ -11,6 +11,8 @@ from textual.binding import BindingType
 from textual.widgets import ContentSwitcher
 
 from kmodtui.errors import KmodtuiError
+from kmodtui.model.filter.fields import FilterKind
+from kmodtui.model.filter.terms import FilterError
 from kmodtui.model.history import Event
 from kmodtui.model.symbols.order import Order
 from kmodtui.model.symbols.query import Facet
@@ -33,6 +35,8 @@ class SymbolsPane(Pane):
     """Two views in one frame, one at a time."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("symbols")]
+
+    filter_kind = FilterKind.SYMBOLS
 
     def __init__(self, entry: PaneEntry, live: LiveSystem) -> None:
         super().__init__(entry, live)
@@ -78,6 +82,8 @@ class SymbolsPane(Pane):
     def filter_text(self, text: str) -> None:
         self.view.filter_text = text
         self._caption()
+        if self.view.problem:
+            raise FilterError(self.view.problem)
 
     def toggle(self) -> None:
         """Show the other view."""
