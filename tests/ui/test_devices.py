@@ -42,6 +42,6 @@ async def test_enter_twice_on_a_device_without_a_driver_plans_to_load_its_module
         await stage.press("P")
         await stage.until("Devices without a driver", "nbd matches it and is not loaded")
         await stage.press("slash")
-        await stage.type("nbd")
+        await stage.type("module:nbd !state:driven")
         await stage.press("enter", "G", "enter", "enter")
         await stage.until(lambda: isinstance(stage.screen, PlanDialog), "modprobe -- nbd")
