@@ -26,7 +26,8 @@ async def test_changes_are_commands_and_observations_and_are_saved_as_a_script(
         await stage.press("enter", "U")
         await stage.until("Undo the load of dummy", "y unload")
         await stage.press("y")
-        await stage.until("Unloaded dummy", "Enter close")
+        # What is loaded before the change was seen would belong to it.
+        await stage.until("Unloaded dummy", "Enter close", lambda: stage.changes == 2)
         await stage.press("enter", "at")
         await stage.until(lambda: isinstance(stage.screen, CommandLogScreen), "2 commands")
         await stage.until("done  modprobe -- dummy numdummies=2", "undoes the load of dummy")
