@@ -48,9 +48,12 @@ class KmodtuiScreen(Screen[Result]):
         """Draw what has changed, unless updates are batched.
 
         Within a batch, Textual would draw and discard the result, and leave parts of it out of
-        what is drawn next.
+        what is drawn next. What is behind a dialog is drawn when the dialog closes.
         """
-        if not getattr(self.app, "_batch_count", 0):
+        if self.app.screen is not self:
+            self._compositor._dirty_regions.clear()  # noqa: SLF001
+            self._dirty_widgets.clear()
+        elif not getattr(self.app, "_batch_count", 0):
             super()._compositor_refresh()
             self.drawn.set()
 
