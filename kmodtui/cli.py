@@ -242,6 +242,7 @@ def _parser(names: Iterable[str] = VERBS) -> argparse.ArgumentParser:
     parser.add_argument(
         "--theme", metavar="NAME", help="use these colours: dark, light, high-contrast, ansi, …"
     )
+    parser.add_argument("--lite", action=either, help="draw little, for serial and slow lines")
     parser.add_argument("--mouse", action=either, help="use the mouse in the dashboard")
     parser.add_argument(
         "--remember", action=either, help="begin with the layout, order and filter of last time"

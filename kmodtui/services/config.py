@@ -40,6 +40,7 @@ class Config:
         idle_minutes: minutes without a request until the helper drops root privileges.
         light: whether to use colours for a light terminal.
         theme: the name of the theme.
+        lite: whether the dashboard draws little, for slow lines.
         mouse: whether the dashboard uses the mouse.
         remember: whether to begin as the last session ended.
         keys: the keys of commands by their ids, as they are written; `ui.keymap` checks them.
@@ -54,6 +55,7 @@ class Config:
     idle_minutes: int | None = None
     light: bool | None = None
     theme: str | None = None
+    lite: bool | None = None
     mouse: bool | None = None
     remember: bool | None = None
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

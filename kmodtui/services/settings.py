@@ -113,8 +113,16 @@ SETTINGS = (
         "Colours: kmodtui's own, the terminal's (ansi), none (monochrome), or yours.",
         is_theme_name,
         "--theme",
-        automatic=f"{DARK}; {LIGHT} with `light`; {MONOCHROME} if NO_COLOR is set",
+        automatic=f"{DARK}; {LIGHT} with `light`; {MONOCHROME} with `lite`, or if NO_COLOR is set",
         example=DARK,
+    ),
+    Setting(
+        "lite",
+        "true or false",
+        False,
+        "Draw little, for serial and slow lines: no frames, no colours, one pane at a time.",
+        _is_boolean,
+        "--lite, --no-lite",
     ),
     Setting(
         "mouse",

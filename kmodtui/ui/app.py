@@ -89,11 +89,23 @@ class KmodtuiApp(App[str]):
         recording: Recording | None = None,
         named_filters: Mapping[str, str] | None = None,
         memory: ViewMemory | None = None,
+        lite: bool = False,
     ) -> None:
-        """Prepare the dashboard of a machine, or only the timeline of a recording."""
+        """Prepare the dashboard of a machine, or only the timeline of a recording.
+
+        Args:
+            machine: the machine.
+            interval: seconds between two reads.
+            theme: the name of the theme.
+            recording: what to show instead of the machine; None for the machine.
+            named_filters: the filters of the configuration, by name.
+            memory: what the last session left; None if nothing is remembered.
+            lite: whether to draw little, for slow lines.
+        """
         release_closed_widgets()
         limit_intervals()
-        super().__init__()
+        super().__init__(css_path=[*self.CSS_PATH, STYLES / "lite.tcss"] if lite else None)
+        self.lite = lite
         self.live = LiveSystem(machine, Monitor(machine.host, interval=interval))
         self.filters = UserFilters(named_filters or {})
         self.memory = memory

@@ -15,9 +15,11 @@ class Desk(Protocol):
 
     Attributes:
         memory: what the last session left; None if nothing is remembered.
+        lite: whether little is drawn, for slow lines.
     """
 
     memory: ViewMemory | None
+    lite: bool
 
     def report(self, error: BaseException) -> None:
         """Show an error in a sentence, and write the details to the log file."""

@@ -39,7 +39,8 @@ def open_dashboard(options: argparse.Namespace, root: str | None, *, demo: bool)
     recording = _recording(options)
     config = read_config(config_path())
     use_keys(config)
-    theme = _theme(options, config)
+    lite = _first(options.lite, config.lite, _default("lite"))
+    theme = _theme(options, config, lite=lite)
     # Screens and widgets have the keys that the registry has when they are imported.
     from kmodtui.ui.app import KmodtuiApp
     from kmodtui.ui.driver import TerminalDriver
@@ -56,6 +57,7 @@ def open_dashboard(options: argparse.Namespace, root: str | None, *, demo: bool)
             recording=recording,
             memory=_memory(options, config, machine) if recording is None else None,
             named_filters=config.filters,
+            lite=lite,
         )
         app.driver_class = partial(TerminalDriver, supervisor=supervisor)  # type: ignore[assignment]
         result = app.run(mouse=_first(options.mouse, config.mouse, _default("mouse")))
@@ -88,7 +90,7 @@ def _memory(options: argparse.Namespace, config: Config, machine: Machine) -> Vi
     return ViewMemory(view_path(), key)
 
 
-def _theme(options: argparse.Namespace, config: Config) -> str:
+def _theme(options: argparse.Namespace, config: Config, *, lite: bool) -> str:
     """Return the name of the theme to begin with.
 
     Raises:
@@ -103,10 +105,10 @@ def _theme(options: argparse.Namespace, config: Config) -> str:
 
             read_theme(config.path, name)
         return name
-    if config.light:
+    if config.light and not lite:
         return LIGHT
     # Textual would replace the terminal's colours by greys, which are colours, too.
-    return MONOCHROME if os.environ.pop("NO_COLOR", "") else DARK
+    return MONOCHROME if os.environ.pop("NO_COLOR", "") or lite else DARK
 
 
 def _first(option: _T | None, configured: _T | None, default: _T) -> _T:

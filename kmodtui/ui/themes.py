@@ -16,6 +16,7 @@ from textual.theme import Theme
 
 from kmodtui.model.palettes import PALETTES, TERMINALS, palette_of
 from kmodtui.model.theme import ANSI, DARK, GROUNDS, HIGH_CONTRAST, LIGHT, MONOCHROME, UserTheme
+from kmodtui.ui.desk import desk
 
 _BARS = {"cursor": "reverse", "cursor-idle": "underline", "flash": "bold"}
 """The attributes of lines where a theme has no backgrounds."""
@@ -72,6 +73,8 @@ def made_of(theme: UserTheme) -> Theme:
 def ink(node: DOMNode, name: str) -> str:
     """Return the rich style of text in a colour of the theme; empty if it has none."""
     app = node.app
+    if name == "strong" and desk(node).lite:
+        return ""
     color = app.theme_variables.get(name, "").removeprefix("ansi_")
     return f"{_ATTRIBUTES.get(app.theme, {}).get(name, '')} {color}".strip()
 

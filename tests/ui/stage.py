@@ -27,7 +27,7 @@ from textual.screen import Screen
 from kmodtui.demo import Demo
 from kmodtui.demo.simulated_kernel import SimulatedKernel
 from kmodtui.model.palettes import PALETTES
-from kmodtui.model.theme import DARK
+from kmodtui.model.theme import DARK, MONOCHROME
 from kmodtui.services.machine import Machine
 from kmodtui.services.monitor import Monitor
 from kmodtui.services.root.access import RootAccess
@@ -308,6 +308,7 @@ async def opened(
     driver_class: type[Driver] = EmulatedTerminal,
     recording: Recording | None = None,
     memory: ViewMemory | None = None,
+    lite: bool = False,
 ) -> AsyncIterator[Stage]:
     """Open the dashboard and close it again; fail if a fault of its own was logged meanwhile.
 
@@ -321,9 +322,17 @@ async def opened(
         driver_class: what the dashboard writes to; most of `Stage` needs an EmulatedTerminal.
         recording: what is shown instead of the machine.
         memory: what the last session left.
+        lite: whether little is drawn, for slow lines.
     """
     machine = Machine(demo.host, root or DemoRoot(demo))
-    app = KmodtuiApp(machine, interval=interval, recording=recording, memory=memory)
+    app = KmodtuiApp(
+        machine,
+        interval=interval,
+        theme=MONOCHROME if lite else DARK,
+        recording=recording,
+        memory=memory,
+        lite=lite,
+    )
     app.driver_class = driver_class
     logged = _Logged()
     logger = logging.getLogger("kmodtui")

@@ -49,10 +49,17 @@ def test_without_a_file_there_are_no_settings(path: Path) -> None:
 def test_every_setting_is_read(path: Path) -> None:
     text = (
         'read_only = true\ninterval = 2.5\nelevate = "doas"\nidle_minutes = 5\n'
-        "light = true\nmouse = false\n"
+        "light = true\nlite = true\nmouse = false\n"
     )
     assert read(path, text) == Config(
-        path, read_only=True, interval=2.5, elevate="doas", idle_minutes=5, light=True, mouse=False
+        path,
+        read_only=True,
+        interval=2.5,
+        elevate="doas",
+        idle_minutes=5,
+        light=True,
+        lite=True,
+        mouse=False,
     )
     assert read(path, "interval = 2\n").interval == 2
 

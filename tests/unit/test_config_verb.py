@@ -111,6 +111,7 @@ def test_each_setting_is_shown_with_where_it_comes_from(
         "idle_minutes 15 default",
         "light true file, line 1",
         "theme automatic default",
+        "lite false default",
         "mouse false command line, --no-mouse",
         "remember true default",
         "keys.dashboard.load F6 + file, line 6",

@@ -24,7 +24,7 @@ from kmodtui.model.log.record import LogRecord
 from kmodtui.model.plan.own_change import KEEPING
 from kmodtui.model.plan.plan import Plan
 from kmodtui.model.plan.undo import UndoEntry
-from kmodtui.model.text import clean
+from kmodtui.model.text import clean, counted
 from kmodtui.services.files import ownership_of
 from kmodtui.services.live import LiveSystem
 from kmodtui.services.planning.actions import perform
@@ -182,6 +182,10 @@ class PlanDialog(Dialog[bool]):
 
     # Display
 
+    @property
+    def _lite(self) -> bool:
+        return desk(self).lite
+
     def _text(self, words: str, style: str = "") -> Text:
         return Text(clean(words), self.colour(style) if style else "")
 
@@ -220,7 +224,7 @@ class PlanDialog(Dialog[bool]):
         running = f"Waiting to {verb.infinitive(subject)}" if self._wait else verb.running(subject)
         self._page(
             self._text(f"{running}… {self._elapsed:.1f} s", "accent"),
-            *(self._text(record.text, "dim") for record in self._log[-LAST:]),
+            *(self._text(record.text, "dim") for record in self._log[-LAST:] if not self._lite),
         )
         label = "cancel" if self._wait else "run in background"
         self._show_keys(hint("dialog.cancel", label=label))
@@ -239,6 +243,10 @@ class PlanDialog(Dialog[bool]):
             parts += [Text(), *(self._line(line) for line in self._change_lines(self._change))]
         log = [clean(record.text) for record in self._log]
         log += [line for line in outcome.evidence if line not in log]
+        if self._lite and outcome.kind is Kind.DONE and log:
+            logged = f"{counted(len(log), 'message')} in the kernel log ({key_of('dashboard.log')})"
+            parts += [Text(), self._text(logged, "dim")]
+            log = []
         for heading, lines, highlighted in (
             ("kernel log during the change", log, outcome.evidence),
             ("modprobe printed", outcome.output, outcome.output),
@@ -321,6 +329,8 @@ class PlanDialog(Dialog[bool]):
             self.call_after_refresh(self._plan_displayed)
 
     async def _perform(self) -> None:
+        # The frame stays where it is, and is drawn again only for the outcome.
+        self._body.styles.min_height = self._body.size.height
         self._show_running()
         ticking = self.set_interval(TICK, self._tick)
         try:
@@ -335,6 +345,7 @@ class PlanDialog(Dialog[bool]):
                 )
         finally:
             ticking.stop()
+            self._body.styles.min_height = None
         self._show_outcome()
 
     def _show_unknown(self, error: Exception) -> None:

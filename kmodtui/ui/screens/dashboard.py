@@ -200,7 +200,7 @@ class DashboardScreen(PaneScreen):
 
     def on_resize(self, event: events.Resize) -> None:
         """Choose between two columns and one pane."""
-        self.fit_panes(event.size.width)
+        self.fit_panes(event.size.width, only_one=desk(self).lite)
 
     def action_back(self) -> None:
         """Undo the last of marks, maximized pane, filter and open drawer: one with each press."""

@@ -64,9 +64,9 @@ class PaneScreen(KmodtuiScreen[None]):
         titles = tuple((pane_key(entry), entry.tab) for entry in entries)
         self.tabs_line.show(titles, pane_key(front.entry))
 
-    def fit_panes(self, width: int) -> None:
-        """Choose between two columns and one pane."""
-        self.set_class(width < NARROW, "-narrow")
+    def fit_panes(self, width: int, *, only_one: bool = False) -> None:
+        """Choose between two columns and one pane, which it always is with `only_one`."""
+        self.set_class(only_one or width < NARROW, "-narrow")
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Note which pane has the focus, also after a click."""

@@ -10,8 +10,12 @@ from textual.widget import Widget
 
 from kmodtui.ui.command import Command
 from kmodtui.ui.commands import footer
+from kmodtui.ui.desk import desk
 from kmodtui.ui.key_names import key_words
 from kmodtui.ui.menu_flow import run_command
+
+LITE_WIDTH = 44
+"""Cells of the footer on a slow line: it is drawn again after each dialog."""
 
 
 class KeyLine(Widget):
@@ -38,7 +42,8 @@ class KeyLine(Widget):
         )
         line = Text("", no_wrap=True, end="")
         self._ends.clear()
-        for command in footer(self._command_context, self.size.width):
+        width = min(self.size.width, LITE_WIDTH) if desk(self).lite else self.size.width
+        for command in footer(self._command_context, width):
             key, label = key_words(command.keys[0]), command.label
             greyed = command.id in self._greyed
             line.append(f" {key} ", off_style if greyed else key_style)
