@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kmodtui.kernel.host import Host
-from kmodtui.model.modules import canonical
-from kmodtui.model.text import clean, decode, natural_key
+from kmodtui.kernel.small_files import driver_module, list_names, read_lines, read_text
+from kmodtui.model.text import clean
 from kmodtui.model.usage import Use, UseKind
 
 _CLASS = "/sys/class/vtconsole"
@@ -24,16 +24,18 @@ def console_uses(host: Host) -> Iterator[tuple[str, Use]]:
     A console takes a reference on its own module. Whether it takes one on the driver of the
     framebuffer depends on the driver: most of those of DRM detach the console themselves.
     """
-    for console in sorted(_listed(host, _CLASS), key=natural_key):
-        name, bound = (_text(host, f"{_CLASS}/{console}/{file}") for file in ("name", "bind"))
+    for console in list_names(host, _CLASS):
+        name, bound = (read_text(host, f"{_CLASS}/{console}/{file}") for file in ("name", "bind"))
         if bound != "1" or _FRAMEBUFFER not in name:
             continue
         proof = clean(f"{_CLASS}/{console}/bind: 1")
         for module in _CONSOLE_MODULES:
             yield module, Use(UseKind.CONSOLE, f"{clean(console)}, shown on a framebuffer", proof)
-        for line in decode(_read(host, "/proc/fb")).splitlines():
+        for line in read_lines(host, "/proc/fb"):
             number, _, words = line.partition(" ")
-            module = _driver(host, f"/sys/class/graphics/fb{number}") if number.isdigit() else ""
+            module = (
+                driver_module(host, f"/sys/class/graphics/fb{number}") if number.isdigit() else ""
+            )
             if module:
                 what = clean(f"{console}, shown on fb{number} ({words})")
                 evidence = clean(f"/proc/fb: {line}, {proof}")
@@ -41,28 +43,3 @@ def console_uses(host: Host) -> Iterator[tuple[str, Use]]:
                     module,
                     Use(UseKind.CONSOLE, what, evidence, references=0, possible=True),
                 )
-
-
-def _driver(host: Host, directory: str) -> str:
-    try:
-        return canonical(host.readlink(f"{directory}/device/driver/module"))
-    except OSError:
-        return ""
-
-
-def _read(host: Host, path: str) -> bytes:
-    try:
-        return host.read(path, 4096)
-    except OSError:
-        return b""
-
-
-def _text(host: Host, path: str) -> str:
-    return decode(_read(host, path)).strip()
-
-
-def _listed(host: Host, path: str) -> list[str]:
-    try:
-        return host.listdir(path)
-    except OSError:
-        return []

@@ -10,30 +10,28 @@ complete: a module can have users that are not visible in these files.
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import stat
-from collections.abc import Callable, Collection, Iterator
-from functools import cached_property
+from collections.abc import Collection, Iterator
 
 from kmodtui.kernel.consoles import console_uses
 from kmodtui.kernel.hooks import bpf_uses, kprobe_uses
 from kmodtui.kernel.host import Host
+from kmodtui.kernel.open_files import OpenFiles, Resolve
 from kmodtui.kernel.routes import connection_interfaces
+from kmodtui.kernel.small_files import (
+    driver_module,
+    list_names,
+    read_lines,
+    read_number,
+    read_text,
+)
+from kmodtui.kernel.system import read_system
 from kmodtui.model.modules import canonical
-from kmodtui.model.text import clean, counted, decode, natural_key
+from kmodtui.model.text import clean, counted
 from kmodtui.model.usage import Usage, Use, UseKind
-
-Resolve = Callable[[str], Collection[str]]
-"""Returns the modules that an alias such as `fs-btrfs` resolves to."""
 
 _Found = tuple[str, Use]  # a module and a use of it
 
-# The device files of input handlers have no driver: the handler is known by the file's name.
-_INPUT = {"event": "evdev", "mouse": "mousedev", "mice": "mousedev", "js": "joydev"}
-
-_MAX_OPEN_FILES = 50_000
-_MAX_FILE = 1024 * 1024
 _IFF_UP = 1
 
 
@@ -60,7 +58,7 @@ def read_usage(
     """
     through = connection_interfaces(host, connection)
     client = connection.split(" ")[0]
-    opened = _OpenFiles(host, resolve)
+    opened = OpenFiles(host, resolve)
     kprobes = _permitted(kprobe_uses(host)) or ()
     bpf = _permitted(bpf_uses(host)) if open_files else ()
     found: dict[str, list[Use]] = {}
@@ -96,7 +94,7 @@ def _permitted(found: Iterator[_Found]) -> tuple[_Found, ...] | None:
 
 def _mount_lines(host: Host) -> Iterator[tuple[str, str, str, str]]:
     """Yield mount point, type, source and device number of each mount (`man 5 proc`)."""
-    for line in _lines(host, "/proc/self/mountinfo"):
+    for line in read_lines(host, "/proc/self/mountinfo"):
         fields = line.split(" ")
         if "-" not in fields[6:]:
             continue
@@ -120,36 +118,47 @@ def _mounts(host: Host, resolve: Resolve) -> Iterator[_Found]:
 
 def _block_devices(host: Host, resolve: Resolve) -> Iterator[_Found]:
     """Yield block devices that are mounted, used as swap or by others, or backed by a file."""
-    used: dict[str, list[tuple[str, str]]] = {}
+    used: dict[str, list[tuple[str, str, int]]] = {}
+    opens = _opens_of_swap(host)
     for point, _, source, _ in _mount_lines(host):
         if source.startswith("/dev/"):
-            words = (f"mounted at {point}", "/proc/self/mountinfo")
-            used.setdefault(_device_name(host, source), []).append(words)
-    for line in _lines(host, "/proc/swaps"):
+            name = _device_name(host, source)
+            # A device that is mounted in several places is opened once.
+            again = any(words.startswith("mounted at ") for words, _, _ in used.get(name, ()))
+            words = f"mounted at {point}"
+            found = (words, "/proc/self/mountinfo", 0 if again else 1)
+            used.setdefault(name, []).append(found)
+    for line in read_lines(host, "/proc/swaps"):
         if line.startswith("/dev/"):
             name = _device_name(host, line.split()[0])
-            used.setdefault(name, []).append(("used as swap", "/proc/swaps"))
-    for disk in _listed(host, "/sys/block"):
+            used.setdefault(name, []).append(("used as swap", "/proc/swaps", opens))
+    for disk in list_names(host, "/sys/block"):
         folder = f"/sys/block/{disk}"
-        module = _driver(host, folder) or _by_number(host, folder, resolve, "block")
+        module = driver_module(host, folder) or _by_number(host, folder, resolve, "block")
         if not module:
             continue
-        parts = [name for name in _listed(host, folder) if name.startswith(disk)]
+        parts = [name for name in list_names(host, folder) if name.startswith(disk)]
         for name in (disk, *parts):
             device = folder if name == disk else f"{folder}/{name}"
             uses = [*used.get(name, ())]
             uses += [
-                (f"used by {holder}", f"{device}/holders")
-                for holder in _listed(host, f"{device}/holders")
+                (f"used by {holder}", f"{device}/holders", 1)
+                for holder in list_names(host, f"{device}/holders")
             ]
-            if backing := _text(host, f"{device}/loop/backing_file"):
-                uses.append((f"backed by {backing}", f"{device}/loop/backing_file"))
-            for position, (words, file) in enumerate(uses):
+            if backing := read_text(host, f"{device}/loop/backing_file"):
+                uses.append((f"backed by {backing}", f"{device}/loop/backing_file", 1))
+            for words, file, references in uses:
                 what, evidence = clean(f"{name}, {words}"), clean(f"{file}: {name} {words}")
-                # A device that is mounted in several places is opened once.
-                again = position > 0 and words.startswith("mounted at ")
-                references = 0 if again else 1
                 yield module, Use(UseKind.BLOCK_DEVICE, what, evidence, references=references)
+
+
+def _opens_of_swap(host: Host) -> int:
+    """Return how often the kernel opens a device for swap: twice before Linux 6.10.
+
+    Source: `claim_swapfile` in `mm/swapfile.c`, which no longer opens it by its number.
+    """
+    version = re.match(r"(\d+)\.(\d+)", read_system(host).release or "")
+    return 2 if version and (int(version[1]), int(version[2])) < (6, 10) else 1
 
 
 def _device_name(host: Host, path: str) -> str:
@@ -165,12 +174,12 @@ def _device_name(host: Host, path: str) -> str:
 def _interfaces(
     host: Host, resolve: Resolve, through: Collection[str], client: str
 ) -> Iterator[_Found]:
-    for name in _listed(host, "/sys/class/net"):
+    for name in list_names(host, "/sys/class/net"):
         folder = f"/sys/class/net/{name}"
         module, evidence = _interface_module(host, folder, name, resolve)
         if not module:
             continue
-        up = _number(host, f"{folder}/flags") & _IFF_UP
+        up = read_number(host, f"{folder}/flags") & _IFF_UP
         what = clean(f"{name}, {'up' if up else 'down'}")
         connection = clean(client) if name in through else ""
         yield module, Use(UseKind.INTERFACE, what, clean(evidence), connection)
@@ -178,12 +187,12 @@ def _interfaces(
 
 def _interface_module(host: Host, folder: str, name: str, resolve: Resolve) -> tuple[str, str]:
     """Return the module of an interface and the evidence for it; both empty if unknown."""
-    if driver := _driver(host, folder):
+    if driver := driver_module(host, folder):
         return driver, f"{folder}/device/driver/module: {driver}"
     if host.exists(f"{folder}/tun_flags"):
         return "tun", f"{folder}/tun_flags"
     kind = ""
-    for line in _lines(host, f"{folder}/uevent"):
+    for line in read_lines(host, f"{folder}/uevent"):
         if line.startswith("DEVTYPE="):
             kind = line.removeprefix("DEVTYPE=")
     guessed = name.rstrip("0123456789")
@@ -197,96 +206,12 @@ def _interface_module(host: Host, folder: str, name: str, resolve: Resolve) -> t
     return "", ""
 
 
-# --- open files, sockets, algorithms ----------------------------------------------------------
-
-
-class _OpenFiles:
-    """Device files that processes have open, as far as this user may see them."""
-
-    def __init__(self, host: Host, resolve: Resolve) -> None:
-        self.unseen = 0
-        self._host = host
-        self._resolve = resolve
-        self._modules: dict[int, str] = {}
-
-    def uses(self) -> Iterator[_Found]:
-        """Yield them, and count in `unseen` the processes that this user may not inspect."""
-        left = _MAX_OPEN_FILES
-        for process in filter(str.isdigit, _listed(self._host, "/proc")):
-            try:
-                files = self._host.listdir(f"/proc/{process}/fd")
-            except PermissionError:
-                self.unseen += 1
-                continue
-            except OSError:
-                continue
-            seen: set[str] = set()
-            for file in files[:left]:
-                module, path = self._device(f"/proc/{process}/fd/{file}")
-                if module and path not in seen:
-                    seen.add(path)
-                    command = _text(self._host, f"/proc/{process}/comm")
-                    who = f"{command or 'process'} ({process}{self._user_of(process)})"
-                    yield (
-                        module,
-                        Use(
-                            UseKind.OPEN_FILE,
-                            clean(f"{path}, opened by {who}"),
-                            clean(f"/proc/{process}/fd/{file}: {path}"),
-                        ),
-                    )
-            left -= len(files)
-            if left <= 0:
-                return
-
-    def _user_of(self, process: str) -> str:
-        """Return `, user NAME` for the owner of a process; empty if that is unknown."""
-        for line in _lines(self._host, f"/proc/{process}/status"):
-            if line.startswith("Uid:") and (number := line.split()[1:2]):
-                return f", user {self._users.get(number[0], number[0])}"
-        return ""
-
-    @cached_property
-    def _users(self) -> dict[str, str]:
-        """The names of users by number, from /etc/passwd."""
-        rows = [line.split(":") for line in _lines(self._host, "/etc/passwd")]
-        return {row[2]: row[0] for row in reversed(rows) if len(row) > 2}
-
-    def _device(self, link: str) -> tuple[str, str]:
-        """Return module and path of the device file that a descriptor refers to, or empty ones."""
-        try:
-            path = self._host.readlink(link)
-            if not path.startswith("/dev/"):
-                return "", ""
-            status = self._host.stat(link)
-        except OSError:
-            return "", ""
-        if not stat.S_ISCHR(status.st_mode):
-            return "", ""
-        if status.st_rdev not in self._modules:
-            self._modules[status.st_rdev] = self._module_of(status.st_rdev, path)
-        return self._modules[status.st_rdev], path
-
-    def _module_of(self, number: int, path: str) -> str:
-        major, minor = os.major(number), os.minor(number)
-        folder = f"/sys/dev/char/{major}:{minor}"
-        if path.startswith("/dev/input/"):
-            word = path.rsplit("/", 1)[-1].rstrip("0123456789")
-            return _INPUT.get(word, "")
-        # The driver of a sound card is one level up: the card is between device and file.
-        for device in (folder, f"{folder}/device"):
-            if module := _driver(self._host, device):
-                return module
-        for module in self._resolve(f"char-major-{major}-{minor}"):
-            return module
-        for module in self._resolve(f"devname:{path.removeprefix('/dev/')}"):
-            return module
-        return ""
+# --- sockets, algorithms, live patches ----------------------------------------------------------
 
 
 def _sockets(host: Host) -> Iterator[_Found]:
     """Yield protocols that have open sockets (`proto_seq_printf` in net/core/sock.c)."""
-    for line in _lines(host, "/proc/net/protocols")[1:]:
+    for line in read_lines(host, "/proc/net/protocols")[1:]:
         fields = line.split()
         if len(fields) > 7 and fields[7] != "kernel" and fields[2].isdigit() and int(fields[2]):
             count = counted(int(fields[2]), "socket")
@@ -304,7 +229,7 @@ def _sockets(host: Host) -> Iterator[_Found]:
 def _algorithms(host: Host) -> Iterator[_Found]:
     """Yield algorithms in use; the registration itself counts as one reference."""
     about: dict[str, str] = {}
-    for line in (*_lines(host, "/proc/crypto"), ""):
+    for line in (*read_lines(host, "/proc/crypto"), ""):
         key, _, value = line.partition(":")
         if key.strip():
             about[key.strip()] = value.strip()
@@ -323,10 +248,10 @@ def _live_patches(host: Host) -> Iterator[_Found]:
 
     Source: `__klp_enable_patch` in `kernel/livepatch/core.c`.
     """
-    for name in _listed(host, "/sys/kernel/livepatch"):
+    for name in list_names(host, "/sys/kernel/livepatch"):
         folder = f"/sys/kernel/livepatch/{name}"
-        enabled = _number(host, f"{folder}/enabled")
-        moving = _number(host, f"{folder}/transition")
+        enabled = read_number(host, f"{folder}/enabled")
+        moving = read_number(host, f"{folder}/transition")
         if not enabled and not moving:
             continue
         state = "in transition" if moving else "enabled"
@@ -347,14 +272,14 @@ def _bound_devices(host: Host, modules: Collection[str]) -> Iterator[_Found]:
     directory a link to each of its devices.
     """
     interfaces = set()
-    for name in _listed(host, "/sys/class/net"):
+    for name in list_names(host, "/sys/class/net"):
         with contextlib.suppress(OSError):
             interfaces.add(host.readlink(f"/sys/class/net/{name}/device").rsplit("/", 1)[-1])
     for module in modules:
-        for driver in _listed(host, f"/sys/module/{module}/drivers"):
+        for driver in list_names(host, f"/sys/module/{module}/drivers"):
             bus, _, name = driver.partition(":")
             directory = f"/sys/bus/{bus}/drivers/{name}"
-            for device in _listed(host, directory):
+            for device in list_names(host, directory):
                 if device == "module" or device in interfaces:
                     continue
                 with contextlib.suppress(OSError):
@@ -366,16 +291,8 @@ def _bound_devices(host: Host, modules: Collection[str]) -> Iterator[_Found]:
 # --- files ------------------------------------------------------------------------------------
 
 
-def _driver(host: Host, folder: str) -> str:
-    """Return the module of a device's driver, given its /sys directory; empty if it has none."""
-    try:
-        return canonical(host.readlink(f"{folder}/device/driver/module"))
-    except OSError:
-        return ""
-
-
 def _by_number(host: Host, folder: str, resolve: Resolve, kind: str) -> str:
-    major, _, minor = _text(host, f"{folder}/dev").partition(":")
+    major, _, minor = read_text(host, f"{folder}/dev").partition(":")
     if not major.isdigit() or not minor.isdigit():
         return ""
     return next(iter(resolve(f"{kind}-major-{major}-{minor}")), "")
@@ -384,29 +301,3 @@ def _by_number(host: Host, folder: str, resolve: Resolve, kind: str) -> str:
 def _unescaped(text: str) -> str:
     """Decode the octal escapes for space, tab, newline and backslash in a mountinfo field."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
-
-
-def _lines(host: Host, path: str) -> list[str]:
-    try:
-        return decode(host.read(path, _MAX_FILE)).splitlines()
-    except OSError:
-        return []
-
-
-def _text(host: Host, path: str) -> str:
-    return next(iter(_lines(host, path)), "").strip()
-
-
-def _number(host: Host, path: str) -> int:
-    try:
-        return int(_text(host, path), 0)
-    except ValueError:
-        return 0
-
-
-def _listed(host: Host, path: str) -> list[str]:
-    """Return the names in a directory, `nbd2` before `nbd10`; none if it cannot be read."""
-    try:
-        return sorted(host.listdir(path), key=natural_key)
-    except OSError:
-        return []

@@ -403,6 +403,13 @@ def test_what_hangs_on_a_bus_goes_with_its_driver_first_of_all_the_connection() 
     ]
 
 
+def test_a_disk_without_hardware_goes_with_its_module() -> None:
+    uses = tuple(Use(UseKind.BLOCK_DEVICE, f"loop0, {words}", "/x") for words in ("swap", "file"))
+    (module,) = parse_modules(b"loop 24576 2 - Live 0x0000000000000000\n")
+    facts = ModuleFacts("loop", loaded=module, usage=Usage({"loop": uses}))
+    assert texts(why(facts), "losses") == ["block device loop0 (swap)"]
+
+
 def test_what_is_not_loaded_names_what_would_request_it() -> None:
     aliases = ("fs-adfs", "adfs", "usb:v0E41p4156d*dc*dsc*dp*ic*isc*ip*in*", "i2c:x", "spi:x")
     facts = ModuleFacts("m", file="/m.ko", aliases=aliases, kernel=RunningKernel())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -275,6 +277,42 @@ def test_a_device_file_below_a_device_belongs_to_its_driver(tree: Tree) -> None:
     )
     assert uses(host, "snd_hda_intel")[0][1] == "/dev/null, opened by process (12)"
     assert uses(host, "nothingness") == []
+
+
+def test_an_open_block_device_belongs_to_its_driver_or_number(tmp_path: Path, tree: Tree) -> None:
+    host = tree(
+        {
+            "/proc/12/fd/3": "->/dev/loop0",
+            "/proc/12/fd/4": "->/dev/vda1",
+            "/proc/12/comm": "blkid\n",
+            "/sys/devices/vda/device/driver/module": "->../../../../module/virtio_blk",
+            "/sys/devices/vda/vda1/dev": "254:1\n",
+            "/sys/dev/block/254:1": "->../../devices/vda/vda1",
+            "/dev/x": "",
+        }
+    )
+    try:
+        os.mknod(tmp_path / "dev/loop0", stat.S_IFBLK | 0o600, os.makedev(7, 0))
+        os.mknod(tmp_path / "dev/vda1", stat.S_IFBLK | 0o600, os.makedev(254, 1))
+    except PermissionError:
+        pytest.skip("only root can create device files")
+    assert uses(host, "loop")[0][1] == "/dev/loop0, opened by blkid (12)"
+    assert uses(host, "virtio_blk")[0][1] == "/dev/vda1, opened by blkid (12)"
+
+
+@pytest.mark.parametrize(("release", "opens"), [("6.1.0-57-amd64", 2), ("6.12.1", 1), ("", 1)])
+def test_older_kernels_open_a_device_twice_for_swap(tree: Tree, release: str, opens: int) -> None:
+    host = tree(
+        {
+            "/proc/sys/kernel/osrelease": f"{release}\n",
+            "/proc/swaps": "Filename Type Size Used Priority\n/dev/loop0 partition 1 0 -2\n",
+            "/sys/block/loop0/dev": "7:0\n",
+            "/sys/block/loop0/loop/backing_file": "/swap\n",
+        }
+    )
+    swap, file = read_usage(host, ["loop"], resolve).by_module["loop"]
+    assert (swap.what, swap.references) == ("loop0, used as swap", opens)
+    assert (file.what, file.references) == ("loop0, backed by /swap", 1)
 
 
 def test_sockets_and_algorithms(tree: Tree) -> None:

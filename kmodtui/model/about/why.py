@@ -352,9 +352,9 @@ def _lost_devices(facts: ModuleFacts) -> _Lost:
         if use.kind is UseKind.PROBE:
             name = use.what.removeprefix("on ")
             lost.setdefault(str(use.kind), {})[name] = ("", use.evidence)
-        if use.kind is UseKind.INTERFACE:
+        if use.kind in (UseKind.INTERFACE, UseKind.BLOCK_DEVICE):
             name, _, state = use.what.partition(", ")
-            lost.setdefault("network interface", {})[name] = (state, use.evidence)
+            lost.setdefault(str(use.kind), {}).setdefault(name, (state, use.evidence))
     if facts.kernel is not None:
         for device in facts.kernel.class_devices:
             if facts.name in device.modules and device.kind in _SEEN:
