@@ -64,6 +64,8 @@ def read_raw(host: Host) -> bytes:
         from kmodtui.kernel.gvisor import is_gvisor
 
         why = "It was built without CONFIG_MODULES, or this container hides the file."
+        if not host.live:
+            why = "Either it was not captured, or that kernel has no loadable modules."
         if is_gvisor(host):
             why = "This is gVisor, whose kernel imitates Linux and has no modules."
         raise NoModuleSupportError(

@@ -211,11 +211,15 @@ class Advice:
 def _are_variants(release: str, other: str) -> bool:
     """Return whether two releases are builds of one version: `6.1.21-v7+` and `6.1.21-v8+`.
 
-    Those with the number of a package, such as `6.1.0-12-amd64`, are not compared.
+    `6.1.0-12-amd64` and `6.1.0-13-amd64` are not: the second one is an upgrade of the first.
     """
     version = re.match(r"\d+(?:\.\d+)*(?![.\d])", release)
-    return (
-        version is not None
-        and re.match(re.escape(version[0]) + r"(?![.\d])", other) is not None
-        and not re.search(r"-\d", f"{release} {other}")
-    )
+    if version is None or not re.match(re.escape(version[0]) + r"(?![.\d])", other):
+        return False
+    tails = [each[len(version[0]) :] for each in (release, other)]
+    packages = [re.match(r"-(\d+)", tail) for tail in tails]
+    if any(packages) or any(re.search(r"-\d", tail) for tail in tails):
+        numbers = {found[1] if found else "" for found in packages}
+        names = {re.sub(r"\d+", "", tail) for tail in tails}
+        return len(numbers) == 1 and len(names) == 2
+    return True

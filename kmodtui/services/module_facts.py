@@ -162,6 +162,7 @@ class SystemFacts:
             place=place,
             file=clean(file),
             index=index.folder if index is not None else "",
+            scanned=index is not None and index.scanned,
             problem=problem,
             category=category(place) if place else "",
             description=" ".join(info.description.split()) if info else "",

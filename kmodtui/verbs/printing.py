@@ -103,7 +103,11 @@ def release_of(host: Host, options: argparse.Namespace) -> str:
 
     release: str | None = getattr(options, "kernel", None) or read_system(host).release
     if not release:
+        from kmodtui.kernel.index.places import all_releases
+
+        installed = ", ".join(map(clean, all_releases(host)))
         raise UsageError(
-            "The release of the running kernel is unknown.", "Give one with --kernel RELEASE."
+            "The release of the running kernel is unknown.",
+            "Give one with --kernel RELEASE." + (f" Installed: {installed}." if installed else ""),
         )
     return release

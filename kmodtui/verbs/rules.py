@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from kmodtui.kernel.host import Host
 from kmodtui.model.modprobe_rules import Problem
@@ -63,7 +63,7 @@ def _ignored(found: RuleList, names: set[str]) -> list[Problem]:
 
 
 def _print(
-    rules: Iterable[RuleEffect], blocked: list[str], found: RuleList, names: set[str]
+    rules: Sequence[RuleEffect], blocked: list[str], found: RuleList, names: set[str]
 ) -> None:
     for each in rules:
         print(f"{each.effect:<10}  {clean(rule_words(each))}")
@@ -72,8 +72,12 @@ def _print(
     for name in blocked:
         print(f"{'in effect':<10}  module_blacklist={clean(name)}")
         print(f"{'':12}kernel command line: the kernel refuses it until reboot")
-    for problem in _ignored(found, names):
+    ignored = _ignored(found, names)
+    for problem in ignored:
         print(f"{'ignored':<10}  {clean(str(problem))}")
+    if not (rules or blocked or ignored):
+        about = f" about {clean(', '.join(sorted(names)))}" if names else ""
+        print(f"No rule{about} in modprobe.d or on the kernel command line.")
 
 
 def rule_words(each: RuleEffect) -> str:

@@ -232,7 +232,7 @@ SYSTEMS: dict[str, tuple[Captured, str, str]] = {
         "blocked",
         f"{A}:1",
     ),
-    "no index": (Captured(index=index(dep="", builtin="kernel/x.ko\n")), "absent", FOLDER),
+    "no index": (Captured(index=index(dep="", builtin="kernel/x.ko\n")), "absent", DEP),
     "removed after depmod": (Captured(removed=("udf.ko.xz",)), "absent", DEP),
 }
 """Each with the state of udf, and with the file and line that decide it."""

@@ -670,3 +670,96 @@ def test_what_a_lost_file_imports_is_unknown(tmp_path: Path, capsys: Output) -> 
     root = captured(tmp_path, "6.1.0-a", files)
     assert "imports 0" not in said(capsys, root, "linkage", "net", status=1)
     assert "is a link to /lib/modules/6.0.0/net.ko" in said(capsys, root, "check", "net", status=1)
+
+
+# Reports of 2026, one of each kind
+
+
+def test_what_is_not_loaded_needs_no_index_to_be_called_so(tmp_path: Path, capsys: Output) -> None:
+    """Arch, after an upgrade removed the modules of the running kernel."""
+    files = indexed("/usr/lib/modules/6.17.2-arch1-1", "6.17.2-arch1-1", {"kernel/loop.ko": ()})
+    root = captured(
+        tmp_path, "6.17.1-arch1-1", {**files, "/lib": Link("usr/lib")}, ["ext4 4096 1 -"]
+    )
+    for verb in ("unload", "reload"):
+        assert "loop is not loaded" in said(capsys, root, "plan", verb, "loop", status=1)
+    assert "If the kernel was upgraded, reboot" in said(capsys, root, "plan", "load", "loop")
+
+
+@pytest.mark.parametrize(
+    ("running", "installed", "variants"),
+    [
+        ("6.6.31+rpt-rpi-v8", "6.6.31+rpt-rpi-2712", True),
+        ("6.1.0-12-amd64", "6.1.0-12-cloud-amd64", True),
+        ("6.8.0-31-generic", "6.8.0-31-lowlatency", True),
+        ("6.1.0-12-amd64", "6.1.0-13-amd64", False),
+        ("6.17.1-arch1-1", "6.17.1-arch1-2", False),
+        ("6.4.0-150600.21-default", "6.4.0-150600.23-default", False),
+        ("6.6.3", "6.6.31+rpt-rpi-v8", False),
+    ],
+)
+def test_a_variant_of_the_kernel_is_not_an_upgrade(
+    tmp_path: Path, capsys: Output, running: str, installed: str, variants: bool
+) -> None:
+    files = indexed(f"/lib/modules/{installed}", installed, {"kernel/a.ko": ()})
+    root = captured(tmp_path, running, files, ["b 4096 1 -"])
+    text = said(capsys, root, "plan", "load", "a", status=1)
+    assert ("other variants of the same version" in text) == variants
+    assert ("reboot" in text) != variants
+
+
+def test_a_kernel_with_everything_built_in_has_an_empty_index(
+    tmp_path: Path, capsys: Output
+) -> None:
+    top = "/lib/modules/6.6.30-gentoo"
+    files = {f"{top}/modules.dep": "", f"{top}/modules.builtin": "kernel/drivers/net/tun.ko\n"}
+    root = captured(tmp_path, "6.6.30-gentoo", files)
+    text = said(capsys, root, "plan", "load", "tun", status=0)
+    assert "tun is built into this kernel" in text
+    assert "There is no modules.dep" not in text
+
+
+def test_busybox_runs_no_install_rules(tmp_path: Path, capsys: Output) -> None:
+    """Alpine: the rule that blocks elsewhere does nothing there."""
+    release = "6.6.31-0-lts"
+    files = {
+        **indexed(f"/lib/modules/{release}", release, {"kernel/loop.ko.gz": ()}),
+        "/bin/busybox": "",
+        "/sbin/modprobe": Link("/bin/busybox"),
+        "/etc/modprobe.d/a.conf": "install loop /bin/false\n",
+    }
+    root = captured(tmp_path, release, files)
+    text = said(capsys, root, "plan", "load", "loop", status=0)
+    assert "install loop has no effect: modprobe is BusyBox's" in text
+    assert "blocked" not in said(capsys, root, "rules", status=0)
+    text = said(capsys, root, "block", "loop", "--dry-run", status=1)
+    assert "BusyBox's modprobe has no install rules" in text
+
+
+def test_rules_of_a_container_do_not_hold_for_the_kernel(tmp_path: Path, capsys: Output) -> None:
+    root = captured(tmp_path, HOSTS, {"/lib/modules/": "", "/.dockerenv": ""}, DOCKER)
+    text = said(capsys, root, "block", "overlay", "--dry-run", status=0)
+    assert "applies to modprobe in the container only" in " ".join(text.split())
+    text = said(capsys, root, "keep", "overlay", "--dry-run", status=1)
+    assert "its file cannot be found" in text
+    assert "install overlay there" in text
+
+
+def test_without_rules_there_is_a_sentence(tmp_path: Path, capsys: Output) -> None:
+    files = indexed("/lib/modules/6.1", "6.1", {"a.ko": ()})
+    root = captured(tmp_path, "6.1", files)
+    assert said(capsys, root, "rules", status=0).startswith("No rule in modprobe.d")
+    assert "No rule about a in" in said(capsys, root, "rules", "a", status=0)
+
+
+def test_a_tree_without_proc_names_the_releases_that_it_has(tmp_path: Path, capsys: Output) -> None:
+    root = captured(tmp_path, "", indexed("/lib/modules/6.1", "6.1", {"a.ko": ()}), None)
+    assert "--kernel RELEASE. Installed: 6.1" in said(capsys, root, "rules", status=2)
+    assert "it was not captured" in said(capsys, root, "list", status=1)
+
+
+def test_a_line_of_the_index_without_a_file_is_no_module(tmp_path: Path, capsys: Output) -> None:
+    files = indexed("/lib/modules/6.1", "6.1", {"a.ko": ()})
+    files["/lib/modules/6.1/modules.dep"] = ": x\n:\na.ko:\n"
+    root = captured(tmp_path, "6.1", files)
+    assert len(said(capsys, root, "catalog", status=0).splitlines()) == 2

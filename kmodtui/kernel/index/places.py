@@ -37,6 +37,8 @@ _PARTITIONS = tuple(
 """The partitions that have modules of Android."""
 
 _KMOD = ("/usr/bin/kmod", "/bin/kmod", "/usr/sbin/kmod", "/sbin/kmod", "/sbin/modprobe")
+_MODPROBE = ("/sbin/modprobe", "/usr/sbin/modprobe", "/bin/modprobe", "/usr/bin/modprobe")
+_BOXES = {"busybox": "BusyBox", "toybox": "Toybox"}
 _CONTAINER_MARKS = (
     "/.dockerenv",
     "/run/.containerenv",
@@ -296,6 +298,17 @@ def has_kmod(host: Host) -> bool:
 def loads_by_kmodloader(host: Host) -> bool:
     """Return whether modprobe is that of OpenWrt, which does not read modprobe.d."""
     return host.exists("/sbin/kmodloader") and not any(map(host.exists, _KMOD[:4]))
+
+
+def loads_by_box(host: Host) -> str:
+    """Return BusyBox or Toybox where modprobe is a part of it; it has no install rules."""
+    for path in _MODPROBE:
+        try:
+            return _BOXES.get(host.readlink(path).rpartition("/")[2], "")
+        except OSError:
+            if host.exists(path):
+                return ""
+    return ""
 
 
 def loads_by_libmodprobe(host: Host, folder: str) -> bool:

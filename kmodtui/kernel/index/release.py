@@ -65,7 +65,8 @@ def read_index(host: Host, release: str) -> ModuleIndex:
             if may_not_read(error):
                 raise _only_for_root(folder) from None
             raise unreadable(folder, error) from None
-        if scanned.names or scanned.builtin_names:
+        # Where everything is built in, depmod rightly leaves an empty index.
+        if scanned.names or (scanned.builtin_names and index is None):
             scanned.ignored = places.ignored
             return scanned
     if index is not None:

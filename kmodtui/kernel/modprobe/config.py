@@ -13,7 +13,12 @@ from functools import cached_property
 
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.index.aliases import PatternIndex, has_wildcard
-from kmodtui.kernel.index.places import has_android_files, loads_by_kmodloader, loads_by_libmodprobe
+from kmodtui.kernel.index.places import (
+    has_android_files,
+    loads_by_box,
+    loads_by_kmodloader,
+    loads_by_libmodprobe,
+)
 from kmodtui.kernel.modprobe.command_line import forbidden_modules, parse_command_line
 from kmodtui.kernel.modprobe.file import parse_rules, parse_softdep
 from kmodtui.kernel.modprobe.programs import with_programs
@@ -238,8 +243,29 @@ def read_modprobe_config(host: Host, *folders: str) -> ModprobeConfig:
     except OSError:
         line = ""
     rules += parse_command_line(line, problems)
+    if box := loads_by_box(host):
+        rules, dropped = _without_commands(rules)
+        problems += [
+            Problem(
+                rule.source,
+                f"{rule.kind} {clean(rule.name)} has no effect: modprobe is {box}'s, without such "
+                "rules.",
+                (rule.name,),
+            )
+            for rule in dropped
+        ]
     whole = with_programs(host, rules)
     return ModprobeConfig(whole, problems, forbidden_modules(line), unreadable)
+
+
+def _without_commands(rules: Iterable[Rule]) -> tuple[list[Rule], list[Rule]]:
+    """Return the rules without those that run a command, and these."""
+    kept: list[Rule] = []
+    dropped: list[Rule] = []
+    for rule in rules:
+        runs = rule.kind in (RuleKind.INSTALL, RuleKind.REMOVE)
+        (dropped if runs else kept).append(rule)
+    return kept, dropped
 
 
 def _files(

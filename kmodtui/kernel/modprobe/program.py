@@ -9,12 +9,10 @@ from __future__ import annotations
 import os.path
 
 from kmodtui.kernel.host import Host
+from kmodtui.kernel.index.places import loads_by_box
 from kmodtui.model.modprobe_rules import CommandEffect, command_effect
 from kmodtui.model.storage import Storage
 from kmodtui.model.text import clean, decode
-
-_MODPROBE = ("/sbin/modprobe", "/usr/sbin/modprobe", "/bin/modprobe", "/usr/bin/modprobe")
-_BOXES = ("busybox", "toybox")
 
 
 def other_program(host: Host, storage: Storage) -> str:
@@ -28,13 +26,8 @@ def other_program(host: Host, storage: Storage) -> str:
         return "OpenWrt's kmodloader does not apply the rules of modprobe.d"
     if storage is Storage.PARTITIONS:
         return "Android's modprobe does not apply rules as kmod's does"
-    for path in _MODPROBE:
-        try:
-            target = os.path.basename(host.readlink(path))
-        except OSError:
-            continue
-        if target in _BOXES:
-            return f"{path} is {target}, which has no install rules"
+    if box := loads_by_box(host):
+        return f"modprobe is {box}, which has no install rules"
     try:
         program = decode(host.read("/proc/sys/kernel/modprobe")).strip()
     except OSError:

@@ -164,12 +164,12 @@ def _used_by(facts: ModuleFacts) -> Iterator[Statement]:
         also = "other " if holders else ""
         need = "needs" if len(others) == 1 else "need"
         text = f"{counted(len(others), f'{also}installed module')} {need} it: {some(others)}"
-        yield Statement("dependent", text, (f"{facts.index}/modules.dep: {others[0]}: …",))
+        yield Statement("dependent", text, (f"{facts.dependency_list}: {others[0]}: …",))
     elif facts.index and not holders and not facts.usage.by_module.get(facts.name):
         if facts.builtin:
             return
         yield Statement("dependent", "no installed module needs it",
-                        (f"{facts.index}/modules.dep",))  # fmt: skip
+                        (f"{facts.dependency_list}",))  # fmt: skip
 
 
 def use_statement(use: Use) -> Statement:
@@ -180,7 +180,7 @@ def use_statement(use: Use) -> Statement:
 def _needs(facts: ModuleFacts) -> Iterator[Statement]:
     if facts.dependencies:
         names = some(facts.dependencies, 6)
-        evidence = f"{facts.index}/modules.dep: {facts.place}: …"
+        evidence = f"{facts.dependency_list}: {facts.place}: …"
         if facts.loaded is not None:
             evidence = "/proc/modules"
         yield Statement("dependency", names, (evidence,))

@@ -120,6 +120,7 @@ class ModuleFacts:
     Attributes:
         name: the module.
         release: the kernel release of its file.
+        scanned: whether there is no index, so that dependencies are what the files declare.
         loaded: its line of /proc/modules; None if it is not loaded.
         builtin: whether it is built into the kernel.
         place: its file, relative to the release's directory; empty if unknown.
@@ -157,6 +158,7 @@ class ModuleFacts:
 
     name: str
     release: str = ""
+    scanned: bool = False
     loaded: LoadedModule | None = None
     builtin: bool = False
     place: str = ""
@@ -189,6 +191,11 @@ class ModuleFacts:
     loaders: tuple[str, ...] = ()
     names: HardwareNames = field(default_factory=HardwareNames)
     build: BuildFacts | None = None
+
+    @property
+    def dependency_list(self) -> str:
+        """Where the dependencies of all modules are from."""
+        return self.index if self.scanned else f"{self.index}/modules.dep"
 
     @property
     def status(self) -> str:

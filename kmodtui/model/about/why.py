@@ -181,7 +181,7 @@ def _dependents(facts: ModuleFacts) -> Iterator[Statement]:
         text = f"a load of {some(facts.dependents, 3)}, which need it"
         if len(facts.dependents) == 1:
             text = f"a load of {facts.dependents[0]}, which needs it"
-        evidence = f"{facts.index}/modules.dep: {facts.dependents[0]}: …"
+        evidence = f"{facts.dependency_list}: {facts.dependents[0]}: …"
         yield Statement("dependency", text, (evidence,))
 
 

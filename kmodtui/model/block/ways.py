@@ -95,7 +95,7 @@ def _why_open(name: str, lookup: ModuleLookup) -> str:
 def ways_in(name: str, facts: BlockFacts) -> tuple[Way, ...]:
     """Return every way by which a module can be loaded under the rules, and what stops it."""
     lookup = facts.lookup
-    named = evaluate(name, name, lookup) or _not_by_name(name, lookup)
+    named = evaluate(name, name, lookup) or not_by_name(name, lookup)
     ways = [Way(name, WayKind.NAME, named.barrier, named.reason, (name,), named.source)]
     ways += _grouped(name, WayKind.ALIAS, facts.aliases, lookup)
     ways += _grouped(name, WayKind.DEPENDENCY, facts.dependents, lookup)
@@ -117,7 +117,8 @@ def ways_in(name: str, facts: BlockFacts) -> tuple[Way, ...]:
     return tuple(ways)
 
 
-def _not_by_name(name: str, lookup: ModuleLookup) -> Evaluation:
+def not_by_name(name: str, lookup: ModuleLookup) -> Evaluation:
+    """Return why a name does not load the module that has it."""
     for target in lookup.find(name):
         if target.source and target.name != name:
             reason = f"an alias rule makes {name} a name of {target.name}"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from kmodtui.model.block.way import Barrier
-from kmodtui.model.block.ways import evaluate
+from kmodtui.model.block.ways import evaluate, not_by_name
 from kmodtui.model.modprobe_rules import option_words
 from kmodtui.model.own_file import OwnFile
 from kmodtui.model.parameters import key_of, problems, same_value
@@ -173,7 +173,10 @@ def _blocked(name: str, facts: PlanFacts) -> _Refusal:
         )
     found = evaluate(name, name, lookup)
     if found is None:
-        return "a dependency of it is blocked", "Unblock that one first."
+        found = not_by_name(name, lookup)
+        if not found.source:
+            return "its file cannot be found", lookup.advice.restore(name)
+        return f"{found.reason} ({found.source})", "Remove that rule first."
     if found.barrier is not Barrier.STOPPED:
         return None
     ours = _own(OwnFile.BLOCK, name, facts)

@@ -115,9 +115,9 @@ class _Unloading:
         if loaded:
             self._warnings.append(f"{text} is an alias of {', '.join(loaded)}.")
             return loaded
-        if not found:
+        if not found and self._lookup.advice.folder:
             raise self._lookup.unknown(text)
-        name = found[0].name
+        name = found[0].name if found else name
         if self._lookup.is_builtin(name):
             raise PlanError(f"{name} is built into this kernel: it cannot be unloaded.")
         raise PlanError(f"{name} is not loaded.", "There is nothing to unload.")

@@ -21,6 +21,7 @@ from kmodtui.model.modprobe_rules import (
     option_words,
 )
 from kmodtui.model.module_lookup import ModuleLookup
+from kmodtui.model.modules import canonical
 
 
 class Effect(StrEnum):
@@ -110,11 +111,11 @@ class _Evaluation:
     def _without_module(self, rule: Rule) -> RuleEffect | None:
         """Return that a rule has no effect, because it is about no module that can be loaded."""
         name = rule.name
-        if _has_wildcard(name) or self._lookup.path_of(name):
+        if _has_wildcard(name) or (self._lookup.path_of(name) and canonical(name) == name):
             return None
         if self._lookup.is_builtin(name):
             return RuleEffect(rule, Effect.NONE, f"{name} is built into the kernel")
-        if self._lookup.find(name) or not self._lookup.advice.folder:
+        if not self._lookup.advice.folder or (canonical(name) == name and self._lookup.find(name)):
             return None
         return RuleEffect(rule, Effect.NONE, f"no module is named {name}")
 

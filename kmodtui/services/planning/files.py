@@ -12,7 +12,7 @@ from kmodtui.errors import KmodtuiError
 from kmodtui.kernel.host import Host
 from kmodtui.kernel.in_root import real_path
 from kmodtui.kernel.index.modules import ModuleIndex
-from kmodtui.kernel.index.places import has_kmod, loads_by_kmodloader
+from kmodtui.kernel.index.places import has_kmod, loads_by_box, loads_by_kmodloader
 from kmodtui.kernel.module_file.info import read_module_file
 from kmodtui.model.modprobe_rules import OPENWRT_FILE
 from kmodtui.model.modules import ModuleTable, canonical
@@ -40,7 +40,14 @@ def file_notes(plan: Plan, index: ModuleIndex, table: ModuleTable) -> tuple[str,
 def container_note(plan: Plan, advice: Advice) -> tuple[str, ...]:
     """Return that a container cannot do what a plan does, if the system is one."""
     acts = any(step.action in (Action.INSMOD, Action.RMMOD) for step in plan.steps)
-    if plan.refused or not acts:
+    if plan.refused or plan.nothing_to_do:
+        return ()
+    if plan.verb in CHANGES_OF_RULES and advice.storage is Storage.HOST:
+        return (
+            "This is a container: what it has in /etc applies to modprobe in the container only. "
+            "The kernel runs the modprobe of the host, which reads the host's files.",
+        )
+    if not acts:
         return ()
     if advice.storage is Storage.GVISOR:
         return ("This is gVisor, whose kernel has no modules: it will refuse.",)
@@ -54,21 +61,30 @@ def container_note(plan: Plan, advice: Advice) -> tuple[str, ...]:
 
 def refused_without_modprobe_d(plan: Plan, host: Host, advice: Advice) -> Plan:
     """Return a change of modprobe.d as refused where the system's modprobe does not read it."""
-    if plan.refused or plan.verb not in _CHANGES_OF_RULES:
+    if plan.refused or plan.nothing_to_do or plan.verb not in CHANGES_OF_RULES:
         return plan
+    list_of_boot = plan.verb is Verb.KEEP
     if loads_by_kmodloader(host):
-        reads, instead = "OpenWrt's modprobe reads", f"Write the rule into {OPENWRT_FILE}."
+        who, file = "OpenWrt", "a file in /etc/modules.d" if list_of_boot else OPENWRT_FILE
+        remedy = f"Write the {'name' if list_of_boot else 'rule'} into {file}."
     elif advice.storage is Storage.PARTITIONS and not has_kmod(host):
-        reads = "Android's modprobe reads"
-        instead = "The rules are part of the partition's image: modules.blocklist, modules.options."
+        who = "Android"
+        remedy = "The rules are part of the partition's image: modules.blocklist, modules.options."
+        if list_of_boot:
+            remedy = "The list is part of the partition's image: modules.load."
+    elif (program := loads_by_box(host)) and plan.verb in (Verb.BLOCK, Verb.LOG_LOADS):
+        refused = f"{program}'s modprobe has no install rules, so no such rule stops a load."
+        remedy = "Install kmod, or blacklist the module, which stops loads by its aliases."
+        return replace(plan, commands=(), refused=refused, remedy=remedy)
     else:
         return plan
-    return replace(
-        plan, commands=(), refused=f"{reads} no rules in /etc/modprobe.d.", remedy=instead
-    )
+    refused = f"{who}'s modprobe reads no rules in /etc/modprobe.d."
+    if list_of_boot:
+        refused = f"{who} does not read /etc/modules-load.d."
+    return replace(plan, commands=(), refused=refused, remedy=remedy)
 
 
-_CHANGES_OF_RULES = (Verb.BLACKLIST, Verb.BLOCK, Verb.LOG_LOADS, Verb.KEEP, Verb.KEEP_OPTIONS)
+CHANGES_OF_RULES = (Verb.BLACKLIST, Verb.BLOCK, Verb.LOG_LOADS, Verb.KEEP, Verb.KEEP_OPTIONS)
 
 
 def _links_of(host: Host) -> Callable[[str], str]:

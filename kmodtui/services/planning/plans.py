@@ -200,8 +200,11 @@ def planned(intents: Sequence[Intent], facts: PlanFacts, host: Host) -> Plan:
     plan = with_danger(with_memory(plan, _sizes(host)), facts)
     if isinstance(lookup, ConfiguredIndex):
         plan = refused_without_modprobe_d(plan, host, lookup.advice)
-    if not isinstance(lookup, ConfiguredIndex) or plan.verb not in VERBS:
+    if not isinstance(lookup, ConfiguredIndex):
         return plan
+    if plan.verb not in VERBS:
+        notes = container_note(plan, lookup.advice)
+        return replace(plan, warnings=(*notes, *plan.warnings)) if notes else plan
     by_modprobe = _without_files(plan, facts)
     inserted = [step.module for step in by_modprobe.steps if step.action is Action.INSMOD]
     rules = configuration_problems(by_modprobe, lookup)
