@@ -43,6 +43,7 @@ BUILTIN_MODINFO = (
     b"8250.parm=nr_uarts:How many.\0"
     b"unix.license=a second run, which kmod does not see\0"
     b"snd_builtin.alias=snd-*-[a-z]\0"
+    b"unix.alias=acpi*:UNIX0001:*\0"
 )
 
 
@@ -128,6 +129,12 @@ def test_builtin_modules_have_the_modinfo_that_the_kernel_recorded(index: Module
     assert index.builtin_info("8250").parameters[0].name == "nr_uarts"
     with pytest.raises(UnknownModuleError):
         index.builtin_info("snd")
+
+
+def test_an_alias_in_a_second_run_of_a_builtin_module_finds_it(index: ModuleIndex) -> None:
+    """So it is with the aliases for devices of kernels of 2026, for depmod and modprobe."""
+    assert index.resolve("acpi:UNIX0001:") == ("unix",)
+    assert ("alias", "acpi*:UNIX0001:*") not in index.builtin_info("unix").fields
 
 
 def test_without_modinfo_builtin_modules_are_known_by_name(host: LocalHost) -> None:
