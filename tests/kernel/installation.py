@@ -8,6 +8,7 @@ only.
 from __future__ import annotations
 
 import fcntl
+import re
 import shutil
 import sys
 import tempfile
@@ -61,7 +62,7 @@ def build_wheel(into: Path, repository: Path = REPOSITORY) -> Path:
 
 def dependencies(image: Image, repository: Path = REPOSITORY) -> Path:
     """The cached venv with the run-time dependencies, without kmodtui itself."""
-    wanted = _requirements(repository)
+    wanted = _requirements(repository, image.python)
     constraints = repository / "constraints.txt"
     key = digest("\n".join(wanted), constraints.read_text(), Path(__file__).read_text())
     venv = image.folder / f"venv-{key}"
@@ -101,8 +102,17 @@ def _download(wanted: list[str], constraints: Path, python: str, into: Path) -> 
         raise CannotRunError(f"the kernel lane could not fetch kmodtui's needs: {last}") from error
 
 
-def _requirements(repository: Path) -> list[str]:
+def _requirements(repository: Path, python: str) -> list[str]:
     project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
-    # pip looks at its own Python when it reads a marker, whatever --python-version
-    # says. All of ours are true for the guest's, so they can go.
-    return [requirement.partition(";")[0].strip() for requirement in project["dependencies"]]
+    # pip looks at its own Python when it reads a marker, whatever --python-version says.
+    found = []
+    for requirement in project["dependencies"]:
+        name, _, marker = requirement.partition(";")
+        before = re.search(r"python_version < '([\d.]+)'", marker)
+        if not before or _version(python) < _version(before[1]):
+            found.append(name.strip())
+    return found
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in text.split("."))
