@@ -43,6 +43,8 @@ SOURCES = {
 
 ONLY_ROOT = "only root can read it, if this kernel has it"
 
+NOT_CAPTURED = "it is not in this captured tree"
+
 RootFiles = Mapping[str, bytes]
 """The content of those files, by operation; without those that could not be read."""
 
@@ -94,7 +96,7 @@ def read_evidence(host: Host, log: Iterable[str] | None, root: RootFiles) -> Evi
     if taint is None:
         missing[Source.TAINT] = "it cannot be read"
     if log is None:
-        missing[Source.LOG] = "it cannot be read by this user"
+        missing[Source.LOG] = "it cannot be read by this user" if host.live else NOT_CAPTURED
     after = read_raw(host)
     tables = (parse_modules(raw), parse_modules(after))
     # Only root sees addresses; the list itself is the one that was read with the rest.
@@ -102,10 +104,10 @@ def read_evidence(host: Host, log: Iterable[str] | None, root: RootFiles) -> Evi
     hooks = _hooks(root)
     for source, operation in SOURCES.items():
         if operation not in root:
-            missing[source] = ONLY_ROOT
+            missing[source] = ONLY_ROOT if host.live else NOT_CAPTURED
     found = Evidence(
         table=table,
-        listed=frozenset(name for each in (before, *tables) for name in each.by_name),
+        listed=frozenset(name for each in (before, *tables) for name in _listed(each)),
         quiet=raw == after and sequence == _sequence(host) and all(t.settled for t in tables),
         sysfs=sysfs,
         builtin=builtin,
@@ -122,6 +124,12 @@ def read_evidence(host: Host, log: Iterable[str] | None, root: RootFiles) -> Evi
     if Source.VMALLOC not in missing and unlisted_areas(found) is None:
         missing[Source.VMALLOC] = "its areas cannot be attributed to modules on this kernel"
     return found
+
+
+def _listed(table: ModuleTable) -> Iterable[str]:
+    """Yield the names in /proc/modules, also of lines that are malformed."""
+    yield from table.by_name
+    yield from (line.split()[0] for line in table.malformed if line.strip())
 
 
 def read_log_lines(host: Host) -> list[str] | None:

@@ -46,7 +46,8 @@ class UseKind(StrEnum):
             case UseKind.LIVE_PATCH:
                 return (
                     "Disable the live patch first: write 0 to its file enabled in "
-                    "/sys/kernel/livepatch, and wait until transition is 0. As root, "
+                    "/sys/kernel/livepatch, unless it is 0 already, and wait until transition "
+                    "is 0. As root, "
                     "/proc/PID/patch_state shows which tasks a transition waits for."
                 )
             case UseKind.CONSOLE:

@@ -318,3 +318,11 @@ def test_a_captured_tree_is_read_once_even_if_a_module_was_loading(
         "source": "what changes with each load",
         "reason": "the tree was captured while a module was Loading or Unloading",
     } in found["not_compared"]
+
+
+def test_a_module_with_a_malformed_line_is_not_called_hidden(kernel: SimulatedKernel) -> None:
+    kernel.load("dummy")
+    rows = kernel.folder.read("/proc/modules").splitlines(keepends=True)
+    spoiled = [b"dummy -1 0 - Live\n" if row.startswith(b"dummy ") else row for row in rows]
+    kernel.folder.write("/proc/modules", b"".join(spoiled))
+    assert not [each for each in check(kernel).findings if each.kind is Kind.HIDDEN]
