@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests.kernel.dashboard import PATIENCE, give_password, loaded
 from tests.kernel.helper_sessions import FOLDER, module_file
 from tests.kernel.screen import START_SECONDS, open_terminal
@@ -73,3 +75,41 @@ def test_sudo_and_the_question_on_a_terminal(vm: VM) -> None:
     assert "dummy" in loaded(vm)
     vm.run("root", ["rmmod", "dummy"], check=True)
     vm.run("root", "rm -rf /run/sudo/ts/*", check=True)
+
+
+# They follow one another. The parameter of overlay can be written while it is loaded.
+_EACH = (
+    "load overlay",
+    "set overlay metacopy=Y",
+    "reload overlay",
+    "blacklist overlay",
+    "unblacklist overlay",
+    "block overlay",
+    "unblock overlay",
+    "keep overlay",
+    "forget overlay",
+    "unload overlay",
+)
+
+
+@pytest.mark.full
+def test_each_verb_does_through_sudo_what_it_does_as_root(vm: VM) -> None:
+    as_root = [verb(vm, *command.split()) for command in _EACH]
+    each = " && ".join(f"kmodtui {command} --yes --json >> /tmp/verbs.json" for command in _EACH)
+    with open_terminal(vm, "admin", ["sh", "-c", f"{each}; echo status $?; cat"]) as terminal:
+        give_password(terminal)
+        terminal.wait_for(r"status \d", timeout=len(_EACH) * START_SECONDS)
+        assert "status 0" in terminal.text()
+    rest = vm.read("root", "/tmp/verbs.json").decode()
+    through_sudo = []
+    while rest.strip():
+        fields, end = json.JSONDecoder().raw_decode(rest)
+        through_sudo.append(fields)
+        rest = rest[end:].lstrip()
+    vm.run("root", "rm -rf /run/sudo/ts/* /tmp/verbs.json", check=True)
+    assert "overlay" not in loaded(vm)
+    for command, one, other in zip(_EACH, as_root, through_sudo, strict=True):
+        assert one["outcome"]["result"] == "done", command
+        for key in ("verb", "modules", "commands", "warnings"):
+            assert one[key] == other[key], (command, key)
+        assert one["outcome"]["title"] == other["outcome"]["title"], command
