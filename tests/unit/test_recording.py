@@ -21,7 +21,7 @@ from kmodtui.model.timeline.event import EventKind, ModulesChanged, TimelineEven
 from kmodtui.services.timeline.frames import FRAME_LINES, MAGIC, FrameReader, FrameWriter
 from kmodtui.services.timeline.recorder import Recorder, older
 from kmodtui.services.timeline.recording import Recording, read_recording
-from kmodtui.verbs.record import record
+from kmodtui.services.timeline.recording_run import record
 from tests.support.events import event, many, moved, one_of_each, start
 from tests.support.simulated import make_demo
 
@@ -254,7 +254,7 @@ async def recorded(tmp_path: Path) -> Path:
     with Noting(path, size=1 << 20, keep=0) as recorder:
         async with asyncio.timeout(30):
             working = asyncio.create_task(
-                record(demo.host, recorder, count=3, interval=0.05, started=started)
+                record(demo.host, recorder, problem=print, count=3, interval=0.05, started=started)
             )
             await started.wait()
             demo.kernel.load("tun")

@@ -215,6 +215,22 @@ COMMANDS: tuple[Command, ...] = (
         terms=("save", "export", "dump"),
     ),
     Command(
+        "dashboard.record",
+        (),
+        "record",
+        "Record the timeline",
+        "Record the timeline to a file, or end the recording",
+        terms=("recording", "log to a file", "kmodtui record", "replay"),
+    ),
+    Command(
+        "dashboard.report",
+        (),
+        "report",
+        "Bug report",
+        "Save what a bug report about modules needs: doctor, modules, log, plans, timeline",
+        terms=("bug", "bundle", "archive", "tar", "kmodtui report", "support"),
+    ),
+    Command(
         "dashboard.compare",
         ("C",),
         "compare",

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from kmodtui.model.load_line import LoadRequest
     from kmodtui.model.plan.plan import Plan
     from kmodtui.ui.change_flow import ChangeFlow
+    from kmodtui.ui.recording import TimelineRecording
 
 
 log = logging.getLogger("kmodtui")
@@ -57,6 +58,7 @@ class DashboardScreen(PaneScreen):
         self._info = self.pane_of(InfoPane)
         self._tree = self.pane_of(TreePane)
         self._symbols = self.pane_of(SymbolsPane)
+        self._recording: TimelineRecording | None = None
 
     def compose(self) -> ComposeResult:
         """Header, panes, filter, keys."""
@@ -418,6 +420,26 @@ class DashboardScreen(PaneScreen):
 
         try:
             save_snapshot(self, self.live)
+        except KmodtuiError as error:
+            self.report(error)
+
+    def action_record(self) -> None:
+        """Record the timeline to a file that is asked for, or end that."""
+        from kmodtui.ui.recording import TimelineRecording
+
+        if self._recording is None:
+            self._recording = TimelineRecording(self, self.live)
+        try:
+            self._recording.toggle()
+        except KmodtuiError as error:
+            self.report(error)
+
+    def action_report(self) -> None:
+        """Save what a bug report needs, about the selected module if there is one."""
+        from kmodtui.ui.recording import save_report
+
+        try:
+            save_report(self, self.live.machine, self._modules.selected)
         except KmodtuiError as error:
             self.report(error)
 
