@@ -43,8 +43,8 @@ class KernelPackage:
     name: str
 
     def __str__(self) -> str:
-        """Return suite and architecture, for the names of tests."""
-        return f"{self.suite}-{self.architecture}"
+        """Return suite and flavour, for the names of tests."""
+        return f"{self.suite}-{self.name.removeprefix('linux-image-')}"
 
 
 @dataclass(frozen=True, slots=True)
