@@ -24,6 +24,7 @@ class BuildFacts:
         build_id: the linker's build ID, in hexadecimal; empty if there is none.
         compilers: what .comment says, each once: the compiler and its version.
         debug: kinds of debug information: `DWARF 5`, `DWARF` of an unknown version, `BTF`.
+        sources: the source files that DWARF names, as the compiler was given them.
         sections: the largest ones that are loaded, largest first.
         symbols: the largest functions and data, largest first.
         disk: bytes of the file.
@@ -34,11 +35,15 @@ class BuildFacts:
     build_id: str = ""
     compilers: tuple[str, ...] = ()
     debug: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
     sections: tuple[SizedName, ...] = ()
     symbols: tuple[SizedName, ...] = ()
     disk: int = 0
     size: int = 0
     memory: int | None = None
+
+
+_MOST_SOURCES = 8
 
 
 def build_lines(build: BuildFacts) -> Iterator[tuple[str, str]]:
@@ -48,6 +53,11 @@ def build_lines(build: BuildFacts) -> Iterator[tuple[str, str]]:
     if build.build_id:
         yield "build ID", f"build ID {build.build_id}"
     yield "debug information", f"debug information: {' and '.join(build.debug) or 'none'}"
+    if build.sources:
+        shown = ", ".join(build.sources[:_MOST_SOURCES])
+        more = len(build.sources) - _MOST_SOURCES
+        also = f" and {more} more" if more > 0 else ""
+        yield "source files", f"source files: {shown}{also}"
     packed = f", {human_size(build.size)} decompressed" if build.size != build.disk else ""
     memory = f", about {human_size(build.memory)} in memory" if build.memory is not None else ""
     yield "size", f"{human_size(build.disk)} on disk{packed}{memory}"

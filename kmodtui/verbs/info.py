@@ -119,6 +119,7 @@ def _build_json(host: Host, info: ModuleInfo) -> dict[str, Any] | None:
         "build_id": build.build_id or None,
         "compilers": build.compilers,
         "debug": build.debug,
+        "sources": build.sources,
         "sections": [{"name": row.name, "size": row.size} for row in build.sections],
         "symbols": [{"name": row.name, "size": row.size} for row in build.symbols],
         "size_on_disk": build.disk,

@@ -11,6 +11,7 @@ from kmodtui.kernel.host import Host
 from kmodtui.kernel.module_file.elf_file import ElfFile, opened
 from kmodtui.kernel.module_file.info import build_id_of
 from kmodtui.kernel.module_file.size import NOT_ALLOCATED, module_size
+from kmodtui.kernel.module_file.source_files import source_files
 from kmodtui.model.build import BuildFacts, SizedName
 from kmodtui.model.text import clean, decode
 
@@ -37,10 +38,12 @@ def read_build(host: Host, path: str) -> BuildFacts:
             and section.size
             and not (name := elf.section_name(section.number)).startswith(NOT_ALLOCATED)
         ]
+        build_id = build_id_of(elf)
         return BuildFacts(
-            build_id=build_id_of(elf),
+            build_id=build_id,
             compilers=_compilers(elf),
             debug=_debug(elf),
+            sources=source_files(host, elf, build_id),
             sections=_largest(sections),
             symbols=_largest(_symbols(elf)),
             disk=_size(host, path),
