@@ -29,6 +29,7 @@ from tests.kernel.image import kmod
 from tests.kernel.kernel_packages import KernelPackage, UnpackedKernel, unpacked
 from tests.kernel.test_parity import sample
 from tests.kernel.test_plan_parity import TreeOnThisMachine
+from tests.support.reporting import print_line
 
 pytestmark = pytest.mark.full
 
@@ -53,9 +54,9 @@ def kernel(request: pytest.FixtureRequest) -> UnpackedKernel:
         if os.environ.get("CI") == "true":
             pytest.fail(str(missing), pytrace=False)
         pytest.skip(str(missing))
-    if reporter := request.config.pluginmanager.get_plugin("terminalreporter"):
-        doubt = "" if found.newest else "; the mirror cannot be reached: kept from an earlier run"
-        reporter.write_line(f"{request.param}: kernel {found.release} ({found.version}{doubt})")
+    doubt = "" if found.newest else "; the mirror cannot be reached: kept from an earlier run"
+    line = f"{request.param}: kernel {found.release} ({found.version}{doubt})"
+    print_line(request.config, line)
     return found
 
 

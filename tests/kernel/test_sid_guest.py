@@ -24,6 +24,7 @@ from tests.kernel.dashboard import (
 from tests.kernel.host_commands import CannotRunError
 from tests.kernel.sid import cached_sid
 from tests.kernel.vm import VM, boot
+from tests.support.reporting import print_line
 from tests.support.terminal import Terminal
 
 pytestmark = pytest.mark.full
@@ -39,9 +40,10 @@ def vm(request: pytest.FixtureRequest) -> Iterator[VM]:
             pytest.fail(str(missing), pytrace=False)
         pytest.skip(str(missing))
     with boot(image=image) as vm:
-        versions = vm.run("guest", "uname -r; python3 --version; modprobe --version | head -1")
-        if reporter := request.config.pluginmanager.get_plugin("terminalreporter"):
-            reporter.write_line(f"sid: {', '.join(versions.stdout.splitlines())}")
+        versions = vm.run(
+            "guest", "uname -r; python3 --version; /sbin/modprobe --version | head -1"
+        )
+        print_line(request.config, f"sid: {', '.join(versions.stdout.splitlines())}")
         yield vm
 
 
