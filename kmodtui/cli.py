@@ -240,12 +240,16 @@ def _parser(names: Iterable[str] = VERBS) -> argparse.ArgumentParser:
     )
     parser.add_argument("--light", action=either, help="use colours for a light background")
     parser.add_argument(
-        "--theme", metavar="NAME", help="use these colours: dark, light, high-contrast, ansi, …"
+        "--theme",
+        metavar="NAME",
+        help="colours: dark, light, high-contrast, ansi, monochrome or your own",
     )
     parser.add_argument("--lite", action=either, help="draw little, for serial and slow lines")
     parser.add_argument("--mouse", action=either, help="use the mouse in the dashboard")
     parser.add_argument(
-        "--remember", action=either, help="begin with the layout, order and filter of last time"
+        "--remember",
+        action=either,
+        help="begin with the order, filter, pane and layout of the last session",
     )
     parser.add_argument(
         "--replay",

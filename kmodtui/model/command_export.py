@@ -13,8 +13,8 @@ from kmodtui.model.shell_command import ShellCommand
 from kmodtui.model.text import clean
 
 _NOTE = (
-    "Only what succeeded is repeated. Comments are what failed, what another kmodtui did, and "
-    "what was observed."
+    "Only commands that succeeded are repeated. What failed, what another kmodtui did and what "
+    "was observed are comments."
 )
 
 

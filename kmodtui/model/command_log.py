@@ -1,7 +1,7 @@
 """The command log: what changed modules and their configuration, and how to repeat it.
 
-It is made from the events of the timeline. What others did is observed: modules and values that
-differ. The command that did it is unknown, and none is made up.
+It is made from the events of the timeline. Of what others did, only the effect is known: modules
+and values that differ. The command that did it is unknown, and none is made up.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ NO_PROGRAM = "delete_module"
 class LogOrigin(StrEnum):
     """Who made a change; the value is the word for it."""
 
-    OURS = "this kmodtui"
+    OURS = "this session"
     UNDO = "undo"
     OTHER = "another kmodtui"
     OBSERVED = "observed"

@@ -36,8 +36,8 @@ class Storage(Enum):
 
 _NO_MODULES = "This is gVisor, whose kernel imitates Linux and has no modules."
 _OTHER_RUNTIME = (
-    "What needs a module has to run outside of gVisor: give the container another runtime, such "
-    "as runc, and load the module on the host."
+    "Run what needs the module outside gVisor: use another container runtime, such as runc, and "
+    "load the module on the host."
 )
 
 
@@ -155,7 +155,7 @@ class Advice:
                     "load modules on the host.",
                 )
             case Storage.GVISOR:
-                return f"{_NO_MODULES} It can load none.", _OTHER_RUNTIME
+                return f"{_NO_MODULES} It cannot load any.", _OTHER_RUNTIME
             case Storage.WINDOWS:
                 unused = f" {installed} They are for other kernels." if others else ""
                 return (

@@ -52,12 +52,12 @@ class UseKind(StrEnum):
                 )
             case UseKind.CONSOLE:
                 return (
-                    "Detach the console first: write 0 to its file bind in "
+                    "Detach the console first: write 0 to its bind file in "
                     "/sys/class/vtconsole. Its screen then stays dark until another driver "
-                    "shows it."
+                    "takes it over."
                 )
             case UseKind.BPF:
-                return "Detach the BPF programs first: bpftool link lists them, as root."
+                return "Detach the BPF programs first. As root, bpftool link lists them."
             case UseKind.INTERFACE | UseKind.DEVICE | UseKind.PROBE:
                 return ""
             case _:

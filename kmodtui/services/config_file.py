@@ -29,8 +29,8 @@ _KEYS_HEAD = f"""\
 """
 
 _FILTERS_HEAD = f"""\
-# Filters with a name, for all lists and verbs: @unused stands for the filter of that name.
-# All terms of a filter have to match:
+# Named filters, for all lists and verbs: @unused stands for the filter unused.
+# A line is shown if it matches every term of a filter. Terms:
 {{}}
 [{FILTERS}]
 # unused = "refs:0 state:live"

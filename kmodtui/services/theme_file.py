@@ -90,7 +90,7 @@ def _problems(values: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
         if key not in _KEYS:
             hint = did_you_mean(near(key, (*_KEYS, *COLOURS), 1))
             if key in COLOURS:
-                hint = "Colours belong into the table [colors]."
+                hint = "Colours belong in the table [colors]."
             yield key, f"unknown key “{key}”.", hint or f"The keys are {' and '.join(_KEYS)}."
         elif key == "based_on" and value not in BASES:
             yield key, f"based_on must be one of {', '.join(BASES)}.", "Correct or remove the line."

@@ -47,7 +47,7 @@ CONTEXTS = {
     "linkage": "In the linkage view",
     "table": "In the list of what changes with another kernel",
     "rules": "In the lists of rules and of exposures",
-    "doctor": "On the page of the doctor",
+    "doctor": "On the doctor page",
     "devices": "In the list of devices",
     "crosscheck": "In the cross-check for hidden modules",
     "commandlog": "In the command log",

@@ -58,7 +58,7 @@ def help_sections(first: Sequence[str], search: str = "") -> tuple[HelpSection, 
     if taken := keys_kept(os.environ):
         sections.append(_signs("Keys that this terminal keeps", ("Ctrl", taken)))
     sections += _SIGNS
-    sections.append(_signs("Filters; all terms have to match", *term_rows()))
+    sections.append(_signs("Filters: a line has to match every term", *term_rows()))
     matching = (
         HelpSection(each.title, tuple(row for row in each.rows if row.contains(words)))
         for each in sections

@@ -44,7 +44,7 @@ class ThemeChoice:
                 continue
             self._app.theme = name
             self._app.notify(
-                f'To begin with it: theme = "{name}" in {config_path()}',
+                f'To keep it, set theme = "{name}" in {config_path()}',
                 title=f"Theme: {name}",
                 markup=False,
                 timeout=4,

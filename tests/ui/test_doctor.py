@@ -26,7 +26,7 @@ async def test_what_is_not_ok_comes_first_and_the_filter_finds_the_rest(
         await stage.press("escape")
         kernel.folder.write("/sys/kernel/debug/modules/stats", b"     Mods failed on load\t3\n")
         await stage.press("A")
-        await stage.until("The helper reads how many loads have failed", "y ")
+        await stage.until("The helper reads which unloaded modules", "y ")
         await stage.press("y", "slash")
         await stage.type("failed loads")
         await stage.press("enter")

@@ -57,7 +57,7 @@ def origins(*details: tuple[float, Detail]) -> list[str]:
 def test_a_change_is_observed_unless_a_command_made_it() -> None:
     assert origins((100, change())) == ["observed"]
     assert log((100, change()))[0].text == "dummy was loaded (by another program)"
-    assert origins((99, change("modprobe -- dummy")), (100, run())) == ["this kmodtui"]
+    assert origins((99, change("modprobe -- dummy")), (100, run())) == ["this session"]
     assert origins((99, change()), (100, run(process=OTHER))) == ["another kmodtui"]
     assert origins((50, change()), (100, run(process=OTHER))) == ["observed", "another kmodtui"]
     assert origins((100, run(undoes="unload of dummy"))) == ["undo"]
@@ -68,10 +68,10 @@ def test_a_value_is_observed_unless_a_command_wrote_it() -> None:
     ours = run(commands=(ShellCommand(("echo", "1"), "/sys/module/dummy/parameters/debug"),))
     other = run(commands=(ShellCommand(("echo", "1"), "/sys/module/dummy/parameters/level"),))
     assert origins((100, changed)) == ["observed"]
-    assert origins((99, changed), (100, ours)) == ["this kmodtui"]
-    assert origins((100, ours), (110, changed)) == ["this kmodtui"]
-    assert origins((100, other), (110, changed)) == ["this kmodtui", "observed"]
-    assert origins((100, ours), (300, changed)) == ["this kmodtui", "observed"]
+    assert origins((99, changed), (100, ours)) == ["this session"]
+    assert origins((100, ours), (110, changed)) == ["this session"]
+    assert origins((100, other), (110, changed)) == ["this session", "observed"]
+    assert origins((100, ours), (300, changed)) == ["this session", "observed"]
 
 
 def test_only_our_successful_commands_are_repeated() -> None:

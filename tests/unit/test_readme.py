@@ -23,6 +23,7 @@ def key_tables() -> str:
             rows = [f"| {words} | |", "|---|---|"]
             for command in commands:
                 keys = " ".join(f"`{key_words(key)}`" for key in command.keys)
+                keys = keys.replace("|", r"\|")  # in a table, even within code
                 without = "menu" if command.on else "palette"
                 rows.append(f"| {keys or without} | {command.help} |")
             tables.append("\n".join(rows))

@@ -89,7 +89,8 @@ def explain_keep(
 def _done_before(requests: Sequence[PlanCommand]) -> str:
     """Return what was changed before a request failed, as a sentence."""
     done = [own_change(request.verb)[0] for request in requests[:-1]]
-    return f" Before that, {', '.join(done)} was changed." if done else ""
+    was = "was" if len(done) == 1 else "were"
+    return f" Before that, {' and '.join(done)} {was} changed." if done else ""
 
 
 def _kept(requests: Sequence[PlanCommand], proofs: Sequence[KeepProof]) -> str:

@@ -28,26 +28,26 @@ def _by_errno(case: Case, file: str) -> Explanation | None:
     reasons = {
         e.ENOSPC: (
             f"the file system of {folder} is full",
-            f"Free space there (df {folder} shows how much is left), then do it again.",
+            f"Free space there (df {folder} shows how much is left), then try again.",
         ),
-        e.EDQUOT: ("root's quota is used up there", "Free space there, then do it again."),
+        e.EDQUOT: ("root's disk quota is used up", "Free space there, then try again."),
         e.EROFS: (
             f"{folder} is on a read-only file system",
-            "Where /etc is part of the system's image, put the rule into the image or its "
+            "If /etc is part of the system's image, put the rule into the image or its "
             "configuration. Otherwise look in the kernel log for the error that made it "
             f"read-only, and remount it: sudo mount -o remount,rw $(stat -c %m {folder})",
         ),
         e.EPERM: (
             "root is not allowed to change it",
-            f"Look for the attribute i, which chattr sets: lsattr -d {folder} {file}",
+            f"Check whether it is immutable (attribute i, see chattr): lsattr -d {folder} {file}",
         ),
         e.EACCES: (
-            "a security module does not allow it",
+            "a security module, such as SELinux, denied it",
             "Look for the denial in the audit log.",
         ),
         e.EIO: (
             "the disk reported an error",
-            "Look in the kernel log for errors of the disk.",
+            "Look in the kernel log for disk errors.",
         ),
     }
     number = case.result.errno

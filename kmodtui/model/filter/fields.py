@@ -17,24 +17,24 @@ class FilterKind(StrEnum):
     LOG = "messages of the kernel log"
     EVENTS = "events of the timeline"
     DEVICES = "devices"
-    EXPOSURE = "exposure"
-    CATALOG = "catalog"
+    EXPOSURE = "exposures"
+    CATALOG = "modules of the catalog"
     LINES = "lines of other pages"
     TEXT = "pages of text"
 
 
 class FieldType(StrEnum):
-    """What the value of a field is; the value says so in a sentence: `TAKES …`."""
+    """What the value of a field is; the words say so in a sentence: `Write …`."""
 
-    TEXT = "a text that it has to contain, or =TEXT for the whole"
-    NAME = "a module, or part of its name; =NAME for the whole"
+    TEXT = "part of the text, or =TEXT for an exact match"
+    NAME = "a module or part of its name, or =NAME for an exact match"
     NUMBER = "a whole number"
-    SIZE = "a number of bytes, with K, M or G for units of 1024"
+    SIZE = "a number of bytes; K, M and G mean KiB, MiB and GiB"
     YES_NO = "yes or no"
-    CHOICE = "one of some words, or the beginning of one"
-    FLAGS = "taint flags, which it has to have all; none for no flag"
-    LEVEL = "a log level; worse ones match, too"
-    TYPES = "symbol types, one of which it has to have"
+    CHOICE = "one of several words, or the beginning of one"
+    FLAGS = "taint flags, all of which have to be set, or none if no flag is"
+    LEVEL = "a log level; more severe ones match, too"
+    TYPES = "symbol types, any of which matches"
 
     @property
     def is_number(self) -> bool:
@@ -92,19 +92,25 @@ FIELDS = (
     Field(
         "signed",
         FieldType.YES_NO,
-        "whether the module has a signature; of a loaded one, whether the kernel did not flag it "
-        "as unsigned (taint flag E)",
+        "whether the module is signed; if it is loaded, whether it lacks the taint flag E, which "
+        "marks unsigned modules",
         "signed:no",
         (_MODULES, _CATALOG),
     ),
     Field(
-        "used-by", FieldType.NAME, "a holder: a module that uses it", "used-by:btrfs", (_MODULES,)
+        "used-by",
+        FieldType.NAME,
+        "a loaded module that uses this one",
+        "used-by:btrfs",
+        (_MODULES,),
     ),
-    Field("needs", FieldType.NAME, "a loaded module that it uses", "needs:crc32", (_MODULES,)),
+    Field(
+        "needs", FieldType.NAME, "a loaded module that this one uses", "needs:crc32", (_MODULES,)
+    ),
     Field(
         "permanent",
         FieldType.YES_NO,
-        "whether it cannot be unloaded: it has no exit function",
+        "whether the module cannot be unloaded: it has no exit function",
         "permanent:yes",
         (_MODULES,),
     ),
@@ -119,7 +125,7 @@ FIELDS = (
     Field(
         "blocked",
         FieldType.YES_NO,
-        "whether a rule stops what would load the module: a block or the blacklist",
+        "whether a rule, a block or the blacklist, stops what would load the module",
         "blocked:no",
         _RULED,
     ),
@@ -140,7 +146,7 @@ FIELDS = (
     Field(
         "external",
         FieldType.YES_NO,
-        "whether the module is not from the kernel package",
+        "whether the module comes from outside the kernel package",
         "external:yes",
         (_CATALOG,),
     ),
@@ -151,7 +157,7 @@ FIELDS = (
     Field(
         "module",
         FieldType.NAME,
-        "the module that it is about",
+        "the module that the line is about",
         "module:btrfs",
         _WITH_MODULE,
     ),
@@ -159,7 +165,7 @@ FIELDS = (
     Field(
         "level",
         FieldType.LEVEL,
-        "log level, or a worse one",
+        "this log level or a more severe one",
         "level:err",
         (FilterKind.LOG,),
         ("emerg", "alert", "crit", "err", "warn", "notice", "info", "debug"),
@@ -194,7 +200,7 @@ FIELDS = (
     Field(
         "state",
         FieldType.TEXT,
-        "the word in front of the line",
+        "the word that the line begins with",
         "state:fail",
         (FilterKind.LINES,),
     ),

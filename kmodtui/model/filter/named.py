@@ -20,8 +20,8 @@ def problem_of(name: str, named: Mapping[str, str]) -> FilterError | None:
     """
     if not re.fullmatch(r"[A-Za-z][\w-]*", name):
         return FilterError(
-            f"“{clean(name)}” is not a name for a filter.",
-            "A name begins with a letter and has letters, digits, - and _.",
+            f"“{clean(name)}” is not a valid name for a filter.",
+            "A name begins with a letter, followed by letters, digits, - and _.",
         )
     errors = []
     for kind in FilterKind:

@@ -132,15 +132,18 @@ def _field(token: re.Match[str], kind: FilterKind, *, negated: bool) -> Term:
         if not value:  # as in messages: `nouveau:`
             return Word(whole, negated)
         question = did_you_mean(near(name, tuple(fields)))
-        known = question or f"The fields of {kind} are {', '.join(fields)}."
+        if not question and fields:
+            question = f"The fields are {', '.join(fields)}."
         raise FilterError(
             f"There is no field “{name}” for {kind}.",
-            f'{known} Put the text in quotes to search for it: "{clean(whole)}"',
+            f'{question} Put the text in quotes to search for it: "{clean(whole)}"'.strip(),
         )
     if comparison != ":" and not field.type.is_number:
-        raise FilterError(f"{name} has no order.", f"Write a colon, as in {field.example}.")
+        raise FilterError(
+            f"{name} cannot be compared with < or >.", f"Write a colon, as in {field.example}."
+        )
     if not value:
-        raise FilterError(f"{name}: the value is missing.", f"Takes {field.takes}.")
+        raise FilterError(f"{name}: the value is missing.", f"Write {field.takes}.")
     if field.type.is_number:
         return Comparison(field, comparison, parsed(field, value), negated, value)
     values = [parsed(field, each) for each in value.split(",") if each]
@@ -148,7 +151,7 @@ def _field(token: re.Match[str], kind: FilterKind, *, negated: bool) -> Term:
         return Comparison(field, ":", values[0], negated, value)
     if field.type is FieldType.CHOICE and values:
         return Comparison(field, ":", frozenset().union(*values), negated, value)
-    raise FilterError(f"{name} takes one value.", f"This is what it looks like: {field.example}")
+    raise FilterError(f"{name} takes one value.", f"Write it as in {field.example}.")
 
 
 def _named(
@@ -161,7 +164,7 @@ def _named(
 ) -> Iterator[Term]:
     if name not in named:
         hint = did_you_mean([f"@{each}" for each in near(name, named)])
-        hint = hint or "Filters have their names in the table [filters] of the configuration."
+        hint = hint or "Named filters are in the table [filters] of the configuration."
         raise FilterError(f"There is no filter @{name}.", hint)
     if name in within:
         raise FilterError(f"The filter @{name} refers to itself.", "Correct it in [filters].")
@@ -173,7 +176,7 @@ def _named(
     else:
         raise FilterError(
             f"!@{name} is not possible: @{name} has more than one term.",
-            "Write the terms that must not match one by one, each with !",
+            "Write its terms one by one, with ! where a term must not match.",
         )
 
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from kmodtui.model.filter.fields import FIELDS, FieldType, FilterKind, fields_of
 
 TERMS = (
-    ("btrfs", "lines that contain the text, whatever the case"),
-    ("!xor", "lines that do not contain it; ! negates every term"),
-    ('"link is up"', "a text with blanks, or with characters that mean something else"),
-    ("/^snd_.*codec$/", "lines that match a regular expression, as in Python"),
-    ("size>1M", "a field and a value; numbers can also have <, >= and <="),
-    ("state:live,loading", "one of several words"),
-    ("name:=xor", "the whole of a text, not a part of it"),
-    ("@unused", "a filter of the table [filters] of the configuration"),
+    ("btrfs", "lines that contain the text, in upper or lower case"),
+    ("!xor", "lines that do not contain it; ! negates any term"),
+    ('"link is up"', "text with spaces or special characters"),
+    ("/^snd_.*codec$/", "lines that match a regular expression (in the syntax of Python)"),
+    ("size>1M", "a field and its value; numbers also take <, <= and >="),
+    ("state:live,loading", "any of several values"),
+    ("name:=xor", "an exact match; without =, a part is enough"),
+    ("@unused", "a named filter, from the table [filters] of the configuration"),
 )
 """Each kind of term, and what it selects. All terms of a filter have to match."""
 
@@ -32,8 +32,8 @@ def option_help(kind: FilterKind) -> str:
     """Return the help of the option `--filter`."""
     names = ", ".join(fields_of(kind))
     return (
-        "only what matches all of: words, !word, /regex/, @NAME of the configuration, "
-        f"and fields with a value, such as {_example(kind)}: {names}"
+        "show only what matches every term: word, !word, /regex/, @NAME from the configuration, "
+        f"or a field with its value, such as {_example(kind)}; fields: {names}"
     )
 
 

@@ -192,7 +192,7 @@ class _Loading:
         if name not in self.targets and (blacklist := lookup.blacklisted(name)):
             prevents = " Only an install rule prevents that."
             if blacklist.only_for_init:
-                prevents = " Only init and modprobe -b keep it out on Android."
+                prevents = " On Android, only init and modprobe -b obey that."
             elif lookup.advice.storage in (Storage.PARTITIONS, Storage.OPENWRT):
                 prevents = ""  # their modprobe has no install rules
             self._warnings.append(

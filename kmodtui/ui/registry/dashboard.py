@@ -44,7 +44,7 @@ COMMANDS: tuple[Command, ...] = (
         ("slash",),
         "filter",
         "Filter",
-        "Filter the lines of this pane by text",
+        "Filter the lines of this pane: words, !not, /regex/, fields such as size>1M",
         terms=("grep", "search", "find"),
         footer=True,
     ),
@@ -203,7 +203,7 @@ COMMANDS: tuple[Command, ...] = (
         ("at",),
         "command_log",
         "Command log",
-        "Show every change of this session as a shell command, to be saved as a script",
+        "List the changes of this session as commands, to copy or save as a script",
         terms=("history", "shell script", "Ansible", "playbook", "record", "audit trail"),
     ),
     Command(
@@ -343,18 +343,22 @@ COMMANDS: tuple[Command, ...] = (
         ("vertical_line",),
         "next_layout",
         "Layout",
-        "Use the next layout: balanced, a long list, wide symbols, a tall kernel log",
+        "Switch the layout: balanced, long list, wide symbols or tall kernel log",
         terms=("arrange", "columns", "panes"),
     ),
     Command(
-        "dashboard.wider", ("right_square_bracket",), "resize(1, 0)", "Wider", "Widen this pane"
+        "dashboard.wider",
+        ("right_square_bracket",),
+        "resize(1, 0)",
+        "Wider",
+        "Make this pane wider",
     ),
     Command(
         "dashboard.narrower",
         ("left_square_bracket",),
         "resize(-1, 0)",
         "Narrower",
-        "Narrow this pane",
+        "Make this pane narrower",
     ),
     Command(
         "dashboard.taller",
@@ -423,7 +427,7 @@ COMMANDS: tuple[Command, ...] = (
         ("T",),
         "next_theme",
         "Theme",
-        "Use the next theme: dark, light, high contrast, the terminal's colours, none, yours",
+        "Switch the theme: dark, light, high contrast, terminal's colours, none, yours",
         terms=("colours", "colors", "ansi", "monochrome", "appearance"),
     ),
     Command(

@@ -7,9 +7,15 @@ from kmodtui.ui.command import Command
 COMMANDS: tuple[Command, ...] = (
     Command("filter.keep", ("enter",), "keep", "Keep", "Keep the filter, and go back"),
     Command("filter.clear", ("escape",), "clear", "Clear", "Clear the filter, and go back"),
-    Command("filter.complete", ("tab",), "complete", "Complete", "Complete a field or its value"),
-    Command("filter.earlier", ("up",), "history(-1)", "Earlier", "Show the filter typed before"),
-    Command("filter.later", ("down",), "history(1)", "Later", "Show the filter typed after it"),
+    Command(
+        "filter.complete",
+        ("tab",),
+        "complete",
+        "Complete",
+        "Complete a field, a value or the name of a filter",
+    ),
+    Command("filter.earlier", ("up",), "history(-1)", "Earlier", "Recall the previous filter"),
+    Command("filter.later", ("down",), "history(1)", "Later", "Recall the next filter"),
     Command("dialog.confirm", ("y",), "confirm", "Yes", "Confirm"),
     Command("dialog.cancel", ("escape",), "cancel", "Cancel", "Cancel, or close the dialog"),
     Command("dialog.accept", ("enter",), "accept", "Close", "Close when it has finished"),

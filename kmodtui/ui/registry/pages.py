@@ -11,7 +11,7 @@ COMMANDS: tuple[Command, ...] = (
         ("slash",),
         "filter",
         "Filter",
-        "Filter the symbols by text",
+        "Filter the symbols",
         footer=True,
     ),
     Command(
@@ -39,7 +39,7 @@ COMMANDS: tuple[Command, ...] = (
         ("slash",),
         "filter",
         "Filter",
-        "Filter the lines by text",
+        "Filter the lines",
         footer=True,
     ),
     Command(
@@ -59,7 +59,7 @@ COMMANDS: tuple[Command, ...] = (
         ("slash",),
         "filter",
         "Filter",
-        "Filter the lines by text",
+        "Filter the lines",
         footer=True,
     ),
     Command(
@@ -87,7 +87,7 @@ COMMANDS: tuple[Command, ...] = (
         ("A",),
         "as_root",
         "As root",
-        "Examine also what only root can read, after asking",
+        "Also examine what only root can read, after asking",
         footer=True,
     ),
     Command("doctor.filter", ("slash",), "filter", "Filter", "Filter the lines", footer=True),
@@ -121,7 +121,7 @@ COMMANDS: tuple[Command, ...] = (
         ("slash",),
         "filter",
         "Filter",
-        "Filter the devices by text",
+        "Filter the devices",
         footer=True,
     ),
     Command(
@@ -237,7 +237,7 @@ COMMANDS: tuple[Command, ...] = (
         ("slash",),
         "filter",
         "Filter",
-        "Filter the symbols by text",
+        "Filter the symbols",
         footer=True,
     ),
     Command(

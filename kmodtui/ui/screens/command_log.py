@@ -21,8 +21,8 @@ from kmodtui.ui.widgets.lines.table import TableRow
 _STYLES = {"done": "good", "warning": "warn", "failure": "bad", "unknown": "warn"}
 
 _NOTHING = (
-    "Nothing has been changed since kmodtui started. Changes made here appear as commands, and "
-    "modules that other programs load or unload as observations."
+    "Nothing has been changed since kmodtui started. Changes made here are listed as commands; "
+    "what other programs change is listed as observed."
 )
 
 
@@ -67,11 +67,12 @@ class CommandLogScreen(TablePage):
 
     def _head(self) -> tuple[str, ...]:
         observed = sum(each.origin is LogOrigin.OBSERVED for each in self._entries)
-        commands = counted(len(self._entries) - observed, "command")
+        counts = f"{counted(len(self._entries) - observed, 'command')}, "
+        counts += counted(observed, "observed change")
         save, copy = key_of("lines.save"), key_of("lines.copy")
         return (
-            f"{commands}, {observed} observed. {save} saves them as a shell script, as tasks for "
-            f"Ansible or as notes, {copy} copies them.",
+            f"{counts}. Press {save} to save them as a shell script, as Ansible tasks or as notes, "
+            f"{copy} to copy them.",
         )
 
 

@@ -26,8 +26,8 @@ _STYLES = {
 
 
 _QUESTION = (
-    "The helper reads how many loads have failed, and which unloaded modules have tainted the "
-    "kernel, if this kernel counts that. It changes nothing."
+    "The helper reads which unloaded modules have tainted the kernel and, if this kernel counts "
+    "them, failed and duplicate loads. It changes nothing."
 )
 
 

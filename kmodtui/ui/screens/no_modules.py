@@ -30,7 +30,7 @@ This kernel has no loadable modules: /proc/modules does not exist.
 
 Either the kernel was built without CONFIG_MODULES, so that all drivers are built in, or \
 kmodtui runs in a container, micro-VM or gVisor sandbox that hides the file or has no modules. \
-Outside of it, on the host, kmodtui shows the modules.
+Run it on the host to see the modules.
 
 What still works: the symbols of the kernel itself, below.
 {key_of("barren.demo")} opens the demo: a recorded Debian system with a simulated kernel that \

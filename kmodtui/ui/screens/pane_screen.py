@@ -111,8 +111,8 @@ class PaneScreen(KmodtuiScreen[None]):
     def action_next_layout(self) -> None:
         """Use the next layout; the one for the log opens the log, the next one closes it."""
         if self.has_class("-narrow"):
-            words = f"Below {NARROW} columns, one pane is shown at a time."
-            self.notify(words, title="No layouts", markup=False, timeout=4)
+            words = f"Layouts need {NARROW} columns; below that, one pane is shown at a time."
+            self.notify(words, title="Layout", markup=False, timeout=4)
             return
         self.remove_class("-zoomed")
         names = list(LAYOUTS)

@@ -173,7 +173,7 @@ class FilterBar(Vertical):
         named = [f"@{name}" for name in filters_of(self).named]
         fields = [f"{name}:" for name in fields_of(self._kind)]
         keys = hint_line(hint("filter.complete"), hint("filter.earlier", label="history"))
-        return f"word !not /regex/ {' '.join((*fields, *named))} · {keys}"
+        return f"{keys} · word !not /regex/ {' '.join((*named, *fields))}"
 
     # Applying
 
