@@ -36,6 +36,7 @@ from kmodtui.ui.commands import bindings
 from kmodtui.ui.drawn_lines import release_closed_widgets
 from kmodtui.ui.driver import TerminalDriver
 from kmodtui.ui.filters import UserFilters
+from kmodtui.ui.hints import learn
 from kmodtui.ui.palette import Palette
 from kmodtui.ui.providers import CommandsProvider
 from kmodtui.ui.screens.base import KmodtuiScreen
@@ -165,6 +166,12 @@ class KmodtuiApp(App[str]):
             async with asyncio.timeout(DRAWING_LIMIT):
                 await screen.drawn.wait()
         return_freed_memory()
+
+    async def run_action(self, action: Any, *arguments: Any, **options: Any) -> bool:
+        """Carry out an action, and remember it for the hints."""
+        if self.memory is not None and isinstance(action, str) and self.screen_stack:
+            learn(self.screen, action)
+        return await super().run_action(action, *arguments, **options)
 
     def exit(self, *arguments: Any, **options: Any) -> None:
         """Remember how the dashboard looks, and end.

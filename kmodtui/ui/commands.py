@@ -119,6 +119,11 @@ def command_for(context: str, key: str) -> Command | None:
     return next((command for command in in_context(context) if key in command.keys), None)
 
 
+def command_of(id_: str) -> Command:
+    """Return the command with an id."""
+    return _BY_ID[id_]
+
+
 def key_of(id_: str) -> str:
     """Return the name of a command's first key, as it is shown."""
     return key_words(_BY_ID[id_].keys[0])

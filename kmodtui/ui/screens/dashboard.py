@@ -23,6 +23,7 @@ from kmodtui.services.view_memory import View
 from kmodtui.ui.command import Command
 from kmodtui.ui.commands import bindings, key_of
 from kmodtui.ui.desk import desk
+from kmodtui.ui.hints import FirstStepsLine
 from kmodtui.ui.screens.pane_screen import PaneScreen
 from kmodtui.ui.subject import Subject, SubjectKind
 from kmodtui.ui.subscription import subscribe
@@ -66,6 +67,7 @@ class DashboardScreen(PaneScreen):
         yield self.tabs_line
         yield self.grid
         yield self.filter_bar
+        yield FirstStepsLine()
         yield KeyLine("dashboard")
 
     def on_mount(self) -> None:

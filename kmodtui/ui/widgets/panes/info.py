@@ -26,6 +26,7 @@ from kmodtui.services.filtering import select
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.commands import key_of
 from kmodtui.ui.filters import filter_typed
+from kmodtui.ui.hints import is_learned
 from kmodtui.ui.panes import PaneEntry
 from kmodtui.ui.subject import Subject, SubjectKind
 from kmodtui.ui.subscription import subscribe
@@ -361,5 +362,6 @@ class InfoPane(Pane):
                 ("dashboard.why", InfoPage.WHY),
                 ("dashboard.modinfo", InfoPage.MODINFO),
             )
+            if not is_learned(self, command)
         ]
         set_subtitle(self, f"/{self._filter}" if self._filter else " · ".join(keys))

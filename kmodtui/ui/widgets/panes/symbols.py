@@ -21,6 +21,7 @@ from kmodtui.model.text import counted
 from kmodtui.services.live import LiveSystem
 from kmodtui.ui.command import Command
 from kmodtui.ui.commands import bindings, hint, hint_line, key_of
+from kmodtui.ui.hints import is_learned
 from kmodtui.ui.panes import PaneEntry
 from kmodtui.ui.subject import Subject
 from kmodtui.ui.subscription import subscribe
@@ -251,4 +252,6 @@ class SymbolsPane(Pane):
         facet = view.facet.value if view.facet is not Facet.ALL else ""
         search = f"/{view.filter_text}" if view.filter_text else ""
         keys = hint_line(hint("dashboard.symbol_view", label=other))
+        if is_learned(self, "dashboard.symbol_view"):
+            keys = ""
         set_subtitle(self, " · ".join(filter(None, (search, facet, words, keys))))

@@ -17,6 +17,7 @@ from kmodtui.model.document import DocumentRow
 from kmodtui.services.live import LiveSystem
 from kmodtui.services.neighbours import Neighbours
 from kmodtui.ui.commands import bindings, hint, hint_line
+from kmodtui.ui.hints import is_learned
 from kmodtui.ui.panes import PaneEntry
 from kmodtui.ui.subject import Subject, SubjectKind
 from kmodtui.ui.subscription import subscribe
@@ -156,7 +157,8 @@ class TreePane(Pane):
         titles = ("Dependencies", "Dependents")
         title, other = titles if self.downwards else reversed(titles)
         self.set_name(title)
-        set_subtitle(self, hint_line(hint("dashboard.direction", label=other.lower())))
+        keys = hint_line(hint("dashboard.direction", label=other.lower()))
+        set_subtitle(self, "" if is_learned(self, "dashboard.direction") else keys)
         name = self._module
         if name is None:
             shown: tuple[object, ...] = ()
