@@ -322,3 +322,18 @@ async def test_a_recording_is_shown_in_the_same_timeline_and_clearly_only_read(
         await stage.press("escape")
         await stage.until(lambda: stage.app._exit)
         assert stage.app.live.timeline.began == 0
+
+
+async def test_events_are_filtered_by_words_and_fields(demo: Demo) -> None:
+    async with opened(demo) as stage:
+        await with_history(stage)
+        await timeline(stage)
+        lines = stage.screen.query_one(EventLines)
+        everything = lines.line_count()
+        await stage.press("slash")
+        await stage.type("kind:modules btrfs")
+        await stage.until("filter events:", lambda: 1 < lines.line_count() < everything)
+        await stage.press("enter")
+        await stage.until("/kind:modules btrfs · ")
+        await stage.press("escape")
+        await stage.until(lambda: lines.line_count() == everything)

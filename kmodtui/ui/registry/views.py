@@ -28,8 +28,8 @@ COMMANDS: tuple[Command, ...] = (
         "timeline.filter",
         ("slash",),
         "filter",
-        "Search",
-        "Search the symbols of the change",
+        "Filter",
+        "Filter the events; in the change, search its symbols",
         footer=True,
     ),
     Command(

@@ -140,7 +140,7 @@ class ListAndChange(KmodtuiScreen[None]):
         """Open the search in the symbols of the change."""
         if not self.change.has_focus:
             self.enter_change()
-        self._filter.open("symbols", self.change.filter_text)
+        self._filter.open("symbols", self.change.filter_text, FilterKind.SYMBOLS)
 
     def action_facet(self) -> None:
         """Switch between all symbols, only functions, and only exported symbols."""

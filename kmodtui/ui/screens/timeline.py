@@ -8,6 +8,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
+from kmodtui.model.filter.fields import FilterKind
 from kmodtui.model.history import Change, Timeline
 from kmodtui.model.text import counted, human_size
 from kmodtui.model.timeline.event import EventKind, ModulesChanged
@@ -143,6 +144,8 @@ class TimelineScreen(ListAndChange):
         words = counted(self._events.line_count() - 1, "event") if self._timeline.began else ""
         if self._events.kind is not None:
             words = f"only {self._events.kind.words}: {words}"
+        if text := self._events.filter_text:
+            words = f"/{text} · {words}"
         if self._timeline.bare and self._recording is None:
             words += f", {self._timeline.bare:,} without symbols"
         return f"{counted(marks, 'mark')} · {words}" if marks else words
@@ -231,6 +234,29 @@ class TimelineScreen(ListAndChange):
         self._compared = None
         self._events.show_kind(KINDS[place % len(KINDS)])
         self.follow()
+
+    def action_filter(self) -> None:
+        """Filter the events; in the change, search its symbols."""
+        if self._events.has_focus:
+            self._filter.open("events", self._events.filter_text, FilterKind.EVENTS)
+        else:
+            super().action_filter()
+
+    def _search(self, text: str) -> None:
+        if self._filter.kind is FilterKind.EVENTS:
+            self._compared = None
+            self._events.filter_text = text
+            self.follow()
+        else:
+            super()._search(text)
+
+    def action_back(self) -> None:
+        """Clear the filter of the events if they have the focus, else as on other screens."""
+        if self._events.has_focus and self._events.filter_text:
+            self._events.filter_text = ""
+            self.follow()
+        else:
+            super().action_back()
 
     def action_mark(self) -> None:
         """Set or clear a mark on the event under the cursor."""

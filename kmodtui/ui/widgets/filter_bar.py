@@ -70,6 +70,11 @@ class FilterBar(Vertical):
         self._below = Static("", id="filter-below", markup=False)
         self.display = False
 
+    @property
+    def kind(self) -> FilterKind | None:
+        """What the filter can ask for."""
+        return self._kind
+
     def compose(self) -> ComposeResult:
         """Yield the label, the input and the line below them."""
         with Horizontal(id="filter-line"):

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import time
 
+from kmodtui.errors import KmodtuiError
 from kmodtui.model.document import DocumentRow, Value
+from kmodtui.model.filter.fields import FilterKind
+from kmodtui.model.filter.parse import ALL
+from kmodtui.model.filter.sources import EventSource
 from kmodtui.model.history import Change, Timeline, Totals
 from kmodtui.model.text import clean, counted, human_size
 from kmodtui.model.timeline.event import EventKind, TimelineEvent
 from kmodtui.model.timeline.event_list import EventList
 from kmodtui.model.timeline.summary import summary
+from kmodtui.services.filtering import select
+from kmodtui.ui.filters import filter_typed
 from kmodtui.ui.subject import Subject, SubjectKind
 from kmodtui.ui.widgets.lines.event_items import Item, items_of, place_of
 from kmodtui.ui.widgets.lines.view import Line, LineView, Part, fit
@@ -25,6 +31,8 @@ WORDS = {
     EventKind.LOST: ("gap", "warn"),
 }
 """The word in front of an event, and its style."""
+
+_SOURCE = EventSource()
 
 _SYMBOLS = 10
 _SOME_NAMES = 16
@@ -50,6 +58,7 @@ class EventLines(LineView):
         self.events = EventList()
         self.kind: EventKind | None = None
         self.marks: tuple[int, ...] = ()
+        self._filter = ALL
         self._items: list[Item] = [0]
         self._symbols_width = _SYMBOLS
         self._days = False
@@ -73,8 +82,31 @@ class EventLines(LineView):
         self.kind = kind
         self._arrange(self.item, at_end=False)
 
+    @property
+    def filter_text(self) -> str:
+        """The filter of the events as it was typed."""
+        return self._filter.text
+
+    @filter_text.setter
+    def filter_text(self, text: str) -> None:
+        chosen = filter_typed(self, text, FilterKind.EVENTS)
+        select(chosen, _SOURCE, self.events.events)  # before anything changes: it can fail
+        self._filter = chosen
+        self._arrange(self.item, at_end=False)
+
+    def _wanted(self) -> frozenset[int] | None:
+        """Return the numbers of the events that match the filter; None without one."""
+        if not self._filter.terms:
+            return None
+        try:
+            found = select(self._filter, _SOURCE, self.events.events)
+        except KmodtuiError:  # a regular expression takes too long for new events
+            self._filter = ALL
+            return None
+        return frozenset(event.number for event in found)
+
     def _arrange(self, item: Item, *, at_end: bool) -> None:
-        self._items = items_of(self.timeline, self.events, self.kind)
+        self._items = items_of(self.timeline, self.events, self.kind, self._wanted())
         if at_end:
             self.cursor = len(self._items) - 1
         else:
