@@ -70,12 +70,12 @@ def test_a_command_has_the_key_of_the_file_in_footer_help_and_hints(
     open_terminal: Open, config: Path
 ) -> None:
     config.write_text(
-        '[keys]\ndashboard.unload = "F9"\ndashboard.sort = "u"\ndashboard.pane_tree = "T"\n'
+        '[keys]\ndashboard.unload = "F9"\ndashboard.sort = "u"\ndashboard.pane_tree = "Z"\n'
         'dialog.confirm = "F8"\n'
     )
     terminal = open_terminal("--demo")
     terminal.wait_for("u Sort .* F9 Unload", timeout=30)
-    terminal.wait_for("T Dependencies")
+    terminal.wait_for("Z Dependencies")
     terminal.press("?")
     terminal.wait_for("type to search")
     terminal.press("rmmod")
@@ -83,7 +83,7 @@ def test_a_command_has_the_key_of_the_file_in_footer_help_and_hints(
     terminal.press("\x1b")
     terminal.wait_for("type to search")
     terminal.press("\x1b")
-    terminal.wait_for("T Dependencies")
+    terminal.wait_for("Z Dependencies")
     terminal.press("+")
     terminal.wait_for("Load a module")
     terminal.press("dummy\r")
