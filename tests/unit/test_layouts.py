@@ -299,7 +299,7 @@ def test_gvisor_has_no_modules_at_all(
     for words in (["plan", "load", "loop"], ["info", "loop"], ["catalog"]):
         text = said(capsys, root, *words, status=1)
         assert "This is gVisor, whose kernel imitates Linux and has no modules." in text
-        assert "another runtime" in text
+        assert "another container runtime" in text
         not_advised(text, "depmod", "reboot", "mount the host", "micro-vm", "built in")
     assert "gVisor" in said(capsys, root, "list")
 

@@ -93,7 +93,9 @@ def test_a_load_as_json_has_its_steps_warnings_and_commands(
     found = planned(capsys, kernel, "load", "vfat", "a=1")
     assert (found["verb"], found["modules"], found["parameters"]) == ("load", ["vfat"], ["a=1"])
     assert found["commands"] == ["modprobe -- vfat a=1"]
-    assert any("runs /bin/echo a=1 instead" in warning for warning in found["warnings"])
+    assert any("runs /bin/echo a=1 instead" in each for each in found["warnings"]), found[
+        "warnings"
+    ]
     assert (found["refused"], found["remedy"], found["blocked_by"]) == (None, None, [])
     fat, vfat = found["steps"]
     assert fat == {

@@ -60,7 +60,6 @@ def _scsi(match: _Match) -> str:
 
 
 _FORMS: tuple[tuple[re.Pattern[str], Callable[[_Match], str]], ...] = (
-    (re.compile(r"of:N.*?T.*?C(.+?)(?:C\*)?"), lambda match: match[1]),
     (re.compile(r"pnp:d([A-Za-z0-9]+)\*"), lambda match: match[1]),
     (re.compile(r"eisa:s([A-Za-z0-9]+)\*"), lambda match: match[1]),
     (re.compile(r"mdio:([01?]{32})"), _phy),
@@ -79,12 +78,21 @@ _FORMS: tuple[tuple[re.Pattern[str], Callable[[_Match], str]], ...] = (
 
 def identifier(alias: str) -> str:
     """Return the part of an alias that differs between devices, in words where it is known."""
+    if compatible := _compatible(alias):
+        return compatible
     for pattern, words in _FORMS:
         if match := pattern.fullmatch(alias):
             return words(match)
     if alias.startswith("dmi"):
         return _computer(alias)
     return alias.partition(":")[2].strip("*:")
+
+
+def _compatible(alias: str) -> str:
+    """Return what a node of a device tree is compatible with: of:N*T*Cvendor,modelC*."""
+    if not alias.startswith("of:N"):
+        return ""
+    return alias.partition("T")[2].partition("C")[2].removesuffix("C*")
 
 
 def _computer(alias: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from kmodtui.errors import PlanError
 from kmodtui.model.block.lines import only_logs
@@ -210,7 +211,7 @@ class _Loading:
         name = probe.name
         words = " ".join(option.text for option in options)
         command = rule.value.strip().replace(_SUBSTITUTED, words)
-        effect = rule_effect(rule)
+        effect = rule_effect(replace(rule, value=command))
         if rule.unrunnable and rule.unrunnable.certain:
             sentence = f"{rule.source} runs {command} instead of loading {name}, but "
             sentence += f"{rule.unrunnable}."

@@ -30,7 +30,7 @@ class FilterInput(InputLine):
     """What the text before the cursor can be completed to."""
 
     def offers(self, command: Command) -> bool:
-        """Return whether a key acts here: with nothing to complete, Tab goes to the next part."""
+        """Return whether a key acts here; see FilterBar.check_action."""
         return command.id != "filter.complete" or bool(self.completion.proposals)
 
     def on_hide(self, event: events.Hide) -> None:
@@ -118,6 +118,12 @@ class FilterBar(Vertical):
             self._remember()
 
     # Commands
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """With nothing to complete, Tab goes to the next part of the screen."""
+        if action == "complete" and not self._input.completion.proposals:
+            return False
+        return super().check_action(action, parameters)
 
     def action_keep(self) -> None:
         """Keep the filter, and hide the bar; an invalid filter stays there to be corrected."""
